@@ -1,0 +1,373 @@
+"""Checkpoints of a whole run: written in the background, whole or not at all, verified when read; by orbax.
+
+One checkpoint is one directory `<directory>/<step>` with two orbax items. `state` is one array, `bytes`: the bytes of
+all arrays of the training state. `meta` is a JSON object with the config, the metrics, the package versions, the place
+of each array in the bytes, and checksums. One array, because orbax writes and reads many at once and answers the first
+error (a full disk, a lost file) by closing the event loop under the others, which print a traceback each.
+
+Orbax writes into a temporary directory and renames it at the end, so that a process killed in the middle leaves no half
+checkpoint. The checksums find what is damaged later; tensorstore itself passes some flipped bits on.
+
+With several processes the first one writes and each one reads, so the directory has to be one that they share. Orbax
+is told that it runs in a single process: a full disk on the writer is then an error there instead of a barrier that the
+others wait at.
+"""
+
+import contextlib
+import json
+import logging as python_logging
+import math
+import os
+import pathlib
+import platform
+import re
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from typing import Any, Literal, Self
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from jax.experimental import multihost_utils
+
+from gan_jax import __version__, snapshot
+from gan_jax.errors import UserError
+
+PyTree = Any
+
+
+class Checkpoints:
+    """The checkpoints in one directory; a context manager that waits for the last save when it is left.
+
+    Making one touches nothing on the disk: the first `save` creates the directory, or removes what an interrupted save
+    left in it.
+
+    Args:
+      directory: where the checkpoints are; with several hosts, a directory that all of them see.
+      keep_last: how many of the latest checkpoints to keep, at least 1.
+      keep_best: how many of the best ones to keep besides, where `best_metric` is given.
+      best_metric: the metric that decides which is best; a checkpoint saved without it, or with a value that is not
+        finite, is not a candidate.
+      best_mode: whether the smallest or the largest value is the best.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        *,
+        keep_last: int = 3,
+        keep_best: int = 1,
+        best_metric: str | None = None,
+        best_mode: Literal['min', 'max'] = 'min',
+    ):
+        self.directory = pathlib.Path(directory).absolute()
+        self._retention = _Retention(keep_last, keep_best, best_metric, best_mode)
+        self._writer: ocp.CheckpointManager | None = None
+        self._writing: int | None = None
+        self._restored: int | None = None
+
+    def save(
+        self, step: int, state: PyTree, *, config: dict[str, Any], metrics: dict[str, float] | None = None
+    ) -> None:
+        """Copies `state` to the host and starts writing it; a step that is already saved is left as it is.
+
+        When this returns, the buffers of `state` may be donated or deleted. A save still under way is waited for
+        first, and what went wrong with it is raised here.
+
+        Args:
+          step: the step after which the state was taken.
+          state: a tree of arrays, typed PRNG keys among them; arrays spread over several processes are replicated.
+          config: the resolved config, of JSON values.
+          metrics: the latest evaluation, if there was one.
+
+        Raises:
+          UserError: the directory cannot be written or the disk is full; earlier checkpoints stay as they are.
+        """
+        if jax.process_index() != 0:
+            return
+        self.wait()
+        with self._explaining(step):
+            writer = self._open_writer()
+        if step in writer.all_steps():
+            return
+        data, leaves = snapshot.pack(state)
+        metrics = {name: float(value) for name, value in (metrics or {}).items()}
+        meta = {
+            'config': config,
+            'metrics': metrics,
+            'versions': _versions(),
+            'leaves': leaves,
+            'crc32': zlib.crc32(data),
+        }
+        meta |= {'meta_crc32': _json_checksum(meta)}
+        self._retention.note(step, metrics)
+        self._writing = step
+        with self._explaining(step):
+            items = ocp.args.Composite(state=ocp.args.StandardSave({'bytes': data}), meta=ocp.args.JsonSave(meta))
+            writer.save(step, args=items, force=True)
+
+    def restore(self, target: PyTree, step: int | None = None) -> tuple[int, PyTree] | None:
+        """Reads the latest checkpoint that reads, or the one of `step`, into the structure of `target`.
+
+        A damaged checkpoint is passed over with a warning. After a restore, the first `save` moves all later
+        checkpoints (damaged, or of a course that was given up) to `set-aside-<step>`.
+
+        Args:
+          target: a tree with the structure, shapes and dtypes of the saved one, of arrays or `jax.ShapeDtypeStruct`s.
+          step: which checkpoint to read; by default the latest.
+
+        Returns:
+          The step and the state, in new buffers on the default device, bit for bit as saved; None where there is no
+          checkpoint.
+
+        Raises:
+          UserError: `step` does not exist, none of the checkpoints reads, the target does not fit, or the processes
+            do not read the same checkpoint.
+        """
+        self.close()
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices('gan_jax.checkpoint.restore')
+        found = _latest_readable(self.directory, step, _read)
+        _check_agreement(found and found[0], self.directory)
+        if found is None:
+            _check_none_damaged(self.directory, step)
+            self._restored = -1
+            return None
+        step, (meta, data) = found
+        if difference := snapshot.difference(target, meta['leaves']):
+            raise UserError(
+                f'The checkpoint of step {step} in {self.directory} is of another state: {difference}; use the config '
+                'it was saved with or another directory.'
+            )
+        self._restored = step
+        return step, snapshot.unpack(target, data, meta['leaves'])
+
+    def all_steps(self) -> list[int]:
+        """The steps of the checkpoints that are completely written, in increasing order."""
+        return _steps(self.directory)
+
+    def latest_step(self) -> int | None:
+        """The step of the latest checkpoint that is completely written, or None."""
+        return max(self.all_steps(), default=None)
+
+    def wait(self) -> None:
+        """Waits until the save under way is on the disk.
+
+        Raises:
+          UserError: it could not be written.
+        """
+        if self._writer is not None:
+            with self._explaining(self._writing):
+                self._writer.wait_until_finished()
+
+    def close(self) -> None:
+        """Like `wait`, and ends the writer's threads; a later `save` starts them again."""
+        self.wait()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except UserError as error:
+            if kind is None:
+                raise
+            logging.error('%s', error)  # the exception that is on its way is the one to see
+
+    def _open_writer(self) -> ocp.CheckpointManager:
+        if self._writer is None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if self._restored is not None:
+                _set_aside(self.directory, after=self._restored)
+            self._retention.recall(self.directory)
+            self._writer = _manager(self.directory, cleanup_tmp_directories=True, preservation_policy=self._retention)
+        return self._writer
+
+    @contextlib.contextmanager
+    def _explaining(self, step: int | None) -> Iterator[None]:
+        """Turns what orbax raises when it cannot write into one sentence, and removes what it has begun."""
+        try:
+            yield
+        except Exception as error:
+            writer, self._writer = self._writer, None
+            with contextlib.suppress(Exception):
+                writer.close()
+            for path in self.directory.glob(f'{step}.orbax-checkpoint-tmp*'):
+                shutil.rmtree(path, ignore_errors=True)
+            last = self.latest_step()
+            raise UserError(
+                f'The checkpoint of step {step} could not be written to {self.directory} ({_reason(error)}); '
+                + ('there is no earlier one' if last is None else f'the last good checkpoint is that of step {last}')
+                + ': make room or get the right to write there, then start the same command again.'
+            ) from error
+
+
+def peek(directory: str | os.PathLike, step: int | None = None) -> dict[str, Any] | None:
+    """Reads what a checkpoint says about itself, without a target.
+
+    Args:
+      directory: where the checkpoints are.
+      step: which one; by default the latest that reads.
+
+    Returns:
+      `step`, `config`, `metrics` and `versions`; None where there is no checkpoint.
+
+    Raises:
+      UserError: `step` does not exist, or none of the checkpoints reads.
+    """
+    directory = pathlib.Path(directory).absolute()
+    found = _latest_readable(directory, step, _read_meta)
+    if found is None:
+        _check_none_damaged(directory, step)
+        return None
+    step, meta = found
+    return {'step': step, **{name: meta[name] for name in ('config', 'metrics', 'versions')}}
+
+
+class _Retention:
+    """An orbax preservation policy: the last checkpoints and the best, by the metrics in their `meta`."""
+
+    def __init__(self, keep_last: int, keep_best: int, metric: str | None, mode: str):
+        if keep_last < 1 or mode not in ('min', 'max'):
+            raise UserError(f"keep_last must be at least 1 and best_mode 'min' or 'max', not {keep_last} and {mode!r}.")
+        self.keep_last, self.keep_best, self.metric = keep_last, keep_best, metric
+        self.sign = 1 if mode == 'min' else -1
+        self.scores: dict[int, float] = {}
+
+    def note(self, step: int, metrics: dict[str, float]) -> None:
+        if math.isfinite(value := metrics.get(self.metric, math.nan)):
+            self.scores[step] = self.sign * value
+
+    def recall(self, directory: pathlib.Path) -> None:
+        self.scores.clear()
+        if self.metric is not None:
+            for step, meta in _readable(directory, _steps(directory), _read_meta):
+                self.note(step, meta['metrics'])
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """Implements `ocp.checkpoint_managers.PreservationPolicy`."""
+        steps = sorted(checkpoint.step for checkpoint in checkpoints)
+        best = sorted((step for step in steps if step in self.scores), key=self.scores.get)
+        keep = {*steps[-self.keep_last :], *best[: self.keep_best]}
+        return [checkpoint.step in keep for checkpoint in checkpoints]
+
+
+def _single_process() -> ocp.options.MultiprocessingOptions:
+    process = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=process, active_processes={process}, barrier_sync_key_prefix=f'process_{process}'
+    )
+
+
+def _manager(directory: pathlib.Path, **options: Any) -> ocp.CheckpointManager:
+    _silence_orbax()
+    options = ocp.CheckpointManagerOptions(create=False, multiprocessing_options=_single_process(), **options)
+    return ocp.CheckpointManager(directory, options=options)
+
+
+def _steps(directory: pathlib.Path) -> list[int]:
+    with _manager(directory) as manager:
+        return sorted(manager.all_steps())
+
+
+def _read_item(path: pathlib.Path, handler: type[ocp.CheckpointHandler]) -> Any:
+    _silence_orbax()
+    options = _single_process()
+    with ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as checkpointer:
+        return checkpointer.restore(path)
+
+
+def _read_meta(directory: pathlib.Path, step: int) -> dict[str, Any]:
+    meta = _read_item(directory / str(step) / 'meta', ocp.JsonCheckpointHandler)
+    if meta.pop('meta_crc32') != _json_checksum(meta):
+        raise ValueError('the checksum of its description does not match')
+    return meta
+
+
+def _read(directory: pathlib.Path, step: int) -> tuple[dict[str, Any], np.ndarray]:
+    meta = _read_meta(directory, step)
+    data = _read_item(directory / str(step) / 'state', ocp.StandardCheckpointHandler)['bytes']
+    if zlib.crc32(data) != meta['crc32']:
+        raise ValueError('the checksum of its arrays does not match')
+    return meta, data
+
+
+def _readable(directory: pathlib.Path, steps: Sequence[int], read: Callable) -> Iterator[tuple[int, Any]]:
+    """The checkpoints that read, from the latest back, each with its contents."""
+    for step in sorted(steps, reverse=True):
+        try:
+            contents = read(directory, step)
+        except Exception as error:  # orbax, tensorstore and json raise many kinds for a damaged file
+            logging.warning('The checkpoint of step %d in %s cannot be read (%s).', step, directory, _reason(error))
+        else:
+            yield step, contents
+
+
+def _latest_readable(directory: pathlib.Path, step: int | None, read: Callable) -> tuple[int, Any] | None:
+    steps = _steps(directory)
+    if step is not None and step not in steps:
+        raise UserError(f'There is no checkpoint of step {step} in {directory}; there are: {_join(steps) or "none"}.')
+    return next(_readable(directory, steps if step is None else [step], read), None)
+
+
+def _check_none_damaged(directory: pathlib.Path, step: int | None) -> None:
+    if steps := _steps(directory) if step is None else [step]:
+        raise UserError(
+            f'No checkpoint in {directory} can be read (tried: {_join(steps)}); put back a copy, or move the directory '
+            'away to start from the beginning.'
+        )
+
+
+def _check_agreement(step: int | None, directory: pathlib.Path) -> None:
+    """On several processes, checks that all of them found the same checkpoint."""
+    found = multihost_utils.process_allgather(np.int32(-1 if step is None else step)).reshape(-1).tolist()
+    if len(set(found)) > 1:
+        raise UserError(
+            f'The processes do not read the same checkpoint in {directory} (steps by process, -1 for none: '
+            f'{_join(found)}); the directory must be on a file system that they all share.'
+        )
+
+
+def _set_aside(directory: pathlib.Path, after: int) -> None:
+    for path in list(directory.iterdir()):
+        if path.name.isdigit() and int(path.name) > after:
+            aside = path.with_name(f'set-aside-{path.name}')
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+
+
+def _silence_orbax() -> None:
+    """Keeps what orbax logs from the terminal, unless a person asked for it with --verbosity=1."""
+    logging.get_absl_logger().addFilter(_is_wanted)
+
+
+def _is_wanted(record: python_logging.LogRecord) -> bool:
+    return f'{os.sep}orbax{os.sep}' not in record.pathname or logging.get_verbosity() >= logging.DEBUG
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in few words; the operating system's where tensorstore passes them on."""
+    if code := re.search(r"os_error_code='(\d+)'", str(error)):
+        return os.strerror(int(code[1]))
+    return getattr(error, 'strerror', None) or str(error).partition('\n')[0] or type(error).__name__
+
+
+def _json_checksum(value: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
+
+
+def _join(values: Sequence[int]) -> str:
+    return ', '.join(map(str, values))
+
+
+def _versions() -> dict[str, str]:
+    packages = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+    versions = {package: metadata.version(package) for package in packages}
+    return {'gan_jax': __version__, 'python': platform.python_version(), **versions}

@@ -1,0 +1,107 @@
+"""Batches to the compiled stretch: gathered from data that lives on the devices, or streamed from the host.
+
+Either way batch k holds the same examples in the same order, and normalisation and flips happen on the device.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax import parallel
+from gan_jax.data import Dataset, Stream, batch_indices, gather, prepare
+from gan_jax.parallel import Layout
+
+_DEVICE_SHARE = 0.4  # of a device's memory that data may take
+_HOST_LIMIT = 2 * 2**30  # bytes, where the devices are the host's own cores
+
+
+class Feed(NamedTuple):
+    """How a run's batches reach the compiled stretch.
+
+    Attributes:
+        batch_at: (data, step, slot, positions) -> batch, as `gan_jax.steps.scan_steps` wants it.
+        data_axis: the axis along which the data are split over devices; None when they are replicated.
+        open: spans [(first step, last step), ...] -> context manager of an iterator over the data of each.
+    """
+
+    batch_at: Callable[..., dict[str, jax.Array]]
+    data_axis: int | None
+    open: Callable[[Iterable[tuple[int, int]]], contextlib.AbstractContextManager[Iterator[Any]]]
+
+
+def make_feed(
+    dataset: Dataset, layout: Layout, *, seed: int, discriminator_steps: int, flip: bool, placement: str
+) -> Feed:
+    """The feed of a run.
+
+    Args:
+        dataset: what to train on.
+        layout: where.
+        seed: decides order and flips.
+        discriminator_steps: batches for each step of the generator, stacked when there are several.
+        flip: mirror every example with probability 1/2.
+        placement: 'device' keeps the whole data set on every device, 'host' streams it, 'auto' keeps what fits.
+    """
+
+    def stacked(one: Callable, first) -> Any:
+        if discriminator_steps == 1:
+            return one(first)
+        return jax.vmap(one)(first + jnp.arange(discriminator_steps))
+
+    def finish(examples, labels, batch_number, positions):
+        key = jax.random.fold_in(jax.random.key(seed), batch_number)
+        return prepare(examples, labels, key, positions, flip=flip)
+
+    def resident_batch(data, step, slot, positions):
+        del slot
+
+        def one(batch_number):
+            indices = batch_indices(
+                seed, batch_number, positions, batch_size=layout.batch_size, num_examples=len(dataset)
+            )
+            return finish(*gather(data['examples'], data.get('labels'), indices), batch_number, positions)
+
+        return stacked(one, step * discriminator_steps)
+
+    def streamed_batch(data, step, slot, positions):
+        def one(ahead):
+            here = jax.tree.map(lambda array: array[slot * discriminator_steps + ahead], data)
+            return finish(here['examples'], here.get('labels'), step * discriminator_steps + ahead, positions)
+
+        return stacked(one, 0)
+
+    @contextlib.contextmanager
+    def open_resident(spans):
+        arrays = {'examples': np.asarray(dataset.examples)}
+        if dataset.labels is not None:
+            arrays['labels'] = np.asarray(dataset.labels)
+        data = layout.replicate(arrays)
+        yield itertools.repeat(data)
+
+    @contextlib.contextmanager
+    def open_stream(spans):
+        counts = ((begin * discriminator_steps, (end - begin) * discriminator_steps) for begin, end in spans)
+        with Stream(
+            dataset.examples,
+            dataset.labels,
+            counts,
+            seed=seed,
+            batch_size=layout.batch_size,
+            positions=layout.local_positions,
+        ) as stream:
+            yield (layout.split(item, axis=1) for item in stream)
+
+    if placement == 'device' or (placement == 'auto' and _fits(dataset)):
+        return Feed(resident_batch, None, open_resident)
+    return Feed(streamed_batch, 1, open_stream)
+
+
+def _fits(dataset: Dataset) -> bool:
+    memory = parallel.device_memory()
+    limit = _HOST_LIMIT // jax.local_device_count() if memory is None else _DEVICE_SHARE * memory
+    return dataset.examples.nbytes <= limit

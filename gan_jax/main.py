@@ -1,0 +1,90 @@
+"""The command line.
+
+    python -m gan_jax.main --config configs/dcgan.py:fashion_mnist --config.batch_size=128
+    python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --num 64 --seed 0
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+
+from gan_jax.errors import DivergedError, InterruptedRunError, UserError
+
+
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The flags and the `x.y=value` overrides of a command line."""
+    parser = argparse.ArgumentParser(prog='python -m gan_jax.main', description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        '--config', metavar='FILE.py[:DATA]', help='a config file; --config.x.y=value overrides any of its keys'
+    )
+    parser.add_argument('--workdir', type=pathlib.Path, help='directory of the run (default: runs/CONFIG-DATA)')
+    parser.add_argument('--mode', choices=('train', 'sample'), default='train')
+    parser.add_argument('--accept_config_changes', action='store_true', help='go on although the config differs')
+    sampling = parser.add_argument_group('mode sample')
+    sampling.add_argument('--num', type=int, default=64, help='number of pictures')
+    sampling.add_argument('--seed', type=int, default=0, help='seed of their latents')
+    sampling.add_argument('--step', type=int, help='checkpoint to use (default: the latest)')
+    hosts = parser.add_argument_group('several processes or hosts')
+    hosts.add_argument('--distributed', action='store_true', help='join by what the cluster says in the environment')
+    hosts.add_argument('--coordinator', metavar='HOST:PORT', help='address of the first process')
+    hosts.add_argument('--num_processes', type=int)
+    hosts.add_argument('--process_id', type=int)
+    flags, rest = parser.parse_known_args(argv)
+
+    overrides = []
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith('--config.'):
+            parser.error(f'unknown argument {argument}; overrides are written --config.x.y=value')
+        override = argument.removeprefix('--config.')
+        if '=' not in override and rest and not rest[0].startswith('--'):
+            override += '=' + rest.pop(0)
+        overrides.append(override)
+    return flags, overrides
+
+
+def run(flags: argparse.Namespace, overrides: list[str]) -> None:
+    """Trains or samples."""
+    from gan_jax import config as configs
+    from gan_jax import parallel, sampling, train
+
+    parallel.enable_compilation_cache()
+    if flags.mode == 'sample':
+        if flags.workdir is None:
+            raise UserError('Sampling needs --workdir, the directory of a run.')
+        sampling.sample_workdir(flags.workdir, num=flags.num, seed=flags.seed, step=flags.step)
+        return
+    if flags.config is None:
+        raise UserError('Training needs --config, such as --config configs/dcgan.py:fashion_mnist.')
+    if flags.distributed or flags.coordinator:
+        parallel.initialize_processes(flags.coordinator, flags.num_processes, flags.process_id)
+    config = configs.load(flags.config, overrides)
+    workdir = flags.workdir or pathlib.Path('runs') / configs.run_name(flags.config, config)
+    train.train(config, workdir, accept_config_changes=flags.accept_config_changes)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
+    flags, overrides = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        run(flags, overrides)
+    except UserError as error:
+        print(f'gan_jax: {error}', file=sys.stderr)
+        return 2
+    except DivergedError as error:
+        print(f'gan_jax: {error}', file=sys.stderr)
+        return 3
+    except InterruptedRunError as error:
+        print(f'gan_jax: {error}', file=sys.stderr)
+        return 128 + error.signal_number
+    except KeyboardInterrupt:
+        print('gan_jax: interrupted.', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # XLA's own chatter
+    sys.exit(main())

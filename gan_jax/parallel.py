@@ -1,0 +1,185 @@
+"""Where the work runs: jit on one device, pmap or sharding on many, over one host or several.
+
+The only file that names devices. Whatever the layout, the global batch decides the result: every example has a
+position in it, noise is drawn by position, and gradients, batch statistics and metrics are averaged over all devices.
+"""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gan_jax.errors import UserError
+
+AXIS = 'devices'
+MODES = ('pmap', 'sharding')
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a global batch lies over devices. Made by `make_layout`.
+
+    Attributes:
+        mode: 'jit' (one device), 'pmap' or 'sharding'.
+        devices: the devices of all processes, in order.
+        batch_size: examples in a global batch.
+    """
+
+    mode: str
+    devices: tuple[jax.Device, ...]
+    batch_size: int
+
+    @property
+    def axis_name(self) -> str | None:
+        """The axis to average over by hand inside the step, or None where the compiler does it."""
+        return AXIS if self.mode == 'pmap' else None
+
+    @property
+    def local_devices(self) -> tuple[jax.Device, ...]:
+        """This process's devices."""
+        return tuple(device for device in self.devices if device.process_index == jax.process_index())
+
+    @property
+    def local_positions(self) -> np.ndarray:
+        """uint32: the places in the global batch of the examples that this process reads."""
+        share = self.batch_size // len(self.devices)
+        local = [i for i, device in enumerate(self.devices) if device.process_index == jax.process_index()]
+        return np.concatenate([np.arange(i * share, (i + 1) * share, dtype=np.uint32) for i in local])
+
+    @functools.cached_property
+    def _mesh(self) -> Mesh:
+        return Mesh(np.array(self.local_devices if self.mode == 'pmap' else self.devices), (AXIS,))
+
+    def _sharding(self, *spec: str | None) -> NamedSharding:
+        return NamedSharding(self._mesh, PartitionSpec(*spec))
+
+    def replicate(self, tree: Any) -> Any:
+        """The same values (arrays or typed keys, equal in every process) on every device, in new buffers."""
+        sharding = self._sharding()
+
+        def put(leaf):
+            if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                return jax.random.wrap_key_data(put(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
+            return jax.make_array_from_process_local_data(sharding, np.asarray(leaf))
+
+        return jax.tree.map(put, tree)
+
+    def split(self, tree: Any, axis: int = 0) -> Any:
+        """This process's share of a batch (host arrays, examples along `axis`) laid over its devices."""
+        if self.mode == 'pmap':  # pmap wants an axis that counts its own devices
+            count = len(self.local_devices)
+
+            def divide(array):
+                shape = array.shape
+                return array.reshape(*shape[:axis], count, shape[axis] // count, *shape[axis + 1 :])
+
+            return jax.device_put(jax.tree.map(divide, tree), self._sharding(*[None] * axis, AXIS))
+        sharding = self._sharding(*[None] * axis, AXIS)
+        return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), tree)
+
+    def compile(self, stretch: Callable, *, data_axis: int | None) -> Callable:
+        """Compiles `stretch(state, data, positions) -> (state, metrics)` and donates the state.
+
+        Args:
+            stretch: from `gan_jax.steps.scan_steps`.
+            data_axis: the axis along which the data was `split`, or None where it was `replicate`d.
+        """
+        if self.mode == 'pmap':
+            return jax.pmap(
+                stretch,
+                axis_name=AXIS,
+                in_axes=(None, data_axis, 0),
+                out_axes=(None, None),
+                devices=self.devices if jax.process_count() == 1 else None,
+                donate_argnums=0,
+            )
+        replicated = self._sharding()
+        data = replicated if data_axis is None else self._sharding(*[None] * data_axis, AXIS)
+        return jax.jit(
+            stretch,
+            in_shardings=(replicated, data, self._sharding(AXIS)),
+            out_shardings=(replicated, replicated),
+            donate_argnums=0,
+        )
+
+
+def make_layout(batch_size: int, *, mode: str = 'pmap', num_devices: int | None = None) -> Layout:
+    """Chooses the devices and checks that the batch divides over them.
+
+    Args:
+        batch_size: examples in a global batch.
+        mode: 'pmap' or 'sharding' where there are several devices; one device is always plain jit.
+        num_devices: how many of the devices to use; None uses all. Only a single process can leave some out.
+
+    Raises:
+        UserError: unknown mode, more devices than there are, or a batch that does not divide.
+    """
+    if mode not in MODES:
+        raise UserError(f'parallel.mode is {mode!r}; choose one of {", ".join(MODES)}.')
+    devices = jax.devices()
+    count = num_devices or len(devices)
+    if count > len(devices):
+        raise UserError(f'parallel.devices is {count}, but there are {len(devices)}: lower it, or set it to 0 for all.')
+    if jax.process_count() > 1 and count != len(devices):
+        raise UserError(f'parallel.devices is {count}, but several processes use all their {len(devices)} devices.')
+    if batch_size % count:
+        nearest = max(count, round(batch_size / count) * count)
+        raise UserError(
+            f'batch_size {batch_size} does not divide over {count} devices; the nearest that does is {nearest}.'
+        )
+    return Layout('jit' if count == 1 else mode, tuple(devices[:count]), batch_size)
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs on disk, so that a second start does not compile again.
+
+    In JAX_COMPILATION_CACHE_DIR where that is set, else in `gan_jax/xla` under the user's cache directory. For entry
+    points only: it changes the configuration of the whole process.
+    """
+    if not jax.config.jax_compilation_cache_dir:
+        cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
+        jax.config.update('jax_compilation_cache_dir', str(cache / 'gan_jax' / 'xla'))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+
+
+def initialize_processes(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Joins several processes (hosts) into one run, before any device is touched.
+
+    With all arguments None the cluster's environment (SLURM, Open MPI, Cloud TPU, Kubernetes, ...) is asked by
+    `jax.distributed`. Processes on CPUs talk over gloo.
+
+    Raises:
+        UserError: when the processes cannot be joined.
+    """
+    if coordinator is not None and (num_processes is None or process_id is None):
+        raise UserError('--coordinator needs --num_processes and --process_id beside it.')
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process_id)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f'The processes could not be joined ({error}); check --coordinator and its port.') from error
+
+
+def is_main_process() -> bool:
+    """Whether this process writes the run's files and speaks to the terminal."""
+    return jax.process_index() == 0
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process; every process must call it."""
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.process_allgather(np.asarray(flag)).any())
+
+
+def device_memory() -> int | None:
+    """Bytes of memory of one device, or None where the backend does not tell (CPU)."""
+    stats = jax.local_devices()[0].memory_stats()
+    return stats.get('bytes_limit') if stats else None

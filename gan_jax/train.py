@@ -1,0 +1,232 @@
+"""The story of a run: data, game, state, compiled stretches, and the loop that logs, samples and saves.
+
+A run is a function of its config. Batch k depends on (seed, k) and the noise of a step on (key, step), so whatever
+stops a run, starting it again continues with the bits it would have had.
+"""
+
+import functools
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import signal
+import time
+
+import clu.metrics
+import clu.parameter_overview
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import build, data, parallel, report, sampling, steps
+from gan_jax import config as configs
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.errors import DivergedError, InterruptedRunError, UserError
+from gan_jax.feed import make_feed
+from gan_jax.game import GanState
+from gan_jax.interrupt import StopSignals
+from gan_jax.parallel import Layout
+from gan_jax.writers import Writers
+
+_MAX_RESTORES = 3  # of on_nan='restore', in one start
+
+
+def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_changes: bool = False) -> GanState:
+    """Trains a GAN, or goes on where an earlier start of the same run was stopped.
+
+    Args:
+        config: from `gan_jax.config.load`.
+        workdir: the run's directory; everything the run writes is below it.
+        accept_config_changes: go on although the config differs from the one the run was started with.
+
+    Returns:
+        The last state, on the devices.
+
+    Raises:
+        UserError: something that the user has to mend; the message says what.
+        DivergedError: a metric became NaN or infinite.
+        InterruptedRunError: SIGTERM or Ctrl-C came; the state is saved.
+    """
+    configs.check(config)
+    workdir = pathlib.Path(workdir)
+    layout = parallel.make_layout(
+        config.batch_size, mode=config.parallel.mode, num_devices=config.parallel.devices or None
+    )
+    _claim(workdir, config, accept_config_changes)
+
+    # Data, game, step
+    dataset = data.load(
+        config.data.name,
+        split=config.data.split,
+        size=config.data.size,
+        channels=config.data.channels,
+        data_dir=config.data.directory,
+        cache_dir=config.data.cache,
+        show_progress=parallel.is_main_process(),
+    )
+    feed = make_feed(
+        dataset,
+        layout,
+        seed=config.seed,
+        discriminator_steps=config.discriminator_steps,
+        flip=config.data.flip,
+        placement=config.data.placement,
+    )
+    game = build.make_game(config, dataset.shape, layout.axis_name)
+    step = build.make_step(config, game, layout.axis_name)
+
+    @functools.cache
+    def compiled_stretch(length: int):
+        return layout.compile(steps.scan_steps(step, feed.batch_at, length), data_axis=feed.data_axis)
+
+    total = configs.steps(config, 'duration')
+    sample_every, save_every = configs.steps(config, 'sample_every'), configs.steps(config, 'checkpoint_every')
+    latents = sampling.fixed_latents(game, config.samples, config.seed)
+    positions = layout.split(layout.local_positions)
+
+    def advance(begin: int, state: GanState, out: Writers) -> GanState:
+        """Trains from step `begin` to the end, or raises what stops it."""
+        spans = _spans(begin, total, configs.steps(config, 'log_every'))
+        waiting, means = [], {}
+        with feed.open(spans) as stretches:
+            for first, last in spans:
+                state, metrics = compiled_stretch(last - first)(state, next(stretches), positions)
+                waiting.append((first, last, metrics))
+                stop = parallel.any_process(signals.received is not None)
+                sample, save = (last == total or first // every != last // every for every in (sample_every, save_every))
+                # Metrics are read one stretch late, while the devices compute the next, unless they are needed now.
+                while len(waiting) > (0 if sample or save or stop else 1):
+                    means = _report(*waiting.pop(0), out, config.batch_size)
+                if sample:
+                    made = sampling.generate(game, jax.device_get(state.generator), latents)
+                    out.samples(last, sampling.picture(made, dataset.examples))
+                if save or stop:
+                    checkpoints.save(last, state, config=configs.to_json(config), metrics=means)
+                if stop and last < total:
+                    checkpoints.wait()
+                    raise InterruptedRunError(
+                        f'asked to stop: the run is saved at step {last} of {total}; the same command goes on from there.',
+                        signals.received or signal.SIGTERM,
+                    )
+        return state
+
+    with Checkpoints(workdir / 'checkpoints', **config.checkpoints) as checkpoints, StopSignals() as signals:
+        target = jax.eval_shape(lambda: build.init_state(config, game))
+        begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
+        if begin >= total:
+            _say(f'This run is finished (step {begin} of {total}); its pictures are in {workdir / "samples"}.')
+            return state
+        _write_json(workdir / 'run.json', _facts(dataset, layout))
+        _introduce(config, dataset, layout, state, begin)
+
+        started = time.monotonic()
+        for attempt in range(1, _MAX_RESTORES + 2):
+            try:
+                with Writers(workdir, begin=begin, total=total, enabled=parallel.is_main_process()) as out:
+                    state = advance(begin, layout.replicate(state), out)
+                break
+            except DivergedError as error:
+                good = checkpoints.latest_step()
+                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
+                if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
+                    raise DivergedError(
+                        f'{error}; {ending}. Lower the learning rates, or set on_nan=restore to go back and on with '
+                        'other noise.'
+                    ) from error
+                _say(f'{error}; going back to {ending.removeprefix("the ")} and on with other noise.')
+                begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
+                state = state.replace(key=jax.random.fold_in(state.key, attempt))
+
+    if parallel.is_main_process():
+        report.write(workdir)
+        minutes, seconds = divmod(round(time.monotonic() - started), 60)
+        _say(
+            f'Done: {total - begin} steps in {minutes} min {seconds} s. Pictures: {workdir / "samples.png"} (last), '
+            f'{workdir / "samples.gif"} (progress), {workdir / "curves.png"}.'
+        )
+    return state
+
+
+def _claim(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
+    """Saves the config as the run's own, or compares it with the one that the run was started with."""
+    path, current = workdir / 'config.json', configs.to_json(config)
+    try:
+        saved = json.loads(path.read_text())
+    except FileNotFoundError:
+        saved = current
+    except ValueError as error:
+        raise UserError(f'{path} is damaged; delete it to go on with the config given now.') from error
+    changes = configs.differences(saved, current)
+    if changes and not accept_changes:
+        raise UserError(
+            f'{workdir} holds a run of another config, which differs in {", ".join(changes)}: choose another --workdir, '
+            'or go on with the new config by --accept_config_changes.'
+        )
+    if changes or not path.exists():
+        _write_json(path, current)
+
+
+def _write_json(path: pathlib.Path, values: dict) -> None:
+    """Writes a file whole or not at all; the first process does, for all."""
+    if not parallel.is_main_process():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + '.tmp')
+        temporary.write_text(json.dumps(values, indent=2) + '\n')
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f'{path} cannot be written ({error.strerror}): make room or choose another --workdir.') from error
+
+
+def _facts(dataset: data.Dataset, layout: Layout) -> dict:
+    """What a run was made with, beside its config; sampling reads the shape."""
+    packages = ('gan_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+    return {
+        'data': {
+            'name': dataset.name,
+            'split': dataset.split,
+            'examples': len(dataset),
+            'shape': list(dataset.shape),
+            'classes': dataset.num_classes,
+            'fingerprint': dataset.fingerprint,
+        },
+        'devices': {'kind': layout.devices[0].device_kind, 'number': len(layout.devices), 'mode': layout.mode},
+        'versions': {'python': platform.python_version()} | {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def _introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: GanState, begin: int) -> None:
+    for name in ('generator', 'discriminator'):
+        _say(f'{name}:\n' + clu.parameter_overview.get_parameter_overview(getattr(state, name).params))
+    device = f'{len(layout.devices)} x {layout.devices[0].device_kind} ({layout.mode})'
+    size = 'x'.join(map(str, dataset.shape))
+    _say(f'{len(dataset)} examples of {dataset.name}, {size}; batches of {config.batch_size}; {device}.')
+    if begin:
+        _say(f'Going on from step {begin}.')
+
+
+def _spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
+    """[(first, last), ...]: the stretches from `begin` to `end`, cut at the multiples of `every`."""
+    cuts = [begin, *range(begin - begin % every + every, end, every), end]
+    return list(zip(cuts, cuts[1:], strict=False))
+
+
+def _report(first: int, last: int, metrics: dict[str, jax.Array], out: Writers, batch_size: int) -> dict[str, float]:
+    """Writes the means of a stretch's metrics; raises DivergedError at the first step that is not finite."""
+    metrics = jax.device_get(metrics)
+    finite = np.all([np.isfinite(values) for values in metrics.values()], axis=0)
+    if not finite.all():
+        at = int(np.argmin(finite))
+        culprits = [name for name, values in metrics.items() if not np.isfinite(values[at])]
+        raise DivergedError(f'{" and ".join(culprits)} became NaN or infinite in step {first + at + 1}')
+    averages = clu.metrics.Collection.create(**{name: clu.metrics.Average.from_output(name) for name in metrics})
+    means = {name: float(value) for name, value in averages.single_from_model_output(**metrics).compute().items()}
+    out.metrics(last, last * batch_size / 1000, means)
+    return means
+
+
+def _say(text: str) -> None:
+    if parallel.is_main_process():
+        print(text, flush=True)

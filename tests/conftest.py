@@ -1,0 +1,12 @@
+"""Test set-up: eight virtual CPU devices, and a compilation cache that outlives the run."""
+
+import os
+import pathlib
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
+
+import jax
+
+jax.config.update('jax_compilation_cache_dir', str(pathlib.Path('~/.cache/gan_jax/xla').expanduser()))
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)

@@ -1,0 +1,172 @@
+"""The global batch decides the result: one device, eight by pmap, eight by sharding, and two processes agree."""
+
+import functools
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import build, config, parallel, steps
+from gan_jax.data import Dataset
+from gan_jax.errors import UserError
+from gan_jax.feed import make_feed
+
+ROOT = pathlib.Path(__file__).parent.parent
+STEPS = 20
+OVERRIDES = {
+    'batch_size': '32',
+    'data.flip': 'True',
+    'generator.width': '8',
+    'discriminator.width': '8',
+    'latents.size': '16',
+    # Plain gradient descent: Adam would blow rounding noise up where a gradient is exactly zero.
+    'generator_optimizer.name': 'sgd',
+    'discriminator_optimizer.name': 'sgd',
+}
+
+
+def make_dataset():
+    random = np.random.default_rng(0)
+    return Dataset('noise', 'train', random.integers(0, 256, (100, 16, 16, 1), np.uint8), None, None, 'noise')
+
+
+def make_config(**overrides):
+    return config.load(str(ROOT / 'configs' / 'dcgan.py'), OVERRIDES | overrides)
+
+
+def compiled(options, layout, placement='device', length=STEPS):
+    """The compiled stretch of a small DCGAN with batch norm, its initial state, data and positions."""
+    dataset = make_dataset()
+    game = build.make_game(options, dataset.shape, layout.axis_name)
+    step = build.make_step(options, game, layout.axis_name)
+    feed = make_feed(
+        dataset,
+        layout,
+        seed=options.seed,
+        discriminator_steps=options.discriminator_steps,
+        flip=options.data.flip,
+        placement=placement,
+    )
+    stretch = layout.compile(steps.scan_steps(step, feed.batch_at, length), data_axis=feed.data_axis)
+    with feed.open([(0, length)]) as stretches:
+        data = next(stretches)
+    state = layout.replicate(build.init_state(options, game))
+    return stretch, state, data, layout.split(layout.local_positions)
+
+
+def train(mode, num_devices, placement='device', **overrides):
+    options = make_config(**overrides)
+    layout = parallel.make_layout(options.batch_size, mode=mode, num_devices=num_devices)
+    stretch, *arguments = compiled(options, layout, placement)
+    state, metrics = stretch(*arguments)
+    return jax.device_get(
+        {'generator': state.generator[:2], 'discriminator': state.discriminator[:2], 'metrics': metrics}
+    )
+
+
+@functools.cache
+def on_one_device():
+    return train('pmap', 1)
+
+
+def assert_close(a, b):
+    for (path, x), y in zip(jax.tree.leaves_with_path(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=2e-5, err_msg=jax.tree_util.keystr(path))
+
+
+@pytest.mark.parametrize('mode', parallel.MODES)
+def test_eight_devices_give_the_run_of_one(mode):
+    assert_close(train(mode, 8), on_one_device())
+
+
+@pytest.mark.parametrize('mode', parallel.MODES)
+def test_streamed_batches_are_the_resident_ones(mode):
+    assert_close(train(mode, 8, 'host'), on_one_device())
+
+
+def test_streamed_batches_on_one_device_give_the_same_bits():
+    for a, b in zip(jax.tree.leaves(train('pmap', 1, 'host')), jax.tree.leaves(on_one_device()), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_several_discriminator_steps_agree_too():
+    overrides = {'discriminator_steps': '2'}
+    one = train('pmap', 1, **overrides)
+    assert_close(train('pmap', 8, **overrides), one)
+    assert_close(train('sharding', 8, 'host', **overrides), one)
+
+
+@pytest.mark.parametrize('mode', parallel.MODES)
+def test_each_device_computes_only_its_share(mode):
+    """From the compiled program of one device: an eighth of the work, within what does not divide."""
+
+    def flops(num_devices):
+        options = make_config(batch_size='64')
+        layout = parallel.make_layout(64, mode=mode, num_devices=num_devices)
+        stretch, *arguments = compiled(options, layout, length=1)
+        return stretch.lower(*arguments).compile().cost_analysis()['flops']
+
+    share = flops(8) / flops(1)
+    assert 1 / 8 < share < 1.5 / 8
+
+
+def test_a_batch_that_does_not_divide_says_so_before_anything_compiles():
+    with pytest.raises(UserError, match=r'batch_size 30 does not divide over 8 devices; the nearest that does is 32'):
+        parallel.make_layout(30)
+    with pytest.raises(UserError, match=r'batch_size 3 does not divide over 8 devices; the nearest that does is 8'):
+        parallel.make_layout(3)
+
+
+def test_impossible_layouts_are_refused():
+    with pytest.raises(UserError, match=r'parallel.devices is 9, but there are 8'):
+        parallel.make_layout(72, num_devices=9)
+    with pytest.raises(UserError, match=r"parallel.mode is 'threads'; choose one of pmap, sharding"):
+        parallel.make_layout(8, mode='threads')
+    with pytest.raises(UserError, match=r'--coordinator needs --num_processes and --process_id'):
+        parallel.initialize_processes('localhost:1', None, None)
+
+
+_TWO_PROCESSES = """
+import json, os, sys
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
+sys.path[:0] = [{root!r}, {tests!r}]
+from gan_jax import parallel
+parallel.initialize_processes('localhost:{port}', 2, int(sys.argv[1]))
+import numpy as np, jax
+import test_parallel
+result = test_parallel.train({mode!r}, None, {placement!r})
+if jax.process_index() == 0:
+    np.savez({out!r}, *jax.tree.leaves(result))
+"""
+
+
+@pytest.mark.parametrize(('mode', 'placement'), [('pmap', 'host'), ('sharding', 'device')])
+def test_two_processes_give_the_run_of_one(mode, placement, tmp_path):
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+    out = tmp_path / 'leaves.npz'
+    script = _TWO_PROCESSES.format(
+        root=str(ROOT), tests=str(ROOT / 'tests'), port=port, mode=mode, placement=placement, out=str(out)
+    )
+    environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, '-c', script, str(i)], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        for i in range(2)
+    ]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    leaves = np.load(out)
+    expected = jax.tree.leaves(on_one_device())
+    assert len(leaves.files) == len(expected)
+    for name, value in zip(leaves.files, expected, strict=True):
+        np.testing.assert_allclose(leaves[name], value, rtol=1e-4, atol=2e-5)
