@@ -1,0 +1,109 @@
+"""Data sets by name, as arrays."""
+
+import dataclasses
+
+import numpy as np
+
+from gan_jax.data import cache
+from gan_jax.data.folder import folder_source
+from gan_jax.data.images import RULE, decode_all
+from gan_jax.data.tfds_source import find_builder, tfds_source
+from gan_jax.data.toys import MIXTURES
+from gan_jax.errors import UserError
+
+_NUM_POINTS = 100_000
+_TOY_SEEDS = {'train': 0, 'test': 1}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """A split of a data set.
+
+    Attributes:
+      name: as it was asked for.
+      split: as it was asked for.
+      examples: uint8 [num, height, width, channels], memory-mapped and read-only, or float32 [num, 2].
+      labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
+      num_classes: the number of classes (of modes, for a mixture); None where there are no labels.
+      fingerprint: a hash of what decides the examples: the data set, its version, the split, the preprocessing.
+    """
+
+    name: str
+    split: str
+    examples: np.ndarray
+    labels: np.ndarray | None
+    num_classes: int | None
+    fingerprint: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return self.examples.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+
+def load(
+    name: str,
+    *,
+    split: str = 'train',
+    size: int | None = None,
+    channels: int | None = None,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    show_progress: bool = True,
+) -> Dataset:
+    """Loads a data set; images are decoded the first time and memory-mapped from a cache after that.
+
+    Args:
+      name: 'digits' (embedded); 'ring', 'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
+        'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
+        'name/config:1.0.0'.
+      split: a split as TFDS writes it, 'train[:10%]' included; 'train' for a folder; 'train' or 'test' for a mixture.
+      size: height and width to bring the images to (see `images.decode`); None keeps the data's own, and the images
+        need not be square then.
+      channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3.
+      data_dir: where TFDS data sets lie; TFDS_DATA_DIR or ~/tensorflow_datasets if None.
+      cache_dir: where decoded data sets and the prepared digits are kept; `gan_jax` under XDG_CACHE_HOME, that is
+        ~/.cache/gan_jax, if None.
+      show_progress: whether to show a progress bar while decoding.
+
+    Raises:
+      UserError: if there is no such data set or split, it is not prepared, an image cannot be read, the images differ
+        in size and none is given, or the cache cannot be written.
+    """
+    if name in MIXTURES:
+        return _load_mixture(name, split, size, channels)
+    if size is not None and size < 1:
+        raise UserError(f'the size of an image must be at least 1, not {size}.')
+    if channels not in (None, 1, 3):
+        raise UserError(f'an image has 1 channel (grey) or 3 (colour), not {channels}.')
+    root = cache.cache_directory(cache_dir)
+    if name.startswith('folder:'):
+        source = folder_source(name, name.removeprefix('folder:'), split)
+    elif name == 'digits':
+        from gan_jax.data.digits import prepared_digits
+
+        source = tfds_source(prepared_digits(root / 'tfds'), name, split)
+    else:
+        source = tfds_source(find_builder(name, data_dir), name, split)
+    key = {'format': cache.FORMAT, 'rule': RULE, 'size': size, 'channels': channels, 'source': source.identity}
+    examples, labels = cache.open_or_build(
+        root,
+        f'{name.rpartition("/")[2]}-{split}',
+        key,
+        lambda: decode_all(source, size=size, channels=channels, show_progress=show_progress),
+    )
+    return Dataset(name, split, examples, labels, source.num_classes, cache.fingerprint(key))
+
+
+def _load_mixture(name: str, split: str, size: int | None, channels: int | None) -> Dataset:
+    if size is not None or channels is not None:
+        raise UserError(f'{name!r} is a set of points, not of images: leave its size and channels unset.')
+    if split not in _TOY_SEEDS:
+        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_TOY_SEEDS)}.')
+    mixture = MIXTURES[name]
+    points, modes = mixture.sample(_NUM_POINTS, _TOY_SEEDS[split])
+    key = [mixture.centres.tolist(), mixture.std, _NUM_POINTS, _TOY_SEEDS[split]]
+    return Dataset(name, split, points, modes, len(mixture.centres), cache.fingerprint(key))

@@ -1,0 +1,177 @@
+"""TFDS data sets, read from array_record files without TensorFlow."""
+
+import difflib
+import hashlib
+import io
+import os
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+
+from gan_jax.data.images import ImageSource
+from gan_jax.data.toys import MIXTURES
+from gan_jax.errors import UserError
+
+EMBEDDED = ('digits', *MIXTURES)
+_NUM_SAMPLED = 32
+
+
+def tfds_directory(data_dir: str | None) -> str:
+    """Where TFDS data sets lie: the argument, or TFDS_DATA_DIR, or ~/tensorflow_datasets."""
+    directory = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
+    return str(pathlib.Path(directory).expanduser())
+
+
+def find_builder(name: str, data_dir: str | None) -> Any:
+    """The read-only builder of a prepared data set, 'name', 'name/config' or 'name/config:1.0.0'.
+
+    It is made from the prepared files alone, so that neither the data set's code nor what that imports is needed.
+
+    Raises:
+      UserError: if it is not there.
+    """
+    import tensorflow_datasets as tfds
+
+    directory = tfds_directory(data_dir)
+    try:
+        return tfds.core.read_only_builder.builder_from_files(name, data_dir=directory)
+    except tfds.core.DatasetNotFoundError:
+        raise _not_found(name, directory) from None
+    except ValueError:
+        raise UserError(
+            f"{name!r} is not a data set's name, which looks like name, name/config or name:1.0.0."
+        ) from None
+
+
+def download_and_prepare(name: str, data_dir: str | None = None) -> pathlib.Path:
+    """Downloads a TFDS data set and prepares it as array_record files, where they are not there already.
+
+    Args:
+      name: as in `find_builder`.
+      data_dir: as in `tfds_directory`.
+
+    Returns:
+      The directory of the prepared data set.
+
+    Raises:
+      UserError: if TFDS does not know it, needs TensorFlow for it, or cannot get hold of it.
+    """
+    import tensorflow_datasets as tfds
+
+    directory = tfds_directory(data_dir)
+    try:
+        builder = tfds.builder(name, data_dir=directory)
+        builder.download_and_prepare(file_format='array_record')
+    except tfds.core.DatasetNotFoundError:
+        raise _not_found(name, directory) from None
+    except ImportError as error:
+        raise UserError(
+            f"TFDS needs another package to prepare {name!r} ({error}): run pip install 'gan_jax[tensorflow]'."
+        ) from error
+    except (OSError, AssertionError, ValueError, tfds.download.DownloadError) as error:
+        raise UserError(
+            f'TFDS cannot prepare {name!r} in {directory!r}: {str(error).strip() or type(error)}'
+        ) from error
+    return pathlib.Path(builder.data_dir)
+
+
+def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
+    """The images and class labels of a split of a prepared data set.
+
+    The image is the first of the data set's supervised keys where that is an image, else its image feature of the
+    alphabetically first name; the label, likewise, is the second of the supervised keys or the first class label, if
+    any. Where an example of a labelled data set has no label, TFDS says -1.
+
+    The source's identity rests on a sample of the examples and not on the files, because the same data set prepared
+    twice gives files that differ, in the order of the fields, and a data set of the same version prepared elsewhere
+    may have another order.
+
+    Args:
+      builder: a TFDS builder whose data set is prepared.
+      name: the data set's name, for messages.
+      split: a split, a slice of one or a sum of them, as TFDS writes it: 'train', 'train[:10%]', 'train+test'.
+
+    Raises:
+      UserError: if the data set has no such split, no images of 8 or 16 bits, or files that are missing or not
+        array_record.
+    """
+    import tensorflow_datasets as tfds
+
+    info = builder.info
+    if 'array_record' not in {file_format.value for file_format in info.available_file_formats()}:
+        raise UserError(
+            f'{name!r} is prepared as {info.file_format.value}, not as array_record: with TensorFlow installed, run '
+            f'tfds convert_format --dataset_version_dir={builder.data_dir} --out_file_format=array_record.'
+        )
+    image, label = _find_features(info, name)
+    try:
+        split_info = info.splits[split]
+    except (KeyError, ValueError):
+        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(info.splits)}.') from None
+    if split_info.num_examples == 0:
+        raise UserError(f'the split {split!r} of {name!r} is empty: choose a larger one.')
+    for path in split_info.filepaths:
+        if not path.exists():
+            raise UserError(f'{str(path)!r} of {name!r} is missing: copy or prepare the data set again.')
+    raw = tfds.decode.DeserializeMethod.RAW_BYTES
+    records = builder.as_data_source(split, deserialize_method=raw, file_format='array_record')
+    parser = tfds.features.FeaturesDict({key: info.features[key] for key in (image, label) if key is not None})
+    skip = {image: tfds.decode.SkipDecoding()}
+
+    def read(start: int, stop: int) -> list[tuple[io.BytesIO, int | None]]:
+        examples = (parser.deserialize_example_np(r, decoders=skip) for r in records.__getitems__(range(start, stop)))
+        return [(io.BytesIO(example[image]), example[label] if label else None) for example in examples]
+
+    def sample() -> str:
+        digest = hashlib.sha256()
+        for i in np.linspace(0, len(records) - 1, min(_NUM_SAMPLED, len(records))).astype(int).tolist():
+            [(file, label)] = read(i, i + 1)
+            digest.update(f'{i} {label} '.encode() + file.getvalue())
+        return digest.hexdigest()
+
+    return ImageSource(
+        name=name,
+        split=split,
+        identity=[info.full_name, image, label, len(records), sample()],
+        num_examples=len(records),
+        num_classes=info.features[label].num_classes if label else None,
+        read=read,
+        describe=lambda index: f'example {index} of {name!r} ({split})',
+        find_channels=lambda: 1 if info.features[image].shape[-1] == 1 else 3,
+    )
+
+
+def _find_features(info: Any, name: str) -> tuple[str, str | None]:
+    import tensorflow_datasets as tfds
+
+    supervised = info.supervised_keys if len(info.supervised_keys or ()) == 2 else (None, None)
+
+    def find(feature_class: type, preferred: Any) -> str | None:
+        keys = [key for key, feature in info.features.items() if type(feature) is feature_class]
+        return preferred if preferred in keys else min(keys, default=None)
+
+    image = find(tfds.features.Image, supervised[0])
+    if image is None:
+        raise UserError(f'{name!r} has no images, only {", ".join(sorted(info.features))}: choose an image data set.')
+    dtype = np.dtype(info.features[image].np_dtype)
+    if dtype not in (np.uint8, np.uint16):
+        raise UserError(f'the images of {name!r} are {dtype}, and only those of 8 or 16 bits can be read.')
+    return image, find(tfds.features.ClassLabel, supervised[1])
+
+
+def _not_found(name: str, directory: str) -> UserError:
+    import tensorflow_datasets as tfds
+
+    base = re.split('[/:]', name)[0]
+    known = tfds.list_builders(with_community_datasets=False)
+    if base in known:
+        return UserError(
+            f"the TFDS data set {name!r} is not prepared in {directory!r}: run pip install 'gan_jax[tensorflow]' and "
+            f'python -m tools.prepare_dataset {name} --data_dir {directory}, or give the directory that holds it by '
+            'data_dir or TFDS_DATA_DIR.'
+        )
+    near = difflib.get_close_matches(base.lower(), sorted({*known, *EMBEDDED}), n=3)
+    hint = f'did you mean {" or ".join(near)}?' if near else f'try {", ".join(EMBEDDED)}, folder:/path or a TFDS name.'
+    return UserError(f'there is no data set {name!r}, neither in {directory!r} nor in TFDS: {hint}')

@@ -1,0 +1,113 @@
+"""Directories of images."""
+
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from gan_jax.data import load
+from gan_jax.errors import UserError
+
+
+def load_folder(root, tmp_path, **kwargs):
+    return load(f'folder:{root}', cache_dir=tmp_path / 'cache', show_progress=False, **kwargs)
+
+
+def test_one_sub_directory_per_class(folder, tmp_path):
+    data = load_folder(folder, tmp_path)
+    assert data.examples.shape == (3, 4, 6, 3)
+    assert data.shape == (4, 6, 3)
+    assert len(data) == 3
+    np.testing.assert_array_equal(data.examples[:, 0, 0, 0], [10, 20, 30])
+    np.testing.assert_array_equal(data.labels, [0, 0, 1])
+    assert data.labels.dtype == np.int32
+    assert data.num_classes == 2
+
+
+def test_files_directly_in_it_have_no_labels(tmp_path, write_image):
+    root = tmp_path / 'flat'
+    for name, value in (('b.PNG', 2), ('a.png', 1), ('c.bmp', 3), ('.hidden.png', 9)):
+        write_image(root / name, np.full((2, 2), value), format='png' if name.lower().endswith('png') else 'bmp')
+    (root / 'notes.txt').write_text('not an image')
+    (root / 'empty').mkdir()
+    data = load_folder(root, tmp_path)
+    assert data.shape == (2, 2, 1)
+    np.testing.assert_array_equal(data.examples[:, 0, 0, 0], [1, 2, 3])
+    assert data.labels is None
+    assert data.num_classes is None
+
+
+def test_one_coloured_image_makes_the_set_coloured(tmp_path, write_image):
+    root = tmp_path / 'mixed'
+    write_image(root / '1.png', np.full((2, 2), 7))
+    write_image(root / '2.png', np.full((2, 2, 3), (1, 2, 3)))
+    data = load_folder(root, tmp_path)
+    np.testing.assert_array_equal(data.examples[:, 0, 0], [(7, 7, 7), (1, 2, 3)])
+    assert load_folder(root, tmp_path, channels=1).shape == (2, 2, 1)
+
+
+def test_size_brings_images_of_different_sizes_together(folder, tmp_path, write_image):
+    write_image(folder / 'b/4.png', np.full((9, 5, 3), (40, 0, 255)))
+    data = load_folder(folder, tmp_path, size=8)
+    assert data.shape == (8, 8, 3)
+    np.testing.assert_array_equal(data.examples[:, 3, 3], [(value, 0, 255) for value in (10, 20, 30, 40)])
+
+
+def test_order_and_contents_survive_many_chunks(tmp_path, write_image):
+    root = tmp_path / 'many'
+    for i in range(300):
+        write_image(root / f'{i:03}.png', np.full((200, 200), i % 256))
+    data = load_folder(root, tmp_path)  # 104 images to a chunk
+    np.testing.assert_array_equal(data.examples[:, 100, 100, 0], np.arange(300) % 256)
+
+
+def test_fingerprint_follows_contents_and_preprocessing_not_the_place(folder, tmp_path, write_image):
+    original = load_folder(folder, tmp_path).fingerprint
+    assert load_folder(folder, tmp_path, size=8).fingerprint != original
+    moved = tmp_path / 'elsewhere' / 'pictures'
+    shutil.copytree(folder, moved)
+    assert load_folder(moved, tmp_path).fingerprint == original
+    os.utime(moved / 'b/3.png', ns=(0, 0))
+    touched = load_folder(moved, tmp_path).fingerprint
+    assert touched != original
+    write_image(moved / 'b/4.png', np.zeros((4, 6, 3)))
+    assert load_folder(moved, tmp_path).fingerprint not in (original, touched)
+
+
+def test_sentences(folder, tmp_path, write_image):
+    def sentence(root, **kwargs):
+        with pytest.raises(UserError) as caught:
+            load_folder(root, tmp_path, **kwargs)
+        assert not list((tmp_path / 'cache').rglob('*.incomplete.*'))
+        return str(caught.value)
+
+    assert sentence(tmp_path / 'none') == (
+        f"'{tmp_path / 'none'}' is not a directory: give folder: the path of a directory of images."
+    )
+    (tmp_path / 'empty').mkdir()
+    assert sentence(tmp_path / 'empty') == (
+        f"'{tmp_path / 'empty'}' holds no images: put .png, .jpg, .jpeg, .bmp, .webp, .gif files in it."
+    )
+    assert sentence(folder, split='test') == (
+        "a folder of images has only the split 'train', not 'test': give the split a folder of its own."
+    )
+    assert sentence(folder, size=0) == 'the size of an image must be at least 1, not 0.'
+    assert sentence(folder, channels=4) == 'an image has 1 channel (grey) or 3 (colour), not 4.'
+    write_image(folder / 'b/4.png', np.zeros((5, 7, 3)))
+    assert sentence(folder) == (
+        f"the images of 'folder:{folder}' differ in size ('{folder}/a/1.png' is 4x6, '{folder}/b/4.png' is 5x7): "
+        'give the size to bring them to.'
+    )
+    (folder / 'b/4.png').write_bytes((folder / 'b/3.png').read_bytes()[:50])
+    pattern = rf"^'{re.escape(str(folder))}/b/4\.png' cannot be read as an image \(.*\): replace or remove it\.$"
+    assert re.match(pattern, sentence(folder))
+    (folder / 'b/4.png').write_text('not an image')
+    assert re.match(pattern, sentence(folder))
+    (folder / 'b/4.png').unlink()
+    write_image(folder / '0.png', np.zeros((4, 6, 3)))
+    assert sentence(folder) == (
+        f"'{folder}' holds both images and sub-directories of images: "
+        'keep either images or one sub-directory per class in it.'
+    )

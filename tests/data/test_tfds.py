@@ -1,0 +1,253 @@
+"""TFDS data sets: the embedded digits, data sets made here, and the real ones where they are at hand."""
+
+import io
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sklearn.datasets
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from gan_jax.data import load
+from gan_jax.data.tfds_source import download_and_prepare
+from gan_jax.errors import UserError
+
+
+def real(name):
+    """Skips a test where this data set is not under TFDS_DATA_DIR."""
+    present = (pathlib.Path(os.environ.get('TFDS_DATA_DIR', '/nowhere')) / name).is_dir()
+    return pytest.mark.skipif(not present, reason=f'{name} is not under TFDS_DATA_DIR')
+
+
+def png(array):
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(array, np.uint8)).save(file, 'png')
+    return file.getvalue()
+
+
+def prepare(directory, name, features, examples, supervised_keys=None):
+    """Prepares a data set of the given features and train examples; returns the directory of its files."""
+
+    def info(self):
+        return tfds.core.DatasetInfo(
+            builder=self, features=features, supervised_keys=supervised_keys, disable_shuffling=True
+        )
+
+    members = {
+        'VERSION': tfds.core.Version('1.2.3'),
+        '_info': info,
+        '_split_generators': lambda self, _: {'train': enumerate(examples), 'test': enumerate(examples[:1])},
+        '_generate_examples': lambda self: None,
+        '__module__': __name__,
+    }
+    with tfds.core.registered.skip_registration():
+        builder = type(name.title(), (tfds.core.GeneratorBasedBuilder,), members)(data_dir=directory)
+    builder.download_and_prepare(file_format='array_record')
+    return pathlib.Path(builder.data_dir)
+
+
+def load_from(directory, name='pictures', **kwargs):
+    return load(name, data_dir=directory, cache_dir=directory / 'cache', show_progress=False, **kwargs)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A data set of twenty 2x3 images of value i, with the class i % 4; returns the directory of its files."""
+    features = {
+        'image': tfds.features.Image(shape=(2, 3, 1)),
+        'label': tfds.features.ClassLabel(num_classes=4),
+        'another_label': tfds.features.ClassLabel(num_classes=2),
+        'another_image': tfds.features.Image(shape=(None, None, 3)),
+    }
+    examples = [
+        {
+            'image': png(np.full((2, 3), i)),
+            'label': i % 4,
+            'another_label': 0,
+            'another_image': png(np.zeros((1, 1, 3))),
+        }
+        for i in range(20)
+    ]
+    return prepare(tmp_path, 'pictures', tfds.features.FeaturesDict(features), examples, ('image', 'label'))
+
+
+def test_supervised_keys_say_which_image_and_which_label(pictures, tmp_path):
+    data = load_from(tmp_path)
+    assert data.shape == (2, 3, 1)
+    np.testing.assert_array_equal(data.examples[:, 1, 2, 0], np.arange(20))
+    np.testing.assert_array_equal(data.labels, np.arange(20) % 4)
+    assert data.num_classes == 4
+    assert load_from(tmp_path, channels=3, size=4).shape == (4, 4, 3)
+
+
+def test_versions_and_parts_of_splits(pictures, tmp_path):
+    part = load_from(tmp_path, name='pictures:1.2.3', split='train[:10%]+test')
+    np.testing.assert_array_equal(part.examples[:, 0, 0, 0], [0, 1, 0])
+    assert part.fingerprint != load_from(tmp_path).fingerprint
+
+
+def test_without_supervised_keys_the_first_image_and_class_label_count(tmp_path):
+    features = {
+        'number': tfds.features.Scalar(np.int64),
+        'picture': tfds.features.Image(shape=(None, None, 3)),
+        'kind': tfds.features.ClassLabel(num_classes=2),
+    }
+    examples = [{'number': 5, 'picture': png(np.full((3, 3, 3), i)), 'kind': 1 - i} for i in range(2)]
+    prepare(tmp_path, 'kinds', tfds.features.FeaturesDict(features), examples)
+    data = load_from(tmp_path, name='kinds')
+    np.testing.assert_array_equal(data.examples[:, 0, 0], [[0] * 3, [1] * 3])
+    np.testing.assert_array_equal(data.labels, [1, 0])
+
+
+def test_fingerprint_follows_the_examples_not_the_files(tmp_path):
+    features = tfds.features.FeaturesDict({'image': tfds.features.Image(shape=(2, 2, 1))})
+    examples = [{'image': png(np.full((2, 2), i))} for i in range(3)]
+    fingerprints = []
+    for directory, content in (('a', examples), ('b', examples), ('c', examples[::-1])):
+        prepare(tmp_path / directory, 'pictures', features, content)
+        data = load_from(tmp_path / directory)
+        assert data.labels is None
+        assert data.num_classes is None
+        fingerprints.append(data.fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def sentence(directory, name='pictures', **kwargs):
+    with pytest.raises(UserError) as caught:
+        load_from(directory, name=name, **kwargs)
+    return str(caught.value)
+
+
+def test_sentences_about_names(tmp_path):
+    assert sentence(tmp_path, name='celeb_a') == (
+        f"the TFDS data set 'celeb_a' is not prepared in '{tmp_path}': run pip install 'gan_jax[tensorflow]' and "
+        f'python -m tools.prepare_dataset celeb_a --data_dir {tmp_path}, or give the directory that holds it by '
+        'data_dir or TFDS_DATA_DIR.'
+    )
+    assert sentence(tmp_path, name='Fashon_mnist') == (
+        f"there is no data set 'Fashon_mnist', neither in '{tmp_path}' nor in TFDS: did you mean fashion_mnist?"
+    )
+    assert 'did you mean digits' in sentence(tmp_path, name='digitz')
+    assert sentence(tmp_path, name='qqqqqqqq') == (
+        f"there is no data set 'qqqqqqqq', neither in '{tmp_path}' nor in TFDS: try digits, ring, grid, spiral, "
+        'folder:/path or a TFDS name.'
+    )
+    assert sentence(tmp_path, name='my data') == (
+        "'my data' is not a data set's name, which looks like name, name/config or name:1.0.0."
+    )
+
+
+def test_sentences_about_a_prepared_data_set(pictures, tmp_path):
+    assert sentence(tmp_path, split='validation') == "'pictures' has no split 'validation'; it has train, test."
+    assert sentence(tmp_path, split='train[:1%]') == (
+        "the split 'train[:1%]' of 'pictures' is empty: choose a larger one."
+    )
+    info = pictures / 'dataset_info.json'
+    info.write_text(info.read_text().replace('array_record', 'tfrecord'))
+    assert sentence(tmp_path) == (
+        "'pictures' is prepared as tfrecord, not as array_record: with TensorFlow installed, run tfds convert_format "
+        f'--dataset_version_dir={pictures} --out_file_format=array_record.'
+    )
+
+
+def test_sentence_about_a_missing_file(pictures, tmp_path):
+    [file] = pictures.glob('*train*')
+    file.unlink()
+    assert sentence(tmp_path) == f"'{file}' of 'pictures' is missing: copy or prepare the data set again."
+
+
+def test_sentences_about_features(tmp_path):
+    text = tfds.features.FeaturesDict({'text': tfds.features.Text(), 'label': tfds.features.ClassLabel(num_classes=2)})
+    prepare(tmp_path, 'words', text, [{'text': 'a', 'label': 0}])
+    assert sentence(tmp_path, name='words') == "'words' has no images, only label, text: choose an image data set."
+    whole = png(np.random.default_rng(0).integers(0, 256, (9, 9, 3)))
+    cut = tfds.features.FeaturesDict({'image': tfds.features.Image(shape=(None, None, 3))})
+    prepare(tmp_path, 'cut', cut, [{'image': whole}, {'image': whole[: len(whole) // 2]}])
+    assert sentence(tmp_path, name='cut').startswith("example 1 of 'cut' (train) cannot be read as an image (")
+    prepare(tmp_path, 'sizes', cut, [{'image': whole}, {'image': png(np.zeros((7, 8, 3)))}])
+    assert sentence(tmp_path, name='sizes') == (
+        "the images of 'sizes' differ in size (example 0 of 'sizes' (train) is 9x9, example 1 of 'sizes' (train) is "
+        '7x8): give the size to bring them to.'
+    )
+    assert load_from(tmp_path, name='sizes', size=5).shape == (5, 5, 3)
+
+
+def test_sentences_about_preparing(tmp_path):
+    with pytest.raises(UserError, match=r"^there is no data set 'fashon_mnist', .* did you mean fashion_mnist\?$"):
+        download_and_prepare('fashon_mnist', str(tmp_path))
+    with pytest.raises(UserError, match=r"^TFDS cannot prepare 'cifar10:9.9.9' in '.*': .*9\.9\.9"):
+        download_and_prepare('cifar10:9.9.9', str(tmp_path))
+
+
+def test_digits_are_those_of_scikit_learn(tmp_path):
+    original = sklearn.datasets.load_digits()
+    train = load('digits', cache_dir=tmp_path, show_progress=False)
+    test = load('digits', split='test', cache_dir=tmp_path, show_progress=False)
+    assert train.shape == test.shape == (8, 8, 1)
+    assert (len(train), len(test), train.num_classes) == (1500, 297, 10)
+    values = np.concatenate([train.examples, test.examples])[..., 0]
+    # 0, 1, 8 and 16 of 16 are 0, 15.9, 127.5 and 255 of 255.
+    for value, pixel in ((0, 0), (1, 16), (8, 128), (16, 255)):
+        assert set(values[original.images == value]) == {pixel}
+    np.testing.assert_array_equal(np.rint(values / 255 * 16), original.images)
+    np.testing.assert_array_equal(np.concatenate([train.labels, test.labels]), original.target)
+    assert load('digits', size=32, cache_dir=tmp_path, show_progress=False).shape == (32, 32, 1)
+
+
+def test_digits_print_nothing(tmp_path, capfd):
+    load('digits', cache_dir=tmp_path, show_progress=False)
+    assert capfd.readouterr() == ('', '')
+
+
+def test_digits_where_nothing_can_be_written(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(
+        UserError, match=r"^the digits cannot be written to '.*/file/tfds' \(.*\): make it writable, or"
+    ):
+        load('digits', cache_dir=tmp_path / 'file')
+
+
+def test_importing_and_loading_bring_in_neither_tensorflow_nor_a_device(tmp_path):
+    code = f"""
+import sys, threading
+import gan_jax.data
+assert 'tensorflow_datasets' not in sys.modules and threading.active_count() == 1
+gan_jax.data.load('digits', cache_dir={str(tmp_path)!r}, show_progress=False)
+assert 'tensorflow_datasets' in sys.modules and 'tensorflow' not in sys.modules
+import jax
+assert not jax._src.xla_bridge._backends
+"""
+    subprocess.run([sys.executable, '-c', code], check=True, cwd=pathlib.Path(__file__).parents[2])
+
+
+@real('fashion_mnist')
+def test_fashion_mnist(tmp_path):
+    data = load('fashion_mnist', split='test', cache_dir=tmp_path, show_progress=False)
+    assert data.examples.shape == (10_000, 28, 28, 1)
+    np.testing.assert_array_equal(np.bincount(data.labels), [1000] * 10)
+    # Decoded by TFDS itself.
+    source = tfds.data_source('fashion_mnist', split='test', data_dir=os.environ['TFDS_DATA_DIR'])
+    for index in (0, 4999, 9999):
+        np.testing.assert_array_equal(data.examples[index], source[index]['image'])
+        assert data.labels[index] == source[index]['label']
+
+
+@real('cifar10')
+def test_cifar10(tmp_path):
+    data = load('cifar10', split='test[:1000]', cache_dir=tmp_path, show_progress=False)
+    assert data.examples.shape == (1000, 32, 32, 3)
+    grey = load('cifar10', split='test[:1000]', size=16, channels=1, cache_dir=tmp_path, show_progress=False)
+    assert grey.examples.shape == (1000, 16, 16, 1)
+    luma = data.examples @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(grey.examples.mean(), luma.mean(), atol=0.5)
+
+
+@real('tf_flowers')
+def test_tf_flowers(tmp_path):
+    data = load('tf_flowers', split='train[:100]', size=64, cache_dir=tmp_path, show_progress=False)
+    assert data.examples.shape == (100, 64, 64, 3)
+    assert data.num_classes == 5
