@@ -98,7 +98,7 @@ class Checkpoints:
         meta = {
             'config': config,
             'metrics': metrics,
-            'versions': _versions(),
+            'versions': package_versions(),
             'leaves': leaves,
             'crc32': zlib.crc32(data),
         }
@@ -367,7 +367,8 @@ def _join(values: Sequence[int]) -> str:
     return ', '.join(map(str, values))
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """The versions of gan_jax, Python and the packages that decide a run's bits."""
     packages = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
     versions = {package: metadata.version(package) for package in packages}
     return {'gan_jax': __version__, 'python': platform.python_version(), **versions}

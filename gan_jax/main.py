@@ -1,7 +1,7 @@
 """The command line.
 
-    python -m gan_jax.main --config configs/dcgan.py:fashion_mnist --config.batch_size=128
-    python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --num 64 --seed 0
+python -m gan_jax.main --config configs/dcgan.py:fashion_mnist --config.batch_size=128
+python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --num 64 --seed 0
 """
 
 import argparse

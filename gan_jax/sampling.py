@@ -52,9 +52,7 @@ def picture(examples: np.ndarray, real: np.ndarray | None = None, limit: float |
     return report.scatter(examples, real, limit)
 
 
-def sample_workdir(
-    workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step: int | None = None
-) -> pathlib.Path:
+def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step: int | None = None) -> pathlib.Path:
     """Writes a grid and the single pictures of `num` samples from a run's checkpoint; needs no data set.
 
     Args:
@@ -76,7 +74,9 @@ def sample_workdir(
         config = configs.from_json(json.loads((workdir / 'config.json').read_text()))
         shape = tuple(json.loads((workdir / 'run.json').read_text())['data']['shape'])
     except (OSError, ValueError) as error:
-        raise UserError(f'{workdir} is not the directory of a run: its config.json or run.json cannot be read.') from error
+        raise UserError(
+            f'{workdir} is not the directory of a run: its config.json or run.json cannot be read.'
+        ) from error
     game = build.make_game(config, shape)
     target = jax.eval_shape(lambda: build.init_state(config, game))
     with Checkpoints(workdir / 'checkpoints') as checkpoints:

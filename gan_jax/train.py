@@ -5,11 +5,9 @@ stops a run, starting it again continues with the bits it would have had.
 """
 
 import functools
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 import signal
 import time
 
@@ -19,9 +17,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, parallel, report, sampling, steps
+from gan_jax import build, data, files, parallel, report, sampling, steps
 from gan_jax import config as configs
-from gan_jax.checkpoint import Checkpoints
+from gan_jax.checkpoint import Checkpoints, package_versions
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.feed import make_feed
 from gan_jax.game import GanState
@@ -94,7 +92,9 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 state, metrics = compiled_stretch(last - first)(state, next(stretches), positions)
                 waiting.append((first, last, metrics))
                 stop = parallel.any_process(signals.received is not None)
-                sample, save = (last == total or first // every != last // every for every in (sample_every, save_every))
+                sample, save = (
+                    last == total or first // every != last // every for every in (sample_every, save_every)
+                )
                 # Metrics are read one stretch late, while the devices compute the next, unless they are needed now.
                 while len(waiting) > (0 if sample or save or stop else 1):
                     means = _report(*waiting.pop(0), out, config.batch_size)
@@ -168,21 +168,12 @@ def _claim(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> N
 
 
 def _write_json(path: pathlib.Path, values: dict) -> None:
-    """Writes a file whole or not at all; the first process does, for all."""
-    if not parallel.is_main_process():
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + '.tmp')
-        temporary.write_text(json.dumps(values, indent=2) + '\n')
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f'{path} cannot be written ({error.strerror}): make room or choose another --workdir.') from error
+    if parallel.is_main_process():
+        files.replace(path, (json.dumps(values, indent=2) + '\n').encode())
 
 
 def _facts(dataset: data.Dataset, layout: Layout) -> dict:
     """What a run was made with, beside its config; sampling reads the shape."""
-    packages = ('gan_jax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
     return {
         'data': {
             'name': dataset.name,
@@ -193,7 +184,7 @@ def _facts(dataset: data.Dataset, layout: Layout) -> dict:
             'fingerprint': dataset.fingerprint,
         },
         'devices': {'kind': layout.devices[0].device_kind, 'number': len(layout.devices), 'mode': layout.mode},
-        'versions': {'python': platform.python_version()} | {name: importlib.metadata.version(name) for name in packages},
+        'versions': package_versions(),
     }
 
 
@@ -221,8 +212,7 @@ def _report(first: int, last: int, metrics: dict[str, jax.Array], out: Writers, 
         at = int(np.argmin(finite))
         culprits = [name for name, values in metrics.items() if not np.isfinite(values[at])]
         raise DivergedError(f'{" and ".join(culprits)} became NaN or infinite in step {first + at + 1}')
-    averages = clu.metrics.Collection.create(**{name: clu.metrics.Average.from_output(name) for name in metrics})
-    means = {name: float(value) for name, value in averages.single_from_model_output(**metrics).compute().items()}
+    means = {name: float(clu.metrics.Average.from_model_output(values).compute()) for name, values in metrics.items()}
     out.metrics(last, last * batch_size / 1000, means)
     return means
 

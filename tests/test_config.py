@@ -88,7 +88,10 @@ def test_json_gives_the_config_back_and_differences_name_keys_and_values():
     values = configs.to_json(config)
     assert configs.from_json(values) == config
     other = configs.load(DCGAN, ['seed=1'])
-    assert configs.differences(values, configs.to_json(other)) == ['generator.widths ([64, 32] -> None)', 'seed (0 -> 1)']
+    assert configs.differences(values, configs.to_json(other)) == [
+        'generator.widths ([64, 32] -> None)',
+        'seed (0 -> 1)',
+    ]
     assert configs.differences(values, values) == []
 
 

@@ -1,7 +1,6 @@
 """The global batch decides the result: one device, eight by pmap, eight by sharding, and two processes agree."""
 
 import functools
-import json
 import os
 import pathlib
 import socket
@@ -9,7 +8,6 @@ import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -158,9 +156,7 @@ def test_two_processes_give_the_run_of_one(mode, placement, tmp_path):
     )
     environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
     processes = [
-        subprocess.Popen(
-            [sys.executable, '-c', script, str(i)], env=environment, stderr=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([sys.executable, '-c', script, str(i)], env=environment, stderr=subprocess.PIPE, text=True)
         for i in range(2)
     ]
     errors = [process.communicate(timeout=300)[1] for process in processes]

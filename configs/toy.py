@@ -1,0 +1,32 @@
+"""Fully connected GAN on points in the plane: a game one can watch.
+
+The mixtures of Metz et al. 2017, "Unrolled Generative Adversarial Networks" (ring of 8), https://arxiv.org/abs/1611.02163,
+and of Srivastava et al. 2017, "VEEGAN" (5x5 grid of 25), https://arxiv.org/abs/1705.07761.
+
+    python -m gan_jax.main --config configs/toy.py            # the ring
+    python -m gan_jax.main --config configs/toy.py:grid       # or spiral
+
+Trains in seconds. Expect the plain GAN to drop or chase modes: that is what these data sets are for.
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the mixture named by `argument`: ring (default), grid or spiral."""
+    config = configs.base('mlp')
+    config.data.name = argument or 'ring'
+    config.batch_size = 256
+    config.latents.size = 2
+    config.generator.widths = (128, 128)
+    config.generator.output = 'linear'
+    config.discriminator.widths = (128, 128)
+    config.generator_optimizer.learning_rate = 1e-3
+    config.discriminator_optimizer.learning_rate = 1e-3
+    config.duration = '6000 steps'
+    config.log_every = '200 steps'
+    config.sample_every = config.checkpoint_every = '1000 steps'
+    config.samples = 2000
+    return config

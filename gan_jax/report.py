@@ -1,0 +1,254 @@
+"""Pictures of a run for people: grids of samples, their progress, scatter plots and curves."""
+
+import io
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gan_jax import files
+from gan_jax.errors import UserError
+
+_BACKGROUND = 128
+_WIDEST_GRID = 900  # pixels
+
+
+def image_grid(
+    images: np.ndarray, columns: int | None = None, *, padding: int = 2, scale: int | None = None
+) -> np.ndarray:
+    """Puts images side by side, row by row, on a grey background.
+
+    Args:
+      images: uint8 [n, H, W, C].
+      columns: how many side by side; by default as many as make the grid nearly square.
+      padding: pixels around each image.
+      scale: how many pixels wide and high each pixel becomes; by default as many as keep the grid within 900 pixels.
+
+    Returns:
+      uint8 [height, width, C].
+
+    Raises:
+      UserError: there are no images, or they are not of that shape and dtype.
+    """
+    if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
+        raise UserError(f'A grid is made of uint8 images [n, H, W, C], not of {images.dtype}{list(images.shape)}.')
+    number, height, width, channels = images.shape
+    columns = columns or min(number, math.ceil(math.sqrt(number * height / width)))
+    scale = scale or max(1, (_WIDEST_GRID - padding * (columns + 1)) // (columns * width))
+    rows, height, width = math.ceil(number / columns), height * scale, width * scale
+    shape = (rows * (height + padding) + padding, columns * (width + padding) + padding, channels)
+    grid = np.full(shape, _BACKGROUND, np.uint8)
+    for i, image in enumerate(images):
+        top = padding + i // columns * (height + padding)
+        left = padding + i % columns * (width + padding)
+        grid[top : top + height, left : left + width] = image.repeat(scale, 0).repeat(scale, 1)
+    return grid
+
+
+def save_png(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes uint8 [H, W], [H, W, 1] (grey) or [H, W, 3] (colour) as a PNG file, whole or not at all.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    data = io.BytesIO()
+    _picture(image).save(data, 'png', optimize=True)
+    files.replace(path, data.getvalue())
+
+
+def save_animation(
+    path: str | os.PathLike,
+    frames: Sequence[np.ndarray | str | os.PathLike],
+    *,
+    max_frames: int = 50,
+    max_size: int = 512,
+    seconds: float = 0.15,
+    hold: float = 2.0,
+) -> None:
+    """Writes an endless GIF, whole or not at all.
+
+    Args:
+      path: the file.
+      frames: at least one, all of one size; uint8 [H, W, 1 or 3] or the names of image files.
+      max_frames: of more frames only so many are taken, evenly spaced, the first and the last among them.
+      max_size: larger frames are shrunk to this many pixels.
+      seconds: how long each frame is shown.
+      hold: how long the last one is shown.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), max_frames)).round().astype(int))
+    pictures = [_frame(frames[i], max_size) for i in chosen]
+    durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * hold)]
+    data = io.BytesIO()
+    pictures[0].save(data, 'gif', save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    files.replace(path, data.getvalue())
+
+
+def scatter(points: np.ndarray, real: np.ndarray | None = None, limit: float | None = None) -> np.ndarray:
+    """Draws generated points over real ones.
+
+    Args:
+      points: [n, 2], from the generator.
+      real: [m, 2], from the data; at most 2000 of them are drawn.
+      limit: both axes go from -limit to limit; by default to a little more than the data, or else the points, need.
+
+    Returns:
+      uint8 [600, 600, 3].
+    """
+    figure = _figure(6, 6)
+    axes = figure.add_axes((0.07, 0.06, 0.9, 0.9))
+    if limit is None:
+        limit = 1.25 * float(np.abs(points if real is None else real).max())
+    if real is not None:
+        some = real[:: math.ceil(len(real) / 2000)]
+        axes.scatter(*some.T, s=8, color='0.7', linewidths=0, label='data')
+    axes.scatter(*points.T, s=12, color='C1', alpha=0.7, linewidths=0, label='generated')
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect='equal')
+    axes.tick_params(labelsize=8, color='0.6', labelcolor='0.4')
+    axes.spines[:].set_color('0.8')
+    axes.legend(loc='upper right', frameon=False, fontsize=9, handletextpad=0.2, markerscale=1.5)
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+
+
+def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> None:
+    """Draws metrics over the steps as a PNG file 1200 pixels wide.
+
+    Metrics with the same last part of the name share a panel (`discriminator/loss` and `generator/loss`), and so do all
+    whose name ends in `_probability`. Long series are smoothed, with the numbers themselves pale behind the curve.
+
+    Args:
+      records: as `gan_jax.writers.MetricsFile.read` returns them.
+      path: the file.
+
+    Raises:
+      UserError: there is nothing to draw, or the file cannot be written.
+    """
+    panels = _panels(records)
+    if not panels:
+        raise UserError(f'{path} cannot be drawn: there are no metrics yet.')
+    rows = math.ceil(len(panels) / 2)
+    figure = _figure(12, 3 * rows)
+    figure.set_layout_engine('constrained', h_pad=0.1, w_pad=0.1)
+    all_axes = figure.subplots(rows, 2, squeeze=False).ravel()
+    for axes, (title, names) in zip(all_axes, panels.items(), strict=False):
+        _draw_panel(axes, title, names, records)
+    for axes in all_axes[len(panels) :]:
+        axes.remove()
+    last = records[-1]
+    for axes in all_axes[max(0, len(panels) - 2) : len(panels)]:
+        axes.set_xlabel(f'steps   ({last["step"]:,} steps are {last["kimg"]:,.4g} thousand images)', color='0.3')
+    data = io.BytesIO()
+    figure.savefig(data, format='png')
+    files.replace(path, data.getvalue())
+
+
+def write(workdir: str | os.PathLike) -> None:
+    """Sums up a run from what its directory holds.
+
+    Writes `samples.png` (the last picture in `samples/`), `samples.gif` (all of them) and `curves.png` (from
+    `metrics.jsonl`).
+
+    Raises:
+      UserError: a file cannot be written, or `metrics.jsonl` is damaged.
+    """
+    from gan_jax.writers import MetricsFile
+
+    workdir = pathlib.Path(workdir)
+    if pictures := sorted((workdir / 'samples').glob('*.png')):
+        files.replace(workdir / 'samples.png', pictures[-1].read_bytes())
+        save_animation(workdir / 'samples.gif', pictures)
+    if records := MetricsFile(workdir / 'metrics.jsonl').read():
+        curves(records, workdir / 'curves.png')
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image)
+
+
+def _frame(frame: np.ndarray | str | os.PathLike, max_size: int) -> Image.Image:
+    picture = _picture(frame) if isinstance(frame, np.ndarray) else Image.open(frame)
+    picture.thumbnail((max_size, max_size), Image.Resampling.BOX)
+    return picture if picture.mode == 'L' else picture.quantize(256, dither=Image.Dither.NONE)
+
+
+def _figure(width: float, height: float) -> Any:
+    """A matplotlib figure of its own, 100 pixels an inch, without pyplot's global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, facecolor='white')
+    FigureCanvasAgg(figure)
+    return figure
+
+
+_COLORS = {'discriminator': 'C0', 'generator': 'C1', 'D(real)': 'C2', 'D(fake)': 'C3'}
+_PROBABILITIES = {'real_probability': 'D(real)', 'fake_probability': 'D(fake)'}
+
+
+def _panels(records: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """{last part of the names: names}, losses first."""
+    names = dict.fromkeys(name for record in records for name in record if name not in ('step', 'kimg'))
+    panels: dict[str, list[str]] = {'loss': [], 'probability': [], 'accuracy': [], 'gradient_norm': []}
+    for name in names:
+        last = name.rpartition('/')[-1]
+        panels.setdefault('probability' if last.endswith('_probability') else last, []).append(name)
+    return {key: sorted(names, key=_rank) for key, names in panels.items() if names}
+
+
+def _label(name: str) -> str:
+    owner, _, last = name.rpartition('/')
+    return _PROBABILITIES.get(last, owner or name)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Sorts names in the order of `_COLORS`, the others after them."""
+    label = _label(name)
+    return [*_COLORS, label].index(label), name
+
+
+def _draw_panel(axes: Any, key: str, names: list[str], records: Sequence[Mapping[str, Any]]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    for i, name in enumerate(names):
+        series = [(record['step'], record[name]) for record in records if record.get(name) is not None]
+        steps, values = np.array(series, float).reshape(-1, 2).T
+        label, smooth = _label(name), _smooth(values)
+        color = _COLORS.get(label, f'C{i}')
+        if smooth is not values:
+            axes.plot(steps, values, color=color, alpha=0.2, linewidth=1)
+        marker = 'o' if len(steps) < 20 else None
+        axes.plot(steps, smooth, color=color, linewidth=1.6, marker=marker, markersize=3, label=label)
+    title = key.upper() if len(key) <= 3 else key.replace('_', ' ').capitalize()
+    axes.set_title(title, loc='left', fontsize=11, pad=8)
+    if key in ('probability', 'accuracy'):
+        axes.set_ylim(-0.02, 1.02)
+        axes.axhline(0.5, color='0.6', linewidth=1, linestyle=(0, (4, 4)), zorder=0)
+    elif key == 'gradient_norm':
+        axes.set_yscale('log')
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter('{x:g}')
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(-0.02 * records[-1]['step'], 1.02 * records[-1]['step'])
+    axes.xaxis.set_major_formatter('{x:,.0f}')
+    axes.grid(color='0.92')
+    axes.set_axisbelow(True)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.spines[['left', 'bottom']].set_color('0.7')
+    axes.tick_params(labelsize=9, color='0.7', labelcolor='0.3')
+    if names != [key]:
+        axes.legend(loc='lower right', bbox_to_anchor=(1, 0.99), ncols=len(names), frameon=False, fontsize=9)
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """A running mean with a Hann window of a twentieth of the series; short series as they are."""
+    if len(values) < 40:
+        return values
+    window = np.hanning(2 * (len(values) // 40) + 3)
+    return np.convolve(values, window, 'same') / np.convolve(np.ones_like(values), window, 'same')

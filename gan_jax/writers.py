@@ -1,0 +1,211 @@
+"""What a run records while it goes on: metrics as JSON lines, TensorBoard events, pictures and the progress line.
+
+`metrics.jsonl` holds nothing that depends on the clock, so that the file of a run that was killed and started again
+equals, byte for byte, that of one never stopped; `timing.jsonl` has the clock's part.
+"""
+
+import errno
+import json
+import math
+import os
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from gan_jax import files, report
+from gan_jax.errors import UserError
+from gan_jax.progress import Progress
+
+
+class MetricsFile:
+    """A file of records, one JSON object a line: `{"step": 50, "kimg": 3.2, "generator/loss": 0.7, ...}`.
+
+    A record is appended by one write of a whole line, so that a killed process leaves at most its last line torn, which
+    `read` and `rewind` pass over. JSON has no NaN and no infinity: they are written as null and read as None.
+
+    Args:
+      path: the file; it and the directories above it are created by the first record.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+
+    def write(self, step: int, kimg: float, values: Mapping[str, float]) -> None:
+        """Appends a record.
+
+        Raises:
+          UserError: the file cannot be written or the disk is full.
+        """
+        numbers = {name: float(value) for name, value in values.items()}
+        numbers = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        line = json.dumps({'step': int(step), 'kimg': float(kimg), **numbers}, allow_nan=False).encode() + b'\n'
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            try:
+                if os.write(descriptor, line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise files.unwritable(self.path, error) from error
+
+    def rewind(self, step: int) -> None:
+        """Drops the records of later steps than `step` and a torn last line, at once.
+
+        Raises:
+          UserError: the file cannot be written or is damaged.
+        """
+        if not self.path.exists():
+            return
+        kept = b''.join(line for line, record in self._lines() if record['step'] <= step)
+        if kept != self.path.read_bytes():
+            files.replace(self.path, kept)
+
+    def read(self) -> list[dict[str, Any]]:
+        """The records, without a torn last line; none where there is no file.
+
+        Raises:
+          UserError: another line than the last is damaged.
+        """
+        return [record for _, record in self._lines()] if self.path.exists() else []
+
+    def _lines(self) -> list[tuple[bytes, dict[str, Any]]]:
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b'\n'):
+            lines.pop()
+        try:
+            return [(line, json.loads(line)) for line in lines]
+        except ValueError as error:
+            raise UserError(f'{self.path} is damaged ({error}); delete the lines that are not JSON objects.') from error
+
+
+class TensorBoard:
+    """TensorBoard events, without TensorFlow.
+
+    Written at once by tensorboardX's `EventsWriter`: its `SummaryWriter` hands events to a thread, and once that thread
+    has died of a full disk, blocks forever.
+
+    Args:
+      directory: where to put the event file.
+      purge_step: TensorBoard forgets what earlier event files in the directory say about this step and later ones.
+    """
+
+    def __init__(self, directory: str | os.PathLike, purge_step: int | None = None):
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        self.directory = pathlib.Path(directory)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._writer = EventsWriter(str(self.directory / 'events'))
+        except OSError as error:
+            raise files.unwritable(self.directory, error) from error
+        if purge_step is not None:
+            self._write(purge_step, session_log=SessionLog(status=SessionLog.START))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes one number for each name."""
+        from tensorboardX import summary
+
+        for name, value in values.items():
+            self._write(step, summary=summary.scalar(name, float(value)))
+
+    def image(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes a picture, uint8 [H, W, 1 or 3]."""
+        from tensorboardX import summary
+
+        self._write(step, summary=summary.image(name, image, dataformats='HWC'))
+
+    def flush(self) -> None:
+        """Hands what was written to the operating system."""
+        try:
+            self._writer.flush()
+        except OSError as error:
+            raise files.unwritable(self.directory, error) from error
+
+    def close(self) -> None:
+        """Closes the event file."""
+        try:
+            self._writer.close()
+        except OSError as error:
+            raise files.unwritable(self.directory, error) from error
+
+    def _write(self, step: int, **what: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        try:
+            self._writer.write_event(Event(step=step, wall_time=time.time(), **what))
+        except OSError as error:
+            raise files.unwritable(self.directory, error) from error
+
+
+class Writers:
+    """All that is written below a run's directory between two checkpoints; a context manager.
+
+    On entering a run again at step `begin`, records of later steps are dropped.
+
+    Args:
+      workdir: the run's directory. Written below it: `metrics.jsonl`, `timing.jsonl`, `samples/<step>.png` and
+        `tensorboard/`.
+      begin: the step from which the run goes on; 0 starts all records anew.
+      total: the run's last step.
+      enabled: False on every process but one: such an object writes nothing.
+    """
+
+    def __init__(self, workdir: str | os.PathLike, *, begin: int, total: int, enabled: bool = True):
+        self.workdir = pathlib.Path(workdir)
+        self.enabled = enabled
+        self._last = begin or -1  # a run that starts has no records to keep, not even of step 0
+        self._total = total
+
+    def __enter__(self) -> Self:
+        if self.enabled:
+            self._metrics = MetricsFile(self.workdir / 'metrics.jsonl')
+            self._timing = MetricsFile(self.workdir / 'timing.jsonl')
+            for file in (self._metrics, self._timing):
+                file.rewind(self._last)
+            self._tensorboard = TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
+            self._progress = Progress(self._total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.enabled:
+            self._progress.close()
+            self._tensorboard.close()
+
+    def metrics(self, step: int, kimg: float, values: Mapping[str, float]) -> None:
+        """Records the metrics of a step and moves the progress line.
+
+        Args:
+          step: how many steps were made.
+          kimg: how many thousand real images the run has seen.
+          values: numbers by name, such as `generator/loss`.
+
+        Raises:
+          UserError: something cannot be written; the sentence names the file.
+        """
+        if not self.enabled:
+            return
+        self._metrics.write(step, kimg, values)
+        self._progress.report(step, kimg, values)
+        timing = {'seconds': self._progress.seconds}
+        if self._progress.images_per_second is not None:
+            timing['images_per_second'] = self._progress.images_per_second
+        self._timing.write(step, kimg, timing)
+        self._tensorboard.scalars(step, values | {f'timing/{name}': value for name, value in timing.items()})
+        self._tensorboard.flush()
+
+    def samples(self, step: int, picture: np.ndarray) -> None:
+        """Writes a picture of samples, uint8 [H, W, 1 or 3], to `samples/<step>.png` and TensorBoard.
+
+        Raises:
+          UserError: something cannot be written; the sentence names the file.
+        """
+        if self.enabled:
+            report.save_png(self.workdir / 'samples' / f'{step:08d}.png', picture)
+            self._tensorboard.image(step, 'samples', picture)
+            self._tensorboard.flush()

@@ -1,0 +1,177 @@
+"""Pictures: grids by hand, files that are whole, animations, scatter plots and curves."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax import files, report
+from gan_jax.errors import UserError
+from gan_jax.writers import MetricsFile
+
+ORANGE = (255, 127, 14)  # C1 of matplotlib
+
+
+def test_grid_by_hand():
+    images = np.array([[[1, 2]], [[3, 4]], [[5, 6]]], np.uint8)[..., None]  # three of 1 x 2
+    b = 128
+    expected = [
+        [b, b, b, b, b, b, b],
+        [b, 1, 2, b, 3, 4, b],
+        [b, b, b, b, b, b, b],
+        [b, 5, 6, b, b, b, b],
+        [b, b, b, b, b, b, b],
+    ]
+    grid = report.image_grid(images, columns=2, padding=1, scale=1)
+    np.testing.assert_array_equal(grid[..., 0], expected)
+    assert grid.dtype == np.uint8
+
+
+def test_grid_enlarges_pixels_and_not_the_padding():
+    images = np.array([[[[1, 2, 3], [4, 5, 6]]]], np.uint8)
+    grid = report.image_grid(images, padding=1, scale=2)
+    assert grid.shape == (4, 6, 3)
+    np.testing.assert_array_equal(grid[1:3, 1:5, 0], [[1, 1, 4, 4], [1, 1, 4, 4]])
+    assert (grid[0] == 128).all()
+
+
+@pytest.mark.parametrize(
+    ('shape', 'height', 'width'),
+    [
+        ((64, 28, 28, 1), 690, 690),  # 8 * (3 * 28 + 2) + 2
+        ((64, 16, 16, 1), 786, 786),  # 8 * (6 * 16 + 2) + 2
+        ((64, 128, 128, 3), 1042, 1042),  # as they are
+        ((10, 8, 8, 3), 656, 874),  # 3 rows of 4, 27 times
+        ((12, 20, 10, 1), 1028, 862),  # twice as high as wide: 3 rows of 5, 17 times
+        ((3, 8, 8, 1), 886, 886),  # 2 rows of 2, 55 times
+    ],
+)
+def test_grid_is_nearly_square_and_of_a_size_to_look_at(shape, height, width):
+    assert report.image_grid(np.zeros(shape, np.uint8)).shape == (height, width, shape[-1])
+
+
+def test_grid_of_something_else_is_one_sentence():
+    with pytest.raises(UserError, match=r'^A grid is made of uint8 images \[n, H, W, C\], not of float64\[2, 3\]\.$'):
+        report.image_grid(np.zeros((2, 3)))
+    with pytest.raises(UserError, match=r'not of uint8\[0, 8, 8, 1\]'):
+        report.image_grid(np.zeros((0, 8, 8, 1), np.uint8))
+
+
+@pytest.mark.parametrize('shape', [(5, 4), (5, 4, 1), (5, 4, 3)])
+def test_png_keeps_every_value(tmp_path, shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    report.save_png(tmp_path / 'new' / 'x.png', image)
+    read = np.asarray(Image.open(tmp_path / 'new' / 'x.png'))
+    np.testing.assert_array_equal(read, image.reshape(read.shape))
+    assert os.listdir(tmp_path / 'new') == ['x.png']
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
+    files.replace(tmp_path / 'x', b'old')
+    monkeypatch.setattr(
+        'pathlib.Path.replace', lambda *_: (_ for _ in ()).throw(OSError(28, 'No space left on device'))
+    )
+    with pytest.raises(UserError, match=rf'^{tmp_path}/x cannot be written \(No space left on device\): make room or '):
+        files.replace(tmp_path / 'x', b'new')
+    assert (tmp_path / 'x').read_bytes() == b'old'
+    assert os.listdir(tmp_path) == ['x']
+
+
+def test_a_directory_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match=r'file/x\.png cannot be written \((Not a directory|File exists)\)'):
+        report.save_png(tmp_path / 'file' / 'x.png', np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_animation_takes_some_frames_and_holds_the_last(tmp_path, channels):
+    frames = [np.full((40, 20, channels), i, np.uint8) for i in range(0, 200, 2)]
+    report.save_animation(tmp_path / 'x.gif', frames, max_frames=5, max_size=20)
+    animation = Image.open(tmp_path / 'x.gif')
+    assert (animation.n_frames, animation.size) == (5, (10, 20))
+    values, durations = [], []
+    for i in range(5):
+        animation.seek(i)
+        values.append(np.asarray(animation.convert('L'))[0, 0])
+        durations.append(animation.info['duration'])
+    assert durations == [150, 150, 150, 150, 2000]
+    np.testing.assert_array_equal(values, [0, 50, 100, 148, 198])  # frames 0, 25, 50, 74, 99 of 0..99
+
+
+def test_scatter_puts_points_where_they_are():
+    points = np.array([[1.0, 1.0], [-1.0, 0.5]])
+    image = report.scatter(points, real=np.array([[0.0, -1.0]]), limit=2.0)
+    assert (image.shape, image.dtype) == ((600, 600, 3), np.uint8)
+
+    def pixel(x: float, y: float) -> list[int]:
+        """The axes are 540 pixels wide and high, 42 from the left and 36 from below."""
+        return image[round(600 - 36 - 540 * (y + 2) / 4), round(42 + 540 * (x + 2) / 4)].tolist()
+
+    blended = [round(0.7 * value + 0.3 * 255) for value in ORANGE]
+    assert [pixel(x, y) for x, y in points] == [blended, blended]
+    assert pixel(0, -1) == [179, 179, 179]  # 0.7 of 255
+    assert pixel(1, -1) == [255, 255, 255]
+
+
+def test_curves_group_metrics_by_the_last_part_of_their_name():
+    record = {
+        'step': 10,
+        'kimg': 0.64,
+        'discriminator/fake_probability': 0.3,
+        'discriminator/gradient_norm': 1.0,
+        'discriminator/loss': 1.0,
+        'discriminator/real_probability': 0.7,
+        'fid': 50.0,
+        'generator/gradient_norm': 1.0,
+        'generator/loss': 1.0,
+    }
+    assert report._panels([record, {'step': 20, 'kimg': 1.28, 'kid': 0.1}]) == {
+        'loss': ['discriminator/loss', 'generator/loss'],
+        'probability': ['discriminator/real_probability', 'discriminator/fake_probability'],
+        'gradient_norm': ['discriminator/gradient_norm', 'generator/gradient_norm'],
+        'fid': ['fid'],
+        'kid': ['kid'],
+    }
+
+
+def test_smoothing_keeps_a_constant_and_short_series():
+    np.testing.assert_allclose(report._smooth(np.full(100, 3.0)), 3.0, rtol=1e-12)
+    short = np.arange(39.0)
+    np.testing.assert_array_equal(report._smooth(short), short)
+    noise = np.random.default_rng(0).normal(size=400)
+    assert report._smooth(noise).std() < 0.4
+    # By hand: 40 numbers are smoothed with the window 0, 1/2, 1, 1/2, 0.
+    step = np.repeat([0.0, 1.0], 20)
+    np.testing.assert_allclose(report._smooth(step)[18:22], [0, 0.25, 0.75, 1])
+
+
+def test_curves_are_drawn_in_the_colours_of_the_players(tmp_path):
+    records = [{'step': s, 'kimg': s / 10, 'generator/loss': 1.0, 'fid': 9.0 if s == 3 else None} for s in range(1, 6)]
+    report.curves(records, tmp_path / 'curves.png')
+    image = np.asarray(Image.open(tmp_path / 'curves.png').convert('RGB'))
+    assert image.shape == (300, 1200, 3)
+    orange = (image == ORANGE).all(-1)
+    rows, columns = np.nonzero(orange[60:])
+    assert columns.max() < 600  # in the first panel, a level line through nearly all of it
+    assert columns.max() - columns.min() > 350
+    assert len(np.unique(rows)) < 10
+
+
+def test_curves_without_numbers_are_one_sentence(tmp_path):
+    with pytest.raises(UserError, match=rf'^{tmp_path}/curves.png cannot be drawn: there are no metrics yet\.$'):
+        report.curves([], tmp_path / 'curves.png')
+
+
+def test_a_run_is_summed_up(tmp_path):
+    report.write(tmp_path)
+    assert os.listdir(tmp_path) == []
+    for step in (10, 20):
+        MetricsFile(tmp_path / 'metrics.jsonl').write(
+            step, 1.0, {'generator/loss': float('nan') if step == 10 else 1.0}
+        )
+        report.save_png(tmp_path / 'samples' / f'{step:08d}.png', np.full((8, 8, 1), step, np.uint8))
+    report.write(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ['curves.png', 'metrics.jsonl', 'samples', 'samples.gif', 'samples.png']
+    assert np.asarray(Image.open(tmp_path / 'samples.png'))[0, 0] == 20
+    assert Image.open(tmp_path / 'samples.gif').n_frames == 2

@@ -1,0 +1,257 @@
+"""Whole runs: what they leave, how they are killed and resumed, and how they end when something is wrong."""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax import config, sampling
+from gan_jax.errors import DivergedError, InterruptedRunError, UserError
+from gan_jax.train import train
+
+ROOT = pathlib.Path(__file__).parent.parent
+SMALL = {
+    'batch_size': '32',
+    'duration': '60 steps',
+    'log_every': '5 steps',
+    'sample_every': '20 steps',
+    'checkpoint_every': '10 steps',
+    'samples': '9',
+    'latents.size': '16',
+    'generator.widths': '(32,)',
+    'discriminator.widths': '(32,)',
+    'parallel.devices': '1',
+}
+
+
+def small_config(name='mlp', **overrides):
+    return config.load(str(ROOT / 'configs' / f'{name}.py'), SMALL | overrides)
+
+
+def command(workdir, *more):
+    overrides = [f'--config.{key}={value}' for key, value in SMALL.items()]
+    return [
+        *(sys.executable, '-m', 'gan_jax.main', '--config', 'configs/mlp.py', '--workdir', str(workdir)),
+        *overrides,
+        *more,
+    ]
+
+
+def environment():
+    """What a user's shell would have: one CPU device."""
+    cache = jax.config.jax_compilation_cache_dir
+    return {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'} | {
+        'JAX_COMPILATION_CACHE_DIR': cache
+    }
+
+
+def run(*arguments, expect=0):
+    done = subprocess.run(
+        arguments, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A run that nothing disturbed, by the command line."""
+    workdir = tmp_path_factory.mktemp('finished') / 'run'
+    done = run(*command(workdir))
+    return workdir, done.stdout
+
+
+def checkpoint_arrays(workdir):
+    """Every array of the last checkpoint, as the product itself restores it."""
+    from gan_jax import build
+    from gan_jax.checkpoint import Checkpoints
+
+    options = config.from_json(json.loads((workdir / 'config.json').read_text()))
+    shape = tuple(json.loads((workdir / 'run.json').read_text())['data']['shape'])
+    game = build.make_game(options, shape)
+    with Checkpoints(workdir / 'checkpoints') as checkpoints:
+        step, state = checkpoints.restore(jax.eval_shape(lambda: build.init_state(options, game)))
+    return step, jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))
+
+
+def test_a_run_leaves_everything_it_promises(finished):
+    workdir, output = finished
+    lines = (workdir / 'metrics.jsonl').read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record['step'] for record in records] == list(range(5, 65, 5))
+    assert records[-1]['kimg'] == pytest.approx(60 * 32 / 1000)
+    assert all(np.isfinite(value) for record in records for value in record.values())
+    assert [path.name for path in sorted((workdir / 'samples').iterdir())] == [
+        f'{step:08d}.png' for step in (20, 40, 60)
+    ]
+    with Image.open(workdir / 'samples.png') as grid:
+        assert min(grid.size) > 100
+        assert grid.getextrema()[0] < grid.getextrema()[1]  # not one flat colour
+    with Image.open(workdir / 'samples.gif') as animation:
+        assert animation.n_frames == 3
+    assert (workdir / 'curves.png').exists()
+    assert list((workdir / 'tensorboard').glob('*tfevents*'))
+    facts = json.loads((workdir / 'run.json').read_text())
+    assert facts['data']['shape'] == [16, 16, 1]
+    assert facts['versions']['jax'] == jax.__version__
+    assert 'Total:' in output  # clu's table of parameters
+    assert 'step 60/60 100%' in output
+    assert 'D(real)' in output
+    assert str(workdir / 'samples.png') in output
+
+
+def test_a_finished_run_says_so_and_does_nothing(finished):
+    workdir, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob('*') if path.is_file()}
+    done = run(*command(workdir))
+    assert 'This run is finished (step 60 of 60)' in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in workdir.rglob('*') if path.is_file()} == before
+
+
+def test_a_run_killed_three_times_ends_with_the_same_bits_and_lines(finished, tmp_path):
+    workdir, _ = finished
+    killed = tmp_path / 'run'
+    metrics = killed / 'metrics.jsonl'
+    chance = random.Random(0)
+    for kill in range(3):
+        process = subprocess.Popen(
+            command(killed), cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # Kill it somewhere after it has made some progress of its own, wherever it then is.
+        seen, wanted = None, chance.randint(1, 3)
+        while process.poll() is None:
+            lines = metrics.read_bytes().count(b'\n') if metrics.exists() else 0
+            seen = lines if seen is None else seen
+            if lines >= seen + wanted or (lines < seen and lines >= wanted):
+                time.sleep(chance.uniform(0, 0.05))
+                break
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, f'the run ended before kill {kill}'
+    run(*command(killed))
+    assert metrics.read_bytes() == (workdir / 'metrics.jsonl').read_bytes()
+    (step, arrays), (expected_step, expected) = checkpoint_arrays(killed), checkpoint_arrays(workdir)
+    assert step == expected_step == 60
+    for array, other in zip(arrays, expected, strict=True):
+        assert np.array_equal(array, other)
+    for path in (workdir / 'samples').iterdir():
+        assert path.read_bytes() == (killed / 'samples' / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(('number', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_leaves_with_its_code(number, code, tmp_path):
+    process = subprocess.Popen(
+        [*command(tmp_path), '--config.duration=100000 steps'],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / 'metrics.jsonl').exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert 'the run is saved at step' in errors
+    assert 'Traceback' not in errors
+    saved = int(errors.split('saved at step ')[1].split()[0])
+    assert (tmp_path / 'checkpoints' / str(saved)).is_dir()
+
+
+def test_a_changed_config_names_the_keys_and_stops(finished, tmp_path):
+    workdir = tmp_path / 'run'
+    shutil.copytree(finished[0], workdir)
+    done = run(*command(workdir), '--config.seed=1', '--config.loss.real_label=0.8', expect=2)
+    assert 'differs in loss.real_label (1.0 -> 0.8), seed (0 -> 1): choose another --workdir' in done.stderr
+    assert 'Traceback' not in done.stderr
+    done = run(*command(workdir), '--config.duration=65 steps', '--accept_config_changes')
+    assert 'Going on from step 60' in done.stdout
+
+
+def test_sampling_needs_nothing_but_the_directory(finished, tmp_path):
+    workdir = tmp_path / 'elsewhere'
+    shutil.copytree(finished[0], workdir)
+    no_data = environment() | {'XDG_CACHE_HOME': str(tmp_path / 'empty'), 'TFDS_DATA_DIR': str(tmp_path / 'none')}
+    arguments = [sys.executable, '-m', 'gan_jax.main', '--mode', 'sample', '--workdir', str(workdir), '--num', '5']
+    done = subprocess.run(arguments, cwd=ROOT, env=no_data, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    directory = workdir / 'generated' / 'step0000060-seed0'
+    assert sorted(path.name for path in directory.iterdir()) == [*(f'{i:05d}.png' for i in range(5)), 'grid.png']
+    with Image.open(directory / '00000.png') as image:
+        assert image.size == (16, 16)
+        first = np.asarray(image)
+    again = sampling.sample_workdir(workdir, num=2, seed=0)
+    with Image.open(again / '00000.png') as image:
+        assert np.array_equal(np.asarray(image), first)  # the same latents whatever their number
+
+
+def test_a_directory_without_a_run_cannot_be_sampled(tmp_path):
+    with pytest.raises(UserError, match=r'is not the directory of a run: its config.json or run.json cannot be read'):
+        sampling.sample_workdir(tmp_path)
+
+
+def test_nan_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):
+    options = small_config(**{'generator_optimizer.name': 'sgd', 'generator_optimizer.learning_rate': '1e30'})
+    with pytest.raises(DivergedError, match=r'became NaN or infinite in step \d+; there is no checkpoint yet'):
+        train(options, tmp_path)
+
+
+def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, capsys):
+    good = small_config(duration='20 steps')
+    train(good, tmp_path)
+    bad = small_config(on_nan='restore', **{'discriminator_optimizer.learning_rate': '1e38'})
+    with pytest.raises(DivergedError, match=r'the last good checkpoint is step 20'):
+        train(bad, tmp_path, accept_config_changes=True)
+    assert capsys.readouterr().out.count('going back to last good checkpoint is step 20') == 3
+
+
+def test_a_missing_data_set_and_a_missing_config_get_one_sentence(tmp_path):
+    arguments = [sys.executable, '-m', 'gan_jax.main', '--workdir', str(tmp_path / 'run')]
+    done = run(*arguments, '--config', 'configs/dcgan.py:fashion_mist', expect=2)
+    assert 'fashion_mnist' in done.stderr
+    assert done.stderr.count('\n') == 1
+    done = run(*arguments, expect=2)
+    assert done.stderr == 'gan_jax: Training needs --config, such as --config configs/dcgan.py:fashion_mnist.\n'
+    done = run(*arguments, '--config', 'configs/dcgan.py', '--config.batchsize=3', expect=2)
+    assert done.stderr == "gan_jax: The config has no key 'batchsize'; the nearest is 'batch_size'.\n"
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, tmp_path):
+    workdir = tmp_path / 'run'
+    shutil.copytree(finished[0], workdir)
+    for path in (workdir / 'checkpoints' / '60').rglob('*'):
+        if path.is_file() and path.stat().st_size > 1000:
+            os.truncate(path, 100)
+    done = run(*command(workdir))
+    assert 'step 60' in done.stderr
+    assert 'Going on from step 50' in done.stdout
+    assert (workdir / 'metrics.jsonl').read_bytes() == (finished[0] / 'metrics.jsonl').read_bytes()
+    for array, other in zip(checkpoint_arrays(workdir)[1], checkpoint_arrays(finished[0])[1], strict=True):
+        assert np.array_equal(array, other)
+
+
+def test_points_are_trained_and_pictured(tmp_path):
+    options = small_config('toy', duration='20 steps', **{'data.name': 'grid'})
+    train(options, tmp_path)
+    with Image.open(tmp_path / 'samples.png') as picture:
+        assert picture.mode == 'RGB'
+    directory = sampling.sample_workdir(tmp_path, num=7)
+    assert np.load(directory / 'points.npy').shape == (7, 2)
+
+
+def test_a_stop_from_inside_a_program_is_an_exception(tmp_path, monkeypatch):
+    monkeypatch.setattr('gan_jax.parallel.any_process', lambda flag: True)
+    with pytest.raises(InterruptedRunError, match=r'saved at step 5 of 60; the same command goes on from there'):
+        train(small_config(), tmp_path)
