@@ -48,7 +48,7 @@ def picture(examples: np.ndarray, real: np.ndarray | None = None, limit: float |
         limit: half the width of the scatter plot.
     """
     if examples.ndim == 4:
-        return report.image_grid(to_uint8(examples))
+        return report.image_grid(np.asarray(to_uint8(examples)))
     return report.scatter(examples, real, limit)
 
 
@@ -90,7 +90,7 @@ def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step:
     directory.mkdir(parents=True, exist_ok=True)
     report.save_png(directory / 'grid.png', picture(examples))
     if examples.ndim == 4:
-        for i, image in enumerate(to_uint8(examples)):
+        for i, image in enumerate(np.asarray(to_uint8(examples))):
             report.save_png(directory / f'{i:05d}.png', image)
     else:
         np.save(directory / 'points.npy', examples)

@@ -5,11 +5,11 @@ stops a run, starting it again continues with the bits it would have had.
 """
 
 import functools
+import itertools
 import json
 import os
 import pathlib
 import signal
-import time
 
 import clu.metrics
 import clu.parameter_overview
@@ -51,18 +51,10 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     layout = parallel.make_layout(
         config.batch_size, mode=config.parallel.mode, num_devices=config.parallel.devices or None
     )
-    _claim(workdir, config, accept_config_changes)
+    _check_same_run(workdir, config, accept_config_changes)
 
     # Data, game, step
-    dataset = data.load(
-        config.data.name,
-        split=config.data.split,
-        size=config.data.size,
-        channels=config.data.channels,
-        data_dir=config.data.directory,
-        cache_dir=config.data.cache,
-        show_progress=parallel.is_main_process(),
-    )
+    dataset = _load(config.data)
     feed = make_feed(
         dataset,
         layout,
@@ -106,7 +98,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 if stop and last < total:
                     checkpoints.wait()
                     raise InterruptedRunError(
-                        f'asked to stop: the run is saved at step {last} of {total}; the same command goes on from there.',
+                        f'the run is saved at step {last} of {total}, as asked: the same command goes on from there.',
                         signals.received or signal.SIGTERM,
                     )
         return state
@@ -115,12 +107,12 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         target = jax.eval_shape(lambda: build.init_state(config, game))
         begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
         if begin >= total:
-            _say(f'This run is finished (step {begin} of {total}); its pictures are in {workdir / "samples"}.')
+            _say(f'This run is finished (step {begin} of {total}); its pictures are in {workdir}/samples.')
             return state
+        _write_json(workdir / 'config.json', configs.to_json(config))
         _write_json(workdir / 'run.json', _facts(dataset, layout))
         _introduce(config, dataset, layout, state, begin)
 
-        started = time.monotonic()
         for attempt in range(1, _MAX_RESTORES + 2):
             try:
                 with Writers(workdir, begin=begin, total=total, enabled=parallel.is_main_process()) as out:
@@ -128,43 +120,49 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 break
             except DivergedError as error:
                 good = checkpoints.latest_step()
-                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
+                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is of step {good}'
                 if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
                     raise DivergedError(
-                        f'{error}; {ending}. Lower the learning rates, or set on_nan=restore to go back and on with '
-                        'other noise.'
+                        f'{error}; {ending}: lower the learning rates, or set on_nan=restore to go back to it and on '
+                        'with other noise.'
                     ) from error
-                _say(f'{error}; going back to {ending.removeprefix("the ")} and on with other noise.')
+                _say(f'{error}; {ending}: going back to it and on with other noise.')
                 begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
                 state = state.replace(key=jax.random.fold_in(state.key, attempt))
 
     if parallel.is_main_process():
         report.write(workdir)
-        minutes, seconds = divmod(round(time.monotonic() - started), 60)
-        _say(
-            f'Done: {total - begin} steps in {minutes} min {seconds} s. Pictures: {workdir / "samples.png"} (last), '
-            f'{workdir / "samples.gif"} (progress), {workdir / "curves.png"}.'
-        )
+        _say(f'Done. Look at {workdir}/samples.png, samples.gif (how they came about) and curves.png.')
     return state
 
 
-def _claim(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
-    """Saves the config as the run's own, or compares it with the one that the run was started with."""
-    path, current = workdir / 'config.json', configs.to_json(config)
+def _load(options: ConfigDict) -> data.Dataset:
+    return data.load(
+        options.name,
+        split=options.split,
+        size=options.size,
+        channels=options.channels,
+        data_dir=options.directory,
+        cache_dir=options.cache,
+        show_progress=parallel.is_main_process(),
+    )
+
+
+def _check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
+    """Compares the config with the one that the directory's run was started with."""
+    path = workdir / 'config.json'
     try:
         saved = json.loads(path.read_text())
     except FileNotFoundError:
-        saved = current
+        return
     except ValueError as error:
         raise UserError(f'{path} is damaged; delete it to go on with the config given now.') from error
-    changes = configs.differences(saved, current)
+    changes = configs.differences(saved, configs.to_json(config))
     if changes and not accept_changes:
         raise UserError(
-            f'{workdir} holds a run of another config, which differs in {", ".join(changes)}: choose another --workdir, '
-            'or go on with the new config by --accept_config_changes.'
+            f'{workdir} holds a run of another config, which differs in {", ".join(changes)}: choose another '
+            '--workdir, or go on with the new config by --accept_config_changes.'
         )
-    if changes or not path.exists():
-        _write_json(path, current)
 
 
 def _write_json(path: pathlib.Path, values: dict) -> None:
@@ -201,7 +199,7 @@ def _introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state:
 def _spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
     """[(first, last), ...]: the stretches from `begin` to `end`, cut at the multiples of `every`."""
     cuts = [begin, *range(begin - begin % every + every, end, every), end]
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(itertools.pairwise(cuts))
 
 
 def _report(first: int, last: int, metrics: dict[str, jax.Array], out: Writers, batch_size: int) -> dict[str, float]:

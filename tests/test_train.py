@@ -107,7 +107,7 @@ def test_a_run_leaves_everything_it_promises(finished):
     assert 'Total:' in output  # clu's table of parameters
     assert 'step 60/60 100%' in output
     assert 'D(real)' in output
-    assert str(workdir / 'samples.png') in output
+    assert f'{workdir}/samples.png' in output
 
 
 def test_a_finished_run_says_so_and_does_nothing(finished):
@@ -212,9 +212,9 @@ def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, cap
     good = small_config(duration='20 steps')
     train(good, tmp_path)
     bad = small_config(on_nan='restore', **{'discriminator_optimizer.learning_rate': '1e38'})
-    with pytest.raises(DivergedError, match=r'the last good checkpoint is step 20'):
+    with pytest.raises(DivergedError, match=r'the last good checkpoint is of step 20'):
         train(bad, tmp_path, accept_config_changes=True)
-    assert capsys.readouterr().out.count('going back to last good checkpoint is step 20') == 3
+    assert capsys.readouterr().out.count('is of step 20: going back to it') == 3
 
 
 def test_a_missing_data_set_and_a_missing_config_get_one_sentence(tmp_path):
@@ -253,5 +253,5 @@ def test_points_are_trained_and_pictured(tmp_path):
 
 def test_a_stop_from_inside_a_program_is_an_exception(tmp_path, monkeypatch):
     monkeypatch.setattr('gan_jax.parallel.any_process', lambda flag: True)
-    with pytest.raises(InterruptedRunError, match=r'saved at step 5 of 60; the same command goes on from there'):
+    with pytest.raises(InterruptedRunError, match=r'saved at step 5 of 60, as asked: the same command'):
         train(small_config(), tmp_path)

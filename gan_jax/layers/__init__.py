@@ -1,0 +1,1 @@
+"""Parts that networks share: fast convolutions, linear layers, normalisation, initialisers, resampling."""

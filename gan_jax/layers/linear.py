@@ -1,0 +1,102 @@
+"""Dense and convolutional layers with optional spectral normalisation."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import Initializer
+
+from gan_jax.layers.convolution import Padding, convolution, transposed_convolution
+from gan_jax.layers.initializers import initializer
+from gan_jax.layers.spectral import SpectralNormalization
+
+
+class _Linear(nn.Module):
+    """What the layers below have in common: a float32 `kernel` and `bias`.
+
+    Attributes:
+        features: D, the number of outputs or output channels.
+        use_bias: whether a bias [D] is added.
+        kernel_init: initialiser of the kernel; the bias starts at 0.
+        spectral_iterations: power iterations of spectral normalisation in a training call; 0: not normalised.
+        dtype: of the arithmetic and of the outputs.
+    """
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.normal(0.02)
+    spectral_iterations: int = 0
+    dtype: Any = jnp.float32
+
+    def _weights(self, shape: tuple[int, ...], train: bool) -> tuple[jax.Array, jax.Array | float]:
+        kernel = self.param('kernel', self.kernel_init, (*shape, self.features))
+        if self.spectral_iterations:
+            kernel = SpectralNormalization(self.spectral_iterations, name='normalization')(kernel, train=train)
+        bias = self.param('bias', nn.initializers.zeros, (self.features,)) if self.use_bias else None
+        return kernel.astype(self.dtype), 0.0 if bias is None else bias.astype(self.dtype)
+
+
+class Dense(_Linear):
+    """An affine map of the last axis: [..., C] -> [..., D], with kernel [C, D]."""
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, *, train: bool = False) -> jax.Array:
+        """The outputs; `train` lets spectral normalisation move its vector on."""
+        kernel, bias = self._weights(inputs.shape[-1:], train)
+        return inputs.astype(self.dtype) @ kernel + bias
+
+
+class Conv(_Linear):
+    """A convolution: [B, H, W, C] -> [B, H', W', D], with kernel [h, w, C, D].
+
+    Attributes:
+        kernel_size: of both sides, or (h, w).
+        stride: in both directions.
+        padding: as in `gan_jax.layers.convolution.convolution`.
+    """
+
+    kernel_size: int | tuple[int, int] = 3
+    stride: int = 1
+    padding: Padding = 'SAME'
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """The outputs; `train` lets spectral normalisation move its vector on."""
+        kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1]), train)
+        return convolution(images.astype(self.dtype), kernel, self.stride, self.padding) + bias
+
+
+class ConvTranspose(_Linear):
+    """A transposed convolution: [B, H, W, C] -> [B, stride H, stride W, D], with kernel [h, w, C, D].
+
+    Attributes:
+        kernel_size: of both sides, or (h, w).
+        stride: in both directions.
+    """
+
+    kernel_size: int | tuple[int, int] = 4
+    stride: int = 2
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """The outputs; `train` lets spectral normalisation move its vector on."""
+        kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1]), train)
+        return transposed_convolution(images.astype(self.dtype), kernel, self.stride) + bias
+
+
+def weight_options(initializer_name: str, normalization: str, dtype: Any) -> dict[str, Any]:
+    """The options of the layers above that a network's options by name stand for.
+
+    Raises:
+        UserError: no initialiser has that name.
+    """
+    return {
+        'kernel_init': initializer(initializer_name),
+        'spectral_iterations': int(normalization == 'spectral'),
+        'dtype': dtype,
+    }
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)

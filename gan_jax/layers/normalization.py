@@ -1,0 +1,80 @@
+"""Normalisation of activations by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.errors import UserError
+from gan_jax.layers.choices import choose
+
+
+def normalize(
+    name: str,
+    inputs: jax.Array,
+    *,
+    train: bool,
+    momentum: float = 0.9,
+    epsilon: float = 1e-5,
+    axis_name: str | None = None,
+    dtype: Any = jnp.float32,
+) -> jax.Array:
+    """Adds a normalisation layer to the linen module that calls it.
+
+    Statistics are float32 whatever the dtype. All but 'none' have a learnt scale and shift for each channel.
+
+    Args:
+        name: 'batch' (Ioffe and Szegedy 2015) over batch and space, with running averages in 'batch_stats'; 'layer'
+            (Ba et al. 2016) over each example; 'instance' (Ulyanov et al. 2016) over each channel of each image;
+            'none'. 'spectral' normalises weights, not activations, so that it is 'none' here.
+        inputs: [B, ..., C].
+        train: batch normalisation takes the batch's statistics if true, the running averages if false.
+        momentum: of the running averages: new = momentum old + (1 - momentum) batch. PyTorch's `momentum` is 1 less
+            this one. Their variance is the biased one.
+        epsilon: added to the variance.
+        axis_name: the mapped axis over which batch statistics are global.
+        dtype: of the outputs.
+
+    Returns:
+        Outputs of the inputs' shape.
+
+    Raises:
+        UserError: no normalisation has that name, or it is instance normalisation of inputs without space.
+    """
+    layer = choose(NORMALIZATIONS, name, 'normalisation')
+    return layer(inputs, train=train, momentum=momentum, epsilon=epsilon, axis_name=axis_name, dtype=dtype)
+
+
+def replaces_bias(name: str) -> bool:
+    """Whether the normalisation has a shift of its own, so that the layer before it needs no bias."""
+    return name not in ('none', 'spectral')
+
+
+def _batch(inputs, *, train, momentum, epsilon, axis_name, dtype):
+    layer = nn.BatchNorm(not train, momentum=momentum, epsilon=epsilon, dtype=dtype, axis_name=axis_name)
+    return layer(inputs)
+
+
+def _layer(inputs, *, epsilon, dtype, **_):
+    return nn.LayerNorm(epsilon=epsilon, dtype=dtype, reduction_axes=range(1, inputs.ndim))(inputs)
+
+
+def _instance(inputs, *, epsilon, dtype, **_):
+    if inputs.ndim < 3:
+        raise UserError('Instance normalisation is for images; choose batch or layer normalisation for vectors.')
+    return nn.InstanceNorm(epsilon=epsilon, dtype=dtype)(inputs)
+
+
+def _none(inputs, **_):
+    return inputs
+
+
+NORMALIZATIONS: dict[str, Callable[..., jax.Array]] = {
+    'batch': _batch,
+    'layer': _layer,
+    'instance': _instance,
+    'none': _none,
+    'spectral': _none,
+}

@@ -1,0 +1,42 @@
+"""Spectral normalisation of weights."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class SpectralNormalization(nn.Module):
+    """Divides a kernel by its largest singular value, estimated by power iteration.
+
+    Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", algorithm 1. The matrix is the
+    kernel [..., D] reshaped to [-1, D]. The collection 'spectral' keeps the estimate of the right singular vector, `u`
+    [D]; it moves on when `train` is true and the collection is mutable. The singular vectors are constants to the
+    gradient, the singular value is not (equation 12).
+
+    Attributes:
+        iterations: power iterations for each call in training.
+        epsilon: added to norms.
+    """
+
+    iterations: int = 1
+    epsilon: float = 1e-12
+
+    @nn.compact
+    def __call__(self, kernel: jax.Array, *, train: bool) -> jax.Array:
+        """The kernel [..., D], float32, with spectral norm 1 once the vector has converged."""
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        right = self.variable(
+            'spectral', 'u', lambda: self._unit(jax.random.normal(self.make_rng('params'), matrix.shape[-1:]))
+        )
+        constant = lax.stop_gradient(matrix)
+        vector = right.value
+        if train and self.is_mutable_collection('spectral') and not self.is_initializing():
+            for _ in range(self.iterations):
+                vector = self._unit((constant @ vector) @ constant)
+            right.value = vector
+        left = self._unit(constant @ vector)
+        return kernel / (left @ (matrix @ vector) + self.epsilon)
+
+    def _unit(self, vector: jax.Array) -> jax.Array:
+        return vector / (jnp.linalg.norm(vector) + self.epsilon)

@@ -1,0 +1,41 @@
+"""Every config takes its first steps, and says what it is."""
+
+import ast
+import os
+import pathlib
+
+import pytest
+
+from gan_jax import config
+from gan_jax.train import train
+
+CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
+REAL_DATA = ('fashion_mnist', 'cifar10', 'tf_flowers')
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_it_trains_its_own_data(path, tmp_path):
+    state = train(config.load(f'{path}:debug', {'parallel.devices': '1'}), tmp_path)
+    assert state.step == 20
+    assert (tmp_path / 'samples.png').exists()
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_its_docstring_gives_paper_and_command(path):
+    text = ast.get_docstring(ast.parse(path.read_text()))
+    assert 'https://' in text
+    assert f'python -m gan_jax.main --config configs/{path.name}' in text
+    assert 'xpect' in text
+
+
+@pytest.mark.parametrize('name', REAL_DATA)
+def test_dcgan_fits_itself_to_real_data(name, tmp_path):
+    if not (pathlib.Path(os.environ.get('TFDS_DATA_DIR', '')) / name).is_dir():
+        pytest.skip(f'{name} is not in TFDS_DATA_DIR')
+    spec = f'{CONFIGS[0].parent}/dcgan.py:{name},debug'
+    options = config.load(
+        spec,
+        {'parallel.devices': '1', 'duration': '2 steps', 'data.split': 'train[:64]', 'data.cache': str(tmp_path / 'c')},
+    )
+    state = train(options, tmp_path / 'run')
+    assert state.step == 2
