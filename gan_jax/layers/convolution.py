@@ -4,25 +4,27 @@ XLA:CPU is quick with a stride-1 NHWC x HWIO -> NHWC convolution whose kernel fi
 products. The gradients that it derives for strided, dilated and transposed convolutions are neither, and fall off the
 fast path by factors of 2 to 100. So here, on a CPU, every derivative is one of the two:
 
-- A convolution that changes the size of the image (strided, or without padding) is patches times a matrix, and the
-  transposed convolution is a matrix product followed by the transpose of taking patches, which adds the overlaps.
-  Nothing overrides differentiation: derivatives of every order and mode and `vmap` follow by themselves.
+- A convolution that changes the size of the image (strided, or without padding) is patches times a matrix, and a
+  transposed convolution is a matrix product whose patches are folded, overlaps added. Taking patches and folding them
+  are each other's derivatives.
 - A stride-1 convolution that keeps the size stays a convolution, as its patches would take the kernel's area times the
-  memory. Its rule of differentiation writes the gradients as canonical convolutions again. It is a `jax.custom_vjp`:
-  reverse mode to any order, no forward mode.
+  memory. It and its weight gradient are each other's derivatives.
 
-Elsewhere (GPU, TPU) both are the plain XLA operation.
+The rules are `jax.custom_vjp`: reverse mode to any order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does
+not. Elsewhere (GPU, TPU) both are the plain XLA operations.
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-_CANONICAL = ('NHWC', 'HWIO', 'NHWC')
 Padding = str | Sequence[tuple[int, int]]
+_CANONICAL = ('NHWC', 'HWIO', 'NHWC')
 
 
 def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: Padding = 'SAME') -> jax.Array:
@@ -65,9 +67,10 @@ def transposed_convolution(images: jax.Array, kernel: jax.Array, stride: int = 2
     Returns:
         [B, stride H, stride W, D].
     """
+    low = tuple(max(k - stride, 0) // 2 for k in kernel.shape[:2])
     on_cpu, default = _fold_transposed, _plain_transposed
     return lax.platform_dependent(
-        images, kernel, cpu=functools.partial(on_cpu, stride), default=functools.partial(default, stride)
+        images, kernel, cpu=functools.partial(on_cpu, low, stride), default=functools.partial(default, low, stride)
     )
 
 
@@ -75,66 +78,90 @@ def _plain(padding, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Ar
     return lax.conv_general_dilated(images, kernel, (stride, stride), padding, dimension_numbers=_CANONICAL)
 
 
-def _plain_transposed(stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    before = [k - 1 - low for k, low in zip(kernel.shape[:2], _low(kernel, stride), strict=True)]
-    padding = [(low, k + stride - 2 - low) for k, low in zip(kernel.shape[:2], before, strict=True)]
+def _plain_transposed(low, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    padding = [(k - 1 - before, stride - 1 + before) for k, before in zip(kernel.shape[:2], low, strict=True)]
+    dilation = (stride, stride)
+    flipped = lax.rev(kernel, (0, 1))
     return lax.conv_general_dilated(
-        images,
-        lax.rev(kernel, (0, 1)),
-        (1, 1),
-        padding,
-        lhs_dilation=(stride, stride),
-        dimension_numbers=_CANONICAL,
+        images, flipped, (1, 1), padding, lhs_dilation=dilation, dimension_numbers=_CANONICAL
     )
 
 
-def _low(kernel: jax.Array, stride: int) -> tuple[int, int]:
-    """The padding in front, by which a strided 'SAME' convolution divides a size by the stride exactly."""
-    return tuple(max(k - stride, 0) // 2 for k in kernel.shape[:2])
-
-
-def _patches(images: jax.Array, window, stride: int, low, size) -> jax.Array:
-    """What each of the `size` = (H', W') outputs sees: [B, H, W, C] -> [B, H', W', h w C], zero outside the image.
-
-    The image is split into its stride x stride phases first, so that each place of the window is a contiguous shift of
-    one of them; strided slices, and the interleaving that is their transpose, are slow.
-    """
-    batch, height, width, channels = images.shape
-    rows, columns = -(-height // stride), -(-width // stride)
-    images = jnp.pad(images, ((0, 0), (0, rows * stride - height), (0, columns * stride - width), (0, 0)))
-    phases = images.reshape(batch, rows, stride, columns, stride, channels).transpose(0, 2, 4, 1, 3, 5)
-    zero = jnp.zeros((), images.dtype)
-
-    def seen(row: int, column: int) -> jax.Array:
-        (down, row_phase), (right, column_phase) = divmod(row - low[0], stride), divmod(column - low[1], stride)
-        shift = ((0, 0, 0), (-down, down + size[0] - rows, 0), (-right, right + size[1] - columns, 0), (0, 0, 0))
-        return lax.pad(phases[:, row_phase, column_phase], zero, shift)
-
-    return jnp.concatenate([seen(row, column) for row in range(window[0]) for column in range(window[1])], axis=-1)
+# Products below are of matrices, not of four-dimensional arrays: XLA:CPU takes up to twice as long for those.
 
 
 def _patch_convolution(padding, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    window = kernel.shape[:2]
-    size = [(n + sum(pads) - k) // stride + 1 for n, pads, k in zip(images.shape[1:3], padding, window, strict=True)]
-    patches = _patches(images, window, stride, [low for low, _ in padding], size)
-    # The product of two matrices, not of a four-dimensional array: XLA:CPU takes up to twice as long for that.
+    size, window = images.shape[1:3], kernel.shape[:2]
+    places = [(n + sum(pads) - k) // stride + 1 for n, pads, k in zip(size, padding, window, strict=True)]
+    windows = _Windows(window, stride, tuple(low for low, _ in padding), size, tuple(places))
+    patches = _patches(windows, images)
     outputs = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
-    return outputs.reshape(images.shape[0], *size, -1)
+    return outputs.reshape(images.shape[0], *places, -1)
 
 
-def _fold_transposed(stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
+def _fold_transposed(low, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
     batch, height, width, channels = images.shape
-    window, features = kernel.shape[:2], kernel.shape[3]
     patches = images.reshape(-1, channels) @ kernel.transpose(2, 0, 1, 3).reshape(channels, -1)
-    outputs = jax.ShapeDtypeStruct((batch, stride * height, stride * width, features), patches.dtype)
-    fold = jax.linear_transpose(
-        lambda outputs: _patches(outputs, window, stride, _low(kernel, stride), (height, width)), outputs
+    windows = _Windows(kernel.shape[:2], stride, low, (stride * height, stride * width), (height, width))
+    return _fold(windows, patches.reshape(batch, height, width, -1))
+
+
+class _Windows(NamedTuple):
+    """How the windows of a kernel lie on an image; pairs are (vertical, horizontal)."""
+
+    kernel: tuple[int, int]
+    stride: int
+    low: tuple[int, int]  # padding in front of the image
+    image: tuple[int, int]
+    places: tuple[int, int]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _patches(windows: _Windows, images: jax.Array) -> jax.Array:
+    """What each window sees, zero outside the image: [B, H, W, C] -> [B, H', W', h w C]."""
+    window, stride, low, image, places = windows
+    spans = [(n - 1) * stride + 1 for n in places]
+    high = [max(span + k - 1 - before - n, 0) for span, k, before, n in zip(spans, window, low, image, strict=True)]
+    images = jnp.pad(images, ((0, 0), *zip(low, high, strict=True), (0, 0)))
+    return jnp.concatenate(
+        [
+            images[:, row : row + spans[0] : stride, column : column + spans[1] : stride]
+            for row, column in itertools.product(*map(range, window))
+        ],
+        axis=-1,
     )
-    return fold(patches.reshape(batch, height, width, -1))[0]
 
 
-# The convolution y = x * w and its weight gradient are partial derivatives of one trilinear form in (x, w, y). So is the
-# input gradient, which is a convolution again: the two functions are closed under differentiation.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _fold(windows: _Windows, patches: jax.Array) -> jax.Array:
+    """The transpose of `_patches`, the sum of patches where they lie: [B, H', W', h w C] -> [B, H, W, C].
+
+    Every stride-th pixel of the image makes a phase. Within one the patches' pixels are contiguous, so each phase is a
+    sum of shifted arrays; the phases are interleaved at the end.
+    """
+    window, stride, low, image, places = windows
+    rows, columns = (-(-n // stride) for n in image)
+    batch, channels = patches.shape[0], patches.shape[-1] // (window[0] * window[1])
+    zero = jnp.zeros((), patches.dtype)
+    phases = [jnp.zeros((batch, rows, columns, channels), patches.dtype)] * stride**2
+    for pixel, (row, column) in enumerate(itertools.product(*map(range, window))):
+        (down, vertical), (right, horizontal) = divmod(row - low[0], stride), divmod(column - low[1], stride)
+        shift = ((0, 0, 0), (down, rows - down - places[0], 0), (right, columns - right - places[1], 0), (0, 0, 0))
+        seen = patches[..., pixel * channels : (pixel + 1) * channels]
+        phases[vertical * stride + horizontal] += lax.pad(seen, zero, shift)
+    blocks = jnp.stack(phases, axis=3).reshape(batch, rows, columns, stride, stride, channels)
+    images = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * stride, columns * stride, channels)
+    return images[:, : image[0], : image[1]]
+
+
+_patches.defvjp(
+    lambda windows, images: (_patches(windows, images), None),
+    lambda windows, _, cotangent: (_fold(windows, cotangent),),
+)
+_fold.defvjp(
+    lambda windows, patches: (_fold(windows, patches), None),
+    lambda windows, _, cotangent: (_patches(windows, cotangent),),
+)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -150,10 +177,8 @@ def _weight_gradient(padding, images: jax.Array, outputs: jax.Array) -> jax.Arra
 
 
 def _image_gradient(padding, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    # The kernel less one was padded in all, so what remains for the way back is the padding with its sides exchanged.
-    return _same_convolution(
-        tuple((high, low) for low, high in padding), outputs, lax.rev(kernel, (0, 1)).swapaxes(2, 3)
-    )
+    flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
+    return _same_convolution(tuple((high, low) for low, high in padding), outputs, flipped)
 
 
 def _same_convolution_backward(padding, inputs, cotangent):

@@ -1,0 +1,176 @@
+"""The fast forms are the textbook convolutions, to the second derivative, in float64."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from gan_jax.layers.convolution import convolution, transposed_convolution
+
+CANONICAL = ('NHWC', 'HWIO', 'NHWC')
+
+
+def textbook(images, kernel, stride, padding):
+    return lax.conv_general_dilated(images, kernel, (stride, stride), padding, dimension_numbers=CANONICAL)
+
+
+def textbook_transposed(images, kernel):
+    return lax.conv_transpose(images, kernel.swapaxes(2, 3), (2, 2), 'SAME', transpose_kernel=True)
+
+
+def arrays(size, window, dtype=np.float64):
+    draw = np.random.default_rng(0).normal
+    window = (window, window) if isinstance(window, int) else window
+    return draw(size=(2, *size, 3)).astype(dtype), draw(size=(*window, 3, 4)).astype(dtype)
+
+
+def derivatives(layer):
+    """The value, both gradients, and the gradients of two scalars of the gradients (as penalties take them)."""
+
+    def all_of_them(images, kernel):
+        def scalar(images, kernel):
+            return jnp.sum(jnp.sin(layer(images, kernel)))
+
+        def penalty(argument):
+            return lambda *inputs: jnp.sum(jnp.cos(jax.grad(scalar, argument)(*inputs)))
+
+        return (
+            layer(images, kernel),
+            *(jax.grad(function, (0, 1))(images, kernel) for function in (scalar, penalty(0), penalty(1))),
+        )
+
+    return jax.jit(all_of_them)
+
+
+def assert_same_derivatives(ours, reference, size, window):
+    with jax.enable_x64(True):
+        inputs = arrays(size, window)
+        for got, wanted in zip(
+            jax.tree.leaves(derivatives(ours)(*inputs)), jax.tree.leaves(derivatives(reference)(*inputs)), strict=True
+        ):
+            assert got.shape == wanted.shape
+            assert got.dtype == jnp.float64
+            np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ('window', 'size', 'stride', 'padding'),
+    [
+        (3, (6, 8), 2, 'SAME'),
+        (4, (6, 8), 2, 'SAME'),
+        (5, (6, 8), 2, 'SAME'),
+        (3, (5, 7), 2, 'SAME'),
+        (4, (5, 7), 2, 'SAME'),
+        (5, (5, 7), 2, 'SAME'),
+        (4, (8, 8), 2, ((1, 1), (1, 1))),
+        (3, (6, 7), 2, ((2, 0), (0, 3))),
+        ((2, 5), (6, 7), 2, 'VALID'),
+        (1, (5, 6), 2, 'SAME'),
+        (5, (2, 2), 2, 'SAME'),
+        (3, (9, 7), 3, 'SAME'),
+        (3, (5, 6), 1, 'SAME'),
+        (4, (5, 6), 1, 'SAME'),
+        (5, (7, 6), 1, 'SAME'),
+        (1, (4, 4), 1, 'SAME'),
+        (5, (4, 4), 1, 'SAME'),  # a kernel larger than the image
+        (3, (5, 6), 1, ((2, 0), (0, 2))),
+        (3, (5, 6), 1, ((2, 2), (2, 2))),
+        (4, (4, 4), 1, 'VALID'),
+        (3, (6, 5), 1, 'VALID'),
+    ],
+)
+def test_convolution_and_its_derivatives_are_the_textbooks(window, size, stride, padding):
+    assert_same_derivatives(
+        functools.partial(convolution, stride=stride, padding=padding),
+        functools.partial(textbook, stride=stride, padding=padding),
+        size,
+        window,
+    )
+
+
+@pytest.mark.parametrize('window', [2, 3, 4, 5, (4, 3)])
+@pytest.mark.parametrize('size', [(4, 6), (3, 1)])
+def test_transposed_convolution_and_its_derivatives_are_the_textbooks(window, size):
+    assert_same_derivatives(transposed_convolution, textbook_transposed, size, window)
+
+
+def test_transposed_convolution_of_one_pixel_is_the_middle_of_the_kernel():
+    # PyTorch's ConvTranspose2d(1, 1, 4, stride=2, padding=1): the outer ring of the 4x4 kernel is cropped away.
+    kernel = jnp.arange(16.0).reshape(4, 4, 1, 1)
+    image = transposed_convolution(jnp.full((1, 1, 1, 1), 2.0), kernel)
+    np.testing.assert_array_equal(image[0, :, :, 0], [[10.0, 12.0], [18.0, 20.0]])
+
+
+def test_strided_convolution_by_hand():
+    # Padding 1 before and after: each output is 3 + 3 rows and columns of ones at the border, 4 x 4 nowhere in a 4x4.
+    image = convolution(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1)), stride=2)
+    np.testing.assert_array_equal(image[0, :, :, 0], [[9.0, 9.0], [9.0, 9.0]])
+
+
+@pytest.mark.parametrize('window', [3, 4, 5])
+def test_transposed_is_the_adjoint_of_strided(window):
+    with jax.enable_x64(True):
+        images, kernel = arrays((6, 4), window)
+        outputs = np.random.default_rng(1).normal(size=(2, 3, 2, 4))
+        forth = jnp.vdot(convolution(images, kernel, stride=2), outputs)
+        back = jnp.vdot(images, transposed_convolution(outputs, kernel.swapaxes(2, 3)))
+        np.testing.assert_allclose(forth, back, rtol=1e-13)
+
+
+LAYERS = {
+    'strided': (functools.partial(convolution, stride=2), functools.partial(textbook, stride=2, padding='SAME')),
+    'same': (convolution, functools.partial(textbook, stride=1, padding='SAME')),
+    'transposed': (transposed_convolution, textbook_transposed),
+}
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_under_vmap_and_scan(name):
+    def updates(layer):
+        def step(kernel, images):
+            value, gradient = jax.value_and_grad(lambda kernel: jnp.sum(jnp.sin(layer(images, kernel))))(kernel)
+            return kernel - 0.1 * gradient, value
+
+        def train(kernel):
+            return lax.scan(step, kernel, jnp.stack([images, 2 * images]))
+
+        return jax.jit(jax.vmap(train))(jnp.stack([kernel, -kernel, 3 * kernel]))
+
+    with jax.enable_x64(True):
+        images, kernel = arrays((6, 4), 4)
+        for got, wanted in zip(*map(updates, LAYERS[name]), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_under_pmap(name):
+    images, kernel = arrays((6, 4), 4, np.float32)
+    images = np.stack([images * scale for scale in range(1, 9)])
+
+    def gradient(layer, images):
+        return jax.grad(lambda kernel: jnp.sum(layer(images, kernel) ** 2))(kernel)
+
+    ours, reference = LAYERS[name]
+    mapped = jax.pmap(lambda images: lax.psum(gradient(ours, images), 'devices'), 'devices')(images)
+    wanted = gradient(reference, jnp.concatenate(images))
+    np.testing.assert_allclose(mapped[0], wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_no_slow_convolution_is_compiled_for_cpu(name):
+    program = derivatives(LAYERS[name][0]).lower(*arrays((6, 4), 3, np.float32)).compile().as_text()
+    windows = re.findall(r' convolution\(.*window={([^}]*)}', program)
+    assert bool(windows) == (name == 'same')  # the others are products of matrices alone
+    assert not any('dilate' in window or 'reversal' in window or 'stride' in window for window in windows)
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_other_platforms_get_the_plain_convolution(name):
+    traced = jax.jit(LAYERS[name][0]).trace(*arrays((6, 4), 4, np.float32))
+    program = traced.lower(lowering_platforms=('cuda',)).as_text()
+    assert program.count('stablehlo.convolution') == 1
+    assert 'dot_general' not in program

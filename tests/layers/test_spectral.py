@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.layers.linear import Conv, ConvTranspose, Dense
+from gan_jax.layers.spectral import SpectralNormalization
+
+
+def largest_singular_value(kernel):
+    return np.linalg.svd(np.asarray(kernel).reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
+
+
+def converged(kernel, iterations=200):
+    module = SpectralNormalization(iterations)
+    variables = module.init(jax.random.key(0), kernel, train=False)
+    _, variables = module.apply(variables, kernel, train=True, mutable=['spectral'])
+    return module, variables
+
+
+@pytest.mark.parametrize('shape', [(7, 5), (3, 3, 4, 6)])
+def test_converges_to_the_singular_value_decomposition(shape):
+    kernel = jax.random.normal(jax.random.key(1), shape)
+    module, variables = converged(kernel)
+    normalized = module.apply(variables, kernel, train=False)
+    np.testing.assert_allclose(normalized, kernel / largest_singular_value(kernel), rtol=1e-5)
+
+
+def test_gradient_is_that_of_division_by_the_singular_value():
+    kernel = jax.random.normal(jax.random.key(1), (7, 5))
+    weights = jax.random.normal(jax.random.key(2), (7, 5))
+    module, variables = converged(kernel)
+    got = jax.grad(lambda kernel: jnp.sum(weights * module.apply(variables, kernel, train=False)))(kernel)
+    wanted = jax.grad(lambda kernel: jnp.sum(weights * kernel) / jnp.linalg.svd(kernel, compute_uv=False)[0])(kernel)
+    np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_iterations_in_one_call_equal_calls_of_one_iteration():
+    kernel = jax.random.normal(jax.random.key(1), (7, 5))
+    module = SpectralNormalization(1)
+    variables = module.init(jax.random.key(0), kernel, train=False)
+    _, thrice = SpectralNormalization(3).apply(variables, kernel, train=True, mutable=['spectral'])
+    for _ in range(3):
+        _, variables = module.apply(variables, kernel, train=True, mutable=['spectral'])
+    np.testing.assert_allclose(variables['spectral']['u'], thrice['spectral']['u'], rtol=1e-6)
+
+
+def test_the_vector_moves_only_in_training_and_where_mutable():
+    kernel = jax.random.normal(jax.random.key(1), (7, 5))
+    module = SpectralNormalization()
+    start = module.init(jax.random.key(0), kernel, train=True)
+    vector = start['spectral']['u']
+    np.testing.assert_allclose(jnp.linalg.norm(vector), 1.0, rtol=1e-6)
+    _, evaluated = module.apply(start, kernel, train=False, mutable=['spectral'])
+    np.testing.assert_array_equal(evaluated['spectral']['u'], vector)
+    frozen = module.apply(start, kernel, train=True)
+    np.testing.assert_array_equal(frozen, module.apply(start, kernel, train=False))
+    _, trained = module.apply(start, kernel, train=True, mutable=['spectral'])
+    assert not np.allclose(trained['spectral']['u'], vector, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('layer', 'inputs'), [(Dense, (2, 6)), (Conv, (2, 4, 4, 6)), (ConvTranspose, (2, 4, 4, 6))], ids=lambda x: str(x)
+)
+def test_layers_use_the_normalised_kernel(layer, inputs):
+    inputs = jax.random.normal(jax.random.key(1), inputs)
+    module = layer(5, spectral_iterations=100)
+    variables = module.init(jax.random.key(0), inputs)
+    outputs, updated = module.apply(variables, inputs, train=True, mutable=['spectral'])
+    kernel = variables['params']['kernel']
+    plain = {'params': {**variables['params'], 'kernel': kernel / largest_singular_value(kernel)}}
+    np.testing.assert_allclose(outputs, layer(5).apply(plain, inputs), rtol=1e-4, atol=1e-5)
+    assert updated['spectral']['normalization']['u'].shape == (5,)
