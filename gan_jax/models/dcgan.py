@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose
+from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, Dense, weight_options
 from gan_jax.layers.normalization import normalize, replaces_bias
 from gan_jax.layers.resampling import downsample, upsample
@@ -121,7 +122,7 @@ class Discriminator(nn.Module):
             convolution = {'kernel_size': self.kernel_size, 'use_bias': use_bias, 'train': train, **weights}
             images = downsample(self.downsampling, images, features, **convolution)
             images = nn.leaky_relu(images if stage == 0 else _normalize(self, images, train), 0.2)
-            images = nn.Dropout(self.dropout, deterministic=not train)(images)
+            images = Dropout(self.dropout, self.axis_name)(images, train=train)
         return final(images, train, weights | {'dtype': jnp.float32})
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.layers.choices import choose
+from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Dense, weight_options
 from gan_jax.layers.normalization import normalize, replaces_bias
 
@@ -85,5 +86,5 @@ def _hidden_layers(network: Generator | Discriminator, hidden: jax.Array, train:
     for width in network.widths:
         hidden = Dense(width, use_bias=use_bias, **_weights(network))(hidden, train=train)
         hidden = nn.leaky_relu(normalize(network.normalization, hidden, train=train, **statistics), 0.2)
-        hidden = nn.Dropout(dropout, deterministic=not train)(hidden)
+        hidden = Dropout(dropout, network.axis_name)(hidden, train=train)
     return hidden

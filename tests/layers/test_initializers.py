@@ -1,3 +1,5 @@
+"""Initialisers by name."""
+
 import jax
 import numpy as np
 import pytest

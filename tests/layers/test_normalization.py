@@ -1,3 +1,5 @@
+"""Normalisations against their formulas."""
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -23,9 +25,7 @@ def run(name, inputs, train=True, **options):
     return module.apply(variables, inputs, train=train, mutable=['batch_stats'])
 
 
-@pytest.mark.parametrize(
-    ('name', 'axes'), [('batch', (0, 1, 2)), ('layer', (1, 2, 3)), ('instance', (1, 2))], ids=lambda x: str(x)
-)
+@pytest.mark.parametrize(('name', 'axes'), [('batch', (0, 1, 2)), ('layer', (1, 2, 3)), ('instance', (1, 2))], ids=str)
 def test_normalises_over_its_axes(name, axes):
     images = 3.0 + 2.0 * np.random.default_rng(0).normal(size=(4, 6, 5, 3)).astype(np.float32)
     outputs, _ = run(name, images)

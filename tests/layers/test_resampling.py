@@ -1,3 +1,5 @@
+"""Layers that double or halve an image."""
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -84,16 +86,14 @@ def test_average_pool_is_the_mean_of_blocks():
 
 
 @pytest.mark.parametrize(
-    ('layer', 'sentence'),
+    ('layer', 'name', 'sentence'),
     [
-        (
-            upsample,
-            "There is no up-sampling 'nearst': did you mean 'nearest', of transposed, nearest, bilinear, pixel_shuffle?",
-        ),
-        (downsample, "There is no down-sampling 'nearst': did you mean 'average', of strided, average?"),
+        (upsample, 'bilinar', "'bilinar': did you mean 'bilinear', of transposed, nearest, bilinear, pixel_shuffle?"),
+        (downsample, 'averaged', "'averaged': did you mean 'average', of strided, average?"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_names(layer, sentence):
+def test_an_unknown_name_is_answered_with_the_names(layer, name, sentence):
     with pytest.raises(UserError) as error:
-        parameters(layer, 'nearst')
-    assert str(error.value) == sentence
+        parameters(layer, name)
+    kind = 'up' if layer is upsample else 'down'
+    assert str(error.value) == f'There is no {kind}-sampling {sentence}'

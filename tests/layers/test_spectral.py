@@ -1,3 +1,5 @@
+"""Spectral normalisation against the singular value decomposition."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,7 +62,7 @@ def test_the_vector_moves_only_in_training_and_where_mutable():
 
 
 @pytest.mark.parametrize(
-    ('layer', 'inputs'), [(Dense, (2, 6)), (Conv, (2, 4, 4, 6)), (ConvTranspose, (2, 4, 4, 6))], ids=lambda x: str(x)
+    ('layer', 'inputs'), [(Dense, (2, 6)), (Conv, (2, 4, 4, 6)), (ConvTranspose, (2, 4, 4, 6))], ids=str
 )
 def test_layers_use_the_normalised_kernel(layer, inputs):
     inputs = jax.random.normal(jax.random.key(1), inputs)

@@ -1,0 +1,34 @@
+"""Dropout whose masks belong to places in the global batch, not to devices."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al. 2014), each example's mask drawn from its position in the global batch.
+
+    `flax.linen.Dropout` under `pmap` would draw the same masks on every device. Here the devices draw what one device
+    would have drawn for the whole batch. Kept inputs are divided by 1 - rate; the random stream is 'dropout'.
+
+    Attributes:
+        rate: the share of inputs that become 0, in [0, 1).
+        axis_name: the mapped axis over which the batch lies, or None.
+    """
+
+    rate: float
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
+        """Inputs [B, ...] as they are, or thinned out when `train` is true."""
+        if not train or not self.rate:
+            return inputs
+        first = 0 if self.axis_name is None else jax.lax.axis_index(self.axis_name) * len(inputs)
+        key = self.make_rng('dropout')
+
+        def mask(position: jax.Array) -> jax.Array:
+            return jax.random.bernoulli(jax.random.fold_in(key, position), 1 - self.rate, inputs.shape[1:])
+
+        keep = jax.vmap(mask)(first + jnp.arange(len(inputs)))
+        return jnp.where(keep, inputs / (1 - self.rate), 0)
