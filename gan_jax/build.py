@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax import models, optim, steps
 from gan_jax.errors import UserError
-from gan_jax.game import LATENTS, Game, GanState, Pair, adversarial, from_flax
+from gan_jax.game import LATENTS, Game, GanState, Pair, adversarial, from_flax, named_key
 
 
 def make_modules(config: ConfigDict, shape: tuple[int, ...], axis_name: str | None = None) -> Pair:
@@ -24,6 +24,12 @@ def make_modules(config: ConfigDict, shape: tuple[int, ...], axis_name: str | No
         UserError: the family cannot make examples of that shape, or an option's value is impossible.
     """
     family = models.find(config.model)
+    for network in (family.Generator, family.Discriminator):
+        if axis_name and 'axis_name' not in inspect.signature(network).parameters:
+            raise UserError(
+                f'{config.model}.{network.__name__} has no field axis_name, by which batch norm and dropout are global '
+                'under pmap: add one, or set parallel.mode=sharding.'
+            )
     given = {'shape': tuple(shape), 'dtype': jnp.dtype(config.dtype), 'axis_name': axis_name}
 
     def module(network, options):
@@ -77,4 +83,6 @@ def init_state(config: ConfigDict, game: Game) -> GanState:
     """The state before the first step, initialised in one compiled call; under `jax.eval_shape`, its shapes."""
     optimizers = make_optimizers(config)
     keeps_average = bool(config.ema.half_life_kimg)
-    return jax.jit(lambda key: steps.init_state(game, optimizers, key, ema=keeps_average))(jax.random.key(config.seed))
+    return jax.jit(lambda key: steps.init_state(game, optimizers, key, ema=keeps_average))(
+        named_key(config.seed, 'state')
+    )

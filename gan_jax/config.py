@@ -5,7 +5,6 @@ recipe needs. Every option that exists has its default in the config, so whateve
 at `train.py` and the `make` functions it calls.
 """
 
-import ast
 import difflib
 import importlib.util
 import inspect
@@ -13,6 +12,7 @@ import json
 import math
 import pathlib
 import re
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,6 +22,7 @@ from gan_jax import models
 from gan_jax.errors import UserError
 from gan_jax.losses import LOSSES
 from gan_jax.optim import OPTIMIZERS
+from gan_jax.values import check_range, check_type, parse, type_of
 
 # Sections whose remaining keys are the options of whatever their `name` chooses.
 _FACTORIES: dict[str, Mapping[str, Callable]] = {
@@ -29,12 +30,13 @@ _FACTORIES: dict[str, Mapping[str, Callable]] = {
     'generator_optimizer': OPTIMIZERS,
     'discriminator_optimizer': OPTIMIZERS,
 }
-_GIVEN_TO_NETWORKS = {'shape', 'dtype', 'axis_name', 'parent', 'name'}  # what train.py passes, and linen's own
+_GIVEN_TO_NETWORKS = {'shape', 'dtype', 'axis_name', 'parent', 'name'}  # what build.py passes, and linen's own
+# Where and how a run runs, not what it computes: it may go on elsewhere, on other devices, keeping other checkpoints.
+_OPERATIONAL = ('data.cache', 'data.directory', 'data.placement', 'parallel.', 'checkpoints.', 'on_nan')
 
 
 def base(model: str) -> ConfigDict:
-    """The defaults of everything, for a model family ('dcgan', 'mlp', or a dotted path)."""
-    family = models.find(model)
+    """The defaults of everything, for a model family ('dcgan', 'mlp', or a module of your own)."""
     return ConfigDict(
         {
             'seed': 0,
@@ -53,8 +55,7 @@ def base(model: str) -> ConfigDict:
             'discriminator_steps': 1,  # in each step of the generator
             'latents': {'size': 100, 'distribution': 'normal'},
             'model': model,
-            'generator': _network_options(family.Generator),
-            'discriminator': _network_options(family.Discriminator),
+            **_network_options(model),
             'loss': _section(LOSSES, 'non_saturating'),
             'generator_optimizer': _section(OPTIMIZERS, 'adam'),
             'discriminator_optimizer': _section(OPTIMIZERS, 'adam'),
@@ -81,16 +82,14 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
             does not hold text.
 
     Raises:
-        UserError: no such file, an unknown key (naming the nearest), a value of the wrong type.
+        UserError: no such file, one that makes no config, an unknown key (naming the nearest), an impossible value.
     """
     path, argument = _split(spec)
     parts = argument.split(',')
     debug = 'debug' in parts
     argument = ','.join(part for part in parts if part != 'debug')
-    try:
-        config = _load_file(path).get_config(argument)
-    except (AttributeError, KeyError) as error:  # what a locked ConfigDict says of an unknown key
-        raise UserError(f'{path}: {" ".join(str(error.args[0]).split())}') from error
+    config = _get_config(path, argument)
+    check(config)
     if debug:
         _make_tiny(config)
     if not isinstance(overrides, Mapping):
@@ -110,27 +109,25 @@ def run_name(spec: str, config: ConfigDict) -> str:
 
 
 def check(config: ConfigDict) -> None:
-    """Raises a UserError for the first key or value that no run could work with."""
-    defaults = _flat(base(config.model))
-    for section, table in _FACTORIES.items():
-        defaults.update({f'{section}.{key}': None for key in _section(table, config[section].name, section)})
-    for key in _flat(config):
+    """Raises a UserError for the first key or value that no run could work with.
+
+    The sizes and names among a network's options are for the network to check, when the game is made.
+    """
+    values = _flat(config)
+    for key in ('model', *(f'{section}.name' for section in _FACTORIES)):
+        if not isinstance(values.get(key), str):
+            raise UserError(_missing_key(key))
+    defaults = _defaults(config)
+    for key, value in values.items():
         if key not in defaults:
             raise UserError(_unknown_key(key, defaults))
-    for key in ('batch_size', 'discriminator_steps', 'latents.size', 'samples'):
-        value = _get(config, key)
-        if not isinstance(value, int) or value < 1:
-            raise UserError(f'{key} is {value!r}; it must be a whole number of at least 1.')
-    for key, choices in (
-        ('data.placement', ('auto', 'device', 'host')),
-        ('on_nan', ('stop', 'restore')),
-        ('dtype', ('float32', 'bfloat16', 'float16')),
-        ('latents.distribution', ('normal', 'uniform')),
-        ('parallel.mode', ('pmap', 'sharding')),
-        ('checkpoints.best_mode', ('min', 'max')),
-    ):
-        if _get(config, key) not in choices:
-            raise UserError(f'{key} is {_get(config, key)!r}; choose one of {", ".join(choices)}.')
+        check_type(key, value, defaults[key], type_of(key, defaults[key], config.model))
+    for key in defaults:
+        if key not in values:
+            raise UserError(_missing_key(key))
+        check_range(key, values[key])
+    for section in _FACTORIES:
+        make(config, section)
     for key in ('duration', 'log_every', 'sample_every', 'checkpoint_every'):
         steps(config, key)
 
@@ -178,13 +175,13 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """The keys in which two configs (from `to_json`) differ, each as 'x.y (saved -> current)'."""
+    """The keys that make two configs (from `to_json`) two runs, each as 'x.y (saved -> current)'."""
     saved, current = _flat(saved), _flat(current)
     missing = '(absent)'
     return [
         f'{key} ({saved.get(key, missing)!r} -> {current.get(key, missing)!r})'
         for key in sorted(saved.keys() | current.keys())
-        if saved.get(key, missing) != current.get(key, missing)
+        if saved.get(key, missing) != current.get(key, missing) and not key.startswith(_OPERATIONAL)
     ]
 
 
@@ -207,6 +204,24 @@ def _load_file(path: pathlib.Path):
     return module
 
 
+def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
+    get_config = _load_file(path).get_config
+    try:
+        inspect.signature(get_config).bind(argument)
+    except TypeError as error:
+        raise UserError(f'The get_config of {path} must take one argument, the text behind the colon.') from error
+    try:
+        config = get_config(argument)
+    except (AttributeError, KeyError, TypeError) as error:  # a ConfigDict's refusal, or a mistake in the file's code
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        if not frames[-1].f_globals['__name__'].startswith('ml_collections'):
+            raise
+        raise UserError(f'{path} asks too much of the config: {" ".join(str(error.args[0]).split())}') from error
+    if not isinstance(config, ConfigDict):
+        raise UserError(f'The get_config of {path} returns {config!r}; it must return a config made by base(model).')
+    return config
+
+
 def _parse_override(text: str) -> tuple[str, str]:
     key, found, value = text.partition('=')
     if not found:
@@ -219,45 +234,24 @@ def _override(config: ConfigDict, key: str, text: str) -> None:
     if key not in known:
         raise UserError(_unknown_key(key, known))
     section, _, name = key.rpartition('.')
-    current = known[key]
-    value = text
-    if not isinstance(current, str):
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            if text.lower() in ('true', 'false'):
-                value = text.lower() == 'true'
-    if value is not None and current is not None and not _same_kind(current, value):
-        raise UserError(f'{key} takes {_kind(current)}, such as {current!r}, not {text!r}.')
-    if isinstance(current, float):
-        value = float(value)
+    default = _defaults(config)[key]
+    wanted = type_of(key, default, config.model)
+    value = parse(text, wanted, default)
+    check_type(key, value, default, wanted)
     if name == 'name' and section in _FACTORIES:
         options = _section(_FACTORIES[section], value, section)
         options |= {name: kept for name, kept in config[section].items() if name in options and name != 'name'}
         with config.unlocked():
             config[section] = options
     elif key == 'model':
-        family = models.find(value)
+        options = _network_options(value)
         with config.unlocked():
             config.model = value
-            config.generator = _network_options(family.Generator)
-            config.discriminator = _network_options(family.Discriminator)
+            config.generator, config.discriminator = options['generator'], options['discriminator']
     else:
         holder = _get(config, section) if section else config
         with holder.ignore_type():
             holder[name] = value
-
-
-def _same_kind(current: Any, value: Any) -> bool:
-    if isinstance(current, bool) or isinstance(value, bool):
-        return isinstance(current, bool) and isinstance(value, bool)
-    if isinstance(current, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(current))
-
-
-def _kind(value: Any) -> str:
-    return {bool: 'True or False', int: 'a whole number', float: 'a number', tuple: 'a tuple'}.get(type(value), 'text')
 
 
 def _make_tiny(config: ConfigDict) -> None:
@@ -271,14 +265,30 @@ def _make_tiny(config: ConfigDict) -> None:
             options.width = min(options.width, 16)
 
 
-def _options(factory: Callable, given: Iterable[str] = ()) -> dict[str, Any]:
+def _defaults(config: ConfigDict) -> dict[str, Any]:
+    """Every key that a config of this model, loss and optimisers has, with its default."""
+    defaults = base(config.model)
+    with defaults.unlocked():
+        for section, table in _FACTORIES.items():
+            defaults[section] = _section(table, config[section].name, section)
+    return _flat(defaults)
+
+
+def _options(factory: Callable) -> dict[str, Any]:
     """The options of a function or dataclass, with their defaults."""
-    parameters = inspect.signature(factory).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters if parameter.name not in given}
+    return {name: parameter.default for name, parameter in inspect.signature(factory).parameters.items()}
 
 
-def _network_options(network: Callable) -> dict[str, Any]:
-    return _options(network, _GIVEN_TO_NETWORKS)
+def _network_options(model: str) -> dict[str, dict[str, Any]]:
+    family = models.find(model)
+    sections = {'generator': _options(family.Generator), 'discriminator': _options(family.Discriminator)}
+    for section, options in sections.items():
+        for name in _GIVEN_TO_NETWORKS & options.keys():
+            del options[name]
+        for name, default in options.items():
+            if default is inspect.Parameter.empty:
+                raise UserError(f'The {section} of {model} has no default for {name!r}; an option needs one.')
+    return sections
 
 
 def _section(table: Mapping[str, Callable], name: str, section: str = '') -> dict[str, Any]:
@@ -292,6 +302,10 @@ def _flat(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
     for key, value in config.items():
         flat |= _flat(value, f'{prefix}{key}.') if isinstance(value, Mapping | ConfigDict) else {prefix + key: value}
     return flat
+
+
+def _missing_key(key: str) -> str:
+    return f'The config has no {key}: start from gan_jax.config.base(model), where every key has its default.'
 
 
 def _get(config: ConfigDict, key: str) -> Any:

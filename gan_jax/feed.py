@@ -14,9 +14,12 @@ import numpy as np
 
 from gan_jax import parallel
 from gan_jax.data import Dataset, Stream, batch_indices, gather, prepare
+from gan_jax.errors import UserError
+from gan_jax.game import named_key
 from gan_jax.parallel import Layout
 
 _DEVICE_SHARE = 0.4  # of a device's memory that data may take
+_STRETCH_LIMIT = 2**30  # bytes of a streamed stretch; two are read ahead
 _HOST_LIMIT = 2 * 2**30  # bytes, where the devices are the host's own cores
 
 
@@ -46,7 +49,14 @@ def make_feed(
         discriminator_steps: batches for each step of the generator, stacked when there are several.
         flip: mirror every example with probability 1/2.
         placement: 'device' keeps the whole data set on every device, 'host' streams it, 'auto' keeps what fits.
+
+    Raises:
+        UserError: points are to be mirrored.
     """
+    if flip and len(dataset.shape) != 3:
+        raise UserError(
+            f'data.flip mirrors images, but {dataset.name!r} has examples of shape {dataset.shape}: unset it.'
+        )
 
     def stacked(one: Callable, first) -> Any:
         if discriminator_steps == 1:
@@ -54,7 +64,7 @@ def make_feed(
         return jax.vmap(one)(first + jnp.arange(discriminator_steps))
 
     def finish(examples, labels, batch_number, positions):
-        key = jax.random.fold_in(jax.random.key(seed), batch_number)
+        key = jax.random.fold_in(named_key(seed, 'flips'), batch_number)
         return prepare(examples, labels, key, positions, flip=flip)
 
     def resident_batch(data, step, slot, positions):
@@ -85,6 +95,8 @@ def make_feed(
 
     @contextlib.contextmanager
     def open_stream(spans):
+        spans = list(spans)
+        _check_stretches(dataset, spans, discriminator_steps * layout.batch_size)
         counts = ((begin * discriminator_steps, (end - begin) * discriminator_steps) for begin, end in spans)
         with Stream(
             dataset.examples,
@@ -96,12 +108,22 @@ def make_feed(
         ) as stream:
             yield (layout.split(item, axis=1) for item in stream)
 
-    if placement == 'device' or (placement == 'auto' and _fits(dataset)):
+    if placement == 'device' or (placement == 'auto' and _fits(dataset, layout)):
         return Feed(resident_batch, None, open_resident)
     return Feed(streamed_batch, 1, open_stream)
 
 
-def _fits(dataset: Dataset) -> bool:
+def _check_stretches(dataset: Dataset, spans: list[tuple[int, int]], examples_per_step: int) -> None:
+    bytes_per_step = examples_per_step * dataset.examples[0].nbytes
+    longest = max(end - begin for begin, end in spans)
+    if longest * bytes_per_step > _STRETCH_LIMIT:
+        raise UserError(
+            f'log_every of {longest} steps makes stretches of {longest * bytes_per_step / 2**30:.1f} GiB, and streaming'
+            f' keeps several in memory: lower it to {max(1, _STRETCH_LIMIT // bytes_per_step)} steps or fewer.'
+        )
+
+
+def _fits(dataset: Dataset, layout: Layout) -> bool:
     memory = parallel.device_memory()
-    limit = _HOST_LIMIT // jax.local_device_count() if memory is None else _DEVICE_SHARE * memory
+    limit = _HOST_LIMIT // len(layout.local_devices) if memory is None else _DEVICE_SHARE * memory
     return dataset.examples.nbytes <= limit

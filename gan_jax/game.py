@@ -15,6 +15,7 @@ The opponent always runs in training mode (batch norm normalises with the batch 
 updated is thrown away. So a step leaves every bit of the opponent as it was.
 """
 
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -82,6 +83,11 @@ class Network(NamedTuple):
 
     init: Callable[[Key], tuple[PyTree, PyTree]]
     apply: Callable[[PyTree, PyTree, Array, Key | None, bool], tuple[Array, PyTree]]
+
+
+def named_key(seed: int, name: str) -> Key:
+    """The root key of one of a run's streams of randomness: the same for the same seed and name."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
 
 class Game(NamedTuple):

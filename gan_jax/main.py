@@ -52,14 +52,17 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
 
     parallel.enable_compilation_cache()
     if flags.mode == 'sample':
+        if overrides:
+            raise UserError('Sampling takes the config of the run, so that --config.x.y=value has no meaning there.')
         if flags.workdir is None:
             raise UserError('Sampling needs --workdir, the directory of a run.')
         sampling.sample_workdir(flags.workdir, num=flags.num, seed=flags.seed, step=flags.step)
         return
     if flags.config is None:
         raise UserError('Training needs --config, such as --config configs/dcgan.py:fashion_mnist.')
-    if flags.distributed or flags.coordinator:
-        parallel.initialize_processes(flags.coordinator, flags.num_processes, flags.process_id)
+    identity = (flags.coordinator, flags.num_processes, flags.process_id)
+    if flags.distributed or identity != (None, None, None):
+        parallel.initialize_processes(*identity, by_environment=flags.distributed)
     config = configs.load(flags.config, overrides)
     workdir = flags.workdir or pathlib.Path('runs') / configs.run_name(flags.config, config)
     train.train(config, workdir, accept_config_changes=flags.accept_config_changes)

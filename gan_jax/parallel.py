@@ -1,6 +1,6 @@
 """Where the work runs: jit on one device, pmap or sharding on many, over one host or several.
 
-The only file that names devices. Whatever the layout, the global batch decides the result: every example has a
+Whatever the layout, the global batch decides the result: every example has a
 position in it, noise is drawn by position, and gradients, batch statistics and metrics are averaged over all devices.
 """
 
@@ -148,21 +148,30 @@ def enable_compilation_cache() -> None:
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
-def initialize_processes(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+def initialize_processes(
+    coordinator: str | None, num_processes: int | None, process_id: int | None, *, by_environment: bool = False
+) -> None:
     """Joins several processes (hosts) into one run, before any device is touched.
 
-    With all arguments None the cluster's environment (SLURM, Open MPI, Cloud TPU, Kubernetes, ...) is asked by
-    `jax.distributed`. Processes on CPUs talk over gloo.
+    Args:
+        coordinator: 'host:port' of the first process.
+        num_processes: of all hosts together.
+        process_id: of this one, from 0.
+        by_environment: let `jax.distributed` ask the cluster's environment (SLURM, Open MPI, Cloud TPU, Kubernetes,
+            ...) for what is None.
 
     Raises:
         UserError: when the processes cannot be joined.
     """
-    if coordinator is not None and (num_processes is None or process_id is None):
-        raise UserError('--coordinator needs --num_processes and --process_id beside it.')
+    if not by_environment and None in (coordinator, num_processes, process_id):
+        raise UserError('--coordinator, --num_processes and --process_id go together; or give --distributed alone.')
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id)
     except (ValueError, RuntimeError) as error:
-        raise UserError(f'The processes could not be joined ({error}); check --coordinator and its port.') from error
+        advice = 'check' if coordinator else 'give'
+        raise UserError(
+            f'The processes could not be joined ({error}): {advice} --coordinator, --num_processes and --process_id.'
+        ) from error
 
 
 def is_main_process() -> bool:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gan_jax import files
 from gan_jax.errors import UserError
+from gan_jax.records import MetricsFile
 
 _BACKGROUND = 128
 _WIDEST_GRID = 900  # pixels
@@ -158,8 +159,6 @@ def write(workdir: str | os.PathLike) -> None:
     Raises:
       UserError: a file cannot be written, or `metrics.jsonl` is damaged.
     """
-    from gan_jax.writers import MetricsFile
-
     workdir = pathlib.Path(workdir)
     if pictures := sorted((workdir / 'samples').glob('*.png')):
         files.replace(workdir / 'samples.png', pictures[-1].read_bytes())

@@ -1,5 +1,6 @@
 """Samples of a generator: from its state, or from nothing but what a run's directory holds."""
 
+import io
 import json
 import pathlib
 
@@ -7,17 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build, report
+from gan_jax import build, checkpoint, files, report
 from gan_jax import config as configs
-from gan_jax.checkpoint import Checkpoints
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
-from gan_jax.game import Game, Player
+from gan_jax.game import Game, Player, named_key
 
 
 def fixed_latents(game: Game, num: int, seed: int) -> jax.Array:
     """The same latents [num, ...] for the same seed; a larger `num` keeps the first ones."""
-    return game.latents(jax.random.key(seed), jnp.arange(num))
+    return game.latents(named_key(seed, 'samples'), jnp.arange(num))
 
 
 def generate(game: Game, generator: Player, latents: jax.Array, batch_size: int = 64) -> np.ndarray:
@@ -65,34 +65,35 @@ def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step:
         The directory of the pictures: `grid.png` with `00000.png`, ... (images) or `points.npy` (two-dimensional data).
 
     Raises:
-        UserError: the directory holds no run or no checkpoint.
+        UserError: the directory holds no run or no checkpoint, or cannot be written.
     """
     if num < 1:
         raise UserError(f'--num is {num}; ask for at least one picture.')
     workdir = pathlib.Path(workdir)
     try:
-        config = configs.from_json(json.loads((workdir / 'config.json').read_text()))
         shape = tuple(json.loads((workdir / 'run.json').read_text())['data']['shape'])
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f'{workdir} is not the directory of a run: its config.json or run.json cannot be read.'
-        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
+    about = checkpoint.peek(workdir / 'checkpoints', step)
+    if about is None:
+        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
+    config = configs.from_json(about['config'])
     game = build.make_game(config, shape)
     target = jax.eval_shape(lambda: build.init_state(config, game))
-    with Checkpoints(workdir / 'checkpoints') as checkpoints:
-        found = checkpoints.restore(target, step)
-    if found is None:
-        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
-    step, state = found
+    with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
+        step, state = checkpoints.restore(target, step)
     examples = generate(game, state.generator, fixed_latents(game, num, seed))
 
     directory = workdir / 'generated' / f'step{step:07d}-seed{seed}'
-    directory.mkdir(parents=True, exist_ok=True)
+    for stale in directory.glob('*'):
+        stale.unlink()
     report.save_png(directory / 'grid.png', picture(examples))
     if examples.ndim == 4:
         for i, image in enumerate(np.asarray(to_uint8(examples))):
             report.save_png(directory / f'{i:05d}.png', image)
     else:
-        np.save(directory / 'points.npy', examples)
+        points = io.BytesIO()
+        np.save(points, examples)
+        files.replace(directory / 'points.npy', points.getvalue())
     print(f'{num} samples of step {step}: {directory}/grid.png and the single pictures beside it.')
     return directory

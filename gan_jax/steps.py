@@ -71,8 +71,11 @@ def make_train_step(
         return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
     def update(player: Player, loss, optimizer, state, batch, key, positions):
+        params = player.params
+        if axis_name is not None:  # else shard_map would sum the gradients of replicated parameters by itself
+            params = jax.tree.map(lambda leaf: jax.lax.pcast(leaf, axis_name, to='varying'), params)
         grad = jax.value_and_grad(loss, has_aux=True)
-        (value, (variables, metrics)), gradients = grad(player.params, state, batch, key, positions)
+        (value, (variables, metrics)), gradients = grad(params, state, batch, key, positions)
         gradients, metrics = mean((gradients, {'loss': value, **metrics}))
         updates, opt_state = optimizer.update(gradients, player.opt_state, player.params)
         params = optax.apply_updates(player.params, updates)

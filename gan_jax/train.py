@@ -91,7 +91,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 while len(waiting) > (0 if sample or save or stop else 1):
                     means = _report(*waiting.pop(0), out, config.batch_size)
                 if sample:
-                    made = sampling.generate(game, jax.device_get(state.generator), latents)
+                    made = sampling.generate(game, jax.device_get(state.generator._replace(opt_state=None)), latents)
                     out.samples(last, sampling.picture(made, dataset.examples))
                 if save or stop:
                     checkpoints.save(last, state, config=configs.to_json(config), metrics=means)
@@ -107,6 +107,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         target = jax.eval_shape(lambda: build.init_state(config, game))
         begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
         if begin >= total:
+            if parallel.is_main_process() and not (workdir / 'curves.png').exists():  # stopped on the last yards
+                report.write(workdir)
             _say(f'This run is finished (step {begin} of {total}); its pictures are in {workdir}/samples.')
             return state
         _write_json(workdir / 'config.json', configs.to_json(config))
@@ -119,12 +121,13 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                     state = advance(begin, layout.replicate(state), out)
                 break
             except DivergedError as error:
+                checkpoints.wait()
                 good = checkpoints.latest_step()
                 ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is of step {good}'
                 if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
                     raise DivergedError(
-                        f'{error}; {ending}: lower the learning rates, or set on_nan=restore to go back to it and on '
-                        'with other noise.'
+                        f'{error}; {ending}: set on_nan=restore to go back to it and on with other noise, or lower '
+                        'the learning rates and add --accept_config_changes.'
                     ) from error
                 _say(f'{error}; {ending}: going back to it and on with other noise.')
                 begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
@@ -155,8 +158,10 @@ def _check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: b
         saved = json.loads(path.read_text())
     except FileNotFoundError:
         return
-    except ValueError as error:
-        raise UserError(f'{path} is damaged; delete it to go on with the config given now.') from error
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{path} cannot be read ({error}): choose another --workdir, or delete the file to go on.'
+        ) from error
     changes = configs.differences(saved, configs.to_json(config))
     if changes and not accept_changes:
         raise UserError(

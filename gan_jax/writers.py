@@ -4,9 +4,6 @@
 equals, byte for byte, that of one never stopped; `timing.jsonl` has the clock's part.
 """
 
-import errno
-import json
-import math
 import os
 import pathlib
 import time
@@ -16,71 +13,8 @@ from typing import Any, Self
 import numpy as np
 
 from gan_jax import files, report
-from gan_jax.errors import UserError
 from gan_jax.progress import Progress
-
-
-class MetricsFile:
-    """A file of records, one JSON object a line: `{"step": 50, "kimg": 3.2, "generator/loss": 0.7, ...}`.
-
-    A record is appended by one write of a whole line, so that a killed process leaves at most its last line torn, which
-    `read` and `rewind` pass over. JSON has no NaN and no infinity: they are written as null and read as None.
-
-    Args:
-      path: the file; it and the directories above it are created by the first record.
-    """
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
-
-    def write(self, step: int, kimg: float, values: Mapping[str, float]) -> None:
-        """Appends a record.
-
-        Raises:
-          UserError: the file cannot be written or the disk is full.
-        """
-        numbers = {name: float(value) for name, value in values.items()}
-        numbers = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        line = json.dumps({'step': int(step), 'kimg': float(kimg), **numbers}, allow_nan=False).encode() + b'\n'
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                if os.write(descriptor, line) < len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise files.unwritable(self.path, error) from error
-
-    def rewind(self, step: int) -> None:
-        """Drops the records of later steps than `step` and a torn last line, at once.
-
-        Raises:
-          UserError: the file cannot be written or is damaged.
-        """
-        if not self.path.exists():
-            return
-        kept = b''.join(line for line, record in self._lines() if record['step'] <= step)
-        if kept != self.path.read_bytes():
-            files.replace(self.path, kept)
-
-    def read(self) -> list[dict[str, Any]]:
-        """The records, without a torn last line; none where there is no file.
-
-        Raises:
-          UserError: another line than the last is damaged.
-        """
-        return [record for _, record in self._lines()] if self.path.exists() else []
-
-    def _lines(self) -> list[tuple[bytes, dict[str, Any]]]:
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b'\n'):
-            lines.pop()
-        try:
-            return [(line, json.loads(line)) for line in lines]
-        except ValueError as error:
-            raise UserError(f'{self.path} is damaged ({error}); delete the lines that are not JSON objects.') from error
+from gan_jax.records import MetricsFile
 
 
 class TensorBoard:
@@ -146,7 +80,7 @@ class TensorBoard:
 class Writers:
     """All that is written below a run's directory between two checkpoints; a context manager.
 
-    On entering a run again at step `begin`, records of later steps are dropped.
+    On entering a run again at step `begin`, records and pictures of later steps are dropped.
 
     Args:
       workdir: the run's directory. Written below it: `metrics.jsonl`, `timing.jsonl`, `samples/<step>.png` and
@@ -168,6 +102,9 @@ class Writers:
             self._timing = MetricsFile(self.workdir / 'timing.jsonl')
             for file in (self._metrics, self._timing):
                 file.rewind(self._last)
+            for picture in (self.workdir / 'samples').glob('*.png'):
+                if int(picture.stem) > self._last:
+                    picture.unlink()
             self._tensorboard = TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
             self._progress = Progress(self._total)
         return self
@@ -182,7 +119,7 @@ class Writers:
 
         Args:
           step: how many steps were made.
-          kimg: how many thousand real images the run has seen.
+          kimg: thousands of images by the generator's steps: steps times batch size, in thousands.
           values: numbers by name, such as `generator/loss`.
 
         Raises:

@@ -51,13 +51,38 @@ def test_a_name_brings_its_own_options_and_keeps_the_shared_ones():
         (['generator.width_=3'], r"no key 'generator.width_'; the nearest is 'generator.width'"),
         (['batch_size=lots'], r"batch_size takes a whole number, such as 64, not 'lots'"),
         (['batch_size=0'], r'batch_size is 0; it must be a whole number of at least 1'),
-        (['data.flip=3'], r"data.flip takes True or False, such as False, not '3'"),
+        (['data.flip=3'], r'data.flip takes True or False, such as False, not 3\.'),
         (['data.flip'], r"The override 'data.flip' has no value: write --config.data.flip=value"),
         (['loss.name=wgn'], r"loss.name is 'wgn'; choose one of non_saturating, minimax"),
         (['duration=soon'], r"duration is 'soon'; write a duration as '500 steps' or '32 kimg'"),
         (['log_every=0'], r"log_every is '0'; write a duration"),
         (['parallel.mode=threads'], r"parallel.mode is 'threads'; choose one of pmap, sharding"),
-        (['model=dcgn'], r"There is no model 'dcgn': choose one of dcgan, mlp"),
+        (['batch_size=None'], r'batch_size takes a whole number, such as 64, not None\.'),
+        (['batch_size=True'], r'batch_size takes a whole number, such as 64, not True\.'),
+        (['ema.ramp_up=None'], r'ema.ramp_up takes a number, such as 0.05, not None\.'),
+        (['data.size=big'], r"data.size takes a whole number or None, not 'big'\."),
+        (['data.size=1.5'], r'data.size takes a whole number or None, not 1.5\.'),
+        (['data.size=(16,16)'], r'data.size takes a whole number or None, not \(16, 16\)\.'),
+        (['data.size=0'], r'data.size is 0; it must be a whole number of at least 1\.'),
+        (['data.channels=rgb'], r"data.channels takes a whole number or None, not 'rgb'\."),
+        (['generator.widths=abc'], r"generator.widths takes a tuple or None, not 'abc'\."),
+        (['generator.widths=64'], r'generator.widths takes a tuple or None, not 64\.'),
+        (['model=mlp', 'generator.widths=64'], r'generator.widths takes a tuple, such as \(256, 512, 1024\), not 64\.'),
+        (['seed=-1'], r'seed is -1; it must be a whole number from 0 to 4294967295\.'),
+        (['seed=4294967296'], r'seed is 4294967296; it must be a whole number from 0 to 4294967295\.'),
+        (['seed=1.5'], r'seed takes a whole number, such as 0, not 1.5\.'),
+        (['parallel.devices=-1'], r'parallel.devices is -1; it must be a whole number of at least 0\.'),
+        (['ema.half_life_kimg=-1'], r'ema.half_life_kimg is -1.0; it must be a number of at least 0\.'),
+        (['ema.ramp_up=-1'], r'ema.ramp_up is -1.0; it must be a number of at least 0\.'),
+        (['checkpoints.keep_last=0'], r'checkpoints.keep_last is 0; it must be a whole number of at least 1\.'),
+        (['checkpoints.keep_best=-1'], r'checkpoints.keep_best is -1; it must be a whole number of at least 0\.'),
+        (['dtype=float16'], r"dtype is 'float16'; choose one of float32, bfloat16\."),
+        (['generator_optimizer.learning_rate=-1'], r"An optimiser's learning_rate is -1.0; it must be at least 0 and"),
+        (['loss.real_label=2'], r'loss.real_label is 2.0, but a label is a probability'),
+        (['model=dcgn'], r"There is no model 'dcgn': choose one of dcgan, mlp, or a module of your own\."),
+        (['model=.dcgan'], r"There is no model '.dcgan': choose one of dcgan, mlp"),
+        (['model='], r"There is no model '': choose one of dcgan, mlp"),
+        (['model=json'], r'The model json has no class Generator'),
     ],
 )
 def test_a_wrong_override_gets_one_sentence(overrides, sentence):
@@ -71,11 +96,82 @@ def test_a_missing_or_faulty_file_gets_one_sentence(tmp_path):
     (tmp_path / 'empty.py').write_text('')
     with pytest.raises(UserError, match=r'empty.py defines no get_config'):
         configs.load(str(tmp_path / 'empty.py'))
-    (tmp_path / 'typo.py').write_text(
-        'from gan_jax import config\ndef get_config(argument):\n    c = config.base("mlp")\n    c.batchsize = 3\n'
+
+
+def load_body(directory, body, signature='argument'):
+    """Loads a config file that starts from the base of mlp as `c`."""
+    path = directory / 'mine.py'
+    path.write_text(
+        f'from gan_jax import config\ndef get_config({signature}):\n    c = config.base("mlp")\n    {body}\n'
     )
-    with pytest.raises(UserError, match=r'typo.py: .*batch_size'):
-        configs.load(str(tmp_path / 'typo.py'))
+    return configs.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ('body', 'sentence'),
+    [
+        ('c.batchsize = 3', r'mine.py asks too much of the config: .*batch_size'),
+        ('c.batch_size = "x"', r"mine.py asks too much of the config: Could not override field 'batch_size'"),
+        ('return None', r'The get_config of .*mine.py returns None; it must return a config made by base\(model\)\.'),
+        ('return {}', r'The get_config of .*mine.py returns {}; it must return a config'),
+        ('return type(c)()', r'The config has no model: start from gan_jax.config.base\(model\), where every key has'),
+        ('return type(c)({"model": "mlp", "loss": c.loss})', r'The config has no generator_optimizer.name: start from'),
+        ('c.unlock(); del c.ema; return c', r'The config has no ema.half_life_kimg: start from'),
+        ('c.loss = None; return c', r'The config has no loss.name: start from'),
+        ('c.batch_size = None; return c', r'batch_size takes a whole number, such as 64, not None\.'),
+        ('c.seed = -1; return c', r'seed is -1; it must be a whole number from 0 to'),
+        ('c.data.size = "big"; return c', r"data.size takes a whole number or None, not 'big'\."),
+        ('c.data.cache = 3; return c', r'data.cache takes text or None, not 3\.'),
+        ('c.data.directory = 1.5; return c', r'data.directory takes text or None, not 1.5\.'),
+        ('c.parallel.devices = -8; return c', r'parallel.devices is -8; it must be a whole number of at least 0\.'),
+    ],
+)
+def test_a_faulty_config_file_gets_one_sentence(body, sentence, tmp_path):
+    with pytest.raises(UserError, match=sentence):
+        load_body(tmp_path, body)
+
+
+def test_get_config_must_take_the_argument(tmp_path):
+    with pytest.raises(UserError, match=r'The get_config of .*mine.py must take one argument, the text behind the'):
+        load_body(tmp_path, 'return c', signature='')
+
+
+@pytest.mark.parametrize('body', ['argument.size', '{}["x"]', 'len(3)'])
+def test_a_bug_in_a_config_file_keeps_its_traceback(body, tmp_path):
+    with pytest.raises((AttributeError, KeyError, TypeError)) as error:
+        load_body(tmp_path, body)
+    assert not isinstance(error.value, UserError)
+    assert error.traceback[-1].path.name == 'mine.py'
+
+
+FAMILY = """
+import flax.linen as nn
+
+class Generator(nn.Module):
+    shape: tuple
+    depth: int | None{default}
+    act: 'str | None' = None
+
+class Discriminator(nn.Module):
+    slope: float = 0.2
+"""
+
+
+def test_a_module_of_ones_own_is_a_model_and_its_annotations_are_its_types(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'my_gan.py').write_text(FAMILY.format(default=' = None'))
+    config = configs.load(DCGAN, ['model=my_gan', 'generator.depth=3', 'generator.act=relu'])
+    assert config.generator.to_dict() == {'depth': 3, 'act': 'relu'}
+    assert config.discriminator.to_dict() == {'slope': 0.2}
+    with pytest.raises(UserError, match=r"generator.depth takes a whole number or None, not 'deep'\."):
+        configs.load(DCGAN, ['model=my_gan', 'generator.depth=deep'])
+
+
+def test_an_option_of_a_network_needs_a_default(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'my_other_gan.py').write_text(FAMILY.format(default=''))
+    with pytest.raises(UserError, match=r"The generator of my_other_gan has no default for 'depth'; an option needs"):
+        configs.load(DCGAN, ['model=my_other_gan'])
 
 
 def test_durations_in_kimg_round_up_to_whole_batches():
@@ -93,6 +189,26 @@ def test_json_gives_the_config_back_and_differences_name_keys_and_values():
         'seed (0 -> 1)',
     ]
     assert configs.differences(values, values) == []
+
+
+def test_where_and_how_a_run_runs_makes_no_other_run():
+    elsewhere = {
+        'on_nan': 'restore',
+        'data.cache': '/a',
+        'data.directory': '7',
+        'data.placement': 'host',
+        'checkpoints.keep_last': '5',
+        'checkpoints.best_metric': 'accuracy',
+        'parallel.mode': 'sharding',
+        'parallel.devices': '1',
+    }
+    config = configs.load(DCGAN, elsewhere)
+    assert (config.data.directory, config.parallel.devices) == ('7', 1)  # a directory may be called 7
+    assert configs.differences(configs.to_json(configs.load(DCGAN)), configs.to_json(config)) == []
+    config = configs.load(DCGAN, elsewhere | {'log_every': '10 steps'})  # it cuts the stretches
+    assert configs.differences(configs.to_json(configs.load(DCGAN)), configs.to_json(config)) == [
+        "log_every ('50 steps' -> '10 steps')"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,10 @@ def test_impossible_layouts_are_refused():
         parallel.make_layout(72, num_devices=9)
     with pytest.raises(UserError, match=r"parallel.mode is 'threads'; choose one of pmap, sharding"):
         parallel.make_layout(8, mode='threads')
-    with pytest.raises(UserError, match=r'--coordinator needs --num_processes and --process_id'):
+    with pytest.raises(UserError, match=r'--coordinator, --num_processes and --process_id go together'):
         parallel.initialize_processes('localhost:1', None, None)
+    with pytest.raises(UserError, match=r'go together; or give --distributed alone'):
+        parallel.initialize_processes(None, 2, 1)
 
 
 _TWO_PROCESSES = """

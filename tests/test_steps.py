@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import PartitionSpec as P
 
 from gan_jax import losses, optim, steps
 from gan_jax.errors import UserError
@@ -256,3 +257,30 @@ def test_the_discriminator_learns_the_density_ratio_of_a_one_dimensional_game():
     weights, value = learn(0.0)
     np.testing.assert_allclose(jax.nn.sigmoid(weights[0] * x + weights[1]), 0.5, atol=2e-3)
     np.testing.assert_allclose(-value, -math.log(4), atol=1e-3)
+
+
+@pytest.mark.parametrize('check_vma', [True, False])
+def test_under_shard_map_the_step_is_that_of_the_whole_batch(check_vma):
+    game = adversarial(
+        pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: z @ w),
+        pure(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w),
+        losses.non_saturating(),
+        LATENT,
+    )
+    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))
+    state, batch = start(game, optimizers), real_batch(16)
+    whole, metrics = steps.make_train_step(game, optimizers)(state, batch)
+    share = jax.shard_map(
+        steps.make_train_step(game, optimizers, axis_name='devices'),
+        mesh=jax.sharding.Mesh(np.array(jax.devices()), ('devices',)),
+        in_specs=(P(), P('devices'), P('devices')),
+        out_specs=P(),
+        check_vma=check_vma,
+    )
+    shared, shared_metrics = jax.jit(share)(state, batch, jnp.arange(16))
+    for a, b in zip(
+        jax.tree.leaves((shared.generator, shared.discriminator, shared_metrics)),
+        jax.tree.leaves((whole.generator, whole.discriminator, metrics)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

@@ -6,6 +6,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -198,8 +199,88 @@ def test_sampling_needs_nothing_but_the_directory(finished, tmp_path):
 
 
 def test_a_directory_without_a_run_cannot_be_sampled(tmp_path):
-    with pytest.raises(UserError, match=r'is not the directory of a run: its config.json or run.json cannot be read'):
+    with pytest.raises(UserError, match=r'is not the directory of a run: its run.json cannot be read'):
         sampling.sample_workdir(tmp_path)
+
+
+def test_a_run_stopped_on_its_last_yards_gets_its_pictures(finished, tmp_path):
+    workdir = tmp_path / 'run'
+    shutil.copytree(finished[0], workdir)
+    for name in ('samples.png', 'samples.gif', 'curves.png'):
+        (workdir / name).unlink()
+    assert 'This run is finished' in run(*command(workdir)).stdout
+    assert (workdir / 'samples.png').read_bytes() == (finished[0] / 'samples.png').read_bytes()
+    assert (workdir / 'samples.gif').exists()
+    assert (workdir / 'curves.png').exists()
+
+
+def test_sampling_takes_no_overrides(finished):
+    done = run(
+        *(
+            sys.executable,
+            '-m',
+            'gan_jax.main',
+            '--mode',
+            'sample',
+            '--workdir',
+            str(finished[0]),
+            '--config.seed',
+            '1',
+        ),
+        expect=2,
+    )
+    assert done.stderr.startswith('gan_jax: Sampling takes the config of the run')
+
+
+def test_a_workdir_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match=r'file/config.json cannot be read .*: choose another --workdir'):
+        train(small_config(), tmp_path / 'file')
+
+
+def test_two_processes_stop_together_resume_and_write_the_lines_of_one(tmp_path, finished):
+    """SIGTERM to one process only; then the same command again, in both."""
+
+    def start(duration):
+        with socket.socket() as free:
+            free.bind(('localhost', 0))
+            port = free.getsockname()[1]
+        join = ['--coordinator', f'localhost:{port}', '--num_processes', '2', '--process_id']
+        return [
+            subprocess.Popen(
+                [*command(tmp_path), '--config.parallel.devices=0', f'--config.duration={duration}', *join, str(i)],
+                cwd=ROOT,
+                env=environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for i in range(2)
+        ]
+
+    def ends(processes):
+        outputs = [process.communicate(timeout=300) for process in processes]
+        return [process.returncode for process in processes], outputs
+
+    processes = start('100000 steps')
+    while not (tmp_path / 'metrics.jsonl').exists():
+        assert processes[0].poll() is None, processes[0].communicate()
+        time.sleep(0.05)
+    processes[1].send_signal(signal.SIGTERM)
+    codes, outputs = ends(processes)
+    assert codes == [143, 143], outputs
+    saved = int(outputs[0][1].split('saved at step ')[1].split()[0])
+    (tmp_path / 'config.json').write_text(
+        (tmp_path / 'config.json').read_text().replace('100000 steps', f'{saved + 5} steps')
+    )
+    codes, outputs = ends(start(f'{saved + 5} steps'))
+    assert codes == [0, 0], outputs
+    assert f'Going on from step {saved}' in outputs[0][0]
+    assert 'Going on' not in outputs[1][0]  # the first process speaks for all
+    lines = (tmp_path / 'metrics.jsonl').read_text().splitlines()
+    assert [json.loads(line)['step'] for line in lines] == list(range(5, saved + 6, 5))
+    for line, alone in zip(lines, (finished[0] / 'metrics.jsonl').read_text().splitlines()[:2], strict=False):
+        assert json.loads(line) == pytest.approx(json.loads(alone), rel=1e-3)
 
 
 def test_nan_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):

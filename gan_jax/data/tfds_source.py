@@ -68,7 +68,7 @@ def download_and_prepare(name: str, data_dir: str | None = None) -> pathlib.Path
         raise _not_found(name, directory) from None
     except ImportError as error:
         raise UserError(
-            f"TFDS needs another package to prepare {name!r} ({error}): run pip install 'gan_jax[tensorflow]'."
+            f"TFDS needs another package to prepare {name!r} ({error}): run pip install -e '.[tensorflow]'."
         ) from error
     except (OSError, AssertionError, ValueError, tfds.download.DownloadError) as error:
         raise UserError(
@@ -168,7 +168,7 @@ def _not_found(name: str, directory: str) -> UserError:
     known = tfds.list_builders(with_community_datasets=False)
     if base in known:
         return UserError(
-            f"the TFDS data set {name!r} is not prepared in {directory!r}: run pip install 'gan_jax[tensorflow]' and "
+            f"the TFDS data set {name!r} is not prepared in {directory!r}: run pip install -e '.[tensorflow]' and "
             f'python -m tools.prepare_dataset {name} --data_dir {directory}, or give the directory that holds it by '
             'data_dir or TFDS_DATA_DIR.'
         )

@@ -1,8 +1,8 @@
-"""Options by name, with an error that helps."""
+"""Options by name and by value, with errors that help."""
 
 import difflib
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from gan_jax.errors import UserError
 
@@ -24,3 +24,32 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
         nearest = difflib.get_close_matches(str(name), table, n=1, cutoff=0.0)[0]
         raise UserError(f'There is no {what} {name!r}: did you mean {nearest!r}, of {", ".join(table)}?')
     return table[name]
+
+
+def require(fits: bool, what: str, value: Any, wanted: str) -> None:
+    """Raises a UserError unless the value fits: what is value; it must be wanted."""
+    if not fits:
+        raise UserError(f'{what} is {value!r}; it must be {wanted}.')
+
+
+def require_positive(network: Any, *options: str) -> None:
+    """Checks sizes among a network's fields: whole numbers of at least 1, and sequences of them.
+
+    Args:
+        network: a `Generator` or `Discriminator`, whose name comes into the error.
+        *options: fields; those called 'widths' are sequences, or None.
+
+    Raises:
+        UserError: the first that is none of that.
+    """
+    for name in options:
+        value, what = getattr(network, name), f'{type(network).__name__.lower()}.{name}'
+        if name != 'widths':
+            require(_is_positive(value), what, value, 'a whole number of at least 1')
+        elif value is not None:
+            fits = isinstance(value, Sequence) and all(map(_is_positive, value))
+            require(fits, what, value, 'a tuple of whole numbers of at least 1')
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

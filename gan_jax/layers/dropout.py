@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.layers.choices import require
+
 
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014), each example's mask drawn from its position in the global batch.
@@ -21,7 +23,8 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
-        """Inputs [B, ...] as they are, or thinned out when `train` is true."""
+        """Inputs [B, ...] as they are, or thinned out when `train` is true; a UserError for an impossible rate."""
+        require(0 <= self.rate < 1, 'dropout', self.rate, 'at least 0 and below 1')
         if not train or not self.rate:
             return inputs
         first = 0 if self.axis_name is None else jax.lax.axis_index(self.axis_name) * len(inputs)

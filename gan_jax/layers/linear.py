@@ -85,16 +85,16 @@ class ConvTranspose(_Linear):
         return transposed_convolution(images.astype(self.dtype), kernel, self.stride) + bias
 
 
-def weight_options(initializer_name: str, normalization: str, dtype: Any) -> dict[str, Any]:
-    """The options of the layers above that a network's options by name stand for.
+def weight_options(network: nn.Module) -> dict[str, Any]:
+    """The options of the layers above that a network's fields stand for: initializer, normalization, dtype.
 
     Raises:
         UserError: no initialiser has that name.
     """
     return {
-        'kernel_init': initializer(initializer_name),
-        'spectral_iterations': int(normalization == 'spectral'),
-        'dtype': dtype,
+        'kernel_init': initializer(network.initializer),
+        'spectral_iterations': int(network.normalization == 'spectral'),
+        'dtype': network.dtype,
     }
 
 

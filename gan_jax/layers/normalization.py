@@ -1,5 +1,6 @@
 """Normalisation of activations by name."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
-from gan_jax.layers.choices import choose
+from gan_jax.layers.choices import choose, require
 
 
 def normalize(
@@ -41,10 +42,18 @@ def normalize(
         Outputs of the inputs' shape.
 
     Raises:
-        UserError: no normalisation has that name, or it is instance normalisation of inputs without space.
+        UserError: no normalisation has that name, it is instance normalisation of inputs without space, or the
+            momentum is not in [0, 1].
     """
+    require(0 <= momentum <= 1, 'momentum', momentum, 'between 0 and 1')
     layer = choose(NORMALIZATIONS, name, 'normalisation')
     return layer(inputs, train=train, momentum=momentum, epsilon=epsilon, axis_name=axis_name, dtype=dtype)
+
+
+def normalizer(network: nn.Module) -> Callable[..., jax.Array]:
+    """`normalize(inputs, train=...)` as the network's fields have it: normalization, momentum, axis_name, dtype."""
+    statistics = {'momentum': network.momentum, 'axis_name': network.axis_name, 'dtype': network.dtype}
+    return functools.partial(normalize, network.normalization, **statistics)
 
 
 def replaces_bias(name: str) -> bool:

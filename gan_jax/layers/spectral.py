@@ -11,11 +11,11 @@ class SpectralNormalization(nn.Module):
 
     Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", algorithm 1. The matrix is the
     kernel [..., D] reshaped to [-1, D]. The collection 'spectral' keeps the estimate of the right singular vector, `u`
-    [D]; it moves on when `train` is true and the collection is mutable. The singular vectors are constants to the
-    gradient, the singular value is not (equation 12).
+    [D], from which every call iterates; it moves on when `train` is true and the collection is mutable. The singular
+    vectors are constants to the gradient, the singular value is not (equation 12).
 
     Attributes:
-        iterations: power iterations for each call in training.
+        iterations: power iterations for each call.
         epsilon: added to norms.
     """
 
@@ -30,10 +30,12 @@ class SpectralNormalization(nn.Module):
             'spectral', 'u', lambda: self._unit(jax.random.normal(self.make_rng('params'), matrix.shape[-1:]))
         )
         constant = lax.stop_gradient(matrix)
-        vector = right.value
+        # A moving average of the vector is shorter than 1 and belongs to no kernel exactly, least of all to the average
+        # of kernels: so it is brought to length 1 and iterated in evaluation too.
+        vector = self._unit(right.value)
+        for _ in range(self.iterations):
+            vector = self._unit((constant @ vector) @ constant)
         if train and self.is_mutable_collection('spectral') and not self.is_initializing():
-            for _ in range(self.iterations):
-                vector = self._unit((constant @ vector) @ constant)
             right.value = vector
         left = self._unit(constant @ vector)
         return kernel / (left @ (matrix @ vector) + self.epsilon)

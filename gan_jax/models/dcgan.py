@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
-from gan_jax.layers.choices import choose
+from gan_jax.layers.choices import choose, require_positive
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, Dense, weight_options
-from gan_jax.layers.normalization import normalize, replaces_bias
+from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.layers.resampling import downsample, upsample
 
 SMALLEST_BASE = 4
@@ -58,19 +58,20 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, latents: jax.Array, *, train: bool) -> jax.Array:
         """The images made from the latents."""
+        require_positive(self, 'width', 'max_width', 'widths', 'kernel_size')
         height, width, channels = image_shape(self.shape)
         stages = count_stages(self.shape)
         widths = _widths(self, stages)[::-1] if self.widths is None else _checked(self.widths, stages, self.shape)
-        weights = _weights(self)
+        weights, normalize = weight_options(self), normalizer(self)
         use_bias = not replaces_bias(self.normalization)
 
         base = height >> stages, width >> stages, widths[0]
         images = Dense(base[0] * base[1] * base[2], use_bias=use_bias, **weights)(latents, train=train)
-        images = nn.relu(_normalize(self, images.reshape(-1, *base), train))
+        images = nn.relu(normalize(images.reshape(-1, *base), train=train))
         convolution = {'kernel_size': self.kernel_size, 'train': train, **weights}
         for features in widths[1:]:
             images = upsample(self.upsampling, images, features, use_bias=use_bias, **convolution)
-            images = nn.relu(_normalize(self, images, train))
+            images = nn.relu(normalize(images, train=train))
         images = upsample(self.upsampling, images, channels, **convolution)
         return jnp.tanh(images.astype(jnp.float32))
 
@@ -112,16 +113,17 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
         """The logits of the images being real."""
+        require_positive(self, 'width', 'max_width', 'widths', 'kernel_size')
         shape = image_shape(images.shape[1:])
         stages = count_stages(shape)
         widths = _widths(self, stages) if self.widths is None else _checked(self.widths, stages, shape)
         final = choose(FINAL_LAYERS, self.final, 'final layer')
-        weights = _weights(self)
+        weights, normalize = weight_options(self), normalizer(self)
         for stage, features in enumerate(widths):
             use_bias = stage == 0 or not replaces_bias(self.normalization)
             convolution = {'kernel_size': self.kernel_size, 'use_bias': use_bias, 'train': train, **weights}
             images = downsample(self.downsampling, images, features, **convolution)
-            images = nn.leaky_relu(images if stage == 0 else _normalize(self, images, train), 0.2)
+            images = nn.leaky_relu(images if stage == 0 else normalize(images, train=train), 0.2)
             images = Dropout(self.dropout, self.axis_name)(images, train=train)
         return final(images, train, weights | {'dtype': jnp.float32})
 
@@ -164,15 +166,6 @@ def _checked(widths: Sequence[int], stages: int, shape: Sequence[int]) -> Sequen
             f'stages: give {stages} widths, or None to have them computed.'
         )
     return widths
-
-
-def _weights(network: Generator | Discriminator) -> dict[str, Any]:
-    return weight_options(network.initializer, network.normalization, network.dtype)
-
-
-def _normalize(network: Generator | Discriminator, images: jax.Array, train: bool) -> jax.Array:
-    statistics = {'momentum': network.momentum, 'axis_name': network.axis_name, 'dtype': network.dtype}
-    return normalize(network.normalization, images, train=train, **statistics)
 
 
 def _dense(images: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:

@@ -7,10 +7,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.layers.choices import choose
+from gan_jax.layers.choices import choose, require_positive
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Dense, weight_options
-from gan_jax.layers.normalization import normalize, replaces_bias
+from gan_jax.layers.normalization import normalizer, replaces_bias
 
 OUTPUTS = {'tanh': jnp.tanh, 'linear': lambda outputs: outputs}
 
@@ -44,7 +44,7 @@ class Generator(nn.Module):
         """The examples made from the latents."""
         output = choose(OUTPUTS, self.output, 'output')
         hidden = _hidden_layers(self, latents, train)
-        outputs = Dense(math.prod(self.shape), **_weights(self))(hidden, train=train)
+        outputs = Dense(math.prod(self.shape), **weight_options(self))(hidden, train=train)
         return output(outputs.astype(jnp.float32)).reshape(-1, *self.shape)
 
 
@@ -73,18 +73,15 @@ class Discriminator(nn.Module):
     def __call__(self, examples: jax.Array, *, train: bool) -> jax.Array:
         """The logits of the examples being real."""
         hidden = _hidden_layers(self, examples.reshape(len(examples), -1), train, self.dropout)
-        return Dense(1, **_weights(self) | {'dtype': jnp.float32})(hidden, train=train)[:, 0]
-
-
-def _weights(network: Generator | Discriminator) -> dict[str, Any]:
-    return weight_options(network.initializer, network.normalization, network.dtype)
+        return Dense(1, **weight_options(self) | {'dtype': jnp.float32})(hidden, train=train)[:, 0]
 
 
 def _hidden_layers(network: Generator | Discriminator, hidden: jax.Array, train: bool, dropout: float = 0.0):
-    statistics = {'momentum': network.momentum, 'axis_name': network.axis_name, 'dtype': network.dtype}
+    require_positive(network, 'widths')
+    weights, normalize = weight_options(network), normalizer(network)
     use_bias = not replaces_bias(network.normalization)
     for width in network.widths:
-        hidden = Dense(width, use_bias=use_bias, **_weights(network))(hidden, train=train)
-        hidden = nn.leaky_relu(normalize(network.normalization, hidden, train=train, **statistics), 0.2)
+        hidden = Dense(width, use_bias=use_bias, **weights)(hidden, train=train)
+        hidden = nn.leaky_relu(normalize(hidden, train=train), 0.2)
         hidden = Dropout(dropout, network.axis_name)(hidden, train=train)
     return hidden

@@ -124,7 +124,7 @@ def sentence(directory, name='pictures', **kwargs):
 
 def test_sentences_about_names(tmp_path):
     assert sentence(tmp_path, name='celeb_a') == (
-        f"the TFDS data set 'celeb_a' is not prepared in '{tmp_path}': run pip install 'gan_jax[tensorflow]' and "
+        f"the TFDS data set 'celeb_a' is not prepared in '{tmp_path}': run pip install -e '.[tensorflow]' and "
         f'python -m tools.prepare_dataset celeb_a --data_dir {tmp_path}, or give the directory that holds it by '
         'data_dir or TFDS_DATA_DIR.'
     )

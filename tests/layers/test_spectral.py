@@ -61,6 +61,28 @@ def test_the_vector_moves_only_in_training_and_where_mutable():
     assert not np.allclose(trained['spectral']['u'], vector, atol=1e-3)
 
 
+def test_an_averaged_vector_serves_an_averaged_kernel():
+    # The mean of the unit vectors (1, 0) and (0.6, 0.8) is (0.8, 0.4), short of 1. One iteration for K = diag(3, 1)
+    # turns it towards (18, 1), where |K v| is sqrt(54^2 + 1) / sqrt(18^2 + 1) = 2.996 in place of 3.
+    kernel = jnp.diag(jnp.array([3.0, 1.0]))
+    averaged = {'spectral': {'u': jnp.array([0.8, 0.4])}}
+    normalized = SpectralNormalization().apply(averaged, kernel, train=False)
+    np.testing.assert_allclose(normalized, kernel / np.sqrt(2917 / 325), rtol=1e-6)
+    assert abs(largest_singular_value(normalized) - 1.0) < 0.002
+
+
+def test_evaluation_follows_a_kernel_that_the_vector_does_not_belong_to():
+    kernels = jax.random.normal(jax.random.key(1), (7, 5)) + 0.3 * jax.random.normal(jax.random.key(2), (8, 7, 5))
+    vectors = jnp.stack([converged(kernel)[1]['spectral']['u'] for kernel in kernels])
+    vectors *= jnp.sign(vectors @ vectors[0])[:, None]
+    average = kernels.mean(0)
+    variables = {'spectral': {'u': vectors.mean(0)}}
+    assert jnp.linalg.norm(vectors.mean(0)) < 0.99
+    normalized, after = SpectralNormalization().apply(variables, average, train=False, mutable=['spectral'])
+    assert abs(largest_singular_value(normalized) - 1.0) < 0.01
+    np.testing.assert_array_equal(after['spectral']['u'], vectors.mean(0))  # and nothing is stored
+
+
 @pytest.mark.parametrize(
     ('layer', 'inputs'), [(Dense, (2, 6)), (Conv, (2, 4, 4, 6)), (ConvTranspose, (2, 4, 4, 6))], ids=str
 )
