@@ -145,7 +145,7 @@ def enable_compilation_cache() -> None:
     if not jax.config.jax_compilation_cache_dir:
         cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
         jax.config.update('jax_compilation_cache_dir', str(cache / 'gan_jax' / 'xla'))
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 
 
 def initialize_processes(

@@ -123,7 +123,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
             except DivergedError as error:
                 checkpoints.wait()
                 good = checkpoints.latest_step()
-                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is of step {good}'
+                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is that of step {good}'
                 if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
                     raise DivergedError(
                         f'{error}; {ending}: set on_nan=restore to go back to it and on with other noise, or lower '

@@ -48,17 +48,15 @@ def command(workdir, *more):
     ]
 
 
-def environment():
+def environment(cache=None):
     """What a user's shell would have: one CPU device."""
-    cache = jax.config.jax_compilation_cache_dir
-    return {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'} | {
-        'JAX_COMPILATION_CACHE_DIR': cache
-    }
+    inherited = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
+    return inherited | {'JAX_COMPILATION_CACHE_DIR': str(cache or jax.config.jax_compilation_cache_dir)}
 
 
-def run(*arguments, expect=0):
+def run(*arguments, expect=0, cache=None):
     done = subprocess.run(
-        arguments, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False
+        arguments, cwd=ROOT, env=environment(cache), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
@@ -293,18 +291,22 @@ def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, cap
     good = small_config(duration='20 steps')
     train(good, tmp_path)
     bad = small_config(on_nan='restore', **{'discriminator_optimizer.learning_rate': '1e38'})
-    with pytest.raises(DivergedError, match=r'the last good checkpoint is of step 20'):
+    with pytest.raises(DivergedError, match=r'the last good checkpoint is that of step 20'):
         train(bad, tmp_path, accept_config_changes=True)
-    assert capsys.readouterr().out.count('is of step 20: going back to it') == 3
+    assert capsys.readouterr().out.count('is that of step 20: going back to it') == 3
 
 
-def test_a_missing_data_set_and_a_missing_config_get_one_sentence(tmp_path):
+def test_what_cannot_be_trained_gets_one_sentence(tmp_path):
     arguments = [sys.executable, '-m', 'gan_jax.main', '--workdir', str(tmp_path / 'run')]
     done = run(*arguments, '--config', 'configs/dcgan.py:fashion_mist', expect=2)
     assert 'fashion_mnist' in done.stderr
     assert done.stderr.count('\n') == 1
     done = run(*arguments, expect=2)
     assert done.stderr == 'gan_jax: Training needs --config, such as --config configs/dcgan.py:fashion_mnist.\n'
+    done = run(*arguments, '--config', 'configs/dcgan.py', '--config.data.size', '37', expect=2)
+    assert 'cannot make images 37 pixels high' in done.stderr
+    assert 'the nearest that work are 36 and 38' in done.stderr
+    assert not (tmp_path / 'run').exists()  # what was wrong leaves no claim on the directory
     done = run(*arguments, '--config', 'configs/dcgan.py', '--config.batchsize=3', expect=2)
     assert done.stderr == "gan_jax: The config has no key 'batchsize'; the nearest is 'batch_size'.\n"
 
@@ -321,6 +323,28 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, tmp_path):
     assert (workdir / 'metrics.jsonl').read_bytes() == (finished[0] / 'metrics.jsonl').read_bytes()
     for array, other in zip(checkpoint_arrays(workdir)[1], checkpoint_arrays(finished[0])[1], strict=True):
         assert np.array_equal(array, other)
+
+
+def test_a_second_start_compiles_nothing(tmp_path):
+    def entries_after(name):
+        run(*command(tmp_path / name), '--config.duration=5', cache=tmp_path / 'cache')
+        return {path.name for path in (tmp_path / 'cache').iterdir()}
+
+    first = entries_after('first')
+    assert first
+    assert entries_after('second') == first
+
+
+def test_a_full_disk_gets_one_sentence_and_loses_nothing(finished, tmp_path):
+    """A limit on the size of files stands in for the disk: what is too large cannot be written."""
+    workdir = tmp_path / 'run'
+    shutil.copytree(finished[0], workdir)
+    limited = ['bash', '-c', 'ulimit -f 50; exec "$@"', 'bash', *command(workdir)]
+    done = run(*limited, '--config.duration=80 steps', '--accept_config_changes', expect=2)
+    assert f'The checkpoint of step 70 could not be written to {workdir}/checkpoints' in done.stderr
+    assert 'the last good checkpoint is that of step 60' in done.stderr
+    done = run(*command(workdir), '--config.duration=80 steps')
+    assert 'Going on from step 60' in done.stdout
 
 
 def test_points_are_trained_and_pictured(tmp_path):

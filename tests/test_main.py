@@ -1,0 +1,36 @@
+"""The command line's grammar."""
+
+import pytest
+
+from gan_jax.main import main, parse
+
+
+def test_overrides_are_told_from_flags_and_may_stand_in_two_words():
+    flags, overrides = parse(
+        ['--config', 'a.py:b', '--config.x.y=1', '--workdir', 'runs/a', '--config.z', '-3', '--config.flag']
+    )
+    assert (flags.config, str(flags.workdir), flags.mode) == ('a.py:b', 'runs/a', 'train')
+    assert overrides == ['x.y=1', 'z=-3', 'flag']
+
+
+def test_an_unknown_flag_is_refused(capsys):
+    with pytest.raises(SystemExit) as ending:
+        parse(['--confg', 'a.py'])
+    assert ending.value.code == 2
+    assert 'unknown argument --confg; overrides are written --config.x.y=value' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (['--mode', 'sample'], 'Sampling needs --workdir, the directory of a run.'),
+        (['--mode', 'sample', '--workdir', '/nowhere'], 'is not the directory of a run'),
+        (['--mode', 'sample', '--workdir', '/nowhere', '--num', '0'], '--num is 0; ask for at least one picture.'),
+        (['--config', 'configs/dcgan.py', '--num_processes', '2'], 'go together; or give --distributed alone.'),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(arguments, sentence, capsys):
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('gan_jax: ')
+    assert sentence in line
