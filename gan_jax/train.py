@@ -87,7 +87,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 sample, save = (
                     last == total or first // every != last // every for every in (sample_every, save_every)
                 )
-                # Metrics are read one stretch late, while the devices compute the next, unless they are needed now.
+                # Metrics are read one stretch late, to keep the devices at work, unless they are needed now.
                 while len(waiting) > (0 if sample or save or stop else 1):
                     means = _report(*waiting.pop(0), out, config.batch_size)
                 if sample:
@@ -123,7 +123,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
             except DivergedError as error:
                 checkpoints.wait()
                 good = checkpoints.latest_step()
-                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is that of step {good}'
+                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
                 if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
                     raise DivergedError(
                         f'{error}; {ending}: set on_nan=restore to go back to it and on with other noise, or lower '

@@ -291,9 +291,9 @@ def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, cap
     good = small_config(duration='20 steps')
     train(good, tmp_path)
     bad = small_config(on_nan='restore', **{'discriminator_optimizer.learning_rate': '1e38'})
-    with pytest.raises(DivergedError, match=r'the last good checkpoint is that of step 20'):
+    with pytest.raises(DivergedError, match=r'the last good checkpoint is step 20'):
         train(bad, tmp_path, accept_config_changes=True)
-    assert capsys.readouterr().out.count('is that of step 20: going back to it') == 3
+    assert capsys.readouterr().out.count('is step 20: going back to it') == 3
 
 
 def test_what_cannot_be_trained_gets_one_sentence(tmp_path):
