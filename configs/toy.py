@@ -1,12 +1,13 @@
 """Fully connected GAN on points in the plane: a game one can watch.
 
-The mixtures of Metz et al. 2017, "Unrolled Generative Adversarial Networks" (ring of 8), https://arxiv.org/abs/1611.02163,
-and of Srivastava et al. 2017, "VEEGAN" (5x5 grid of 25), https://arxiv.org/abs/1705.07761.
+The ring of 8 is that of Lin et al. 2018, "PacGAN", https://arxiv.org/abs/1712.04086, the grid of 25 that of Srivastava et
+al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761.
 
     python -m gan_jax.main --config configs/toy.py            # the ring
     python -m gan_jax.main --config configs/toy.py:grid       # or spiral
 
-Trains in seconds. Expect the plain GAN to drop or chase modes: that is what these data sets are for.
+Trains in seconds. Expect the ring's eight modes with thin bridges between them; fewer where a seed or a learning rate
+is unlucky, which is what these data are for.
 """
 
 from ml_collections import ConfigDict
