@@ -23,7 +23,6 @@ LAYERS = [
     ('28x28 discriminator 28 -> 14', False, 28, 1, 64, 5),
     ('28x28 discriminator 14 -> 7', False, 14, 64, 128, 5),
     ('32x32 generator 4 -> 8', True, 4, 512, 256, 4),
-    ('32x32 generator 8 -> 16', True, 8, 256, 128, 4),
     ('32x32 generator 16 -> 32', True, 16, 128, 3, 4),
     ('32x32 discriminator 32 -> 16', False, 32, 3, 64, 4),
     ('32x32 discriminator 16 -> 8', False, 16, 64, 128, 4),
