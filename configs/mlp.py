@@ -9,8 +9,8 @@ Adam at 2e-4 with beta1 0.5, batches of 128.
     python -m gan_jax.main --config configs/mlp.py:mnist --config.generator.widths='(128,256,512)' \
         --config.generator.normalization=batch                # the batch-normalised variant
 
-Expect clear digits from the embedded data after three minutes on two CPU cores, with 0, 3, 5 and 9 far oftener than 1, 4
-and 7: part of the collapse this game is known for.
+Expect clear digits from the embedded data after three minutes on two CPU cores, with 0, 3, 5 and 9 far oftener than
+1, 4 and 7: part of the collapse this game is known for.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Fully connected GAN on points in the plane: a game one can watch.
 
-The ring of 8 is that of Lin et al. 2018, "PacGAN", https://arxiv.org/abs/1712.04086, the grid of 25 that of Srivastava et
-al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761.
+The ring of 8 is that of Lin et al. 2018, "PacGAN", https://arxiv.org/abs/1712.04086, the grid of 25 that of
+Srivastava et al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761.
 
     python -m gan_jax.main --config configs/toy.py            # the ring
     python -m gan_jax.main --config configs/toy.py:grid       # or spiral
