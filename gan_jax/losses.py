@@ -1,10 +1,11 @@
 """Adversarial losses from logits.
 
 Each factory returns a `Loss`: two pure functions of the discriminator's logits on real and on generated examples, one
-for each player to minimise. With $D(x) = sigmoid(logit)$ all of them are written with `softplus`, so that no
-probability is ever formed and large logits keep their gradients.
+for each player to minimise. The logits are those of the whole global batch. What is a probability in a paper is
+written here with `softplus` of a logit, so that no probability is ever formed and large logits keep their gradients.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,57 +13,236 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
+from gan_jax.f_divergences import DIVERGENCES
+from gan_jax.layers.choices import choose, require
 
 Logits = jax.Array
+Key = jax.Array
 
 
 class Loss(NamedTuple):
     """What each player minimises.
 
     Attributes:
-        discriminator: (real logits [n], fake logits [m]) -> scalar.
-        generator: fake logits [m] -> scalar.
+        discriminator: (real logits [n], fake logits [n], key=None) -> scalar. The key is for losses that draw noise,
+            the same key on every device.
+        generator: (fake logits [n], real logits [n] or None) -> scalar.
+        generator_sees_real: whether the generator's loss needs the real logits.
     """
 
-    discriminator: Callable[[Logits, Logits], jax.Array]
-    generator: Callable[[Logits], jax.Array]
+    discriminator: Callable[..., jax.Array]
+    generator: Callable[..., jax.Array]
+    generator_sees_real: bool = False
 
 
-def binary_cross_entropy(logits: Logits, target: float) -> jax.Array:
-    """Mean of -(t log D + (1 - t) log(1 - D)) over logits of any shape, for one target t in [0, 1]."""
+def binary_cross_entropy(logits: Logits, target: jax.Array | float) -> jax.Array:
+    """Mean of -(t log D + (1 - t) log(1 - D)) over logits of any shape, for targets t (one, or one for each logit)."""
     return jnp.mean(target * jax.nn.softplus(-logits) + (1.0 - target) * jax.nn.softplus(logits))
 
 
-def _classification(real_label: float, fake_label: float) -> Callable[[Logits, Logits], jax.Array]:
-    """The discriminator of the original game: cross-entropy of real against fake, with smoothed targets."""
-    for name, label in (('real_label', real_label), ('fake_label', fake_label)):
-        if not 0.0 <= label <= 1.0:
-            raise UserError(f'loss.{name} is {label}, but a label is a probability: choose one between 0 and 1.')
-
-    def discriminator(real: Logits, fake: Logits) -> jax.Array:
-        return binary_cross_entropy(real, real_label) + binary_cross_entropy(fake, fake_label)
-
-    return discriminator
+def _half_squares(logits: Logits, target: jax.Array | float) -> jax.Array:
+    return jnp.mean((logits - target) ** 2) / 2
 
 
-def non_saturating(real_label: float = 1.0, fake_label: float = 0.0) -> Loss:
+def non_saturating(real_label: float = 1.0, fake_label: float = 0.0, label_noise: float = 0.0) -> Loss:
     """The non-saturating game: the generator maximises log D(G(z)).
 
     Goodfellow et al. 2014, "Generative Adversarial Nets", section 3: same fixed point as the minimax game, with strong
     gradients early in training. `real_label=0.9` is one-sided label smoothing (Salimans et al. 2016, "Improved
     Techniques for Training GANs", section 3.4); `fake_label=0.1` beside it makes it two-sided. The generator's own
     target stays 1.
+
+    Args:
+        real_label: the discriminator's target on real examples, in [0, 1].
+        fake_label: its target on generated examples, in [0, 1].
+        label_noise: each of its targets is moved by uniform noise in [-label_noise, label_noise], which leaves the
+            expected loss as it is.
     """
-    return Loss(_classification(real_label, fake_label), lambda fake: binary_cross_entropy(fake, 1.0))
+    _check_labels(real_label, fake_label)
+    discriminator = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
+    return Loss(discriminator, lambda fake, real=None: binary_cross_entropy(fake, 1.0))
 
 
-def minimax(real_label: float = 1.0, fake_label: float = 0.0) -> Loss:
+def minimax(real_label: float = 1.0, fake_label: float = 0.0, label_noise: float = 0.0) -> Loss:
     """The saturating zero-sum game: the generator minimises log(1 - D(G(z))).
 
-    Goodfellow et al. 2014, equation 1. At the generator's optimum the discriminator's loss is log 4. The labels smooth
-    the discriminator's targets as in `non_saturating`.
+    Goodfellow et al. 2014, equation 1. At the generator's optimum the discriminator's loss is log 4. The labels and
+    their noise change the discriminator's targets as in `non_saturating`.
     """
-    return Loss(_classification(real_label, fake_label), lambda fake: -binary_cross_entropy(fake, 0.0))
+    _check_labels(real_label, fake_label)
+    discriminator = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
+    return Loss(discriminator, lambda fake, real=None: -binary_cross_entropy(fake, 0.0))
 
 
-LOSSES: dict[str, Callable[..., Loss]] = {'non_saturating': non_saturating, 'minimax': minimax}
+def logistic() -> Loss:
+    """The non-saturating game as StyleGAN's code has it (Karras et al. 2019): equal to `non_saturating()`."""
+    return Loss(
+        lambda real, fake, key=None: jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean(),
+        lambda fake, real=None: jax.nn.softplus(-fake).mean(),
+    )
+
+
+def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0, label_noise: float = 0.0) -> Loss:
+    """LSGAN (Mao et al. 2017, "Least Squares Generative Adversarial Networks", section 3.2), with its factors of 1/2.
+
+    The best logit is (b p + a q) / (p + q). With b - c = 1 and b - a = 2 the generator minimises the Pearson
+    divergence between p + q and 2 q; the defaults are the paper's 0-1 scheme.
+
+    Args:
+        a: the discriminator's target on generated examples.
+        b: its target on real examples.
+        c: what the generator wants the discriminator to say.
+        label_noise: moves a and b for each example as in `non_saturating`; the expected loss gains a constant,
+            label_noise^2 / 3, and the expected gradient stays.
+    """
+    for name, label in (('a', a), ('b', b), ('c', c)):
+        require(math.isfinite(label), f'loss.{name}', label, 'finite')
+    return Loss(_against_targets(_half_squares, b, a, label_noise), lambda fake, real=None: _half_squares(fake, c))
+
+
+def wasserstein() -> Loss:
+    """WGAN (Arjovsky et al. 2017, "Wasserstein GAN", equations 2 and 3 and algorithm 1): the means' difference.
+
+    It means a distance only under a Lipschitz constraint: clipped weights, a gradient penalty, spectral norm.
+    """
+    return Loss(lambda real, fake, key=None: fake.mean() - real.mean(), lambda fake, real=None: -fake.mean())
+
+
+def hinge() -> Loss:
+    """The hinge loss (Lim and Ye 2017, "Geometric GAN"; Miyato et al. 2018, equations 16 and 17)."""
+    return Loss(
+        lambda real, fake, key=None: jax.nn.relu(1 - real).mean() + jax.nn.relu(1 + fake).mean(),
+        lambda fake, real=None: -fake.mean(),
+    )
+
+
+# The price of a margin: how much more real than the other an example is judged that should be so.
+_MARGINS: dict[str, Callable[[Logits], jax.Array]] = {
+    'cross_entropy': lambda margin: jax.nn.softplus(-margin),
+    'least_squares': lambda margin: (margin - 1) ** 2,
+    'hinge': lambda margin: jax.nn.relu(1 - margin),
+}
+
+
+def relativistic(base: str = 'cross_entropy') -> Loss:
+    """The relativistic game: the i-th real example is judged against the i-th generated one.
+
+    Jolicoeur-Martineau 2018, "The relativistic discriminator", section 4 (RSGAN for 'cross_entropy'). The generator
+    plays the same game with the parts exchanged.
+
+    Args:
+        base: the price of a margin, 'cross_entropy', 'least_squares' or 'hinge'.
+    """
+    price = choose(_MARGINS, base, 'base of a relativistic loss')
+
+    def prefer(better: Logits, worse: Logits) -> jax.Array:
+        return price(better - worse).mean()
+
+    return _exchangeable(prefer)
+
+
+def relativistic_pairing() -> Loss:
+    """RpGAN, the loss of R3GAN (Huang et al. 2024, "The GAN is dead", equation 2): `relativistic()` by that name."""
+    return relativistic('cross_entropy')
+
+
+def relativistic_average(base: str = 'cross_entropy') -> Loss:
+    """The relativistic average game: each example is judged against the mean of the opposite kind.
+
+    Jolicoeur-Martineau 2018, section 4 and the appendix: RaSGAN for 'cross_entropy', RaLSGAN for 'least_squares',
+    RaHingeGAN for 'hinge'. Sums of the two expectations, as in the paper; its code halves them.
+
+    Args:
+        base: the price of a margin, 'cross_entropy', 'least_squares' or 'hinge'.
+    """
+    price = choose(_MARGINS, base, 'base of a relativistic loss')
+
+    def prefer(better: Logits, worse: Logits) -> jax.Array:
+        return price(better - worse.mean()).mean() + price(better.mean() - worse).mean()
+
+    return _exchangeable(prefer)
+
+
+def f_divergence(divergence: str = 'kl', saturating: bool = True) -> Loss:
+    """f-GAN (Nowozin et al. 2016, equation 6): the discriminator's loss at its best is minus an f-divergence.
+
+    Args:
+        divergence: a name of `gan_jax.f_divergences.DIVERGENCES`, where each has its formula.
+        saturating: the generator minimises the divergence itself; False is the trick of section 3.2, by which it
+            maximises the discriminator's output on its examples instead.
+    """
+    activation, conjugate = choose(DIVERGENCES, divergence, 'f-divergence')
+
+    def discriminator(real: Logits, fake: Logits, key: Key | None = None) -> jax.Array:
+        del key
+        return conjugate(fake).mean() - activation(real).mean()
+
+    def generator(fake: Logits, real: Logits | None = None) -> jax.Array:
+        del real
+        return -(conjugate if saturating else activation)(fake).mean()
+
+    return Loss(discriminator, generator)
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    'non_saturating': non_saturating,
+    'minimax': minimax,
+    'logistic': logistic,
+    'least_squares': least_squares,
+    'wasserstein': wasserstein,
+    'hinge': hinge,
+    'relativistic': relativistic,
+    'relativistic_pairing': relativistic_pairing,
+    'relativistic_average': relativistic_average,
+    'f_divergence': f_divergence,
+}
+
+
+def flip_labels(real: Logits, fake: Logits, key: Key, probability: float) -> tuple[Logits, Logits]:
+    """Occasionally flipped labels, for the discriminator under any loss (Chintala et al. 2016, "How to Train a GAN?").
+
+    Args:
+        real: logits [n] on real examples.
+        fake: logits [n] on generated examples.
+        key: what decides; the same key on every device.
+        probability: with it, in [0, 1], a place's two logits change places, each place for itself.
+
+    Returns:
+        The real and the fake logits [n] for the discriminator's loss.
+    """
+    flipped = jax.random.bernoulli(key, probability, real.shape)
+    return jnp.where(flipped, fake, real), jnp.where(flipped, real, fake)
+
+
+def _exchangeable(prefer: Callable[[Logits, Logits], jax.Array]) -> Loss:
+    """A game in which both players minimise the same function, each with its own examples as the better ones."""
+    return Loss(
+        lambda real, fake, key=None: prefer(real, fake),
+        lambda fake, real=None: prefer(fake, real),
+        generator_sees_real=True,
+    )
+
+
+def _check_labels(real_label: float, fake_label: float) -> None:
+    for name, label in (('real_label', real_label), ('fake_label', fake_label)):
+        if not 0.0 <= label <= 1.0:
+            raise UserError(f'loss.{name} is {label}, but a label is a probability: choose one between 0 and 1.')
+
+
+def _against_targets(error: Callable, real_label: float, fake_label: float, label_noise: float) -> Callable:
+    """A discriminator's loss: the errors of real and fake logits against their labels, the labels moved by noise."""
+    require(0 <= label_noise < math.inf, 'loss.label_noise', label_noise, 'at least 0 and finite')
+
+    def discriminator(real: Logits, fake: Logits, key: Key | None = None) -> jax.Array:
+        real_target, fake_target = real_label, fake_label
+        if label_noise:
+            if key is None:
+                raise UserError(
+                    'loss.label_noise draws from a key: give the discriminator loss one, or set label_noise to 0.'
+                )
+            real_key, fake_key = jax.random.split(key)
+            real_target += jax.random.uniform(real_key, real.shape, minval=-label_noise, maxval=label_noise)
+            fake_target += jax.random.uniform(fake_key, fake.shape, minval=-label_noise, maxval=label_noise)
+        return error(real, real_target) + error(fake, fake_target)
+
+    return discriminator

@@ -1,7 +1,12 @@
-"""Optimisers by name, and the decay of the generator's moving average."""
+"""Optimisers and learning-rate schedules by name, and the decay of the generator's moving average.
+
+All optimisers share the options of `_optimizer`. With these off, the updates are those of optax's own.
+"""
 
 import math
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,23 +14,112 @@ import optax
 
 from gan_jax.layers.choices import require
 
+Scheduler = Callable[[int], optax.Schedule]  # the number of updates in a run -> update count -> factor
 
-def adam(learning_rate: float = 2e-4, b1: float = 0.5, b2: float = 0.999, eps: float = 1e-8):
-    """Adam (Kingma and Ba 2015) with the DCGAN paper's defaults (Radford et al. 2016, section 4)."""
+
+def adam(
+    learning_rate: float = 2e-4,
+    b1: float = 0.5,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    clip_norm: float = 0.0,
+    weight_decay: float = 0.0,
+    clip_weights: float = 0.0,
+    *,
+    schedule: optax.Schedule | None = None,
+    eps_root: float = 0.0,
+) -> optax.GradientTransformation:
+    """Adam (Kingma and Ba 2015) with the DCGAN paper's defaults (Radford et al. 2016, section 4).
+
+    Args:
+        learning_rate: at least 0.
+        b1: weight of the past in the mean of gradients, in [0, 1).
+        b2: weight of the past in the mean of their squares, in [0, 1).
+        eps: added to the root of that mean.
+        clip_norm: gradients whose global norm is larger are scaled to it; 0: off (as in every optimiser here).
+        weight_decay: decoupled decay (AdamW, Loshchilov and Hutter 2019): each update takes learning_rate *
+            weight_decay of every parameter with two dimensions or more (not biases and scales); 0: off.
+        clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
+        schedule: update count -> factor of the learning rate (see `SCHEDULES`).
+        eps_root: added under that root, for differentiating through updates (an unrolled discriminator), where the
+            root's derivative at 0 would be infinite.
+    """
     _check(learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
-    return optax.adam(learning_rate, b1=b1, b2=b2, eps=eps)
+    direction = optax.scale_by_adam(b1, b2, eps, eps_root)
+    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
 
 
-def rmsprop(learning_rate: float = 5e-5, decay: float = 0.99, eps: float = 1e-8):
-    """RMSProp with the WGAN paper's rate (Arjovsky et al. 2017, algorithm 1)."""
+def rmsprop(
+    learning_rate: float = 5e-5,
+    decay: float = 0.99,
+    eps: float = 1e-8,
+    clip_norm: float = 0.0,
+    weight_decay: float = 0.0,
+    clip_weights: float = 0.0,
+    *,
+    schedule: optax.Schedule | None = None,
+) -> optax.GradientTransformation:
+    """RMSProp with the WGAN paper's rate (Arjovsky et al. 2017, algorithm 1); shared options as in `adam`."""
     _check(learning_rate=learning_rate, decay=decay, eps=eps)
-    return optax.rmsprop(learning_rate, decay=decay, eps=eps)
+    direction = optax.scale_by_rms(decay, eps)
+    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
 
 
-def sgd(learning_rate: float = 1e-2, momentum: float = 0.0):
-    """Stochastic gradient descent, with heavy-ball momentum where it is not 0."""
+def sgd(
+    learning_rate: float = 1e-2,
+    momentum: float = 0.0,
+    clip_norm: float = 0.0,
+    weight_decay: float = 0.0,
+    clip_weights: float = 0.0,
+    *,
+    schedule: optax.Schedule | None = None,
+) -> optax.GradientTransformation:
+    """Stochastic gradient descent, with heavy-ball momentum where it is not 0; shared options as in `adam`."""
     _check(learning_rate=learning_rate, momentum=momentum)
-    return optax.sgd(learning_rate, momentum=momentum or None)
+    direction = optax.trace(momentum) if momentum else optax.identity()
+    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': adam, 'rmsprop': rmsprop, 'sgd': sgd}
+
+
+def clip_weights(limit: float) -> optax.GradientTransformation:
+    """Keeps parameters in [-limit, limit] (WGAN, Arjovsky et al. 2017, algorithm 1); the last link of a chain.
+
+    It makes of an update u to a parameter p the update clip(p + u, -limit, limit) - p. Adding that to p rounds: a
+    parameter from far outside may come to lie beside the limit by the rounding of what it was, until the next update.
+    """
+
+    def update(updates, state, params):
+        clipped = jax.tree.map(lambda u, p: jnp.clip(p + u, -limit, limit) - p, updates, params)
+        return clipped, state
+
+    return optax.GradientTransformation(optax.init_empty_state, update)
+
+
+def _optimizer(
+    direction: optax.GradientTransformation,
+    learning_rate: float,
+    schedule: optax.Schedule | None,
+    clip_norm: float,
+    weight_decay: float,
+    limit: float,
+) -> optax.GradientTransformation:
+    """An optimiser from its direction of descent; the shared options are described in `adam`."""
+    for name, value in (('clip_norm', clip_norm), ('weight_decay', weight_decay), ('clip_weights', limit)):
+        require(0 <= value < math.inf, f"An optimiser's {name}", value, 'at least 0 and finite')
+    rate = (lambda count: learning_rate * schedule(count)) if schedule else learning_rate
+    return optax.chain(
+        *([optax.clip_by_global_norm(clip_norm)] if clip_norm else []),
+        direction,
+        *([optax.add_decayed_weights(weight_decay, mask=_is_weight)] if weight_decay else []),
+        optax.scale_by_learning_rate(rate),
+        *([clip_weights(limit)] if limit else []),
+    )
+
+
+def _is_weight(params: Any) -> Any:
+    return jax.tree.map(lambda param: param.ndim >= 2, params)
 
 
 def _check(*, learning_rate: float, eps: float | None = None, **shares: float) -> None:
@@ -37,7 +131,98 @@ def _check(*, learning_rate: float, eps: float | None = None, **shares: float) -
         require(0 <= value < 1, f"An optimiser's {name}", value, 'at least 0 and below 1')
 
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': adam, 'rmsprop': rmsprop, 'sgd': sgd}
+def lazy_adam_options(options: dict[str, Any], every: int) -> dict[str, Any]:
+    """The options of an optimiser whose player has a regulariser in every k-th step only.
+
+    Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B: with c = k / (k + 1), the
+    learning rate times c, and Adam's betas to the power of c. Other optimisers only have their learning rate changed.
+
+    Args:
+        options: as in a config; 'learning_rate', and 'b1' and 'b2' where they are Adam's.
+        every: k, at least 1; with 1 nothing is lazy, and the options stay as they are.
+    """
+    require(every >= 1, 'The number of steps from one lazy penalty to the next', every, 'at least 1')
+    if every == 1:
+        return options
+    share = every / (every + 1)
+    betas = {name: options[name] ** share for name in ('b1', 'b2') if name in options}
+    return {**options, 'learning_rate': options['learning_rate'] * share, **betas}
+
+
+def constant(warm_up: float = 0.0) -> Scheduler:
+    """The full learning rate, after a linear rise from 0 over the share `warm_up` of the run (as in all schedules)."""
+    return _schedule(lambda updates: optax.constant_schedule(1.0), warm_up)
+
+
+def linear(begin: float = 0.0, end: float = 0.0, warm_up: float = 0.0) -> Scheduler:
+    """A straight line from the full rate to `end` of it; with begin=0.5, the schedule of CycleGAN (Zhu et al. 2017).
+
+    Args:
+        begin: where in the run the decay begins, in [0, 1] (as in all schedules).
+        end: the factor after the run's last update, at least 0.
+        warm_up: the share of the run, in [0, 1], over which the rate rises from 0. Its factor multiplies the decay's,
+            whose clock runs from the first update.
+    """
+    _check_end(end)
+    return _schedule(lambda updates: optax.linear_schedule(1.0, end, updates), warm_up, begin)
+
+
+def cosine(begin: float = 0.0, end: float = 0.0, warm_up: float = 0.0) -> Scheduler:
+    """Half a cosine from the full rate to `end` of it (Loshchilov and Hutter 2017, equation 5, without restarts)."""
+    _check_end(end)
+    return _schedule(lambda updates: optax.cosine_decay_schedule(1.0, updates, end), warm_up, begin)
+
+
+def exponential(begin: float = 0.0, end: float = 0.01, warm_up: float = 0.0) -> Scheduler:
+    """A constant ratio from each update to the next, from the full rate to `end` of it, which must be above 0."""
+    require(0 < end < math.inf, "A schedule's end", end, 'above 0 and finite')
+    return _schedule(lambda updates: optax.exponential_decay(1.0, updates, end, end_value=end), warm_up, begin)
+
+
+def step(at: tuple[float, ...] = (0.5, 0.75), factor: float = 0.1, warm_up: float = 0.0) -> Scheduler:
+    """The rate times `factor` (at least 0) at each of the places `at` in the run, all in [0, 1]."""
+    for place in at:
+        _check_share('at', place)
+    require(0 <= factor < math.inf, "A schedule's factor", factor, 'at least 0 and finite')
+
+    def steps(updates: int) -> optax.Schedule:
+        places = Counter(round(place * updates) for place in at)
+        return optax.piecewise_constant_schedule(1.0, {place: factor**n for place, n in places.items()})
+
+    return _schedule(steps, warm_up)
+
+
+SCHEDULES: dict[str, Callable[..., Scheduler]] = {
+    'constant': constant,
+    'linear': linear,
+    'cosine': cosine,
+    'exponential': exponential,
+    'step': step,
+}
+
+
+def _schedule(decay: Callable[[int], optax.Schedule], warm_up: float, begin: float = 0.0) -> Scheduler:
+    """1 until `begin`, then `decay` of the updates that are left, all times the rise over `warm_up`."""
+    _check_share('warm_up', warm_up)
+    _check_share('begin', begin)
+
+    def schedule(num_updates: int) -> optax.Schedule:
+        first, risen = round(begin * num_updates), round(warm_up * num_updates)
+        factor = optax.join_schedules([optax.constant_schedule(1.0), decay(max(num_updates - first, 1))], [first])
+        if not risen:
+            return factor
+        rise = optax.linear_schedule(0.0, 1.0, risen)
+        return lambda count: rise(count) * factor(count)
+
+    return schedule
+
+
+def _check_share(name: str, value: float) -> None:
+    require(0 <= value <= 1, f"A schedule's {name}", value, 'a share of the run between 0 and 1')
+
+
+def _check_end(end: float) -> None:
+    require(0 <= end < math.inf, "A schedule's end", end, 'at least 0 and finite')
 
 
 def ema_decay(half_life_kimg: float, ramp_up: float, batch_size: int) -> Callable[[jax.Array], jax.Array]:
