@@ -1,0 +1,321 @@
+"""Gradient penalties and other regularisers, as pure functions of a critic, of logits or of parameters.
+
+A critic is any function from examples [B, ...] to logits [B], such as a discriminator closed over its parameters. Each
+function returns what its paper multiplies by a weight (called lambda, gamma or beta there); the weight is the caller's.
+Inputs are cast up to float32 and so is the penalty; float64 stays float64. What a critic does inside is its own affair:
+under mixed precision, close it over a discriminator that computes in float32.
+
+Gradients are those of the sum of the logits by the examples. That is each logit's gradient by its own example only if
+the critic does not mix the examples of a batch, which `mixes_examples` finds out.
+
+Noise is drawn for each example from its position in the global batch, so that devices that share a batch draw what one
+device would have drawn. `positions` are those places [B], by default 0 to B - 1.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.layers.choices import require
+
+Array = jax.Array
+Key = jax.Array
+PyTree = Any
+Critic = Callable[[Array], Array]
+
+MIXING_WARNING = (
+    '{penalty} differentiates each logit by its own example, but this discriminator mixes the examples of a batch '
+    '(batch norm or a minibatch layer), so that each gradient also holds what its example does to the other logits; '
+    "choose normalization 'layer', 'instance' or 'none'."
+)
+
+
+def input_gradients(critic: Critic, examples: Array) -> Array:
+    """The gradient of each example's logit by that example: [B, ...]."""
+    return jax.grad(lambda examples: _widened(critic(examples)).sum())(_widened(examples))
+
+
+def gradient_norms(critic: Critic, examples: Array) -> Array:
+    """The Euclidean norms [B] of `input_gradients`; where a gradient is 0, the norm's own derivative is 0."""
+    return _root(_squared_norms(input_gradients(critic, examples)))
+
+
+def gradient_penalty(
+    critic: Critic,
+    real: Array,
+    fake: Array,
+    key: Key,
+    positions: Array | None = None,
+    *,
+    target: float = 1.0,
+    one_sided: bool = False,
+) -> Array:
+    """WGAN-GP: mean (||gradient|| - target)^2 at points between real and fake examples.
+
+    Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", equation 3, where the weight is 10.
+
+    Args:
+        critic: examples -> logits.
+        real: [B, ...].
+        fake: [B, ...], of the same shape.
+        key: of the points, uniform on the line from each fake example to its real one.
+        positions: places [B] in the global batch.
+        target: the norm that costs nothing.
+        one_sided: whether only norms above the target cost: mean max(0, ||gradient|| - target)^2, the WGAN-LP of
+            Petzka et al. 2018, "On the regularization of Wasserstein GANs".
+
+    Returns:
+        A scalar.
+    """
+    excess = gradient_norms(critic, _between(real, fake, key, positions)) - target
+    return jnp.mean((jax.nn.relu(excess) if one_sided else excess) ** 2)
+
+
+def zero_centered_penalty(critic: Critic, real: Array, fake: Array, key: Key, positions: Array | None = None) -> Array:
+    """0-GP: mean ||gradient||^2 at points between real and fake examples, as `gradient_penalty` draws them.
+
+    Thanh-Tung et al. 2019, "Improving Generalization and Stability of Generative Adversarial Networks".
+    """
+    return _mean_squared_norm(critic, _between(real, fake, key, positions))
+
+
+def dragan(
+    critic: Critic,
+    real: Array,
+    key: Key,
+    positions: Array | None = None,
+    *,
+    target: float = 1.0,
+    scale: float = 0.5,
+    axis_name: str | None = None,
+) -> Array:
+    """DRAGAN: mean (||gradient|| - target)^2 around the real examples.
+
+    Kodali et al. 2017, "On Convergence and Stability of GANs", where the weight is 10. The points are x + scale s u
+    with s the standard deviation of all numbers in the batch and u uniform in [0, 1) for each number, as the authors'
+    code perturbs a batch; the paper's text has Gaussian noise.
+
+    Args:
+        critic: examples -> logits.
+        real: [B, ...].
+        key: of the noise.
+        positions: places [B] in the global batch.
+        target: the norm that costs nothing.
+        scale: of the noise, in standard deviations.
+        axis_name: the mapped axis over which the deviation is that of the global batch.
+
+    Returns:
+        A scalar.
+    """
+    real = _widened(real)
+    deviation = jnp.sqrt(_mean((real - _mean(real, axis_name)) ** 2, axis_name))
+    noise = _noise(jax.random.uniform, key, positions, real)
+    return jnp.mean((gradient_norms(critic, real + scale * deviation * noise) - target) ** 2)
+
+
+def r1(critic: Critic, real: Array) -> Array:
+    """R1: 1/2 mean ||gradient||^2 at real examples, a scalar whose weight is gamma.
+
+    Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", equation 9.
+    """
+    return _mean_squared_norm(critic, real) / 2
+
+
+def r2(critic: Critic, fake: Array) -> Array:
+    """R2: 1/2 mean ||gradient||^2 at generated examples, a scalar whose weight is gamma (equation 10 beside R1's)."""
+    return _mean_squared_norm(critic, fake) / 2
+
+
+def drift(real_logits: Array) -> Array:
+    """Mean logit^2 of real examples, which keeps a Wasserstein critic from drifting away from 0.
+
+    Karras et al. 2018, "Progressive Growing of GANs", appendix A.1, where the weight is 0.001.
+    """
+    return jnp.mean(_widened(real_logits) ** 2)
+
+
+def lecam(real_logits: Array, fake_logits: Array, real_average: Array, fake_average: Array) -> Array:
+    """LeCam: mean (real logit - fake average)^2 + mean (fake logit - real average)^2.
+
+    Tseng et al. 2021, "Regularizing Generative Adversarial Networks under Limited Data", equation 3. The authors' code
+    differs from it: it squares only the positive parts of real logit - fake average and real average - fake logit.
+
+    Args:
+        real_logits: [n].
+        fake_logits: [m].
+        real_average: moving average of the mean logit of real examples, a scalar; no gradient goes into it.
+        fake_average: the same for generated examples.
+
+    Returns:
+        A scalar.
+    """
+    real_average, fake_average = jax.lax.stop_gradient((real_average, fake_average))
+    return jnp.mean((_widened(real_logits) - fake_average) ** 2) + jnp.mean((_widened(fake_logits) - real_average) ** 2)
+
+
+def consistency(logits: Array, moved_logits: Array) -> Array:
+    """Mean (logit - logit of the same example, moved)^2, both of any same shape. The discriminator's terms made of it.
+
+    - CR: real examples against augmented ones, D(x) and D(T(x)). Zhang et al. 2020, "Consistency Regularization for
+      Generative Adversarial Networks"; weight 10.
+    - bCR: CR and the same for generated examples, D(G(z)) and D(T(G(z))). Zhao et al. 2021, "Improved Consistency
+      Regularization for GANs"; weights 10 and 10.
+    - zCR: generated examples against those of latents moved by small noise, D(G(z)) and D(G(z + noise)); the
+      generator's term is `latent_diversity`. Zhao et al. 2021.
+    - ICR: bCR and zCR together. Zhao et al. 2021.
+    """
+    return jnp.mean((_widened(logits) - _widened(moved_logits)) ** 2)
+
+
+def latent_diversity(examples: Array, moved_examples: Array) -> Array:
+    """The generator's term of zCR: minus the mean squared difference of G(z) and G(z + noise).
+
+    Zhao et al. 2021, "Improved Consistency Regularization for GANs", section 2.2. The mean is over all numbers.
+    """
+    return -consistency(examples, moved_examples)
+
+
+def orthogonal(params: PyTree, *, off_diagonal: bool = False) -> Array:
+    """Orthogonal regularisation: the sum over kernels of ||W^T W - I||_F^2.
+
+    Brock et al. 2017, "Neural Photo Editing with Introspective Adversarial Networks". A kernel [..., D] is the matrix W
+    [-1, D] whose columns are what the D outputs weigh.
+
+    Args:
+        params: of a network; leaves with fewer than two axes (biases, scales) are passed over.
+        off_diagonal: whether the columns may have any length: ||W^T W (1 - I)||_F^2, elementwise, as in Brock et al.
+            2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", equation 3.
+
+    Returns:
+        A scalar.
+    """
+
+    def departure(kernel: Array) -> Array:
+        matrix = _widened(kernel).reshape(-1, kernel.shape[-1])
+        products = jnp.matmul(matrix.T, matrix, precision='highest')  # or accelerators would round the inputs
+        identity = jnp.eye(len(products), dtype=products.dtype)
+        return jnp.sum((products * (1 - identity) if off_diagonal else products - identity) ** 2)
+
+    return sum((departure(leaf) for leaf in jax.tree.leaves(params) if leaf.ndim >= 2), start=jnp.float32(0))
+
+
+def path_lengths(generate: Callable[[Array], Array], latents: Array, key: Key, positions: Array | None = None) -> Array:
+    """How far each image moves when its latent does, along a random direction y: ||J^T y|| with J = d image / d latent.
+
+    Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", equation 4. y is normal noise divided
+    by the root of the number of pixels H W, as in the authors' code.
+
+    Args:
+        generate: latents -> images [B, H, W, C].
+        latents: w [B, n]; or [B, layers, n], one for each layer of a style generator, where the squares of the layers
+            are averaged.
+        key: of the noise.
+        positions: places [B] in the global batch.
+
+    Returns:
+        Lengths [B].
+    """
+    images, pull_back = jax.vjp(lambda latents: _widened(generate(latents)), _widened(latents))
+    directions = _noise(jax.random.normal, key, positions, images) / math.sqrt(math.prod(images.shape[1:-1]))
+    (gradients,) = pull_back(directions)
+    return _root(jnp.sum(gradients**2, axis=-1).reshape(len(gradients), -1).mean(axis=1))
+
+
+def path_length(
+    generate: Callable[[Array], Array],
+    latents: Array,
+    average: Array,
+    key: Key,
+    positions: Array | None = None,
+    *,
+    decay: float = 0.01,
+    axis_name: str | None = None,
+) -> tuple[Array, Array]:
+    """Path length regularisation of a style generator: mean (length - average)^2.
+
+    Karras et al. 2020, equation 4, where the weight is 2. The lengths are compared with the average as moved by this
+    batch. As in the equation it is a constant; the authors' code lets decay times its gradient through.
+
+    Args:
+        generate: latents -> images, as in `path_lengths`.
+        latents: as in `path_lengths`.
+        average: the moving average of lengths, a scalar that starts at 0.
+        key: of the noise.
+        positions: places [B] in the global batch.
+        decay: how far the average goes towards the mean of the batch, in [0, 1].
+        axis_name: the mapped axis over which that mean is of the global batch.
+
+    Returns:
+        The penalty, a scalar, and the new average.
+    """
+    lengths = path_lengths(generate, latents, key, positions)
+    average += decay * (_mean(jax.lax.stop_gradient(lengths), axis_name) - average)
+    return jnp.mean((lengths - average) ** 2), average
+
+
+def historical_average(params: PyTree, average: PyTree) -> Array:
+    """||params - average||^2, over all leaves, for the average of all past parameters.
+
+    Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.3.
+    """
+    squares = jax.tree.map(lambda now, past: jnp.sum((_widened(now) - _widened(past)) ** 2), params, average)
+    return sum(jax.tree.leaves(squares), start=jnp.float32(0))
+
+
+def mixes_examples(critic: Critic, examples: Array) -> bool:
+    """Whether an example's logit depends on the other examples of the batch, as with batch norm or a minibatch layer.
+
+    It is found by the gradient of the first logit by the other examples, so that it needs a critic as it trains, and
+    examples that differ but not by far: some layers compare only neighbours.
+
+    Args:
+        critic: examples -> logits.
+        examples: [B, ...] with B of at least 2, concrete (not inside `jax.jit`).
+
+    Raises:
+        UserError: there is only one example.
+    """
+    require(len(examples) > 1, 'The number of examples', len(examples), 'at least 2')
+    first, others = jnp.split(_widened(examples), [1])
+    gradient = jax.jit(jax.grad(lambda others: critic(jnp.concatenate([first, others]))[0].sum()))(others)
+    return bool(jnp.any(gradient != 0))
+
+
+def _widened(array: Array) -> Array:
+    array = jnp.asarray(array)
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
+def _mean(array: Array, axis_name: str | None) -> Array:
+    mean = jnp.mean(array)
+    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+
+def _squared_norms(gradients: Array) -> Array:
+    return jnp.sum(gradients**2, axis=range(1, gradients.ndim))
+
+
+def _mean_squared_norm(critic: Critic, examples: Array) -> Array:
+    return jnp.mean(_squared_norms(input_gradients(critic, examples)))
+
+
+def _root(squares: Array) -> Array:
+    """The square root with derivative 0 at 0: there the inner `where` keeps 1 / 0 out of the derivative."""
+    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+
+
+def _noise(draw: Callable[..., Array], key: Key, positions: Array | None, like: Array) -> Array:
+    """Noise of the shape and dtype of `like` [B, ...], one independent draw for each position."""
+    positions = jnp.arange(len(like)) if positions is None else positions
+    return jax.vmap(lambda place: draw(jax.random.fold_in(key, place), like.shape[1:], like.dtype))(positions)
+
+
+def _between(real: Array, fake: Array, key: Key, positions: Array | None) -> Array:
+    """One point on the line between each real and fake example."""
+    real, fake = _widened(real), _widened(fake)
+    share = _noise(jax.random.uniform, key, positions, real.reshape(len(real), -1)[:, 0])
+    share = share.reshape(-1, *[1] * (real.ndim - 1))
+    return share * real + (1 - share) * fake
