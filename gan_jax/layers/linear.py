@@ -86,14 +86,16 @@ class ConvTranspose(_Linear):
 
 
 def weight_options(network: nn.Module) -> dict[str, Any]:
-    """The options of the layers above that a network's fields stand for: initializer, normalization, dtype.
+    """The options of the layers above that a network's fields stand for.
+
+    They are initializer, dtype, and spectral_iterations, of which 0 means 1 where the normalization is 'spectral'.
 
     Raises:
         UserError: no initialiser has that name.
     """
     return {
         'kernel_init': initializer(network.initializer),
-        'spectral_iterations': int(network.normalization == 'spectral'),
+        'spectral_iterations': network.spectral_iterations or int(network.normalization == 'spectral'),
         'dtype': network.dtype,
     }
 

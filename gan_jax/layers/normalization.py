@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose, require
+from gan_jax.layers.conditioning import Embedding
 
 
 def normalize(
@@ -17,6 +18,8 @@ def normalize(
     inputs: jax.Array,
     *,
     train: bool,
+    condition: jax.Array | None = None,
+    num_classes: int | None = None,
     momentum: float = 0.9,
     epsilon: float = 1e-5,
     axis_name: str | None = None,
@@ -24,17 +27,23 @@ def normalize(
 ) -> jax.Array:
     """Adds a normalisation layer to the linen module that calls it.
 
-    Statistics are float32 whatever the dtype. All but 'none' have a learnt scale and shift for each channel.
+    Statistics are float32 whatever the dtype. All but 'pixel' and 'none' have a learnt scale and shift for each
+    channel. With a condition there is one pair for each class (de Vries et al. 2017; Dumoulin et al. 2017; Miyato and
+    Koyama 2018), 1 and 0 at first, and for 'pixel' too.
 
     Args:
         name: 'batch' (Ioffe and Szegedy 2015) over batch and space, with running averages in 'batch_stats'; 'layer'
             (Ba et al. 2016) over each example; 'instance' (Ulyanov et al. 2016) over each channel of each image;
-            'none'. 'spectral' normalises weights, not activations, so that it is 'none' here.
+            'virtual' (Salimans et al. 2016), see `VirtualBatchNorm`; 'pixel' (Karras et al. 2018) divides by the root
+            mean square over the channels; 'none'. 'spectral' normalises weights, not activations, so that it is 'none'
+            here.
         inputs: [B, ..., C].
         train: batch normalisation takes the batch's statistics if true, the running averages if false.
+        condition: classes [B] or vectors [B, num_classes] that choose scale and shift; None: the same for all.
+        num_classes: the number of classes, or the width of the vectors.
         momentum: of the running averages: new = momentum old + (1 - momentum) batch. PyTorch's `momentum` is 1 less
             this one. Their variance is the biased one.
-        epsilon: added to the variance.
+        epsilon: added to the variance; 'pixel' has its own, 1e-8.
         axis_name: the mapped axis over which batch statistics are global.
         dtype: of the outputs.
 
@@ -42,38 +51,128 @@ def normalize(
         Outputs of the inputs' shape.
 
     Raises:
-        UserError: no normalisation has that name, it is instance normalisation of inputs without space, or the
-            momentum is not in [0, 1].
+        UserError: no normalisation has that name, it is instance normalisation of inputs without space, one without
+            statistics gets a condition, or the momentum is not in [0, 1].
     """
     require(0 <= momentum <= 1, 'momentum', momentum, 'between 0 and 1')
     layer = choose(NORMALIZATIONS, name, 'normalisation')
-    return layer(inputs, train=train, momentum=momentum, epsilon=epsilon, axis_name=axis_name, dtype=dtype)
+    layer = functools.partial(layer, inputs, train=train, momentum=momentum, epsilon=epsilon, axis_name=axis_name)
+    if condition is None:
+        return layer(affine=True, dtype=dtype)
+    if name in ('none', 'spectral'):
+        raise UserError(
+            f'The normalisation {name!r} normalises no activations, so that a condition has no scale and shift to '
+            'choose: take batch, layer, instance, virtual or pixel normalisation, or another conditioning.'
+        )
+    return ConditionalAffine(num_classes)(layer(affine=False, dtype=jnp.float32), condition).astype(dtype)
 
 
-def normalizer(network: nn.Module) -> Callable[..., jax.Array]:
-    """`normalize(inputs, train=...)` as the network's fields have it: normalization, momentum, axis_name, dtype."""
-    statistics = {'momentum': network.momentum, 'axis_name': network.axis_name, 'dtype': network.dtype}
-    return functools.partial(normalize, network.normalization, **statistics)
+def normalizer(network: nn.Module, condition: jax.Array | None = None) -> Callable[..., jax.Array]:
+    """`normalize(inputs, train=...)` as the network's fields have it: normalization, momentum, axis_name, dtype.
+
+    With a condition also num_classes.
+    """
+    options = {'momentum': network.momentum, 'axis_name': network.axis_name, 'dtype': network.dtype}
+    if condition is not None:
+        options |= {'condition': condition, 'num_classes': network.num_classes}
+    return functools.partial(normalize, network.normalization, **options)
 
 
-def replaces_bias(name: str) -> bool:
+def replaces_bias(name: str, condition: jax.Array | None = None) -> bool:
     """Whether the normalisation has a shift of its own, so that the layer before it needs no bias."""
-    return name not in ('none', 'spectral')
+    return condition is not None or name not in ('pixel', 'none', 'spectral')
 
 
-def _batch(inputs, *, train, momentum, epsilon, axis_name, dtype):
-    layer = nn.BatchNorm(not train, momentum=momentum, epsilon=epsilon, dtype=dtype, axis_name=axis_name)
-    return layer(inputs)
+class ConditionalAffine(nn.Module):
+    """Scale and shift of each channel by a condition: inputs [B, ..., C] and a condition as of `Embedding`.
+
+    Attributes:
+        num_classes: the number of classes, or the width of the condition's vectors.
+    """
+
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, condition: jax.Array) -> jax.Array:
+        """The inputs scaled and shifted."""
+        per_channel = (len(inputs), *(1,) * (inputs.ndim - 2), -1)
+        scale, shift = (
+            Embedding(self.num_classes, inputs.shape[-1], start, name=name)(condition).reshape(per_channel)
+            for name, start in (('scale', nn.initializers.ones), ('shift', nn.initializers.zeros))
+        )
+        return inputs * scale + shift
 
 
-def _layer(inputs, *, epsilon, dtype, **_):
-    return nn.LayerNorm(epsilon=epsilon, dtype=dtype, reduction_axes=range(1, inputs.ndim))(inputs)
+class VirtualBatchNorm(nn.Module):
+    """Virtual batch normalisation: Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4.
+
+    A pass in which the collection 'virtual' is mutable is the reference pass: it normalises its inputs by their own
+    batch statistics, and keeps these there. Any other pass normalises each example by the statistics of the R reference
+    examples and the example itself, (R reference + own) / (R + 1), whatever else is in the batch. Gradients flow
+    through the kept statistics. Every device of a `pmap` takes the whole reference batch.
+
+    Attributes:
+        epsilon: added to the variance.
+        affine: whether there are a learnt `scale` and `bias` for each channel.
+        dtype: of the outputs.
+    """
+
+    epsilon: float = 1e-5
+    affine: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """Inputs [B, ..., C] normalised; a UserError where no reference pass came before."""
+        values, channels = inputs.astype(jnp.float32), inputs.shape[-1]
+        space = tuple(range(1, inputs.ndim - 1))
+        mean, square = values.mean(space, keepdims=True), (values**2).mean(space, keepdims=True)
+        is_reference = self.is_mutable_collection('virtual')
+        if not is_reference and not self.has_variable('virtual', 'mean'):
+            raise UserError(
+                'Virtual batch normalisation has no reference statistics: apply the network to a reference batch with '
+                "mutable=['virtual'] first, and give what comes back."
+            )
+        shapes = {'mean': (channels,), 'square': (channels,), 'size': ()}
+        kept = [self.variable('virtual', name, jnp.zeros, shape) for name, shape in shapes.items()]
+        if is_reference:
+            mean, square = mean.mean(0, keepdims=True), square.mean(0, keepdims=True)
+            for variable, value in zip(kept, (mean, square, float(len(inputs))), strict=True):
+                variable.value = jnp.reshape(value, variable.value.shape)
+        else:
+            reference_mean, reference_square, size = (variable.value for variable in kept)
+            mean = (size * reference_mean + mean) / (size + 1)
+            square = (size * reference_square + square) / (size + 1)
+        outputs = (values - mean) * jax.lax.rsqrt(jnp.maximum(square - mean**2, 0.0) + self.epsilon)
+        if self.affine:
+            outputs = outputs * self.param('scale', nn.initializers.ones, (channels,))
+            outputs = outputs + self.param('bias', nn.initializers.zeros, (channels,))
+        return outputs.astype(self.dtype)
 
 
-def _instance(inputs, *, epsilon, dtype, **_):
+def _batch(inputs, *, train, momentum, epsilon, axis_name, affine, dtype):
+    options = {'momentum': momentum, 'epsilon': epsilon, 'use_scale': affine, 'use_bias': affine}
+    return nn.BatchNorm(not train, dtype=dtype, axis_name=axis_name, **options)(inputs)
+
+
+def _layer(inputs, *, epsilon, affine, dtype, **_):
+    options = {'epsilon': epsilon, 'use_scale': affine, 'use_bias': affine}
+    return nn.LayerNorm(dtype=dtype, reduction_axes=range(1, inputs.ndim), **options)(inputs)
+
+
+def _instance(inputs, *, epsilon, affine, dtype, **_):
     if inputs.ndim < 3:
         raise UserError('Instance normalisation is for images; choose batch or layer normalisation for vectors.')
-    return nn.InstanceNorm(epsilon=epsilon, dtype=dtype)(inputs)
+    return nn.InstanceNorm(epsilon=epsilon, use_scale=affine, use_bias=affine, dtype=dtype)(inputs)
+
+
+def _virtual(inputs, *, epsilon, affine, dtype, **_):
+    return VirtualBatchNorm(epsilon, affine, dtype)(inputs)
+
+
+def _pixel(inputs, *, dtype, **_):
+    values = inputs.astype(jnp.float32)
+    return (values * jax.lax.rsqrt((values**2).mean(-1, keepdims=True) + 1e-8)).astype(dtype)
 
 
 def _none(inputs, **_):
@@ -84,6 +183,8 @@ NORMALIZATIONS: dict[str, Callable[..., jax.Array]] = {
     'batch': _batch,
     'layer': _layer,
     'instance': _instance,
+    'virtual': _virtual,
+    'pixel': _pixel,
     'none': _none,
     'spectral': _none,
 }

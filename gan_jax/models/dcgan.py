@@ -13,21 +13,22 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
+from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import choose, require_positive
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, Dense, weight_options
+from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, dense_logits
 from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.layers.resampling import downsample, upsample
 
 SMALLEST_BASE = 4
 
 
-class Generator(nn.Module):
+class Generator(GeneratorNetwork):
     """Latents [B, n] -> images [B, *shape] in [-1, 1], float32.
 
     A dense projection to base x base x widths[0], normalised and through a ReLU like every later stage, then stages of
-    up-sampling, the last of them to the image's channels and through tanh. A layer has a bias where no normalisation of
-    activations follows, which would take it away again.
+    up-sampling, the last of them to the image's channels and through tanh.
 
     Attributes:
         shape: (H, W, C) of an image.
@@ -36,34 +37,26 @@ class Generator(nn.Module):
         widths: channels of the projection and of each stage but the last; None: computed.
         kernel_size: of all convolutions.
         upsampling: 'transposed', 'nearest', 'bilinear' or 'pixel_shuffle'.
-        normalization: 'batch', 'layer', 'instance', 'spectral' (of all weights) or 'none'.
-        momentum: of batch statistics: new = momentum old + (1 - momentum) batch.
-        initializer: of the weights: 'normal' (deviation 0.02, the paper's), 'xavier', 'he' or 'orthogonal'.
-        dtype: of the arithmetic; parameters are float32.
-        axis_name: the mapped axis over which batch statistics are global.
     """
 
-    shape: tuple[int, int, int]
     width: int = 64
     max_width: int = 512
     widths: tuple[int, ...] | None = None
     kernel_size: int = 4
     upsampling: str = 'transposed'
     normalization: str = 'batch'
-    momentum: float = 0.9
-    initializer: str = 'normal'
-    dtype: Any = jnp.float32
-    axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, latents: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The images made from the latents."""
-        require_positive(self, 'width', 'max_width', 'widths', 'kernel_size')
+        require_positive(self, 'kernel_size')
         height, width, channels = image_shape(self.shape)
         stages = count_stages(self.shape)
-        widths = _widths(self, stages)[::-1] if self.widths is None else _checked(self.widths, stages, self.shape)
-        weights, normalize = weight_options(self), normalizer(self)
-        use_bias = not replaces_bias(self.normalization)
+        widths = stage_widths(self, stages, self.shape)
+        widths = widths[::-1] if self.widths is None else widths
+        latents, condition = self.take(latents, condition, train=train)
+        weights, normalize = weight_options(self), normalizer(self, condition)
+        use_bias = not replaces_bias(self.normalization, condition)
 
         base = height >> stages, width >> stages, widths[0]
         images = Dense(base[0] * base[1] * base[2], use_bias=use_bias, **weights)(latents, train=train)
@@ -76,10 +69,11 @@ class Generator(nn.Module):
         return jnp.tanh(images.astype(jnp.float32))
 
 
-class Discriminator(nn.Module):
-    """Images [B, H, W, C] -> logits [B], float32.
+class Discriminator(DiscriminatorNetwork):
+    """Images [B, H, W, C] -> judgement with float32 logits [B] and features 'stage0', 'stage1' and so on.
 
-    Stages of down-sampling with LeakyReLU 0.2, normalised except for the first, then one layer to the logit.
+    Stages of down-sampling with LeakyReLU 0.2, normalised except for the first, then one layer to the logit, which
+    computes in float32 whatever the dtype. 'spectral' is of all weights, the first layer's and the last's included.
 
     Attributes:
         width: channels of the first stage when widths are computed; they double with each stage.
@@ -87,14 +81,8 @@ class Discriminator(nn.Module):
         widths: channels of each stage; None: computed.
         kernel_size: of all convolutions but the final one.
         downsampling: 'strided' or 'average'.
-        normalization: as in the generator; 'spectral' is of all weights, the first layer's and the last's included.
-        momentum: of batch statistics, as in the generator.
-        dropout: rate after each stage, in training.
         final: 'dense' from all that is left, or a 'convolution' without padding as large as what is left. The two are
             the same map of the same number of parameters.
-        initializer: of the weights, as in the generator.
-        dtype: of the arithmetic but for the last layer's; parameters are float32.
-        axis_name: the mapped axis over which batch statistics are global.
     """
 
     width: int = 64
@@ -102,40 +90,40 @@ class Discriminator(nn.Module):
     widths: tuple[int, ...] | None = None
     kernel_size: int = 4
     downsampling: str = 'strided'
-    normalization: str = 'batch'
-    momentum: float = 0.9
-    dropout: float = 0.0
     final: str = 'dense'
-    initializer: str = 'normal'
-    dtype: Any = jnp.float32
-    axis_name: str | None = None
+    normalization: str = 'batch'
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        """The logits of the images being real."""
-        require_positive(self, 'width', 'max_width', 'widths', 'kernel_size')
+    def __call__(self, images: jax.Array, condition: jax.Array | None = None, *, train: bool) -> Judgement:
+        """The judgement of the images being real."""
+        require_positive(self, 'kernel_size')
         shape = image_shape(images.shape[1:])
         stages = count_stages(shape)
-        widths = _widths(self, stages) if self.widths is None else _checked(self.widths, stages, shape)
+        widths = stage_widths(self, stages, shape)
         final = choose(FINAL_LAYERS, self.final, 'final layer')
+        hidden = self.see(images, condition)
         weights, normalize = weight_options(self), normalizer(self)
-        for stage, features in enumerate(widths):
+        features = {}
+        for stage, width in enumerate(widths):
             use_bias = stage == 0 or not replaces_bias(self.normalization)
             convolution = {'kernel_size': self.kernel_size, 'use_bias': use_bias, 'train': train, **weights}
-            images = downsample(self.downsampling, images, features, **convolution)
-            images = nn.leaky_relu(images if stage == 0 else normalize(images, train=train), 0.2)
-            images = Dropout(self.dropout, self.axis_name)(images, train=train)
-        return final(images, train, weights | {'dtype': jnp.float32})
+            hidden = downsample(self.downsampling, hidden, width, **convolution)
+            hidden = nn.leaky_relu(hidden if stage == 0 else normalize(hidden, train=train), 0.2)
+            features[f'stage{stage}'] = hidden
+            hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
+        return self.judge(hidden, condition, features, train=train, final=final)
 
 
-def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
-    """The shape if it is an image's; raises a UserError otherwise."""
+def image_shape(shape: Sequence[int], family: str = 'DCGAN') -> tuple[int, int, int]:
+    """The shape if it is an image's; raises a UserError that names the family otherwise."""
     if len(shape) != 3:
-        raise UserError(f'DCGAN is for images of shape (H, W, C), not {tuple(shape)}; choose the model mlp for that.')
+        raise UserError(
+            f'{family} is for images of shape (H, W, C), not {tuple(shape)}; choose the model mlp for that.'
+        )
     return tuple(shape)
 
 
-def count_stages(shape: Sequence[int]) -> int:
+def count_stages(shape: Sequence[int], family: str = 'DCGAN') -> int:
     """How often an image (H, W, C) is halved on the way to the base.
 
     Raises:
@@ -145,8 +133,8 @@ def count_stages(shape: Sequence[int]) -> int:
         if size % 2 or size < 2 * SMALLEST_BASE:
             nearest = max(size - size % 2, 2 * SMALLEST_BASE)
             raise UserError(
-                f'DCGAN cannot make images {size} pixels {side}, as a size is a base of at least {SMALLEST_BASE} times '
-                f'a power of two; the nearest that work are {nearest} and {nearest + 2}.'
+                f'{family} cannot make images {size} pixels {side}, as a size is a base of at least {SMALLEST_BASE} '
+                f'times a power of two; the nearest that work are {nearest} and {nearest + 2}.'
             )
     stages = 0
     while all(size % 2 ** (stages + 1) == 0 and size >> (stages + 1) >= SMALLEST_BASE for size in shape[:2]):
@@ -154,26 +142,35 @@ def count_stages(shape: Sequence[int]) -> int:
     return stages
 
 
-def _widths(network: Generator | Discriminator, stages: int) -> list[int]:
-    """The computed widths, from the image to the base."""
-    return [min(network.width * 2**stage, network.max_width) for stage in range(stages)]
+def stage_widths(network: nn.Module, count: int, shape: Sequence[int]) -> Sequence[int]:
+    """The network's widths if it has any, or else the computed ones, from the image to the base.
 
+    Args:
+        network: with the fields width, max_width and widths.
+        count: how many widths there are.
+        shape: (H, W, C) of an image.
 
-def _checked(widths: Sequence[int], stages: int, shape: Sequence[int]) -> Sequence[int]:
-    if len(widths) != stages:
+    Raises:
+        UserError: a width is impossible, or widths are given and they are not as many.
+    """
+    require_positive(network, 'width', 'max_width', 'widths')
+    if network.widths is None:
+        return [min(network.width * 2**stage, network.max_width) for stage in range(count)]
+    if len(network.widths) != count:
         raise UserError(
-            f'{len(widths)} widths {tuple(widths)} do not fit images of shape {tuple(shape)}, which have {stages} '
-            f'stages: give {stages} widths, or None to have them computed.'
+            f'{len(network.widths)} widths {tuple(network.widths)} do not fit images of shape {tuple(shape)}, which '
+            f'have {count_stages(shape)} stages: give {count} widths, or None to have them computed.'
         )
-    return widths
-
-
-def _dense(images: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:
-    return Dense(1, **weights)(images.reshape(len(images), -1), train=train)[:, 0]
+    return network.widths
 
 
 def _convolution(images: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:
+    if images.ndim != 4:
+        raise UserError(
+            "The final layer 'convolution' needs images, but the last features are flat behind minibatch "
+            "discrimination or a concatenated condition: choose 'dense'."
+        )
     return Conv(1, kernel_size=images.shape[1:3], padding='VALID', **weights)(images, train=train)[:, 0, 0, 0]
 
 
-FINAL_LAYERS = {'dense': _dense, 'convolution': _convolution}
+FINAL_LAYERS = {'dense': dense_logits, 'convolution': _convolution}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gan_jax.errors import UserError
-from gan_jax.layers.normalization import normalize
+from gan_jax.layers.normalization import normalize, replaces_bias
 
 
 class Normalized(nn.Module):
@@ -87,7 +87,8 @@ def test_an_unknown_name_is_answered_with_the_names():
     with pytest.raises(UserError) as error:
         run('bacth', jnp.ones((2, 3)))
     assert str(error.value) == (
-        "There is no normalisation 'bacth': did you mean 'batch', of batch, layer, instance, none, spectral?"
+        "There is no normalisation 'bacth': did you mean 'batch', of batch, layer, instance, "
+        'virtual, pixel, none, spectral?'
     )
 
 
@@ -96,4 +97,121 @@ def test_instance_normalisation_of_vectors_is_refused():
         run('instance', jnp.ones((2, 3)))
     assert str(error.value) == (
         'Instance normalisation is for images; choose batch or layer normalisation for vectors.'
+    )
+
+
+def test_pixel_divides_by_the_root_mean_square_of_the_channels():
+    outputs, variables = run('pixel', jnp.array([[3.0, 4.0], [0.0, 0.0]]))
+    np.testing.assert_allclose(outputs[0], np.array([3.0, 4.0]) / np.sqrt(12.5), rtol=1e-6)
+    np.testing.assert_array_equal(outputs[1], [0.0, 0.0])
+    assert not variables
+    assert not replaces_bias('pixel')
+
+
+class Virtual:
+    """Virtual batch normalisation after its reference pass."""
+
+    def __init__(self, reference, **options):
+        self.module = Normalized('virtual', options)
+        self.params = self.module.init(jax.random.key(0), reference, train=False)['params']
+        self.params = jax.tree.map(lambda leaf: leaf + jnp.array([0.5, -0.25, 0.0]), self.params)
+        self.outputs, self.kept = self.refer(reference)
+
+    def refer(self, reference):
+        return self.module.apply({'params': self.params}, reference, train=False, mutable=['virtual'])
+
+    def __call__(self, inputs):
+        return self.module.apply({'params': self.params, **self.kept}, inputs, train=True)
+
+
+@pytest.mark.parametrize('space', [(), (5, 2)], ids=str)
+def test_virtual_normalises_by_the_reference_and_the_example_itself(space):
+    draw = np.random.default_rng(0).normal
+    reference, inputs = (offset + draw(size=(size, *space, 3)) for offset, size in ((2.0, 6), (1.0, 4)))
+    virtual = Virtual(reference.astype(np.float32))
+    scale, shift = np.array([1.5, 0.75, 1.0]), np.array([0.5, -0.25, 0.0])
+    axes = tuple(range(reference.ndim - 1))
+    mean, square = reference.mean(axes), (reference**2).mean(axes)
+
+    def normalised(values, mean, square):
+        return (values - mean) / np.sqrt(square - mean**2 + 1e-5) * scale + shift
+
+    np.testing.assert_allclose(virtual.outputs, normalised(reference, mean, square), rtol=1e-4, atol=1e-5)
+    outputs = virtual(inputs.astype(np.float32))
+    for example, output in zip(inputs, outputs, strict=True):
+        own, own_square = example.mean(axes[:-1]), (example**2).mean(axes[:-1])
+        wanted = normalised(example, (6 * mean + own) / 7, (6 * square + own_square) / 7)
+        np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_virtual_does_not_mix_examples_and_its_gradient_reaches_the_reference():
+    reference, inputs = np.random.default_rng(0).normal(size=(2, 4, 2, 2, 3)).astype(np.float32)
+    virtual = Virtual(reference)
+    gradient = jax.grad(lambda inputs: virtual(inputs)[1].sum())(inputs)
+    np.testing.assert_array_equal(gradient[np.array([0, 2, 3])], 0.0)
+    np.testing.assert_allclose(virtual(inputs[1:2])[0], virtual(inputs)[1], rtol=1e-6)
+
+    def output(reference):
+        _, kept = virtual.refer(reference)
+        return jnp.sin(virtual.module.apply({'params': virtual.params, **kept}, inputs, train=True)).sum()
+
+    assert np.abs(jax.grad(output)(reference)).min(axis=(1, 2)).all()
+
+
+def test_virtual_without_a_reference_is_answered():
+    with pytest.raises(UserError) as error:
+        Normalized('virtual', {}).apply({}, jnp.ones((2, 3)), train=True)
+    assert str(error.value) == (
+        'Virtual batch normalisation has no reference statistics: apply the network to a reference batch with '
+        "mutable=['virtual'] first, and give what comes back."
+    )
+
+
+CONDITIONABLE = ['batch', 'layer', 'instance', 'virtual', 'pixel']
+
+
+@pytest.mark.parametrize('name', CONDITIONABLE)
+def test_equal_tables_are_the_plain_normalisation(name):
+    images = 1.0 + np.random.default_rng(0).normal(size=(4, 3, 3, 2)).astype(np.float32)
+    labels, scale, shift = jnp.array([0, 2, 1, 1]), jnp.array([1.5, -2.0]), jnp.array([0.25, 3.0])
+    module = Normalized(name, {'condition': labels, 'num_classes': 3})
+    variables = module.init(jax.random.key(0), images, train=False)
+    start = variables['params']['ConditionalAffine_0']
+    np.testing.assert_array_equal(start['scale']['table'], np.ones((3, 2)))
+    np.testing.assert_array_equal(start['shift']['table'], np.zeros((3, 2)))
+
+    tables = {'scale': {'table': jnp.tile(scale, (3, 1))}, 'shift': {'table': jnp.tile(shift, (3, 1))}}
+    collections = ['batch_stats', 'virtual']
+    variables = {**variables, 'params': {'ConditionalAffine_0': tables}}
+    outputs, updated = module.apply(variables, images, train=True, mutable=collections)
+    plain = Normalized(name, {})
+    variables = plain.init(jax.random.key(0), images, train=False)
+    params = {layer: {'scale': scale, 'bias': shift} for layer in variables.get('params', {})}
+    wanted, plain_updated = plain.apply({**variables, 'params': params}, images, train=True, mutable=collections)
+    wanted = wanted * scale + shift if name == 'pixel' else wanted
+    np.testing.assert_allclose(outputs, wanted, rtol=1e-5, atol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, dict(updated), dict(plain_updated))
+
+
+def test_each_class_has_its_scale_and_shift():
+    inputs = jnp.array([[3.0, 4.0], [4.0, 3.0], [3.0, 4.0]])
+    tables = {
+        'scale': {'table': jnp.array([[1.0, 1.0], [2.0, 4.0]])},
+        'shift': {'table': jnp.array([[0, 0], [1, 2.0]])},
+    }
+    variables = {'params': {'ConditionalAffine_0': tables}}
+    condition = jnp.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    outputs = Normalized('pixel', {'condition': condition, 'num_classes': 2}).apply(variables, inputs, train=False)
+    root = np.sqrt(12.5)
+    wanted = [[3 / root, 4 / root], [8 / root + 1, 12 / root + 2], [4.5 / root + 0.5, 10 / root + 1]]
+    np.testing.assert_allclose(outputs, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize('name', ['none', 'spectral'])
+def test_nothing_to_condition_is_refused(name):
+    with pytest.raises(UserError) as error:
+        run(name, jnp.ones((2, 3)), condition=jnp.array([0, 1]), num_classes=2)
+    assert str(error.value) == (
+        f'The normalisation {name!r} normalises no activations, so that a condition has no scale and shift to choose: '
+        'take batch, layer, instance, virtual or pixel normalisation, or another conditioning.'
     )

@@ -191,8 +191,8 @@ def test_the_two_final_layers_are_the_same_map():
     final = parameters.pop('Dense_0')
     parameters['Conv_1'] = {**final, 'kernel': final['kernel'].reshape(4, 4, 4, 1)}
     np.testing.assert_allclose(
-        convolution.apply({**variables, 'params': parameters}, images, train=False),
-        dense.apply(variables, images, train=False),
+        convolution.apply({**variables, 'params': parameters}, images, train=False).logits,
+        dense.apply(variables, images, train=False).logits,
         rtol=1e-5,
         atol=1e-6,
     )
@@ -214,12 +214,12 @@ def test_dropout_differs_with_keys_and_is_off_in_evaluation():
     variables = init(module, images)
 
     def logits(key):
-        return module.apply(variables, images, train=True, rngs={'dropout': jax.random.key(key)})
+        return module.apply(variables, images, train=True, rngs={'dropout': jax.random.key(key)}).logits
 
     np.testing.assert_array_equal(logits(1), logits(1))
     assert not np.allclose(logits(1), logits(2), rtol=1e-2)
-    without = Discriminator(width=8, normalization='none').apply(variables, images, train=True)
-    np.testing.assert_array_equal(module.apply(variables, images, train=False), without)
+    without = Discriminator(width=8, normalization='none').apply(variables, images, train=True).logits
+    np.testing.assert_array_equal(module.apply(variables, images, train=False).logits, without)
 
 
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
@@ -230,7 +230,7 @@ def test_images_and_logits_are_float32(dtype):
     images = generator.apply(variables, LATENTS, train=False)
     assert images.dtype == jnp.float32
     assert jnp.abs(images).max() <= 1.0
-    logits = discriminator.apply(init(discriminator, images), images, train=False)
+    logits = discriminator.apply(init(discriminator, images), images, train=False).logits
     assert (logits.dtype, logits.shape) == (jnp.float32, (4,))
 
 

@@ -44,7 +44,7 @@ def test_shapes(shape):
     generator, discriminator = Generator(shape, widths=(16,)), Discriminator(widths=(16,))
     examples = generator.apply(init(generator, LATENTS), LATENTS, train=False)
     assert examples.shape == (4, *shape)
-    logits = discriminator.apply(init(discriminator, examples), examples, train=False)
+    logits = discriminator.apply(init(discriminator, examples), examples, train=False).logits
     assert logits.shape == (4,)
 
 
@@ -58,7 +58,7 @@ def test_the_discriminator_by_hand():
         }
     }
     # Hidden 1 + 6 - 1 = 6 and 1 - 6 - 1 = -6, of which LeakyReLU leaves -1.2.
-    np.testing.assert_allclose(module.apply(variables, examples, train=False), [12.5, -1.9], rtol=1e-6)
+    np.testing.assert_allclose(module.apply(variables, examples, train=False).logits, [12.5, -1.9], rtol=1e-6)
 
 
 def test_output():
@@ -90,12 +90,13 @@ def test_dropout_differs_with_keys_and_is_off_in_evaluation():
     variables = init(module, LATENTS)
 
     def logits(key):
-        return module.apply(variables, LATENTS, train=True, rngs={'dropout': jax.random.key(key)})
+        return module.apply(variables, LATENTS, train=True, rngs={'dropout': jax.random.key(key)}).logits
 
     np.testing.assert_array_equal(logits(1), logits(1))
     assert not np.allclose(logits(1), logits(2))
-    evaluated = module.apply(variables, LATENTS, train=False)
-    np.testing.assert_array_equal(evaluated, Discriminator(widths=(64,)).apply(variables, LATENTS, train=True))
+    evaluated = module.apply(variables, LATENTS, train=False).logits
+    without = Discriminator(widths=(64,)).apply(variables, LATENTS, train=True).logits
+    np.testing.assert_array_equal(evaluated, without)
 
 
 def test_bfloat16_computes_in_it_and_answers_in_float32():
@@ -107,4 +108,4 @@ def test_bfloat16_computes_in_it_and_answers_in_float32():
     assert examples.dtype == jnp.float32
     np.testing.assert_allclose(examples, exact, atol=0.05)
     assert not np.allclose(examples, exact, atol=1e-5)
-    assert discriminator.apply(init(discriminator, examples), examples, train=False).dtype == jnp.float32
+    assert discriminator.apply(init(discriminator, examples), examples, train=False).logits.dtype == jnp.float32

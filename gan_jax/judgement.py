@@ -1,0 +1,25 @@
+"""What a discriminator says about examples."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+
+
+class Judgement(NamedTuple):
+    """A discriminator's outputs; what nobody asks for costs nothing under `jax.jit`.
+
+    Attributes:
+        logits: [B], of being real.
+        classes: class logits [B, num_classes] of an auxiliary classifier, or None.
+        features: intermediate features by name, [B, ...] each, in the order in which they arise.
+    """
+
+    logits: jax.Array
+    classes: jax.Array | None = None
+    features: Mapping[str, jax.Array] = {}
+
+
+def judgement(outputs: 'jax.Array | Judgement') -> Judgement:
+    """A network's outputs as a `Judgement`: bare logits [B] are one without classes and features."""
+    return outputs if isinstance(outputs, Judgement) else Judgement(outputs)

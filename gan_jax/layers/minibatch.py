@@ -1,0 +1,99 @@
+"""Layers by which a discriminator sees a whole batch, against mode collapse.
+
+They mix examples: a gradient penalty, which takes the gradient of each example's own logit, is not exact behind them.
+"""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import Initializer
+
+from gan_jax.errors import UserError
+from gan_jax.layers.linear import Dense
+
+
+def minibatch_deviation(
+    inputs: jax.Array, group_size: int = 4, num_features: int = 1, axis_name: str | None = None
+) -> jax.Array:
+    """Appends the mean standard deviation of groups of examples as constant channels.
+
+    Karras et al. 2018, "Progressive Growing of GANs", section 3; groups and several features are those of StyleGAN
+    (Karras et al. 2019). The deviation (its variance biased, plus 1e-8) of every value over the group is averaged over
+    space and over the channels of each feature.
+
+    Args:
+        inputs: [B, ..., C]; under `pmap`, one device's share.
+        group_size: examples of a group, at consecutive positions; 0: the whole global batch is one group.
+        num_features: F, the number of runs of C / F channels that get a mean of their own.
+        axis_name: the mapped axis over which the batch lies; only the group of all examples reaches over it.
+
+    Returns:
+        [B, ..., C + F].
+
+    Raises:
+        UserError: the batch does not divide into groups, or the channels do not divide into features.
+    """
+    batch, channels = len(inputs), inputs.shape[-1]
+    size = group_size or batch
+    if batch % size:
+        raise UserError(
+            f'A batch of {batch} (on one device) does not divide into groups of {size} for the minibatch standard '
+            'deviation: choose a group size that divides it, or 0 for the whole batch.'
+        )
+    if channels % num_features:
+        raise UserError(
+            f'{channels} channels do not divide into {num_features} features of the minibatch standard deviation: '
+            f'choose a number that divides {channels}.'
+        )
+    space = math.prod(inputs.shape[1:-1])
+    groups = inputs.astype(jnp.float32).reshape(-1, size, space, num_features, channels // num_features)
+
+    def mean(values: jax.Array) -> jax.Array:
+        average = values.mean(1, keepdims=True)
+        return jax.lax.pmean(average, axis_name) if axis_name and not group_size else average
+
+    deviation = jnp.sqrt(mean((groups - mean(groups)) ** 2) + 1e-8).mean((1, 2, 4)).repeat(size, 0)
+    deviation = deviation.reshape(batch, *(1,) * (inputs.ndim - 2), num_features)
+    constant = jnp.broadcast_to(deviation, (*inputs.shape[:-1], num_features))
+    return jnp.concatenate([inputs, constant.astype(inputs.dtype)], axis=-1)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends how near each example is to all those of the batch: [B, n] -> [B, n + kernels].
+
+    Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.2. With the rows M_ib [dims] of the
+    inputs times a learnt tensor [n, kernels x dims], feature b of example i is the sum over all j of
+    exp(-|M_ib - M_jb|_1). As in the paper j = i is among them: a constant 1.
+
+    Attributes:
+        kernels: features appended.
+        dims: of the space of each, in which distances are taken.
+        axis_name: the mapped axis over which the batch lies, or None: the sum is over the whole global batch.
+        kernel_init: initialiser of the tensor.
+        spectral_iterations: power iterations of spectral normalisation of the tensor in a training call; 0: none.
+    """
+
+    kernels: int = 50
+    dims: int = 5
+    axis_name: str | None = None
+    kernel_init: Initializer = nn.initializers.normal(0.02)
+    spectral_iterations: int = 0
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, *, train: bool = False) -> jax.Array:
+        """The inputs with the features behind them."""
+        tensor = Dense(
+            self.kernels * self.dims,
+            use_bias=False,
+            kernel_init=self.kernel_init,
+            spectral_iterations=self.spectral_iterations,
+            name='tensor',
+        )
+        rows = tensor(inputs, train=train).reshape(-1, self.kernels, self.dims)
+        others = rows
+        if self.axis_name and not self.is_initializing():
+            others = jax.lax.all_gather(rows, self.axis_name, tiled=True)
+        distances = jnp.abs(rows[:, None] - others).sum(-1)
+        return jnp.concatenate([inputs, jnp.exp(-distances).sum(1).astype(inputs.dtype)], axis=-1)

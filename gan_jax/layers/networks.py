@@ -1,0 +1,216 @@
+"""What the networks of all families have in common: their options, how a condition enters, how a discriminator ends."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.errors import UserError
+from gan_jax.judgement import Judgement
+from gan_jax.layers.choices import choose, require, require_positive
+from gan_jax.layers.conditioning import Embedding, as_vectors, planes
+from gan_jax.layers.linear import Dense, weight_options
+from gan_jax.layers.minibatch import MinibatchDiscrimination, minibatch_deviation
+
+
+class _Network(nn.Module):
+    """Options of both players.
+
+    Attributes:
+        num_classes: the number of classes of a condition, or the width of its vectors; None: there are none.
+        conditioning: how a condition enters; 'none': not at all.
+        embedding_size: of a condition that is concatenated.
+        normalization: of the layers' activations, as in `gan_jax.layers.normalization.normalize`; 'spectral': of all
+            weights instead. A layer has a bias where no normalisation with a shift of its own follows.
+        spectral_iterations: power iterations of the spectral normalisation of all weights, beside any normalisation of
+            activations; 0: none, or 1 where the normalization is 'spectral'.
+        momentum: of batch statistics: new = momentum old + (1 - momentum) batch.
+        initializer: of the weights: 'normal' (deviation 0.02), 'xavier', 'he' or 'orthogonal'.
+        dtype: of the arithmetic; parameters are float32.
+        axis_name: the mapped axis over which batch statistics are global.
+    """
+
+    num_classes: int | None = None
+    conditioning: str = 'none'
+    embedding_size: int = 50
+    normalization: str = 'none'
+    spectral_iterations: int = 0
+    momentum: float = 0.9
+    initializer: str = 'normal'
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    def _checked(self, condition: jax.Array | None, conditionings: tuple[str, ...]) -> jax.Array | None:
+        choose(dict.fromkeys(conditionings), self.conditioning, 'conditioning')
+        iterations = self.spectral_iterations
+        require(isinstance(iterations, int) and iterations >= 0, 'spectral_iterations', iterations, '0 or more')
+        if self.conditioning == 'none':
+            return None
+        require_positive(self, 'embedding_size')
+        what = f'{type(self).__name__.lower()}.conditioning is {self.conditioning!r}, but '
+        if self.num_classes is None:
+            raise UserError(f"{what}num_classes is None: choose data with labels, or set the conditioning to 'none'.")
+        if condition is None and self.conditioning != 'auxiliary':
+            raise UserError(f"{what}the network got no condition: give one, or set the conditioning to 'none'.")
+        return condition
+
+    def _embedded(self, condition: jax.Array, deviation: float, train: bool) -> jax.Array:
+        """The condition's embedding [B, embedding_size], which starts with that standard deviation."""
+        options = {
+            'kernel_init': nn.initializers.normal(deviation),
+            'spectral_iterations': weight_options(self)['spectral_iterations'],
+        }
+        return Embedding(self.num_classes, self.embedding_size, **options)(condition, train=train)
+
+
+class _Maker(nn.Module):
+    """A field without default, which dataclasses want before all others, and so in the last base."""
+
+    shape: tuple[int, ...]
+
+
+class GeneratorNetwork(_Network, _Maker):
+    """A generator of any family: latents [B, n] and a condition -> examples [B, *shape], float32.
+
+    The conditioning is one of
+
+    - 'concatenate': an embedding of it behind the latents (Mirza and Osindero 2014);
+    - 'normalization': scale and shift of every normalised layer (de Vries et al. 2017; Miyato and Koyama 2018).
+
+    Attributes:
+        shape: of one example.
+    """
+
+    def take(
+        self, latents: jax.Array, condition: jax.Array | None, *, train: bool
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """What the first layer gets, and the condition of the normalised layers or None.
+
+        Raises:
+            UserError: the options or the condition are impossible.
+        """
+        condition = self._checked(condition, ('none', 'concatenate', 'normalization'))
+        if self.conditioning != 'concatenate':
+            return latents, condition
+        # Beside latents of deviation 1 the classes start small, or the generator would vary with nothing else.
+        embedding = self._embedded(condition, 0.05, train)
+        return jnp.concatenate([latents, embedding.astype(latents.dtype)], axis=-1), None
+
+
+class DiscriminatorNetwork(_Network):
+    """A discriminator of any family: examples [B, ...] and a condition -> `Judgement` with float32 logits.
+
+    The conditioning is one of
+
+    - 'planes': vectors (one-hot for classes) as constant channels behind the example's;
+    - 'concatenate': an embedding of it behind the last features, once a dense layer has brought those to its scale, and
+      a hidden layer over both (Mirza and Osindero 2014), without which features and class could only be weighed apart;
+    - 'projection': logit = final(features) + <embedding, features summed over space> (Miyato and Koyama 2018, "cGANs
+      with Projection Discriminator", equation 3);
+    - 'auxiliary': the condition does not enter, but there are logits of classes from the last features (AC-GAN; Odena
+      et al. 2017).
+
+    Attributes:
+        joint_width: units of the two layers around a concatenated embedding.
+        dropout: rate after each layer or stage, in training.
+        minibatch: 'none', 'deviation' or 'discrimination', which let the logit depend on the whole batch; see
+            `gan_jax.layers.minibatch`. Projection and auxiliary classes see the features without them.
+        minibatch_group: examples of a group for the deviation; 0: the whole global batch.
+        minibatch_features: features of the deviation.
+        minibatch_kernels: features of the discrimination.
+        minibatch_dims: dimensions of each of these.
+    """
+
+    joint_width: int = 256
+    dropout: float = 0.0
+    minibatch: str = 'none'
+    minibatch_group: int = 4
+    minibatch_features: int = 1
+    minibatch_kernels: int = 50
+    minibatch_dims: int = 5
+
+    def see(self, examples: jax.Array, condition: jax.Array | None) -> jax.Array:
+        """The examples [B, ..., C], with planes of the condition if that is the conditioning.
+
+        Raises:
+            UserError: the options or the condition are impossible.
+        """
+        condition = self._checked(condition, ('none', 'concatenate', 'planes', 'projection', 'auxiliary'))
+        if self.conditioning != 'planes':
+            return examples
+        return planes(examples, as_vectors(condition, self.num_classes))
+
+    def judge(
+        self,
+        hidden: jax.Array,
+        condition: jax.Array | None,
+        features: Mapping[str, jax.Array],
+        *,
+        train: bool,
+        final: Callable[[jax.Array, bool, dict[str, Any]], jax.Array] | None = None,
+    ) -> Judgement:
+        """The judgement from the last features.
+
+        Args:
+            hidden: the last features [B, ..., C].
+            condition: of the examples; checked by `see`.
+            features: those of all layers, for the judgement.
+            train: lets spectral normalisation move on.
+            final: (last features, train, options of weights) -> logits [B]; None: `dense_logits`.
+
+        Raises:
+            UserError: the options do not fit together, or the batch does not fit the minibatch layer.
+        """
+        weights = weight_options(self) | {'dtype': jnp.float32}
+        hidden = hidden.astype(jnp.float32)
+        last = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden, train, weights)
+        if self.conditioning == 'concatenate':
+            require_positive(self, 'joint_width')
+            options = weights | {'kernel_init': nn.initializers.he_normal()}
+            last = nn.leaky_relu(Dense(self.joint_width, name='reduced', **options)(flatten(last), train=train), 0.2)
+            last = jnp.concatenate([last, self._embedded(condition, 1.0, train)], axis=-1)
+            last = nn.leaky_relu(Dense(self.joint_width, name='joint', **options)(last, train=train), 0.2)
+        logits = (final or dense_logits)(last, train, weights)
+        classes = None
+        if self.conditioning == 'projection':
+            options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
+            embedding = Embedding(self.num_classes, hidden.shape[-1], **options)(condition, train=train)
+            logits += (embedding * hidden.reshape(len(hidden), -1, hidden.shape[-1]).sum(1)).sum(-1)
+        elif self.conditioning == 'auxiliary':
+            classes = Dense(self.num_classes, name='classes', **weights)(flatten(hidden), train=train)
+        return Judgement(logits, classes, features)
+
+
+def flatten(values: jax.Array) -> jax.Array:
+    """[B, ...] -> [B, n]."""
+    return values.reshape(len(values), -1)
+
+
+def dense_logits(hidden: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:
+    """Logits [B] from features [B, ...] by a dense layer."""
+    return Dense(1, **weights)(flatten(hidden), train=train)[:, 0]
+
+
+def _no_minibatch(network, hidden, train, weights):
+    return hidden
+
+
+def _deviation(network: DiscriminatorNetwork, hidden, train, weights):
+    require_positive(network, 'minibatch_features')
+    group = network.minibatch_group
+    require(isinstance(group, int) and group >= 0, 'discriminator.minibatch_group', group, '0 or more')
+    # Parameters do not depend on the batch, so that one example is enough to make them.
+    group, axis_name = (0, None) if network.is_initializing() else (group, network.axis_name)
+    return minibatch_deviation(hidden, group, network.minibatch_features, axis_name)
+
+
+def _discrimination(network: DiscriminatorNetwork, hidden, train, weights):
+    require_positive(network, 'minibatch_kernels', 'minibatch_dims')
+    options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
+    layer = MinibatchDiscrimination(network.minibatch_kernels, network.minibatch_dims, network.axis_name, **options)
+    return layer(flatten(hidden), train=train)
+
+
+MINIBATCHES = {'none': _no_minibatch, 'deviation': _deviation, 'discrimination': _discrimination}
