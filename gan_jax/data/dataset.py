@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from gan_jax.data import cache
+from gan_jax.data import cache, stacked
 from gan_jax.data.folder import folder_source
 from gan_jax.data.images import RULE, decode_all
 from gan_jax.data.tfds_source import find_builder, tfds_source
@@ -22,7 +22,8 @@ class Dataset:
     Attributes:
       name: as it was asked for.
       split: as it was asked for.
-      examples: uint8 [num, height, width, channels], memory-mapped and read-only, or float32 [num, 2].
+      examples: uint8 [num, height, width, channels], read-only and (but for stacked images) memory-mapped, or float32
+        [num, 2].
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
       num_classes: the number of classes (of modes, for a mixture); None where there are no labels.
       fingerprint: a hash of what decides the examples: the data set, its version, the split, the preprocessing.
@@ -59,11 +60,13 @@ def load(
     Args:
       name: 'digits' (embedded); 'ring', 'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
         'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
-        'name/config:1.0.0'.
+        'name/config:1.0.0'; or 'stacked:NAME', 60,000 triples of grey images of any of these, each triple the three
+        channels of one image, labelled by its three classes (1,000 modes for 'stacked:mnist', see `stacked.stack`).
       split: a split as TFDS writes it, 'train[:10%]' included; 'train' for a folder; 'train' or 'test' for a mixture.
       size: height and width to bring the images to (see `images.decode`); None keeps the data's own, and the images
         need not be square then.
-      channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3.
+      channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3. For a stack,
+        1 turns coloured images grey first; the stack itself always has 3 channels.
       data_dir: where TFDS data sets lie; TFDS_DATA_DIR or ~/tensorflow_datasets if None.
       cache_dir: where decoded data sets and the prepared digits are kept; `gan_jax` under XDG_CACHE_HOME, that is
         ~/.cache/gan_jax, if None.
@@ -71,7 +74,7 @@ def load(
 
     Raises:
       UserError: if there is no such data set or split, it is not prepared, an image cannot be read, the images differ
-        in size and none is given, or the cache cannot be written.
+        in size and none is given, images to be stacked are in colour or have no labels, or the cache cannot be written.
     """
     if name in MIXTURES:
         return _load_mixture(name, split, size, channels)
@@ -79,6 +82,13 @@ def load(
         raise UserError(f'the size of an image must be at least 1, not {size}.')
     if channels not in (None, 1, 3):
         raise UserError(f'an image has 1 channel (grey) or 3 (colour), not {channels}.')
+    if name.startswith('stacked:'):
+        if channels == 3:
+            raise UserError(f'{name!r} stacks grey images, which always makes 3 channels: set channels to 1 or None.')
+        directories = {'data_dir': data_dir, 'cache_dir': cache_dir}
+        inner = name.removeprefix('stacked:')
+        grey = load(inner, split=split, size=size, channels=channels, show_progress=show_progress, **directories)
+        return _stack(name, grey)
     root = cache.cache_directory(cache_dir)
     if name.startswith('folder:'):
         source = folder_source(name, name.removeprefix('folder:'), split)
@@ -96,6 +106,13 @@ def load(
         lambda: decode_all(source, size=size, channels=channels, show_progress=show_progress),
     )
     return Dataset(name, split, examples, labels, source.num_classes, cache.fingerprint(key))
+
+
+def _stack(name: str, data: Dataset) -> Dataset:
+    stacked.check_stackable(data.name, data.shape, data.labels)
+    examples, labels = stacked.stack(data.examples, data.labels, data.num_classes, seed=data.split)
+    fingerprint = cache.fingerprint(['stacked', data.fingerprint, data.split, len(examples)])
+    return Dataset(name, data.split, examples, labels, data.num_classes**3, fingerprint)
 
 
 def _load_mixture(name: str, split: str, size: int | None, channels: int | None) -> Dataset:
