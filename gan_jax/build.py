@@ -1,24 +1,40 @@
 """From a config to the pure functions it names: game, optimisers, step, and the state before the first step."""
 
 import inspect
+import warnings
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import models, optim, steps
+from gan_jax import models, optim, penalties, steps
+from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import LATENTS, Game, GanState, Pair, adversarial, from_flax, named_key
+from gan_jax.game import LATENTS, Array, Game, GanState, Network, Pair, from_flax, named_key, recomputed
+from gan_jax.judgement import judgement
+
+_ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
+_CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2')
 
 
-def make_modules(config: ConfigDict, shape: tuple[int, ...], axis_name: str | None = None) -> Pair:
+def make_modules(
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    axis_name: str | None = None,
+    *,
+    num_classes: int | None = None,
+    dtype: str | None = None,
+) -> Pair:
     """The two linen modules of a config.
 
     Args:
         config: from `gan_jax.config.load`.
         shape: of one example, (H, W, C) or (n,).
         axis_name: the mapped axis over which batch statistics are global.
+        num_classes: of the labels, where the game is conditional.
+        dtype: of the arithmetic; None: the config's.
 
     Raises:
         UserError: the family cannot make examples of that shape, or an option's value is impossible.
@@ -30,7 +46,12 @@ def make_modules(config: ConfigDict, shape: tuple[int, ...], axis_name: str | No
                 f'{config.model}.{network.__name__} has no field axis_name, by which batch norm and dropout are global '
                 'under pmap: add one, or set parallel.mode=sharding.'
             )
-    given = {'shape': tuple(shape), 'dtype': jnp.dtype(config.dtype), 'axis_name': axis_name}
+    given = {
+        'shape': tuple(shape),
+        'dtype': jnp.dtype(dtype or config.dtype),
+        'axis_name': axis_name,
+        'num_classes': num_classes if is_conditional(config) else None,
+    }
 
     def module(network, options):
         accepted = inspect.signature(network).parameters
@@ -42,27 +63,238 @@ def make_modules(config: ConfigDict, shape: tuple[int, ...], axis_name: str | No
     )
 
 
-def make_game(config: ConfigDict, shape: tuple[int, ...], axis_name: str | None = None) -> Game:
-    """The game of a config, for examples of the given shape; arguments and errors as in `make_modules`."""
-    modules = make_modules(config, shape, axis_name)
+def is_conditional(config: ConfigDict) -> bool:
+    """Whether the players are told the classes of their examples.
+
+    Raises:
+        UserError: only one of them is.
+    """
+    told = {name: config[name].get('conditioning', 'none') != 'none' for name in Pair._fields}
+    if told['generator'] != told['discriminator']:
+        blind = 'generator' if told['discriminator'] else 'discriminator'
+        consequence = (
+            'the generator could make no use of what its opponent demands'
+            if told['discriminator']
+            else 'nothing would make the generator heed the class'
+        )
+        raise UserError(
+            f'{blind}.conditioning is none while the other player is conditional, and {consequence}: set it.'
+        )
+    return told['generator']
+
+
+def make_game(
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    axis_name: str | None = None,
+    *,
+    num_classes: int | None = None,
+    reference: tuple[Array, Array | None] | None = None,
+) -> Game:
+    """The game of a config, for examples of the given shape.
+
+    Args:
+        config: from `gan_jax.config.load`.
+        shape: of one example.
+        axis_name: the mapped axis over which the global batch lies.
+        num_classes: of the labels, which a conditional game needs.
+        reference: real examples [R, *shape] and their labels for virtual batch normalisation; None where only the
+            shapes matter, or the generator alone.
+
+    Raises:
+        UserError: the parts do not go together, or an option's value is impossible.
+    """
+    _check_combination(config, shape)
+    condition = condition_of(config, num_classes)
     latents = LATENTS[config.latents.distribution](config.latents.size)
+    options = {'num_classes': num_classes, 'reference': reference}
+    networks = make_networks(config, shape, axis_name, **options)
+    critic = None
+    if config.dtype != 'float32':
+        critic = make_networks(config, shape, axis_name, **options, dtype='float32').discriminator
+    loss = configs.make(config, 'loss')
+    if config.feature_matching.alone:
+        loss = loss._replace(generator=lambda fake, real=None: jnp.zeros(()), generator_sees_real=False)
+    augmentation = None if config.augment.name == 'none' else configs.make(config, 'augment')
+    noise, top = config.instance_noise, config.top_k
+    total = configs.steps(config, 'duration')
     game = adversarial(
-        from_flax(modules.generator, (config.latents.size,)),
-        from_flax(modules.discriminator, tuple(shape)),
-        configs.make(config, 'loss'),
+        networks.generator,
+        networks.discriminator,
+        loss,
         latents,
+        condition=condition,
+        terms=configs.make_terms(config),
+        lazy=(config.lazy.generator, config.lazy.discriminator),
+        critic=critic,
+        augmentation=augmentation,
+        noise=(lambda step: noise.deviation * jnp.maximum(0.0, 1 - step / (noise.until * total)))
+        if noise.deviation
+        else None,
+        flip_labels=config.flip_labels,
+        replay=config.replay,
+        top_share=(lambda step: top.share ** jnp.minimum(1.0, step / (top.until * total))) if top.share < 1 else None,
+        discriminators=config.discriminators.number,
+        combine=config.discriminators.combine,
+        axis_name=axis_name,
     )
     made = jax.eval_shape(
-        lambda key: game.sample(*game.init(key).generator, latents(key, jnp.arange(2))), jax.random.key(0)
+        lambda key: game.sample(*game.init(key).generator, latents(key, jnp.arange(2)), _labels(condition, 2)),
+        jax.random.key(0),
     )
     if made.shape[1:] != tuple(shape):
         raise UserError(f'The generator of {config.model} makes examples of shape {made.shape[1:]}, not {shape}.')
     return game
 
 
+def make_networks(
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    axis_name: str | None = None,
+    *,
+    num_classes: int | None = None,
+    reference: tuple[Array, Array | None] | None = None,
+    dtype: str | None = None,
+) -> Pair:
+    """The players' networks; arguments as in `make_game` and `make_modules`."""
+    modules = make_modules(config, shape, axis_name, num_classes=num_classes, dtype=dtype)
+    condition, count = condition_of(config, num_classes), config.reference_batch
+    latents = LATENTS[config.latents.distribution](config.latents.size)
+    examples, labels = reference or (jnp.zeros((count, *shape)), _labels(condition, count))
+    references = {
+        'generator': lambda key: (latents(key, jnp.arange(count)), labels),
+        'discriminator': lambda key: (examples, labels),
+    }
+
+    def network(name: str, module: nn.Module, input_shape: tuple[int, ...]) -> Network:
+        virtual = config[name].get('normalization') == 'virtual'
+        made = from_flax(module, input_shape, condition=condition, reference=references[name] if virtual else None)
+        return recomputed(made) if config.recompute else made
+
+    return Pair(
+        network('generator', modules.generator, (config.latents.size,)),
+        network('discriminator', modules.discriminator, tuple(shape)),
+    )
+
+
+def condition_of(config: ConfigDict, num_classes: int | None) -> jax.ShapeDtypeStruct | None:
+    """Shape and dtype of an example's condition, a class label; None in an unconditional game.
+
+    Raises:
+        UserError: the game is conditional and there are no classes.
+    """
+    if not is_conditional(config):
+        return None
+    if num_classes is None:
+        raise UserError(
+            'The networks are conditional, but the data set has no classes: unset the conditioning of both players.'
+        )
+    return jax.ShapeDtypeStruct((), jnp.int32)
+
+
+def _labels(condition: jax.ShapeDtypeStruct | None, count: int) -> Array | None:
+    """Any conditions, where only shapes matter."""
+    return None if condition is None else jnp.zeros((count, *condition.shape), condition.dtype)
+
+
+def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
+    """Raises a UserError, or warns, where parts of a recipe make no sense together."""
+    made = configs.make_terms(config)
+    consistency = config.penalties.consistency
+    if len(shape) != 3:
+        for key, used in (
+            ('augment.name', config.augment.name != 'none'),
+            ('penalties.consistency.real_weight', consistency.real_weight),
+            ('penalties.consistency.fake_weight', consistency.fake_weight),
+        ):
+            if used:
+                raise UserError(f'{key} transforms images, but the examples have shape {tuple(shape)}: unset it.')
+    if config.balance.measure == 'loss_ratio' and config.loss.name in _SIGNED_LOSSES:
+        raise UserError(
+            f'balance.measure=loss_ratio compares losses that are positive, but those of loss.name={config.loss.name} '
+            'can have either sign: use balance.measure=accuracy.'
+        )
+    if config.feature_matching.alone and not config.feature_matching.weight:
+        raise UserError('feature_matching.alone leaves the generator nothing to learn from: give it a weight.')
+    if config.replay and config.replay < config.batch_size:
+        raise UserError(
+            f'replay={config.replay} is too small: the buffer must hold at least a batch of {config.batch_size} '
+            'examples.'
+        )
+    for player in Pair._fields:
+        if config.lazy[player] > 1 and not _is_lazy(config, made, player):
+            what = 'penalties.path_length' if player == 'generator' else 'a gradient penalty'
+            raise UserError(
+                f'lazy.{player}={config.lazy[player]} has nothing to apply lazily: give {what} a weight, or '
+                'set it to 1.'
+            )
+    bounded = config.discriminator.get('normalization') == 'spectral' or config.discriminator.get('spectral_iterations')
+    if config.loss.name == 'wasserstein' and not (
+        made.discriminator or bounded or config.discriminator_optimizer.clip_weights
+    ):
+        warnings.warn(
+            'loss.name=wasserstein needs a critic whose slope is bounded, or its loss runs away: set '
+            'discriminator_optimizer.clip_weights, penalties.gradient_penalty.weight or '
+            'discriminator.normalization=spectral.',
+            stacklevel=2,
+        )
+
+
+_SIGNED_LOSSES = ('wasserstein', 'hinge', 'minimax', 'f_divergence')
+
+
+def _is_lazy(config: ConfigDict, made: Pair, player: str) -> bool:
+    return config.lazy[player] > 1 and any(term.lazy for term in getattr(made, player))
+
+
+def warn_of_mixing(config: ConfigDict, shape: tuple[int, ...], num_classes: int | None = None) -> None:
+    """Warns where a gradient penalty meets a discriminator that mixes the examples of a batch.
+
+    Such a penalty differentiates each logit by its own example, which is not defined where every logit depends on all
+    examples. Found by one gradient of the discriminator at its initial weights.
+    """
+    used = [term.name for term in configs.make_terms(config).discriminator if term.name in _CROSS_SAMPLE_TERMS]
+    if not used:
+        return
+    network = make_networks(config, shape, num_classes=num_classes, dtype='float32').discriminator
+    count = 2 * max(2, config.discriminator.get('minibatch_group') or 0)
+    labels, key = _labels(condition_of(config, num_classes), count), jax.random.key(0)
+    params, variables = jax.jit(network.init)(key)
+
+    def critic(examples: Array) -> Array:
+        return judgement(network.apply(params, variables, examples, key, True, labels)[0]).logits
+
+    if penalties.mixes_examples(critic, jax.random.normal(key, (count, *shape))):
+        warnings.warn(
+            penalties.MIXING_WARNING.format(penalty=' and '.join(f'penalties.{name}' for name in used)), stacklevel=2
+        )
+
+
 def make_optimizers(config: ConfigDict) -> Pair:
     """An optax optimiser for each player."""
-    return Pair(configs.make(config, 'generator_optimizer'), configs.make(config, 'discriminator_optimizer'))
+    rounds, made = configs.steps(config, 'duration'), configs.make_terms(config)
+
+    def one(player: str):
+        updates, every = rounds * config[f'{player}_steps'], 1
+        if _is_lazy(config, made, player):
+            every = config.lazy[player]
+            updates += -(-rounds // every)
+        options = optim.lazy_adam_options(config[f'{player}_optimizer'].to_dict(), every)
+        name = options.pop('name')
+        if name == 'adam' and config.unrolled_steps and player == 'discriminator':
+            options['eps_root'] = _ADAM_EPS_ROOT
+        schedule = None
+        if config.schedule.name != 'constant' or config.schedule.warm_up:
+            schedule = configs.make(config, 'schedule')(updates)
+        return optim.OPTIMIZERS[name](**options, schedule=schedule)
+
+    return Pair(*map(one, Pair._fields))
+
+
+def make_balance(config: ConfigDict) -> steps.Balance | None:
+    """When the discriminator sits a step out."""
+    balance = config.balance
+    return None if balance.measure == 'none' else steps.Balance(balance.measure, balance.threshold)
 
 
 def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> steps.TrainStep:
@@ -72,17 +304,27 @@ def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> s
         game,
         make_optimizers(config),
         discriminator_steps=config.discriminator_steps,
+        generator_steps=config.generator_steps,
         ema_decay=optim.ema_decay(average.half_life_kimg, average.ramp_up, config.batch_size)
         if average.half_life_kimg
         else None,
+        unrolled_steps=config.unrolled_steps,
+        balance=make_balance(config),
+        accumulate=config.accumulate,
         axis_name=axis_name,
     )
 
 
-def init_state(config: ConfigDict, game: Game) -> GanState:
-    """The state before the first step, initialised in one compiled call; under `jax.eval_shape`, its shapes."""
-    optimizers = make_optimizers(config)
+def init_state(config: ConfigDict, game: Game, key: jax.Array | None = None) -> GanState:
+    """The state before the first step, initialised in one compiled call; under `jax.eval_shape`, its shapes.
+
+    Args:
+        config: the run's.
+        game: the game.
+        key: the root key; None: that of the config's seed.
+    """
+    optimizers, balance = make_optimizers(config), make_balance(config)
     keeps_average = bool(config.ema.half_life_kimg)
-    return jax.jit(lambda key: steps.init_state(game, optimizers, key, ema=keeps_average))(
-        named_key(config.seed, 'state')
+    return jax.jit(lambda key: steps.init_state(game, optimizers, key, ema=keeps_average, balance=balance))(
+        named_key(config.seed, 'state') if key is None else key
     )

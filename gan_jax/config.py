@@ -19,9 +19,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import models
+from gan_jax.augment import AUGMENTATIONS
 from gan_jax.errors import UserError
+from gan_jax.game import Pair
 from gan_jax.losses import LOSSES
-from gan_jax.optim import OPTIMIZERS
+from gan_jax.optim import OPTIMIZERS, SCHEDULES
+from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching, joined
 from gan_jax.values import check_range, check_type, parse, type_of
 
 # Sections whose remaining keys are the options of whatever their `name` chooses.
@@ -29,8 +32,17 @@ _FACTORIES: dict[str, Mapping[str, Callable]] = {
     'loss': LOSSES,
     'generator_optimizer': OPTIMIZERS,
     'discriminator_optimizer': OPTIMIZERS,
+    'schedule': SCHEDULES,
+    'augment': AUGMENTATIONS,
 }
-_GIVEN_TO_NETWORKS = {'shape', 'dtype', 'axis_name', 'parent', 'name'}  # what build.py passes, and linen's own
+_GIVEN_TO_NETWORKS = {
+    'shape',
+    'dtype',
+    'axis_name',
+    'num_classes',
+    'parent',
+    'name',
+}  # what build.py passes, and linen's own
 # Where and how a run runs, not what it computes: it may go on elsewhere, on other devices, keeping other checkpoints.
 _OPERATIONAL = ('data.cache', 'data.directory', 'data.placement', 'parallel.', 'checkpoints.', 'on_nan')
 
@@ -52,15 +64,38 @@ def base(model: str) -> ConfigDict:
             },
             'batch_size': 64,  # over all devices
             'duration': '1000 steps',  # steps of the generator, or thousands of images as '100 kimg'
-            'discriminator_steps': 1,  # in each step of the generator
+            'discriminator_steps': 1,  # in each round, on a batch each
+            'generator_steps': 1,  # in each round
+            'accumulate': 1,  # parts of a batch, one after the other, whose gradients make one update
             'latents': {'size': 100, 'distribution': 'normal'},
             'model': model,
             **_network_options(model),
             'loss': _section(LOSSES, 'non_saturating'),
+            'flip_labels': 0.0,  # probability that a real and a fake example change places in the discriminator's loss
+            'penalties': {name: _options(penalty) for name, penalty in PENALTIES.items()},  # weight 0: off
+            'lazy': {'generator': 1, 'discriminator': 1},  # gradient penalties and path length after every k-th round
+            'feature_matching': {
+                **_options(feature_matching),
+                'alone': False,
+            },  # alone: it is the generator's only loss
+            'auxiliary': _options(auxiliary_classifier),  # where discriminator.conditioning is auxiliary
+            'augment': _section(AUGMENTATIONS, 'none'),  # of all that the discriminator is shown
+            'instance_noise': {'deviation': 0.0, 'until': 1.0},  # falls to 0 at that share of the run
+            'replay': 0,  # remembered fake examples
+            'discriminators': {'number': 1, 'combine': 'mean'},  # mean, max or softmax of the generator's losses
+            'unrolled_steps': 0,  # of the discriminator, seen by the generator
+            'top_k': {
+                'share': 1.0,
+                'until': 0.5,
+            },  # of fakes that teach the generator, reached at that share of the run
+            'balance': {'measure': 'none', 'threshold': 0.8},  # when the discriminator rests: accuracy, loss_ratio
+            'reference_batch': 64,  # examples of virtual batch normalisation
             'generator_optimizer': _section(OPTIMIZERS, 'adam'),
             'discriminator_optimizer': _section(OPTIMIZERS, 'adam'),
+            'schedule': _section(SCHEDULES, 'constant'),  # of both learning rates
             'ema': {'half_life_kimg': 10.0, 'ramp_up': 0.05},  # half_life_kimg 0: no average is kept
-            'dtype': 'float32',  # of the networks' arithmetic; parameters are float32
+            'dtype': 'float32',  # of the networks' arithmetic; parameters and penalties are float32
+            'recompute': False,  # the forward passes for the gradients: less memory, more time
             'parallel': {'mode': 'pmap', 'devices': 0},  # on several devices: pmap or sharding; 0: all there are
             'log_every': '50 steps',  # also the stretch that is one compiled call; the other intervals round up to it
             'sample_every': '500 steps',
@@ -70,6 +105,23 @@ def base(model: str) -> ConfigDict:
             'on_nan': 'stop',  # 'stop', or 'restore' the last good checkpoint and go on with other noise
         }
     ).lock()
+
+
+def section(name: str, choice: str) -> ConfigDict:
+    """One choice for a section, with the defaults of its options: the 'hinge' for the section 'loss'.
+
+    Raises:
+        UserError: there is no such choice.
+    """
+    return ConfigDict(_section(_FACTORIES[name], choice, name))
+
+
+def choose_data(config: ConfigDict, argument: str) -> None:
+    """Sets the data set that stands behind a config's colon; the embedded digits at 16x16 if nothing does."""
+    if argument:
+        config.data.name = argument
+    else:
+        config.data.size = 16  # the digits are 8x8
 
 
 def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> ConfigDict:
@@ -128,6 +180,7 @@ def check(config: ConfigDict) -> None:
         check_range(key, values[key])
     for section in _FACTORIES:
         make(config, section)
+    make_terms(config)
     for key in ('duration', 'log_every', 'sample_every', 'checkpoint_every'):
         steps(config, key)
 
@@ -153,9 +206,20 @@ def steps(config: ConfigDict, key: str) -> int:
 
 
 def make(config: ConfigDict, section: str) -> Any:
-    """What a section with a `name` and options stands for: a Loss, an optimiser."""
+    """What a section with a `name` and options stands for: a Loss, an optimiser, a schedule, an augmentation."""
     options = config[section].to_dict()
     return _FACTORIES[section][options.pop('name')](**options)
+
+
+def make_terms(config: ConfigDict) -> Pair:
+    """The terms that the config adds to each player's losses."""
+    made = [PENALTIES[name](**options) for name, options in config.penalties.to_dict().items()]
+    matching = config.feature_matching.to_dict()
+    del matching['alone']
+    made.append(feature_matching(**matching))
+    if config.discriminator.get('conditioning') == 'auxiliary':
+        made.append(auxiliary_classifier(**config.auxiliary))
+    return joined(made)
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -275,8 +339,9 @@ def _defaults(config: ConfigDict) -> dict[str, Any]:
 
 
 def _options(factory: Callable) -> dict[str, Any]:
-    """The options of a function or dataclass, with their defaults."""
-    return {name: parameter.default for name, parameter in inspect.signature(factory).parameters.items()}
+    """The options of a function or dataclass, with their defaults; keyword-only ones are for code."""
+    parameters = inspect.signature(factory).parameters.values()
+    return {one.name: one.default for one in parameters if one.kind is not one.KEYWORD_ONLY}
 
 
 def _network_options(model: str) -> dict[str, dict[str, Any]]:

@@ -1,18 +1,8 @@
 """The game: a frozen tuple of pure functions, and the state that training carries.
 
 A `Game` is to a GAN what `optax.GradientTransformation` is to an optimiser. It knows its two players' losses and how to
-sample, and nothing of devices, files, configs or optimisers. `adversarial` makes the usual game of a generator against
-a discriminator; any other game is another tuple of the same four functions.
-
-Which pass updates what (batch statistics and all other variables; tested in tests/test_steps.py):
-
-| step | differentiated | variables that change |
-| --- | --- | --- |
-| discriminator | its parameters | its own, by its pass over the real and then by its pass over the fake examples |
-| generator | its parameters | its own, by its one pass |
-
-The opponent always runs in training mode (batch norm normalises with the batch at hand) and what it would have
-updated is thrown away. So a step leaves every bit of the opponent as it was.
+sample, and nothing of devices, files, configs or optimisers. `gan_jax.adversarial.adversarial` makes the usual game of
+a generator against a discriminator; any other game is another tuple of the same functions.
 """
 
 import zlib
@@ -24,7 +14,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses import Loss
+from gan_jax.errors import UserError
 
 Array = jax.Array
 Key = jax.Array
@@ -64,12 +54,15 @@ class GanState:
         key: the root key (typed). A step derives its randomness from `fold_in(key, step)`; the key never changes.
         generator: the generator's `Player`.
         discriminator: the discriminator's `Player`.
+        memory: what parts of the game carry from step to step, by name: a controller's setting, a replay buffer,
+            running means. `{}` for most games.
     """
 
     step: Array
     key: Key
     generator: Player
     discriminator: Player
+    memory: dict[str, PyTree] = flax.struct.field(default_factory=dict)
 
 
 class Network(NamedTuple):
@@ -77,72 +70,146 @@ class Network(NamedTuple):
 
     Attributes:
         init: key -> (params, variables).
-        apply: (params, variables, inputs, key, train) -> (outputs, new variables). `train` is a Python bool; with
-            `train=False` the key may be None and the variables come back unchanged.
+        apply: (params, variables, inputs, key, train, condition=None) -> (outputs, new variables). `train` is a Python
+            bool; with `train=False` the key may be None and the variables come back unchanged. The condition is class
+            labels [B] or vectors [B, n], or None in an unconditional game. A discriminator's outputs are logits [B] or
+            a `gan_jax.judgement.Judgement`.
     """
 
     init: Callable[[Key], tuple[PyTree, PyTree]]
-    apply: Callable[[PyTree, PyTree, Array, Key | None, bool], tuple[Array, PyTree]]
+    apply: Callable[..., tuple[Any, PyTree]]
 
 
-def named_key(seed: int, name: str) -> Key:
-    """The root key of one of a run's streams of randomness: the same for the same seed and name."""
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+class Outcome(NamedTuple):
+    """What a player's loss yields beside its value.
+
+    Attributes:
+        variables: the player's new variables.
+        metrics: scalars by name.
+        memory: new values of entries of the state's memory, the same on every device.
+    """
+
+    variables: PyTree
+    metrics: dict[str, Array]
+    memory: dict[str, PyTree] = {}  # noqa: RUF012 - a pytree, and never changed
+
+
+PlayerLoss = Callable[..., tuple[Array, Outcome]]
+
+
+class Lazy(NamedTuple):
+    """A loss with an update of its own after every `every`-th step of its player."""
+
+    every: int
+    loss: PlayerLoss
 
 
 class Game(NamedTuple):
     """A two-player game as pure functions.
 
-    A player's loss is `(params, state, batch, key, positions) -> (scalar, (new variables, metrics))`: it is
-    differentiated with respect to `params`, that player's own; everything else is read from `state`. `positions` are
-    the places [B] of the batch's examples in the global batch: noise drawn from them does not depend on how the batch
-    lies over devices.
+    A player's loss is `(params, state, batch, key, positions) -> (scalar, Outcome)`: it is differentiated with respect
+    to `params`, that player's own; everything else is read from `state`. `positions` are the places [B] of the batch's
+    examples in the global batch: noise drawn from them does not depend on how the batch lies over devices.
 
     Attributes:
         init: key -> Pair of (params, variables).
         discriminator_loss: the discriminator's loss.
         generator_loss: the generator's loss.
-        sample: (params, variables, latents [n, ...]) -> examples [n, ...], the generator in evaluation mode.
+        sample: (params, variables, latents [n, ...], condition=None) -> examples [n, ...], the generator in evaluation
+            mode.
         latents: (key, positions [n]) -> latents [n, ...], one independent draw for each position.
+        memory: Pair of (params, variables) -> the state's memory before the first step.
+        lazy: for each player a `Lazy` loss, or None. The memory has its metrics as 'generator_lazy' and
+            'discriminator_lazy'.
     """
 
     init: Callable[[Key], Pair]
-    discriminator_loss: Callable[..., tuple[Array, tuple[PyTree, dict[str, Array]]]]
-    generator_loss: Callable[..., tuple[Array, tuple[PyTree, dict[str, Array]]]]
-    sample: Callable[[PyTree, PyTree, Array], Array]
+    discriminator_loss: PlayerLoss
+    generator_loss: PlayerLoss
+    sample: Callable[..., Array]
     latents: Callable[[Key, Array], Array]
+    memory: Callable[[Pair], dict[str, PyTree]] = lambda networks: {}
+    lazy: Pair = Pair(None, None)
 
 
-def pure(init: Callable[[Key], PyTree], apply: Callable[[PyTree, Array], Array]) -> Network:
-    """A network from any pure pair `init(key) -> params` and `apply(params, inputs) -> outputs`."""
+def stream(key: Key, name: str) -> Key:
+    """The key of one of the streams of randomness that a key stands for: the same for the same key and name."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
-    def apply_stateless(params, variables, inputs, key, train):
+
+def named_key(seed: int, name: str) -> Key:
+    """The root key of one of a run's streams of randomness."""
+    return stream(jax.random.key(seed), name)
+
+
+def pure(init: Callable[[Key], PyTree], apply: Callable[..., Any]) -> Network:
+    """A network from any pure pair `init(key) -> params` and `apply(params, inputs) -> outputs`.
+
+    In a conditional game `apply(params, inputs, condition)` is called instead.
+    """
+
+    def apply_stateless(params, variables, inputs, key, train, condition=None):
         del key, train
-        return apply(params, inputs), variables
+        return apply(params, inputs) if condition is None else apply(params, inputs, condition), variables
 
     return Network(lambda key: (init(key), {}), apply_stateless)
 
 
-def from_flax(module: nn.Module, input_shape: tuple[int, ...]) -> Network:
+def from_flax(
+    module: nn.Module,
+    input_shape: tuple[int, ...],
+    *,
+    condition: jax.ShapeDtypeStruct | None = None,
+    reference: Callable[[Key], tuple[Array, Array | None]] | None = None,
+) -> Network:
     """A network from a linen module called as `module(inputs, train=...)`, for inputs [batch, *input_shape].
 
     Collections other than `params` are the network's variables, all of them mutable in training. The key feeds every
     random stream the module asks for (dropout among them).
+
+    Args:
+        module: the module, called as `module(inputs, condition, train=...)` where there is a condition.
+        input_shape: of one input.
+        condition: shape and dtype of one example's condition; None: the module is unconditional.
+        reference: key -> the (inputs [R, ...], conditions [R, ...] or None) of virtual batch normalisation. They are
+            drawn once and kept among the variables; each application passes them through the module first.
     """
 
-    def init(key: Key) -> tuple[PyTree, PyTree]:
-        variables = dict(module.init(key, jnp.zeros((1, *input_shape)), train=False))
-        return variables.pop('params'), variables
+    def arguments(inputs, condition):
+        return (inputs,) if condition is None else (inputs, condition)
 
-    def apply(params, variables, inputs, key, train):
+    def init(key: Key) -> tuple[PyTree, PyTree]:
+        example = None if condition is None else jnp.zeros((1, *condition.shape), condition.dtype)
+        variables = dict(module.init(key, *arguments(jnp.zeros((1, *input_shape)), example), train=False))
+        params = variables.pop('params')
+        if reference is None and 'virtual' in variables:
+            raise UserError('Virtual batch normalisation needs a reference batch: give from_flax a `reference`.')
+        if reference is not None:
+            variables['reference'] = reference(stream(key, 'reference'))
+        return params, variables
+
+    def apply(params, variables, inputs, key, train, condition=None):
+        collections = {name: value for name, value in variables.items() if name != 'reference'}
+        mutable = [name for name in collections if name != 'virtual']
+        if reference is not None:
+            _, statistics = module.apply(
+                {'params': params, **collections}, *arguments(*variables['reference']), train=False, mutable=['virtual']
+            )
+            collections |= statistics
+        inputs = arguments(inputs, condition)
         if not train:
-            return module.apply({'params': params, **variables}, inputs, train=False), variables
+            return module.apply({'params': params, **collections}, *inputs, train=False), variables
         outputs, updated = module.apply(
-            {'params': params, **variables}, inputs, train=True, rngs=key, mutable=list(variables)
+            {'params': params, **collections}, *inputs, train=True, rngs=key, mutable=mutable
         )
         return outputs, {**variables, **updated}
 
     return Network(init, apply)
+
+
+def recomputed(network: Network) -> Network:
+    """The network with its forward pass computed again for the gradient: less memory, about a third more time."""
+    return network._replace(apply=jax.checkpoint(network.apply, static_argnums=(4,)))
 
 
 def normal_latents(shape: tuple[int, ...] | int) -> Callable[[Key, Array], Array]:
@@ -165,55 +232,3 @@ def _per_position(draw, shape):
 
 
 LATENTS = {'normal': normal_latents, 'uniform': uniform_latents}
-
-
-def adversarial(
-    generator: Network, discriminator: Network, loss: Loss, latents: Callable[[Key, Array], Array] | int
-) -> Game:
-    """The game of one generator against one discriminator (Goodfellow et al. 2014, algorithm 1).
-
-    Args:
-        generator: latents [B, ...] -> examples [B, ...].
-        discriminator: examples [B, ...] -> logits [B].
-        loss: what each minimises.
-        latents: how latents are drawn, or the size of a standard normal latent vector.
-
-    Returns:
-        A game over batches `{'real': [B, ...]}`. Real and fake examples pass through the discriminator one after the
-        other, each normalised by its own batch statistics (Ioffe and Szegedy 2015; the DCGAN practice).
-    """
-    if isinstance(latents, int):
-        latents = normal_latents(latents)
-
-    def init(key: Key) -> Pair:
-        generator_key, discriminator_key = jax.random.split(key)
-        return Pair(generator.init(generator_key), discriminator.init(discriminator_key))
-
-    def discriminator_loss(params, state: GanState, batch: Batch, key: Key, positions: Array):
-        latent_key, generator_key, real_key, fake_key = jax.random.split(key, 4)
-        player = state.generator
-        fake, _ = generator.apply(player.params, player.variables, latents(latent_key, positions), generator_key, True)
-        variables = state.discriminator.variables
-        real_logits, variables = discriminator.apply(params, variables, batch['real'], real_key, True)
-        fake_logits, variables = discriminator.apply(params, variables, fake, fake_key, True)
-        metrics = {
-            'real_probability': jax.nn.sigmoid(real_logits).mean(),
-            'fake_probability': jax.nn.sigmoid(fake_logits).mean(),
-            'accuracy': ((real_logits > 0).mean() + (fake_logits < 0).mean()) / 2,
-        }
-        return loss.discriminator(real_logits, fake_logits), (variables, metrics)
-
-    def generator_loss(params, state: GanState, batch: Batch, key: Key, positions: Array):
-        del batch
-        latent_key, generator_key, fake_key = jax.random.split(key, 3)
-        fake, variables = generator.apply(
-            params, state.generator.variables, latents(latent_key, positions), generator_key, True
-        )
-        player = state.discriminator
-        logits, _ = discriminator.apply(player.params, player.variables, fake, fake_key, True)
-        return loss.generator(logits), (variables, {})
-
-    def sample(params: PyTree, variables: PyTree, latents: Array) -> Array:
-        return generator.apply(params, variables, latents, None, False)[0]
-
-    return Game(init, discriminator_loss, generator_loss, sample, latents)

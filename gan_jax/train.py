@@ -22,7 +22,7 @@ from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints, package_versions
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.feed import make_feed
-from gan_jax.game import GanState
+from gan_jax.game import Game, GanState, Player
 from gan_jax.interrupt import StopSignals
 from gan_jax.parallel import Layout
 from gan_jax.writers import Writers
@@ -63,7 +63,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         flip=config.data.flip,
         placement=config.data.placement,
     )
-    game = build.make_game(config, dataset.shape, layout.axis_name)
+    classes = _classes(config, dataset)
+    game = _make_game(config, dataset, classes, layout)
     step = build.make_step(config, game, layout.axis_name)
 
     @functools.cache
@@ -72,7 +73,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
 
     total = configs.steps(config, 'duration')
     sample_every, save_every = configs.steps(config, 'sample_every'), configs.steps(config, 'checkpoint_every')
-    latents = sampling.fixed_latents(game, config.samples, config.seed)
+    samples = sampling.fixed_samples(game, config.samples, config.seed, classes)
     positions = layout.split(layout.local_positions)
 
     def advance(begin: int, state: GanState, out: Writers) -> GanState:
@@ -91,8 +92,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 while len(waiting) > (0 if sample or save or stop else 1):
                     means = _report(*waiting.pop(0), out, config.batch_size)
                 if sample:
-                    made = sampling.generate(game, jax.device_get(state.generator._replace(opt_state=None)), latents)
-                    out.samples(last, sampling.picture(made, dataset.examples))
+                    made = samples.draw(game, _generator(state))
+                    out.samples(last, sampling.picture(made, dataset.examples, columns=samples.columns))
                 if save or stop:
                     checkpoints.save(last, state, config=configs.to_json(config), metrics=means)
                 if stop and last < total:
@@ -134,9 +135,21 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 state = state.replace(key=jax.random.fold_in(state.key, attempt))
 
     if parallel.is_main_process():
-        report.write(workdir)
-        _say(f'Done. Look at {workdir}/samples.png, samples.gif (how they came about) and curves.png.')
+        _sum_up(workdir, config, game, _generator(state), classes)
     return state
+
+
+def _sum_up(workdir: pathlib.Path, config: ConfigDict, game: Game, generator: Player, classes: int | None) -> None:
+    """The pictures of a whole run."""
+    report.write(workdir)
+    if classes is not None:
+        sampling.save_interpolation(workdir / 'interpolation.png', game, generator, config.seed, classes)
+    _say(f'Done. Look at {workdir}/samples.png, samples.gif (how they came about) and curves.png.')
+
+
+def _generator(state: GanState) -> Player:
+    """The generator on the host, for sampling."""
+    return jax.device_get(state.generator._replace(opt_state=None))
 
 
 def _load(options: ConfigDict) -> data.Dataset:
@@ -149,6 +162,34 @@ def _load(options: ConfigDict) -> data.Dataset:
         cache_dir=options.cache,
         show_progress=parallel.is_main_process(),
     )
+
+
+def _classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
+    """The number of classes where the game is conditional, else None."""
+    if not build.is_conditional(config):
+        return None
+    if dataset.labels is None or (np.asarray(dataset.labels) < 0).any():
+        raise UserError(
+            f'The networks are conditional, but {dataset.name!r} has examples without a label: unset '
+            'generator.conditioning and discriminator.conditioning, or choose labelled data.'
+        )
+    return dataset.num_classes
+
+
+def _make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
+    reference = _reference(config, dataset, classes)
+    game = build.make_game(config, dataset.shape, layout.axis_name, num_classes=classes, reference=reference)
+    build.warn_of_mixing(config, dataset.shape, classes)
+    return game
+
+
+def _reference(config: ConfigDict, dataset: data.Dataset, classes: int | None) -> tuple[jax.Array, jax.Array | None]:
+    """The real examples of virtual batch normalisation, with their labels in a conditional game."""
+    chosen = np.random.default_rng(config.seed).choice(len(dataset), config.reference_batch)
+    labels = None if classes is None else np.asarray(dataset.labels)[chosen]
+    positions = np.arange(config.reference_batch)
+    batch = data.prepare(np.asarray(dataset.examples[chosen]), labels, jax.random.key(0), positions, flip=False)
+    return batch['real'], batch.get('label')
 
 
 def _check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:

@@ -7,10 +7,12 @@ import typing
 from typing import Any
 
 from gan_jax import models
+from gan_jax.adversarial import COMBINATIONS
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS
 from gan_jax.layers.choices import require
 from gan_jax.parallel import MODES
+from gan_jax.steps import BALANCES
 
 _KINDS = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'text', tuple: 'a tuple'}
 # The types of the keys whose default, None, does not tell; a network's fields have theirs in their annotations.
@@ -25,6 +27,15 @@ _SMALLEST = {
     'data.size': 1,
     'batch_size': 1,
     'discriminator_steps': 1,
+    'generator_steps': 1,
+    'accumulate': 1,
+    'lazy.generator': 1,
+    'lazy.discriminator': 1,
+    'instance_noise.deviation': 0,
+    'replay': 0,
+    'discriminators.number': 1,
+    'unrolled_steps': 0,
+    'reference_batch': 2,
     'latents.size': 1,
     'ema.half_life_kimg': 0,
     'ema.ramp_up': 0,
@@ -33,7 +44,15 @@ _SMALLEST = {
     'checkpoints.keep_last': 1,
     'checkpoints.keep_best': 0,
 }
+_SHARES = {
+    'flip_labels': 'from 0 to 1',
+    'instance_noise.until': 'above 0 and at most 1',
+    'top_k.share': 'above 0 and at most 1',
+    'top_k.until': 'above 0 and at most 1',
+}
 _CHOICES = {
+    'balance.measure': BALANCES,
+    'discriminators.combine': tuple(COMBINATIONS),
     'data.placement': ('auto', 'device', 'host'),
     'latents.distribution': tuple(LATENTS),
     'dtype': ('float32', 'bfloat16'),  # not float16, which would need its losses scaled
@@ -86,5 +105,7 @@ def check_range(key: str, value: Any) -> None:
     if key in _SMALLEST and value is not None:
         kind = 'a number' if isinstance(value, float) else 'a whole number'
         require(value >= _SMALLEST[key], key, value, f'{kind} of at least {_SMALLEST[key]}')
+    if key in _SHARES:
+        require(0 <= value <= 1 and (value > 0 or 'above' not in _SHARES[key]), key, value, _SHARES[key])
     if key in _CHOICES and value not in _CHOICES[key]:
         raise UserError(f'{key} is {value!r}; choose one of {", ".join(_CHOICES[key])}.')

@@ -1,0 +1,83 @@
+"""Experience replay: a buffer of earlier fake examples that lives in the state, so that a resumed run has it too."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.errors import UserError
+
+
+class Replay(NamedTuple):
+    """Remembered fake examples.
+
+    Attributes:
+        examples: [N, ...].
+        conditions: [N, ...] or None.
+        filled: bool [N], whether a place has been used.
+    """
+
+    examples: jax.Array
+    conditions: jax.Array | None
+    filled: jax.Array
+
+
+def start_replay(size: int, shape: tuple[int, ...], condition: jax.ShapeDtypeStruct | None) -> Replay:
+    """An empty buffer of `size` places for examples of that shape."""
+    conditions = None if condition is None else jnp.zeros((size, *condition.shape), condition.dtype)
+    return Replay(jnp.zeros((size, *shape)), conditions, jnp.zeros(size, bool))
+
+
+def exchange(
+    replay: Replay,
+    examples: jax.Array,
+    conditions: jax.Array | None,
+    key: jax.Array,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, jax.Array | None, Replay]:
+    """Swaps some of the examples with remembered ones.
+
+    The pool of Shrivastava et al. 2017 ("Learning from Simulated and Unsupervised Images through Adversarial
+    Training", section 2.3) as CycleGAN uses it: each example goes to a place of its own, drawn at random. An empty
+    place takes it and shows it; from a full one, with probability 1/2, the remembered example is shown instead and the
+    new one takes its place.
+
+    Args:
+        replay: the buffer.
+        examples: this device's share [B, ...] of the global batch.
+        conditions: theirs, or None.
+        key: for the whole batch.
+        axis_name: the mapped axis over which the global batch lies, or None.
+
+    Returns:
+        The examples to show [B, ...], their conditions, and the buffer, which is the same on every device.
+
+    Raises:
+        UserError: the buffer has fewer places than the global batch has examples.
+    """
+    everywhere, first = jax.lax.stop_gradient((examples, conditions)), 0
+    if axis_name is not None:
+        everywhere = jax.lax.all_gather(everywhere, axis_name, tiled=True)
+        first = jax.lax.axis_index(axis_name) * len(examples)
+    size, batch = len(replay.filled), len(everywhere[0])
+    here = first + jnp.arange(len(examples))
+    if batch > size:
+        raise UserError(f'replay={size} is too small: the buffer must hold at least a batch of {batch} examples.')
+    place_key, coin_key = jax.random.split(key)
+    places = jax.random.permutation(place_key, size)[:batch]
+    swap = jax.random.bernoulli(coin_key, 0.5, (batch,)) & replay.filled[places]
+    store = swap | ~replay.filled[places]
+
+    def choose(flags, yes, no):
+        return jnp.where(flags.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
+
+    def shown(memory, values):
+        return choose(swap[here], memory[places[here]].astype(values.dtype), values)
+
+    def stored(memory, values):
+        return memory.at[places].set(choose(store, values.astype(memory.dtype), memory[places]))
+
+    memory = (replay.examples, replay.conditions)
+    # The examples shown keep their gradients, which an unrolled discriminator hands on to the generator.
+    examples, conditions = jax.tree.map(shown, memory, (examples, conditions))
+    return examples, conditions, Replay(*jax.tree.map(stored, memory, everywhere), replay.filled.at[places].set(True))

@@ -1,0 +1,331 @@
+"""Terms that are added to the players' losses: penalties, feature matching, class losses.
+
+The mathematics is in `gan_jax.penalties`. Here each penalty says what it looks at in a pass of the game and whose loss
+it joins, so that any of them can be put with any other, with any loss and any network. `PENALTIES` lists them by name;
+each makes the terms of both players from its options, and weight 0 makes none.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import augment, penalties
+from gan_jax.errors import UserError
+from gan_jax.game import Array, Key, Pair, PyTree, stream
+from gan_jax.judgement import Judgement
+from gan_jax.layers.choices import choose, require
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """One pass of the game, as a term of a player's loss sees it.
+
+    Attributes:
+        params: the parameters of the player that moves.
+        critic: examples [B, ...] -> logits [B], the discriminator in training mode and float32 arithmetic, behind
+            whatever augmentation the game has.
+        generate: latents [B, ...] -> examples [B, ...], the generator in training mode.
+        latents: [B, ...], those of the fake examples.
+        real: examples [B, ...].
+        fake: examples [B, ...], what the discriminator is shown as such.
+        judge_real: () -> the `Judgement` of the real examples.
+        fake_judgement: that of the fake ones.
+        condition: of the examples, or None.
+        fake_condition: of the fake ones.
+        key: for the term's randomness.
+        positions: [B], the examples' places in the global batch.
+        axis_name: the mapped axis over which the batch lies, or None.
+    """
+
+    params: PyTree
+    critic: Callable[[Array], Array]
+    generate: Callable[[Array], Array]
+    latents: Array
+    real: Array
+    fake: Array
+    judge_real: Callable[[], Judgement]
+    fake_judgement: Judgement
+    condition: Array | None
+    fake_condition: Array | None
+    key: Key
+    positions: Array
+    axis_name: str | None
+
+    @functools.cached_property
+    def real_judgement(self) -> Judgement:
+        """The `Judgement` of the real examples."""
+        return self.judge_real()
+
+    def mean(self, tree: PyTree) -> PyTree:
+        """The mean of each device's values over the devices."""
+        return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
+
+
+class Term(NamedTuple):
+    """Something added to a player's loss.
+
+    Attributes:
+        name: of its metric.
+        weight: its factor.
+        value: (view, memory) -> (scalar, new memory).
+        memory: the player's (params, variables) -> the memory before the first step; None: it keeps none.
+        lazy: whether it may be applied in every k-th step only.
+    """
+
+    name: str
+    weight: float
+    value: Callable[[View, Any], tuple[Array, Any]]
+    memory: Callable[[tuple[PyTree, PyTree]], Any] | None = None
+    lazy: bool = False
+
+
+Terms = tuple[Term, ...]
+NO_TERMS: Pair = Pair((), ())
+
+
+def _term(name: str, weight: float, value: Callable[[View], Array], *, lazy: bool = False) -> Terms:
+    """The term of that weight as a tuple of one, or of none where it weighs nothing."""
+    require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
+    return (Term(name, weight, lambda view, memory: (value(view), memory), lazy=lazy),) if weight else ()
+
+
+def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> Pair:
+    return Pair((), _term(name, weight, value, lazy=True))
+
+
+def gradient_penalty(weight: float = 0.0, target: float = 1.0, one_sided: bool = False) -> Pair:
+    """`penalties.gradient_penalty`; WGAN-GP has weight 10."""
+    return _of_gradients(
+        'gradient_penalty',
+        weight,
+        lambda view: penalties.gradient_penalty(
+            view.critic, view.real, view.fake, view.key, view.positions, target=target, one_sided=one_sided
+        ),
+    )
+
+
+def zero_centered(weight: float = 0.0) -> Pair:
+    """`penalties.zero_centered_penalty`, on interpolates."""
+    return _of_gradients(
+        'zero_centered',
+        weight,
+        lambda view: penalties.zero_centered_penalty(view.critic, view.real, view.fake, view.key, view.positions),
+    )
+
+
+def dragan(weight: float = 0.0, target: float = 1.0, scale: float = 0.5) -> Pair:
+    """`penalties.dragan`; the paper's weight is 10."""
+    return _of_gradients(
+        'dragan',
+        weight,
+        lambda view: penalties.dragan(
+            view.critic,
+            view.real,
+            view.key,
+            view.positions,
+            target=target,
+            scale=scale,
+            axis_name=view.axis_name,
+        ),
+    )
+
+
+def r1(weight: float = 0.0) -> Pair:
+    """`penalties.r1`; the weight is the paper's gamma."""
+    return _of_gradients('r1', weight, lambda view: penalties.r1(view.critic, view.real))
+
+
+def r2(weight: float = 0.0) -> Pair:
+    """`penalties.r2`; the weight is the paper's gamma."""
+    return _of_gradients('r2', weight, lambda view: penalties.r2(view.critic, view.fake))
+
+
+def drift(weight: float = 0.0) -> Pair:
+    """`penalties.drift`; ProGAN's weight is 0.001."""
+    return Pair((), _term('drift', weight, lambda view: penalties.drift(view.real_judgement.logits)))
+
+
+def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
+    """`penalties.lecam` against moving averages of the mean logits, which start at 0."""
+    require(0 <= decay < 1, 'penalties.lecam.decay', decay, 'at least 0 and below 1')
+
+    def value(view: View, averages):
+        means = view.mean((view.real_judgement.logits.mean(), view.fake_judgement.logits.mean()))
+        averages = jax.tree.map(
+            lambda old, new: decay * old + (1 - decay) * jax.lax.stop_gradient(new), averages, means
+        )
+        return penalties.lecam(view.real_judgement.logits, view.fake_judgement.logits, *averages), averages
+
+    require(weight >= 0, 'The weight of lecam', weight, 'at least 0')
+    term = Term('lecam', weight, value, lambda network: (jnp.zeros(()), jnp.zeros(())))
+    return Pair((), (term,) if weight else ())
+
+
+def consistency(
+    real_weight: float = 0.0,
+    fake_weight: float = 0.0,
+    latent_weight: float = 0.0,
+    diversity_weight: float = 0.0,
+    latent_deviation: float = 0.07,
+) -> Pair:
+    """Consistency regularisation by `penalties.consistency`, of mirrored and shifted images.
+
+    CR has `real_weight` 10; bCR both `real_weight` and `fake_weight` 10; zCR `latent_weight` 5 and, for the generator,
+    `diversity_weight` 0.5; ICR is all of them.
+    """
+
+    def unchanged(examples: str) -> Callable[[View], Array]:
+        def value(view: View) -> Array:
+            images = getattr(view, examples)
+            moved = augment.translate_and_flip(images, view.key, view.positions)
+            return penalties.consistency(view.critic(images), view.critic(moved))
+
+        return value
+
+    def pair(view: View) -> tuple[Array, Array]:
+        moved = augment.instance_noise(view.latents, view.key, view.positions, latent_deviation)
+        return view.generate(view.latents), view.generate(moved)
+
+    return Pair(
+        generator=_term('latent_diversity', diversity_weight, lambda view: penalties.latent_diversity(*pair(view))),
+        discriminator=(
+            *_term('real_consistency', real_weight, unchanged('real')),
+            *_term('fake_consistency', fake_weight, unchanged('fake')),
+            *_term(
+                'latent_consistency',
+                latent_weight,
+                lambda view: penalties.consistency(*(view.critic(examples) for examples in pair(view))),
+            ),
+        ),
+    )
+
+
+def orthogonal(generator_weight: float = 0.0, discriminator_weight: float = 0.0, off_diagonal: bool = True) -> Pair:
+    """`penalties.orthogonal` of either player's weights; BigGAN's generator has weight 1e-4."""
+
+    def value(view: View) -> Array:
+        return penalties.orthogonal(view.params, off_diagonal=off_diagonal)
+
+    return Pair(_term('orthogonal', generator_weight, value), _term('orthogonal', discriminator_weight, value))
+
+
+def historical(generator_weight: float = 0.0, discriminator_weight: float = 0.0) -> Pair:
+    """`penalties.historical_average` of either player's parameters, the average being over all steps so far."""
+
+    def value(view: View, memory):
+        average, count = memory
+        count = count + 1
+        params = jax.lax.stop_gradient(view.params)
+        average = jax.tree.map(lambda old, new: old + (new - old) / count, average, params)
+        return penalties.historical_average(view.params, average), (average, count)
+
+    def term(weight: float) -> Terms:
+        require(weight >= 0, 'The weight of historical', weight, 'at least 0')
+        start = lambda network: (network[0], jnp.zeros(()))  # noqa: E731
+        return (Term('historical', weight, value, start),) if weight else ()
+
+    return Pair(term(generator_weight), term(discriminator_weight))
+
+
+def path_length(weight: float = 0.0, decay: float = 0.01) -> Pair:
+    """`penalties.path_length` from the latents to the generator's examples; StyleGAN2's weight is 2."""
+    require(0 < decay <= 1, 'penalties.path_length.decay', decay, 'above 0 and at most 1')
+    require(weight >= 0, 'The weight of path_length', weight, 'at least 0')
+
+    def value(view: View, average):
+        return penalties.path_length(
+            view.generate,
+            view.latents,
+            average,
+            view.key,
+            view.positions,
+            decay=decay,
+            axis_name=view.axis_name,
+        )
+
+    return Pair((Term('path_length', weight, value, lambda network: jnp.zeros(()), lazy=True),) if weight else (), ())
+
+
+PENALTIES: dict[str, Callable[..., Pair]] = {
+    'gradient_penalty': gradient_penalty,
+    'zero_centered': zero_centered,
+    'dragan': dragan,
+    'r1': r1,
+    'r2': r2,
+    'drift': drift,
+    'lecam': lecam,
+    'consistency': consistency,
+    'orthogonal': orthogonal,
+    'historical': historical,
+    'path_length': path_length,
+}
+
+
+def feature_matching(weight: float = 0.0, features: Sequence[str] = ()) -> Pair:
+    """The generator matches the mean of the discriminator's features on real examples.
+
+    Salimans et al. 2016, section 3.1: || mean f(x) - mean f(G(z)) ||^2 over the global batch, summed over the named
+    features; by default the last one.
+
+    Args:
+        weight: its factor.
+        features: names among the discriminator's.
+    """
+
+    def value(view: View) -> Array:
+        real, fake = view.real_judgement.features, view.fake_judgement.features
+        if not fake:
+            raise UserError('Feature matching needs a discriminator that returns a Judgement with features.')
+        total = jnp.zeros(())
+        for name in features or list(fake)[-1:]:
+            means = [view.mean(choose(some, name, 'feature').astype(jnp.float32).mean(0)) for some in (real, fake)]
+            total += jnp.sum((means[0] - means[1]) ** 2)
+        return total
+
+    return Pair(_term('feature_matching', weight, value), ())
+
+
+def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: float = 1.0) -> Pair:
+    """The class losses of AC-GAN (Odena et al. 2017, equation 3) for a discriminator that also names the class.
+
+    The discriminator is to name the class of real and of fake examples, the generator to be named rightly: mean
+    cross-entropies of the class logits.
+    """
+
+    def cross_entropy(judged: Judgement, labels: Array | None) -> Array:
+        if judged.classes is None or labels is None or not jnp.issubdtype(labels.dtype, jnp.integer):
+            raise UserError(
+                'The auxiliary classifier names one class of several: it needs class labels, and class logits in the '
+                "discriminator's Judgement (discriminator.conditioning=auxiliary)."
+            )
+        return optax.softmax_cross_entropy_with_integer_labels(judged.classes, labels).mean()
+
+    def of_fake(view: View) -> Array:
+        return cross_entropy(view.fake_judgement, view.fake_condition)
+
+    def of_both(view: View) -> Array:
+        return cross_entropy(view.real_judgement, view.condition) + of_fake(view)
+
+    return Pair(_term('class_loss', generator_weight, of_fake), _term('class_loss', discriminator_weight, of_both))
+
+
+def joined(pairs: Sequence[Pair]) -> Pair:
+    """All the terms of each player."""
+    return Pair(*(tuple(term for pair in pairs for term in getattr(pair, player)) for player in Pair._fields))
+
+
+def total(
+    terms: Sequence[Term], view: View, memory: dict[str, Any], factor: float = 1.0
+) -> tuple[Array, dict[str, Array], dict[str, Any]]:
+    """The weighted sum of terms, each term's value as a metric, and their new memory."""
+    value, metrics, updated = jnp.zeros(()), {}, {}
+    for term in terms:
+        seen = dataclasses.replace(view, key=stream(view.key, term.name))
+        metrics[term.name], updated[term.name] = term.value(seen, memory.get(term.name))
+        value += factor * term.weight * metrics[term.name]
+    return value, metrics, {name: kept for name, kept in updated.items() if name in memory}
