@@ -25,16 +25,14 @@ def get_config(argument: str = '') -> ConfigDict:
     config = configs.base('dcgan')
     config.loss.real_label = 0.9  # one-sided label smoothing (Salimans et al. 2016)
     config.duration = '2500 steps'
-    if argument:
-        config.data.name = argument
-    else:
+    configs.choose_data(config, argument)
+    if not argument:
         _suit_the_digits(config)
     return config
 
 
 def _suit_the_digits(config: ConfigDict) -> None:
     """1,500 images of 8x8 pixels are little: a discriminator held back, a small latent space, a wider view."""
-    config.data.size = 16
     config.latents.size = 32
     config.generator.kernel_size = 5
     config.discriminator.dropout = 0.3

@@ -21,10 +21,7 @@ from gan_jax import config as configs
 def get_config(argument: str = '') -> ConfigDict:
     """The recipe for the data set named by `argument` (default: the embedded digits)."""
     config = configs.base('mlp')
-    if argument:
-        config.data.name = argument
-    else:
-        config.data.size = 16  # the digits are 8x8
+    configs.choose_data(config, argument)
     config.batch_size = 128
     config.discriminator.dropout = 0.3
     config.duration = '6000 steps'

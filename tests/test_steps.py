@@ -10,9 +10,11 @@ import optax
 import pytest
 from jax.sharding import PartitionSpec as P
 
-from gan_jax import losses, optim, steps
+from gan_jax import losses, optim, steps, terms
+from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Network, Pair, adversarial, from_flax, pure
+from gan_jax.game import Network, Pair, from_flax, normal_latents, pure, stream
+from gan_jax.judgement import Judgement
 
 LATENT = 3
 
@@ -55,6 +57,22 @@ def identical(a, b):
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+def close(a, b, rtol=1e-5, atol=1e-6):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol, atol=atol), a, b)
+
+
+def one_step_by_hand(name, game, optimizers, state, batch, key):
+    """A player's step without the train step; the new state and the loss."""
+    player, loss = getattr(state, name), getattr(game, f'{name}_loss')
+    positions = jnp.arange(len(batch['real']))
+    grad = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    (value, outcome), gradients = grad(player.params, state, batch, key, positions)
+    updates, opt_state = getattr(optimizers, name).update(gradients, player.opt_state, player.params)
+    params = optax.apply_updates(player.params, updates)
+    player = player._replace(params=params, variables=outcome.variables, opt_state=opt_state)
+    return state.replace(**{name: player}, memory={**state.memory, **outcome.memory}), value
+
+
 @pytest.mark.parametrize('still', ['generator', 'discriminator'])
 def test_a_player_whose_optimizer_stands_still_keeps_every_bit_of_its_parameters(still):
     optimizers = Pair(**{name: optax.set_to_zero() if name == still else optax.adam(1e-2) for name in Pair._fields})
@@ -67,7 +85,7 @@ def test_a_player_whose_optimizer_stands_still_keeps_every_bit_of_its_parameters
 
 
 def test_each_step_changes_only_its_own_players_variables():
-    """The table in gan_jax/game.py, pass by pass."""
+    """The table in gan_jax/adversarial.py, pass by pass."""
     calls = []
 
     def counting(name, network):
@@ -75,7 +93,7 @@ def test_each_step_changes_only_its_own_players_variables():
             params, _ = network.init(key)
             return params, {'passes': jnp.zeros((), jnp.int32)}
 
-        def apply(params, variables, inputs, key, train):
+        def apply(params, variables, inputs, key, train, condition=None):
             calls.append((name, train))
             outputs, _ = network.apply(params, {}, inputs, key, train)
             return outputs, {'passes': variables['passes'] + 1}
@@ -112,12 +130,10 @@ def test_batch_statistics_follow_the_real_and_then_the_fake_batch():
     running = after.discriminator.variables['batch_stats']['BatchNorm_0']['mean']
     # mean <- 0.9 (0.9 * 0 + 0.1 real) + 0.1 fake, so what is left is the fake batch's share.
     fake = (running - 0.09 * real.mean(0)) / 0.1
-    key, _ = jax.random.split(jax.random.fold_in(state.key, 0))
-    latent_key, generator_key, _, _ = jax.random.split(key, 4)
+    key = stream(jax.random.fold_in(state.key, 0), 'discriminator')
+    latents, generator_key = game.latents(stream(key, 'latents'), jnp.arange(32)), stream(key, 'generator')
     generator = from_flax(Layer(2), (LATENT,))
-    points, _ = generator.apply(
-        state.generator.params, state.generator.variables, game.latents(latent_key, jnp.arange(32)), generator_key, True
-    )
+    points, _ = generator.apply(state.generator.params, state.generator.variables, latents, generator_key, True)
     np.testing.assert_allclose(fake, (points @ kernel['kernel'] + kernel['bias']).mean(0), atol=2e-6)
 
 
@@ -127,22 +143,29 @@ def test_several_discriminator_steps_are_that_many_single_ones():
     state = start(game, optimizers)
     many, metrics = jax.jit(steps.make_train_step(game, optimizers, discriminator_steps=3))(state, batch)
 
-    key, _ = jax.random.split(jax.random.fold_in(state.key, 0))
+    keys = jax.random.split(stream(jax.random.fold_in(state.key, 0), 'discriminator'), 3)
     by_hand, seen = state, []
-    for one, step_key in zip(batch['real'], jax.random.split(key, 3), strict=True):
-        grad = jax.value_and_grad(game.discriminator_loss, has_aux=True)
-        player = by_hand.discriminator
-        (loss, (variables, _)), gradients = grad(player.params, by_hand, {'real': one}, step_key, jnp.arange(16))
-        updates, opt_state = optimizers.discriminator.update(gradients, player.opt_state)
-        player = player._replace(
-            params=optax.apply_updates(player.params, updates), variables=variables, opt_state=opt_state
-        )
-        by_hand, seen = by_hand.replace(discriminator=player), [*seen, loss]
-    for a, b in zip(
-        jax.tree.leaves(many.discriminator.params), jax.tree.leaves(by_hand.discriminator.params), strict=True
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    for one, key in zip(batch['real'], keys, strict=True):
+        by_hand, value = one_step_by_hand('discriminator', game, optimizers, by_hand, {'real': one}, key)
+        seen.append(value)
+    close(many.discriminator.params, by_hand.discriminator.params)
     np.testing.assert_allclose(metrics['discriminator/loss'], np.mean(seen), rtol=1e-5)
+    assert many.step == 1
+
+
+def test_several_generator_steps_are_that_many_single_ones_on_fresh_noise():
+    game, optimizers = flax_game(), Pair(optax.sgd(0.1), optax.set_to_zero())
+    batch = real_batch(16)
+    state = start(game, optimizers)
+    many, metrics = jax.jit(steps.make_train_step(game, optimizers, generator_steps=3))(state, batch)
+
+    by_hand, seen = state.replace(discriminator=many.discriminator), []
+    for key in jax.random.split(stream(jax.random.fold_in(state.key, 0), 'generator'), 3):
+        by_hand, value = one_step_by_hand('generator', game, optimizers, by_hand, batch, key)
+        seen.append(value)
+    close(many.generator.params, by_hand.generator.params)
+    close(many.generator.variables, by_hand.generator.variables)
+    np.testing.assert_allclose(metrics['generator/loss'], np.mean(seen), rtol=1e-5)
     assert many.step == 1
 
 
@@ -190,8 +213,7 @@ def test_the_moving_average_follows_its_formula():
     for _ in range(3):
         state, _ = step(state, real_batch(8))
         expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, expected, state.generator.params)
-    for a, b in zip(jax.tree.leaves(state.generator.ema[0]), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    close(state.generator.ema[0], expected, atol=1e-7)
 
 
 def test_an_average_that_the_state_does_not_keep_is_refused():
@@ -278,9 +300,322 @@ def test_under_shard_map_the_step_is_that_of_the_whole_batch(check_vma):
         check_vma=check_vma,
     )
     shared, shared_metrics = jax.jit(share)(state, batch, jnp.arange(16))
-    for a, b in zip(
-        jax.tree.leaves((shared.generator, shared.discriminator, shared_metrics)),
-        jax.tree.leaves((whole.generator, whole.discriminator, metrics)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    close(
+        (shared.generator, shared.discriminator, shared_metrics),
+        (whole.generator, whole.discriminator, metrics),
+    )
+
+
+def test_under_shard_map_a_game_with_everything_added_is_that_of_the_whole_batch():
+    """Gradients, metrics and memory, for terms and controllers that look at the whole batch."""
+
+    def features(w, x):
+        hidden = jnp.tanh(x @ w['in'])
+        return Judgement(hidden @ w['out'], features={'hidden': hidden})
+
+    def start_discriminator(key):
+        return {'in': jax.random.normal(key, (2, 4)), 'out': jnp.array([1.0, -1.0, 0.5, 2.0])}
+
+    added = terms.joined(
+        [
+            terms.gradient_penalty(10.0),
+            terms.lecam(0.3),
+            terms.historical(0.1, 0.1),
+            terms.feature_matching(1.0),
+            terms.r1(2.0),
+        ]
+    )
+
+    def game_over(axis_name):
+        return adversarial(
+            pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: jnp.tanh(z @ w)),
+            pure(start_discriminator, features),
+            losses.relativistic_average(),
+            LATENT,
+            terms=added,
+            lazy=Pair(1, 2),
+            noise=lambda step: 0.1,
+            flip_labels=0.2,
+            replay=24,
+            top_share=lambda step: 0.6,
+            discriminators=2,
+            combine='softmax',
+            axis_name=axis_name,
+        )
+
+    optimizers, balance = Pair(optax.sgd(0.1), optax.sgd(0.1)), steps.Balance('accuracy', 0.9)
+
+    def two_steps(axis_name):
+        step = steps.make_train_step(
+            game_over(axis_name), optimizers, unrolled_steps=1, balance=balance, axis_name=axis_name
+        )
+
+        return steps.scan_steps(step, lambda batch, k, slot, positions: batch, 2)
+
+    with jax.enable_x64(True):  # so that only what is wrong differs
+        state, batch = start(game_over(None), optimizers, balance=balance), real_batch(16)
+        whole, metrics = jax.jit(two_steps(None))(state, batch, jnp.arange(16))
+        share = jax.shard_map(
+            two_steps('devices'),
+            mesh=jax.sharding.Mesh(np.array(jax.devices()), ('devices',)),
+            in_specs=(P(), P('devices'), P('devices')),
+            out_specs=P(),
+            check_vma=False,
+        )
+        shared, shared_metrics = jax.jit(share)(state, batch, jnp.arange(16))
+        close(
+            (shared.generator, shared.discriminator, shared.memory, shared_metrics),
+            (whole.generator, whole.discriminator, whole.memory, metrics),
+            rtol=1e-6,
+            atol=1e-9,
+        )
+
+
+def bilinear_game(**options):
+    """The generator's x against the discriminator's y: the discriminator minimises x y, the generator -x y."""
+    return adversarial(
+        pure(lambda key: jnp.ones(()), lambda x, z: x * jnp.ones((len(z), 1))),
+        pure(lambda key: jnp.full((), 0.5), lambda y, examples: y * examples[:, 0]),
+        losses.wasserstein(),
+        1,
+        **options,
+    )
+
+
+def radii(game, optimizers, count, **options):
+    """How far from the equilibrium the bilinear game is after each step."""
+    step = steps.make_train_step(game, optimizers, **options)
+
+    def one(state, _):
+        state, _ = step(state, {'real': jnp.zeros((2, 1))})
+        return state, jnp.hypot(state.generator.params, state.discriminator.params)
+
+    return jax.jit(lambda state: jax.lax.scan(one, state, None, count))(start(game, optimizers))[1]
+
+
+@pytest.mark.parametrize('unrolled_steps', [0, 1, 3])
+def test_the_gradient_through_unrolled_steps_is_that_worked_out_by_hand(unrolled_steps):
+    """One step from x = 1, y = 1/2 with rates a and b: y' = y - b x, and unrolled y'_k = y' - k b x.
+
+    So the generator's loss is -x y'_k, and its gradient -(y' - k b x) + k b x = -y' + 2 k b x.
+    """
+    a, b = 0.1, 0.2
+    optimizers = Pair(optax.sgd(a), optax.sgd(b))
+    game = bilinear_game()
+    step = steps.make_train_step(game, optimizers, unrolled_steps=unrolled_steps)
+    after, metrics = step(start(game, optimizers), {'real': jnp.zeros((2, 1))})
+    y = 0.5 - b
+    np.testing.assert_allclose(after.discriminator.params, y, rtol=1e-6)  # one step, however many are unrolled
+    np.testing.assert_allclose(metrics['generator/loss'], -(y - unrolled_steps * b), rtol=1e-5)
+    np.testing.assert_allclose(after.generator.params, 1 - a * (-y + 2 * unrolled_steps * b), rtol=1e-6)
+
+
+def test_unrolling_contracts_towards_the_equilibrium_that_plain_play_circles():
+    optimizers = Pair(optax.sgd(0.2), optax.sgd(0.2))
+    plain, unrolled = (radii(bilinear_game(), optimizers, 200, unrolled_steps=k) for k in (0, 3))
+    assert plain[-50:].min() > 0.5  # from a radius of 1.1 at the start
+    assert unrolled[-1] < 1e-6
+
+
+def test_the_gradient_through_unrolled_steps_is_that_of_finite_differences():
+    with jax.enable_x64(True):
+        batch = {'real': jax.random.normal(jax.random.key(7), (8, 2), jnp.float64)}
+        game = adversarial(
+            pure(lambda key: jax.random.normal(key, (LATENT, 2), jnp.float64), lambda w, z: jnp.tanh(z @ w)),
+            pure(
+                lambda key: jax.random.normal(key, (2,), jnp.float64),
+                lambda w, x: jnp.sin(x @ w) + (x @ w) ** 2,
+            ),
+            losses.non_saturating(),
+            repeated_latents,
+        )
+        optimizers = Pair(optax.sgd(1.0), optax.sgd(0.3))
+        state = start(game, optimizers)
+        step = jax.jit(steps.make_train_step(game, optimizers, unrolled_steps=3))
+        after, _ = step(state, batch)
+        gradient = state.generator.params - after.generator.params
+
+        def value(params):
+            live = after.discriminator.params
+            for _ in range(3):
+                held = state.replace(generator=state.generator._replace(params=params))
+                slope = jax.grad(lambda w, held=held: game.discriminator_loss(w, held, batch, state.key, places)[0])
+                live = live - 0.3 * slope(live)
+            held = state.replace(discriminator=state.discriminator._replace(params=live))
+            return game.generator_loss(params, held, batch, state.key, places)[0]
+
+        places, value, small = jnp.arange(8), jax.jit(value), 1e-6
+        for index in np.ndindex(LATENT, 2):
+            moved = jnp.zeros((LATENT, 2)).at[index].set(small)
+            slope = (value(state.generator.params + moved) - value(state.generator.params - moved)) / (2 * small)
+            np.testing.assert_allclose(gradient[index], slope, rtol=1e-6, atol=1e-9)
+
+
+def repeated_latents(key, positions):
+    """Latents that are the same for every key."""
+    del key
+    return normal_latents(LATENT)(jax.random.key(2), positions)
+
+
+@pytest.mark.parametrize(('eps_root', 'finite'), [(0.0, False), (1e-16, True)])
+def test_unrolling_through_adam_needs_its_eps_root(eps_root, finite):
+    """A parameter that no logit depends on has gradient 0, where Adam's root has an infinite slope."""
+    game = adversarial(
+        pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: z @ w),
+        pure(lambda key: (jnp.ones(2), jnp.ones(())), lambda w, x: x @ w[0] + 0 * w[1]),
+        losses.non_saturating(),
+        LATENT,
+    )
+    optimizers = Pair(optax.sgd(0.1), optax.adam(1e-2, eps_root=eps_root))
+    step = steps.make_train_step(game, optimizers, unrolled_steps=2)
+    after, _ = jax.jit(step)(start(game, optimizers), real_batch(8))
+    assert bool(jnp.isfinite(after.generator.params).all()) == finite
+
+
+def test_the_unrolled_steps_leave_the_discriminator_of_the_state_where_it_was():
+    game, optimizers = flax_game(), Pair(optax.adam(1e-2), optax.adam(1e-2, eps_root=1e-16))
+    before, batch = start(game, optimizers), real_batch(16)
+    plain, unrolled = (
+        jax.jit(steps.make_train_step(game, optimizers, unrolled_steps=k))(before, batch)[0] for k in (0, 2)
+    )
+    close(plain.discriminator, unrolled.discriminator, rtol=1e-6, atol=0)
+    assert not identical(plain.generator.params, unrolled.generator.params)
+
+
+def test_parts_of_a_batch_are_unrolled_each_against_its_own_part():
+    game = constant_noise_game()
+    optimizers = Pair(optax.sgd(0.1), optax.set_to_zero())
+    state, batch = start(game, optimizers), real_batch(12)
+    step = steps.make_train_step(game, optimizers, unrolled_steps=2, accumulate=4)
+    after, _ = jax.jit(step)(state, batch)
+    assert not identical(after.generator.params, state.generator.params)
+
+
+def judging_game(real, fake):
+    """All real examples are 1 and all fake ones 0; the discriminator says `real` and `fake` of them, plus a bias."""
+    return adversarial(
+        pure(lambda key: jnp.zeros(()), lambda w, z: w * z[:, :1]),
+        pure(lambda key: jnp.zeros(()), lambda bias, x: x[:, 0] * (real - fake) + fake + bias),
+        losses.non_saturating(),
+        LATENT,
+    )
+
+
+@pytest.mark.parametrize(
+    ('real', 'fake', 'threshold', 'moves'),
+    [(2.0, -2.0, 0.8, False), (2.0, -2.0, 1.0, True), (-2.0, -2.0, 0.8, True), (-2.0, -2.0, 0.4, False)],
+)
+def test_balanced_by_accuracy_the_discriminator_rests_while_it_is_above_the_threshold(real, fake, threshold, moves):
+    game, balance = judging_game(real, fake), steps.Balance('accuracy', threshold)
+    optimizers = adam_pair()
+    before = start(game, optimizers, balance=balance)
+    step = steps.make_train_step(game, optimizers, balance=balance)
+    after, metrics = step(before, {'real': jnp.ones((4, 1))})
+    np.testing.assert_allclose(metrics['discriminator/accuracy'], (float(real > 0) + float(fake < 0)) / 2)
+    assert metrics['discriminator/moved'] == moves
+    assert identical(before.discriminator, after.discriminator) == (not moves)
+    assert not identical(before.generator.opt_state, after.generator.opt_state)
+
+
+def test_balanced_by_losses_the_discriminator_rests_while_its_loss_is_below_the_generators_share():
+    """Its loss is softplus(-3) + softplus(-2) = 0.18 and the generator's softplus(2) = 2.13, a ratio of 0.083."""
+    game, optimizers = judging_game(3.0, -2.0), Pair(optax.set_to_zero(), optax.sgd(0.1))
+    for threshold, moves in ((0.08, True), (0.085, False)):
+        balance = steps.Balance('loss_ratio', threshold)
+        step = steps.make_train_step(game, optimizers, balance=balance)
+        before = start(game, optimizers, balance=balance)
+        first, metrics = step(before, {'real': jnp.ones((4, 1))})
+        assert metrics['discriminator/moved'] == 1  # the generator's loss is not known yet
+        np.testing.assert_allclose(first.memory['generator_loss'], metrics['generator/loss'])
+        known = before.replace(memory={'generator_loss': jax.nn.softplus(2.0)})
+        after, metrics = step(known, {'real': jnp.ones((4, 1))})
+        assert metrics['discriminator/moved'] == moves
+        assert identical(before.discriminator, after.discriminator) == (not moves)
+
+
+def test_a_balance_that_the_state_does_not_keep_is_refused():
+    game, optimizers = flax_game(), adam_pair()
+    step = steps.make_train_step(game, optimizers, balance=steps.Balance('accuracy', 0.8))
+    with pytest.raises(UserError, match=r'use init_state\(..., balance=...\)'):
+        step(start(game, optimizers), real_batch(8))
+
+
+class Normalized(nn.Module):
+    """Dense, batch norm, dense: the batch matters and noise does not."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(nn.Dense(8)(x))
+        return nn.Dense(1)(nn.leaky_relu(x, 0.2))[:, 0]
+
+
+def constant_noise_game(discriminator=None):
+    return adversarial(
+        pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: jnp.tanh(z @ w)),
+        discriminator or pure(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w),
+        losses.non_saturating(),
+        repeated_latents,
+    )
+
+
+def test_accumulated_parts_are_the_step_of_the_whole_batch_where_examples_do_not_mix():
+    game, optimizers = constant_noise_game(), adam_pair()
+    state, batch = start(game, optimizers), real_batch(12)
+    whole, metrics = jax.jit(steps.make_train_step(game, optimizers))(state, batch)
+    parts, part_metrics = jax.jit(steps.make_train_step(game, optimizers, accumulate=3))(state, batch)
+    close((parts.generator, parts.discriminator, part_metrics), (whole.generator, whole.discriminator, metrics))
+
+
+def test_accumulated_gradients_are_the_mean_of_the_parts_and_statistics_each_parts_own():
+    game = constant_noise_game(from_flax(Normalized(), (2,)))
+    optimizers = Pair(optax.set_to_zero(), optax.sgd(0.1))
+    state, batch = start(game, optimizers), real_batch(12)
+    after, _ = jax.jit(steps.make_train_step(game, optimizers, accumulate=3))(state, batch)
+
+    moving, gradients = state, []
+    grad = jax.jit(jax.grad(game.discriminator_loss, has_aux=True))
+    for i in range(0, 12, 4):
+        part = {'real': batch['real'][i : i + 4]}
+        gradient, outcome = grad(state.discriminator.params, moving, part, jax.random.key(0), jnp.arange(i, i + 4))
+        gradients.append(gradient)
+        moving = moving.replace(discriminator=moving.discriminator._replace(variables=outcome.variables))
+    mean = jax.tree.map(lambda *parts: sum(parts) / 3, *gradients)
+    params = jax.tree.map(lambda old, gradient: old - 0.1 * gradient, state.discriminator.params, mean)
+    close(after.discriminator.params, params)
+    close(after.discriminator.variables, moving.discriminator.variables)
+    whole, _ = jax.jit(steps.make_train_step(game, optimizers))(state, batch)
+    assert not np.allclose(
+        after.discriminator.params['Dense_0']['kernel'], whole.discriminator.params['Dense_0']['kernel']
+    )
+
+
+def test_a_batch_that_does_not_divide_into_its_parts_is_refused():
+    game, optimizers = flax_game(), adam_pair()
+    step = steps.make_train_step(game, optimizers, accumulate=3)
+    with pytest.raises(UserError, match=r'A batch of 16 examples .* does not divide into 3 parts'):
+        step(start(game, optimizers), real_batch(16))
+
+
+def test_a_lazy_penalty_is_applied_in_every_kth_step_with_k_times_the_weight():
+    """R1 of a linear critic w is |w|^2 / 2 with gradient w: its update is w <- (1 - rate k weight) w."""
+    networks = (
+        pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: z @ w),
+        pure(lambda key: jnp.array([2.0, -1.0]), lambda w, x: x @ w),
+    )
+    rate, weight, every = 0.1, 0.5, 3
+    optimizers = Pair(optax.set_to_zero(), optax.sgd(rate))
+    plain_game = adversarial(*networks, losses.non_saturating(), LATENT)
+    lazy_game = adversarial(*networks, losses.non_saturating(), LATENT, terms=terms.r1(weight), lazy=Pair(1, every))
+    plain, lazy = (jax.jit(steps.make_train_step(game, optimizers)) for game in (plain_game, lazy_game))
+    state, expected, penalty = start(lazy_game, optimizers), start(plain_game, optimizers), None
+    for i in range(5):
+        state, metrics = lazy(state, real_batch(8))
+        expected, _ = plain(expected, real_batch(8))
+        if i % every == 0:
+            w = expected.discriminator.params
+            penalty = jnp.sum(w**2) / 2
+            expected = expected.replace(
+                discriminator=expected.discriminator._replace(params=(1 - rate * every * weight) * w)
+            )
+        close(state.discriminator.params, expected.discriminator.params)
+        np.testing.assert_allclose(metrics['discriminator/r1'], penalty, rtol=1e-5)  # kept in between

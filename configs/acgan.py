@@ -1,0 +1,26 @@
+"""Auxiliary classifier GAN.
+
+Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", https://arxiv.org/abs/1610.09585: the
+discriminator also names the class, of real and of fake images, on the networks of DCGAN with dropout 0.5.
+
+    python -m gan_jax.main --config configs/acgan.py:fashion_mnist
+    python -m gan_jax.main --config configs/acgan.py                  # scikit-learn's digits at 16x16
+
+EXPECT
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the data set named by `argument` (default: the embedded digits)."""
+    config = configs.base('dcgan')
+    configs.choose_data(config, argument)
+    config.generator.conditioning = 'concatenate'
+    config.discriminator.conditioning = 'auxiliary'
+    config.discriminator.dropout = 0.5
+    config.samples = 100
+    config.duration = '3000 steps'
+    return config

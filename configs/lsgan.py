@@ -1,0 +1,23 @@
+"""Least squares GAN.
+
+Mao et al. 2017, "Least Squares Generative Adversarial Networks", https://arxiv.org/abs/1611.04076, with the labels 0
+and 1 of its equation 9 and the networks of DCGAN.
+
+    python -m gan_jax.main --config configs/lsgan.py:fashion_mnist
+    python -m gan_jax.main --config configs/lsgan.py                  # scikit-learn's digits at 16x16
+
+EXPECT
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the data set named by `argument` (default: the embedded digits)."""
+    config = configs.base('dcgan')
+    configs.choose_data(config, argument)
+    config.loss = configs.section('loss', 'least_squares')
+    config.duration = '3000 steps'
+    return config

@@ -1,0 +1,24 @@
+"""Spectrally normalised GAN, with the convolutional networks of the paper's table 3.
+
+Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957:
+spectral norm in every layer of the discriminator, batch norm in the generator, Adam at 2e-4 with beta1 0.5 (the
+paper's setting C).
+
+    python -m gan_jax.main --config configs/sngan.py:fashion_mnist
+    python -m gan_jax.main --config configs/sngan.py                  # scikit-learn's digits at 16x16
+
+EXPECT
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the data set named by `argument` (default: the embedded digits)."""
+    config = configs.base('sngan')
+    configs.choose_data(config, argument)
+    config.latents.size = 128
+    config.duration = '2500 steps'
+    return config

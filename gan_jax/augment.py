@@ -1,0 +1,218 @@
+"""Augmentation of what the discriminator sees, differentiable so that the generator learns through it.
+
+An `Augmentation` is applied alike to real and to generated images. Each example's randomness belongs to its position in
+the global batch, so a batch split over devices is augmented as it would have been on one.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import adaptive_augment
+from gan_jax.errors import UserError
+from gan_jax.layers.choices import choose, require
+
+Array = jax.Array
+Key = jax.Array
+
+
+class Augmentation(NamedTuple):
+    """A random change of a batch of images, and what moves its strength.
+
+    Attributes:
+        apply: (images [B, H, W, C], key, positions [B], probability scalar) -> images of the same shape.
+        controller: (probability, mean_sign, batch_size) -> new probability, or None where nothing adapts. `mean_sign`
+            is the mean of sign(D(x)) over real images, all of them if they lie on several devices; `batch_size` is the
+            number of real images since the last call.
+        initial: the probability at the start.
+    """
+
+    apply: Callable[[Array, Key, Array, Array], Array]
+    controller: Callable[[Array, Array, int], Array] | None = None
+    initial: float = 0.0
+
+
+def none() -> Augmentation:
+    """Examples of any shape, as they are."""
+    return Augmentation(lambda examples, key, positions, probability: examples)
+
+
+def diff_augment(policy: tuple[str, ...] = ('color', 'translation', 'cutout')) -> Augmentation:
+    """DiffAugment: every image is changed, whatever the probability.
+
+    Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", with the ranges of its official
+    code. In the order given:
+
+    - color: brightness + U(-0.5, 0.5), saturation times U(0, 2), contrast times U(0.5, 1.5).
+    - translation: by whole pixels up to 1/8 of each side (rounded down), zeros moving in.
+    - cutout: zeros in a rectangle of half of each side, around a place anywhere in the image.
+
+    Raises:
+        UserError: no policy has that name; from `apply`, examples that are not images.
+    """
+    require(len(policy) > 0, 'augmentation.policy', policy, f'at least one of {", ".join(_POLICIES)}')
+    changes = [choose(_POLICIES, name, 'policy of diffaugment') for name in policy]
+
+    def change(image: Array, key: Key) -> Array:
+        for i, one in enumerate(changes):
+            image = one(image, jax.random.fold_in(key, i))
+        return image
+
+    def apply(images: Array, key: Key, positions: Array, probability: Array) -> Array:
+        del probability
+        _check_images('diffaugment', images)
+        return _by_position(change, images, key, positions)
+
+    return Augmentation(apply)
+
+
+def adaptive(
+    transforms: tuple[str, ...] = (
+        *adaptive_augment.PIXEL_BLITTING,
+        *adaptive_augment.GEOMETRY,
+        *adaptive_augment.COLOUR,
+    ),
+    target: float = 0.6,
+    adjust_kimg: float = 500.0,
+    initial: float = 0.0,
+    fixed: bool = False,
+) -> Augmentation:
+    """Adaptive discriminator augmentation (ADA), with StyleGAN2-ADA's distributions.
+
+    Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 and appendix B. The
+    probability moves at a constant speed towards where the mean of sign(D(x)) over real images is `target`: above it
+    the discriminator overfits, and more is augmented. The default transforms are the paper's best set, 'bgc': pixel
+    blitting, geometry and colour.
+
+    Args:
+        transforms: names from flip, rotate90, translate_integer; scale, rotate, anisotropic_scale, translate;
+            brightness, contrast, luma_flip, hue, saturation; noise, cutout. They are always applied in this order.
+        target: of the mean sign, in (-1, 1).
+        adjust_kimg: thousands of real images in which the probability goes from 0 to 1.
+        initial: the probability at the start.
+        fixed: the probability stays at `initial`.
+
+    Raises:
+        UserError: an unknown transform or an impossible value; from `apply`, examples that are not images of 1 or 3
+            channels, and rotate90 of images that are not square.
+    """
+    require(len(transforms) > 0, 'augmentation.transforms', transforms, 'at least one transform')
+    for name in transforms:
+        choose(adaptive_augment.TRANSFORMS, name, 'transform of ada')
+    require(-1 < target < 1, 'augmentation.target', target, 'between -1 and 1')
+    require(0 < adjust_kimg < math.inf, 'augmentation.adjust_kimg', adjust_kimg, 'above 0 and finite')
+    require(0 <= initial <= 1, 'augmentation.initial', initial, 'a probability, from 0 to 1')
+
+    def apply(images: Array, key: Key, positions: Array, probability: Array) -> Array:
+        _check_images('ada', images)
+        height, width, channels = images.shape[1:]
+        require(channels in (1, 3), 'The number of channels of images under ada', channels, '1 or 3')
+        if 'rotate90' in transforms and height != width:
+            raise UserError(
+                f'rotate90 cannot turn images of {height}x{width}: leave it out of augmentation.transforms.'
+            )
+
+        def change(image: Array, key: Key) -> Array:
+            return adaptive_augment.transform(image, key, probability, transforms)
+
+        return _by_position(change, images, key, positions)
+
+    def controller(probability: Array, mean_sign: Array, batch_size: int) -> Array:
+        step = jnp.sign(mean_sign - target) * (batch_size / (adjust_kimg * 1000))
+        return jnp.clip(probability + step, 0.0, 1.0)
+
+    return Augmentation(apply, None if fixed else controller, initial)
+
+
+AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
+    'none': none,
+    'diffaugment': diff_augment,
+    'ada': adaptive,
+}
+
+
+def translate_and_flip(images: Array, key: Key, positions: Array, *, pixels: int = 4) -> Array:
+    """Images [B, H, W, C] mirrored left to right with probability 1/2 and moved by up to `pixels` each way.
+
+    They move by whole pixels; what moves in is mirrored at the border. The transform of
+    consistency regularisation (Zhang et al. 2020, "Consistency Regularization for Generative Adversarial Networks",
+    section 3; Zhao et al. 2021, "Improved Consistency Regularization for GANs").
+
+    Raises:
+        UserError: examples that are not images.
+    """
+    _check_images('translate_and_flip', images)
+
+    def change(image: Array, key: Key) -> Array:
+        flip_key, shift_key = jax.random.split(key)
+        image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+        shift = jax.random.randint(shift_key, (2,), -pixels, pixels + 1)
+        return _shift(image, shift, (pixels, pixels), 'reflect')
+
+    return _by_position(change, images, key, positions)
+
+
+def instance_noise(examples: Array, key: Key, positions: Array, deviation: Array | float) -> Array:
+    """Examples [B, ...] plus Gaussian noise of a standard deviation.
+
+    Sønderby et al. 2017, "Amortised MAP Inference for Image Super-resolution"; Arjovsky and Bottou 2017, "Towards
+    Principled Methods for Training Generative Adversarial Networks".
+    """
+
+    def change(example: Array, key: Key) -> Array:
+        return example + (deviation * jax.random.normal(key, example.shape)).astype(example.dtype)
+
+    return _by_position(change, examples, key, positions)
+
+
+def _by_position(change: Callable[[Array, Key], Array], examples: Array, key: Key, positions: Array) -> Array:
+    def one(example: Array, position: Array) -> Array:
+        return change(example, jax.random.fold_in(key, position))
+
+    return jax.vmap(one)(examples, positions)
+
+
+def _check_images(name: str, examples: Array) -> None:
+    if examples.ndim != 4:
+        raise UserError(
+            f"{name} changes images, not examples of shape {examples.shape[1:]}: use the augmentation 'none'."
+        )
+
+
+def _color(image: Array, key: Key) -> Array:
+    brightness, saturation, contrast = jax.random.uniform(key, (3,)).astype(image.dtype)
+    image = image + (brightness - 0.5)
+    mean = image.mean(-1, keepdims=True)
+    image = (image - mean) * (2 * saturation) + mean
+    mean = image.mean()
+    return (image - mean) * (contrast + 0.5) + mean
+
+
+def _translation(image: Array, key: Key) -> Array:
+    limits = (image.shape[0] // 8, image.shape[1] // 8)
+    shift = jax.random.randint(key, (2,), -jnp.array(limits), jnp.array(limits) + 1)
+    return _shift(image, shift, limits, 'constant')
+
+
+def _shift(image: Array, shift: Array, limits: tuple[int, int], mode: str) -> Array:
+    """An image [H, W, C] moved (down, right) by a shift within limits; what moves in is as `jnp.pad` has it."""
+    (rows, columns), (down, right) = limits, shift
+    padded = jnp.pad(image, ((rows, rows), (columns, columns), (0, 0)), mode)
+    return jax.lax.dynamic_slice(padded, (rows - down, columns - right, 0), image.shape)
+
+
+def _cutout(image: Array, key: Key) -> Array:
+    def inside(size: int, key: Key) -> Array:
+        length = size // 2
+        start = jax.random.randint(key, (), 0, size + 1 - length % 2) - length // 2
+        places = jnp.arange(size)
+        return (places >= start) & (places < start + length)
+
+    rows, columns = (inside(size, one) for size, one in zip(image.shape[:2], jax.random.split(key), strict=True))
+    return jnp.where((rows[:, None] & columns)[..., None], 0, image)
+
+
+_POLICIES = {'color': _color, 'translation': _translation, 'cutout': _cutout}
