@@ -87,7 +87,7 @@ def sample(key: Key, probability: Array, transforms: Sequence[str]) -> Values:
     """The value of every transform, neutral for those that did not strike or are not among `transforms`.
 
     A transform's draw does not depend on which others there are. `rotate` has two angles; each strikes with
-    1 - sqrt(1 - probability), so that either does with the probability (the paper's figure 14).
+    1 - sqrt(1 - probability), so that either does with the probability (appendix B).
     """
     strike_key, uniform_key, normal_key = jax.random.split(key, 3)
     shape = (len(TRANSFORMS), 2)

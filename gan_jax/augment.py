@@ -138,8 +138,8 @@ def translate_and_flip(images: Array, key: Key, positions: Array, *, pixels: int
     """Images [B, H, W, C] mirrored left to right with probability 1/2 and moved by up to `pixels` each way.
 
     They move by whole pixels; what moves in is mirrored at the border. The transform of
-    consistency regularisation (Zhang et al. 2020, "Consistency Regularization for Generative Adversarial Networks",
-    section 3; Zhao et al. 2021, "Improved Consistency Regularization for GANs").
+    consistency regularisation (Zhang et al. 2020, "Consistency Regularization for Generative Adversarial Networks";
+    Zhao et al. 2021, "Improved Consistency Regularization for GANs").
 
     Raises:
         UserError: examples that are not images.

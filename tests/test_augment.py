@@ -42,6 +42,11 @@ def neutral(**values):
     return {name: transform.neutral for name, transform in adaptive_augment.TRANSFORMS.items()} | values
 
 
+@jax.jit
+def warped(image, values):
+    return adaptive_augment.warp(image, adaptive_augment.inverse_geometry(values, image.shape))
+
+
 @pytest.mark.parametrize('channels', [1, 3])
 def test_ada_at_probability_0_is_the_identity_bit_for_bit(channels):
     before = images(channels)
@@ -70,8 +75,7 @@ def test_rotate90_turns_images_exactly():
     turns = [[np.array_equal(np.rot90(b, k), a) for k in range(4)] for b, a in zip(before, after, strict=True)]
     assert (np.sum(turns, axis=1) == 1).all()
     assert np.any(turns, axis=0).all()
-    turn = adaptive_augment.inverse_geometry(neutral(rotate90=1.0), before.shape[1:])
-    np.testing.assert_array_equal(adaptive_augment.warp(before[0], turn), np.rot90(before[0]))
+    np.testing.assert_array_equal(warped(before[0], neutral(rotate90=1.0)), np.rot90(before[0]))
 
 
 def test_integer_translation_moves_whole_pixels_and_mirrors_the_borders():
@@ -126,10 +130,10 @@ def test_composed_geometry_is_bilinear_sampling_by_the_inverse_map(seed):
 def test_geometry_on_images_that_are_not_square():
     image = np.random.default_rng(1).normal(size=(6, 10, 1)).astype(np.float32)
     values = neutral(translate_integer=np.array([0.125, -0.125]))  # one pixel to the right and one up
-    moved = adaptive_augment.warp(image, adaptive_augment.inverse_geometry(values, image.shape))
+    moved = warped(image, values)
     np.testing.assert_array_equal(moved[:-1, 1:], image[1:, :-1])
     values = neutral(translate=np.array([0.05, 0.0]))  # half a pixel to the right
-    moved = adaptive_augment.warp(image, adaptive_augment.inverse_geometry(values, image.shape))
+    moved = warped(image, values)
     np.testing.assert_allclose(moved[:, 1:], (image[:, 1:] + image[:, :-1]) / 2, atol=1e-6)
 
 
@@ -200,8 +204,9 @@ def test_noise_has_one_deviation_for_each_image():
     before, after = augmented('noise')
     deviations = (after - before).std((1, 2, 3))
     assert deviations.min() > 0
-    values = jax.vmap(lambda i: adaptive_augment.sample(jax.random.split(jax.random.fold_in(KEY, i))[0], 1.0, ALL))
-    np.testing.assert_allclose(deviations, values(POSITIONS)['noise'], rtol=0.15)  # of 768 normal numbers
+    standard = (after - before) / deviations[:, None, None, None]
+    np.testing.assert_allclose(standard[:, :8].std((1, 2, 3)), 1, rtol=0.15)  # of 384 normal numbers
+    assert deviations.max() > 2 * deviations.min()
 
 
 def test_cutout_zeroes_at_most_a_quarter():
@@ -262,7 +267,7 @@ def test_a_transforms_draw_does_not_depend_on_the_others():
 
 
 CHANGES = {
-    'ada': lambda *given: applied('ada')(*given, 0.8),
+    'ada': lambda *given: applied('ada', *ALL)(*given, 0.8),
     'diffaugment': lambda *given: applied('diffaugment')(*given, 0.0),
     'translate_and_flip': jax.jit(augment.translate_and_flip),
     'instance_noise': jax.jit(lambda *given: augment.instance_noise(*given, 0.5)),
@@ -273,15 +278,15 @@ CHANGES = {
 def test_randomness_belongs_to_the_place_in_the_global_batch(name):
     before = np.repeat(images()[:1], 16, axis=0)
     whole = np.asarray(CHANGES[name](before, KEY, POSITIONS))
-    halves = [CHANGES[name](before[:8], KEY, positions) for positions in (POSITIONS[:8], POSITIONS[8:])]
-    np.testing.assert_allclose(np.concatenate(halves), whole, atol=1e-6)
+    later = np.asarray(CHANGES[name](before, KEY, POSITIONS + 8))  # another device's share, which overlaps by a half
+    np.testing.assert_allclose(later[:8], whole[8:], atol=1e-6)
     assert all(np.abs(whole[i] - whole[0]).max() > 0.01 for i in range(1, 16))
     assert np.abs(np.asarray(CHANGES[name](before, jax.random.key(4), POSITIONS)) - whole).max() > 0.01
 
 
 @pytest.mark.parametrize(
     ('name', 'transforms'),
-    [('ada', ('scale', 'rotate', 'translate')), ('ada', ('contrast', 'hue')), ('diffaugment', ()), ('ada', ())],
+    [('ada', ('scale', 'rotate', 'translate')), ('ada', ('contrast', 'hue')), ('diffaugment', ())],
 )
 def test_gradients_match_finite_differences(name, transforms):
     with jax.enable_x64(True):
