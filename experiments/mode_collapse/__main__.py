@@ -1,0 +1,233 @@
+"""Trains the plain GAN and its remedies on data whose modes can be counted, and writes what came of it.
+
+python -m experiments.mode_collapse                      # all three data sets; see README.md
+python -m experiments.mode_collapse --data ring --recipes 'plain GAN' R1 --steps 500
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments.mode_collapse import pictures
+from experiments.mode_collapse.classifier import DigitClassifier
+from experiments.mode_collapse.recipes import MIXTURE, RECIPES, STACKED, STACKED_RECIPES
+from experiments.population import train_population
+from gan_jax import build, data, parallel, report
+from gan_jax import config as configs
+from gan_jax.data.toys import MIXTURES
+from gan_jax.errors import UserError
+from gan_jax.evaluation import modes
+from gan_jax.game import Game, GanState
+from gan_jax.judgement import judgement
+
+HERE = pathlib.Path(__file__).parent
+FRAMES = 30  # of an animation
+LANDSCAPE = 64  # points of the discriminator's landscape along each axis
+QUESTION = (
+    'A generative adversarial network can win its game by making a few kinds of examples well and leaving the others '
+    'out. How many modes of the data does the plain game lose, and which of its remedies bring them back?'
+)
+
+
+def load_config(dataset: str, recipe: str, steps: int | None) -> ConfigDict:
+    """The config of a recipe on 'ring', 'grid' or 'stacked:NAME'."""
+    overrides = (STACKED if dataset.startswith('stacked:') else MIXTURE) | RECIPES[recipe]
+    if steps is not None:
+        overrides = overrides | {'duration': str(steps)}
+    file = 'mlp.py' if dataset.startswith('stacked:') else 'toy.py'
+    return configs.load(f'{HERE.parent.parent}/configs/{file}:{dataset}', overrides)
+
+
+def draw(game: Game, states: GanState, num: int) -> np.ndarray:
+    """`num` samples of each member: [members, num, ...]."""
+
+    def one(params, variables):
+        return game.sample(params, variables, game.latents(jax.random.key(0), jnp.arange(num)))
+
+    return np.asarray(jax.jit(jax.vmap(one))(states.generator.params, states.generator.variables))
+
+
+def landscapes(config: ConfigDict, game: Game, states: GanState, limit: float) -> np.ndarray:
+    """Each member's (first) discriminator on a grid: [members, LANDSCAPE, LANDSCAPE], of scale one."""
+    points = pictures.landscape_grid(limit, LANDSCAPE)
+    discriminator = build.make_networks(config, points.shape[1:]).discriminator
+
+    def one(params, variables):
+        if config.discriminators.number > 1:
+            params, variables = (min(tree.items())[1] for tree in (params, variables))
+        return judgement(discriminator.apply(params, variables, points, None, False)[0]).logits
+
+    logits = np.asarray(jax.vmap(one)(states.discriminator.params, states.discriminator.variables))
+    if config.loss.name == 'wasserstein':  # a critic's values have no zero and no unit
+        logits = (logits - logits.mean(1, keepdims=True)) / (logits.std(1, keepdims=True) + 1e-8)
+    return logits.reshape(-1, LANDSCAPE, LANDSCAPE)
+
+
+def run_mixture(name: str, recipe: str, seeds: Sequence[int], steps: int | None) -> dict:
+    """Trains and counts; returns the reports of the members, their last points and what the animation needs."""
+    config, dataset, mixture = load_config(name, recipe, steps), data.load(name), MIXTURES[name]
+    game = build.make_game(config, dataset.shape)
+    limit = 1.25 * float(np.abs(mixture.centres).max())
+    frames = []
+    every = max(1, configs.steps(config, 'duration') // FRAMES)
+    for step, states, _ in train_population(config, game, dataset, seeds, every=every):
+        frames.append((step, draw(game, states, modes.NUM_SAMPLES), landscapes(config, game, states, limit)))
+    points = frames[-1][1]
+    reports = [modes.mixture_modes(member, mixture) for member in points]
+    chosen = pictures.median_seed([report.captured for report in reports])
+    animation = [
+        pictures.density_frame(points[chosen], landscape[chosen], limit, f'{recipe}, step {step:,}', mixture.centres)
+        for step, points, landscape in frames
+    ]
+    return {'reports': reports, 'points': points[chosen], 'animation': animation}
+
+
+def run_stacked(name: str, recipe: str, seeds: Sequence[int], steps: int | None, classifier: DigitClassifier) -> dict:
+    """Trains and counts with a classifier; returns the reports of the members and a grid of the median one."""
+    config = load_config(name, recipe, steps)
+    dataset = data.load(name, size=config.data.size)
+    game = build.make_game(config, dataset.shape)
+    *_, (_, states, _) = train_population(config, game, dataset, seeds, every=configs.steps(config, 'duration'))
+    made = draw(game, states, modes.NUM_STACKED_SAMPLES)
+    reports = [modes.label_modes(classifier.stacked(member), 1000) for member in made]
+    chosen = pictures.median_seed([report.captured for report in reports])
+    return {'reports': reports, 'examples': made[chosen][:48]}
+
+
+def columns(reports: Sequence[modes.ModeReport]) -> dict[str, list[float]]:
+    """The columns of the table: a list over the seeds each."""
+    table = {'modes': [report.captured for report in reports]}
+    if reports[0].high_quality is not None:
+        table['high quality'] = [report.high_quality for report in reports]
+    return table | {'reverse KL': [report.reverse_kl for report in reports]}
+
+
+def study(
+    name: str, title: str, run: Callable[[str], dict], recipes: Sequence[str], out: pathlib.Path
+) -> tuple[pictures.Study, dict]:
+    """Runs every recipe and draws what came out."""
+    made, seconds = {}, {}
+    for recipe in recipes:
+        start = time.perf_counter()
+        made[recipe] = run(recipe)
+        seconds[recipe] = round(time.perf_counter() - start, 1)
+        reports = made[recipe]['reports']
+        captured = ', '.join(str(report.captured) for report in reports)
+        print(f'{name}: {recipe}: modes {captured} of {reports[0].num_modes}  ({seconds[recipe]} s)', flush=True)
+    results = {recipe: columns(result['reports']) for recipe, result in made.items()}
+    stem, animations = name.replace(':', '_'), {}
+    if name in MIXTURES:
+        mixture, real = MIXTURES[name], data.load(name).examples[:2000]
+        notes = {
+            recipe: f'{np.mean(table["modes"]):.1f} of {len(mixture.centres)} modes, '
+            f'{np.mean(table["high quality"]):.0%} high quality'
+            for recipe, table in results.items()
+        }
+        limit = 1.25 * float(np.abs(mixture.centres).max())
+        points = {recipe: result['points'] for recipe, result in made.items()}
+        overview = pictures.overview(points, real, limit, mixture.centres, notes)
+        for recipe, result in made.items():
+            path = out / 'animations' / f'{stem}-{recipe.replace(" ", "_").replace(",", "")}.gif'
+            report.save_animation(path, result['animation'], max_size=320)
+            animations[recipe] = (path, notes[recipe])
+    else:
+        images = [np.asarray(data.to_uint8(result['examples'])) for result in made.values()]
+        overview = report.image_grid(np.concatenate(images), 24, scale=2)
+    report.save_png(out / f'{stem}.png', overview)
+    protocol = next(iter(made.values()))['reports'][0].protocol
+    record = {'protocol': protocol, 'seconds': seconds, 'results': results}
+    text = findings(results, made[recipes[0]]['reports'][0].num_modes)
+    return pictures.Study(title, protocol, results, text, overview, animations), record
+
+
+def findings(results: Mapping[str, Mapping[str, Sequence[float]]], num_modes: int) -> str:
+    """What the numbers say, in words: who keeps the modes, who does not, and at what price."""
+    kept = {recipe: float(np.mean(table['modes'])) for recipe, table in results.items()}
+    plain = kept.get('plain GAN')
+    if plain is None or len(kept) == 1:
+        return ''
+    best = max(kept, key=kept.get)
+    helped = [recipe for recipe, modes in kept.items() if recipe != 'plain GAN' and modes > plain + 0.05 * num_modes]
+    idle = [recipe for recipe in kept if recipe not in (*helped, 'plain GAN')]
+    sentences = [
+        f'The plain GAN keeps {plain:.4g} of {num_modes} modes on average.',
+        f'More than a twentieth of the modes is won back by {", ".join(helped)}.' if helped else 'No remedy helps.',
+        f'No such help here: {", ".join(idle)}.' if idle else '',
+        f'Most modes are kept by {best} ({kept[best]:.4g}).',
+    ]
+    if 'high quality' in results[best]:
+        quality = {recipe: float(np.mean(table['high quality'])) for recipe, table in results.items()}
+        sharpest = max(quality, key=quality.get)
+        sentences.append(
+            f'The sharpest samples are those of {sharpest} ({quality[sharpest]:.0%} of high quality, '
+            f'{kept[sharpest]:.4g} modes): modes and sharpness are two things.'
+        )
+    return ' '.join(filter(None, sentences))
+
+
+def write(
+    out: pathlib.Path, studies: Sequence[pictures.Study], records: Mapping[str, dict], seeds: Sequence[int]
+) -> None:
+    """results.json, table.md and page.html."""
+    facts = {'seeds': list(seeds), 'jax': jax.__version__, 'studies': records}
+    (out / 'results.json').write_text(json.dumps(facts, indent=1) + '\n')
+    tables = [f'## {one.title}\n\n{one.protocol}\n\n{pictures.table_markdown(one.results)}' for one in studies]
+    heading = f'# Mode collapse\n\nMean and deviation over the seeds {", ".join(map(str, seeds))}.\n\n'
+    (out / 'table.md').write_text(heading + '\n'.join(tables))
+    (out / 'page.html').write_text(pictures.page('Mode collapse, measured', QUESTION, studies))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns its exit code."""
+    parser = argparse.ArgumentParser(prog='python -m experiments.mode_collapse', description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument('--data', nargs='+', default=['ring', 'grid', 'stacked:mnist'])
+    parser.add_argument('--recipes', nargs='+', choices=list(RECIPES), metavar='RECIPE', help='default: all')
+    parser.add_argument('--seeds', type=int, default=5, help='how many; the first is 0')
+    parser.add_argument('--steps', type=int, help='of the generator (default: the recipe)')
+    parser.add_argument('--out', type=pathlib.Path, default=HERE / 'results')
+    flags = parser.parse_args(argv)
+    parallel.enable_compilation_cache()
+    warnings.filterwarnings('ignore', message='Explicitly requested dtype')
+    flags.out.mkdir(parents=True, exist_ok=True)
+    seeds, studies, records = range(flags.seeds), [], {}
+    try:
+        for name in flags.data:
+            stacked = name.startswith('stacked:')
+            if stacked:
+                classifier = DigitClassifier.train(name.removeprefix('stacked:'), size=int(STACKED['data.size']))
+                print(f'{name}: the classifier names {classifier.accuracy:.1%} of the test digits rightly.', flush=True)
+                run = lambda recipe: run_stacked(name, recipe, seeds, flags.steps, classifier)  # noqa: E731, B023
+            else:
+                run = lambda recipe: run_mixture(name, recipe, seeds, flags.steps)  # noqa: E731, B023
+            recipes = flags.recipes or (STACKED_RECIPES if stacked else list(RECIPES))
+            one, records[name] = study(name, TITLES.get(name, name), run, recipes, flags.out)
+            if stacked:
+                records[name]['classifier accuracy'] = classifier.accuracy
+            studies.append(one)
+            write(flags.out, studies, records, seeds)
+    except UserError as error:
+        print(f'mode_collapse: {error}', file=sys.stderr)
+        return 2
+    print(f'Done. Open {flags.out}/page.html; the table is in {flags.out}/table.md.')
+    return 0
+
+
+TITLES = {
+    'ring': 'Ring of 8: radius 1, standard deviation 0.01',
+    'grid': 'Grid of 25: spacing 2, standard deviation 0.05',
+    'stacked:mnist': 'Stacked MNIST: 1,000 modes',
+}
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""The plain GAN and its remedies, each as what it changes in the plain one's config."""
+
+# The plain game is near that of Metz et al. 2017 (unrolled GAN, appendix A): two hidden layers of 128 units in each
+# player, many latents, Adam with beta1 0.5. Both learning rates are 1e-3, for every recipe.
+MIXTURE = {
+    'batch_size': '128',
+    'duration': '3000 steps',
+    'latents.size': '64',
+    'generator.widths': '(128, 128)',
+    'discriminator.widths': '(128, 128)',
+    'generator_optimizer.learning_rate': '1e-3',
+    'discriminator_optimizer.learning_rate': '1e-3',
+    'ema.half_life_kimg': '0.0',
+}
+
+# Stacked digits at 14x14 pixels, for fully connected players.
+STACKED = {
+    'data.size': '14',
+    'batch_size': '128',
+    'duration': '3000 steps',
+    'latents.size': '64',
+    'generator.widths': '(256, 256)',
+    'discriminator.widths': '(256, 256)',
+    'discriminator.dropout': '0.0',
+    'generator_optimizer.learning_rate': '5e-4',
+    'discriminator_optimizer.learning_rate': '5e-4',
+    'ema.half_life_kimg': '0.0',
+}
+
+_WASSERSTEIN = {'loss.name': 'wasserstein', 'discriminator_steps': '5'}
+
+RECIPES = {
+    'plain GAN': {},
+    'unrolled, 5 steps': {'unrolled_steps': '5'},
+    'minibatch discrimination': {
+        'discriminator.minibatch': 'discrimination',
+        'discriminator.minibatch_kernels': '8',
+        'discriminator.minibatch_dims': '2',
+    },
+    'minibatch deviation': {'discriminator.minibatch': 'deviation'},
+    'three discriminators': {'discriminators.number': '3'},
+    'instance noise': {'instance_noise.deviation': '0.3'},
+    'WGAN': {
+        **_WASSERSTEIN,
+        'discriminator_optimizer.clip_weights': '0.1',
+        'generator_optimizer.name': 'rmsprop',
+        'discriminator_optimizer.name': 'rmsprop',
+    },
+    'WGAN-GP': {**_WASSERSTEIN, 'penalties.gradient_penalty.weight': '1.0'},
+    'spectral norm': {'discriminator.normalization': 'spectral'},
+    'R1': {'penalties.r1.weight': '0.1'},
+    'R3GAN': {
+        'loss.name': 'relativistic_pairing',
+        'penalties.r1.weight': '0.1',
+        'penalties.r2.weight': '0.1',
+    },
+}
+
+STACKED_RECIPES = ['plain GAN', 'minibatch deviation', 'R1', 'R3GAN']
