@@ -269,11 +269,11 @@ class _Rules:
     def discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         """See `Game`."""
         labels, maker = self.labels(batch), state.generator[:2]
-        fake, _, latents = self.generate(maker, key, positions, labels)
-        fake_labels, memory = labels, {}
+        made, _, latents = self.generate(maker, key, positions, labels)
+        fake, fake_labels, memory = made, labels, {}
         if self.replay:
             fake, fake_labels, memory['replay'] = exchange(
-                state.memory['replay'], fake, labels, stream(key, 'replay'), self.axis_name
+                state.memory['replay'], made, labels, stream(key, 'replay'), self.axis_name
             )
         real_shown = self.show(batch['real'], stream(key, 'show_real'), positions, state)
         fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
@@ -288,19 +288,19 @@ class _Rules:
             real_judgement = judgement(outputs)
             outputs, updated = self.discriminator.apply(params, updated, fake_shown, fake_key, True, fake_labels)
             fake_judgement = judgement(outputs)
-            real, fake_ = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
-            metrics, sign = _reading(real, fake_), jnp.sign(real).mean()
+            real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
+            metrics, sign = _reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
             if self.flip_labels:
-                real, fake_ = losses.flip_labels(real, fake_, flip_key, self.flip_labels)
+                real_logits, fake_logits = losses.flip_labels(real_logits, fake_logits, flip_key, self.flip_labels)
             view = self.view(params, Pair(maker, (params, variables)), state, batch, key, positions, i)(
                 latents=latents,
-                fake=fake,
+                fake=made,
                 fake_condition=fake_labels,
                 judge_real=lambda: real_judgement,
                 fake_judgement=fake_judgement,
             )
             added, term_metrics, remembered = total(self.now.discriminator, view, kept[i])
-            value = self.loss.discriminator(real, fake_, noise_key) + added
+            value = self.loss.discriminator(real_logits, fake_logits, noise_key) + added
             return value, updated, metrics | term_metrics, kept[i] | remembered, sign
 
         members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)

@@ -32,11 +32,11 @@ class View:
         generate: latents [B, ...] -> examples [B, ...], the generator in training mode.
         latents: [B, ...], those of the fake examples.
         real: examples [B, ...].
-        fake: examples [B, ...], what the discriminator is shown as such.
-        judge_real: () -> the `Judgement` of the real examples.
-        fake_judgement: that of the fake ones.
-        condition: of the examples, or None.
-        fake_condition: of the fake ones.
+        fake: examples [B, ...], made in this step.
+        judge_real: () -> the `Judgement` of the real examples as they were shown to the discriminator.
+        fake_judgement: that of the fake ones, among them remembered ones when there is experience replay.
+        condition: of `real` and of `fake`, or None.
+        fake_condition: of those in `fake_judgement`.
         key: for the term's randomness.
         positions: [B], the examples' places in the global batch.
         axis_name: the mapped axis over which the batch lies, or None.

@@ -30,7 +30,7 @@ from gan_jax.game import Game, GanState
 from gan_jax.judgement import judgement
 
 HERE = pathlib.Path(__file__).parent
-FRAMES = 30  # of an animation
+FRAMES = 25  # of an animation
 LANDSCAPE = 64  # points of the discriminator's landscape along each axis
 QUESTION = (
     'A generative adversarial network can win its game by making a few kinds of examples well and leaving the others '
@@ -40,10 +40,12 @@ QUESTION = (
 
 def load_config(dataset: str, recipe: str, steps: int | None) -> ConfigDict:
     """The config of a recipe on 'ring', 'grid' or 'stacked:NAME'."""
-    overrides = (STACKED if dataset.startswith('stacked:') else MIXTURE) | RECIPES[recipe]
+    if dataset.startswith('stacked:'):
+        file, overrides = 'mlp.py', STACKED | STACKED_RECIPES[recipe]
+    else:
+        file, overrides = 'toy.py', MIXTURE | RECIPES[recipe]
     if steps is not None:
         overrides = overrides | {'duration': str(steps)}
-    file = 'mlp.py' if dataset.startswith('stacked:') else 'toy.py'
     return configs.load(f'{HERE.parent.parent}/configs/{file}:{dataset}', overrides)
 
 
@@ -209,7 +211,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 run = lambda recipe: run_stacked(name, recipe, seeds, flags.steps, classifier)  # noqa: E731, B023
             else:
                 run = lambda recipe: run_mixture(name, recipe, seeds, flags.steps)  # noqa: E731, B023
-            recipes = flags.recipes or (STACKED_RECIPES if stacked else list(RECIPES))
+            available = STACKED_RECIPES if stacked else RECIPES
+            recipes = [recipe for recipe in flags.recipes or available if recipe in available]
             one, records[name] = study(name, TITLES.get(name, name), run, recipes, flags.out)
             if stacked:
                 records[name]['classifier accuracy'] = classifier.accuracy

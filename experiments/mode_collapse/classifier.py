@@ -26,7 +26,7 @@ class DigitClassifier(NamedTuple):
     def train(cls, name: str, size: int) -> 'DigitClassifier':
         """Trains on the first 20,000 digits of a data set with a test split, brought to `size` pixels a side."""
         train, test = (data.load(name, split=split, size=size) for split in ('train', 'test'))
-        network = MLPClassifier((128,), early_stopping=True, max_iter=30, random_state=0)
+        network = MLPClassifier((128,), early_stopping=True, max_iter=100, random_state=0)
         network.fit(_vectors(train.examples[:_TRAINING]), np.asarray(train.labels[:_TRAINING]))
         accuracy = network.score(_vectors(test.examples[:_TEST]), np.asarray(test.labels[:_TEST]))
         return cls(network, float(accuracy))
