@@ -1,7 +1,7 @@
 """The plain GAN and its remedies, each as what it changes in the plain one's config."""
 
 # The plain game is near that of Metz et al. 2017 (unrolled GAN, appendix A): two hidden layers of 128 units in each
-# player, many latents, Adam with beta1 0.5. Both learning rates are 1e-3, for every recipe.
+# player, many latents, Adam with beta1 0.5. Both learning rates are 1e-3, except where a recipe says otherwise.
 MIXTURE = {
     'batch_size': '128',
     'duration': '2500 steps',
@@ -30,9 +30,12 @@ STACKED = {
 
 _WASSERSTEIN = {'loss.name': 'wasserstein', 'discriminator_steps': '5'}
 
+_SLOW = {'discriminator_optimizer.learning_rate': '1e-4'}  # as in the paper on unrolling
+
 RECIPES = {
     'plain GAN': {},
-    'unrolled, 3 steps': {'unrolled_steps': '3'},
+    'slow discriminator': _SLOW,
+    'slow and unrolled': {**_SLOW, 'unrolled_steps': '5'},
     'minibatch discrimination': {
         'discriminator.minibatch': 'discrimination',
         'discriminator.minibatch_kernels': '8',
