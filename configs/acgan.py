@@ -6,7 +6,10 @@ discriminator also names the class, of real and of fake images, on the networks 
     python -m gan_jax.main --config configs/acgan.py:fashion_mnist
     python -m gan_jax.main --config configs/acgan.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect a grid whose rows are the ten classes, clear but much alike within a row, as is known of this game; sandals are
+the weakest. With
+`--config.generator.width=32 --config.discriminator.width=32`
+the 3,000 steps take three to four minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

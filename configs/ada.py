@@ -21,7 +21,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config = configs.base('dcgan')
     configs.choose_data(config, argument)
     config.loss = configs.section('loss', 'logistic')
-    config.penalties.r1.weight = 1.0
+    config.penalties.r1.weight = 0.01
     config.discriminator.normalization = 'none'
     config.discriminator.initializer = 'he'
     config.augment = configs.section('augment', 'ada')

@@ -8,7 +8,9 @@ instead, which learns the classes more slowly.
     python -m gan_jax.main --config configs/cgan.py:fashion_mnist
     python -m gan_jax.main --config configs/cgan.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect a grid whose rows are the ten classes and whose columns share a style; sandals are the weakest. With
+`--config.generator.width=32 --config.discriminator.width=32`
+the 3,000 steps take three to five minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -7,7 +7,9 @@ discriminator.
     python -m gan_jax.main --config configs/dragan.py:fashion_mnist
     python -m gan_jax.main --config configs/dragan.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect clothes of all kinds, dark ones among them, with a few unfinished ones. With
+`--config.generator.width=32 --config.discriminator.width=32`
+the 3,000 steps take three to four minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -5,7 +5,9 @@ Lim and Ye 2017, "Geometric GAN", https://arxiv.org/abs/1705.02894, with the net
     python -m gan_jax.main --config configs/hinge.py:fashion_mnist
     python -m gan_jax.main --config configs/hinge.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect clothes of all kinds, with a few unfinished ones. With
+`--config.generator.width=32 --config.discriminator.width=32`
+the 3,000 steps take two minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

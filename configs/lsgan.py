@@ -6,7 +6,9 @@ and 1 of its equation 9 and the networks of DCGAN.
     python -m gan_jax.main --config configs/lsgan.py:fashion_mnist
     python -m gan_jax.main --config configs/lsgan.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect clothes of most kinds, some of them half one thing and half another. With
+`--config.generator.width=32 --config.discriminator.width=32`
+the 3,000 steps take two minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

@@ -7,7 +7,9 @@ convolutional ones of the SNGAN paper, the loss is the hinge.
     python -m gan_jax.main --config configs/projection.py:fashion_mnist
     python -m gan_jax.main --config configs/projection.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect a grid whose rows are the ten classes, crisp and varied. With
+`--config.generator.width=16 --config.discriminator.width=16`
+the 2,500 steps take six minutes on two CPU cores; the full width is for a GPU.
 """
 
 from ml_collections import ConfigDict

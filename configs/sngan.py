@@ -7,7 +7,9 @@ paper's setting C).
     python -m gan_jax.main --config configs/sngan.py:fashion_mnist
     python -m gan_jax.main --config configs/sngan.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect crisp clothes of all kinds. With
+`--config.generator.width=16 --config.discriminator.width=16`
+the 2,500 steps take six minutes on two CPU cores; the full width is for a GPU.
 """
 
 from ml_collections import ConfigDict

@@ -7,7 +7,9 @@ steps of the critic for each of the generator, penalty of weight 10 on interpola
     python -m gan_jax.main --config configs/wgan_gp.py:fashion_mnist
     python -m gan_jax.main --config configs/wgan_gp.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect recognisable clothes with hard greys after these 1,500 steps; the paper trains a hundred times longer. With
+`--config.generator.width=32 --config.discriminator.width=32`
+they take four minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

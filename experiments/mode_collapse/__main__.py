@@ -58,8 +58,13 @@ def draw(game: Game, states: GanState, num: int) -> np.ndarray:
     return np.asarray(jax.jit(jax.vmap(one))(states.generator.params, states.generator.variables))
 
 
-def landscapes(config: ConfigDict, game: Game, states: GanState, limit: float) -> np.ndarray:
-    """Each member's (first) discriminator on a grid: [members, LANDSCAPE, LANDSCAPE], of scale one."""
+def landscapes(config: ConfigDict, states: GanState, limit: float) -> np.ndarray | None:
+    """Each member's (first) discriminator on a grid: [members, LANDSCAPE, LANDSCAPE], of scale one.
+
+    None for discriminators that look at whole batches, which say nothing of a single point.
+    """
+    if config.discriminator.minibatch != 'none':
+        return None
     points = pictures.landscape_grid(limit, LANDSCAPE)
     discriminator = build.make_networks(config, points.shape[1:]).discriminator
 
@@ -82,12 +87,18 @@ def run_mixture(name: str, recipe: str, seeds: Sequence[int], steps: int | None)
     frames = []
     every = max(1, configs.steps(config, 'duration') // FRAMES)
     for step, states, _ in train_population(config, game, dataset, seeds, every=every):
-        frames.append((step, draw(game, states, modes.NUM_SAMPLES), landscapes(config, game, states, limit)))
+        frames.append((step, draw(game, states, modes.NUM_SAMPLES), landscapes(config, states, limit)))
     points = frames[-1][1]
     reports = [modes.mixture_modes(member, mixture) for member in points]
     chosen = pictures.median_seed([report.captured for report in reports])
     animation = [
-        pictures.density_frame(points[chosen], landscape[chosen], limit, f'{recipe}, step {step:,}', mixture.centres)
+        pictures.density_frame(
+            points[chosen],
+            None if landscape is None else landscape[chosen],
+            limit,
+            f'{recipe}, step {step:,}',
+            mixture.centres,
+        )
         for step, points, landscape in frames
     ]
     return {'reports': reports, 'points': points[chosen], 'animation': animation}
