@@ -8,6 +8,7 @@ import argparse
 import os
 import pathlib
 import sys
+import warnings
 
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 
@@ -68,11 +69,18 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     train.train(config, workdir, accept_config_changes=flags.accept_config_changes)
 
 
+def _show_warning(message, category, *where, **more) -> None:
+    """One line without the place in our code, which tells a user nothing."""
+    print(f'gan_jax: {message}', file=sys.stderr)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     flags, overrides = parse(sys.argv[1:] if argv is None else argv)
     try:
-        run(flags, overrides)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            run(flags, overrides)
     except UserError as error:
         print(f'gan_jax: {error}', file=sys.stderr)
         return 2

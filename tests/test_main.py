@@ -34,3 +34,11 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(arguments, sentence
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('gan_jax: ')
     assert sentence in line
+
+
+def test_a_doubtful_recipe_is_warned_about_in_one_line(tmp_path, capsys):
+    arguments = ['--config', 'configs/toy.py:ring,debug', '--workdir', str(tmp_path), '--config.parallel.devices=1']
+    assert main([*arguments, '--config.loss.name=wasserstein', '--config.duration=1']) == 0
+    lines = capsys.readouterr().err.splitlines()
+    (line,) = (line for line in lines if line.startswith('gan_jax: '))
+    assert line.startswith('gan_jax: loss.name=wasserstein needs a critic whose slope is bounded')

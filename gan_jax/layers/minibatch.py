@@ -95,7 +95,7 @@ class MinibatchDiscrimination(nn.Module):
         others = rows
         if self.axis_name and not self.is_initializing():
             others = jax.lax.all_gather(rows, self.axis_name, tiled=True)
-        # Pairs of examples in the last axes and a sum written out: XLA:CPU is several times slower with short last axes.
+        # Pairs of examples in the last axes, and a sum written out: XLA:CPU is several times slower on short ones.
         rows, others = rows.transpose(1, 2, 0), others.transpose(1, 2, 0)
         distances = sum(jnp.abs(rows[:, i, :, None] - others[:, i, None]) for i in range(self.dims))
         return jnp.concatenate([inputs, jnp.exp(-distances).sum(-1).T.astype(inputs.dtype)], axis=-1)
