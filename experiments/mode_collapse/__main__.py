@@ -150,7 +150,7 @@ def study(
         overview = pictures.overview(points, real, limit, mixture.centres, notes)
         for recipe, result in made.items():
             path = out / 'animations' / f'{stem}-{recipe.replace(" ", "_").replace(",", "")}.gif'
-            report.save_animation(path, result['animation'], max_size=320)
+            report.save_animation(path, result['animation'], max_size=240)
             animations[recipe] = (path, notes[recipe])
     else:
         images = [np.asarray(data.to_uint8(result['examples'])) for result in made.values()]

@@ -276,7 +276,8 @@ _READING = f"""<h2>How to read this</h2>
 <p>A generator that collapses makes good samples of a few kinds and none of the others. Here the kinds, called modes,
 are known, so they can be counted. Every number is the mean over the seeds ± their standard deviation.</p>
 <ul>
-<li><b>Modes</b>: how many are captured. All of them is best.</li>
+<li><b>Modes</b>: how many are captured, by one sample at least. All of them is best. A cloud spread over the whole
+plane touches modes by chance, so look at the pictures and the next number too.</li>
 <li><b>High quality</b>: the share of samples close to a mode. Samples on the way from one mode to another do not
 count. The data's own share is a little below 1.</li>
 <li><b>Reverse KL</b>: how unevenly the samples spread over the modes, in nats. 0 is even; all in one of 8 modes is
