@@ -8,7 +8,10 @@ adapts ten times as fast as in the paper, as the run is that much shorter.
     python -m gan_jax.main --config configs/ada.py:fashion_mnist --config.data.split='train[:1000]'
     python -m gan_jax.main --config configs/ada.py                  # scikit-learn's digits at 16x16
 
-EXPECT
+Expect rough clothes of most kinds. In a run of this length the discriminator of 1,000 images does not overfit: the
+probability (`discriminator/augmentation` in the metrics) rises to 0.1 at the start and falls back to 0. With
+`--config.generator.width=32 --config.discriminator.width=32`
+the 3,000 steps take four minutes on two CPU cores.
 """
 
 from ml_collections import ConfigDict

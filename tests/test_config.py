@@ -38,7 +38,8 @@ def test_overrides_reach_every_level_with_the_type_of_the_key():
 
 def test_a_name_brings_its_own_options_and_keeps_the_shared_ones():
     config = configs.load(DCGAN, ['generator_optimizer.learning_rate=0.5', 'generator_optimizer.name=sgd'])
-    assert config.generator_optimizer.to_dict() == {'name': 'sgd', 'learning_rate': 0.5, 'momentum': 0.0}
+    shared = {'clip_norm': 0.0, 'weight_decay': 0.0, 'clip_weights': 0.0}
+    assert config.generator_optimizer.to_dict() == {'name': 'sgd', 'learning_rate': 0.5, 'momentum': 0.0, **shared}
     config = configs.load(DCGAN, ['model=mlp', 'generator.widths=(8,)'])
     assert config.generator.widths == (8,)
 
@@ -79,7 +80,7 @@ def test_a_name_brings_its_own_options_and_keeps_the_shared_ones():
         (['dtype=float16'], r"dtype is 'float16'; choose one of float32, bfloat16\."),
         (['generator_optimizer.learning_rate=-1'], r"An optimiser's learning_rate is -1.0; it must be at least 0 and"),
         (['loss.real_label=2'], r'loss.real_label is 2.0, but a label is a probability'),
-        (['model=dcgn'], r"There is no model 'dcgn': choose one of dcgan, mlp, or a module of your own\."),
+        (['model=dcgn'], r"There is no model 'dcgn': choose one of dcgan, mlp, sngan, or a module of your own\."),
         (['model=.dcgan'], r"There is no model '.dcgan': choose one of dcgan, mlp"),
         (['model='], r"There is no model '': choose one of dcgan, mlp"),
         (['model=json'], r'The model json has no class Generator'),
