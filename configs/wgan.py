@@ -6,8 +6,8 @@ each of the generator, RMSProp at 5e-5, weights clipped to [-0.01, 0.01], the ne
     python -m gan_jax.main --config configs/wgan.py:fashion_mnist
     python -m gan_jax.main --config configs/wgan.py                  # scikit-learn's digits at 16x16
 
-Expect outlines of clothes, blurred, and a critic's loss that falls as they get better: the method is slow, and the paper
-trains a hundred times longer. With
+Expect outlines of clothes, blurred, and a critic's loss that falls as they get better: the method is slow, and the
+paper trains a hundred times longer. With
 `--config.generator.width=32 --config.discriminator.width=32`
 the 2,500 steps take five to seven minutes on two CPU cores.
 """
