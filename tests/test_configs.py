@@ -10,7 +10,7 @@ from gan_jax import config
 from gan_jax.train import train
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
-REAL_DATA = ('fashion_mnist', 'cifar10', 'tf_flowers')
+REAL_DATA = ('fashion_mnist', 'cifar10', pytest.param('tf_flowers', marks=pytest.mark.slow))
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

@@ -95,7 +95,9 @@ def test_streamed_batches_on_one_device_give_the_same_bits():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(('mode', 'placement'), [('pmap', 'host'), ('sharding', 'device')])
+@pytest.mark.parametrize(
+    ('mode', 'placement'), [('pmap', 'host'), pytest.param('sharding', 'device', marks=pytest.mark.slow)]
+)
 def test_several_discriminator_steps_agree_too(mode, placement):
     overrides = {'discriminator_steps': '2', 'length': 5}
     assert_close(train(mode, 8, placement, **overrides), train('pmap', 1, **overrides))
@@ -147,7 +149,9 @@ if jax.process_index() == 0:
 """
 
 
-@pytest.mark.parametrize(('mode', 'placement'), [('pmap', 'host'), ('sharding', 'device')])
+@pytest.mark.parametrize(
+    ('mode', 'placement'), [('pmap', 'host'), pytest.param('sharding', 'device', marks=pytest.mark.slow)]
+)
 def test_two_processes_give_the_run_of_one(mode, placement, tmp_path):
     with socket.socket() as free:
         free.bind(('localhost', 0))
