@@ -85,7 +85,7 @@ def test_eight_devices_give_the_run_of_one(mode):
     assert_close(train(mode, 8), on_one_device())
 
 
-@pytest.mark.parametrize('mode', parallel.MODES)
+@pytest.mark.parametrize('mode', ['pmap', pytest.param('sharding', marks=pytest.mark.slow)])
 def test_streamed_batches_are_the_resident_ones(mode):
     assert_close(train(mode, 8, 'host'), on_one_device())
 
@@ -103,7 +103,7 @@ def test_several_discriminator_steps_agree_too(mode, placement):
     assert_close(train(mode, 8, placement, **overrides), train('pmap', 1, **overrides))
 
 
-@pytest.mark.parametrize('mode', parallel.MODES)
+@pytest.mark.parametrize('mode', ['pmap', pytest.param('sharding', marks=pytest.mark.slow)])
 def test_each_device_computes_only_its_share(mode):
     """From the compiled program of one device: an eighth of the work, within what does not divide."""
 
