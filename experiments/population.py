@@ -12,11 +12,6 @@ from gan_jax import config as configs
 from gan_jax.game import Game, GanState, named_key
 
 
-def make_game(config: ConfigDict, dataset: data.Dataset) -> Game:
-    """The unconditional game of a config on one device."""
-    return build.make_game(config, dataset.shape)
-
-
 def train_population(
     config: ConfigDict, game: Game, dataset: data.Dataset, seeds: Sequence[int], *, every: int
 ) -> Iterator[tuple[int, GanState, dict[str, np.ndarray]]]:
@@ -24,7 +19,7 @@ def train_population(
 
     Args:
         config: the recipe; its own seed is not used.
-        game: from `make_game`.
+        game: the unconditional game of the config, for one device.
         dataset: examples without conditions.
         seeds: one for each member.
         every: steps between two looks at the population.

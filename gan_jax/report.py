@@ -102,7 +102,7 @@ def scatter(points: np.ndarray, real: np.ndarray | None = None, limit: float | N
     Returns:
       uint8 [600, 600, 3].
     """
-    figure = _figure(6, 6)
+    figure = new_figure(6, 6)
     axes = figure.add_axes((0.07, 0.06, 0.9, 0.9))
     if limit is None:
         limit = 1.25 * float(np.abs(points if real is None else real).max())
@@ -135,7 +135,7 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Non
     if not panels:
         raise UserError(f'{path} cannot be drawn: there are no metrics yet.')
     rows = math.ceil(len(panels) / 2)
-    figure = _figure(12, 3 * rows)
+    figure = new_figure(12, 3 * rows)
     figure.set_layout_engine('constrained', h_pad=0.1, w_pad=0.1)
     all_axes = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, (title, names) in zip(all_axes, panels.items(), strict=False):
@@ -177,7 +177,7 @@ def _frame(frame: np.ndarray | str | os.PathLike, max_size: int) -> Image.Image:
     return picture if picture.mode == 'L' else picture.quantize(256, dither=Image.Dither.NONE)
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """A matplotlib figure of its own, 100 pixels an inch, without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -90,8 +90,13 @@ NO_TERMS: Pair = Pair((), ())
 
 def _term(name: str, weight: float, value: Callable[[View], Array], *, lazy: bool = False) -> Terms:
     """The term of that weight as a tuple of one, or of none where it weighs nothing."""
+    return _remembering(name, weight, lambda view, memory: (value(view), memory), None, lazy=lazy)
+
+
+def _remembering(name: str, weight: float, value: Callable, memory: Callable | None, *, lazy: bool = False) -> Terms:
+    """The same for a term with a memory; value and memory as in `Term`."""
     require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
-    return (Term(name, weight, lambda view, memory: (value(view), memory), lazy=lazy),) if weight else ()
+    return (Term(name, weight, value, memory, lazy),) if weight else ()
 
 
 def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> Pair:
@@ -161,9 +166,7 @@ def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
         )
         return penalties.lecam(view.real_judgement.logits, view.fake_judgement.logits, *averages), averages
 
-    require(weight >= 0, 'The weight of lecam', weight, 'at least 0')
-    term = Term('lecam', weight, value, lambda network: (jnp.zeros(()), jnp.zeros(())))
-    return Pair((), (term,) if weight else ())
+    return Pair((), _remembering('lecam', weight, value, lambda network: (jnp.zeros(()), jnp.zeros(()))))
 
 
 def consistency(
@@ -224,18 +227,19 @@ def historical(generator_weight: float = 0.0, discriminator_weight: float = 0.0)
         average = jax.tree.map(lambda old, new: old + (new - old) / count, average, params)
         return penalties.historical_average(view.params, average), (average, count)
 
-    def term(weight: float) -> Terms:
-        require(weight >= 0, 'The weight of historical', weight, 'at least 0')
-        start = lambda network: (network[0], jnp.zeros(()))  # noqa: E731
-        return (Term('historical', weight, value, start),) if weight else ()
+    def start(network):
+        params, _ = network
+        return params, jnp.zeros(())
 
-    return Pair(term(generator_weight), term(discriminator_weight))
+    return Pair(
+        _remembering('historical', generator_weight, value, start),
+        _remembering('historical', discriminator_weight, value, start),
+    )
 
 
 def path_length(weight: float = 0.0, decay: float = 0.01) -> Pair:
     """`penalties.path_length` from the latents to the generator's examples; StyleGAN2's weight is 2."""
     require(0 < decay <= 1, 'penalties.path_length.decay', decay, 'above 0 and at most 1')
-    require(weight >= 0, 'The weight of path_length', weight, 'at least 0')
 
     def value(view: View, average):
         return penalties.path_length(
@@ -248,7 +252,7 @@ def path_length(weight: float = 0.0, decay: float = 0.01) -> Pair:
             axis_name=view.axis_name,
         )
 
-    return Pair((Term('path_length', weight, value, lambda network: jnp.zeros(()), lazy=True),) if weight else (), ())
+    return Pair(_remembering('path_length', weight, value, lambda network: jnp.zeros(()), lazy=True), ())
 
 
 PENALTIES: dict[str, Callable[..., Pair]] = {

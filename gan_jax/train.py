@@ -22,7 +22,7 @@ from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints, package_versions
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.feed import make_feed
-from gan_jax.game import Game, GanState, Player
+from gan_jax.game import Game, GanState, Pair, Player
 from gan_jax.interrupt import StopSignals
 from gan_jax.parallel import Layout
 from gan_jax.writers import Writers
@@ -177,7 +177,8 @@ def _classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
 
 
 def _make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
-    reference = _reference(config, dataset, classes)
+    virtual = any(config[player].get('normalization') == 'virtual' for player in Pair._fields)
+    reference = _reference(config, dataset, classes) if virtual else None
     game = build.make_game(config, dataset.shape, layout.axis_name, num_classes=classes, reference=reference)
     build.warn_of_mixing(config, dataset.shape, classes)
     return game

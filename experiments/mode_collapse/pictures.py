@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan_jax.report import _figure
+from gan_jax.report import new_figure
 
 Results = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -58,7 +58,7 @@ def density_frame(
     Returns:
       uint8 [500, 460, 3], an even size for a GIF.
     """
-    figure = _figure(4.6, 5.0)
+    figure = new_figure(4.6, 5.0)
     axes = figure.add_axes((0.02, 0.065, 0.96, 0.96 * 4.6 / 5.0))
     _draw(axes, points, landscape, limit, centres)
     figure.text(0.02, 0.9745, title, fontsize=10.5, va='center', color='0.15')
@@ -96,7 +96,7 @@ def overview(
     panels = {'data': some, **samples}
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = _figure(2.3 * columns, 2.65 * rows)
+    figure = new_figure(2.3 * columns, 2.65 * rows)
     width, height = 1 / columns, 1 / rows
     for i, (name, points) in enumerate(panels.items()):
         left, bottom = (i % columns + 0.04) * width, 1 - (i // columns + 0.98) * height
