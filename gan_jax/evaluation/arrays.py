@@ -1,0 +1,41 @@
+"""What metrics ask of the arrays that they are given."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gan_jax.errors import UserError
+
+
+def features_array(features: ArrayLike, what: str = 'the features', least: int = 1) -> np.ndarray:
+    """Checks features and returns them as an array [n, D] of float64, or of float32 where they were.
+
+    Args:
+        features: [n, D].
+        what: they are, for the error.
+        least: the smallest n that is enough.
+
+    Raises:
+        UserError: they have another shape, are too few, or hold NaN or infinity.
+    """
+    array = np.asarray(features)
+    if array.dtype != np.float32:
+        array = array.astype(np.float64, copy=False)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise UserError(f'{what} have shape {list(array.shape)}; a metric takes one row of features for each image.')
+    if len(array) < least:
+        raise UserError(f'{what} are of {len(array)} images; this metric needs at least {least}.')
+    bad = ~np.isfinite(array).all(axis=1)
+    if bad.any():
+        raise UserError(
+            f'{what} of {bad.sum()} of {len(array)} images (the first is number {bad.argmax()}) are NaN or infinite: '
+            'look at what made these images.'
+        )
+    return array
+
+
+def check_same_dimension(first: np.ndarray, second: np.ndarray) -> None:
+    """Raises a UserError where two sets of features cannot be of one extractor."""
+    if first.shape[1] != second.shape[1]:
+        raise UserError(
+            f'The features have {first.shape[1]} and {second.shape[1]} dimensions: take both from the same extractor.'
+        )
