@@ -1,0 +1,103 @@
+"""Do the fakes repeat the training data? Nearest training examples, authenticity, and a picture of both."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gan_jax import report
+from gan_jax.errors import UserError
+from gan_jax.evaluation.arrays import features_array
+from gan_jax.evaluation.distances import BLOCK, Nearest, centred, nearest
+from gan_jax.evaluation.images import check_same_shape, images_array
+from gan_jax.evaluation.record import Estimate
+
+
+def nearest_training(
+    real_features: ArrayLike, fake_features: ArrayLike, k: int = 5, block: int = BLOCK
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k training examples nearest to each fake.
+
+    Neighbours are found as `distances.nearest` finds them, and their distances then computed anew in float64 from
+    differences, so that they are right for near copies too and 0 for copies.
+
+    Args:
+        real_features: [n, D], of the whole training set.
+        fake_features: [m, D].
+        k: how many.
+        block: as in `distances.nearest`.
+
+    Returns:
+        Euclidean distances float64 [m, k] in rising order, and int64 [m, k] rows of the reals.
+
+    Raises:
+        UserError: features are unfit, or the reals are fewer than k.
+    """
+    real, fake = features_array(real_features, 'The real features'), features_array(fake_features, 'The fake features')
+    centred_real, centred_fake = centred(real, fake)
+    found = nearest(centred_fake, centred_real, k, block=block)
+    return _refined(real, fake, found)
+
+
+def authenticity(real_features: ArrayLike, fake_features: ArrayLike, block: int = BLOCK) -> Estimate:
+    """The share of fakes that are no copies of training examples: Alaa et al. 2022, arXiv:2102.08921.
+
+    A fake is authentic if it is farther from its nearest real example than that example is from any other real one.
+    A generator that memorises has 0. New examples of the data's own distribution do not have 1: 2,000 against 2,000 of
+    a Gaussian in 2, 8 and 64 dimensions have 0.41, 0.55 and 0.83. Compare with the share of held-out data. Reals that
+    have copies are at distance 0 from another real: a fake nearest to them is authentic unless it is a copy too.
+
+    Args:
+        real_features: [n, D], of the whole training set.
+        fake_features: [m, D].
+        block: as in `distances.nearest`.
+
+    Returns:
+        The share in [0, 1], with its binomial standard error.
+
+    Raises:
+        UserError: features are unfit, or the reals are fewer than two.
+    """
+    real = features_array(real_features, 'The real features', 2)
+    fake = features_array(fake_features, 'The fake features')
+    centred_real, centred_fake = centred(real, fake)
+    to_real, closest = _refined(real, fake, nearest(centred_fake, centred_real, 1, block=block))
+    among_real, _ = _refined(real, real, nearest(centred_real, centred_real, 1, exclude_self=True, block=block))
+    share = float((to_real > among_real[closest[:, 0]]).mean())
+    error = (share * (1 - share) / len(fake)) ** 0.5
+    return Estimate(share, error, f'nearest of {len(real)} real, {len(fake)} fake, binomial standard error')
+
+
+def neighbour_grid(fake_images: ArrayLike, real_images: ArrayLike, indices: np.ndarray) -> np.ndarray:
+    """A picture with a row for each fake: itself, then its neighbours.
+
+    Args:
+        fake_images: uint8 [n, H, W, C].
+        real_images: uint8 [m, H, W, C], the training set.
+        indices: int [n, k], rows of the training set, as `nearest_training` returns them.
+
+    Returns:
+        uint8 [height, width, C].
+
+    Raises:
+        UserError: the images are unfit, or the indices do not fit them.
+    """
+    fake, real = images_array(fake_images, 'The fake images'), images_array(real_images, 'The real images')
+    check_same_shape(real, fake)
+    if indices.ndim != 2 or len(indices) != len(fake) or indices.min() < 0 or indices.max() >= len(real):
+        raise UserError(
+            f'The indices have shape {list(indices.shape)}; give one row for each of {len(fake)} fakes, of numbers in '
+            f'[0, {len(real)}).'
+        )
+    rows = np.concatenate([fake[:, None], real[indices]], axis=1)
+    return report.image_grid(rows.reshape(-1, *fake.shape[1:]), columns=rows.shape[1])
+
+
+def _refined(references: np.ndarray, queries: np.ndarray, found: Nearest) -> tuple[np.ndarray, np.ndarray]:
+    """Distances from differences in float64 for neighbours that were found from products, and in their order."""
+    distances = np.empty(found.indices.shape)
+    for column, indices in enumerate(found.indices.T):
+        for start in range(0, len(queries), BLOCK):
+            rows = slice(start, start + BLOCK)
+            differences = queries[rows].astype(np.float64) - references[indices[rows]]
+            distances[rows, column] = np.sqrt((differences**2).sum(axis=1))
+    order = distances.argsort(axis=1, kind='stable')
+    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(found.indices, order, axis=1)
