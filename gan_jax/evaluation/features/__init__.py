@@ -1,0 +1,1 @@
+"""Feature extractors: what looks at the images for the metrics."""

@@ -1,0 +1,234 @@
+"""Small classifiers of the data set's own kind as feature extractors.
+
+They stand in where Inception's weights are absent, and suit small grey images better. `tools/train_classifier.py`
+trains them and keeps them in the cache. Scores in their features compare models of one data set under one classifier
+and nothing else, so an extractor's identity names the weights by their hash.
+"""
+
+import hashlib
+import io
+import json
+import os
+import pathlib
+import re
+import zipfile
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from gan_jax import files
+from gan_jax.data.cache import cache_directory
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.extractor import Extractor, Features, is_image_type
+from gan_jax.layers.linear import Conv, Dense
+from gan_jax.layers.normalization import normalize
+from gan_jax.layers.resampling import average_pool
+
+Array = jax.Array
+PyTree = Any
+_INVALID = (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile)
+
+
+class ClassifierNetwork(nn.Module):
+    """A compact residual network (He et al. 2016, arXiv:1512.03385): images in [-1, 1] to features and logits.
+
+    A stem, and for each width a stage: a convolution to that width, and residual blocks x + relu(norm(conv(x))). All
+    stages but the first halve the image before that, down to 4 pixels. The features are the last stage's means over
+    space, which are not negative.
+
+    Attributes:
+        num_classes: K.
+        widths: of the stages; the last is the number of features D.
+        blocks: residual blocks of each stage.
+        stem_stride: 2: a 4x4 convolution that halves the image at once, cheap on a CPU; 1: 3x3 at full size.
+    """
+
+    num_classes: int
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 1
+    stem_stride: int = 2
+
+    @nn.compact
+    def __call__(self, images: Array, *, train: bool = False) -> Features:
+        """Features of float32 images [n, H, W, C]; `train` normalises by the batch and moves 'batch_stats'."""
+
+        def layer(hidden: Array, width: int, **options: Any) -> Array:
+            hidden = Conv(width, use_bias=False, kernel_init=nn.initializers.he_normal(), **options)(hidden)
+            return nn.relu(normalize('batch', hidden, train=train))
+
+        hidden = layer(images, self.widths[0], kernel_size=2 + self.stem_stride, stride=self.stem_stride)
+        for stage, width in enumerate(self.widths):
+            if stage:
+                hidden = layer(_halve(hidden), width)
+            for _ in range(self.blocks):
+                hidden += layer(hidden, width)
+        features = hidden.mean((1, 2))
+        return Features(features, Dense(self.num_classes, kernel_init=nn.initializers.he_normal())(features))
+
+
+class Classifier(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+        network: without weights.
+        variables: 'params' and 'batch_stats' of the network, NumPy arrays.
+        shape: (H, W, C) of the images it was trained on.
+        data: the name of their data set.
+        accuracy: the share of right answers on images it was not trained on.
+        tested_on: these images in words, such as '10000 images of mnist test'.
+        training: the recipe, the seed and the training data's fingerprint, JSON values.
+    """
+
+    network: ClassifierNetwork
+    variables: PyTree
+    shape: tuple[int, int, int]
+    data: str
+    accuracy: float
+    tested_on: str
+    training: dict[str, Any]
+
+
+def see(network: ClassifierNetwork, variables: PyTree, images: Array) -> Features:
+    """What a classifier sees in images [n, H, W, C] in [0, 255], uint8 or float, by its running statistics."""
+    with jax.default_matmul_precision('highest'):  # or accelerators would round the inputs
+        return network.apply(variables, (2 * images.astype(jnp.float32) - 255) / 255)
+
+
+def classifier(
+    name: str | os.PathLike,
+    *,
+    image_shape: tuple[int, int, int] | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    cache_dir: str | os.PathLike | None = None,
+) -> Extractor:
+    """The extractor of a trained classifier.
+
+    Args:
+        name: the data set as `gan_jax.data.load` names it, whose classifier is in the cache; or a file, *.npz.
+        image_shape: (H, W, C) of the images to be looked at; None: those that it was trained on. Images of another
+            size are brought to the classifier's by antialiased bilinear interpolation, grey is repeated to three
+            channels, and three are averaged to one; the identity says so.
+        size: of the data that it was trained on, as in `load`.
+        channels: the same.
+        cache_dir: of the cache; `gan_jax` under XDG_CACHE_HOME, that is ~/.cache/gan_jax, if None.
+
+    Raises:
+        UserError: there is no such classifier, or its file is damaged.
+    """
+    name = os.fspath(name)
+    if name.endswith('.npz'):
+        return extractor(load_classifier(name), image_shape)
+    path = classifier_path(name, size=size, channels=channels, cache_dir=cache_dir)
+    if not path.exists():
+        options = ''.join(f' --{key} {value}' for key, value in (('size', size), ('channels', channels)) if value)
+        raise UserError(
+            f'There is no classifier of {name!r} in {str(path.parent)!r}: make it, in minutes, with '
+            f'python -m tools.train_classifier {name}{options}.'
+        )
+    return extractor(load_classifier(path), image_shape)
+
+
+def extractor(trained: Classifier, image_shape: tuple[int, int, int] | None = None) -> Extractor:
+    """The extractor of a classifier for images of a shape, as in `classifier`.
+
+    Raises:
+        UserError: they have other channels than its own, and neither is grey.
+    """
+    image_shape = tuple(image_shape or trained.shape)
+    (*size, channels), (*own_size, own_channels) = image_shape, trained.shape
+    if channels != own_channels and 1 not in (channels, own_channels):
+        raise UserError(f'A classifier of {own_channels} channels can look at images of 1, and not of {channels}.')
+    identity = (
+        f'classifier-{trained.data}, weights {weights_hash(trained.variables)}, {trained.accuracy:.2%} right of '
+        f'{trained.tested_on}, trained at {_times(trained.shape)}, {trained.network.widths[-1]} features after pooling'
+    )
+    if size != own_size:
+        identity += f', resize=bilinear-antialias {_times(size)} to {_times(own_size)}'
+    if channels != own_channels:
+        identity += f', channels={"repeated" if channels == 1 else "averaged"} {channels} to {own_channels}'
+
+    def apply(images: Array) -> Features:
+        if not is_image_type(images.dtype) or images.shape[1:] != image_shape:
+            raise UserError(
+                f'This extractor takes uint8 images {_times(image_shape)}, not {images.dtype} of shape '
+                f'{list(images.shape)}: ask for it with the image_shape of your images.'
+            )
+        if channels > own_channels:
+            images = images.astype(jnp.float32).mean(-1, keepdims=True)
+        if size != own_size:
+            shape = (len(images), *own_size, images.shape[-1])
+            images = jax.image.resize(images.astype(jnp.float32), shape, 'linear', antialias=True)
+        if channels < own_channels:
+            images = images.repeat(own_channels, axis=-1)
+        return see(trained.network, trained.variables, images)
+
+    return Extractor(f'classifier-{trained.data}', identity, apply)
+
+
+def weights_hash(variables: PyTree) -> str:
+    """The first 12 hexadecimal digits of a SHA-256 over names, shapes and float32 bits of all arrays."""
+    digest = hashlib.sha256()
+    for name, array in sorted(flatten_dict(variables, sep='/').items()):
+        digest.update(f'{name} {array.shape} '.encode() + np.asarray(array, '<f4').tobytes())
+    return digest.hexdigest()[:12]
+
+
+def classifier_path(
+    name: str, *, size: int | None = None, channels: int | None = None, cache_dir: str | os.PathLike | None = None
+) -> pathlib.Path:
+    """Where the classifier of a data set lies in the cache, for a size and channels as they are given to `load`."""
+    kind = ''.join(f'-{key}{value}' for key, value in (('size', size), ('channels', channels)) if value)
+    return cache_directory(cache_dir) / 'classifiers' / f'{re.sub("[^A-Za-z0-9_.-]+", "_", name)}{kind}.npz'
+
+
+def save_classifier(trained: Classifier, path: str | os.PathLike) -> None:
+    """Writes a classifier, whole or not at all; raises a UserError where that is impossible."""
+    network = trained.network
+    description = trained._replace(
+        network={key: getattr(network, key) for key in ('num_classes', 'widths', 'blocks', 'stem_stride')},
+        variables=weights_hash(trained.variables),
+    )
+    buffer = io.BytesIO()
+    np.savez(buffer, description=json.dumps(description._asdict()), **flatten_dict(trained.variables, sep='/'))
+    files.replace(path, buffer.getvalue())
+
+
+def load_classifier(path: str | os.PathLike) -> Classifier:
+    """Reads a classifier and checks its weights' hash.
+
+    Raises:
+        UserError: there is no such file, it is none of a classifier, or it is damaged.
+    """
+    try:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        trained = Classifier(**json.loads(str(arrays.pop('description'))))
+        variables = unflatten_dict(arrays, sep='/')
+        if weights_hash(variables) != trained.variables:
+            raise ValueError(f'the weights have the hash {weights_hash(variables)}, not {trained.variables}')
+        network = ClassifierNetwork(**trained.network | {'widths': tuple(trained.network['widths'])})
+        return trained._replace(network=network, variables=variables, shape=tuple(trained.shape))
+    except FileNotFoundError:
+        raise UserError(f'There is no classifier {os.fspath(path)!r}: give a file of tools.train_classifier.') from None
+    except _INVALID as error:
+        raise UserError(
+            f'The classifier {os.fspath(path)!r} is damaged or none ({error}): train it again with '
+            'python -m tools.train_classifier.'
+        ) from error
+
+
+def _halve(images: Array) -> Array:
+    """The mean of each 2x2 block, an odd last row or column taken twice; images of up to 4 pixels as they are."""
+    if min(images.shape[1:3]) <= 4:
+        return images
+    odd = [(0, side % 2) for side in images.shape[1:3]]
+    return average_pool(jnp.pad(images, ((0, 0), *odd, (0, 0)), 'edge'))
+
+
+def _times(sizes: tuple[int, ...] | list[int]) -> str:
+    return 'x'.join(map(str, sizes))

@@ -1,0 +1,61 @@
+"""The extractor of Inception's features, which FID, KID and the Inception Score take."""
+
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.evaluation.features.extractor import Extractor, Features
+from gan_jax.evaluation.features.inception_network import NAME, TAPS, Inception
+from gan_jax.evaluation.features.inception_weights import InceptionWeights, folded
+from gan_jax.evaluation.features.resize import RESIZES
+from gan_jax.layers.choices import choose, require
+
+Array = jax.Array
+
+DTYPES = MappingProxyType({'float32': jnp.float32, 'bfloat16': jnp.bfloat16})
+
+# XLA:CPU's newer fusion takes convolutions away from the faster library.
+_CPU_OPTIONS = MappingProxyType({'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_DOT'})
+
+
+def inception(weights: InceptionWeights, tap: int = 2048, resize: str = 'tf1', dtype: str = 'float32') -> Extractor:
+    """An extractor of Inception's features: a tap's mean over space, and the logits without the last layer's bias.
+
+    Those are what FID and the Inception Score take. Smaller taps cost less (192: a third of 2048) and have no logits.
+
+    Args:
+        weights: from `inception_weights.load_inception_weights`.
+        tap: the number of features, of `TAPS`.
+        resize: how images become 299x299, of `resize.RESIZES`.
+        dtype: 'float32', which equals the references; or 'bfloat16', for accelerators, where features are off by some
+            per cent, so that it is another protocol.
+
+    Raises:
+        UserError: there is no such tap, rule or dtype.
+    """
+    require(tap in TAPS, 'The tap', tap, f'one of {", ".join(map(str, TAPS))}')
+    resized = choose(RESIZES, resize, 'resize rule')
+    network = Inception(tap, choose(DTYPES, dtype, 'dtype of Inception'))
+    variables = {'params': folded(weights.arrays, tap)}
+
+    def apply(images: Array) -> Features:
+        taps = network.apply(variables, resized(images))
+        return Features(taps[str(tap)], taps.get('logits_unbiased'))
+
+    identity = f'{NAME}, weights {weights.sha256[:12]}, tap {tap}, resize {resize}, {dtype}'
+    return Extractor(NAME, identity, apply, _compiler_options())
+
+
+@functools.cache
+def _compiler_options() -> Mapping[str, str]:
+    """The option for XLA:CPU where there is one that knows it; it is experimental."""
+    if jax.default_backend() != 'cpu':
+        return MappingProxyType({})
+    try:
+        jax.jit(lambda x: x).lower(0.0).compile(compiler_options=dict(_CPU_OPTIONS))
+    except Exception:  # whatever a version of XLA raises that does not know it
+        return MappingProxyType({})
+    return _CPU_OPTIONS

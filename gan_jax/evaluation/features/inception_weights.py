@@ -1,0 +1,191 @@
+"""Inception's weights: where they lie, how they are checked, and how the published files become gan_jax's own.
+
+gan_jax's file is an .npz of float32 arrays in PyTorch's names and layout, with the SHA-256 of them all. It is made by
+`python -m tools.convert_inception`, from any of the published files of the network of 2015-12-05:
+
+- pytorch-fid's pt_inception-2015-12-05-6726825d.pth and torch-fidelity's weights-inception-2015-12-05-6726825d.pth,
+  which are the same bytes and are read without PyTorch;
+- TensorFlow's classify_image_graph_def.pb, where TensorFlow is installed.
+"""
+
+import hashlib
+import http.client
+import io
+import os
+import pathlib
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax import files
+from gan_jax.data.cache import cache_directory
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.inception_graph import read_graph
+from gan_jax.evaluation.features.inception_network import NAME, parameter_shapes
+from gan_jax.evaluation.features.torch_file import read_torch_file
+
+URLS = (
+    'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth',
+    'https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth',
+)
+SHA256_PREFIX = '6726825d'  # of the file behind either
+
+_CHECKSUM = 'sha256'
+_BATCH_NORM = ('weight', 'bias', 'running_mean', 'running_var')
+_BATCH_NORM_EPSILON = 1e-3
+
+
+class InceptionWeights(NamedTuple):
+    """The network's weights as they are published.
+
+    Attributes:
+        arrays: float32 by PyTorch's names ('Mixed_5b.branch1x1.bn.running_var'), convolutions [out, in, height, width].
+        sha256: of their names and numbers, in hexadecimal.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    sha256: str
+
+
+def weights_path() -> pathlib.Path:
+    """Where the weights are looked for."""
+    return cache_directory(None) / f'{NAME}.npz'
+
+
+def has_inception_weights() -> bool:
+    """Whether there is a file where the weights are looked for."""
+    return weights_path().exists()
+
+
+def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWeights:
+    """Reads the weights and checks names, shapes and checksum.
+
+    Args:
+        path: an .npz that `save_inception_weights` has written; by default `weights_path()`.
+
+    Raises:
+        UserError: there is no such file, or it is not as it was written.
+    """
+    path = weights_path() if path is None else pathlib.Path(path).expanduser()
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        checksum = str(arrays.pop(_CHECKSUM))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"Inception's weights are not in {path}: make them with 'python -m tools.convert_inception FILE' from "
+            "pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m "
+            "tools.convert_inception --download'."
+        ) from error
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise UserError(f'{path} is not a file of tools.convert_inception, or is damaged: make it again.') from error
+    weights = checked_weights(arrays, path)
+    if weights.sha256 != checksum:
+        raise UserError(f'The weights in {path} do not have the checksum that they were written with: make them again.')
+    return weights
+
+
+def save_inception_weights(weights: InceptionWeights, path: str | os.PathLike | None = None) -> pathlib.Path:
+    """Writes the weights, whole or not at all, and returns where; by default to `weights_path()`."""
+    path = weights_path() if path is None else pathlib.Path(path).expanduser()
+    buffer = io.BytesIO()
+    np.savez(buffer, **weights.arrays, **{_CHECKSUM: np.array(weights.sha256)})
+    files.replace(path, buffer.getvalue())
+    return path
+
+
+def convert(source: str | os.PathLike) -> InceptionWeights:
+    """Reads a published file: a PyTorch state dict, or a TensorFlow graph if its name ends in '.pb'.
+
+    Raises:
+        UserError: it cannot be read, holds another network, or needs TensorFlow, which is not installed.
+    """
+    source = pathlib.Path(source).expanduser()
+    arrays = read_graph(source) if source.suffix == '.pb' else read_torch_file(source)
+    counters = [name for name in arrays if name.endswith('.num_batches_tracked')]
+    return checked_weights({name: array for name, array in arrays.items() if name not in counters}, source)
+
+
+def download() -> InceptionWeights:
+    """Fetches the published weights and converts them.
+
+    Raises:
+        UserError: no source can be reached or has the right bytes.
+    """
+    reasons = []
+    for url in URLS:
+        try:
+            with urllib.request.urlopen(url, timeout=60) as response:
+                data = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            reasons.append(f'{url}: {error}')
+            continue
+        if hashlib.sha256(data).hexdigest().startswith(SHA256_PREFIX):
+            with tempfile.TemporaryDirectory() as directory:
+                file = pathlib.Path(directory) / 'inception.pth'
+                file.write_bytes(data)
+                return convert(file)
+        reasons.append(f'{url}: its SHA-256 does not begin with {SHA256_PREFIX}')
+    raise UserError(
+        f"Inception's weights cannot be fetched ({'; '.join(reasons)}): fetch one of these files elsewhere and give it "
+        "to 'python -m tools.convert_inception FILE'."
+    )
+
+
+def published_shapes() -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the weights as they are published, convolutions [out, in, height, width]."""
+    shapes = {}
+    for name, layer in parameter_shapes().items():
+        if name == 'fc':
+            shapes |= {'fc.weight': layer['kernel'][::-1], 'fc.bias': layer['bias']}
+        else:
+            height, width, inputs, outputs = layer['kernel']
+            shapes[f'{name}.conv.weight'] = (outputs, inputs, height, width)
+            shapes |= {f'{name}.bn.{part}': (outputs,) for part in _BATCH_NORM}
+    return shapes
+
+
+def folded(arrays: Mapping[str, np.ndarray], tap: int = 2048) -> dict[str, dict[str, np.ndarray]]:
+    """The network's parameters from published weights: each batch norm goes into the convolution before it."""
+    return {name: _folded_layer(arrays, name) for name in parameter_shapes(tap)}
+
+
+def _folded_layer(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    if name == 'fc':
+        return {'kernel': arrays['fc.weight'].T, 'bias': arrays['fc.bias']}
+    scale, shift, mean, variance = (arrays[f'{name}.bn.{part}'].astype(np.float64) for part in _BATCH_NORM)
+    factor = scale / np.sqrt(variance + _BATCH_NORM_EPSILON)
+    kernel = arrays[f'{name}.conv.weight'].transpose(2, 3, 1, 0) * factor
+    return {'kernel': kernel.astype(np.float32), 'bias': (shift - mean * factor).astype(np.float32)}
+
+
+def checked_weights(arrays: Mapping[str, np.ndarray], source: str | os.PathLike) -> InceptionWeights:
+    """The arrays in float32 and in order, with their checksum.
+
+    Args:
+        arrays: by PyTorch's names.
+        source: where they are from, for errors.
+
+    Raises:
+        UserError: their names or shapes are not those of the network.
+    """
+    shapes = published_shapes()
+    for name in sorted(shapes.keys() ^ arrays.keys()):
+        fault = 'lacks' if name in shapes else 'has, beside them,'
+        raise UserError(f"{source} does not hold Inception's weights of 2015-12-05: it {fault} {name!r}.")
+    for name, shape in shapes.items():
+        if arrays[name].shape != tuple(shape):
+            raise UserError(
+                f"{source} does not hold Inception's weights of 2015-12-05: {name!r} has shape "
+                f'{list(arrays[name].shape)} and not {list(shape)}.'
+            )
+    ordered = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(shapes)}
+    digest = hashlib.sha256()
+    for name, array in ordered.items():
+        digest.update(name.encode() + b'\0')
+        digest.update(array.tobytes())
+    return InceptionWeights(ordered, digest.hexdigest())

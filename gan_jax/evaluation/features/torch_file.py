@@ -1,0 +1,156 @@
+"""Reads the tensors of a PyTorch file without PyTorch, and without running anything that the file says.
+
+Both formats of `torch.save` are read: the zip archive of PyTorch 1.6 and later, and the older one, a row of pickles
+with the storages after them, in which the published Inception weights of 2018 are. Both are pickles, which can name any
+function of any module for the reader to call. This reader knows the few names that a state dict needs and refuses all
+others.
+"""
+
+import collections
+import io
+import math
+import os
+import pathlib
+import pickle
+import zipfile
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax.errors import UserError
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+
+_STORAGES = {
+    'BoolStorage': '?',
+    'ByteStorage': 'u1',
+    'CharStorage': 'i1',
+    'ShortStorage': '<i2',
+    'IntStorage': '<i4',
+    'LongStorage': '<i8',
+    'HalfStorage': '<f2',
+    'FloatStorage': '<f4',
+    'DoubleStorage': '<f8',
+}
+
+
+class _Storage(NamedTuple):
+    """Which bytes a tensor lies in; `start` is in elements."""
+
+    key: str
+    dtype: np.dtype
+    start: int = 0
+
+
+class _Tensor(NamedTuple):
+    """A tensor whose storage is not read yet; offset and strides are in elements."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The tensors of a state dict that `torch.save` has written.
+
+    Args:
+        path: a .pth or .pt file of a dict from names to tensors.
+
+    Returns:
+        Arrays by name, each a contiguous copy of the dtype that it was saved with.
+
+    Raises:
+        UserError: the file cannot be read, is cut off, is of another kind, or asks for anything but tensors.
+    """
+    path = pathlib.Path(path)
+    try:
+        with open(path, 'rb') as file:
+            read = _read_zip if zipfile.is_zipfile(file) else _read_legacy
+            file.seek(0)
+            entries, storages = read(file)
+        if not isinstance(entries, dict) or not all(isinstance(tensor, _Tensor) for tensor in entries.values()):
+            raise pickle.UnpicklingError('it is not a dict from names to tensors')
+        return {str(name): _array(tensor, storages) for name, tensor in entries.items()}
+    except OSError as error:
+        raise UserError(f'{path} cannot be read ({error.strerror or error}).') from error
+    except Exception as error:  # a damaged pickle can raise anything
+        reason = str(error) or type(error).__name__
+        raise UserError(
+            f'{path} is no PyTorch state dict that can be read ({reason}): it may be damaged, so fetch it again.'
+        ) from error
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows only what a state dict is made of."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == 'torch' and name in _STORAGES:
+            return np.dtype(_STORAGES[name])
+        known: dict[str, Callable] = {
+            'collections.OrderedDict': collections.OrderedDict,
+            'torch._utils._rebuild_tensor': _Tensor,
+            'torch._utils._rebuild_tensor_v2': lambda storage, offset, shape, strides, *_: _Tensor(
+                storage, offset, shape, strides
+            ),
+            'torch._utils._rebuild_parameter': lambda tensor, *_: tensor,
+        }
+        if f'{module}.{name}' not in known:
+            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which no tensor needs')
+        return known[f'{module}.{name}']
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _, _, *view = pid
+        if kind != 'storage' or not isinstance(dtype, np.dtype):
+            raise pickle.UnpicklingError('it holds something other than tensors')
+        start = view[0][1] if view and view[0] else 0
+        return _Storage(str(key), dtype, start)
+
+
+def _read_zip(file: io.BufferedReader) -> tuple[Any, dict[str, bytes]]:
+    with zipfile.ZipFile(file) as archive:
+        (pickled,) = (name for name in archive.namelist() if name.endswith('/data.pkl'))
+        root = pickled.removesuffix('data.pkl')
+        if f'{root}byteorder' in archive.namelist() and archive.read(f'{root}byteorder') != b'little':
+            raise ValueError('it is of a big-endian machine')
+        entries = _Unpickler(io.BytesIO(archive.read(pickled))).load()
+        names = [name for name in archive.namelist() if name.startswith(f'{root}data/')]
+        return entries, {name.removeprefix(f'{root}data/'): archive.read(name) for name in names}
+
+
+def _read_legacy(file: io.BufferedReader) -> tuple[Any, dict[str, bytes]]:
+    magic, protocol, system = (_Unpickler(file).load() for _ in range(3))
+    if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL or not system['little_endian']:
+        raise ValueError('it is of another format')
+    unpickler = _Unpickler(file)
+    entries = unpickler.load()
+    sizes = {
+        tensor.storage.key: tensor.storage.dtype.itemsize
+        for tensor in (entries.values() if isinstance(entries, dict) else ())
+        if isinstance(tensor, _Tensor)
+    }
+    storages = {}
+    for key in _Unpickler(file).load():
+        elements = int.from_bytes(file.read(8), 'little', signed=True)
+        wanted = elements * sizes[key]
+        storages[key] = file.read(wanted) if wanted >= 0 else b''
+        if len(storages[key]) != wanted:
+            raise EOFError('it is cut off')
+    return entries, storages
+
+
+def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
+    (key, dtype, start), offset, shape, strides = tensor
+    flat = np.frombuffer(storages[key], dtype)
+    if min((start, offset, *shape, *strides), default=0) < 0 or len(shape) != len(strides):
+        raise ValueError('a tensor has a shape that cannot be')
+    size = math.prod(shape)
+    last = start + offset + sum((extent - 1) * stride for extent, stride in zip(shape, strides, strict=True))
+    if size and last >= len(flat):
+        raise EOFError('a tensor is longer than its storage')
+    if not size:
+        return np.zeros(shape, dtype)
+    steps = [stride * dtype.itemsize for stride in strides]
+    return np.lib.stride_tricks.as_strided(flat[start + offset :], shape, steps).copy()

@@ -1,0 +1,198 @@
+"""Every metric by name, over what a feature store keeps: what it looks at, how it is computed, which way is better."""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax.errors import UserError
+from gan_jax.evaluation.bootstrap import bootstrap
+from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
+from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.evaluation.fid import frechet_distance, intra_fid
+from gan_jax.evaluation.fid_infinity import fid_infinity
+from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.inception_score import inception_score
+from gan_jax.evaluation.lpips import load_lpips, lpips_diversity
+from gan_jax.evaluation.mmd import kid, kid_full, mmd
+from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
+from gan_jax.evaluation.neighbours import authenticity
+from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
+from gan_jax.evaluation.precision_recall import density_coverage, precision_recall
+from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
+from gan_jax.evaluation.store import FeatureStore
+from gan_jax.layers.choices import choose
+
+_KID_SUBSET = 1000
+_NUM_PATHS = 10_000  # a fifth of the paper's
+
+
+class Evidence(NamedTuple):
+    """All that a metric may look at.
+
+    Attributes:
+        real: the real images.
+        fake: the generated ones.
+        extractor: what looked at both.
+        samples: the generator, where the fakes come from one on these devices.
+    """
+
+    real: FeatureStore
+    fake: FeatureStore
+    extractor: Extractor
+    samples: Samples | None = None
+
+
+class Metric(NamedTuple):
+    """A metric, or several that are computed together.
+
+    Attributes:
+        compute: Evidence to an Estimate for each name.
+        best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
+        real: what the store of reals must keep.
+        fake: what the store of fakes must keep.
+        sees: 'features' or 'pixels': whether the extractor plays a part.
+    """
+
+    compute: Callable[[Evidence], dict[str, Estimate]]
+    best: dict[str, str]
+    real: tuple[str, ...] = ()
+    fake: tuple[str, ...] = ()
+    sees: str = 'features'
+
+
+def _fid(evidence: Evidence) -> dict[str, Estimate]:
+    real, fake = evidence.real.moments, evidence.fake.moments
+    distance = frechet_distance(real.mean, real.covariance, fake.mean, fake.covariance)
+    return {'fid': Estimate(distance, rule='covariances with ddof 1, float64')}
+
+
+def _fid_infinity(evidence: Evidence) -> dict[str, Estimate]:
+    return {'fid_infinity': fid_infinity(evidence.real.moments, evidence.fake.array('features'))}
+
+
+def _intra_fid(evidence: Evidence) -> dict[str, Estimate]:
+    arrays = (store.array(name) for store in (evidence.real, evidence.fake) for name in ('features', 'labels'))
+    return {'intra_fid': intra_fid(*arrays)}
+
+
+def _inception_score(evidence: Evidence) -> dict[str, Estimate]:
+    return {'inception_score': inception_score(evidence.fake.array('logits'))}
+
+
+def _kid(evidence: Evidence) -> dict[str, Estimate]:
+    real, fake = _features(evidence)
+    return {'kid': kid(real, fake, subset_size=min(_KID_SUBSET, len(real), len(fake)))}
+
+
+def _precision_recall(evidence: Evidence) -> dict[str, Estimate]:
+    return precision_recall(*_features(evidence))._asdict()
+
+
+def _density_coverage(evidence: Evidence) -> dict[str, Estimate]:
+    return density_coverage(*_features(evidence))._asdict()
+
+
+def _sliced_wasserstein(evidence: Evidence) -> dict[str, Estimate]:
+    distances = sliced_wasserstein(evidence.real.array('images'), evidence.fake.array('images'))
+    mean = distances.pop('mean')
+    levels = {f'sliced_wasserstein_{level}': distance for level, distance in distances.items() if level != 'pixels'}
+    return {'sliced_wasserstein': mean, **levels}
+
+
+def _ms_ssim(evidence: Evidence) -> dict[str, Estimate]:
+    return {'ms_ssim': ms_ssim_diversity(evidence.fake.array('images'), labels=_labels(evidence.fake))}
+
+
+def _lpips(evidence: Evidence) -> dict[str, Estimate]:
+    perceptual = load_lpips()
+    diversity = lpips_diversity(perceptual.distance, evidence.fake.array('images'), labels=_labels(evidence.fake))
+    return {'lpips': diversity._replace(rule=f'{perceptual.identity}, {diversity.rule}')}
+
+
+def _path_length(evidence: Evidence) -> dict[str, Estimate]:
+    samples = evidence.samples
+    if samples is None or samples.conditions is not None:
+        raise UserError('path_length walks in the latent space of a generator without classes: give it the run of one.')
+    weights = samples.generator.ema or (samples.generator.params, samples.generator.variables)
+    length = perceptual_path_length(
+        jax.jit(functools.partial(samples.game.sample, *weights)),
+        samples.game.latents,
+        feature_distance(evidence.extractor),
+        num=_NUM_PATHS,
+        seed=samples.seed,
+    )
+    return {'path_length': length}
+
+
+def _classification_accuracy(evidence: Evidence) -> dict[str, Estimate]:
+    arrays = [store.array(name) for store in (evidence.fake, evidence.real) for name in ('images', 'labels')]
+    num_classes = int(max(labels.max() for labels in arrays[1::2])) + 1
+    return {'classification_accuracy': classification_accuracy_score(*arrays, num_classes)}
+
+
+def _features(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    return evidence.real.array('features'), evidence.fake.array('features')
+
+
+def _labels(store: FeatureStore) -> np.ndarray | None:
+    return store.array('labels') if store.has('labels') else None
+
+
+_BOTH_FEATURES = {'real': ('features',), 'fake': ('features',)}
+_BOTH_IMAGES = {'real': ('images',), 'fake': ('images',), 'sees': 'pixels'}
+METRICS: dict[str, Metric] = {
+    'fid': Metric(_fid, {'fid': 'min'}),
+    'fid_infinity': Metric(_fid_infinity, {'fid_infinity': 'min'}, fake=('features',)),
+    'intra_fid': Metric(_intra_fid, {'intra_fid': 'min'}, **_BOTH_FEATURES),
+    'inception_score': Metric(_inception_score, {'inception_score': 'max'}, fake=('logits',)),
+    'kid': Metric(_kid, {'kid': 'min'}, **_BOTH_FEATURES),
+    'kid_full': Metric(
+        lambda evidence: {'kid_full': kid_full(*_features(evidence))}, {'kid_full': 'min'}, **_BOTH_FEATURES
+    ),
+    'mmd': Metric(lambda evidence: {'mmd': mmd(*_features(evidence))}, {'mmd': 'min'}, **_BOTH_FEATURES),
+    'precision_recall': Metric(_precision_recall, {'precision': 'max', 'recall': 'max'}, **_BOTH_FEATURES),
+    'density_coverage': Metric(_density_coverage, {'density': 'max', 'coverage': 'max'}, **_BOTH_FEATURES),
+    'authenticity': Metric(
+        lambda evidence: {'authenticity': authenticity(*_features(evidence))},
+        {'authenticity': 'real'},
+        **_BOTH_FEATURES,
+    ),
+    'sliced_wasserstein': Metric(_sliced_wasserstein, {'sliced_wasserstein': 'min'}, **_BOTH_IMAGES),
+    'ms_ssim': Metric(_ms_ssim, {'ms_ssim': 'real'}, fake=('images',), sees='pixels'),
+    'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),
+    'path_length': Metric(_path_length, {'path_length': 'min'}),
+    'classification_accuracy': Metric(_classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES),
+}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises a UserError for the first that is no metric, naming the nearest."""
+    for name in names:
+        choose(METRICS, name, 'metric')
+
+
+def kept(names: Iterable[str], which: str) -> set[str]:
+    """What the store of the 'real' or the 'fake' images must keep for some metrics."""
+    return {part for name in names for part in getattr(METRICS[name], which)}
+
+
+def interval(name: str, value: str, evidence: Evidence, resamples: int, seed: int) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a metric's value, over resamples of the fakes.
+
+    Args:
+        name: of the metric.
+        value: which of its values.
+        evidence: the fakes' store keeps what the metric asks for, and the features.
+        resamples: how many.
+        seed: of the resamples.
+    """
+
+    def statistic(rows: np.ndarray) -> float:
+        resampled = evidence._replace(fake=evidence.fake.take(rows[:, 0]))
+        return METRICS[name].compute(resampled)[value].value
+
+    return tuple(bootstrap(statistic, np.arange(len(evidence.fake))[:, None], resamples=resamples, seed=seed))

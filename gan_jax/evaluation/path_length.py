@@ -1,0 +1,157 @@
+"""Perceptual path length: how much images change along short steps between latents; smooth generators have short paths.
+
+Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks", arXiv:1812.04948,
+section 4.1, equations 2 and 3. StyleGAN2 (Karras et al. 2020, arXiv:1912.04958) reports space 'w' with sampling 'end'.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.evaluation.record import Estimate
+from gan_jax.game import named_key
+from gan_jax.layers.choices import require
+
+Array = jax.Array
+Key = jax.Array
+
+
+def perceptual_path_length(
+    generate: Callable[[Any], Any],
+    latents: Callable[[Key, Array], Any],
+    distance: Callable[[Any, Any], Any],
+    *,
+    mapping: Callable[[Any], Any] = lambda latents: latents,
+    num: int = 50_000,
+    epsilon: float = 1e-4,
+    space: str = 'z',
+    sampling: str = 'full',
+    trim: tuple[float, float] | None = (1, 99),
+    batch_size: int = 32,
+    seed: int = 0,
+) -> Estimate:
+    """The mean of distance(image at t, image at t + epsilon) / epsilon^2 over paths between random pairs of latents.
+
+    The functions are called as they are and may be of any framework: compile them first. They must not draw noise of
+    their own, for both images of a step have to have the same. The paper computes distances of images of at most
+    256x256 pixels; a distance that shrinks them first does so too.
+
+    Args:
+        generate: what `mapping` returned [n, ...] -> images [n, H, W, C], floats in [-1, 1].
+        latents: (key, positions [n]) -> z [n, ...], as `Game.latents`.
+        distance: images x, y -> [n], quadratic in small differences: `Lpips.distance`, or `feature_distance`'s.
+        mapping: z [n, ...] -> w [n, ...]; z itself for generators that have no mapping.
+        num: pairs of latents.
+        epsilon: the step along a path of length 1.
+        space: 'z': `slerp` between latents, then the mapping; 'w': the mapping, then a line.
+        sampling: 'full': steps anywhere on the path; 'end': at its beginning.
+        trim: only distances from the first to the second percentile count, both in [0, 100]; None: all of them.
+        batch_size: pairs at a time; memory depends on it and the value does not.
+        seed: of the latents and of the steps' places.
+
+    Returns:
+        The mean and its standard error over the pairs that count. 0 is a generator of one image. Values of different
+        distances, spaces or sampling must not be compared.
+
+    Raises:
+        UserError: an option is none of the above, the images are not floats, or a distance is not finite.
+    """
+    require(space in ('z', 'w'), 'space', space, "'z' or 'w'")
+    require(sampling in ('full', 'end'), 'sampling', sampling, "'full' or 'end'")
+    require(num >= 2, 'num', num, 'at least 2')
+    require(epsilon > 0, 'epsilon', epsilon, 'above 0')
+    ordered = trim is None or (len(trim) == 2 and 0 <= trim[0] < trim[1] <= 100)
+    require(ordered, 'trim', trim, 'None or two percentiles in [0, 100], the lower first')
+    key = named_key(seed, 'path length')
+    places = np.random.default_rng(seed).uniform(size=num) if sampling == 'full' else np.zeros(num)
+    batches = np.resize(np.arange(num), (-(-num // batch_size), batch_size))  # whole ones, to compile once
+    distances = []
+    for pairs in batches:
+        ends = [latents(key, jnp.asarray(2 * pairs + end)) for end in (0, 1)]
+        if space == 'w':
+            ends = [mapping(z) for z in ends]
+        images = []
+        for place in (places[pairs], places[pairs] + epsilon):
+            if space == 'w':
+                images.append(generate(lerp(*ends, place)))
+            else:
+                images.append(generate(mapping(slerp(*ends, place))))
+            if not jnp.issubdtype(images[-1].dtype, jnp.floating):
+                raise UserError(
+                    f'The generator made images of {images[-1].dtype}; a path length takes floats in [-1, 1], for '
+                    'rounding hides such small steps.'
+                )
+        distances.append(np.asarray(distance(*images), np.float64))
+    lengths = np.concatenate(distances)[:num] / epsilon**2
+    if not np.isfinite(lengths).all():
+        raise UserError(
+            f'{(~np.isfinite(lengths)).sum()} of {num} path lengths are not finite: look at what the generator made.'
+        )
+    counted = lengths
+    if trim is not None:
+        low = np.percentile(lengths, trim[0], method='lower')
+        high = np.percentile(lengths, trim[1], method='higher')
+        counted = lengths[(lengths >= low) & (lengths <= high)]
+    error = counted.std(ddof=1) / np.sqrt(len(counted)) if len(counted) > 1 else None
+    return Estimate(float(counted.mean()), error, _rule(space, sampling, epsilon, num, trim))
+
+
+def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
+    """The squared Euclidean distance of an extractor's features, as a distance of images in [-1, 1].
+
+    The images go to the extractor as floats in [0, 255] and are not rounded, for rounding hides the small steps of a
+    path.
+
+    Args:
+        extractor: one whose `apply` takes floats as well as uint8, of the size and channels that it gets.
+    """
+
+    def distance(x: Any, y: Any) -> Array:
+        one, other = (extractor.apply((jnp.asarray(images) + 1) * 127.5).features for images in (x, y))
+        return jnp.sum((one - other) ** 2, axis=-1)
+
+    return jax.jit(distance, compiler_options=dict(extractor.compiler_options))
+
+
+def lerp(start: Any, end: Any, place: Any) -> np.ndarray:
+    """The points at `place` [n] on the lines from start [n, ...] to end [n, ...], in their dtype."""
+    start, end, place, dtype = _rows(start, end, place)
+    return (start + place * (end - start)).astype(dtype)
+
+
+def slerp(start: Any, end: Any, place: Any) -> np.ndarray:
+    """The points at `place` [n] on the great circles from start [n, ...] to end [n, ...], in their dtype.
+
+    Shoemake 1985, "Animating Rotation with Quaternion Curves". The direction turns from that of start to that of end at
+    a constant speed; the length goes from the one's to the other's in a line. The paper's slerp gives length 1, which
+    is the same to StyleGAN, whose mapping normalises latents first, and fits no other generator. Where the ends point
+    the same way or opposite ways there is no one great circle, and the direction stays that of start.
+    """
+    start, end, place, dtype = _rows(start, end, place)
+    axes = tuple(range(1, start.ndim))
+    lengths = [np.sqrt(np.sum(x**2, axes, keepdims=True)) for x in (start, end)]
+    one, other = (x / np.where(length == 0, 1, length) for x, length in zip((start, end), lengths, strict=True))
+    cosine = np.sum(one * other, axes, keepdims=True)
+    across = other - cosine * one
+    sine = np.sqrt(np.sum(across**2, axes, keepdims=True))
+    turned = place * np.arctan2(sine, cosine)
+    direction = np.where(sine > 0, np.cos(turned) * one + np.sin(turned) * across / np.where(sine == 0, 1, sine), one)
+    return (direction * (lengths[0] + place * (lengths[1] - lengths[0]))).astype(dtype)
+
+
+def _rows(start: Any, end: Any, place: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.dtype]:
+    """All in float64, place as a column, and the dtype that the points are to have."""
+    start, end = np.asarray(start), np.asarray(end)
+    place = np.asarray(place, np.float64).reshape(-1, *[1] * (start.ndim - 1))
+    return start.astype(np.float64), end.astype(np.float64), place, start.dtype
+
+
+def _rule(space: str, sampling: str, epsilon: float, num: int, trim: tuple[float, float] | None) -> str:
+    path = 'slerp in z' if space == 'z' else 'lerp in w'
+    counted = 'all' if trim is None else f'percentiles {trim[0]:g} to {trim[1]:g}'
+    return f'{path}, {sampling}, epsilon {epsilon:g}, {num} pairs, {counted}, standard error over pairs'

@@ -1,0 +1,138 @@
+"""What the metrics need of a set of images, gathered batch by batch in one pass over them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.extractor import Extractor, Features
+from gan_jax.evaluation.images import images_array
+from gan_jax.evaluation.moments import Moments
+from gan_jax.parallel import Layout, make_layout
+
+KEPT = ('features', 'logits', 'images')
+
+
+class FeatureStore:
+    """Moments of the features of a set of images, and the features, logits and images themselves where asked for.
+
+    Args:
+        extract: uint8 [n, H, W, C] to `Features`, from `compile_extractor`; None where only `add` is used.
+        keep: which of `KEPT` to keep; moments are always kept, as they need no memory.
+
+    Attributes:
+        moments: of the features, in float64; None before the first batch.
+    """
+
+    def __init__(
+        self, extract: Callable[[np.ndarray], Features] | None = None, keep: Iterable[str] = ('features', 'logits')
+    ):
+        self._extract = extract
+        self.keep = frozenset(keep)
+        self.moments: Moments | None = None
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return self.moments.count if self.moments else 0
+
+    def update(self, images: np.ndarray, labels: np.ndarray | None = None) -> None:
+        """Extracts the features of images and adds them.
+
+        Args:
+            images: uint8 [n, H, W, C].
+            labels: int [n], the classes they are said to be of.
+
+        Raises:
+            UserError: they are no such images.
+        """
+        images = images_array(images, 'the images')
+        self.add(self._extract(images), images, labels)
+
+    def add(self, features: Features, images: np.ndarray | None = None, labels: np.ndarray | None = None) -> None:
+        """Adds what an extractor saw in images."""
+        pooled = np.asarray(features.features)
+        if self.moments is None:
+            self.moments = Moments(pooled.shape[1])
+        self.moments.update(pooled)
+        given = {'features': pooled, 'logits': features.logits, 'images': images}
+        for name, part in {**{name: given[name] for name in self.keep}, 'labels': labels}.items():
+            if part is not None:
+                self._parts.setdefault(name, []).append(np.asarray(part))
+
+    def hold_images(self, images: np.ndarray) -> None:
+        """Makes `images` (memory-mapped, it may be) those of the store, which were not kept one by one."""
+        self._parts['images'] = [images]
+
+    def array(self, name: str) -> np.ndarray:
+        """One of `KEPT`, or the labels, of all images in order.
+
+        Raises:
+            UserError: it was not kept, or there is none.
+        """
+        if name not in self._parts:
+            reason = {
+                'logits': 'the extractor tells no classes apart',
+                'labels': 'the images have no labels',
+            }.get(name, f'the store was made without keep={name!r}')
+            raise UserError(f'There are no {name} of these images: {reason}.')
+        if len(self._parts[name]) > 1:
+            self._parts[name] = [np.concatenate(self._parts[name])]
+        return self._parts[name][0]
+
+    def has(self, name: str) -> bool:
+        """Whether `array` would give it."""
+        return name in self._parts
+
+    def take(self, rows: np.ndarray) -> 'FeatureStore':
+        """The store of some of the images, by their places, repeated ones included; it must keep the features."""
+        store = FeatureStore(keep=self.keep)
+        store._parts = {name: [self.array(name)[rows]] for name in self._parts}
+        store.moments = Moments.of(store.array('features'))
+        return store
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything but the images, for a cache."""
+        kept = {name: self.array(name) for name in self._parts if name != 'images'}
+        return {**kept, **{f'moments/{name}': value for name, value in self.moments.to_arrays().items()}}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> 'FeatureStore':
+        """The inverse of `to_arrays`."""
+        store = cls(keep=[name for name in arrays if name in KEPT])
+        moments = {
+            name.removeprefix('moments/'): value for name, value in arrays.items() if name.startswith('moments/')
+        }
+        store.moments = Moments.from_arrays(moments)
+        store._parts = {name: [value] for name, value in arrays.items() if not name.startswith('moments/')}
+        return store
+
+
+def compile_extractor(
+    extractor: Extractor, batch_size: int = 64, layout: Layout | None = None
+) -> Callable[[np.ndarray], Features]:
+    """An extractor as a function of any number of host images, spread over devices in batches of one size.
+
+    Args:
+        extractor: the extractor.
+        batch_size: over all devices. The last batch is filled up, and none is dropped.
+        layout: the devices; None: all of them.
+
+    Raises:
+        UserError: the batch does not divide over the devices.
+    """
+    layout = layout or make_layout(batch_size)
+    compiled = layout.compile_map(lambda _, images: extractor.apply(images), extractor.compiler_options)
+
+    def extract(images: np.ndarray) -> Features:
+        parts = [_whole(compiled, images[i : i + batch_size], batch_size) for i in range(0, len(images), batch_size)]
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+
+    return extract
+
+
+def _whole(compiled: Callable[[Any, np.ndarray], Features], images: np.ndarray, batch_size: int) -> Features:
+    missing = batch_size - len(images)
+    filled = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge')
+    return jax.tree.map(lambda array: array[: len(images)], compiled((), filled))

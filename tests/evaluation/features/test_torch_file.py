@@ -1,0 +1,145 @@
+"""PyTorch's files without PyTorch: both formats, and files that are cut off, of other kinds, or out for harm."""
+
+import collections
+import io
+import os
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from random_inception import GOLDEN
+
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.torch_file import read_torch_file
+
+FORMATS = ['inception_zip.pth', 'inception_legacy.pth']
+
+
+def zipped(path, data_pkl, **others):
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('archive/data.pkl', data_pkl)
+        for name, data in others.items():
+            archive.writestr(f'archive/{name}', data)
+    return path
+
+
+def legacy(path, data_pkl):
+    header = [0x1950A86A20F9469CFC6C, 1001, {'little_endian': True}]
+    path.write_bytes(b''.join(map(pickle.dumps, header)) + data_pkl + pickle.dumps([]))
+    return path
+
+
+def refusal(path):
+    with pytest.raises(UserError) as caught:
+        read_torch_file(path)
+    assert str(caught.value).startswith(str(path))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_tensors_of_both_formats(name):
+    """golden/inception_torch_files.py says what is in them."""
+    arrays = read_torch_file(GOLDEN / name)
+    base = np.arange(12, dtype=np.float32).reshape(3, 4)
+    expected = {
+        'base': base,
+        'transposed': base.T,
+        'part': base[1:, ::2],
+        'parameter': base.astype(np.float64) / 8,
+        'half': np.array([0.5, -2], np.float16),
+        'counter': np.array(2**40),
+        'mask': np.array([True, False]),
+        'empty': np.zeros((0, 3), np.float32),
+    }
+    assert list(arrays) == list(expected)
+    for key, array in expected.items():
+        assert arrays[key].dtype == array.dtype
+        assert arrays[key].shape == array.shape
+        np.testing.assert_array_equal(arrays[key], array)
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_every_cut_is_seen(tmp_path, name):
+    data = (GOLDEN / name).read_bytes()
+    path = tmp_path / 'cut.pth'
+    for length in [*range(0, len(data), 37), len(data) - 1]:
+        path.write_bytes(data[:length])
+        assert refusal(path).endswith('it may be damaged, so fetch it again.')
+
+
+class Harm:
+    def __reduce__(self):
+        return os.mkdir, ('harm',)
+
+
+class NumpyHarm:
+    def __reduce__(self):
+        return np.load, ('harm',)
+
+
+@pytest.mark.parametrize('make', [zipped, legacy])
+@pytest.mark.parametrize(('thing', 'name'), [(Harm(), 'posix.mkdir'), (NumpyHarm(), 'numpy.load')])
+def test_a_file_that_calls_functions_is_refused(tmp_path, monkeypatch, make, thing, name):
+    monkeypatch.chdir(tmp_path)
+    path = make(tmp_path / 'harm.pth', pickle.dumps({'weight': thing}))
+    assert f'(it asks for {name}, which no tensor needs)' in refusal(path)
+    assert not (tmp_path / 'harm').exists()
+
+
+@pytest.mark.parametrize('make', [zipped, legacy])
+@pytest.mark.parametrize('value', [[1, 2], {'epoch': 3}, {'model': collections.OrderedDict()}])
+def test_other_things_than_state_dicts_are_refused(tmp_path, make, value):
+    assert 'it is not a dict from names to tensors' in refusal(make(tmp_path / 'other.pth', pickle.dumps(value)))
+
+
+class Named:
+    """Pickled as a name that the reader knows; the module need not exist here."""
+
+    def __init__(self, module, name, *arguments):
+        self.module, self.name, self.arguments = module, name, arguments
+
+
+class Pickler(pickle._Pickler):
+    """Writes what torch.save writes, with any shape and strides."""
+
+    def save(self, thing, save_persistent_id=True):
+        if not isinstance(thing, Named):
+            super().save(thing, save_persistent_id)
+            return
+        self.write(pickle.GLOBAL + f'{thing.module}\n{thing.name}\n'.encode())
+        if thing.name.startswith('_rebuild'):
+            super().save(thing.arguments)
+            self.write(pickle.REDUCE)
+
+    def persistent_id(self, thing):
+        return thing[1:] if isinstance(thing, tuple) and thing[:1] == ('persistent',) else None
+
+
+def one_tensor(path, offset, shape, strides):
+    """A state dict of one tensor over a storage of four numbers."""
+    storage = ('persistent', 'storage', Named('torch', 'FloatStorage'), '0', 'cpu', 4)
+    tensor = Named(
+        'torch._utils', '_rebuild_tensor_v2', storage, offset, shape, strides, False, collections.OrderedDict()
+    )
+    buffer = io.BytesIO()
+    Pickler(buffer, 2).dump({'weight': tensor})
+    return zipped(path, buffer.getvalue(), **{'data/0': struct.pack('<4f', 0, 1, 2, 3)})
+
+
+def test_a_tensor_may_use_all_of_its_storage(tmp_path):
+    array = read_torch_file(one_tensor(tmp_path / 'whole.pth', 1, (2, 2), (1, 1)))['weight']
+    np.testing.assert_array_equal(array, [[1, 2], [2, 3]])
+
+
+@pytest.mark.parametrize(
+    ('offset', 'shape', 'strides'),
+    [(0, (5,), (1,)), (1, (2, 2), (2, 1)), (-1, (2,), (1,)), (0, (2,), (-1,)), (3, (2,), ())],
+)
+def test_a_tensor_beyond_its_storage_is_refused(tmp_path, offset, shape, strides):
+    assert 'a tensor' in refusal(one_tensor(tmp_path / 'beyond.pth', offset, shape, strides))
+
+
+def test_a_missing_file_is_one_sentence(tmp_path):
+    assert refusal(tmp_path / 'none.pth').endswith('none.pth cannot be read (No such file or directory).')

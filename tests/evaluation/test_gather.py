@@ -1,0 +1,138 @@
+"""Stores of data sets and of generators: the cache of real images, and samples that do not depend on devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import losses, parallel
+from gan_jax.adversarial import adversarial
+from gan_jax.data import Dataset
+from gan_jax.errors import UserError
+from gan_jax.evaluation.gather import Samples, gather_dataset, gather_samples, load_npz
+from gan_jax.game import Player, pure
+from tests.extractors import QUADRANTS, look
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (21, 6, 6, 1), np.uint8)
+LABELS = np.arange(21, dtype=np.int32) % 3
+REALS = Dataset('squares', 'train', IMAGES, LABELS, 3, 'f00d')
+LAYOUT = parallel.make_layout(8)
+
+
+def gather(reals, cache, extractor=QUADRANTS, keep=('features', 'logits')):
+    return gather_dataset(reals, extractor, LAYOUT, keep=keep, batch_size=8, cache_dir=cache)
+
+
+def blind(images):
+    raise AssertionError('the images were looked at')
+
+
+def test_real_images_are_looked_at_once(tmp_path):
+    first = gather(REALS, tmp_path)
+    again = gather(REALS, tmp_path, QUADRANTS._replace(apply=blind))
+    for name in ('features', 'logits', 'labels'):
+        np.testing.assert_array_equal(again.array(name), first.array(name))
+    np.testing.assert_array_equal(again.moments.covariance, first.moments.covariance)
+    assert len(list((tmp_path / 'features').iterdir())) == 1
+    with_images = gather(REALS, tmp_path, QUADRANTS._replace(apply=blind), keep=('features', 'logits', 'images'))
+    assert with_images.array('images') is IMAGES
+
+
+@pytest.mark.parametrize(
+    ('reals', 'extractor'),
+    [
+        (Dataset('squares', 'train', IMAGES, LABELS, 3, 'beef'), QUADRANTS),
+        (Dataset('squares', 'train', IMAGES[:20], LABELS[:20], 3, 'f00d'), QUADRANTS),
+        (REALS, QUADRANTS._replace(identity='version 2')),
+        (REALS, QUADRANTS._replace(name='other')),
+    ],
+)
+def test_a_changed_key_never_reads_an_old_cache(tmp_path, reals, extractor):
+    gather(REALS, tmp_path)
+    with pytest.raises(AssertionError, match='the images were looked at'):
+        gather(reals, tmp_path, extractor._replace(apply=blind))
+
+
+def test_a_damaged_cache_is_made_again(tmp_path):
+    wanted = gather(REALS, tmp_path).array('features')
+    (path,) = (tmp_path / 'features').iterdir()
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data)
+    with pytest.warns(UserWarning, match='are damaged .* making them again'):
+        store = gather(REALS, tmp_path)
+    np.testing.assert_array_equal(store.array('features'), wanted)
+
+
+def test_points_are_no_images(tmp_path):
+    points = Dataset('ring', 'train', np.zeros((4, 2), np.float32), None, None, 'cafe')
+    with pytest.raises(UserError, match="'ring' has points, not images"):
+        gather(points, tmp_path)
+
+
+def made(params, latents, condition):
+    """A flat image as bright as the latent, with the class in its left half."""
+    bright = jnp.broadcast_to(jnp.tanh(latents[:, :1, None, None]) * params, (len(latents), 4, 2, 1))
+    return jnp.concatenate([jnp.broadcast_to(condition[:, None, None, None] - 1.0, bright.shape), bright], axis=2)
+
+
+GAME = adversarial(
+    pure(lambda key: jnp.zeros(()), made),
+    pure(lambda key: jnp.zeros(()), lambda params, images, condition: images.mean((1, 2, 3))),
+    losses.non_saturating(),
+    2,
+    condition=jax.ShapeDtypeStruct((), jnp.int32),
+)
+
+
+def test_samples_do_not_depend_on_devices_and_go_through_8_bits():
+    conditions = np.arange(13, dtype=np.int32) % 3
+    player = Player(jnp.ones(()), {}, None, ema=(jnp.full((), 0.5), {}))
+    samples = Samples(GAME, player, 13, 7, conditions, 'a test')
+    stores = [
+        gather_samples(
+            samples, QUADRANTS, parallel.make_layout(8, num_devices=devices), keep=('features', 'images'), batch_size=8
+        )
+        for devices in (1, 8)
+    ]
+    for name in ('images', 'features', 'labels'):
+        np.testing.assert_array_equal(stores[0].array(name), stores[1].array(name))
+    images = stores[0].array('images')
+    assert images.dtype == np.uint8
+    assert len(images) == len(np.unique(images[:, 0, 3])) == 13
+    assert (abs(images[:, 0, 3].astype(int) - 127.5) < 64.5).all()  # averaged weights halve the range
+    np.testing.assert_array_equal(images[:, 0, 0, 0], np.array([0, 128, 255])[conditions])
+    np.testing.assert_array_equal(stores[0].array('labels'), conditions)
+    np.testing.assert_allclose(stores[0].array('features'), look(images).features, rtol=1e-6)
+    assert samples.protocol['weights'] == 'averaged'
+    assert samples._replace(generator=player._replace(ema=None)).protocol['weights'] == 'last'
+
+
+def test_an_npz_is_a_data_set(tmp_path):
+    np.savez(tmp_path / 'a.npz', images=IMAGES, labels=LABELS, other=np.zeros(3))
+    np.savez(tmp_path / 'b.npz', IMAGES)
+    with_labels, without = load_npz(tmp_path / 'a.npz'), load_npz(tmp_path / 'b.npz')
+    np.testing.assert_array_equal(with_labels.examples, without.examples)
+    assert (with_labels.num_classes, without.num_classes) == (3, None)
+    assert with_labels.fingerprint != without.fingerprint
+
+
+@pytest.mark.parametrize(
+    ('arrays', 'sentence'),
+    [
+        ({'a': IMAGES, 'b': IMAGES}, 'holds the arrays a, b: name that of the images "images"'),
+        ({'images': IMAGES / 255.0}, 'metrics take uint8'),
+        ({'images': IMAGES, 'labels': LABELS[:3]}, 'give one whole number per image'),
+    ],
+)
+def test_an_npz_without_images_gets_one_sentence(tmp_path, arrays, sentence):
+    np.savez(tmp_path / 'a.npz', **arrays)
+    with pytest.raises(UserError, match=sentence):
+        load_npz(tmp_path / 'a.npz')
+
+
+def test_a_torn_npz_gets_one_sentence(tmp_path):
+    np.savez(tmp_path / 'a.npz', images=IMAGES)
+    (tmp_path / 'a.npz').write_bytes((tmp_path / 'a.npz').read_bytes()[:300])
+    with pytest.raises(UserError, match='cannot be read as a NumPy archive'):
+        load_npz(tmp_path / 'a.npz')

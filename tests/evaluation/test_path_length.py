@@ -1,0 +1,154 @@
+"""Path lengths of generators whose paths are known in closed form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.extractor import Extractor, Features
+from gan_jax.evaluation.path_length import feature_distance, lerp, perceptual_path_length, slerp
+from gan_jax.game import named_key, normal_latents
+
+MATRIX = np.random.default_rng(0).normal(size=(5, 12))
+
+
+def squared(x, y):
+    return np.sum((x - y) ** 2, axis=tuple(range(1, x.ndim)))
+
+
+def linear(latents):
+    return latents @ MATRIX
+
+
+def latents(key, positions):
+    return np.asarray(normal_latents(5)(key, positions), np.float64)
+
+
+def length(generate=linear, **options):
+    return perceptual_path_length(generate, latents, squared, **{'num': 50, 'batch_size': 16, **options})
+
+
+def ends(num, seed=0):
+    z = latents(named_key(seed, 'path length'), jnp.arange(2 * num))
+    return z[0::2], z[1::2]
+
+
+def test_a_linear_generator_in_w():
+    start, end = ends(50)
+    lengths = squared(linear(2 * start + 1), linear(2 * end + 1))  # wherever the step begins
+    estimate = length(mapping=lambda z: 2 * z + 1, space='w', trim=None)
+    np.testing.assert_allclose(estimate[:2], (lengths.mean(), lengths.std(ddof=1) / np.sqrt(50)), rtol=1e-7)
+    assert estimate.rule == 'lerp in w, full, epsilon 0.0001, 50 pairs, all, standard error over pairs'
+    assert length(mapping=lambda z: 2 * z + 1, space='w', trim=None, sampling='end').value == pytest.approx(
+        estimate.value, rel=1e-7
+    )
+
+
+def test_the_percentiles_that_count():
+    start, end = ends(50)
+    inner = np.sort(squared(linear(start), linear(end)))
+    # of 50, percentile 1 is at place 0.49 and 99 at 48.51: the published rule goes outwards and keeps all
+    assert length(space='w').value == pytest.approx(inner.mean(), rel=1e-7)
+    # 10 is at 4.9 and 90 at 44.1: places 4 to 45
+    assert length(space='w', trim=(10, 90)).value == pytest.approx(inner[4:46].mean(), rel=1e-7)
+    assert 'percentiles 10 to 90' in length(space='w', trim=(10, 90)).rule
+
+
+def test_the_sphere_in_z():
+    start, end = ends(50)
+    unit = [z / np.linalg.norm(z, axis=1, keepdims=True) for z in (start, end)]
+    angles = np.arccos(np.sum(unit[0] * unit[1], axis=1))
+
+    def normalise(z):
+        return z / np.linalg.norm(z, axis=1, keepdims=True)
+
+    # a chord of a small angle a is 2 sin(a / 2); images are the points of the unit sphere themselves
+    chords = (2 * np.sin(angles * 1e-3 / 2) / 1e-3) ** 2
+    estimate = length(lambda w: w, mapping=normalise, epsilon=1e-3, trim=None)
+    assert estimate.value == pytest.approx(chords.mean(), rel=1e-8)
+    assert estimate.rule.startswith('slerp in z, full, epsilon 0.001')
+
+
+def test_a_step_at_the_end_begins_there():
+    def bent(w):
+        return np.sum(w**2, axis=1, keepdims=True)
+
+    start, end = ends(50)
+    slope = 2 * np.sum(start * (end - start), axis=1)  # the derivative of |start + t (end - start)|^2 at t = 0
+    ended = length(bent, space='w', sampling='end', epsilon=1e-6, trim=None)
+    assert ended.value == pytest.approx((slope**2).mean(), rel=1e-4)
+    assert length(bent, space='w', epsilon=1e-6, trim=None).value != pytest.approx(ended.value, rel=0.05)
+
+
+def test_a_collapsed_generator_has_length_zero():
+    assert length(lambda w: np.zeros((len(w), 3)))[:2] == (0, 0)
+
+
+def test_seeds_and_batches():
+    values = [length(seed=seed, batch_size=batch).value for seed, batch in [(0, 16), (0, 7), (1, 16)]]
+    assert values[0] == pytest.approx(values[1], rel=1e-9)
+    assert values[0] != pytest.approx(values[2], rel=1e-3)
+
+
+def test_slerp():
+    rng = np.random.default_rng(1)
+    start, end = rng.normal(size=(2, 6, 2, 4))
+    flat = [x.reshape(6, 8) for x in (start, end)]
+    lengths = [np.linalg.norm(x, axis=1) for x in flat]
+    angle = np.arccos(np.sum(flat[0] * flat[1], axis=1) / lengths[0] / lengths[1])
+    for place in (0.0, 0.3, 1.0):
+        point = slerp(start, end, np.full(6, place)).reshape(6, 8)
+        norm = np.linalg.norm(point, axis=1)
+        np.testing.assert_allclose(norm, (1 - place) * lengths[0] + place * lengths[1], rtol=1e-12)
+        # Shoemake's formula between the directions
+        weights = np.sin((1 - place) * angle) / np.sin(angle), np.sin(place * angle) / np.sin(angle)
+        expected = sum(w[:, None] * x / n[:, None] for w, x, n in zip(weights, flat, lengths, strict=True))
+        np.testing.assert_allclose(point / norm[:, None], expected, atol=1e-12)
+    assert slerp(start.astype(np.float32), end.astype(np.float32), 0.5 * np.ones(6)).dtype == np.float32
+
+
+def test_slerp_where_there_is_no_great_circle():
+    start = np.array([[1.0, 0], [1, 0], [0, 0], [0, 2]])
+    end = np.array([[3.0, 0], [-1, 0], [2, 0], [0, 0]])
+    expected = [[1.5, 0], [1, 0], [0, 0], [0, 1.5]]
+    points = slerp(start, end, np.full(4, 0.25))
+    np.testing.assert_allclose(points[[0, 1, 3]], np.array(expected)[[0, 1, 3]])
+    assert np.isfinite(points).all()
+
+
+def test_lerp():
+    np.testing.assert_array_equal(lerp([[1.0, 2]], [[3.0, -2]], [0.25]), [[1.5, 1.0]])
+
+
+def test_jax_generators_and_features():
+    def apply(images):
+        return Features(images.reshape(len(images), -1) / 127.5)
+
+    extractor = Extractor('pixels', 'pixels', apply)
+    matrix = jnp.asarray(MATRIX, jnp.float32) / 50
+    generate = jax.jit(lambda w: (w @ matrix).reshape(-1, 2, 2, 3))
+    options = {'space': 'w', 'num': 10, 'epsilon': 0.01, 'trim': None}
+    estimate = perceptual_path_length(generate, normal_latents(5), feature_distance(extractor), **options)
+    start, end = ends(10)
+    assert estimate.value == pytest.approx(squared(linear(start), linear(end)).mean() / 2500, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        ({'space': 'x'}, r"^space is 'x'; it must be 'z' or 'w'"),
+        ({'sampling': 'half'}, r"^sampling is 'half'; it must be 'full' or 'end'"),
+        ({'num': 1}, r'^num is 1; it must be at least 2'),
+        ({'epsilon': 0.0}, r'^epsilon is 0\.0; it must be above 0'),
+        ({'trim': (99, 1)}, r'^trim is \(99, 1\); it must be None or two percentiles in \[0, 100\]'),
+        (
+            {'generate': lambda z: np.zeros((len(z), 3), np.uint8)},
+            r'^The generator made images of uint8; a path length',
+        ),
+        ({'generate': lambda z: z * np.nan}, r'^50 of 50 path lengths are not finite: look at what the generator made'),
+    ],
+)
+def test_bad_input(options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        length(**options)

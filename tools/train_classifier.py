@@ -1,0 +1,65 @@
+"""Trains a small classifier of a data set, by whose features and logits generators of this data are evaluated.
+
+    python -m tools.train_classifier mnist [--full] [--seed 0] [--data_dir DIR] [--output FILE.npz]
+
+It goes into the cache, where the evaluation finds it, unless --output names another file. Any labelled data set will
+do. The default recipes take minutes on two CPU cores, digits seconds; --full is wider and longer, for a GPU.
+"""
+
+import argparse
+import pathlib
+import sys
+import time
+
+from gan_jax import data, parallel
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.classifier import classifier_path, save_classifier, weights_hash
+from gan_jax.evaluation.features.classifier_training import find_recipe, train_classifier
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parses the command line, trains, and says what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('name', help='digits, mnist, ..., folder:/path, or another labelled data set')
+    parser.add_argument('--split', default='train', help='to train on')
+    parser.add_argument('--test_split', help="to test on (default: 'test'; for a folder, every tenth image of it)")
+    parser.add_argument('--size', type=int, help="height and width to bring the images to (default: the data's own)")
+    parser.add_argument('--channels', type=int, help="1 or 3 (default: the data's own)")
+    parser.add_argument('--full', action='store_true', help='the recipe for a GPU')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR or ~/tensorflow_datasets)')
+    parser.add_argument('--output', help='a file .npz (default: in the cache)')
+    arguments = parser.parse_args(argv)
+    parallel.enable_compilation_cache()
+    try:
+        run(arguments)
+    except UserError as error:
+        sys.exit(f'error: {error}')
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains and saves."""
+    options = {'size': arguments.size, 'channels': arguments.channels}
+    path = pathlib.Path(arguments.output or classifier_path(arguments.name, **options))
+    if path.suffix != '.npz':
+        raise UserError(f'--output is {arguments.output}: name a file *.npz.')
+    train = data.load(arguments.name, split=arguments.split, data_dir=arguments.data_dir, **options)
+    test_split = arguments.test_split or (None if arguments.name.startswith('folder:') else 'test')
+    test = test_split and data.load(arguments.name, split=test_split, data_dir=arguments.data_dir, **options)
+    recipe, start = find_recipe(arguments.name, arguments.full), time.monotonic()
+    print(f'{recipe}', flush=True)
+
+    def report(epoch: int, loss: float, right: float) -> None:
+        seconds = time.monotonic() - start
+        print(
+            f'epoch {epoch} of {recipe.epochs}: loss {loss:.4f}, {right:.2%} right in training, {seconds:.0f} s',
+            flush=True,
+        )
+
+    trained = train_classifier(train, test, recipe=recipe, seed=arguments.seed, report=report)
+    save_classifier(trained, path)
+    print(f'{trained.accuracy:.2%} right of {trained.tested_on}, weights {weights_hash(trained.variables)}: {path}')
+
+
+if __name__ == '__main__':
+    main()
