@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 from gan_jax import models
 from gan_jax.augment import AUGMENTATIONS
 from gan_jax.errors import UserError
+from gan_jax.evaluation.metrics import check_names
 from gan_jax.game import Pair
 from gan_jax.losses import LOSSES
 from gan_jax.optim import OPTIMIZERS, SCHEDULES
@@ -44,7 +45,16 @@ _GIVEN_TO_NETWORKS = {
     'name',
 }  # what build.py passes, and linen's own
 # Where and how a run runs, not what it computes: it may go on elsewhere, on other devices, keeping other checkpoints.
-_OPERATIONAL = ('data.cache', 'data.directory', 'data.placement', 'parallel.', 'checkpoints.', 'on_nan')
+_OPERATIONAL = (
+    'data.cache',
+    'data.directory',
+    'data.placement',
+    'parallel.',
+    'checkpoints.',
+    'on_nan',
+    'evaluate',  # which of its samples are judged, and how
+    'evaluation.',
+)
 
 
 def base(model: str) -> ConfigDict:
@@ -101,6 +111,13 @@ def base(model: str) -> ConfigDict:
             'sample_every': '500 steps',
             'checkpoint_every': '500 steps',
             'samples': 64,  # images in a grid
+            'evaluate': (),  # metrics of the averaged generator's samples: ('fid', 'kid', 'precision_recall', ...)
+            'evaluate_every': '2000 steps',  # and at the end
+            'evaluation': {
+                'samples': 10_000,
+                'extractor': 'auto',  # inception[:RESIZE[:TAP]], classifier[:NAME], module:name; auto: what is there
+                'split': None,  # of the real images; None: the one trained on
+            },
             'checkpoints': {'keep_last': 3, 'keep_best': 1, 'best_metric': None, 'best_mode': 'min'},
             'on_nan': 'stop',  # 'stop', or 'restore' the last good checkpoint and go on with other noise
         }
@@ -181,7 +198,8 @@ def check(config: ConfigDict) -> None:
     for section in _FACTORIES:
         make(config, section)
     make_terms(config)
-    for key in ('duration', 'log_every', 'sample_every', 'checkpoint_every'):
+    check_names(config.evaluate)
+    for key in ('duration', 'log_every', 'sample_every', 'checkpoint_every', 'evaluate_every'):
         steps(config, key)
 
 
@@ -322,7 +340,8 @@ def _make_tiny(config: ConfigDict) -> None:
     """A run of seconds that goes through every part."""
     config.batch_size = min(config.batch_size, 16)
     config.duration, config.log_every = '20 steps', '5 steps'
-    config.sample_every = config.checkpoint_every = '10 steps'
+    config.sample_every = config.checkpoint_every = config.evaluate_every = '10 steps'
+    config.evaluation.samples = 64
     config.samples = 16
     for options in (config.generator, config.discriminator):
         if options.get('width'):

@@ -2,15 +2,16 @@
 
 python -m gan_jax.main --config configs/dcgan.py:fashion_mnist --config.batch_size=128
 python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --num 64 --seed 0
+python -m gan_jax.main --mode eval --workdir runs/dcgan-digits --metrics fid,kid --step all
 """
 
 import argparse
 import os
 import pathlib
 import sys
-import warnings
 
-from gan_jax.errors import DivergedError, InterruptedRunError, UserError
+from gan_jax.errors import UserError, exit_code
+from gan_jax.evaluate import add_options
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -21,12 +22,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         '--config', metavar='FILE.py[:DATA]', help='a config file; --config.x.y=value overrides any of its keys'
     )
     parser.add_argument('--workdir', type=pathlib.Path, help='directory of the run (default: runs/CONFIG-DATA)')
-    parser.add_argument('--mode', choices=('train', 'sample'), default='train')
+    parser.add_argument('--mode', choices=('train', 'sample', 'eval'), default='train')
     parser.add_argument('--accept_config_changes', action='store_true', help='go on although the config differs')
-    sampling = parser.add_argument_group('mode sample')
-    sampling.add_argument('--num', type=int, default=64, help='number of pictures')
+    sampling = parser.add_argument_group('mode sample and mode eval')
+    sampling.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
     sampling.add_argument('--seed', type=int, default=0, help='seed of their latents')
-    sampling.add_argument('--step', type=int, help='checkpoint to use (default: the latest)')
+    sampling.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
+    judging = parser.add_argument_group('mode eval')
+    add_options(judging)
     hosts = parser.add_argument_group('several processes or hosts')
     hosts.add_argument('--distributed', action='store_true', help='join by what the cluster says in the environment')
     hosts.add_argument('--coordinator', metavar='HOST:PORT', help='address of the first process')
@@ -46,18 +49,29 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return flags, overrides
 
 
+def _step(text: str) -> int | str:
+    return text if text == 'all' else int(text)
+
+
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
-    """Trains or samples."""
+    """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import parallel, sampling, train
+    from gan_jax import evaluate, parallel, sampling, train
 
     parallel.enable_compilation_cache()
-    if flags.mode == 'sample':
+    if flags.mode != 'train':
+        doing = {'sample': 'Sampling', 'eval': 'Evaluation'}[flags.mode]
         if overrides:
-            raise UserError('Sampling takes the config of the run, so that --config.x.y=value has no meaning there.')
+            raise UserError(f'{doing} takes the config of the run, so that --config.x.y=value has no meaning there.')
         if flags.workdir is None:
-            raise UserError('Sampling needs --workdir, the directory of a run.')
-        sampling.sample_workdir(flags.workdir, num=flags.num, seed=flags.seed, step=flags.step)
+            raise UserError(f'{doing} needs --workdir, the directory of a run.')
+    if flags.mode == 'sample':
+        num = 64 if flags.num is None else flags.num
+        sampling.sample_workdir(flags.workdir, num=num, seed=flags.seed, step=flags.step)
+        return
+    if flags.mode == 'eval':
+        chosen = {name: getattr(flags, name) for name in ('metrics', 'extractor', 'num', 'seed', 'step', 'bootstrap')}
+        evaluate.evaluate_workdir(flags.workdir, **{name: value for name, value in chosen.items() if value is not None})
         return
     if flags.config is None:
         raise UserError('Training needs --config, such as --config configs/dcgan.py:fashion_mnist.')
@@ -69,31 +83,10 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     train.train(config, workdir, accept_config_changes=flags.accept_config_changes)
 
 
-def _show_warning(message, category, *where, **more) -> None:
-    """One line without the place in our code, which tells a user nothing."""
-    print(f'gan_jax: {message}', file=sys.stderr)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     flags, overrides = parse(sys.argv[1:] if argv is None else argv)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            run(flags, overrides)
-    except UserError as error:
-        print(f'gan_jax: {error}', file=sys.stderr)
-        return 2
-    except DivergedError as error:
-        print(f'gan_jax: {error}', file=sys.stderr)
-        return 3
-    except InterruptedRunError as error:
-        print(f'gan_jax: {error}', file=sys.stderr)
-        return 128 + error.signal_number
-    except KeyboardInterrupt:
-        print('gan_jax: interrupted.', file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: run(flags, overrides))
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -107,6 +107,35 @@ class Layout:
             out_shardings=(replicated, replicated),
             donate_argnums=0,
         )
+
+    def compile_map(self, function: Callable, compiler_options: Mapping[str, str] | None = None) -> Callable:
+        """Compiles `function(constants, batch) -> tree`, with the examples of the batch spread over all devices.
+
+        Args:
+            function: its batch and result are trees of arrays with the examples along the first axis.
+            compiler_options: for XLA.
+
+        Returns:
+            A function of host arrays, equal in every process, and of a batch of any one size that divides over the
+            devices; its result is on the host, whole, in every process.
+        """
+        mesh = Mesh(np.array(self.devices), (AXIS,))
+        whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
+        compiled = jax.jit(
+            function, in_shardings=(whole, split), out_shardings=whole, compiler_options=compiler_options or None
+        )
+
+        def put(tree, sharding):
+            def one(array):
+                array = np.asarray(array)
+                return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+            return jax.tree.map(one, tree)
+
+        def call(constants, batch):
+            return jax.device_get(compiled(put(constants, whole), put(batch, split)))
+
+        return call
 
 
 def make_layout(batch_size: int, *, mode: str = 'pmap', num_devices: int | None = None) -> Layout:

@@ -72,6 +72,13 @@ class Progress:
             parts['left'] = f'{_duration((self.total - step) * elapsed / (step - first_step))} left'
         self._show(parts, last=step >= self.total)
 
+    def note(self, text: str) -> None:
+        """Prints a line of its own above the progress line."""
+        if self._stream.isatty():
+            self._print(f'\r{text}\x1b[K\n{self._line}')
+        else:
+            self._print(text + '\n')
+
     def close(self) -> None:
         """Shows the last report if it was not shown, and ends the line."""
         if self._stream.isatty():

@@ -26,14 +26,22 @@ class MetricsFile:
         self.path = pathlib.Path(path)
 
     def write(self, step: int, kimg: float, values: Mapping[str, float]) -> None:
-        """Appends a record.
+        """Appends a record of numbers.
 
         Raises:
           UserError: the file cannot be written or the disk is full.
         """
         numbers = {name: float(value) for name, value in values.items()}
         numbers = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        line = json.dumps({'step': int(step), 'kimg': float(kimg), **numbers}, allow_nan=False).encode() + b'\n'
+        self.append({'step': int(step), 'kimg': float(kimg), **numbers})
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Appends a record of JSON values, its `step` among them.
+
+        Raises:
+          UserError: the file cannot be written or the disk is full.
+        """
+        line = json.dumps(record, allow_nan=False).encode() + b'\n'
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)

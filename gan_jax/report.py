@@ -188,6 +188,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 _COLORS = {'discriminator': 'C0', 'generator': 'C1', 'D(real)': 'C2', 'D(fake)': 'C3'}
+_TITLES = {'ms_ssim': 'MS-SSIM', 'fid_infinity': 'FID at infinitely many samples', 'intra_fid': 'FID within classes'}
 _PROBABILITIES = {'real_probability': 'D(real)', 'fake_probability': 'D(fake)'}
 
 
@@ -224,7 +225,7 @@ def _draw_panel(axes: Any, key: str, names: list[str], records: Sequence[Mapping
             axes.plot(steps, values, color=color, alpha=0.2, linewidth=1)
         marker = 'o' if len(steps) < 20 else None
         axes.plot(steps, smooth, color=color, linewidth=1.6, marker=marker, markersize=3, label=label)
-    title = key.upper() if len(key) <= 3 else key.replace('_', ' ').capitalize()
+    title = _TITLES.get(key) or (key.upper() if len(key) <= 3 else key.replace('_', ' ').capitalize())
     axes.set_title(title, loc='left', fontsize=11, pad=8)
     if key in ('probability', 'accuracy'):
         axes.set_ylim(-0.02, 1.02)
@@ -241,7 +242,7 @@ def _draw_panel(axes: Any, key: str, names: list[str], records: Sequence[Mapping
     axes.spines[['top', 'right']].set_visible(False)
     axes.spines[['left', 'bottom']].set_color('0.7')
     axes.tick_params(labelsize=9, color='0.7', labelcolor='0.3')
-    if names != [key]:
+    if names not in ([key], [f'eval/{key}']):
         axes.legend(loc='lower right', bbox_to_anchor=(1, 0.99), ncols=len(names), frameon=False, fontsize=9)
 
 

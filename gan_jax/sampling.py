@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import pathlib
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from gan_jax import build, checkpoint, files, report
 from gan_jax import config as configs
@@ -139,6 +141,63 @@ def save_interpolation(
         report.save_png(path, picture(examples, columns=columns))
 
 
+class Run(NamedTuple):
+    """A run at one of its checkpoints.
+
+    Attributes:
+        config: the run's.
+        step: of the checkpoint.
+        game: the game.
+        generator: its player.
+        shape: of one example.
+        num_classes: of the data's labels, or None.
+    """
+
+    config: ConfigDict
+    step: int
+    game: Game
+    generator: Player
+    shape: tuple[int, ...]
+    num_classes: int | None
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the generator is told classes."""
+        return build.is_conditional(self.config)
+
+
+def is_run(path: str | os.PathLike) -> bool:
+    """Whether a path is the directory of a run."""
+    return (pathlib.Path(path) / 'run.json').is_file()
+
+
+def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
+    """Reads a run from its directory; needs no data set.
+
+    Args:
+        workdir: a directory that `gan_jax.train.train` wrote.
+        step: which checkpoint; the latest by default.
+
+    Raises:
+        UserError: the directory holds no run or no such checkpoint.
+    """
+    workdir = pathlib.Path(workdir)
+    try:
+        facts = json.loads((workdir / 'run.json').read_text())['data']
+        shape, num_classes = tuple(facts['shape']), facts['classes']
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
+    about = checkpoint.peek(workdir / 'checkpoints', step)
+    if about is None:
+        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
+    config = configs.from_json(about['config'])
+    game = build.make_game(config, shape, num_classes=num_classes)
+    target = jax.eval_shape(lambda: build.init_state(config, game))
+    with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
+        step, state = checkpoints.restore(target, step)
+    return Run(config, step, game, state.generator, shape, num_classes)
+
+
 def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step: int | None = None) -> pathlib.Path:
     """Writes a grid and the single pictures of `num` samples from a run's checkpoint; needs no data set.
 
@@ -159,22 +218,10 @@ def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step:
     if num < 1:
         raise UserError(f'--num is {num}; ask for at least one picture.')
     workdir = pathlib.Path(workdir)
-    try:
-        facts = json.loads((workdir / 'run.json').read_text())['data']
-        shape, num_classes = tuple(facts['shape']), facts['classes']
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
-    about = checkpoint.peek(workdir / 'checkpoints', step)
-    if about is None:
-        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
-    config = configs.from_json(about['config'])
-    game = build.make_game(config, shape, num_classes=num_classes)
-    target = jax.eval_shape(lambda: build.init_state(config, game))
-    with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
-        step, state = checkpoints.restore(target, step)
-    conditional = build.is_conditional(config)
-    samples = fixed_samples(game, num, seed, num_classes if conditional else None)
-    examples = samples.draw(game, state.generator)
+    run = load_run(workdir, step)
+    step, game = run.step, run.game
+    samples = fixed_samples(game, num, seed, run.num_classes if run.is_conditional else None)
+    examples = samples.draw(game, run.generator)
 
     directory = workdir / 'generated' / f'step{step:07d}-seed{seed}'
     for stale in directory.glob('*'):
@@ -183,8 +230,8 @@ def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step:
     if examples.ndim == 4:
         for i, image in enumerate(np.asarray(to_uint8(examples))):
             report.save_png(directory / f'{i:05d}.png', image)
-        if conditional:
-            save_interpolation(directory / 'interpolation.png', game, state.generator, seed, num_classes)
+        if run.is_conditional:
+            save_interpolation(directory / 'interpolation.png', game, run.generator, seed, run.num_classes)
     else:
         points = io.BytesIO()
         np.save(points, examples)

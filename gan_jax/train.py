@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import signal
+from collections.abc import Callable
 
 import clu.metrics
 import clu.parameter_overview
@@ -21,6 +22,9 @@ from gan_jax import build, data, files, parallel, report, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints, package_versions
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
+from gan_jax.evaluation.evaluator import Evaluator, draw_labels
+from gan_jax.evaluation.features.find import find_extractor
+from gan_jax.evaluation.gather import Samples, check_images
 from gan_jax.feed import make_feed
 from gan_jax.game import Game, GanState, Pair, Player
 from gan_jax.interrupt import StopSignals
@@ -71,9 +75,10 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     def compiled_stretch(length: int):
         return layout.compile(steps.scan_steps(step, feed.batch_at, length), data_axis=feed.data_axis)
 
-    total = configs.steps(config, 'duration')
-    sample_every, save_every = configs.steps(config, 'sample_every'), configs.steps(config, 'checkpoint_every')
+    keys = ('duration', 'sample_every', 'checkpoint_every', 'evaluate_every')
+    total, *intervals = (configs.steps(config, key) for key in keys)
     samples = sampling.fixed_samples(game, config.samples, config.seed, classes)
+    evaluate = _make_evaluation(config, dataset, game, classes, layout)
     positions = layout.split(layout.local_positions)
 
     def advance(begin: int, state: GanState, out: Writers) -> GanState:
@@ -85,16 +90,16 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 state, metrics = compiled_stretch(last - first)(state, next(stretches), positions)
                 waiting.append((first, last, metrics))
                 stop = parallel.any_process(signals.received is not None)
-                sample, save = (
-                    last == total or first // every != last // every for every in (sample_every, save_every)
-                )
+                sample, save, judge = (last == total or first // every != last // every for every in intervals)
                 # Metrics are read one stretch late, to keep the devices at work, unless they are needed now.
-                while len(waiting) > (0 if sample or save or stop else 1):
+                while len(waiting) > (0 if sample or save or judge or stop else 1):
                     means = _report(*waiting.pop(0), out, config.batch_size)
                 if sample:
                     made = samples.draw(game, _generator(state))
                     out.samples(last, sampling.picture(made, dataset.examples, columns=samples.columns))
-                if save or stop:
+                if judge:
+                    means |= evaluate(last, _generator(state), out)
+                if save or (judge and config.evaluate) or stop:
                     checkpoints.save(last, state, config=configs.to_json(config), metrics=means)
                 if stop and last < total:
                     checkpoints.wait()
@@ -108,9 +113,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         target = jax.eval_shape(lambda: build.init_state(config, game))
         begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
         if begin >= total:
-            if parallel.is_main_process() and not (workdir / 'curves.png').exists():  # stopped on the last yards
-                report.write(workdir)
-            _say(f'This run is finished (step {begin} of {total}); its pictures are in {workdir}/samples.')
+            _finish_again(workdir, begin, total)
             return state
         _write_json(workdir / 'config.json', configs.to_json(config))
         _write_json(workdir / 'run.json', _facts(dataset, layout))
@@ -139,6 +142,12 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     return state
 
 
+def _finish_again(workdir: pathlib.Path, step: int, total: int) -> None:
+    if parallel.is_main_process() and not (workdir / 'curves.png').exists():  # stopped on the last yards
+        report.write(workdir)
+    _say(f'This run is finished (step {step} of {total}); its pictures are in {workdir}/samples.')
+
+
 def _sum_up(workdir: pathlib.Path, config: ConfigDict, game: Game, generator: Player, classes: int | None) -> None:
     """The pictures of a whole run."""
     report.write(workdir)
@@ -152,10 +161,10 @@ def _generator(state: GanState) -> Player:
     return jax.device_get(state.generator._replace(opt_state=None))
 
 
-def _load(options: ConfigDict) -> data.Dataset:
+def _load(options: ConfigDict, split: str | None = None) -> data.Dataset:
     return data.load(
         options.name,
-        split=options.split,
+        split=split or options.split,
         size=options.size,
         channels=options.channels,
         data_dir=options.directory,
@@ -174,6 +183,28 @@ def _classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
             'generator.conditioning and discriminator.conditioning, or choose labelled data.'
         )
     return dataset.num_classes
+
+
+def _make_evaluation(
+    config: ConfigDict, dataset: data.Dataset, game: Game, classes: int | None, layout: Layout
+) -> Callable[[int, Player, Writers], dict[str, float]]:
+    """What judges the generator of a step and records the values; looks at the real images at once."""
+    if not config.evaluate:
+        return lambda step, generator, out: {}
+    options, split = config.evaluation, config.evaluation.split or dataset.split
+    reals = dataset if split == dataset.split else _load(config.data, split)
+    check_images(reals)
+    extractor = find_extractor(options.extractor, reals.name, reals.shape)
+    evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
+    conditions = None if classes is None else draw_labels(dataset, options.samples, config.seed)
+
+    def evaluate(step: int, generator: Player, out: Writers) -> dict[str, float]:
+        samples = Samples(game, generator, options.samples, config.seed, conditions, f'step {step}')
+        records = evaluator.evaluate(samples)
+        out.evaluation(step, step * config.batch_size / 1000, records)
+        return {f'eval/{record.metric}': record.value for record in records}
+
+    return evaluate
 
 
 def _make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:

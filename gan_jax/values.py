@@ -22,6 +22,7 @@ _TYPES = {
     'data.directory': str,
     'data.cache': str,
     'checkpoints.best_metric': str,
+    'evaluation.split': str,
 }
 _SMALLEST = {
     'data.size': 1,
@@ -41,6 +42,7 @@ _SMALLEST = {
     'ema.ramp_up': 0,
     'parallel.devices': 0,
     'samples': 1,
+    'evaluation.samples': 2,
     'checkpoints.keep_last': 1,
     'checkpoints.keep_best': 0,
 }
@@ -83,6 +85,8 @@ def parse(text: str, wanted: type, default: Any) -> Any:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
+        if wanted is tuple and default is not None:  # of names: fid,kid
+            return tuple(part.strip() for part in text.split(',') if part.strip())
         return {'true': True, 'false': False}.get(text.lower(), text)
     exact = {(int, float): float, (list, tuple): tuple}.get((type(value), wanted))
     return exact(value) if exact else value

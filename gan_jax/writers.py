@@ -7,12 +7,13 @@ equals, byte for byte, that of one never stopped; `timing.jsonl` has the clock's
 import os
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from gan_jax import files, report
+from gan_jax.evaluation.record import Record
 from gan_jax.progress import Progress
 from gan_jax.records import MetricsFile
 
@@ -83,8 +84,8 @@ class Writers:
     On entering a run again at step `begin`, records and pictures of later steps are dropped.
 
     Args:
-      workdir: the run's directory. Written below it: `metrics.jsonl`, `timing.jsonl`, `samples/<step>.png` and
-        `tensorboard/`.
+      workdir: the run's directory. Written below it: `metrics.jsonl`, `timing.jsonl`, `evaluations.jsonl`,
+        `samples/<step>.png` and `tensorboard/`.
       begin: the step from which the run goes on; 0 starts all records anew.
       total: the run's last step.
       enabled: False on every process but one: such an object writes nothing.
@@ -100,7 +101,8 @@ class Writers:
         if self.enabled:
             self._metrics = MetricsFile(self.workdir / 'metrics.jsonl')
             self._timing = MetricsFile(self.workdir / 'timing.jsonl')
-            for file in (self._metrics, self._timing):
+            self._evaluations = MetricsFile(self.workdir / 'evaluations.jsonl')
+            for file in (self._metrics, self._timing, self._evaluations):
                 file.rewind(self._last)
             for picture in (self.workdir / 'samples').glob('*.png'):
                 if int(picture.stem) > self._last:
@@ -135,6 +137,27 @@ class Writers:
         self._timing.write(step, kimg, timing)
         self._tensorboard.scalars(step, values | {f'timing/{name}': value for name, value in timing.items()})
         self._tensorboard.flush()
+
+    def evaluation(self, step: int, kimg: float, records: Sequence[Record]) -> None:
+        """Records an evaluation: its values with the metrics, its records with their protocols in `evaluations.jsonl`.
+
+        Args:
+          step: how many steps were made.
+          kimg: as in `metrics`.
+          records: of the evaluation.
+
+        Raises:
+          UserError: something cannot be written; the sentence names the file.
+        """
+        if not self.enabled:
+            return
+        values = {f'eval/{record.metric}': record.value for record in records}
+        self._metrics.write(step, kimg, values)
+        for record in records:
+            self._evaluations.append({'step': step, 'kimg': kimg, **record.to_json()})
+        self._tensorboard.scalars(step, values)
+        self._tensorboard.flush()
+        self._progress.note(f'step {step}  ' + '  '.join(f'{record.metric} {record.value:.5g}' for record in records))
 
     def samples(self, step: int, picture: np.ndarray) -> None:
         """Writes a picture of samples, uint8 [H, W, 1 or 3], to `samples/<step>.png` and TensorBoard.

@@ -18,6 +18,7 @@ from PIL import Image
 
 from gan_jax import config, sampling
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
+from gan_jax.main import main
 from gan_jax.train import train
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -32,6 +33,10 @@ SMALL = {
     'generator.widths': '(32,)',
     'discriminator.widths': '(32,)',
     'parallel.devices': '1',
+    'evaluate': 'fid,precision_recall',
+    'evaluate_every': '20 steps',
+    'evaluation.samples': '100',
+    'evaluation.extractor': 'tests.extractors:QUADRANTS',
 }
 
 
@@ -87,7 +92,8 @@ def test_a_run_leaves_everything_it_promises(finished):
     workdir, output = finished
     lines = (workdir / 'metrics.jsonl').read_text().splitlines()
     records = [json.loads(line) for line in lines]
-    assert [record['step'] for record in records] == list(range(5, 65, 5))
+    assert [record['step'] for record in records if 'generator/loss' in record] == list(range(5, 65, 5))
+    assert [record['step'] for record in records if 'eval/fid' in record] == [20, 40, 60]
     assert records[-1]['kimg'] == pytest.approx(60 * 32 / 1000)
     assert all(np.isfinite(value) for record in records for value in record.values())
     assert [path.name for path in sorted((workdir / 'samples').iterdir())] == [
@@ -105,8 +111,39 @@ def test_a_run_leaves_everything_it_promises(finished):
     assert facts['versions']['jax'] == jax.__version__
     assert 'Total:' in output  # clu's table of parameters
     assert 'step 60/60 100%' in output
+    assert f'step 60  fid {records[-1]["eval/fid"]:.5g}  precision' in output
     assert 'D(real)' in output
     assert f'{workdir}/samples.png' in output
+
+
+def test_evaluations_leave_records_with_their_protocol_and_are_of_the_averaged_generator(finished):
+    workdir, _ = finished
+    metrics = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    records = [json.loads(line) for line in (workdir / 'evaluations.jsonl').read_text().splitlines()]
+    assert [(record['step'], record['metric']) for record in records] == [
+        (step, metric) for step in (20, 40, 60) for metric in ('fid', 'precision', 'recall')
+    ]
+    assert records[-3]['value'] == metrics[-1]['eval/fid']
+    protocol = records[0]['protocol']
+    assert protocol['extractor'] == 'quadrants (version 1)'
+    assert protocol['reals'].startswith('1500 of digits train 16x16x1')
+    assert (protocol['fakes'], protocol['weights']) == ('100 samples', 'averaged')
+
+
+def test_a_finished_run_is_evaluated_from_its_directory_as_it_was_in_training(finished, capsys):
+    workdir, _ = finished
+    options = ['--metrics=fid', '--extractor=tests.extractors:QUADRANTS', '--num=100', '--step=all']
+    assert main(['--mode', 'eval', '--workdir', str(workdir), *options]) == 0
+    during = {
+        record['step']: record['value']
+        for line in (workdir / 'evaluations.jsonl').read_text().splitlines()
+        if (record := json.loads(line))['metric'] == 'fid'
+    }
+    for step in (40, 60):
+        (after,) = json.loads((workdir / 'evaluation' / f'step{step:07d}-seed0.json').read_text())
+        assert after['value'] == pytest.approx(during[step], rel=1e-5)
+        assert after['subject'] == f'{workdir} at step {step}'
+    assert f'{60:12}  {after["value"]:12.6g}' in capsys.readouterr().out  # the table over steps
 
 
 def test_a_finished_run_says_so_and_does_nothing(finished):
@@ -276,6 +313,9 @@ def test_two_processes_stop_together_resume_and_write_the_lines_of_one(tmp_path,
     assert f'Going on from step {saved}' in outputs[0][0]
     assert 'Going on' not in outputs[1][0]  # the first process speaks for all
     lines = (tmp_path / 'metrics.jsonl').read_text().splitlines()
+    evaluations = [line for line in lines if 'eval/fid' in line]
+    lines = [line for line in lines if line not in evaluations]
+    assert json.loads(evaluations[-1])['step'] == saved + 5
     assert [json.loads(line)['step'] for line in lines] == list(range(5, saved + 6, 5))
     for line, alone in zip(lines, (finished[0] / 'metrics.jsonl').read_text().splitlines()[:2], strict=False):
         assert json.loads(line) == pytest.approx(json.loads(alone), rel=1e-3)
@@ -348,7 +388,7 @@ def test_a_full_disk_gets_one_sentence_and_loses_nothing(finished, tmp_path):
 
 
 def test_points_are_trained_and_pictured(tmp_path):
-    options = small_config('toy', duration='20 steps', **{'data.name': 'grid'})
+    options = small_config('toy', duration='20 steps', evaluate='()', **{'data.name': 'grid'})
     train(options, tmp_path)
     with Image.open(tmp_path / 'samples.png') as picture:
         assert picture.mode == 'RGB'
