@@ -1,0 +1,1 @@
+"""Do the metrics notice what they are said to notice?"""

@@ -1,0 +1,119 @@
+"""Computes every metric of real images, of deliberately damaged copies, and of a run's samples; see README.md.
+
+python -m experiments.damaged_copies --run runs/dcgan-fashion_mnist
+python -m experiments.damaged_copies --data digits --num 400 --metrics fid,kid
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import sys
+
+import jax
+import numpy as np
+
+from experiments.damaged_copies.damages import DAMAGES
+from gan_jax import data, files, parallel, report
+from gan_jax.errors import UserError, exit_code
+from gan_jax.evaluation.evaluator import Evaluator
+from gan_jax.evaluation.features.find import find_extractor
+from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.metrics import METRICS
+from gan_jax.evaluation.record import Record
+from gan_jax.sampling import load_run
+
+HERE = pathlib.Path(__file__).parent
+NEED_MORE = ('lpips', 'path_length', 'mmd')  # weights, a generator, a fixed bandwidth
+SHOWN = 8  # images of each set in the picture
+
+
+def judge(judges: dict[str, Evaluator], fakes: data.Dataset | Samples) -> list[Record]:
+    """All metrics that can be computed of a set; a set without labels has no metrics of classes."""
+    records = []
+    for name, evaluator in judges.items():
+        try:
+            records += evaluator.evaluate(fakes)
+        except UserError as error:
+            print(f'  {name}: {error}')
+    return records
+
+
+def table(results: dict[str, list[Record]]) -> str:
+    """Markdown: a row for each metric, a column for each set."""
+    names = list(dict.fromkeys(record.metric for records in results.values() for record in records))
+    best = {value: way for metric in METRICS.values() for value, way in metric.best.items()}
+    better = {'min': '↓', 'max': '↑', 'real': ''}
+    values = {subject: {record.metric: record.value for record in records} for subject, records in results.items()}
+    rows = [['metric', *results], ['---', *['---:'] * len(results)]]
+    for name in names:
+        cells = (f'{column[name]:.4g}' if name in column else '-' for column in values.values())
+        rows.append([f'{name} {better[best.get(name, "min")]}'.strip(), *cells])
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows) + '\n'
+
+
+def picture(sets: dict[str, data.Dataset]) -> np.ndarray:
+    """A row of images of each set, the same places in all."""
+    return report.image_grid(np.concatenate([one.examples[:SHOWN] for one in sets.values()]), SHOWN)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Judges all sets and writes table, records and picture."""
+    train = data.load(options.data, split='train')
+    test = data.load(options.data, split=options.split)
+    if len(test) < options.num or len(train) < 2 * options.num:
+        raise UserError(f'--num is {options.num}, but there are only {len(train)} and {len(test)} images: lower it.')
+    rows = np.random.default_rng(0).permutation(len(test))[: options.num]
+    test = dataclasses.replace(
+        test,
+        split=f'{options.num} of {test.split}',
+        examples=np.asarray(test.examples[rows]),
+        labels=test.labels[rows],
+        fingerprint=f'{test.fingerprint} {options.num}',
+    )
+    reals = dataclasses.replace(
+        train,
+        split=f'train[:{options.num}]',
+        examples=train.examples[: options.num],
+        labels=train.labels[: options.num],
+        fingerprint=f'{train.fingerprint} {options.num}',
+    )
+    layout = parallel.make_layout(jax.device_count())
+    extractor = find_extractor(options.extractor, options.data, reals.shape)
+    judges = {name: Evaluator([name], extractor, reals, layout) for name in options.metrics}
+    sets = {name: damage(test, train) for name, damage in DAMAGES.items()}
+    results = {}
+    for name, one in sets.items():
+        print(name)
+        results[name] = judge(judges, one)
+    if options.run:
+        made = load_run(options.run)
+        print(f'{options.run} at step {made.step}')
+        samples = Samples(made.game, made.generator, options.num, 0, None, f'step {made.step}')
+        results['GAN'] = judge(judges, samples)
+    print(table(results))
+    records = {name: [record.to_json() for record in records] for name, records in results.items()}
+    files.replace(options.out / 'table.md', table(results).encode())
+    files.replace(options.out / 'results.json', (json.dumps(records, indent=1) + '\n').encode())
+    report.save_png(options.out / 'sets.png', picture(sets))
+    print(f'Written to {options.out}.')
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    everything = tuple(name for name in METRICS if name not in NEED_MORE)
+    parser.add_argument('--data', default='fashion_mnist')
+    parser.add_argument('--split', default='test', help='of the images to damage')
+    parser.add_argument('--num', type=int, default=5000, help='of reals, and of images in each set')
+    parser.add_argument('--run', type=pathlib.Path, help='a run whose samples are judged too')
+    parser.add_argument('--extractor', default='classifier')
+    parser.add_argument('--metrics', type=lambda text: tuple(text.split(',')), default=everything)
+    parser.add_argument('--out', type=pathlib.Path, default=HERE / 'results')
+    options = parser.parse_args(argv)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: run(options))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
