@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.layers.choices import require
+from gan_jax.layers.choices import is_on, is_traced, require
 
 Scheduler = Callable[[int], optax.Schedule]  # the number of updates in a run -> update count -> factor
 
@@ -107,14 +107,14 @@ def _optimizer(
 ) -> optax.GradientTransformation:
     """An optimiser from its direction of descent; the shared options are described in `adam`."""
     for name, value in (('clip_norm', clip_norm), ('weight_decay', weight_decay), ('clip_weights', limit)):
-        require(0 <= value < math.inf, f"An optimiser's {name}", value, 'at least 0 and finite')
+        require(is_traced(value) or 0 <= value < math.inf, f"An optimiser's {name}", value, 'at least 0 and finite')
     rate = (lambda count: learning_rate * schedule(count)) if schedule else learning_rate
     return optax.chain(
-        *([optax.clip_by_global_norm(clip_norm)] if clip_norm else []),
+        *([optax.clip_by_global_norm(clip_norm)] if is_on(clip_norm) else []),
         direction,
-        *([optax.add_decayed_weights(weight_decay, mask=_is_weight)] if weight_decay else []),
+        *([optax.add_decayed_weights(weight_decay, mask=_is_weight)] if is_on(weight_decay) else []),
         optax.scale_by_learning_rate(rate),
-        *([clip_weights(limit)] if limit else []),
+        *([clip_weights(limit)] if is_on(limit) else []),
     )
 
 
@@ -124,11 +124,12 @@ def _is_weight(params: Any) -> Any:
 
 def _check(*, learning_rate: float, eps: float | None = None, **shares: float) -> None:
     """Raises a UserError for a value of which no optimiser comes; `shares` are the weights of the past in averages."""
-    require(0 <= learning_rate < math.inf, "An optimiser's learning_rate", learning_rate, 'at least 0 and finite')
+    fits = is_traced(learning_rate) or 0 <= learning_rate < math.inf
+    require(fits, "An optimiser's learning_rate", learning_rate, 'at least 0 and finite')
     if eps is not None:
-        require(0 < eps < math.inf, "An optimiser's eps", eps, 'above 0 and finite')
+        require(is_traced(eps) or 0 < eps < math.inf, "An optimiser's eps", eps, 'above 0 and finite')
     for name, value in shares.items():
-        require(0 <= value < 1, f"An optimiser's {name}", value, 'at least 0 and below 1')
+        require(is_traced(value) or 0 <= value < 1, f"An optimiser's {name}", value, 'at least 0 and below 1')
 
 
 def lazy_adam_options(options: dict[str, Any], every: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gan_jax import augment, penalties
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Key, Pair, PyTree, stream
 from gan_jax.judgement import Judgement
-from gan_jax.layers.choices import choose, require
+from gan_jax.layers.choices import choose, is_on, is_traced, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +95,8 @@ def _term(name: str, weight: float, value: Callable[[View], Array], *, lazy: boo
 
 def _remembering(name: str, weight: float, value: Callable, memory: Callable | None, *, lazy: bool = False) -> Terms:
     """The same for a term with a memory; value and memory as in `Term`."""
-    require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
-    return (Term(name, weight, value, memory, lazy),) if weight else ()
+    require(is_traced(weight) or weight >= 0, f'The weight of {name}', weight, 'at least 0')
+    return (Term(name, weight, value, memory, lazy),) if is_on(weight) else ()
 
 
 def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> Pair:

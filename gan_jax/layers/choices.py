@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import jax
+
 from gan_jax.errors import UserError
 
 T = TypeVar('T')
@@ -24,6 +26,16 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
         nearest = difflib.get_close_matches(str(name), table, n=1, cutoff=0.0)[0]
         raise UserError(f'There is no {what} {name!r}: did you mean {nearest!r}, of {", ".join(table)}?')
     return table[name]
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a number stands for several, those of a population, and cannot be compared while the program is made."""
+    return isinstance(value, jax.core.Tracer)
+
+
+def is_on(value: Any) -> bool:
+    """Whether a number that switches something off at 0 leaves it on; one that a population varies always does."""
+    return is_traced(value) or bool(value)
 
 
 def require(fits: bool, what: str, value: Any, wanted: str) -> None:

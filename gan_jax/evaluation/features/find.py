@@ -17,8 +17,8 @@ def find_extractor(spec: str, data_name: str, image_shape: tuple[int, ...]) -> E
 
     Args:
         spec: 'inception', 'inception:clean', 'inception:tf1:192'; 'classifier' (that of the data set), or
-            'classifier:mnist'; 'package.module:name' for an `Extractor` of your own; or 'auto': Inception where its weights
-            are on this machine, else the data set's classifier.
+            'classifier:mnist'; 'package.module:name' for an `Extractor` of your own; or 'auto': Inception where its
+            weights are on this machine, else the data set's classifier.
         data_name: the data set of the real images.
         image_shape: (H, W, C) of all images.
 

@@ -1,0 +1,170 @@
+"""What a run is made of: its data, game and evaluation from the config, its first words, its records."""
+
+import itertools
+import json
+import pathlib
+from collections.abc import Callable
+
+import clu.metrics
+import clu.parameter_overview
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import build, data, files, parallel
+from gan_jax import config as configs
+from gan_jax.checkpoint import package_versions
+from gan_jax.errors import DivergedError, UserError
+from gan_jax.evaluation.evaluator import Evaluator, draw_labels
+from gan_jax.evaluation.features.find import find_extractor
+from gan_jax.evaluation.gather import Samples, check_images
+from gan_jax.game import Game, GanState, Pair, Player
+from gan_jax.parallel import Layout
+from gan_jax.writers import Writers
+
+
+def generator_of(state: GanState) -> Player:
+    """The generator on the host, for sampling."""
+    return jax.device_get(state.generator._replace(opt_state=None))
+
+
+def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
+    """The data set of the config's section `data`, or another split of it."""
+    return data.load(
+        options.name,
+        split=split or options.split,
+        size=options.size,
+        channels=options.channels,
+        data_dir=options.directory,
+        cache_dir=options.cache,
+        show_progress=parallel.is_main_process(),
+    )
+
+
+def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
+    """The number of classes where the game is conditional, else None."""
+    if not build.is_conditional(config):
+        return None
+    if dataset.labels is None or (np.asarray(dataset.labels) < 0).any():
+        raise UserError(
+            f'The networks are conditional, but {dataset.name!r} has examples without a label: unset '
+            'generator.conditioning and discriminator.conditioning, or choose labelled data.'
+        )
+    return dataset.num_classes
+
+
+def make_evaluation(
+    config: ConfigDict, dataset: data.Dataset, game: Game, classes: int | None, layout: Layout
+) -> Callable[[int, Player, Writers], dict[str, float]]:
+    """What judges the generator of a step and records the values; looks at the real images at once."""
+    if not config.evaluate:
+        return lambda step, generator, out: {}
+    options, split = config.evaluation, config.evaluation.split or dataset.split
+    reals = dataset if split == dataset.split else load_data(config.data, split)
+    check_images(reals)
+    extractor = find_extractor(options.extractor, reals.name, reals.shape)
+    evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
+    conditions = None if classes is None else draw_labels(dataset, options.samples, config.seed)
+
+    def evaluate(step: int, generator: Player, out: Writers) -> dict[str, float]:
+        samples = Samples(game, generator, options.samples, config.seed, conditions, f'step {step}')
+        records = evaluator.evaluate(samples)
+        out.evaluation(step, step * config.batch_size / 1000, records)
+        return {f'eval/{record.metric}': record.value for record in records}
+
+    return evaluate
+
+
+def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
+    """The game of the config for this data, with what it needs to know of the data; warns of what is doubtful."""
+    virtual = any(config[player].get('normalization') == 'virtual' for player in Pair._fields)
+    reference = _reference(config, dataset, classes) if virtual else None
+    game = build.make_game(config, dataset.shape, layout.axis_name, num_classes=classes, reference=reference)
+    build.warn_of_mixing(config, dataset.shape, classes)
+    return game
+
+
+def _reference(config: ConfigDict, dataset: data.Dataset, classes: int | None) -> tuple[jax.Array, jax.Array | None]:
+    """The real examples of virtual batch normalisation, with their labels in a conditional game."""
+    chosen = np.random.default_rng(config.seed).choice(len(dataset), config.reference_batch)
+    labels = None if classes is None else np.asarray(dataset.labels)[chosen]
+    positions = np.arange(config.reference_batch)
+    batch = data.prepare(np.asarray(dataset.examples[chosen]), labels, jax.random.key(0), positions, flip=False)
+    return batch['real'], batch.get('label')
+
+
+def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
+    """Compares the config with the one that the directory's run was started with."""
+    path = workdir / 'config.json'
+    try:
+        saved = json.loads(path.read_text())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{path} cannot be read ({error}): choose another --workdir, or delete the file to go on.'
+        ) from error
+    changes = configs.differences(saved, configs.to_json(config))
+    if changes and not accept_changes:
+        raise UserError(
+            f'{workdir} holds a run of another config, which differs in {", ".join(changes)}: choose another '
+            '--workdir, or go on with the new config by --accept_config_changes.'
+        )
+
+
+def write_json(path: pathlib.Path, values: dict) -> None:
+    """Writes a JSON file, by the main process alone."""
+    if parallel.is_main_process():
+        files.replace(path, (json.dumps(values, indent=2) + '\n').encode())
+
+
+def facts(dataset: data.Dataset, layout: Layout) -> dict:
+    """What a run was made with, beside its config; sampling reads the shape."""
+    return {
+        'data': {
+            'name': dataset.name,
+            'split': dataset.split,
+            'examples': len(dataset),
+            'shape': list(dataset.shape),
+            'classes': dataset.num_classes,
+            'fingerprint': dataset.fingerprint,
+        },
+        'devices': {'kind': layout.devices[0].device_kind, 'number': len(layout.devices), 'mode': layout.mode},
+        'versions': package_versions(),
+    }
+
+
+def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: GanState, begin: int) -> None:
+    """Says what is trained, on what, and where."""
+    for name in ('generator', 'discriminator'):
+        say(f'{name}:\n' + clu.parameter_overview.get_parameter_overview(getattr(state, name).params))
+    device = f'{len(layout.devices)} x {layout.devices[0].device_kind} ({layout.mode})'
+    size = 'x'.join(map(str, dataset.shape))
+    say(f'{len(dataset)} examples of {dataset.name}, {size}; batches of {config.batch_size}; {device}.')
+    if begin:
+        say(f'Going on from step {begin}.')
+
+
+def spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
+    """[(first, last), ...]: the stretches from `begin` to `end`, cut at the multiples of `every`."""
+    cuts = [begin, *range(begin - begin % every + every, end, every), end]
+    return list(itertools.pairwise(cuts))
+
+
+def record(first: int, last: int, metrics: dict[str, jax.Array], out: Writers, batch_size: int) -> dict[str, float]:
+    """Writes the means of a stretch's metrics; raises DivergedError at the first step that is not finite."""
+    metrics = jax.device_get(metrics)
+    finite = np.all([np.isfinite(values) for values in metrics.values()], axis=0)
+    if not finite.all():
+        at = int(np.argmin(finite))
+        culprits = [name for name, values in metrics.items() if not np.isfinite(values[at])]
+        raise DivergedError(f'{" and ".join(culprits)} became NaN or infinite in step {first + at + 1}')
+    means = {name: float(clu.metrics.Average.from_model_output(values).compute()) for name, values in metrics.items()}
+    out.metrics(last, last * batch_size / 1000, means)
+    return means
+
+
+def say(text: str) -> None:
+    """Prints, by the main process alone."""
+    if parallel.is_main_process():
+        print(text, flush=True)
