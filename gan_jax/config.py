@@ -44,6 +44,12 @@ _GIVEN_TO_NETWORKS = {
     'parent',
     'name',
 }  # what build.py passes, and linen's own
+INTERVALS = (
+    'duration',
+    'sample_every',
+    'checkpoint_every',
+    'evaluate_every',
+)  # the whole, and what comes every so often
 # Where and how a run runs, not what it computes: it may go on elsewhere, on other devices, keeping other checkpoints.
 _OPERATIONAL = (
     'data.cache',
@@ -72,6 +78,8 @@ def base(model: str) -> ConfigDict:
                 'cache': None,  # where decoded images are kept; None: the user's cache directory
                 'placement': 'auto',  # 'device': resident; 'host': streamed from a memory map; 'auto': what fits
             },
+            'population': 1,  # runs in one program, with the seeds from `seed` on; see population.py
+            'vary': '',  # or with these values of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'
             'batch_size': 64,  # over all devices
             'duration': '1000 steps',  # steps of the generator, or thousands of images as '100 kimg'
             'discriminator_steps': 1,  # in each round, on a batch each
@@ -199,7 +207,7 @@ def check(config: ConfigDict) -> None:
         make(config, section)
     make_terms(config)
     check_names(config.evaluate)
-    for key in ('duration', 'log_every', 'sample_every', 'checkpoint_every', 'evaluate_every'):
+    for key in (*INTERVALS, 'log_every'):
         steps(config, key)
 
 
@@ -331,7 +339,7 @@ def _override(config: ConfigDict, key: str, text: str) -> None:
             config.model = value
             config.generator, config.discriminator = options['generator'], options['discriminator']
     else:
-        holder = _get(config, section) if section else config
+        holder = value_of(config, section) if section else config
         with holder.ignore_type():
             holder[name] = value
 
@@ -392,8 +400,15 @@ def _missing_key(key: str) -> str:
     return f'The config has no {key}: start from gan_jax.config.base(model), where every key has its default.'
 
 
-def _get(config: ConfigDict, key: str) -> Any:
+def value_of(config: ConfigDict, key: str) -> Any:
+    """The value of 'x.y' in a config.
+
+    Raises:
+        UserError: there is no such key.
+    """
     for part in key.split('.'):
+        if not isinstance(config, ConfigDict) or part not in config:
+            raise UserError(f'The config has no key {key!r}.')
         config = config[part]
     return config
 

@@ -56,7 +56,7 @@ def _step(text: str) -> int | str:
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import evaluate, parallel, sampling, train
+    from gan_jax import evaluate, parallel, population, sampling, train
 
     parallel.enable_compilation_cache()
     if flags.mode != 'train':
@@ -80,7 +80,8 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
         parallel.initialize_processes(*identity, by_environment=flags.distributed)
     config = configs.load(flags.config, overrides)
     workdir = flags.workdir or pathlib.Path('runs') / configs.run_name(flags.config, config)
-    train.train(config, workdir, accept_config_changes=flags.accept_config_changes)
+    start = population.train_population if config.population > 1 or config.vary else train.train
+    start(config, workdir, accept_config_changes=flags.accept_config_changes)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from gan_jax.errors import DivergedError, InterruptedRunError
 from gan_jax.feed import make_feed
 from gan_jax.game import Game, GanState, Player
 from gan_jax.interrupt import StopSignals
+from gan_jax.layers.choices import require
 from gan_jax.writers import Writers
 
 _MAX_RESTORES = 3  # of on_nan='restore', in one start
@@ -41,6 +42,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         InterruptedRunError: SIGTERM or Ctrl-C came; the state is saved.
     """
     configs.check(config)
+    require(config.population == 1 and not config.vary, 'A population', config.population, 'given to train_population')
     workdir = pathlib.Path(workdir)
     layout = parallel.make_layout(
         config.batch_size, mode=config.parallel.mode, num_devices=config.parallel.devices or None
@@ -65,8 +67,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     def compiled_stretch(length: int):
         return layout.compile(steps.scan_steps(step, feed.batch_at, length), data_axis=feed.data_axis)
 
-    keys = ('duration', 'sample_every', 'checkpoint_every', 'evaluate_every')
-    total, *intervals = (configs.steps(config, key) for key in keys)
+    total, *intervals = (configs.steps(config, key) for key in configs.INTERVALS)
     samples = sampling.fixed_samples(game, config.samples, config.seed, classes)
     evaluate = run.make_evaluation(config, dataset, game, classes, layout)
     positions = layout.split(layout.local_positions)

@@ -27,6 +27,7 @@ _TYPES = {
 _SMALLEST = {
     'data.size': 1,
     'batch_size': 1,
+    'population': 1,
     'discriminator_steps': 1,
     'generator_steps': 1,
     'accumulate': 1,

@@ -4,6 +4,7 @@
 equals, byte for byte, that of one never stopped; `timing.jsonl` has the clock's part.
 """
 
+import io
 import os
 import pathlib
 import time
@@ -89,11 +90,15 @@ class Writers:
       begin: the step from which the run goes on; 0 starts all records anew.
       total: the run's last step.
       enabled: False on every process but one: such an object writes nothing.
+      quiet: whether the terminal is told nothing.
     """
 
-    def __init__(self, workdir: str | os.PathLike, *, begin: int, total: int, enabled: bool = True):
+    def __init__(
+        self, workdir: str | os.PathLike, *, begin: int, total: int, enabled: bool = True, quiet: bool = False
+    ):
         self.workdir = pathlib.Path(workdir)
         self.enabled = enabled
+        self._quiet = quiet
         self._last = begin or -1  # a run that starts has no records to keep, not even of step 0
         self._total = total
 
@@ -108,7 +113,7 @@ class Writers:
                 if int(picture.stem) > self._last:
                     picture.unlink()
             self._tensorboard = TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
-            self._progress = Progress(self._total)
+            self._progress = Progress(self._total, stream=io.StringIO() if self._quiet else None)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
 from gan_jax.evaluation.features.extractor import Extractor
-from gan_jax.evaluation.gather import Samples, check_images, describe, gather_dataset, gather_samples
+from gan_jax.evaluation.gather import Samples, check_images, compile_samples, describe, gather_dataset, gather_samples
 from gan_jax.evaluation.record import Record
 from gan_jax.evaluation.store import FeatureStore
 from gan_jax.parallel import Layout
@@ -47,6 +47,7 @@ class Evaluator:
     def __post_init__(self) -> None:
         metrics.check_names(self.names)
         check_images(self.reals)
+        self._compiled = {}
         self._real_store = self._gather(self.reals, metrics.kept(self.names, 'real'))
 
     def evaluate(self, fakes: Samples | Dataset) -> list[Record]:
@@ -57,7 +58,10 @@ class Evaluator:
         """
         keep = metrics.kept(self.names, 'fake') | ({'features'} if self.bootstrap else set())
         if isinstance(fakes, Samples):
-            store = gather_samples(fakes, self.extractor, self.layout, keep=keep, batch_size=self._batch_size)
+            program = fakes.game, fakes.seed
+            if program not in self._compiled:
+                self._compiled[program] = compile_samples(*program, self.extractor, self.layout)
+            store = gather_samples(fakes, self._compiled[program], keep=keep, batch_size=self._batch_size)
             evidence = metrics.Evidence(self._real_store, store, self.extractor, fakes)
             return list(self._records(evidence, fakes.name, fakes.protocol))
         check_images(fakes)

@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -117,29 +117,33 @@ def gather_dataset(
     return store
 
 
-def gather_samples(
-    samples: Samples, extractor: Extractor, layout: Layout, *, keep: Iterable[str], batch_size: int
-) -> FeatureStore:
-    """The store of what a generator makes; images go through 8 bits, as if they had been saved.
+def compile_samples(game: Game, seed: int, extractor: Extractor, layout: Layout) -> Callable:
+    """Compiles (generator's weights, batch of places and conditions) -> (uint8 images, features), on all devices.
+
+    Images go through 8 bits, as if they had been saved.
+    """
+
+    def make(weights, batch):
+        latents = game.latents(named_key(seed, 'evaluation'), batch['positions'])
+        images = to_uint8(game.sample(*weights, latents, batch.get('conditions')))
+        return images, extractor.apply(images)
+
+    return layout.compile_map(make, extractor.compiler_options)
+
+
+def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str], batch_size: int) -> FeatureStore:
+    """The store of what a generator makes.
 
     Args:
         samples: what is asked for.
-        extractor: what looks at them.
-        layout: the devices.
+        compiled: from `compile_samples`, for the same game and seed.
         keep: what the store keeps, of `store.KEPT`.
         batch_size: over all devices.
 
     Raises:
         UserError: the generator makes no images, or the extractor refuses them.
     """
-    game, generator = samples.game, samples.generator
-
-    def make(weights, batch):
-        latents = game.latents(named_key(samples.seed, 'evaluation'), batch['positions'])
-        images = to_uint8(game.sample(*weights, latents, batch.get('conditions')))
-        return images, extractor.apply(images)
-
-    compiled = layout.compile_map(make, extractor.compiler_options)
+    generator = samples.generator
     weights = generator.ema or (generator.params, generator.variables)
     store = FeatureStore(keep=keep)
     for i in _progress(range(0, samples.number, batch_size), batch_size, samples.number, f'evaluating {samples.name}'):

@@ -9,7 +9,7 @@ from gan_jax import losses, parallel
 from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
-from gan_jax.evaluation.gather import Samples, gather_dataset, gather_samples, load_npz
+from gan_jax.evaluation.gather import Samples, compile_samples, gather_dataset, gather_samples, load_npz
 from gan_jax.game import Player, pure
 from tests.extractors import QUADRANTS, look
 
@@ -91,7 +91,10 @@ def test_samples_do_not_depend_on_devices_and_go_through_8_bits():
     samples = Samples(GAME, player, 13, 7, conditions, 'a test')
     stores = [
         gather_samples(
-            samples, QUADRANTS, parallel.make_layout(8, num_devices=devices), keep=('features', 'images'), batch_size=8
+            samples,
+            compile_samples(GAME, 7, QUADRANTS, parallel.make_layout(8, num_devices=devices)),
+            keep=('features', 'images'),
+            batch_size=8,
         )
         for devices in (1, 8)
     ]

@@ -1,0 +1,125 @@
+"""Populations: every member is the run of its own config trained alone."""
+
+import json
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax import config, sampling
+from gan_jax.errors import UserError
+from gan_jax.population import make_population, train_population
+from gan_jax.train import train
+
+ROOT = pathlib.Path(__file__).parent.parent
+SMALL = {
+    'batch_size': '16',
+    'duration': '20 steps',
+    'log_every': '5 steps',
+    'sample_every': '10 steps',
+    'checkpoint_every': '10 steps',
+    'samples': '4',
+    'latents.size': '8',
+    'generator.widths': '(16,)',
+    'discriminator.widths': '(16,)',
+    'parallel.devices': '1',
+    'data.flip': 'True',
+}
+
+
+def small_config(**overrides):
+    return config.load(str(ROOT / 'configs' / 'mlp.py'), SMALL | overrides)
+
+
+def lines(directory):
+    return [json.loads(line) for line in (directory / 'metrics.jsonl').read_text().splitlines()]
+
+
+def assert_same(directory, alone):
+    assert len(lines(directory)) == len(lines(alone))
+    for one, other in zip(lines(directory), lines(alone), strict=True):
+        assert one == pytest.approx(other, rel=2e-4, abs=1e-5)
+
+
+@pytest.fixture(scope='module')
+def seeds(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp('seeds')
+    return workdir, train_population(small_config(population='4', seed='3'), workdir)
+
+
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp('alone')
+    return workdir, train(small_config(seed='4'), workdir)
+
+
+def test_a_member_is_the_run_of_its_seed(seeds, alone):
+    assert_same(seeds[0] / 'member-1', alone[0])
+    for one, other in zip(jax.tree.leaves(seeds[1][1].generator), jax.tree.leaves(alone[1].generator), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+    finals = [lines(seeds[0] / f'member-{i}')[-1]['generator/loss'] for i in range(4)]
+    assert len(set(finals)) == 4
+
+
+def test_a_members_directory_is_that_of_a_run(seeds, tmp_path):
+    member = tmp_path / 'pulled-out'
+    shutil.copytree(seeds[0] / 'member-2', member)
+    assert (member / 'samples.png').exists()
+    pictures = sampling.sample_workdir(member, num=3)
+    assert len(list(pictures.glob('0*.png'))) == 3
+    train(small_config(seed='5', duration='25 steps'), member, accept_config_changes=True)
+    assert lines(member)[-1]['step'] == 25
+
+
+@pytest.mark.parametrize(
+    ('key', 'values'),
+    [
+        ('generator_optimizer.learning_rate', '1e-4,1e-3'),
+        pytest.param('discriminator_optimizer.b1', '0.0,0.9', marks=pytest.mark.slow),
+        pytest.param('penalties.r1.weight', '0.1,10', marks=pytest.mark.slow),
+    ],
+)
+def test_a_member_is_the_run_with_its_value(tmp_path, key, values):
+    train_population(small_config(vary=f'{key}={values}', duration='10'), tmp_path)
+    train(small_config(duration='10', **{key: values.split(',')[1]}), tmp_path / 'alone')
+    assert_same(tmp_path / 'member-1', tmp_path / 'alone')
+    assert json.loads((tmp_path / 'member-1' / 'config.json').read_text())['vary'] == ''
+
+
+def test_a_population_goes_on_where_all_of_it_was_saved(seeds, tmp_path):
+    for i in range(4):
+        shutil.copytree(seeds[0] / f'member-{i}', tmp_path / f'member-{i}')
+    for i in (0, 2):  # as if it had been killed between two members' checkpoints
+        shutil.rmtree(tmp_path / f'member-{i}' / 'checkpoints' / '20')
+    train_population(small_config(population='4', seed='3'), tmp_path)
+    for i in range(4):
+        kept = (seeds[0] / f'member-{i}' / 'metrics.jsonl').read_text()
+        assert (tmp_path / f'member-{i}' / 'metrics.jsonl').read_text() == kept
+
+
+def test_a_member_that_diverges_is_given_up_and_the_others_go_on(tmp_path, capsys):
+    train_population(small_config(vary='generator_optimizer.learning_rate=1e-4,1e38', duration='10'), tmp_path)
+    assert 'member-1: ' in capsys.readouterr().out
+    assert lines(tmp_path / 'member-0')[-1]['step'] == 10
+    assert not (tmp_path / 'member-1' / 'checkpoints' / '10').exists()
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'sentence'),
+    [
+        ({'vary': 'batch_size=1,2'}, 'only a number with a fraction can differ in one program'),
+        ({'vary': 'generator_optimizer.learning_rate=a,b'}, "write 'KEY=VALUE,VALUE,...'"),
+        ({'vary': 'generator_optimizer.learning_rat=1,2'}, "no key 'generator_optimizer.learning_rat'"),
+        ({'vary': 'flip_labels=0.0,0.1', 'population': '3'}, 'population is 3, but vary has 2 values'),
+    ],
+)
+def test_an_impossible_population_gets_one_sentence(overrides, sentence):
+    with pytest.raises(UserError, match=sentence):
+        make_population(small_config(**overrides))
+
+
+def test_a_run_is_not_a_population(tmp_path):
+    with pytest.raises(UserError, match='it must be given to train_population'):
+        train(small_config(population='2'), tmp_path)
