@@ -135,7 +135,7 @@ def train_population(
     dataset = run.load_data(config.data)
     classes = run.count_classes(config, dataset)
     game = run.make_game(configurations[0], dataset, classes, layout)
-    program = _Program(population, dataset, classes, layout)
+    program = Program(population, dataset, classes, layout)
     total, *intervals = (configs.steps(config, key) for key in configs.INTERVALS)
 
     with contextlib.ExitStack() as stack, StopSignals() as signals:
@@ -210,7 +210,7 @@ class _Member:
             self.checkpoints.save(last, state(), config=configs.to_json(self.config), metrics=means)
 
 
-class _Program:
+class Program:
     """The one compiled program of a population; the members' numbers are its arguments.
 
     Attributes:
@@ -284,7 +284,7 @@ class _Program:
         return config, build.make_game(config, self._dataset.shape, num_classes=self._classes)
 
 
-def _restore(checkpoints: list[Checkpoints], program: _Program) -> tuple[int, GanState]:
+def _restore(checkpoints: list[Checkpoints], program: Program) -> tuple[int, GanState]:
     """The members' states at the last step that all of them have saved, or before the first."""
     first = program.start()
     saved = set.intersection(*(set(one.all_steps()) for one in checkpoints))

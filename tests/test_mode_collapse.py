@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.mode_collapse import __main__ as experiment
-from experiments.population import train_population
+from experiments.population import watch_population
 from gan_jax import build, data, parallel, steps
 from gan_jax.feed import make_feed
 
@@ -42,7 +42,7 @@ def test_a_member_of_a_population_is_the_run_of_its_seed():
     config.seed = 3
     dataset = data.load('ring')
     game = build.make_game(config, dataset.shape)
-    *_, (last, states, _) = train_population(config, game, dataset, [1, 3], every=5)
+    *_, (last, states, _) = watch_population(config, dataset, [1, 3], every=5)
     assert last == STEPS
 
     layout = parallel.make_layout(config.batch_size, num_devices=1)

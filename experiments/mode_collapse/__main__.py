@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from experiments.mode_collapse import pictures
 from experiments.mode_collapse.classifier import DigitClassifier
 from experiments.mode_collapse.recipes import MIXTURE, RECIPES, STACKED, STACKED_RECIPES
-from experiments.population import train_population
+from experiments.population import watch_population
 from gan_jax import build, data, parallel, report
 from gan_jax import config as configs
 from gan_jax.data.toys import MIXTURES
@@ -86,7 +86,7 @@ def run_mixture(name: str, recipe: str, seeds: Sequence[int], steps: int | None)
     limit = 1.25 * float(np.abs(mixture.centres).max())
     frames = []
     every = max(1, configs.steps(config, 'duration') // FRAMES)
-    for step, states, _ in train_population(config, game, dataset, seeds, every=every):
+    for step, states, _ in watch_population(config, dataset, seeds, every=every):
         frames.append((step, draw(game, states, modes.NUM_SAMPLES), landscapes(config, states, limit)))
     points = frames[-1][1]
     reports = [modes.mixture_modes(member, mixture) for member in points]
@@ -109,7 +109,7 @@ def run_stacked(name: str, recipe: str, seeds: Sequence[int], steps: int | None,
     config = load_config(name, recipe, steps)
     dataset = data.load(name, size=config.data.size)
     game = build.make_game(config, dataset.shape)
-    *_, (_, states, _) = train_population(config, game, dataset, seeds, every=configs.steps(config, 'duration'))
+    *_, (_, states, _) = watch_population(config, dataset, seeds, every=configs.steps(config, 'duration'))
     made = draw(game, states, modes.NUM_STACKED_SAMPLES)
     reports = [modes.label_modes(classifier.stacked(member), 1000) for member in made]
     chosen = pictures.median_seed([report.captured for report in reports])
