@@ -9,7 +9,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -83,15 +83,15 @@ class Layout:
         sharding = self._sharding(*[None] * axis, AXIS)
         return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), tree)
 
-    def compile(self, stretch: Callable, *, data_axis: int | None) -> Callable:
-        """Compiles `stretch(state, data, positions) -> (state, metrics)` and donates the state.
+    def compile(self, stretch: Callable, *, data_axis: int | None) -> 'Program':
+        """Makes a program of `stretch(state, data, positions) -> (state, metrics)` that donates the state.
 
         Args:
             stretch: from `gan_jax.steps.scan_steps`.
             data_axis: the axis along which the data was `split`, or None where it was `replicate`d.
         """
         if self.mode == 'pmap':
-            return jax.pmap(
+            mapped = jax.pmap(
                 stretch,
                 axis_name=AXIS,
                 in_axes=(None, data_axis, 0),
@@ -99,14 +99,16 @@ class Layout:
                 devices=self.devices if jax.process_count() == 1 else None,
                 donate_argnums=0,
             )
+            return Program(mapped)
         replicated = self._sharding()
         data = replicated if data_axis is None else self._sharding(*[None] * data_axis, AXIS)
-        return jax.jit(
+        jitted = jax.jit(
             stretch,
             in_shardings=(replicated, data, self._sharding(AXIS)),
             out_shardings=(replicated, replicated),
             donate_argnums=0,
         )
+        return Program(jitted)
 
     def compile_map(self, function: Callable, compiler_options: Mapping[str, str] | None = None) -> Callable:
         """Compiles `function(constants, batch) -> tree`, with the examples of the batch spread over all devices.
@@ -215,6 +217,66 @@ def any_process(flag: bool) -> bool:
     from jax.experimental import multihost_utils
 
     return bool(multihost_utils.process_allgather(np.asarray(flag)).any())
+
+
+class Memory(NamedTuple):
+    """What a compiled program takes of a device's memory, in bytes.
+
+    Attributes:
+        arguments: data and state, which stay.
+        temporary: what it needs besides while it runs; grows with the batch.
+        available: all that the device has; its share of the host's memory on a CPU.
+    """
+
+    arguments: int
+    temporary: int
+    available: int
+
+    @property
+    def total(self) -> int:
+        """At its peak."""
+        return self.arguments + self.temporary
+
+    def fits(self, batch_size: int) -> int:
+        """About the largest batch that would fit, if temporary memory grows in step with it."""
+        return int(batch_size * max(0, self.available - self.arguments) / max(1, self.temporary))
+
+
+class Program:
+    """A function that is compiled ahead of its first call, so that its memory is known before; made by `Layout`.
+
+    Args:
+        function: from `jax.jit` or `jax.pmap`.
+    """
+
+    def __init__(self, function: Callable):
+        self._function = function
+        self._call = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Calls the function, and compiles it if that has not been done."""
+        return self._call(*arguments)
+
+    def lower(self, *arguments: Any) -> jax.stages.Lowered:
+        """As of any jitted function."""
+        return self._function.lower(*arguments)
+
+    def compile(self, *arguments: Any) -> Memory | None:
+        """Compiles for such arguments; returns what the program will take of each device, None if nobody can tell."""
+        if jax.process_count() > 1:  # a compiled pmap does not take one process's share
+            return None
+        self._call = self._function.lower(*arguments).compile()
+        stats = self._call.memory_analysis()
+        if stats is None:
+            return None
+        output = max(0, stats.output_size_in_bytes - stats.alias_size_in_bytes)
+        return Memory(stats.argument_size_in_bytes, stats.temp_size_in_bytes + output, _available_memory())
+
+
+def _available_memory() -> int:
+    if memory := device_memory():
+        return memory
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // len(jax.local_devices())
 
 
 def device_memory() -> int | None:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import warnings
 from collections.abc import Callable
 
 import clu.metrics
@@ -143,6 +144,25 @@ def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: 
     say(f'{len(dataset)} examples of {dataset.name}, {size}; batches of {config.batch_size}; {device}.')
     if begin:
         say(f'Going on from step {begin}.')
+
+
+def introduce_memory(memory: parallel.Memory | None, batch_size: int) -> None:
+    """Says what the compiled program takes of each device, and what batch would fit."""
+    if memory is None:
+        return
+    taken, kept, available = (f'{size / 2**20:,.0f} MiB' for size in (memory.total, memory.arguments, memory.available))
+    say(
+        f'Memory: {taken} of {available} on each device at the peak, {kept} of it data and state; a batch of about '
+        f'{_rounded(memory.fits(batch_size)):,} would fit.'
+    )
+    if memory.total > memory.available:
+        warnings.warn('the program takes more memory than there is: lower batch_size, or set accumulate.', stacklevel=2)
+
+
+def _rounded(number: int) -> int:
+    """Down to two digits."""
+    scale = 10 ** max(0, len(str(number)) - 2)
+    return number // scale * scale
 
 
 def spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:

@@ -78,7 +78,10 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         waiting, means = [], {}
         with feed.open(spans) as stretches:
             for first, last in spans:
-                state, metrics = compiled_stretch(last - first)(state, next(stretches), positions)
+                stretch, arguments = compiled_stretch(last - first), (state, next(stretches), positions)
+                if first == begin:
+                    run.introduce_memory(stretch.compile(*arguments), config.batch_size)
+                state, metrics = stretch(*arguments)
                 waiting.append((first, last, metrics))
                 stop = parallel.any_process(signals.received is not None)
                 sample, save, judge = (last == total or first // every != last // every for every in intervals)

@@ -1,0 +1,61 @@
+"""Flax parameters in PyTorch's order and layouts."""
+
+import collections
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+_FLAX_NAMES = {
+    nn.Linear: 'Dense',
+    nn.Conv2d: 'Conv',
+    nn.ConvTranspose2d: 'ConvTranspose',
+    nn.BatchNorm2d: 'BatchNorm',
+    nn.GroupNorm: 'LayerNorm',
+}
+
+
+def from_flax(network: nn.Module, params: Mapping[str, Mapping[str, np.ndarray]]) -> list[torch.Tensor]:
+    """The parameters (or their gradients) of gan_jax's network, in the order of `network.parameters()`.
+
+    The layers of either network carry a running number for each kind, by which they are matched. Dense layers between
+    vectors and images are brought from the order (H, W, C) to (C, H, W).
+    """
+    base, numbers, converted = getattr(network, 'base', None), collections.Counter(), []
+    for module in network.modules():
+        name = _FLAX_NAMES.get(type(module))
+        if name is None:
+            continue
+        layer = params[f'{name}_{numbers[name]}']
+        numbers[name] += 1
+        if name in ('BatchNorm', 'LayerNorm'):
+            values = [layer['scale'], layer['bias']]
+        else:
+            values = [_weight(name, np.asarray(layer['kernel']), base)]
+            values += [layer['bias']] if 'bias' in layer else []
+        converted += [torch.tensor(np.array(value, copy=True)) for value in values]
+    return converted
+
+
+def load_flax(network: nn.Module, params: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Gives a network the parameters of gan_jax's."""
+    with torch.no_grad():
+        for parameter, value in zip(network.parameters(), from_flax(network, params), strict=True):
+            parameter.copy_(value)
+
+
+def _weight(name: str, kernel: np.ndarray, base: tuple[int, int, int] | None) -> np.ndarray:
+    """PyTorch's weight for a Flax kernel."""
+    if name == 'Conv':
+        return kernel.transpose(3, 2, 0, 1)
+    if name == 'ConvTranspose':
+        return kernel.transpose(2, 3, 0, 1)
+    inputs, outputs = kernel.shape
+    if base is not None:
+        channels, height, width = base
+        if outputs == 1:  # from an image to the logit
+            kernel = kernel.reshape(height, width, channels, 1).transpose(2, 0, 1, 3)
+        else:  # from the latents to an image
+            kernel = kernel.reshape(inputs, height, width, channels).transpose(0, 3, 1, 2)
+    return kernel.reshape(inputs, outputs).T
