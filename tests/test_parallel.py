@@ -1,8 +1,10 @@
 """The global batch decides the result: one device, eight by pmap, eight by sharding, and two processes agree."""
 
 import functools
+import math
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -115,6 +117,23 @@ def test_each_device_computes_only_its_share(mode):
 
     share = flops(8) / flops(1)
     assert 1 / 8 < share < 1.5 / 8
+
+
+def test_devices_exchange_the_gradients_and_little_more():
+    """Beside them only batch statistics and metrics; from the compiled program of one step."""
+    layout = parallel.make_layout(64)
+    stretch, state, *arguments = compiled(make_config(batch_size='64'), layout, length=1)
+    program = stretch.lower(state, *arguments).compile().as_text()
+    reduced = 0
+    for shapes in re.findall(r'= (.*?) all-reduce(?:-start)?\(', program):
+        for shape in re.findall(r'f32\[([\d,]*)\]', shapes):
+            reduced += 4 * math.prod(int(size) for size in shape.split(',') if size)
+    players = state.generator, state.discriminator
+    gradients, statistics = (
+        sum(leaf.nbytes for player in players for leaf in jax.tree.leaves(getattr(player, name)))
+        for name in ('params', 'variables')
+    )
+    assert gradients <= reduced < gradients + 8 * statistics  # forward and backward, of several passes
 
 
 def test_a_batch_that_does_not_divide_says_so_before_anything_compiles():
