@@ -75,20 +75,23 @@ def gan_jax_side(values: dict[str, Any], steps: int) -> Side:
 
 
 def population_side(values: dict[str, Any], steps: int, members: int) -> Side:
-    """Several seeds of a config in one program, by `experiments.population`."""
-    from experiments.population import train_population
-    from gan_jax import build
-    from gan_jax import config as configs
+    """Several seeds of a config in one program, by `gan_jax.population`."""
+    import jax
 
-    config = configs.from_json(values | {'duration': '100000000 steps'})
-    dataset = load_data(config)
-    game = build.make_game(config, dataset.shape)
-    looks = train_population(config, game, dataset, range(members), every=steps)
-    next(looks)  # the members as they start
+    from gan_jax import config as configs
+    from gan_jax import parallel
+    from gan_jax.population import Program, make_population
+
+    config = configs.from_json(values | {'population': members})
+    layout = parallel.make_layout(config.batch_size, num_devices=1)
+    program = Program(make_population(config), load_data(config), None, layout)
+    states = program.start()
 
     def run() -> None:
+        nonlocal states
         for _ in range(STRETCHES):
-            next(looks)
+            states, metrics = program.stretch(steps)(states)
+        jax.device_get(metrics)
 
     return run, {}
 

@@ -30,7 +30,10 @@ def prepare(
     real = (2 * examples.astype(jnp.float32) - 255) / 255 if examples.dtype == jnp.uint8 else examples
     if flip:
         mirrored = jax.vmap(lambda position: jax.random.bernoulli(jax.random.fold_in(key, position)))(positions)
-        real = jnp.where(mirrored[:, None, None, None], real[:, :, ::-1], real)
+        columns = jnp.arange(real.shape[2])
+        columns = jnp.where(mirrored[:, None], columns[::-1], columns)
+        # By places and not by a choice between two images, for which XLA:CPU draws the bits anew for every pixel.
+        real = jnp.take_along_axis(real, columns[:, None, :, None], axis=2, mode='promise_in_bounds')
     return {'real': real} if labels is None else {'real': real, 'label': labels.astype(jnp.int32)}
 
 
