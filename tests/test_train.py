@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import config, sampling
+from gan_jax import checkpoint, config, sampling
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.main import main
 from gan_jax.train import train
@@ -128,6 +128,10 @@ def test_evaluations_leave_records_with_their_protocol_and_are_of_the_averaged_g
     assert protocol['extractor'] == 'quadrants (version 1)'
     assert protocol['reals'].startswith('1500 of digits train 16x16x1')
     assert (protocol['fakes'], protocol['weights']) == ('100 samples', 'averaged')
+    saved = checkpoint.peek(workdir / 'checkpoints', 40)['metrics']  # by which the best are chosen
+    assert saved['eval/fid'] == next(
+        record['eval/fid'] for record in metrics if record['step'] == 40 and 'eval/fid' in record
+    )
 
 
 def test_a_finished_run_is_evaluated_from_its_directory_as_it_was_in_training(finished, capsys):
