@@ -58,6 +58,8 @@ _OPERATIONAL = (
     'parallel.',
     'checkpoints.',
     'on_nan',
+    'population',  # a member's config has none of these
+    'vary',
     'evaluate',  # which of its samples are judged, and how
     'evaluation.',
 )

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from gan_jax import data, files, parallel
 from gan_jax.checkpoint import Checkpoints
@@ -26,8 +27,9 @@ from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
 from gan_jax.evaluation.features.find import GRAMMAR, find_extractor
 from gan_jax.evaluation.gather import Samples, check_images, load_npz
-from gan_jax.evaluation.metrics import METRICS, check_names
+from gan_jax.evaluation.metrics import METRICS, check_names, check_of_generator
 from gan_jax.evaluation.record import Record, differences
+from gan_jax.layers.choices import require
 from gan_jax.sampling import is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
@@ -77,10 +79,12 @@ def evaluate(
         UserError: there are no such images, the extractor's weights are missing, or a metric cannot be computed.
     """
     check_names(metrics)
+    require(num >= 2, '--num', num, 'at least 2')
+    require(0 <= seed < 2**32, '--seed', seed, f'a whole number from 0 to {2**32 - 1}')
     images = {'size': size, 'channels': channels, 'data_dir': data_dir}
     if not is_run(fakes):
         if reals is None:
-            raise UserError(f'{fakes} is judged by nothing: name the real images too.')
+            raise UserError(f'{fakes} is not the directory of a run, and no real images are named to judge it by.')
         return _judge(_load(fakes, **images), _load(reals, **images), metrics, extractor, bootstrap)
     run = load_run(pathlib.Path(fakes), step)
     if len(run.shape) != 3:
@@ -90,13 +94,15 @@ def evaluate(
         reals = f'{trained_on.name}@{trained_on.split}'
     if str(reals).split('@')[0] == trained_on.name:  # so that its decoded copy is found
         images |= {'size': trained_on.size, 'channels': trained_on.channels}
-        images['data_dir'] = data_dir or trained_on.directory
+        images |= {'data_dir': data_dir or trained_on.directory, 'cache_dir': trained_on.cache}
     else:
         images |= {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
     real = _load(reals, **images)
-    conditions = draw_labels(real, num, seed) if run.is_conditional else None
-    samples = Samples(run.game, run.generator, num, seed, conditions, f'{fakes} at step {run.step}')
-    return _judge(samples, real, metrics, extractor, bootstrap)
+    check_of_generator(metrics, run.is_conditional)
+    samples = Samples(run.game, run.generator, num, seed, None, f'{fakes} at step {run.step}')
+    if run.is_conditional:
+        samples = samples._replace(**_conditions(run.num_classes, real, num, seed))
+    return _judge(samples, real, metrics, extractor, bootstrap, trained_on.cache)
 
 
 def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, seed: int = 0, **options: Any) -> None:
@@ -156,23 +162,43 @@ def compare(first: pathlib.Path, second: pathlib.Path) -> str:
     return '\n'.join(lines)
 
 
+def _conditions(num_classes: int, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:
+    """Classes as often as in the reals, where those have the generator's classes; else all equally often."""
+    if real.labels is not None and real.num_classes == num_classes and np.min(real.labels) >= 0:
+        return {'conditions': draw_labels(real, num, seed)}
+    return {'conditions': np.arange(num, dtype=np.int32) % num_classes, 'labels': 'all equally often'}
+
+
 def _judge(
-    fakes: Samples | data.Dataset, real: data.Dataset, metrics: Sequence[str], extractor: str, bootstrap: int
+    fakes: Samples | data.Dataset,
+    real: data.Dataset,
+    metrics: Sequence[str],
+    extractor: str,
+    bootstrap: int,
+    cache_dir: str | None = None,
 ) -> list[Record]:
     check_images(real)
     layout = parallel.make_layout(jax.device_count())
     found = find_extractor(extractor, real.name, real.shape)
-    return Evaluator(metrics, found, real, layout, bootstrap=bootstrap).evaluate(fakes)
+    return Evaluator(metrics, found, real, layout, cache_dir, bootstrap).evaluate(fakes)
 
 
-def _load(spec: str | os.PathLike, *, size: int | None, channels: int | None, data_dir: str | None) -> data.Dataset:
+def _load(
+    spec: str | os.PathLike,
+    *,
+    size: int | None,
+    channels: int | None,
+    data_dir: str | None,
+    cache_dir: str | None = None,
+) -> data.Dataset:
     path = pathlib.Path(spec)
     if path.suffix == '.npz':
         return load_npz(path)
     if path.is_dir():
         return data.load(f'folder:{spec}', size=size, channels=channels)
     name, _, split = str(spec).partition('@')
-    return data.load(name, split=split or 'train', size=size, channels=channels, data_dir=data_dir)
+    options = {'size': size, 'channels': channels, 'data_dir': data_dir, 'cache_dir': cache_dir}
+    return data.load(name, split=split or 'train', **options)
 
 
 def _read(path: pathlib.Path) -> list[Record]:

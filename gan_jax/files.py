@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import uuid
 
 from gan_jax.errors import UserError
 
@@ -18,7 +19,7 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
       UserError: it cannot be written; a file that was there stays as it was.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)

@@ -14,7 +14,8 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -23,17 +24,17 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, parallel, report, run, sampling, steps
+from gan_jax import build, data, parallel, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
-from gan_jax.feed import make_feed
-from gan_jax.game import Game, GanState, Player, named_key
+from gan_jax.game import Game, GanState, Pair, Player, named_key
 from gan_jax.interrupt import StopSignals
 from gan_jax.parallel import Layout
 from gan_jax.writers import Writers
 
 AXIS = 'members'
+_GIVEN_UP = 'diverged.json'  # in the directory of a member that is not trained any more
 
 
 class Population(NamedTuple):
@@ -80,6 +81,10 @@ def make_population(config: ConfigDict) -> Population:
         values = tuple(float(ast.literal_eval(value)) for value in text.split(','))
     except (ValueError, SyntaxError, TypeError) as error:
         raise UserError(f"vary is {config.vary!r}; write 'KEY=VALUE,VALUE,...', numbers all.") from error
+    if 0 in values and key.rpartition('.')[2] in ('clip_norm', 'clip_weights'):
+        raise UserError(
+            f'vary has 0 for {key}, which alone would switch clipping off: train that value as a run of its own.'
+        )
     default = configs.value_of(config, key)
     if not isinstance(default, float):
         raise UserError(
@@ -106,7 +111,8 @@ def train_population(
 ) -> list[GanState]:
     """Trains all members, or goes on where an earlier start was stopped.
 
-    A member whose metrics become NaN or infinite is given up, with its last good checkpoint, and the others go on.
+    A member whose metrics become NaN or infinite is given up, with its last good checkpoint and a `diverged.json`, and
+    the others go on.
 
     Args:
         config: from `gan_jax.config.load`, with `population` or `vary`.
@@ -119,7 +125,7 @@ def train_population(
     Raises:
         UserError: something that the user has to mend.
         DivergedError: all members have diverged.
-        InterruptedRunError: SIGTERM or Ctrl-C came; all members are saved.
+        InterruptedRunError: SIGTERM or Ctrl-C came; all members are saved that have not diverged.
     """
     population = make_population(config)
     configurations = [population.member(i) for i in range(len(population.seeds))]
@@ -127,8 +133,7 @@ def train_population(
     for member, directory in zip(configurations, directories, strict=True):
         configs.check(member)
         run.check_same_run(directory, member, accept_config_changes)
-    if jax.process_count() > 1:
-        raise UserError('A population is trained by one process: start several, each with some of the seeds.')
+    _check_trainable(config)
 
     # Data, game, program
     layout = parallel.make_layout(config.batch_size, num_devices=1)
@@ -142,7 +147,10 @@ def train_population(
         checkpoints = [
             stack.enter_context(Checkpoints(one / 'checkpoints', **config.checkpoints)) for one in directories
         ]
-        begin, states = _restore(checkpoints, program)
+        given_up = {i for i, one in enumerate(directories) if (one / _GIVEN_UP).exists()}
+        begin, states = _restore(checkpoints, program, given_up)
+        if begin == 0:
+            given_up = set()
         if begin >= total:
             run.say(f'This population is finished (step {begin} of {total}).')
             return _unstacked(states, len(checkpoints))
@@ -153,7 +161,8 @@ def train_population(
             out = stack.enter_context(Writers(directory, begin=begin, total=total, quiet=bool(members)))
             samples = sampling.fixed_samples(game, config.samples, member.seed, classes)
             evaluate = run.make_evaluation(member, dataset, game, classes, layout)
-            members.append(_Member(member, game, dataset, kept, out, samples, evaluate))
+            diverged = DivergedError('it was given up before') if len(members) in given_up else None
+            members.append(_Member(member, game, dataset, kept, out, samples, evaluate, diverged))
         run.introduce(config, dataset, layout, _member(states, 0), begin)
         run.say(f'{len(members)} members over {program.mesh.size} devices: {population.describe()}.')
 
@@ -171,8 +180,8 @@ def train_population(
                     f'the population is saved at step {last} of {total}, as asked: the same command goes on.',
                     signals.received,
                 )
-    for directory in directories:
-        report.write(directory)
+    for i, (member, directory) in enumerate(zip(configurations, directories, strict=True)):
+        run.picture_whole(directory, member, game, run.generator_of(_member(states, i)), classes)
     run.say(f'Done. Each of {workdir}/member-0 ... member-{len(members) - 1} is the directory of a run.')
     return _unstacked(states, len(members))
 
@@ -199,6 +208,7 @@ class _Member:
         except DivergedError as error:
             run.say(f'{self.out.workdir}: {error}; this member is given up, with its last good checkpoint.')
             self.diverged = error
+            run.write_json(self.out.workdir / _GIVEN_UP, {'reason': str(error)})
             return
         sample, save, judge = due
         if sample:
@@ -231,8 +241,13 @@ class Program:
         self._data = jax.device_put(arrays, NamedSharding(self.mesh, PartitionSpec()))
 
     def start(self) -> GanState:
-        """The members' states before the first step."""
-        return self._spread(self._first_state, 1)(self._numbers)
+        """The members' states before the first step.
+
+        Raises:
+            UserError: the number in which the members differ decides what program is made.
+        """
+        with self._explaining():
+            return self._spread(self._first_state, 1)(self._numbers)
 
     def place(self, states: list[GanState]) -> GanState:
         """Stacks the members' states, each on its device."""
@@ -243,7 +258,22 @@ class Program:
     def stretch(self, length: int) -> Callable[[GanState], tuple[GanState, dict[str, jax.Array]]]:
         """The compiled stretch of that many steps: the members' states -> (states, metrics [members, length])."""
         compiled = self._spread(functools.partial(self._advance, length), 2, donate_argnums=0)
-        return lambda states: compiled(states, self._numbers, self._data)
+
+        def call(states: GanState):
+            with self._explaining():
+                return compiled(states, self._numbers, self._data)
+
+        return call
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            raise UserError(
+                f'vary names {self._population.key}, which decides what program is made, so that its values cannot '
+                'share one: train a run for each.'
+            ) from error
 
     def _spread(self, function: Callable, split: int, **options: Any) -> Callable:
         """Compiles a member's function for all; its first `split` arguments are the member's own."""
@@ -265,14 +295,7 @@ class Program:
 
     def _advance(self, length: int, state: GanState, number: dict[str, jax.Array], arrays: dict[str, jax.Array]):
         config, game = self._member(number)
-        feed = make_feed(
-            self._dataset,
-            self._layout,
-            seed=number['seed'],
-            discriminator_steps=config.discriminator_steps,
-            flip=config.data.flip,
-            placement='device',
-        )
+        feed = run.make_feed(config, self._dataset, self._layout, seed=number['seed'], placement='device')
         stretch = steps.scan_steps(build.make_step(config, game), feed.batch_at, length)
         return stretch(state, arrays, jnp.arange(config.batch_size, dtype=jnp.uint32))
 
@@ -284,15 +307,37 @@ class Program:
         return config, build.make_game(config, self._dataset.shape, num_classes=self._classes)
 
 
-def _restore(checkpoints: list[Checkpoints], program: Program) -> tuple[int, GanState]:
-    """The members' states at the last step that all of them have saved, or before the first."""
+def _check_trainable(config: ConfigDict) -> None:
+    if jax.process_count() > 1:
+        raise UserError('A population is trained by one process: start several, each with some of the seeds.')
+    if config.on_nan == 'restore':
+        raise UserError('on_nan=restore is for a single run: a population gives a member up that diverges.')
+    if any(config[player].get('normalization') == 'virtual' for player in Pair._fields):
+        raise UserError('normalization=virtual keeps a reference batch for each seed: train its runs one by one.')
+
+
+def _restore(checkpoints: list[Checkpoints], program: Program, given_up: set[int]) -> tuple[int, GanState]:
+    """The members' states at the last step that all living ones have saved, or before the first."""
     first = program.start()
-    saved = set.intersection(*(set(one.all_steps()) for one in checkpoints))
-    if not saved:
+    living = [one for i, one in enumerate(checkpoints) if i not in given_up]
+    steps_of = [set(one.all_steps()) for one in living]
+    if not any(steps_of):
         return 0, first
-    step = max(saved)
-    target = jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0], first))
-    return step, program.place([one.restore(target, step)[1] for one in checkpoints])
+    target = jax.eval_shape(lambda: _member(first, 0))
+    for step in sorted(set.intersection(*steps_of), reverse=True):
+        try:
+            states = [
+                _member(first, i) if i in given_up else one.restore(target, step)[1]
+                for i, one in enumerate(checkpoints)
+            ]
+        except UserError as error:
+            warnings.warn(f'{error} The population goes back to the checkpoints before.', stacklevel=2)
+            continue
+        return step, program.place(states)
+    raise UserError(
+        f'The members under {checkpoints[0].directory.parent.parent} have no readable checkpoint of one step in '
+        'common: train them on one by one, or choose another --workdir.'
+    )
 
 
 def _member(stacked: Any, i: int) -> Any:

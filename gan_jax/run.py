@@ -5,6 +5,7 @@ import json
 import pathlib
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import clu.metrics
 import clu.parameter_overview
@@ -12,13 +13,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, files, parallel
+from gan_jax import build, data, feed, files, parallel, report, sampling
 from gan_jax import config as configs
 from gan_jax.checkpoint import package_versions
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import Samples, check_images
+from gan_jax.evaluation.metrics import check_of_generator
+from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Pair, Player
 from gan_jax.parallel import Layout
 from gan_jax.writers import Writers
@@ -39,6 +42,20 @@ def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
         data_dir=options.directory,
         cache_dir=options.cache,
         show_progress=parallel.is_main_process(),
+    )
+
+
+def make_feed(
+    config: ConfigDict, dataset: data.Dataset, layout: Layout, *, seed: Any = None, placement: str | None = None
+) -> Feed:
+    """The feed of the config; a population gives its members' seeds, which are traced, and the placement."""
+    return feed.make_feed(
+        dataset,
+        layout,
+        seed=config.seed if seed is None else seed,
+        discriminator_steps=config.discriminator_steps,
+        flip=config.data.flip,
+        placement=placement or config.data.placement,
     )
 
 
@@ -63,13 +80,18 @@ def make_evaluation(
     options, split = config.evaluation, config.evaluation.split or dataset.split
     reals = dataset if split == dataset.split else load_data(config.data, split)
     check_images(reals)
+    check_of_generator(config.evaluate, conditional=classes is not None)
     extractor = find_extractor(options.extractor, reals.name, reals.shape)
     evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
     conditions = None if classes is None else draw_labels(dataset, options.samples, config.seed)
 
     def evaluate(step: int, generator: Player, out: Writers) -> dict[str, float]:
         samples = Samples(game, generator, options.samples, config.seed, conditions, f'step {step}')
-        records = evaluator.evaluate(samples)
+        try:
+            records = evaluator.evaluate(samples)
+        except UserError as error:  # such as too few samples for a metric: no reason to stop training
+            warnings.warn(f'Step {step} could not be evaluated: {error}', stacklevel=2)
+            return {}
         out.evaluation(step, step * config.batch_size / 1000, records)
         return {f'eval/{record.metric}': record.value for record in records}
 
@@ -182,6 +204,15 @@ def record(first: int, last: int, metrics: dict[str, jax.Array], out: Writers, b
     means = {name: float(clu.metrics.Average.from_model_output(values).compute()) for name, values in metrics.items()}
     out.metrics(last, last * batch_size / 1000, means)
     return means
+
+
+def picture_whole(
+    workdir: pathlib.Path, config: ConfigDict, game: Game, generator: Player, classes: int | None
+) -> None:
+    """Draws the pictures of a whole run into its directory."""
+    report.write(workdir)
+    if classes is not None:
+        sampling.save_interpolation(workdir / 'interpolation.png', game, generator, config.seed, classes)
 
 
 def say(text: str) -> None:

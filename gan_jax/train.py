@@ -16,8 +16,7 @@ from gan_jax import build, parallel, report, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError
-from gan_jax.feed import make_feed
-from gan_jax.game import Game, GanState, Player
+from gan_jax.game import GanState
 from gan_jax.interrupt import StopSignals
 from gan_jax.layers.choices import require
 from gan_jax.writers import Writers
@@ -51,14 +50,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
 
     # Data, game, step
     dataset = run.load_data(config.data)
-    feed = make_feed(
-        dataset,
-        layout,
-        seed=config.seed,
-        discriminator_steps=config.discriminator_steps,
-        flip=config.data.flip,
-        placement=config.data.placement,
-    )
+    feed = run.make_feed(config, dataset, layout)
     classes = run.count_classes(config, dataset)
     game = run.make_game(config, dataset, classes, layout)
     step = build.make_step(config, game, layout.axis_name)
@@ -132,7 +124,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 state = state.replace(key=jax.random.fold_in(state.key, attempt))
 
     if parallel.is_main_process():
-        _sum_up(workdir, config, game, run.generator_of(state), classes)
+        run.picture_whole(workdir, config, game, run.generator_of(state), classes)
+        run.say(f'Done. Look at {workdir}/samples.png, samples.gif (how they came about) and curves.png.')
     return state
 
 
@@ -140,11 +133,3 @@ def _finish_again(workdir: pathlib.Path, step: int, total: int) -> None:
     if parallel.is_main_process() and not (workdir / 'curves.png').exists():  # stopped on the last yards
         report.write(workdir)
     run.say(f'This run is finished (step {step} of {total}); its pictures are in {workdir}/samples.')
-
-
-def _sum_up(workdir: pathlib.Path, config: ConfigDict, game: Game, generator: Player, classes: int | None) -> None:
-    """The pictures of a whole run."""
-    report.write(workdir)
-    if classes is not None:
-        sampling.save_interpolation(workdir / 'interpolation.png', game, generator, config.seed, classes)
-    run.say(f'Done. Look at {workdir}/samples.png, samples.gif (how they came about) and curves.png.')

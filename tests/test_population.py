@@ -104,6 +104,11 @@ def test_a_member_that_diverges_is_given_up_and_the_others_go_on(tmp_path, capsy
     assert 'member-1: ' in capsys.readouterr().out
     assert lines(tmp_path / 'member-0')[-1]['step'] == 10
     assert not (tmp_path / 'member-1' / 'checkpoints' / '10').exists()
+    before = (tmp_path / 'member-0' / 'metrics.jsonl').read_text()
+    again = small_config(vary='generator_optimizer.learning_rate=1e-4,1e38', duration='15')
+    train_population(again, tmp_path, accept_config_changes=True)  # goes on from step 10 without the lost one
+    assert (tmp_path / 'member-0' / 'metrics.jsonl').read_text().startswith(before)
+    assert lines(tmp_path / 'member-0')[-1]['step'] == 15
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,28 @@ def test_a_member_that_diverges_is_given_up_and_the_others_go_on(tmp_path, capsy
 def test_an_impossible_population_gets_one_sentence(overrides, sentence):
     with pytest.raises(UserError, match=sentence):
         make_population(small_config(**overrides))
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'sentence'),
+    [
+        ({'vary': 'flip_labels=0.05,0.1'}, 'vary names flip_labels, which decides what program is made'),
+        ({'vary': 'discriminator_optimizer.clip_norm=0.0,1.0'}, 'which alone would switch clipping off'),
+        ({'population': '2', 'on_nan': 'restore'}, 'on_nan=restore is for a single run'),
+    ],
+)
+def test_what_cannot_share_a_program_gets_one_sentence(tmp_path, overrides, sentence):
+    with pytest.raises(UserError, match=sentence):
+        train_population(small_config(**overrides), tmp_path)
+
+
+def test_members_without_a_step_in_common_are_not_started_anew(seeds, tmp_path):
+    for i in range(4):
+        shutil.copytree(seeds[0] / f'member-{i}', tmp_path / f'member-{i}')
+    for i, step in ((0, '20'), (1, '10')):
+        shutil.rmtree(tmp_path / f'member-{i}' / 'checkpoints' / step)
+    with pytest.raises(UserError, match='have no readable checkpoint of one step in common'):
+        train_population(small_config(population='4', seed='3'), tmp_path)
 
 
 def test_a_run_is_not_a_population(tmp_path):

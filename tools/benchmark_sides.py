@@ -36,20 +36,13 @@ def gan_jax_side(values: dict[str, Any], steps: int) -> Side:
 
     from gan_jax import build, parallel
     from gan_jax import config as configs
-    from gan_jax.feed import make_feed
+    from gan_jax.run import make_feed
     from gan_jax.steps import scan_steps
 
     config = configs.from_json(values)
     layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
     dataset = load_data(config)
-    feed = make_feed(
-        dataset,
-        layout,
-        seed=config.seed,
-        discriminator_steps=config.discriminator_steps,
-        flip=config.data.flip,
-        placement='device',
-    )
+    feed = make_feed(config, dataset, layout, placement='device')
     game = build.make_game(config, dataset.shape, layout.axis_name)
     step = build.make_step(config, game, layout.axis_name)
     state = layout.replicate(build.init_state(config, game))

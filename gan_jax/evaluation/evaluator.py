@@ -83,13 +83,11 @@ class Evaluator:
         for name in self.names:
             metric = metrics.METRICS[name]
             for value, estimate in metric.compute(evidence).items():
-                extractor = (
-                    f'{self.extractor.name} ({self.extractor.identity})' if metric.sees == 'features' else 'none'
-                )
+                extractor = f'{self.extractor.name} ({self.extractor.identity})' if metric.sees != 'pixels' else 'none'
                 protocol = {'extractor': extractor, 'reals': describe(self.reals), **fakes, 'rule': estimate.rule}
                 protocol['versions'] = versions()
                 interval = None
-                if self.bootstrap:
+                if self.bootstrap and metric.sees != 'generator':
                     interval = metrics.interval(name, value, evidence, self.bootstrap, seed=0)
                 yield Record(value, estimate.value, estimate.error, subject, protocol, interval)
 

@@ -37,6 +37,7 @@ class Samples(NamedTuple):
         seed: of their latents.
         conditions: [number, ...] for a conditional game, or None.
         name: of the generator, for protocols.
+        labels: how the conditions were chosen, for protocols.
     """
 
     game: Game
@@ -45,6 +46,7 @@ class Samples(NamedTuple):
     seed: int
     conditions: np.ndarray | None
     name: str
+    labels: str = 'drawn as in the data'
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ class Samples(NamedTuple):
             'weights': 'last' if self.generator.ema is None else 'averaged',
             'truncation': 'none',
             'batch_norm': 'running averages',
-            **({} if self.conditions is None else {'labels': 'drawn as in the data'}),
+            **({} if self.conditions is None else {'labels': self.labels}),
         }
 
 

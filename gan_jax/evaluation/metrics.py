@@ -54,7 +54,8 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: what the store of reals must keep.
         fake: what the store of fakes must keep.
-        sees: 'features' or 'pixels': whether the extractor plays a part.
+        sees: 'features' or 'pixels' of the two sets, or the 'generator' itself.
+        labels: whether fakes and reals need classes.
     """
 
     compute: Callable[[Evidence], dict[str, Estimate]]
@@ -62,6 +63,7 @@ class Metric(NamedTuple):
     real: tuple[str, ...] = ()
     fake: tuple[str, ...] = ()
     sees: str = 'features'
+    labels: bool = False
 
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
@@ -147,7 +149,7 @@ _BOTH_IMAGES = {'real': ('images',), 'fake': ('images',), 'sees': 'pixels'}
 METRICS: dict[str, Metric] = {
     'fid': Metric(_fid, {'fid': 'min'}),
     'fid_infinity': Metric(_fid_infinity, {'fid_infinity': 'min'}, fake=('features',)),
-    'intra_fid': Metric(_intra_fid, {'intra_fid': 'min'}, **_BOTH_FEATURES),
+    'intra_fid': Metric(_intra_fid, {'intra_fid': 'min'}, **_BOTH_FEATURES, labels=True),
     'inception_score': Metric(_inception_score, {'inception_score': 'max'}, fake=('logits',)),
     'kid': Metric(_kid, {'kid': 'min'}, **_BOTH_FEATURES),
     'kid_full': Metric(
@@ -164,8 +166,10 @@ METRICS: dict[str, Metric] = {
     'sliced_wasserstein': Metric(_sliced_wasserstein, {'sliced_wasserstein': 'min'}, **_BOTH_IMAGES),
     'ms_ssim': Metric(_ms_ssim, {'ms_ssim': 'real'}, fake=('images',), sees='pixels'),
     'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),
-    'path_length': Metric(_path_length, {'path_length': 'min'}),
-    'classification_accuracy': Metric(_classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES),
+    'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
+    'classification_accuracy': Metric(
+        _classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES, labels=True
+    ),
 }
 
 
@@ -173,6 +177,17 @@ def check_names(names: Sequence[str]) -> None:
     """Raises a UserError for the first that is no metric, naming the nearest."""
     for name in names:
         choose(METRICS, name, 'metric')
+
+
+def check_of_generator(names: Sequence[str], conditional: bool) -> None:
+    """Raises a UserError for the first metric that cannot be computed of a generator's samples."""
+    for name in names:
+        if METRICS[name].labels and not conditional:
+            raise UserError(f'{name} judges classes, which this generator is not told: leave it out of the metrics.')
+        if METRICS[name].sees == 'generator' and conditional:
+            raise UserError(f'{name} walks in the latent space of a generator without classes: leave it out.')
+        if name == 'lpips':
+            load_lpips()
 
 
 def kept(names: Iterable[str], which: str) -> set[str]:

@@ -103,6 +103,18 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
     assert 3.2 < lengths[2] / lengths[1] < 4.2  # squared distances, and tanh flattens
 
 
+def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, tmp_path):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    metrics.check_of_generator(['fid', 'intra_fid'], conditional=True)
+    for names, conditional, sentence in (
+        (['fid', 'intra_fid'], False, 'intra_fid judges classes, which this generator is not told'),
+        (['path_length'], True, 'path_length walks in the latent space of a generator without classes'),
+        (['lpips'], False, 'convert_lpips'),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            metrics.check_of_generator(names, conditional)
+
+
 def test_labels_are_drawn_as_often_as_in_the_data():
     labels = np.array([0, 0, 0, 1], np.int32)
     data = Dataset('d', 'train', np.zeros((4, 2, 2, 1), np.uint8), labels, 2, 'x')
