@@ -149,8 +149,10 @@ def train_population(
         ]
         given_up = {i for i, one in enumerate(directories) if (one / _GIVEN_UP).exists()}
         begin, states = _restore(checkpoints, program, given_up)
-        if begin == 0:
+        if begin == 0:  # all are started anew
             given_up = set()
+            for directory in directories:
+                (directory / _GIVEN_UP).unlink(missing_ok=True)
         if begin >= total:
             run.say(f'This population is finished (step {begin} of {total}).')
             return _unstacked(states, len(checkpoints))
