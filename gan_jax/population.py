@@ -3,9 +3,10 @@
 Each member equals the run of its own config trained alone, up to float noise, and lives in a directory of its own,
 `member-0`, `member-1`, ..., which is that of an ordinary run: it can be sampled, evaluated and trained on alone.
 
-The members are a `vmap` of the train step, so the program must be the same for all: what may differ is a number that
-enters it as a value (a learning rate, a beta, the weight of a penalty), and not what decides its shape (a width, a
-batch size, whether there is a penalty at all). Over several devices the members are spread, and do not talk.
+The members are a `vmap` of the train step, on a CPU a loop inside the program, so the program must be the same for all:
+what may differ is a number that enters it as a value (a learning rate, a beta, the weight of a penalty), and not what
+decides its shape (a width, a batch size, whether there is a penalty at all). Over several devices the members are
+spread, and do not talk.
 """
 
 import ast
@@ -227,9 +228,25 @@ class Program:
 
     Attributes:
         mesh: the devices that the members are spread over: as many as divide their number.
+
+    Args:
+        population: the members.
+        dataset: of all of them.
+        classes: of its labels, where the game is conditional.
+        layout: of one member.
+        vectorized: whether a device makes its members' steps at once, by `vmap`, or one after the other; None: at once,
+            but for a CPU, where batched products and convolutions are slower than single ones.
     """
 
-    def __init__(self, population: Population, dataset: data.Dataset, classes: int | None, layout: Layout):
+    def __init__(
+        self,
+        population: Population,
+        dataset: data.Dataset,
+        classes: int | None,
+        layout: Layout,
+        vectorized: bool | None = None,
+    ):
+        self._vectorized = jax.default_backend() != 'cpu' if vectorized is None else vectorized
         count = len(population.seeds)
         devices = max(number for number in range(1, jax.device_count() + 1) if count % number == 0)
         self.mesh = Mesh(np.array(jax.devices()[:devices]), (AXIS,))
@@ -280,8 +297,12 @@ class Program:
     def _spread(self, function: Callable, split: int, **options: Any) -> Callable:
         """Compiles a member's function for all; its first `split` arguments are the member's own."""
 
+        def over_members(one, own):
+            return jax.vmap(one)(own) if self._vectorized else jax.lax.map(one, own)
+
         def members(*arguments):
-            return jax.vmap(function, in_axes=(0,) * split + (None,) * (len(arguments) - split))(*arguments)
+            own, shared = arguments[:split], arguments[split:]
+            return over_members(lambda one: function(*one, *shared), own)
 
         def spread(*arguments):
             specs = (PartitionSpec(AXIS),) * split + (PartitionSpec(),) * (len(arguments) - split)

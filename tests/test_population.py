@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config, sampling
+from gan_jax import config, data, parallel, sampling
 from gan_jax.errors import UserError
-from gan_jax.population import make_population, train_population
+from gan_jax.population import Program, make_population, train_population
 from gan_jax.train import train
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -61,6 +61,18 @@ def test_a_member_is_the_run_of_its_seed(seeds, alone):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
     finals = [lines(seeds[0] / f'member-{i}')[-1]['generator/loss'] for i in range(4)]
     assert len(set(finals)) == 4
+
+
+def test_members_at_once_are_members_one_after_the_other():
+    options = small_config(population='4')
+    dataset = data.load('digits', size=16)
+    layout = parallel.make_layout(16, num_devices=1)
+    results = []
+    for vectorized in (True, False):
+        program = Program(make_population(options), dataset, None, layout, vectorized)
+        results.append(program.stretch(5)(program.start()))
+    for one, other in zip(*map(jax.tree.leaves, [metrics for _, metrics in results]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5)
 
 
 def test_a_members_directory_is_that_of_a_run(seeds, tmp_path):
