@@ -179,7 +179,8 @@ def test_a_run_killed_three_times_ends_with_the_same_bits_and_lines(finished, tm
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, f'the run ended before kill {kill}'
     run(*command(killed))
-    assert metrics.read_bytes() == (workdir / 'metrics.jsonl').read_bytes()
+    for name in ('metrics.jsonl', 'evaluations.jsonl'):
+        assert (killed / name).read_bytes() == (workdir / name).read_bytes()
     (step, arrays), (expected_step, expected) = checkpoint_arrays(killed), checkpoint_arrays(workdir)
     assert step == expected_step == 60
     for array, other in zip(arrays, expected, strict=True):
