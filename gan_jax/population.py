@@ -157,13 +157,12 @@ def train_population(
         if begin >= total:
             run.say(f'This population is finished (step {begin} of {total}).')
             return _unstacked(states, len(checkpoints))
-        members = []
+        members, evaluate = [], run.make_evaluation(config, dataset, game, classes, layout)
         for member, directory, kept in zip(configurations, directories, checkpoints, strict=True):
             run.write_json(directory / 'config.json', configs.to_json(member))
             run.write_json(directory / 'run.json', run.facts(dataset, layout))
             out = stack.enter_context(Writers(directory, begin=begin, total=total, quiet=bool(members)))
             samples = sampling.fixed_samples(game, config.samples, member.seed, classes)
-            evaluate = run.make_evaluation(member, dataset, game, classes, layout)
             diverged = DivergedError('it was given up before') if len(members) in given_up else None
             members.append(_Member(member, game, dataset, kept, out, samples, evaluate, diverged))
         run.introduce(config, dataset, layout, _member(states, 0), begin)
@@ -199,7 +198,7 @@ class _Member:
     checkpoints: Checkpoints
     out: Writers
     samples: sampling.Samples
-    evaluate: Callable[[int, Player, Writers], dict[str, float]]
+    evaluate: Callable[[int, Player, Writers, int], dict[str, float]]
     diverged: DivergedError | None = None
 
     def look(self, first: int, last: int, metrics: dict, state: Callable[[], GanState], due: list, stop: bool) -> None:
@@ -218,7 +217,7 @@ class _Member:
             made = self.samples.draw(self.game, run.generator_of(state()))
             self.out.samples(last, sampling.picture(made, self.dataset.examples, columns=self.samples.columns))
         if judge:
-            means |= self.evaluate(last, run.generator_of(state()), self.out)
+            means |= self.evaluate(last, run.generator_of(state()), self.out, self.config.seed)
         if save or (judge and self.config.evaluate) or stop:
             self.checkpoints.save(last, state(), config=configs.to_json(self.config), metrics=means)
 

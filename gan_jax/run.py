@@ -73,20 +73,20 @@ def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
 
 def make_evaluation(
     config: ConfigDict, dataset: data.Dataset, game: Game, classes: int | None, layout: Layout
-) -> Callable[[int, Player, Writers], dict[str, float]]:
-    """What judges the generator of a step and records the values; looks at the real images at once."""
+) -> Callable[[int, Player, Writers, int], dict[str, float]]:
+    """What judges the generator of a step by samples of a seed, and records the values; looks at the reals at once."""
     if not config.evaluate:
-        return lambda step, generator, out: {}
+        return lambda step, generator, out, seed: {}
     options, split = config.evaluation, config.evaluation.split or dataset.split
     reals = dataset if split == dataset.split else load_data(config.data, split)
     check_images(reals)
     check_of_generator(config.evaluate, conditional=classes is not None)
     extractor = find_extractor(options.extractor, reals.name, reals.shape)
     evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
-    conditions = None if classes is None else draw_labels(dataset, options.samples, config.seed)
 
-    def evaluate(step: int, generator: Player, out: Writers) -> dict[str, float]:
-        samples = Samples(game, generator, options.samples, config.seed, conditions, f'step {step}')
+    def evaluate(step: int, generator: Player, out: Writers, seed: int) -> dict[str, float]:
+        conditions = None if classes is None else draw_labels(dataset, options.samples, seed)
+        samples = Samples(game, generator, options.samples, seed, conditions, f'step {step}')
         try:
             records = evaluator.evaluate(samples)
         except UserError as error:  # such as too few samples for a metric: no reason to stop training

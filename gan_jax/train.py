@@ -84,7 +84,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                     made = samples.draw(game, run.generator_of(state))
                     out.samples(last, sampling.picture(made, dataset.examples, columns=samples.columns))
                 if judge:
-                    means |= evaluate(last, run.generator_of(state), out)
+                    means |= evaluate(last, run.generator_of(state), out, config.seed)
                 if save or (judge and config.evaluate) or stop:
                     checkpoints.save(last, state, config=configs.to_json(config), metrics=means)
                 if stop and last < total:

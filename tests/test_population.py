@@ -26,6 +26,10 @@ SMALL = {
     'discriminator.widths': '(16,)',
     'parallel.devices': '1',
     'data.flip': 'True',
+    'evaluate': 'fid',
+    'evaluate_every': '10 steps',
+    'evaluation.samples': '50',
+    'evaluation.extractor': 'tests.extractors:QUADRANTS',
 }
 
 
@@ -59,8 +63,14 @@ def test_a_member_is_the_run_of_its_seed(seeds, alone):
     assert_same(seeds[0] / 'member-1', alone[0])
     for one, other in zip(jax.tree.leaves(seeds[1][1].generator), jax.tree.leaves(alone[1].generator), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
-    finals = [lines(seeds[0] / f'member-{i}')[-1]['generator/loss'] for i in range(4)]
+    finals = [
+        [line['generator/loss'] for line in lines(seeds[0] / f'member-{i}') if 'generator/loss' in line][-1]
+        for i in range(4)
+    ]
     assert len(set(finals)) == 4
+    judged = [[line['eval/fid'] for line in lines(seeds[0] / f'member-{i}') if 'eval/fid' in line] for i in range(4)]
+    assert [len(values) for values in judged] == [2] * 4
+    assert len({tuple(values) for values in judged}) == 4
 
 
 def test_members_at_once_are_members_one_after_the_other():

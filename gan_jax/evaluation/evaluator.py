@@ -3,10 +3,9 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-import jax
 import numpy as np
 
-from gan_jax import __version__
+from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
@@ -58,10 +57,9 @@ class Evaluator:
         """
         keep = metrics.kept(self.names, 'fake') | ({'features'} if self.bootstrap else set())
         if isinstance(fakes, Samples):
-            program = fakes.game, fakes.seed
-            if program not in self._compiled:
-                self._compiled[program] = compile_samples(*program, self.extractor, self.layout)
-            store = gather_samples(fakes, self._compiled[program], keep=keep, batch_size=self._batch_size)
+            if fakes.game not in self._compiled:
+                self._compiled[fakes.game] = compile_samples(fakes.game, self.extractor, self.layout)
+            store = gather_samples(fakes, self._compiled[fakes.game], keep=keep, batch_size=self._batch_size)
             evidence = metrics.Evidence(self._real_store, store, self.extractor, fakes)
             return list(self._records(evidence, fakes.name, fakes.protocol))
         check_images(fakes)
@@ -94,7 +92,8 @@ class Evaluator:
 
 def versions() -> str:
     """What computed a record."""
-    return f'gan_jax {__version__}, jax {jax.__version__}, numpy {np.__version__}'
+    installed = package_versions()
+    return ', '.join(f'{name} {installed[name]}' for name in ('gan_jax', 'jax', 'numpy'))
 
 
 def draw_labels(dataset: Dataset, number: int, seed: int) -> np.ndarray:

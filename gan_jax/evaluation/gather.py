@@ -119,13 +119,14 @@ def gather_dataset(
     return store
 
 
-def compile_samples(game: Game, seed: int, extractor: Extractor, layout: Layout) -> Callable:
-    """Compiles (generator's weights, batch of places and conditions) -> (uint8 images, features), on all devices.
+def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callable:
+    """Compiles ((weights, seed), batch of places and conditions) -> (uint8 images, features), on all devices.
 
     Images go through 8 bits, as if they had been saved.
     """
 
-    def make(weights, batch):
+    def make(constants, batch):
+        weights, seed = constants
         latents = game.latents(named_key(seed, 'evaluation'), batch['positions'])
         images = to_uint8(game.sample(*weights, latents, batch.get('conditions')))
         return images, extractor.apply(images)
@@ -138,7 +139,7 @@ def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str],
 
     Args:
         samples: what is asked for.
-        compiled: from `compile_samples`, for the same game and seed.
+        compiled: from `compile_samples`, for the same game.
         keep: what the store keeps, of `store.KEPT`.
         batch_size: over all devices.
 
@@ -146,14 +147,14 @@ def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str],
         UserError: the generator makes no images, or the extractor refuses them.
     """
     generator = samples.generator
-    weights = generator.ema or (generator.params, generator.variables)
+    constants = generator.ema or (generator.params, generator.variables), np.uint32(samples.seed)
     store = FeatureStore(keep=keep)
     for i in _progress(range(0, samples.number, batch_size), batch_size, samples.number, f'evaluating {samples.name}'):
         positions = np.arange(i, i + batch_size, dtype=np.uint32)  # those behind the last are thrown away
         batch = {'positions': positions}
         if samples.conditions is not None:
             batch['conditions'] = np.take(samples.conditions, positions, axis=0, mode='clip')
-        images, features = jax.tree.map(lambda array: array[: samples.number - i], compiled(weights, batch))  # noqa: B023
+        images, features = jax.tree.map(lambda array: array[: samples.number - i], compiled(constants, batch))  # noqa: B023
         labels = batch.get('conditions')
         store.add(features, images, None if labels is None else labels[: samples.number - i])
     return store

@@ -92,7 +92,7 @@ def test_samples_do_not_depend_on_devices_and_go_through_8_bits():
     stores = [
         gather_samples(
             samples,
-            compile_samples(GAME, 7, QUADRANTS, parallel.make_layout(8, num_devices=devices)),
+            compile_samples(GAME, QUADRANTS, parallel.make_layout(8, num_devices=devices)),
             keep=('features', 'images'),
             batch_size=8,
         )
