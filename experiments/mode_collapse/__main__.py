@@ -21,6 +21,7 @@ from experiments.mode_collapse import pictures
 from experiments.mode_collapse.classifier import DigitClassifier
 from experiments.mode_collapse.recipes import MIXTURE, RECIPES, STACKED, STACKED_RECIPES
 from experiments.population import watch_population
+from experiments.results import markdown, table
 from gan_jax import build, data, parallel, report
 from gan_jax import config as configs
 from gan_jax.data.toys import MIXTURES
@@ -193,7 +194,7 @@ def write(
     """results.json, table.md and page.html."""
     facts = {'seeds': list(seeds), 'jax': jax.__version__, 'studies': records}
     (out / 'results.json').write_text(json.dumps(facts, indent=1) + '\n')
-    tables = [f'## {one.title}\n\n{one.protocol}\n\n{pictures.table_markdown(one.results)}' for one in studies]
+    tables = [f'## {one.title}\n\n{one.protocol}\n\n{markdown(table(one.results))}' for one in studies]
     heading = f'# Mode collapse\n\nMean and deviation over the seeds {", ".join(map(str, seeds))}.\n\n'
     (out / 'table.md').write_text(heading + '\n'.join(tables))
     (out / 'page.html').write_text(pictures.page('Mode collapse, measured', QUESTION, studies))

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from experiments.results import Values, table
 from gan_jax.report import new_figure
-
-Results = Mapping[str, Mapping[str, Sequence[float]]]
 
 _FAKE, _NEUTRAL, _REAL = '#f4b6a6', '#fbfaf8', '#a9cbe8'
 _INK, _GLOW = '#2b1a3d', '#6a2c91'
@@ -108,19 +107,6 @@ def overview(
     return _pixels(figure)
 
 
-def table_markdown(results: Results) -> str:
-    """A Markdown table, one row a recipe and one column a metric: mean and standard deviation (n - 1) over the seeds.
-
-    Of values that are not all finite, the finite ones are summed up, and the cell says how many they are.
-
-    Args:
-      results: recipe -> metric -> one value a seed.
-    """
-    header, *rows = _table(results)
-    lines = [header, ['---'] + ['---:'] * (len(header) - 1), *rows]
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
-
-
 class Study(NamedTuple):
     """One data set of the page.
 
@@ -135,7 +121,7 @@ class Study(NamedTuple):
 
     title: str
     protocol: str
-    results: Results
+    results: Values
     findings: str = ''
     overview: np.ndarray | None = None
     animations: Mapping[str, tuple[str | os.PathLike, str]] = {}
@@ -229,34 +215,8 @@ def _pixels(figure: Any) -> np.ndarray:
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _table(results: Results) -> list[list[str]]:
-    metrics = list(dict.fromkeys(metric for row in results.values() for metric in row))
-    columns = [[row.get(metric, ()) for row in results.values()] for metric in metrics]
-    cells = [
-        ['recipe', *results],
-        *([metric, *_column(values)] for metric, values in zip(metrics, columns, strict=True)),
-    ]
-    return [list(row) for row in zip(*cells, strict=True)]
-
-
-def _column(rows: Sequence[Sequence[float]]) -> list[str]:
-    """Means with deviations: one digit after the point for counts, three for other numbers."""
-    finite = [[value for value in values if math.isfinite(value)] for values in rows]
-    digits = 1 if all(float(value).is_integer() for values in finite for value in values) else 3
-    return [_mean_and_deviation(some, len(values), digits) for some, values in zip(finite, rows, strict=True)]
-
-
-def _mean_and_deviation(values: Sequence[float], seeds: int, digits: int) -> str:
-    if not values:
-        return 'none'
-    deviation = f' ± {np.std(values, ddof=1):.{digits}f}' if len(values) > 1 else ''
-    return f'{np.mean(values):.{digits}f}{deviation}' + (
-        f' ({len(values)} of {seeds} seeds)' if len(values) < seeds else ''
-    )
-
-
-def _table_html(results: Results) -> str:
-    header, *rows = ([html.escape(cell) for cell in row] for row in _table(results))
+def _table_html(results: Values) -> str:
+    header, *rows = ([html.escape(cell) for cell in row] for row in table(results))
     lines = [''.join(f'<th>{cell}</th>' for cell in header)]
     lines += [f'<th>{row[0]}</th>' + ''.join(f'<td>{cell}</td>' for cell in row[1:]) for row in rows]
     return '<div class="scroll"><table>' + ''.join(f'<tr>{line}</tr>' for line in lines) + '</table></div>'

@@ -1,0 +1,234 @@
+"""What came of an experiment's runs: values over the seeds as a table, curves with their spread, files of both."""
+
+import json
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax import files, report
+from gan_jax.evaluation.metrics import METRICS
+from gan_jax.pages import document
+from gan_jax.records import MetricsFile
+
+Values = Mapping[str, Mapping[str, Sequence[float]]]  # {arm: {column: a value for each seed}}
+Curve = tuple[np.ndarray, np.ndarray]  # thousands of images, values
+
+BEST = {name: way for metric in METRICS.values() for name, way in metric.best.items()}  # 'min', 'max' or 'real'
+
+
+class Finished(NamedTuple):
+    """What a run recorded.
+
+    Attributes:
+        workdir: its directory.
+        records: of metrics.jsonl.
+        protocols: {metric: the protocol of its values, as one line}.
+        seconds: that the recorded steps took.
+    """
+
+    workdir: pathlib.Path
+    records: list[dict[str, Any]]
+    protocols: dict[str, str]
+    seconds: float
+
+    def curve(self, name: str) -> Curve:
+        """A metric, such as 'eval/fid', over thousands of images; empty where it was not recorded."""
+        points = [(record['kimg'], record[name]) for record in self.records if record.get(name) is not None]
+        kimg, values = np.array(points, float).reshape(-1, 2).T
+        return kimg, values
+
+    def final(self, metric: str) -> float:
+        """The last value of an evaluation metric; NaN where there is none."""
+        values = self.curve(f'eval/{metric}')[1]
+        return float(values[-1]) if len(values) else math.nan
+
+    def best(self, metric: str) -> float:
+        """Its best value on the way; NaN where there is none, the last where no direction is best."""
+        values = self.curve(f'eval/{metric}')[1]
+        if not len(values) or BEST.get(metric) not in ('min', 'max'):
+            return self.final(metric)
+        return float(getattr(values, BEST[metric])())
+
+
+def read(workdir: pathlib.Path) -> Finished:
+    """What a run's directory holds."""
+    protocols = {}
+    for record in MetricsFile(workdir / 'evaluations.jsonl').read():
+        protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in record['protocol'].items())
+    timing = MetricsFile(workdir / 'timing.jsonl').read()
+    seconds = timing[-1]['seconds'] if timing else 0.0
+    return Finished(workdir, MetricsFile(workdir / 'metrics.jsonl').read(), protocols, seconds)
+
+
+def final_and_best(arms: Mapping[str, Sequence[Finished]], metrics: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """Two columns for every metric: its last value, and its best on the way."""
+    return {
+        arm: {
+            column: values
+            for metric in metrics
+            for column, values in (
+                (metric, [run.final(metric) for run in runs]),
+                (f'best {metric}', [run.best(metric) for run in runs]),
+            )
+        }
+        for arm, runs in arms.items()
+    }
+
+
+def protocols(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
+    """{metric: protocol} of all runs."""
+    return {metric: text for runs in arms.values() for run in runs for metric, text in run.protocols.items()}
+
+
+def table(values: Values, what: str = 'recipe') -> list[list[str]]:
+    """A row for each arm under a header: means with deviations over the seeds, without those that have no number."""
+    names = list(dict.fromkeys(name for row in values.values() for name in row))
+    columns = [_column([row.get(name, ()) for row in values.values()]) for name in names]
+    return [
+        list(row)
+        for row in zip(
+            [what, *values], *([name, *cells] for name, cells in zip(names, columns, strict=True)), strict=True
+        )
+    ]
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table with its header first."""
+    header, *body = rows
+    lines = [header, ['---', *['---:'] * (len(header) - 1)], *body]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines) + '\n'
+
+
+def curves(
+    path: pathlib.Path, arms: Mapping[str, Sequence[Finished]], names: Mapping[str, str], *, columns: int = 2
+) -> None:
+    """Draws metrics over thousands of images: a panel for each, a line for each arm, thin lines for its seeds.
+
+    Args:
+        path: of the PNG file.
+        arms: the runs of each.
+        names: {name of the metric: title of its panel}.
+        columns: panels side by side.
+    """
+    columns = min(columns, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure = report.new_figure(5.5 * columns, 3.3 * rows)
+    figure.set_layout_engine('constrained')
+    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (name, title) in zip(all_axes, names.items(), strict=False):
+        for i, (arm, runs) in enumerate(arms.items()):
+            drawn = _drawn(runs, name)
+            for kimg, values in drawn:
+                axes.plot(kimg, values, color=f'C{i}', alpha=0.25, linewidth=0.8)
+            if drawn:
+                axes.plot(*_mean(drawn), color=f'C{i}', linewidth=1.7, label=arm)
+        axes.set_title(title, loc='left', fontsize=10)
+        axes.set_xlabel('thousand images', color='0.3', fontsize=9)
+        axes.grid(color='0.92')
+        axes.spines[['top', 'right']].set_visible(False)
+        axes.tick_params(labelsize=8)
+    for axes in all_axes[len(names) :]:
+        axes.remove()
+    all_axes[0].legend(frameon=False, fontsize=8)
+    save_figure(path, figure)
+
+
+def save_figure(path: pathlib.Path, figure: Any) -> None:
+    """Writes a figure of `report.new_figure` as PNG."""
+    figure.canvas.draw()
+    report.save_png(path, np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+
+
+def write(out: pathlib.Path, title: str, values: Values, facts: Mapping[str, Any]) -> None:
+    """Writes `results.json` (every seed's values beside `facts`) and `table.md`.
+
+    Args:
+        out: the directory.
+        title: of the table.
+        values: of every arm and seed.
+        facts: JSON values for the record; its 'protocols' {metric: text} are quoted under the table.
+    """
+    kept = {
+        arm: {
+            name: [value if math.isfinite(value) else None for value in map(float, row)]
+            for name, row in columns.items()
+        }
+        for arm, columns in values.items()
+    }
+    record = {'title': title, 'jax': jax.__version__, **facts, 'values': kept}
+    files.replace(out / 'results.json', (json.dumps(record, indent=1) + '\n').encode())
+    quoted = ''.join(f'- {name}: {text}\n' for name, text in facts.get('protocols', {}).items())
+    heading = f'# {title}\n\nMean ± standard deviation over the seeds.\n\n'
+    files.replace(out / 'table.md', f'{heading}{markdown(table(values))}\n{quoted}'.encode())
+
+
+def page(
+    path: pathlib.Path,
+    title: str,
+    question: str,
+    values: Values,
+    *,
+    arms: Mapping[str, Sequence[Finished]] | None = None,
+    names: Mapping[str, str] | None = None,
+    pictures: Mapping[str, pathlib.Path] | None = None,
+    protocols: Mapping[str, str] | None = None,
+) -> None:
+    """Writes an HTML page that needs nothing beside itself.
+
+    Args:
+        path: of the file.
+        title: of the experiment.
+        question: what it asks, in plain text.
+        values: of the table.
+        arms: the runs behind it, for curves to hover and zoom: a mean over the seeds for each arm.
+        names: {name of the metric: title of its curves}.
+        pictures: {caption: file}.
+        protocols: {metric: how it was measured}.
+    """
+    header, *rows = table(values)
+    charts = {
+        name: document.Chart(label, {arm: _mean(drawn) for arm, runs in arms.items() if (drawn := _drawn(runs, name))})
+        for name, label in (names or {}).items()
+    }
+    body = [
+        document.section('Question', document.paragraph(question)),
+        document.section(
+            'Results',
+            document.table(header, rows),
+            document.paragraph('Mean ± standard deviation over the seeds.', 'small'),
+            *(document.paragraph(f'{metric}: {text}', 'small') for metric, text in (protocols or {}).items()),
+        ),
+        document.section('Curves over thousands of images', document.chart(*charts)) if charts else '',
+        document.section('Pictures', *(document.picture(file, caption) for caption, file in (pictures or {}).items())),
+    ]
+    files.replace(path, document.document(title, '\n'.join(body), charts=charts).encode())
+
+
+def _drawn(runs: Sequence[Finished], name: str) -> list[Curve]:
+    return [curve for run in runs if len((curve := run.curve(name))[0])]
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """The mean of curves, as far as the shortest goes."""
+    shortest = min((kimg for kimg, _ in curves), key=len)
+    return shortest, np.mean([values[: len(shortest)] for _, values in curves], axis=0)
+
+
+def _column(rows: Sequence[Sequence[float]]) -> list[str]:
+    """Means with deviations: one digit after the point for counts, else three that count."""
+    finite = [[value for value in values if math.isfinite(value)] for values in rows]
+    whole = all(float(value).is_integer() for values in finite for value in values)
+    return [_mean_and_deviation(some, len(values), whole) for some, values in zip(finite, rows, strict=True)]
+
+
+def _mean_and_deviation(values: Sequence[float], seeds: int, whole: bool) -> str:
+    if not values:
+        return 'none'
+    mean = float(np.mean(values))
+    digits = 1 if whole else min(max(2 - math.floor(math.log10(abs(mean) or 0.1)), 0), 5)
+    deviation = f' ± {np.std(values, ddof=1):.{digits}f}' if len(values) > 1 else ''
+    return f'{mean:.{digits}f}{deviation}' + (f' ({len(values)} of {seeds} seeds)' if len(values) < seeds else '')

@@ -1,0 +1,114 @@
+"""Arms times seeds: trains what an experiment compares, each as ordinary runs, and goes on where it was stopped.
+
+The seeds of an arm are a population (`gan_jax.population`), so that they share one compiled program; each leaves the
+directory of a run, which can be sampled, evaluated and compared like any other.
+"""
+
+import argparse
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gan_jax import config as configs
+from gan_jax.errors import DivergedError
+from gan_jax.population import train_population
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+class Arm(NamedTuple):
+    """One of the things compared.
+
+    Attributes:
+        recipe: of `configs/`, as for `--config`: 'configs/dcgan.py:cifar10'.
+        overrides: of its keys, as texts: {'loss.name': 'hinge'}.
+    """
+
+    recipe: str
+    overrides: Mapping[str, str] = {}
+
+
+class Options(NamedTuple):
+    """The command line of an experiment.
+
+    Attributes:
+        seeds: how many; the first is 0.
+        full: whether the published recipe is run.
+        runs: directory of the runs.
+        out: directory of the results.
+        overrides: of every arm's config.
+    """
+
+    seeds: int
+    full: bool
+    runs: pathlib.Path
+    out: pathlib.Path
+    overrides: dict[str, str]
+
+
+def parse(name: str, description: str, argv: Sequence[str] | None, *, seeds: int = 3) -> Options:
+    """Reads a command line such as `--seeds 5 --out /tmp/results --config.duration='100 steps'`.
+
+    Args:
+        name: of the experiment's folder.
+        description: for --help.
+        argv: the arguments; those of the process by default.
+        seeds: how many there are by default.
+    """
+    parser = argparse.ArgumentParser(prog=f'python -m experiments.{name}', description=description, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument('--seeds', type=int, default=seeds, help=f'how many; the first is 0 (default: {seeds})')
+    parser.add_argument('--full', action='store_true', help='the published recipe, for a GPU')
+    parser.add_argument('--runs', type=pathlib.Path, help=f'directory of the runs (default: runs/{name})')
+    parser.add_argument('--out', type=pathlib.Path, help=f'of the results (default: experiments/{name}/results)')
+    flags, rest = parser.parse_known_args(argv)
+    wrong = [text for text in rest if not re.fullmatch(r'--config\.[^=]+=.*', text)]
+    if wrong:
+        parser.error(f"unknown argument {wrong[0]}; overrides of every arm are written --config.x.y='value'")
+    if flags.seeds < 1:
+        parser.error(f'--seeds is {flags.seeds}; one at least')
+    variant = f'{name}-full' if flags.full else name
+    return Options(
+        flags.seeds,
+        flags.full,
+        flags.runs or pathlib.Path('runs') / variant,
+        flags.out
+        or (pathlib.Path('runs') / variant / 'results' if flags.full else ROOT / f'experiments/{name}/results'),
+        dict(text.removeprefix('--config.').split('=', 1) for text in rest),
+    )
+
+
+def train(arms: Mapping[str, Arm], options: Options) -> dict[str, list[pathlib.Path]]:
+    """Trains every arm with every seed, or what of it is not done yet.
+
+    An arm that diverges is a result too: it keeps what it recorded until then.
+
+    Returns:
+        The directories of each arm's runs, by seed.
+
+    Raises:
+        UserError: something that the user has to mend.
+        InterruptedRunError: SIGTERM or Ctrl-C came; the same command goes on from there.
+    """
+    directories = {}
+    for name, arm in arms.items():
+        workdir = options.runs / slug(name)
+        print(f'== {name}: {workdir}', flush=True)
+        try:
+            train_population(config_of(arm, options), workdir)
+        except DivergedError as error:
+            print(f'{name}: {error}', flush=True)
+        directories[name] = [workdir / f'member-{i}' for i in range(options.seeds)]
+    return directories
+
+
+def config_of(arm: Arm, options: Options):
+    """The config of an arm's population."""
+    overrides = {**arm.overrides, **options.overrides, 'population': str(options.seeds)}
+    return configs.load(f'{ROOT}/{arm.recipe}', overrides)
+
+
+def slug(name: str) -> str:
+    """A name as part of a path: 'WGAN-GP, no batch norm' is 'wgan-gp-no-batch-norm'."""
+    return re.sub(r'[^a-z0-9.]+', '-', name.lower()).strip('-')

@@ -1,0 +1,99 @@
+"""The table, curves and files of an experiment."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import results
+from gan_jax.records import MetricsFile
+
+VALUES = {
+    'plain': {'modes': [1, 2, 3], 'reverse KL': [1.0, 2.0, float('nan')]},
+    'R1': {'modes': [8, 8, 8], 'reverse KL': [0.01, 0.02, 0.03]},
+    'diverged': {'modes': [0, 0, 0], 'reverse KL': [float('nan')] * 3},
+    'one seed': {'modes': [7]},
+}
+
+
+@pytest.fixture
+def finished(tmp_path):
+    metrics = MetricsFile(tmp_path / 'metrics.jsonl')
+    for step, fid in ((10, 30.0), (20, 10.0), (30, 12.0)):
+        metrics.write(step, step / 10, {'generator/loss': 1.0})
+        metrics.write(step, step / 10, {'eval/fid': fid, 'eval/inception_score': fid, 'eval/unheard_of': fid})
+    record = {'step': 30, 'metric': 'fid', 'protocol': {'reals': 'ten', 'seed': 0}}
+    MetricsFile(tmp_path / 'evaluations.jsonl').append(record)
+    MetricsFile(tmp_path / 'timing.jsonl').write(30, 3.0, {'seconds': 5.5})
+    return results.read(tmp_path)
+
+
+def test_table_by_hand():
+    assert results.markdown(results.table(VALUES)) == (
+        '| recipe | modes | reverse KL |\n'
+        '| --- | ---: | ---: |\n'
+        '| plain | 2.0 ± 1.0 | 1.50 ± 0.71 (2 of 3 seeds) |\n'
+        '| R1 | 8.0 ± 0.0 | 0.0200 ± 0.0100 |\n'
+        '| diverged | 0.0 ± 0.0 | none |\n'
+        '| one seed | 7.0 | none |\n'
+    )
+
+
+def test_numbers_keep_three_digits():
+    cells = [results.table({'a': {'x': [value]}})[1][1] for value in (123.4, 12.34, 1.234, 0.1234, 0.001234, 0.0)]
+    assert cells == ['123', '12.3', '1.23', '0.123', '0.00123', '0.0']
+
+
+def test_final_and_best_value_of_a_run(finished):
+    assert (finished.final('fid'), finished.best('fid')) == (12.0, 10.0)
+    assert finished.best('inception_score') == 30.0
+    assert finished.best('unheard_of') == 12.0
+    assert np.isnan(finished.final('kid'))
+    assert np.isnan(finished.best('kid'))
+    assert finished.seconds == 5.5
+    np.testing.assert_array_equal(finished.curve('eval/fid')[0], [1.0, 2.0, 3.0])
+
+
+def test_columns_and_protocols_of_arms(finished):
+    arms = {'GAN': [finished, finished]}
+    assert results.final_and_best(arms, ['fid']) == {'GAN': {'fid': [12.0, 12.0], 'best fid': [10.0, 10.0]}}
+    assert results.protocols(arms) == {'fid': 'reals=ten; seed=0'}
+
+
+def test_a_run_that_recorded_nothing(tmp_path):
+    run = results.read(tmp_path)
+    assert (run.records, run.protocols, run.seconds) == ([], {}, 0.0)
+    assert np.isnan(run.final('fid'))
+
+
+def test_written_record_has_every_seed_and_the_table_quotes_protocols(tmp_path):
+    results.write(tmp_path, 'Modes', VALUES, {'protocols': {'modes': 'of 8'}, 'seeds': 3})
+    record = json.loads((tmp_path / 'results.json').read_text())
+    assert record['values']['plain']['reverse KL'] == [1.0, 2.0, None]
+    assert record['seeds'] == 3
+    text = (tmp_path / 'table.md').read_text()
+    assert text.startswith('# Modes\n')
+    assert text.endswith('- modes: of 8\n')
+
+
+def test_curves_are_drawn_for_arms_of_unequal_length(tmp_path, finished):
+    shorter = finished._replace(records=finished.records[:4])
+    results.curves(tmp_path / 'curves.png', {'a': [finished, shorter], 'b': []}, {'eval/fid': 'FID'})
+    assert (tmp_path / 'curves.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_page_has_table_curves_and_protocols(tmp_path, finished):
+    results.page(
+        tmp_path / 'page.html',
+        'GAN & <WGAN>',
+        'Which is better?',
+        {'GAN': {'fid': [12.0, 10.0]}},
+        arms={'GAN': [finished, finished]},
+        names={'eval/fid': 'FID'},
+        protocols={'fid': 'reals=ten'},
+    )
+    text = (tmp_path / 'page.html').read_text()
+    assert '<h1>GAN &amp; &lt;WGAN&gt;</h1>' in text
+    assert '11.0 ± 1.4' in text
+    assert 'fid: reals=ten' in text
+    assert '"ys": [30.0, 10.0, 12.0]' in text
