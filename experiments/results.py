@@ -58,7 +58,8 @@ def read(workdir: pathlib.Path) -> Finished:
     """What a run's directory holds."""
     protocols = {}
     for record in MetricsFile(workdir / 'evaluations.jsonl').read():
-        protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in record['protocol'].items())
+        facts = {**record['protocol'], 'seed': "the run's own"}
+        protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in facts.items())
     timing = MetricsFile(workdir / 'timing.jsonl').read()
     seconds = timing[-1]['seconds'] if timing else 0.0
     return Finished(workdir, MetricsFile(workdir / 'metrics.jsonl').read(), protocols, seconds)
@@ -229,6 +230,11 @@ def _mean_and_deviation(values: Sequence[float], seeds: int, whole: bool) -> str
     if not values:
         return 'none'
     mean = float(np.mean(values))
-    digits = 1 if whole else min(max(2 - math.floor(math.log10(abs(mean) or 0.1)), 0), 5)
-    deviation = f' ± {np.std(values, ddof=1):.{digits}f}' if len(values) > 1 else ''
-    return f'{mean:.{digits}f}{deviation}' + (f' ({len(values)} of {seeds} seeds)' if len(values) < seeds else '')
+    if whole:
+        style = '.1f'
+    elif 0 < abs(mean) < 1e-3:
+        style = '.2e'
+    else:
+        style = f'.{max(2 - math.floor(math.log10(abs(mean) or 0.1)), 0)}f'
+    deviation = f' ± {np.std(values, ddof=1):{style}}' if len(values) > 1 else ''
+    return f'{mean:{style}}{deviation}' + (f' ({len(values)} of {seeds} seeds)' if len(values) < seeds else '')

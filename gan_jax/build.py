@@ -1,7 +1,9 @@
 """From a config to the pure functions it names: game, optimisers, step, and the state before the first step."""
 
+import functools
 import inspect
 import warnings
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -12,8 +14,9 @@ from gan_jax import config as configs
 from gan_jax import models, optim, penalties, steps
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import LATENTS, Array, Game, GanState, Network, Pair, from_flax, named_key, recomputed
+from gan_jax.game import LATENTS, Array, Game, GanState, Key, Network, Pair, from_flax, named_key, recomputed
 from gan_jax.judgement import judgement
+from gan_jax.parallel import ONCE
 
 _ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
 _CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2')
@@ -259,7 +262,7 @@ def warn_of_mixing(config: ConfigDict, shape: tuple[int, ...], num_classes: int 
     network = make_networks(config, shape, num_classes=num_classes, dtype='float32').discriminator
     count = 2 * max(2, config.discriminator.get('minibatch_group') or 0)
     labels, key = _labels(condition_of(config, num_classes), count), jax.random.key(0)
-    params, variables = jax.jit(network.init)(key)
+    params, variables = jax.jit(network.init, compiler_options=ONCE)(key)
 
     def critic(examples: Array) -> Array:
         return judgement(network.apply(params, variables, examples, key, True, labels)[0]).logits
@@ -315,16 +318,17 @@ def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> s
     )
 
 
-def init_state(config: ConfigDict, game: Game, key: jax.Array | None = None) -> GanState:
-    """The state before the first step, initialised in one compiled call; under `jax.eval_shape`, its shapes.
+def init_state(config: ConfigDict, game: Game) -> GanState:
+    """The state of the config's seed before the first step, made by one compiled call."""
+    return jax.jit(initializer(config, game), compiler_options=ONCE)(named_key(config.seed, 'state'))
 
-    Args:
-        config: the run's.
-        game: the game.
-        key: the root key; None: that of the config's seed.
-    """
-    optimizers, balance = make_optimizers(config), make_balance(config)
-    keeps_average = bool(config.ema.half_life_kimg)
-    return jax.jit(lambda key: steps.init_state(game, optimizers, key, ema=keeps_average, balance=balance))(
-        named_key(config.seed, 'state') if key is None else key
+
+def initializer(config: ConfigDict, game: Game) -> Callable[[Key], GanState]:
+    """The pure function from a root key to the state before the first step."""
+    return functools.partial(
+        steps.init_state,
+        game,
+        make_optimizers(config),
+        ema=bool(config.ema.half_life_kimg),
+        balance=make_balance(config),
     )

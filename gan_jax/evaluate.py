@@ -30,7 +30,7 @@ from gan_jax.evaluation.gather import Samples, check_images, load_npz
 from gan_jax.evaluation.metrics import METRICS, check_names, check_of_generator
 from gan_jax.evaluation.record import Record, differences
 from gan_jax.layers.choices import require
-from gan_jax.sampling import is_run, load_run
+from gan_jax.trained import is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000

@@ -2,6 +2,7 @@
 
 python -m gan_jax.main --config configs/dcgan.py:fashion_mnist --config.batch_size=128
 python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --num 64 --seed 0
+python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --what traversal --dimension 3 --range -2 2
 python -m gan_jax.main --mode eval --workdir runs/dcgan-digits --metrics fid,kid --step all
 """
 
@@ -12,6 +13,7 @@ import sys
 
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluate import add_options
+from gan_jax.sample import FLAGS
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -26,8 +28,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument('--accept_config_changes', action='store_true', help='go on although the config differs')
     sampling = parser.add_argument_group('mode sample and mode eval')
     sampling.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
-    sampling.add_argument('--seed', type=int, default=0, help='seed of their latents')
+    sampling.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
     sampling.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
+    pictures = parser.add_argument_group('mode sample')
+    for name, options in FLAGS.items():
+        pictures.add_argument(f'--{name}', **options)
     judging = parser.add_argument_group('mode eval')
     add_options(judging)
     hosts = parser.add_argument_group('several processes or hosts')
@@ -56,7 +61,7 @@ def _step(text: str) -> int | str:
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import evaluate, parallel, population, sampling, train
+    from gan_jax import evaluate, parallel, population, sample, train
 
     parallel.enable_compilation_cache()
     if flags.mode != 'train':
@@ -66,8 +71,7 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
         if flags.workdir is None:
             raise UserError(f'{doing} needs --workdir, the directory of a run.')
     if flags.mode == 'sample':
-        num = 64 if flags.num is None else flags.num
-        sampling.sample_workdir(flags.workdir, num=num, seed=flags.seed, step=flags.step)
+        sample.run(flags)
         return
     if flags.mode == 'eval':
         chosen = {name: getattr(flags, name) for name in ('metrics', 'extractor', 'num', 'seed', 'step', 'bootstrap')}

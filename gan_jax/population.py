@@ -25,7 +25,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, parallel, run, sampling, steps
+from gan_jax import build, data, parallel, report, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
@@ -35,7 +35,6 @@ from gan_jax.parallel import Layout
 from gan_jax.writers import Writers
 
 AXIS = 'members'
-_GIVEN_UP = 'diverged.json'  # in the directory of a member that is not trained any more
 
 
 class Population(NamedTuple):
@@ -148,22 +147,20 @@ def train_population(
         checkpoints = [
             stack.enter_context(Checkpoints(one / 'checkpoints', **config.checkpoints)) for one in directories
         ]
-        given_up = {i for i, one in enumerate(directories) if (one / _GIVEN_UP).exists()}
+        given_up = {i for i, one in enumerate(directories) if (one / run.DIVERGED).exists()}
         begin, states = _restore(checkpoints, program, given_up)
         if begin == 0:  # all are started anew
             given_up = set()
-            for directory in directories:
-                (directory / _GIVEN_UP).unlink(missing_ok=True)
         if begin >= total:
             run.say(f'This population is finished (step {begin} of {total}).')
             return _unstacked(states, len(checkpoints))
         members, evaluate = [], run.make_evaluation(config, dataset, game, classes, layout)
         for member, directory, kept in zip(configurations, directories, checkpoints, strict=True):
-            run.write_json(directory / 'config.json', configs.to_json(member))
-            run.write_json(directory / 'run.json', run.facts(dataset, layout))
             out = stack.enter_context(Writers(directory, begin=begin, total=total, quiet=bool(members)))
             samples = sampling.fixed_samples(game, config.samples, member.seed, classes)
             diverged = DivergedError('it was given up before') if len(members) in given_up else None
+            if not diverged:
+                run.begin_directory(directory, member, dataset, layout, _member(states, 0), samples)
             members.append(_Member(member, game, dataset, kept, out, samples, evaluate, diverged))
         run.introduce(config, dataset, layout, _member(states, 0), begin)
         run.say(f'{len(members)} members over {program.mesh.size} devices: {population.describe()}.')
@@ -182,8 +179,12 @@ def train_population(
                     f'the population is saved at step {last} of {total}, as asked: the same command goes on.',
                     signals.received,
                 )
-    for i, (member, directory) in enumerate(zip(configurations, directories, strict=True)):
-        run.picture_whole(directory, member, game, run.generator_of(_member(states, i)), classes)
+    for i, (member, directory) in enumerate(zip(members, directories, strict=True)):
+        if member.diverged:
+            report.write(directory)
+        else:
+            generator = run.generator_of(_member(states, i))
+            run.picture_whole(directory, member.config, dataset, game, member.samples, generator)
     run.say(f'Done. Each of {workdir}/member-0 ... member-{len(members) - 1} is the directory of a run.')
     return _unstacked(states, len(members))
 
@@ -210,14 +211,15 @@ class _Member:
         except DivergedError as error:
             run.say(f'{self.out.workdir}: {error}; this member is given up, with its last good checkpoint.')
             self.diverged = error
-            run.write_json(self.out.workdir / _GIVEN_UP, {'reason': str(error)})
+            run.give_up(self.out.workdir, str(error))
             return
         sample, save, judge = due
         if sample:
-            made = self.samples.draw(self.game, run.generator_of(state()))
-            self.out.samples(last, sampling.picture(made, self.dataset.examples, columns=self.samples.columns))
+            self.out.samples(last, run.picture_samples(self.samples, self.game, state(), self.dataset))
         if judge:
             means |= self.evaluate(last, run.generator_of(state()), self.out, self.config.seed)
+        if sample or judge:
+            run.refresh_page(self.out.workdir)
         if save or (judge and self.config.evaluate) or stop:
             self.checkpoints.save(last, state(), config=configs.to_json(self.config), metrics=means)
 
@@ -265,7 +267,7 @@ class Program:
             UserError: the number in which the members differ decides what program is made.
         """
         with self._explaining():
-            return self._spread(self._first_state, 1)(self._numbers)
+            return self._spread(self._first_state, 1, compiler_options=parallel.ONCE)(self._numbers)
 
     def place(self, states: list[GanState]) -> GanState:
         """Stacks the members' states, each on its device."""
@@ -313,7 +315,7 @@ class Program:
         return jax.jit(spread, **options)
 
     def _first_state(self, number: dict[str, jax.Array]) -> GanState:
-        return build.init_state(*self._member(number), named_key(number['seed'], 'state'))
+        return build.initializer(*self._member(number))(named_key(number['seed'], 'state'))
 
     def _advance(self, length: int, state: GanState, number: dict[str, jax.Array], arrays: dict[str, jax.Array]):
         config, game = self._member(number)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gan_jax import files
 from gan_jax.errors import UserError
@@ -50,14 +51,21 @@ def image_grid(
     return grid
 
 
-def save_png(path: str | os.PathLike, image: np.ndarray) -> None:
+def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '') -> None:
     """Writes uint8 [H, W], [H, W, 1] (grey) or [H, W, 3] (colour) as a PNG file, whole or not at all.
+
+    Args:
+      path: the file.
+      image: the picture.
+      description: what it shows, kept inside the file.
 
     Raises:
       UserError: the file cannot be written.
     """
-    data = io.BytesIO()
-    _picture(image).save(data, 'png', optimize=True)
+    data, about = io.BytesIO(), PngInfo()
+    if description:
+        about.add_itxt('Description', description)
+    _picture(image).save(data, 'png', optimize=True, pnginfo=about)
     files.replace(path, data.getvalue())
 
 
@@ -131,19 +139,19 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Non
     Raises:
       UserError: there is nothing to draw, or the file cannot be written.
     """
-    panels = _panels(records)
-    if not panels:
+    drawn = panels(records)
+    if not drawn:
         raise UserError(f'{path} cannot be drawn: there are no metrics yet.')
-    rows = math.ceil(len(panels) / 2)
+    rows = math.ceil(len(drawn) / 2)
     figure = new_figure(12, 3 * rows)
     figure.set_layout_engine('constrained', h_pad=0.1, w_pad=0.1)
     all_axes = figure.subplots(rows, 2, squeeze=False).ravel()
-    for axes, (title, names) in zip(all_axes, panels.items(), strict=False):
+    for axes, (title, names) in zip(all_axes, drawn.items(), strict=False):
         _draw_panel(axes, title, names, records)
-    for axes in all_axes[len(panels) :]:
+    for axes in all_axes[len(drawn) :]:
         axes.remove()
     last = records[-1]
-    for axes in all_axes[max(0, len(panels) - 2) : len(panels)]:
+    for axes in all_axes[max(0, len(drawn) - 2) : len(drawn)]:
         axes.set_xlabel(f'steps   ({last["step"]:,} steps are {last["kimg"]:,.4g} thousand images)', color='0.3')
     data = io.BytesIO()
     figure.savefig(data, format='png')
@@ -187,30 +195,37 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-_COLORS = {'discriminator': 'C0', 'generator': 'C1', 'D(real)': 'C2', 'D(fake)': 'C3'}
+# Of the curves that every run has.
+COLORS = {'discriminator': 'C0', 'generator': 'C1', 'D(real)': 'C2', 'D(fake)': 'C3'}
 _TITLES = {'ms_ssim': 'MS-SSIM', 'fid_infinity': 'FID at infinitely many samples', 'intra_fid': 'FID within classes'}
 _PROBABILITIES = {'real_probability': 'D(real)', 'fake_probability': 'D(fake)'}
 
 
-def _panels(records: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """{last part of the names: names}, losses first."""
+def panels(records: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Which metrics share a panel: {last part of the names: names}, losses first."""
     names = dict.fromkeys(name for record in records for name in record if name not in ('step', 'kimg'))
-    panels: dict[str, list[str]] = {'loss': [], 'probability': [], 'accuracy': [], 'gradient_norm': []}
+    grouped: dict[str, list[str]] = {'loss': [], 'probability': [], 'accuracy': [], 'gradient_norm': []}
     for name in names:
         last = name.rpartition('/')[-1]
-        panels.setdefault('probability' if last.endswith('_probability') else last, []).append(name)
-    return {key: sorted(names, key=_rank) for key, names in panels.items() if names}
+        grouped.setdefault('probability' if last.endswith('_probability') else last, []).append(name)
+    return {key: sorted(names, key=_rank) for key, names in grouped.items() if names}
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """What a curve is called in its panel: 'generator', 'D(real)'."""
     owner, _, last = name.rpartition('/')
     return _PROBABILITIES.get(last, owner or name)
 
 
+def title_of(key: str) -> str:
+    """The title of a panel."""
+    return _TITLES.get(key) or (key.upper() if len(key) <= 3 else key.replace('_', ' ').capitalize())
+
+
 def _rank(name: str) -> tuple[int, str]:
-    """Sorts names in the order of `_COLORS`, the others after them."""
-    label = _label(name)
-    return [*_COLORS, label].index(label), name
+    """Sorts names in the order of `COLORS`, the others after them."""
+    label = label_of(name)
+    return [*COLORS, label].index(label), name
 
 
 def _draw_panel(axes: Any, key: str, names: list[str], records: Sequence[Mapping[str, Any]]) -> None:
@@ -219,14 +234,13 @@ def _draw_panel(axes: Any, key: str, names: list[str], records: Sequence[Mapping
     for i, name in enumerate(names):
         series = [(record['step'], record[name]) for record in records if record.get(name) is not None]
         steps, values = np.array(series, float).reshape(-1, 2).T
-        label, smooth = _label(name), _smooth(values)
-        color = _COLORS.get(label, f'C{i}')
+        label, smooth = label_of(name), _smooth(values)
+        color = COLORS.get(label, f'C{i}')
         if smooth is not values:
             axes.plot(steps, values, color=color, alpha=0.2, linewidth=1)
         marker = 'o' if len(steps) < 20 else None
         axes.plot(steps, smooth, color=color, linewidth=1.6, marker=marker, markersize=3, label=label)
-    title = _TITLES.get(key) or (key.upper() if len(key) <= 3 else key.replace('_', ' ').capitalize())
-    axes.set_title(title, loc='left', fontsize=11, pad=8)
+    axes.set_title(title_of(key), loc='left', fontsize=11, pad=8)
     if key in ('probability', 'accuracy'):
         axes.set_ylim(-0.02, 1.02)
         axes.axhline(0.5, color='0.6', linewidth=1, linestyle=(0, (4, 4)), zorder=0)

@@ -23,8 +23,11 @@ from gan_jax.evaluation.gather import Samples, check_images
 from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Pair, Player
+from gan_jax.pages import pictures, run_page
 from gan_jax.parallel import Layout
 from gan_jax.writers import Writers
+
+DIVERGED = 'diverged.json'  # in the directory of a run that became NaN and is not trained any more
 
 
 def generator_of(state: GanState) -> Player:
@@ -141,8 +144,9 @@ def write_json(path: pathlib.Path, values: dict) -> None:
         files.replace(path, (json.dumps(values, indent=2) + '\n').encode())
 
 
-def facts(dataset: data.Dataset, layout: Layout) -> dict:
+def facts(dataset: data.Dataset, layout: Layout, state: GanState) -> dict:
     """What a run was made with, beside its config; sampling reads the shape."""
+    networks = {name: _arrays(getattr(state, name).params) for name in Pair._fields}
     return {
         'data': {
             'name': dataset.name,
@@ -153,8 +157,40 @@ def facts(dataset: data.Dataset, layout: Layout) -> dict:
             'fingerprint': dataset.fingerprint,
         },
         'devices': {'kind': layout.devices[0].device_kind, 'number': len(layout.devices), 'mode': layout.mode},
+        'networks': {
+            name: {
+                'parameters': sum(array.size for array in arrays.values()),
+                'shapes': {path: 'x'.join(map(str, array.shape)) for path, array in arrays.items()},
+            }
+            for name, arrays in networks.items()
+        },
         'versions': package_versions(),
     }
+
+
+def _arrays(params: Any) -> dict[str, jax.Array]:
+    """Every array of a network by 'Dense_0/kernel'."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    return {jax.tree_util.keystr(path, simple=True, separator='/'): array for path, array in leaves}
+
+
+def begin_directory(
+    workdir: pathlib.Path,
+    config: ConfigDict,
+    dataset: data.Dataset,
+    layout: Layout,
+    state: GanState,
+    samples: sampling.Samples,
+) -> None:
+    """Leaves in a run's directory what is known before its first step: config, facts, as many reals as samples.
+
+    What an earlier start left of its divergence goes.
+    """
+    write_json(workdir / 'config.json', configs.to_json(config))
+    write_json(workdir / 'run.json', facts(dataset, layout, state))
+    if parallel.is_main_process():
+        (workdir / DIVERGED).unlink(missing_ok=True)
+        pictures.save_reals(workdir / 'real.png', dataset, samples, config.seed)
 
 
 def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: GanState, begin: int) -> None:
@@ -206,13 +242,47 @@ def record(first: int, last: int, metrics: dict[str, jax.Array], out: Writers, b
     return means
 
 
+def picture_samples(samples: sampling.Samples, game: Game, state: GanState, dataset: data.Dataset) -> np.ndarray:
+    """The picture of what the generator makes of its samples: uint8 [H, W, 1 or 3]."""
+    examples = samples.draw(game, generator_of(state))
+    return sampling.picture(examples, dataset.examples, columns=samples.columns)
+
+
 def picture_whole(
-    workdir: pathlib.Path, config: ConfigDict, game: Game, generator: Player, classes: int | None
+    workdir: pathlib.Path,
+    config: ConfigDict,
+    dataset: data.Dataset,
+    game: Game,
+    samples: sampling.Samples,
+    generator: Player,
 ) -> None:
-    """Draws the pictures of a whole run into its directory."""
-    report.write(workdir)
-    if classes is not None:
-        sampling.save_interpolation(workdir / 'interpolation.png', game, generator, config.seed, classes)
+    """Draws the pictures of a whole run and its page into its directory, by the main process alone."""
+    if not parallel.is_main_process():
+        return
+    pictures.save_neighbours(workdir / 'neighbours.png', samples.draw(game, generator), dataset, config.seed)
+    path = workdir / 'interpolation.png'
+    if samples.conditions is None:
+        pictures.save_interpolation(path, game, generator, config.seed, config.latents.distribution, dataset.shape)
+    else:
+        sampling.save_interpolation(path, game, generator, config.seed, dataset.num_classes)
+    run_page.write(workdir)
+    report.write(workdir)  # last: by its pictures a run is known to have all
+
+
+def give_up(workdir: pathlib.Path, reason: str) -> DivergedError:
+    """Leaves word in a run's directory and on its page that it diverged; returns the error to raise."""
+    write_json(workdir / DIVERGED, {'reason': reason})
+    refresh_page(workdir)
+    return DivergedError(reason)
+
+
+def refresh_page(workdir: pathlib.Path) -> None:
+    """Writes the page of a run anew, by the main process alone; that it cannot be made is no reason to stop training."""
+    if parallel.is_main_process():
+        try:
+            run_page.write(workdir)
+        except Exception as error:
+            warnings.warn(f'{workdir / run_page.NAME} could not be written: {error}', stacklevel=2)
 
 
 def say(text: str) -> None:

@@ -1,67 +1,80 @@
 """Samples of a generator: from its state, or from nothing but what a run's directory holds."""
 
 import io
-import json
-import os
 import pathlib
-from typing import NamedTuple
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
+from jax.typing import ArrayLike
 
-from gan_jax import build, checkpoint, files, report
-from gan_jax import config as configs
+from gan_jax import files, report
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
+from gan_jax.latents import towards_mean, truncated
+from gan_jax.layers.choices import require
+from gan_jax.trained import Run, load_run
 
 
-def fixed_latents(game: Game, num: int, seed: int) -> jax.Array:
-    """The same latents [num, ...] for the same seed; a larger `num` keeps the first ones."""
-    return game.latents(named_key(seed, 'samples'), jnp.arange(num))
-
-
-def class_grid(game: Game, num: int, seed: int, num_classes: int) -> tuple[jax.Array, jax.Array, int]:
-    """What to generate for a grid with one row for each class, the same latents in every row.
+def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = None) -> jax.Array:
+    """The same latents [num, ...] for the same seed; a larger `num` keeps the first ones.
 
     Args:
-        game: a conditional game.
-        num: about how many examples; as many columns as fit, at least one.
-        seed: of the latents.
-        num_classes: how many classes; of more than `num`, the first `num` are taken.
-
-    Returns:
-        latents [rows columns, ...], classes int32 [rows columns], and the number of columns.
+        game: the game.
+        num: how many.
+        seed: of all of them.
+        threshold: their largest absolute value, kept to by drawing components again (`gan_jax.latents.truncated`).
     """
-    rows = min(num_classes, num)
-    columns = num // rows
-    latents = fixed_latents(game, columns, seed)
-    return (
-        jnp.tile(latents, (rows, *[1] * (latents.ndim - 1))),
-        jnp.repeat(jnp.arange(rows, dtype=jnp.int32), columns),
-        columns,
-    )
+    return _drawn(game, named_key(seed, 'samples'), jnp.arange(num), threshold)
 
 
-def class_interpolation(num_classes: int, columns: int) -> jax.Array:
+def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = None) -> jax.Array:
+    """A latent [len(seeds), ...] for each seed: the first of its `fixed_latents`, whatever the other seeds are.
+
+    Raises:
+        UserError: a seed is no whole number below 2^32.
+    """
+    for seed in seeds:
+        require(0 <= seed < 2**32, 'A seed', seed, f'a whole number from 0 to {2**32 - 1}')
+
+    def first(seed: jax.Array) -> jax.Array:
+        return _drawn(game, named_key(seed, 'samples'), jnp.arange(1), threshold)[0]
+
+    return jax.vmap(first)(jnp.asarray(seeds, jnp.uint32))
+
+
+def _drawn(game: Game, key: jax.Array, positions: jax.Array, threshold: float | None) -> jax.Array:
+    if threshold is None:
+        return game.latents(key, positions)
+    return truncated(game.latents, key, positions, threshold)
+
+
+def class_interpolation(num_classes: int, columns: int, classes: Sequence[int] | None = None) -> jax.Array:
     """Conditions that go from each class to the next, and from the last to the first.
 
+    Args:
+        num_classes: how many there are.
+        columns: of each way.
+        classes: which ones, in which order; None: all of them.
+
     Returns:
-        float32 [num_classes columns, num_classes]: row by row mixtures of two classes' one-hot vectors.
+        float32 [len(classes) columns, num_classes]: row by row mixtures of two classes' one-hot vectors.
     """
-    classes = jnp.eye(num_classes)
+    vectors = jnp.eye(num_classes)[jnp.arange(num_classes) if classes is None else jnp.asarray(classes)]
     share = jnp.linspace(0, 1, columns)[None, :, None]
-    rows = (1 - share) * classes[:, None] + share * jnp.roll(classes, -1, axis=0)[:, None]
+    rows = (1 - share) * vectors[:, None] + share * jnp.roll(vectors, -1, axis=0)[:, None]
     return rows.reshape(-1, num_classes)
 
 
 def generate(
     game: Game,
     generator: Player,
-    latents: jax.Array,
-    conditions: jax.Array | None = None,
+    latents: ArrayLike,
+    conditions: ArrayLike | None = None,
     *,
     batch_size: int = 64,
 ) -> np.ndarray:
@@ -102,16 +115,16 @@ def picture(
 
 
 class Samples(NamedTuple):
-    """What a run draws again and again.
+    """What is generated for one picture, as a run draws again and again.
 
     Attributes:
         latents: [n, ...].
-        conditions: [n] or None.
+        conditions: classes [n], vectors [n, num_classes], or None.
         columns: of the picture, or None.
     """
 
-    latents: jax.Array
-    conditions: jax.Array | None
+    latents: ArrayLike
+    conditions: ArrayLike | None
     columns: int | None
 
     def draw(self, game: Game, generator: Player) -> np.ndarray:
@@ -119,11 +132,32 @@ class Samples(NamedTuple):
         return generate(game, generator, self.latents, self.conditions)
 
 
+def arrange(latents: ArrayLike, columns: int | None, classes: Sequence[int] | None = None) -> Samples:
+    """Latents row by row, and each row once for each class.
+
+    Args:
+        latents: [rows columns, ...].
+        columns: of a row; None, without classes only: as makes the picture nearly square.
+        classes: what each row of latents is shown in, one class below the other; None for an unconditional game.
+    """
+    if classes is None:
+        return Samples(latents, None, columns)
+    latents = np.asarray(latents)
+    rows = latents.reshape(-1, columns, *latents.shape[1:])
+    conditions = np.tile(np.repeat(np.asarray(classes, np.int32), columns), len(rows))
+    return Samples(np.repeat(rows, len(classes), axis=0).reshape(-1, *latents.shape[1:]), conditions, columns)
+
+
 def fixed_samples(game: Game, num: int, seed: int, num_classes: int | None) -> Samples:
-    """The samples of a run: a class grid where `num_classes` is given."""
+    """The samples of a run: where `num_classes` is given, a row for each class, with the same latents in every row.
+
+    There are about `num` of them: as many columns as fit, at least one; of more classes than `num`, the first are
+    taken.
+    """
     if num_classes is None:
-        return Samples(fixed_latents(game, num, seed), None, None)
-    return Samples(*class_grid(game, num, seed, num_classes))
+        return arrange(fixed_latents(game, num, seed), None)
+    rows = min(num_classes, num)
+    return arrange(fixed_latents(game, num // rows, seed), num // rows, range(rows))
 
 
 def save_interpolation(
@@ -141,71 +175,67 @@ def save_interpolation(
         report.save_png(path, picture(examples, columns=columns))
 
 
-class Run(NamedTuple):
-    """A run at one of its checkpoints.
-
-    Attributes:
-        config: the run's.
-        step: of the checkpoint.
-        game: the game.
-        generator: its player.
-        shape: of one example.
-        num_classes: of the data's labels, or None.
-    """
-
-    config: ConfigDict
-    step: int
-    game: Game
-    generator: Player
-    shape: tuple[int, ...]
-    num_classes: int | None
-
-    @property
-    def is_conditional(self) -> bool:
-        """Whether the generator is told classes."""
-        return build.is_conditional(self.config)
-
-
-def is_run(path: str | os.PathLike) -> bool:
-    """Whether a path is the directory of a run."""
-    return (pathlib.Path(path) / 'run.json').is_file()
-
-
-def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
-    """Reads a run from its directory; needs no data set.
-
-    Args:
-        workdir: a directory that `gan_jax.train.train` wrote.
-        step: which checkpoint; the latest by default.
+def choose_samples(
+    run: Run,
+    *,
+    num: int = 64,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    classes: Sequence[int | str] | None = None,
+    grid: tuple[int, int] | None = None,
+    threshold: float | None = None,
+    psi: float = 1.0,
+) -> Samples:
+    """The samples that a command line asks for; arguments as in `sample_workdir`.
 
     Raises:
-        UserError: the directory holds no run or no such checkpoint.
+        UserError: there are no such classes, or there are more or fewer seeds than the grid shows.
     """
-    workdir = pathlib.Path(workdir)
-    try:
-        facts = json.loads((workdir / 'run.json').read_text())['data']
-        shape, num_classes = tuple(facts['shape']), facts['classes']
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
-    about = checkpoint.peek(workdir / 'checkpoints', step)
-    if about is None:
-        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
-    config = configs.from_json(about['config'])
-    game = build.make_game(config, shape, num_classes=num_classes)
-    target = jax.eval_shape(lambda: build.init_state(config, game))
-    with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
-        step, state = checkpoints.restore(target, step)
-    return Run(config, step, game, state.generator, shape, num_classes)
+    shown = run.classes(classes)
+    if shown and classes is None:
+        shown = shown[: grid[0] if grid else num]  # of more classes than pictures, the first
+    rows = len(shown or [None])
+    needed = len(seeds) if seeds else max(1, num // rows)
+    columns = needed if shown else None
+    if grid:
+        columns, needed = grid[1], grid[1] * -(-grid[0] // rows)
+    if seeds and len(seeds) != needed:
+        raise UserError(f'--grid {grid[0]}x{grid[1]} shows {needed} latents, but there are {len(seeds)} seeds.')
+    if seeds:
+        latents = seed_latents(run.game, seeds, threshold=threshold)
+    else:
+        latents = fixed_latents(run.game, needed, seed, threshold=threshold)
+    samples = arrange(towards_mean(latents, psi), columns, shown)
+    if grid:  # its last rows need not be all classes
+        latents, conditions = (None if x is None else x[: grid[0] * grid[1]] for x in samples[:2])
+        samples = Samples(latents, conditions, columns)
+    return samples
 
 
-def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step: int | None = None) -> pathlib.Path:
-    """Writes a grid and the single pictures of `num` samples from a run's checkpoint; needs no data set.
+def sample_workdir(
+    workdir: pathlib.Path,
+    *,
+    num: int | None = None,
+    seed: int | None = None,
+    step: int | None = None,
+    seeds: Sequence[int] | None = None,
+    classes: Sequence[int | str] | None = None,
+    grid: tuple[int, int] | None = None,
+    threshold: float | None = None,
+    psi: float = 1.0,
+) -> pathlib.Path:
+    """Writes a grid and the single pictures of samples from a run's checkpoint; only names of classes need its data.
 
     Args:
         workdir: a directory that `gan_jax.train.train` wrote.
-        num: how many.
-        seed: of the latents.
+        num: how many; None: 64.
+        seed: of all latents; None: 0.
         step: which checkpoint; the latest by default.
+        seeds: one latent for each, instead of `num` of one seed.
+        classes: numbers or names, a row for each; None: all of them.
+        grid: (rows, columns) of images, instead of `num`; the rows go through the classes in turn.
+        threshold: truncates by drawing again, see `gan_jax.latents.truncated`.
+        psi: truncates towards the mean, see `gan_jax.latents.towards_mean`.
 
     Returns:
         The directory of the pictures: `grid.png` with `00000.png`, ... (images) or `points.npy` (two-dimensional data).
@@ -213,17 +243,26 @@ def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step:
         class.
 
     Raises:
-        UserError: the directory holds no run or no checkpoint, or cannot be written.
+        UserError: the directory holds no run or no checkpoint, or cannot be written; or an option is impossible.
     """
-    if num < 1:
+    if num is not None and num < 1:
         raise UserError(f'--num is {num}; ask for at least one picture.')
+    if seeds and (num, seed) != (None, None):
+        raise UserError('--seeds says which latents there are, one for each seed: leave --num and --seed away.')
+    if grid and num is not None:
+        raise UserError('--grid says how many pictures there are: leave --num away.')
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, step)
-    step, game = run.step, run.game
-    samples = fixed_samples(game, num, seed, run.num_classes if run.is_conditional else None)
-    examples = samples.draw(game, run.generator)
+    if grid and len(run.shape) != 3:
+        raise UserError(f'{workdir} generates points, not images, which a grid would show: leave --grid away.')
+    options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
+    samples = choose_samples(run, num=num or 64, seed=seed or 0, **options)
+    examples = samples.draw(run.game, run.generator)
 
-    directory = workdir / 'generated' / f'step{step:07d}-seed{seed}'
+    if not seeds:
+        options = {'seed': seed or 0, **options}
+    options['grid'] = grid and f'{grid[0]}x{grid[1]}'
+    directory = generated(workdir, run.step, **options)
     for stale in directory.glob('*'):
         stale.unlink()
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))
@@ -231,10 +270,32 @@ def sample_workdir(workdir: pathlib.Path, *, num: int = 64, seed: int = 0, step:
         for i, image in enumerate(np.asarray(to_uint8(examples))):
             report.save_png(directory / f'{i:05d}.png', image)
         if run.is_conditional:
-            save_interpolation(directory / 'interpolation.png', game, run.generator, seed, run.num_classes)
+            first = seeds[0] if seeds else seed or 0
+            save_interpolation(directory / 'interpolation.png', run.game, run.generator, first, run.num_classes)
     else:
         points = io.BytesIO()
         np.save(points, examples)
         files.replace(directory / 'points.npy', points.getvalue())
-    print(f'{len(examples)} samples of step {step}: {directory}/grid.png and the single pictures beside it.')
+    print(f'{len(examples)} samples of step {run.step}: {directory}/grid.png and the single pictures beside it.')
     return directory
+
+
+def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> pathlib.Path:
+    """The path below a run's directory that says what is generated: step0007000-traversal-seed0-dimension3.
+
+    Args:
+        workdir: the run's directory.
+        step: of the checkpoint.
+        *names: what it is.
+        **options: how it was made; those that are None, or truncate nothing (psi=1), are not mentioned.
+    """
+    given = {name: value for name, value in options.items() if value is not None and (name, value) != ('psi', 1)}
+    words = (f'{name}{_short(value)}' for name, value in given.items())
+    return pathlib.Path(workdir) / 'generated' / '-'.join([f'step{step:07d}', *names, *words])
+
+
+def _short(value: Any) -> str:
+    """A value in a file name, without characters that file systems refuse."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = ','.join(map(str, value)) if len(value) <= 8 else f'{value[0]}..{value[-1]}'
+    return re.sub(r'[^\w.,-]+', '_', str(value))

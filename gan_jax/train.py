@@ -8,17 +8,19 @@ import functools
 import os
 import pathlib
 import signal
+from collections.abc import Callable
 
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, parallel, report, run, sampling, steps
+from gan_jax import build, parallel, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError
 from gan_jax.game import GanState
 from gan_jax.interrupt import StopSignals
 from gan_jax.layers.choices import require
+from gan_jax.pages import run_page
 from gan_jax.writers import Writers
 
 _MAX_RESTORES = 3  # of on_nan='restore', in one start
@@ -62,6 +64,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     total, *intervals = (configs.steps(config, key) for key in configs.INTERVALS)
     samples = sampling.fixed_samples(game, config.samples, config.seed, classes)
     evaluate = run.make_evaluation(config, dataset, game, classes, layout)
+    draw = functools.partial(run.picture_whole, workdir, config, dataset, game, samples)
     positions = layout.split(layout.local_positions)
 
     def advance(begin: int, state: GanState, out: Writers) -> GanState:
@@ -81,10 +84,11 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 while len(waiting) > (0 if sample or save or judge or stop else 1):
                     means = run.record(*waiting.pop(0), out, config.batch_size)
                 if sample:
-                    made = samples.draw(game, run.generator_of(state))
-                    out.samples(last, sampling.picture(made, dataset.examples, columns=samples.columns))
+                    out.samples(last, run.picture_samples(samples, game, state, dataset))
                 if judge:
                     means |= evaluate(last, run.generator_of(state), out, config.seed)
+                if sample or judge:
+                    run.refresh_page(workdir)
                 if save or (judge and config.evaluate) or stop:
                     checkpoints.save(last, state, config=configs.to_json(config), metrics=means)
                 if stop and last < total:
@@ -96,13 +100,12 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         return state
 
     with Checkpoints(workdir / 'checkpoints', **config.checkpoints) as checkpoints, StopSignals() as signals:
-        target = jax.eval_shape(lambda: build.init_state(config, game))
+        target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
         begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
         if begin >= total:
-            _finish_again(workdir, begin, total)
+            _finish_again(workdir, begin, total, lambda: draw(run.generator_of(state)))
             return state
-        run.write_json(workdir / 'config.json', configs.to_json(config))
-        run.write_json(workdir / 'run.json', run.facts(dataset, layout))
+        run.begin_directory(workdir, config, dataset, layout, state, samples)
         run.introduce(config, dataset, layout, state, begin)
 
         for attempt in range(1, _MAX_RESTORES + 2):
@@ -115,21 +118,23 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 good = checkpoints.latest_step()
                 ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
                 if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
-                    raise DivergedError(
+                    raise run.give_up(
+                        workdir,
                         f'{error}; {ending}: set on_nan=restore to go back to it and on with other noise, or lower '
-                        'the learning rates and add --accept_config_changes.'
+                        'the learning rates and add --accept_config_changes.',
                     ) from error
                 run.say(f'{error}; {ending}: going back to it and on with other noise.')
                 begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
                 state = state.replace(key=jax.random.fold_in(state.key, attempt))
 
-    if parallel.is_main_process():
-        run.picture_whole(workdir, config, game, run.generator_of(state), classes)
-        run.say(f'Done. Look at {workdir}/samples.png, samples.gif (how they came about) and curves.png.')
+    draw(run.generator_of(state))
+    run.say(f'Done. Look at {workdir}/report.html, samples.png, samples.gif (how they came about) and curves.png.')
     return state
 
 
-def _finish_again(workdir: pathlib.Path, step: int, total: int) -> None:
-    if parallel.is_main_process() and not (workdir / 'curves.png').exists():  # stopped on the last yards
-        report.write(workdir)
-    run.say(f'This run is finished (step {step} of {total}); its pictures are in {workdir}/samples.')
+def _finish_again(workdir: pathlib.Path, step: int, total: int, draw: Callable[[], None]) -> None:
+    if not (workdir / 'curves.png').exists():  # stopped on the last yards
+        draw()
+    if not (workdir / run_page.NAME).exists():
+        run.refresh_page(workdir)
+    run.say(f'This run is finished (step {step} of {total}): look at {workdir}/{run_page.NAME}.')

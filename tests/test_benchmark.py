@@ -17,6 +17,7 @@ TINY = {
     'mlp': ['generator.widths=(16,24)', 'discriminator.widths=(24,16)', 'discriminator.dropout=0.0', 'data.size=8'],
     'dcgan32': ['generator.widths=(12,8)', 'discriminator.widths=(8,12)', 'data.size=16'],
     'wgan_gp32': ['generator.widths=(12,8)', 'discriminator.widths=(8,12)', 'data.size=16'],
+    'sngan32': ['generator.widths=(12,10,8)', 'discriminator.widths=(8,10,12)', 'data.size=16'],
 }
 BATCH = 6
 
@@ -28,8 +29,8 @@ def make(name):
     game = build.make_game(config, shape)
     state = build.init_state(config, game)
     twin = training.Twin(config.to_dict(), np.zeros((BATCH, *shape), np.uint8))
-    weights.load_flax(twin.generator, jax.device_get(state.generator.params))
-    weights.load_flax(twin.discriminator, jax.device_get(state.discriminator.params))
+    for network, player in ((twin.generator, state.generator), (twin.discriminator, state.discriminator)):
+        weights.load_flax(network, *jax.device_get((player.params, player.variables)))
     return config, game, state, twin
 
 
@@ -38,6 +39,11 @@ def assert_same_gradients(loss, network, flax_gradients):
     for twins, ours in zip(gradients, weights.from_flax(network, flax_gradients), strict=True):
         assert twins.shape == ours.shape
         assert (twins - ours).norm() <= 1e-4 * ours.norm()
+
+
+def assert_same_vectors(network, variables):
+    for twins, ours in weights.spectral_vectors(network, variables):
+        torch.testing.assert_close(twins, ours, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', TINY)
@@ -65,7 +71,11 @@ def test_losses_and_gradients_equal_those_of_gan_jax(name):
     expected = {metric: float(value) for metric, value in outcome.metrics.items()}
     assert {metric: value.item() for metric, value in metrics.items()} == pytest.approx(expected, rel=1e-4)
     assert_same_gradients(loss, twin.discriminator, judge_gradients)
+    assert_same_vectors(twin.discriminator, outcome.variables)  # moved on by two passes
+    weights.load_flax(twin.discriminator, state.discriminator.params, state.discriminator.variables)
+    twin.discriminator.requires_grad_(False)
     loss = twin.generator_loss(latents)
+    assert_same_vectors(twin.discriminator, state.discriminator.variables)  # left alone
     assert loss.item() == pytest.approx(float(made), rel=1e-4)
     assert_same_gradients(loss, twin.generator, maker_gradients)
 

@@ -42,3 +42,34 @@ def test_a_doubtful_recipe_is_warned_about_in_one_line(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     (line,) = (line for line in lines if line.startswith('gan_jax: '))
     assert line.startswith('gan_jax: loss.name=wasserstein needs a critic whose slope is bounded')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'name', 'value'),
+    [
+        (['--seeds', '0,7,20-22'], 'seeds', (0, 7, 20, 21, 22)),
+        (['--grid', '4x8'], 'grid', (4, 8)),
+        (['--range', '-3', '2.5'], 'range', [-3, 2.5]),
+        (['--classes', '3,Ankle boot'], 'classes', ('3', 'Ankle boot')),
+        (['--resize'], 'resize', True),
+        ([], 'resize', None),
+    ],
+)
+def test_the_flags_of_pictures(arguments, name, value):
+    flags, _ = parse(['--mode', 'sample', *arguments])
+    assert getattr(flags, name) == value
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (['--seeds', '0,x'], "'0,x' is not a list of whole numbers such as 0,7,20-29"),
+        (['--dimension', '7-3'], "'7-3' has a range that ends before it begins"),
+        (['--grid', '4'], "'4' is not rows x columns such as 4x8"),
+        (['--what', 'dance'], "invalid choice: 'dance'"),
+    ],
+)
+def test_a_flag_that_cannot_be_read_is_refused(arguments, sentence, capsys):
+    with pytest.raises(SystemExit):
+        parse(['--mode', 'sample', *arguments])
+    assert sentence in capsys.readouterr().err

@@ -126,6 +126,8 @@ def test_a_member_that_diverges_is_given_up_and_the_others_go_on(tmp_path, capsy
     assert 'member-1: ' in capsys.readouterr().out
     assert lines(tmp_path / 'member-0')[-1]['step'] == 10
     assert not (tmp_path / 'member-1' / 'checkpoints' / '10').exists()
+    pages = [(tmp_path / f'member-{i}' / 'report.html').read_text() for i in range(2)]
+    assert ['The run was given up' in page for page in pages] == [False, True]
     before = (tmp_path / 'member-0' / 'metrics.jsonl').read_text()
     again = small_config(vary='generator_optimizer.learning_rate=1e-4,1e38', duration='15')
     train_population(again, tmp_path, accept_config_changes=True)  # goes on from step 10 without the lost one

@@ -126,7 +126,7 @@ def test_curves_group_metrics_by_the_last_part_of_their_name():
         'generator/gradient_norm': 1.0,
         'generator/loss': 1.0,
     }
-    assert report._panels([record, {'step': 20, 'kimg': 1.28, 'kid': 0.1}]) == {
+    assert report.panels([record, {'step': 20, 'kimg': 1.28, 'kid': 0.1}]) == {
         'loss': ['discriminator/loss', 'generator/loss'],
         'probability': ['discriminator/real_probability', 'discriminator/fake_probability'],
         'gradient_norm': ['discriminator/gradient_norm', 'generator/gradient_norm'],

@@ -40,8 +40,11 @@ def test_table_by_hand():
 
 
 def test_numbers_keep_three_digits():
-    cells = [results.table({'a': {'x': [value]}})[1][1] for value in (123.4, 12.34, 1.234, 0.1234, 0.001234, 0.0)]
-    assert cells == ['123', '12.3', '1.23', '0.123', '0.00123', '0.0']
+    cells = [
+        results.table({'a': {'x': [value]}})[1][1]
+        for value in (123.4, 12.34, 1.234, 0.1234, 0.001234, 0.0001234, -1.5e-9, 0.0)
+    ]
+    assert cells == ['123', '12.3', '1.23', '0.123', '0.00123', '1.23e-04', '-1.50e-09', '0.0']
 
 
 def test_final_and_best_value_of_a_run(finished):
@@ -57,7 +60,7 @@ def test_final_and_best_value_of_a_run(finished):
 def test_columns_and_protocols_of_arms(finished):
     arms = {'GAN': [finished, finished]}
     assert results.final_and_best(arms, ['fid']) == {'GAN': {'fid': [12.0, 12.0], 'best fid': [10.0, 10.0]}}
-    assert results.protocols(arms) == {'fid': 'reals=ten; seed=0'}
+    assert results.protocols(arms) == {'fid': "reals=ten; seed=the run's own"}
 
 
 def test_a_run_that_recorded_nothing(tmp_path):

@@ -1,4 +1,4 @@
-"""Samples of conditional generators: what a class grid and an interpolation between classes are made of."""
+"""Samples: their seeds, classes, truncation and arrangement."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax import config as configs
 from gan_jax import losses, sampling
 from gan_jax.adversarial import adversarial
+from gan_jax.errors import UserError
 from gan_jax.game import Player, pure
+from gan_jax.trained import Run
 
 CLASSES = 3
 
@@ -46,9 +49,60 @@ def test_a_class_grid_has_a_row_for_each_class_with_the_same_latents(game):
 
 
 def test_of_more_classes_than_samples_the_first_ones_are_shown(game):
-    _, conditions, columns = sampling.class_grid(game, 2, 0, CLASSES)
-    assert conditions.tolist() == [0, 1]
-    assert columns == 1
+    samples = sampling.fixed_samples(game, 2, 0, CLASSES)
+    assert samples.conditions.tolist() == [0, 1]
+    assert samples.columns == 1
+
+
+def test_each_row_of_latents_is_shown_in_each_class():
+    samples = sampling.arrange(np.arange(4)[:, None], 2, (5, 3))
+    assert samples.latents[:, 0].tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
+    assert samples.conditions.tolist() == [5, 5, 3, 3, 5, 5, 3, 3]
+
+
+@pytest.mark.parametrize('threshold', [None, 0.7])
+def test_a_seed_has_the_same_latent_whatever_the_other_seeds(game, threshold):
+    seeds = [7, 0, 2**32 - 1, 7]
+    latents = sampling.seed_latents(game, seeds, threshold=threshold)
+    for seed, latent in zip(seeds, latents, strict=True):
+        expected = sampling.fixed_latents(game, 3, seed, threshold=threshold)[0]
+        np.testing.assert_allclose(latent, expected, rtol=0 if threshold is None else 1e-6)  # fused otherwise
+    assert len(np.unique(latents[:, 0])) == 3
+    with pytest.raises(UserError, match=r'A seed is -1; it must be a whole number from 0 to 4294967295\.'):
+        sampling.seed_latents(game, [-1])
+
+
+def a_run(game, num_classes=CLASSES):
+    config = configs.load('configs/mlp.py')
+    config.generator.conditioning, config.discriminator.conditioning = 'concatenate', 'projection'
+    return Run(config, 0, game, PLAYER, (4, 4, 1), num_classes)
+
+
+def test_a_grid_goes_through_the_classes_row_by_row(game):
+    samples = sampling.choose_samples(a_run(game), grid=(3, 4), classes=(2, '1'))
+    latents = sampling.fixed_latents(game, 8, 0)
+    np.testing.assert_array_equal(samples.latents, np.concatenate([latents[:4], latents[:4], latents[4:]]))
+    assert samples.conditions.tolist() == [2] * 4 + [1] * 4 + [2] * 4
+    assert samples.columns == 4
+    assert sampling.choose_samples(a_run(game), grid=(2, 1)).conditions.tolist() == [0, 1]
+
+
+def test_seeds_are_the_columns_of_classes(game):
+    samples = sampling.choose_samples(a_run(game), seeds=(5, 9), psi=0.5)
+    expected = sampling.seed_latents(game, (5, 9)) / 2
+    np.testing.assert_array_equal(samples.latents, np.tile(expected, (3, 1)))
+    assert samples.conditions.tolist() == [0, 0, 1, 1, 2, 2]
+    assert samples.columns == 2
+    with pytest.raises(UserError, match=r'--grid 3x4 shows 4 latents, but there are 2 seeds\.'):
+        sampling.choose_samples(a_run(game), seeds=(5, 9), grid=(3, 4))
+
+
+def test_names_of_pictures_say_what_they_are():
+    path = sampling.generated(
+        'run', 70, 'loop', 'linear', seeds=(0, 7), classes=('T-shirt/top', '3'), psi=1.0, grid=None
+    )
+    assert str(path) == 'run/generated/step0000070-loop-linear-seeds0,7-classesT-shirt_top,3'
+    assert sampling.generated('run', 70, seeds=range(30), psi=0.5).name == 'step0000070-seeds0..29-psi0.5'
 
 
 def test_conditions_go_from_each_class_to_the_next_and_back():
@@ -57,6 +111,8 @@ def test_conditions_go_from_each_class_to_the_next_and_back():
     np.testing.assert_allclose(path[:, -1], np.eye(CLASSES)[[1, 2, 0]])
     np.testing.assert_allclose(path[1, 2], [0, 0.5, 0.5])
     np.testing.assert_allclose(path.sum(-1), 1)
+    some = sampling.class_interpolation(CLASSES, 3, (2, 0))
+    np.testing.assert_allclose(some, [[0, 0, 1], [0.5, 0, 0.5], [1, 0, 0], [1, 0, 0], [0.5, 0, 0.5], [0, 0, 1]])
 
 
 def test_the_interpolation_is_a_picture_with_one_latent(game, tmp_path):

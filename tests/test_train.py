@@ -84,7 +84,7 @@ def checkpoint_arrays(workdir):
     shape = tuple(json.loads((workdir / 'run.json').read_text())['data']['shape'])
     game = build.make_game(options, shape)
     with Checkpoints(workdir / 'checkpoints') as checkpoints:
-        step, state = checkpoints.restore(jax.eval_shape(lambda: build.init_state(options, game)))
+        step, state = checkpoints.restore(jax.eval_shape(build.initializer(options, game), jax.random.key(0)))
     return step, jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))
 
 
@@ -104,16 +104,18 @@ def test_a_run_leaves_everything_it_promises(finished):
         assert grid.getextrema()[0] < grid.getextrema()[1]  # not one flat colour
     with Image.open(workdir / 'samples.gif') as animation:
         assert animation.n_frames == 3
-    assert (workdir / 'curves.png').exists()
+    for name in ('curves.png', 'report.html', 'real.png', 'neighbours.png', 'interpolation.png'):
+        assert (workdir / name).exists()
     assert list((workdir / 'tensorboard').glob('*tfevents*'))
     facts = json.loads((workdir / 'run.json').read_text())
     assert facts['data']['shape'] == [16, 16, 1]
     assert facts['versions']['jax'] == jax.__version__
-    assert 'Total:' in output  # clu's table of parameters
+    for network in facts['networks'].values():
+        assert f'Total: {network["parameters"]:,}' in output  # clu's table of parameters
     assert 'step 60/60 100%' in output
     assert f'step 60  fid {records[-1]["eval/fid"]:.5g}  precision' in output
     assert 'D(real)' in output
-    assert f'{workdir}/samples.png' in output
+    assert f'{workdir}/report.html' in output
 
 
 def test_evaluations_leave_records_with_their_protocol_and_are_of_the_averaged_generator(finished):
@@ -246,12 +248,13 @@ def test_a_directory_without_a_run_cannot_be_sampled(tmp_path):
 def test_a_run_stopped_on_its_last_yards_gets_its_pictures(finished, tmp_path):
     workdir = tmp_path / 'run'
     shutil.copytree(finished[0], workdir)
-    for name in ('samples.png', 'samples.gif', 'curves.png'):
+    names = ('samples.png', 'samples.gif', 'curves.png', 'neighbours.png', 'interpolation.png', 'report.html')
+    for name in names:
         (workdir / name).unlink()
     assert 'This run is finished' in run(*command(workdir)).stdout
-    assert (workdir / 'samples.png').read_bytes() == (finished[0] / 'samples.png').read_bytes()
-    assert (workdir / 'samples.gif').exists()
-    assert (workdir / 'curves.png').exists()
+    for name in names[:-1]:
+        assert (workdir / name).read_bytes() == (finished[0] / name).read_bytes(), name
+    assert (workdir / 'report.html').exists()
 
 
 def test_sampling_takes_no_overrides(finished):
@@ -328,8 +331,12 @@ def test_two_processes_stop_together_resume_and_write_the_lines_of_one(tmp_path,
 
 def test_nan_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):
     options = small_config(**{'generator_optimizer.name': 'sgd', 'generator_optimizer.learning_rate': '1e30'})
-    with pytest.raises(DivergedError, match=r'became NaN or infinite in step \d+; there is no checkpoint yet'):
+    with pytest.raises(DivergedError, match=r'became NaN or infinite in step \d+; there is no checkpoint yet') as error:
         train(options, tmp_path)
+    assert json.loads((tmp_path / 'diverged.json').read_text()) == {'reason': str(error.value)}
+    assert 'NaN' in (tmp_path / 'report.html').read_text().partition('<h2>Samples</h2>')[0].partition('<h2>Health')[2]
+    train(small_config(duration='5 steps'), tmp_path, accept_config_changes=True)
+    assert not (tmp_path / 'diverged.json').exists()
 
 
 def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, capsys):

@@ -65,6 +65,7 @@ _DCGAN28 = _images(28, 1, '(128,64)', '(64,128)')
 _DCGAN32 = _images(32, 3, '(512,256,128)', '(64,128,256)', 'data.flip=True')
 _DCGAN64 = _images(64, 3, '(512,256,128,64)', '(64,128,256,512)', 'data.flip=True')
 _WGAN_GP32 = _images(32, 3, '(256,128,64)', '(64,128,256)', 'data.flip=True')
+_SNGAN32 = _images(32, 3, '(256,128,64,32)', '(32,64,128,256)', 'data.flip=True', 'loss.name=hinge')
 CASES = {
     'mlp': Case('MLP 28x28, batch 128', 'configs/mlp.py:digits', _MLP, 30),
     'population': Case('MLP 28x28, batch 128, 8 seeds', 'configs/mlp.py:digits', _MLP, 5, members=8),
@@ -72,6 +73,12 @@ CASES = {
     'dcgan32': Case('DCGAN 32x32 from 4x4x512, batch 64', 'configs/dcgan.py:digits', _DCGAN32, 4),
     'dcgan64': Case('DCGAN 64x64, batch 64', 'configs/dcgan.py:digits', _DCGAN64, 2),
     'wgan_gp32': Case('WGAN-GP 32x32, batch 64', 'configs/wgan_gp.py:digits', _WGAN_GP32, 2),
+    'sngan32': Case(
+        'SNGAN 32x32 (4x4x256, half the published width), hinge, five critic steps, batch 64',
+        'configs/sngan.py:digits',
+        (*_SNGAN32, 'discriminator_steps=5'),
+        2,
+    ),
 }
 SIDES = ('gan_jax', 'gan_jax bf16', 'eager', 'channels last', 'compile', 'bf16')
 COLUMNS = (
@@ -109,7 +116,7 @@ def starts(case: Case, steps: int, images: pathlib.Path) -> dict[str, Callable[[
         'gan_jax': functools.partial(Worker, make, single, steps, *more),
         'gan_jax bf16': functools.partial(Worker, make, half, steps, *more),
     }
-    memory_format = {'channels_last': True} if single['model'] == 'dcgan' else {}
+    memory_format = {'channels_last': True} if single['model'] != 'mlp' else {}
     twins = {
         'eager': {},
         **({'channels last': memory_format} if memory_format else {}),

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,45 +26,77 @@ _RUN: dict[str, Callable] = {}  # 'it': what this process measures
 Side = tuple[Callable[[], Any], dict[str, Any]]
 
 
+class Training(NamedTuple):
+    """The training loop of `gan_jax.train` in its parts.
+
+    Attributes:
+        feed: of the data.
+        stretch: (state, data, positions) -> (state, metrics), compiled; it donates the state.
+        state: to start from.
+        data: those of the first stretch, on the device.
+        positions: as the stretch wants them.
+        seconds: that compiling took.
+    """
+
+    feed: Any
+    stretch: Any
+    state: Any
+    data: Any
+    positions: Any
+    seconds: float
+
+
+def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Training:
+    """A config's training with stretches of so many steps and the data placed on the 'device' or the 'host'."""
+    from gan_jax import build, parallel
+    from gan_jax.run import make_feed
+    from gan_jax.steps import scan_steps
+
+    layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
+    feed = make_feed(config, dataset, layout, placement=placement)
+    game = build.make_game(config, dataset.shape, layout.axis_name)
+    step = build.make_step(config, game, layout.axis_name)
+    state = layout.replicate(build.init_state(config, game))
+    positions = layout.split(layout.local_positions)
+    with feed.open([(0, steps)]) as stretches:
+        data = next(stretches)
+    begin = time.perf_counter()
+    jitted = layout.compile(scan_steps(step, feed.batch_at, steps), data_axis=feed.data_axis)
+    stretch = jitted.lower(state, data, positions).compile()
+    return Training(feed, stretch, state, data, positions, time.perf_counter() - begin)
+
+
 def gan_jax_side(values: dict[str, Any], steps: int) -> Side:
     """The training loop of a config (of `gan_jax.config.to_json`) with stretches of so many steps.
 
     The facts are 'compile' in seconds and 'program', the bytes that the compiled stretch needs.
     """
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # several sides share the accelerator
-    import jax
-
-    from gan_jax import build, parallel
     from gan_jax import config as configs
-    from gan_jax.run import make_feed
-    from gan_jax.steps import scan_steps
 
     config = configs.from_json(values)
-    layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
-    dataset = load_data(config)
-    feed = make_feed(config, dataset, layout, placement='device')
-    game = build.make_game(config, dataset.shape, layout.axis_name)
-    step = build.make_step(config, game, layout.axis_name)
-    state = layout.replicate(build.init_state(config, game))
-    positions = layout.split(layout.local_positions)
-    with feed.open([]) as stretches:
-        resident = next(stretches)
-    begin = time.perf_counter()
-    jitted = layout.compile(scan_steps(step, feed.batch_at, steps), data_axis=feed.data_axis)
-    stretch = jitted.lower(state, resident, positions).compile()
-    facts = {'compile': time.perf_counter() - begin, 'program': _program_bytes(stretch.memory_analysis())}
+    training = make_training(config, load_data(config), steps, 'device')
+    facts = {'compile': training.seconds, 'program': _program_bytes(training.stretch.memory_analysis())}
+    return repeat(training), facts
+
+
+def repeat(training: Training) -> Callable[[], None]:
+    """A function that trains on for `STRETCHES` stretches and reads their metrics, on the data of the first."""
+    import jax
+
+    state = training.state
 
     def run() -> None:
         nonlocal state
         waiting = []
         for _ in range(STRETCHES):
-            state, metrics = stretch(state, resident, positions)
+            state, metrics = training.stretch(state, training.data, training.positions)
             waiting.append(metrics)
             if len(waiting) > 1:
                 _means(jax.device_get(waiting.pop(0)))
         _means(jax.device_get(waiting.pop()))
 
-    return run, facts
+    return run
 
 
 def population_side(values: dict[str, Any], steps: int, members: int) -> Side:

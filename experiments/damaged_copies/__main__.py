@@ -21,7 +21,7 @@ from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.metrics import METRICS
 from gan_jax.evaluation.record import Record
-from gan_jax.sampling import load_run
+from gan_jax.trained import load_run
 
 HERE = pathlib.Path(__file__).parent
 NEED_MORE = ('lpips', 'path_length', 'mmd')  # weights, a generator, a fixed bandwidth

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -118,7 +119,14 @@ def _open(directory: pathlib.Path, key: Any) -> Arrays:
         if _summary(directory / name) != summary:
             raise ValueError(f'{name} is not as it was written')
     examples = np.load(directory / 'examples.npy', mmap_mode='r')
+    if examples.nbytes > _host_memory() and hasattr(mmap, 'MADV_RANDOM'):
+        # Batches are drawn in random order: of what the kernel reads ahead most would be gone before its turn.
+        examples._mmap.madvise(mmap.MADV_RANDOM)
     return examples, np.load(directory / 'labels.npy') if 'labels.npy' in meta['files'] else None
+
+
+def _host_memory() -> int:
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
 
 
 def _install(temporary: pathlib.Path, directory: pathlib.Path, key: Any) -> None:

@@ -105,7 +105,7 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
             f'{name!r} is prepared as {info.file_format.value}, not as array_record: with TensorFlow installed, run '
             f'tfds convert_format --dataset_version_dir={builder.data_dir} --out_file_format=array_record.'
         )
-    image, label = _find_features(info, name)
+    image, label = find_features(info, name)
     try:
         split_info = info.splits[split]
     except (KeyError, ValueError):
@@ -143,7 +143,12 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
     )
 
 
-def _find_features(info: Any, name: str) -> tuple[str, str | None]:
+def find_features(info: Any, name: str) -> tuple[str, str | None]:
+    """The names of a TFDS builder's image and label features; the label's is None where it has none.
+
+    Raises:
+        UserError: it has no images, or none of 8 or 16 bits.
+    """
     import tensorflow_datasets as tfds
 
     supervised = info.supervised_keys if len(info.supervised_keys or ()) == 2 else (None, None)

@@ -15,6 +15,7 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.record import Estimate
 from gan_jax.game import named_key
+from gan_jax.latents import lerp, slerp
 from gan_jax.layers.choices import require
 
 Array = jax.Array
@@ -116,39 +117,6 @@ def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
         return jnp.sum((one - other) ** 2, axis=-1)
 
     return jax.jit(distance, compiler_options=dict(extractor.compiler_options))
-
-
-def lerp(start: Any, end: Any, place: Any) -> np.ndarray:
-    """The points at `place` [n] on the lines from start [n, ...] to end [n, ...], in their dtype."""
-    start, end, place, dtype = _rows(start, end, place)
-    return (start + place * (end - start)).astype(dtype)
-
-
-def slerp(start: Any, end: Any, place: Any) -> np.ndarray:
-    """The points at `place` [n] on the great circles from start [n, ...] to end [n, ...], in their dtype.
-
-    Shoemake 1985, "Animating Rotation with Quaternion Curves". The direction turns from that of start to that of end at
-    a constant speed; the length goes from the one's to the other's in a line. The paper's slerp gives length 1, which
-    is the same to StyleGAN, whose mapping normalises latents first, and fits no other generator. Where the ends point
-    the same way or opposite ways there is no one great circle, and the direction stays that of start.
-    """
-    start, end, place, dtype = _rows(start, end, place)
-    axes = tuple(range(1, start.ndim))
-    lengths = [np.sqrt(np.sum(x**2, axes, keepdims=True)) for x in (start, end)]
-    one, other = (x / np.where(length == 0, 1, length) for x, length in zip((start, end), lengths, strict=True))
-    cosine = np.sum(one * other, axes, keepdims=True)
-    across = other - cosine * one
-    sine = np.sqrt(np.sum(across**2, axes, keepdims=True))
-    turned = place * np.arctan2(sine, cosine)
-    direction = np.where(sine > 0, np.cos(turned) * one + np.sin(turned) * across / np.where(sine == 0, 1, sine), one)
-    return (direction * (lengths[0] + place * (lengths[1] - lengths[0]))).astype(dtype)
-
-
-def _rows(start: Any, end: Any, place: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.dtype]:
-    """All in float64, place as a column, and the dtype that the points are to have."""
-    start, end = np.asarray(start), np.asarray(end)
-    place = np.asarray(place, np.float64).reshape(-1, *[1] * (start.ndim - 1))
-    return start.astype(np.float64), end.astype(np.float64), place, start.dtype
 
 
 def _rule(space: str, sampling: str, epsilon: float, num: int, trim: tuple[float, float] | None) -> str:

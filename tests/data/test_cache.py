@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax.data import load
+from gan_jax.data import cache, load
 from gan_jax.data.cache import cache_directory, open_or_build
 from gan_jax.data.images import DecodedImages
 from gan_jax.errors import UserError
@@ -215,7 +215,7 @@ def test_a_disk_that_fills_up_while_writing(tmp_path, write_image):
     process = run(
         """
         import resource, sys
-        from gan_jax.data import load
+        from gan_jax.data import cache, load
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
         try:
             load(f'folder:{sys.argv[1]}/pictures', cache_dir=sys.argv[1] + '/cache', show_progress=False)
@@ -234,7 +234,7 @@ def test_a_disk_that_fills_up_while_writing(tmp_path, write_image):
 
 RACE = """
     import pathlib, sys, time
-    from gan_jax.data import load
+    from gan_jax.data import cache, load
     root, name = pathlib.Path(sys.argv[1]), sys.argv[2]
     import gan_jax.data.digits
     print('ready', flush=True)
@@ -272,3 +272,13 @@ def test_default_directory(monkeypatch):
     monkeypatch.setenv('HOME', '/home/me')
     assert cache_directory(None) == pathlib.Path('/home/me/.cache/gan_jax')
     assert cache_directory('~/mine') == pathlib.Path('/home/me/mine')
+
+
+@pytest.mark.skipif(not pathlib.Path('/proc/self/smaps').exists(), reason='asks Linux')
+@pytest.mark.parametrize(('memory', 'at_random'), [(10 * 4 * 4 * 3, False), (10 * 4 * 4 * 3 - 1, True)])
+def test_only_data_larger_than_memory_are_read_without_reading_ahead(tmp_path, monkeypatch, memory, at_random):
+    monkeypatch.setattr(cache, '_host_memory', lambda: memory)
+    kept = open_or_build(tmp_path, 'test', KEY, decoded)
+    maps = pathlib.Path('/proc/self/smaps').read_text().split(str(tmp_path))[1]
+    assert (' rr ' in re.search('VmFlags:.*', maps)[0]) == at_random
+    np.testing.assert_array_equal(kept[0], EXAMPLES)

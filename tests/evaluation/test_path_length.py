@@ -7,7 +7,7 @@ import pytest
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, Features
-from gan_jax.evaluation.path_length import feature_distance, lerp, perceptual_path_length, slerp
+from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
 from gan_jax.game import named_key, normal_latents
 
 MATRIX = np.random.default_rng(0).normal(size=(5, 12))
@@ -89,36 +89,6 @@ def test_seeds_and_batches():
     values = [length(seed=seed, batch_size=batch).value for seed, batch in [(0, 16), (0, 7), (1, 16)]]
     assert values[0] == pytest.approx(values[1], rel=1e-9)
     assert values[0] != pytest.approx(values[2], rel=1e-3)
-
-
-def test_slerp():
-    rng = np.random.default_rng(1)
-    start, end = rng.normal(size=(2, 6, 2, 4))
-    flat = [x.reshape(6, 8) for x in (start, end)]
-    lengths = [np.linalg.norm(x, axis=1) for x in flat]
-    angle = np.arccos(np.sum(flat[0] * flat[1], axis=1) / lengths[0] / lengths[1])
-    for place in (0.0, 0.3, 1.0):
-        point = slerp(start, end, np.full(6, place)).reshape(6, 8)
-        norm = np.linalg.norm(point, axis=1)
-        np.testing.assert_allclose(norm, (1 - place) * lengths[0] + place * lengths[1], rtol=1e-12)
-        # Shoemake's formula between the directions
-        weights = np.sin((1 - place) * angle) / np.sin(angle), np.sin(place * angle) / np.sin(angle)
-        expected = sum(w[:, None] * x / n[:, None] for w, x, n in zip(weights, flat, lengths, strict=True))
-        np.testing.assert_allclose(point / norm[:, None], expected, atol=1e-12)
-    assert slerp(start.astype(np.float32), end.astype(np.float32), 0.5 * np.ones(6)).dtype == np.float32
-
-
-def test_slerp_where_there_is_no_great_circle():
-    start = np.array([[1.0, 0], [1, 0], [0, 0], [0, 2]])
-    end = np.array([[3.0, 0], [-1, 0], [2, 0], [0, 0]])
-    expected = [[1.5, 0], [1, 0], [0, 0], [0, 1.5]]
-    points = slerp(start, end, np.full(4, 0.25))
-    np.testing.assert_allclose(points[[0, 1, 3]], np.array(expected)[[0, 1, 3]])
-    assert np.isfinite(points).all()
-
-
-def test_lerp():
-    np.testing.assert_array_equal(lerp([[1.0, 2]], [[3.0, -2]], [0.25]), [[1.5, 1.0]])
 
 
 def test_jax_generators_and_features():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.twins import networks
+from tools.twins import networks, sngan
 
 Metrics = dict[str, Tensor]
 
@@ -23,6 +23,12 @@ def make_networks(config: Mapping[str, Any], shape: tuple[int, int, int]) -> tup
             networks.MlpGenerator(latents, maker['widths'], size),
             networks.MlpDiscriminator(size, judge['widths'], judge['dropout']),
         )
+    if config['model'] == 'sngan':
+        base = size >> (len(judge['widths']) - 1)
+        return (
+            sngan.SnganGenerator(latents, maker['widths'], base, channels),
+            sngan.SnganDiscriminator(channels, judge['widths'], base),
+        )
     base = size >> len(judge['widths'])
     return (
         networks.DcganGenerator(latents, maker['widths'], base, channels),
@@ -31,7 +37,9 @@ def make_networks(config: Mapping[str, Any], shape: tuple[int, int, int]) -> tup
 
 
 class Twin:
-    """A run of a config: `non_saturating` or `wasserstein` loss, gradient penalty, Adam, average of the generator.
+    """A run of a config: three losses, gradient penalty, Adam, average of the generator.
+
+    The losses are `non_saturating`, `wasserstein` and `hinge`.
 
     Where gan_jax throws a pass's batch statistics away PyTorch keeps them, and its running variances are the unbiased
     ones. Neither enters a loss.
@@ -55,6 +63,7 @@ class Twin:
         bfloat16: bool = False,
     ):
         self.config, self.batch_size, self.bfloat16 = config, config['batch_size'], bfloat16
+        self.loss = config['loss']['name']
         self.device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         if self.device.type == 'cuda':
             torch.set_float32_matmul_precision('high')  # TF32, as JAX's default there
@@ -107,8 +116,10 @@ class Twin:
             'fake_probability': fake_probability.mean(),
             'accuracy': ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2,
         }
-        if self.config['loss']['name'] == 'wasserstein':
+        if self.loss == 'wasserstein':
             loss = fake_logits.mean() - real_logits.mean()
+        elif self.loss == 'hinge':
+            loss = (1 - real_logits).relu().mean() + (1 + fake_logits).relu().mean()
         else:
             loss = _cross_entropy(real_logits, self.config['loss']['real_label']) + _cross_entropy(fake_logits, 0.0)
         weight = self.config['penalties']['gradient_penalty']['weight']
@@ -128,7 +139,7 @@ class Twin:
         """The generator's loss."""
         with self._precision():
             logits = self.judge(self.generate(latents)).float()
-        return -logits.mean() if self.config['loss']['name'] == 'wasserstein' else _cross_entropy(logits, 1.0)
+        return _cross_entropy(logits, 1.0) if self.loss == 'non_saturating' else -logits.mean()
 
     def latents(self) -> Tensor:
         """Standard normal latents."""

@@ -2,10 +2,13 @@
 
 import collections
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from tools.twins.sngan import SpectralConv2d, SpectralLinear
 
 _FLAX_NAMES = {
     nn.Linear: 'Dense',
@@ -13,6 +16,8 @@ _FLAX_NAMES = {
     nn.ConvTranspose2d: 'ConvTranspose',
     nn.BatchNorm2d: 'BatchNorm',
     nn.GroupNorm: 'LayerNorm',
+    SpectralConv2d: 'Conv',
+    SpectralLinear: 'Dense',
 }
 
 
@@ -38,11 +43,25 @@ def from_flax(network: nn.Module, params: Mapping[str, Mapping[str, np.ndarray]]
     return converted
 
 
-def load_flax(network: nn.Module, params: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Gives a network the parameters of gan_jax's."""
+def load_flax(network: nn.Module, params: Mapping[str, Mapping[str, np.ndarray]], variables: Mapping[str, Any]) -> None:
+    """Gives a network the parameters and the singular vectors of gan_jax's."""
     with torch.no_grad():
         for parameter, value in zip(network.parameters(), from_flax(network, params), strict=True):
             parameter.copy_(value)
+    for vector, value in spectral_vectors(network, variables):
+        vector.copy_(value)
+
+
+def spectral_vectors(network: nn.Module, variables: Mapping[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The network's singular vectors, each with the one of gan_jax's variables."""
+    numbers, pairs = collections.Counter(), []
+    for module in network.modules():
+        if type(module) in (SpectralConv2d, SpectralLinear):
+            name = _FLAX_NAMES[type(module)]
+            vector = variables['spectral'][f'{name}_{numbers[name]}']['normalization']['u']
+            numbers[name] += 1
+            pairs.append((module.u, torch.tensor(np.array(vector, copy=True))))
+    return pairs
 
 
 def _weight(name: str, kernel: np.ndarray, base: tuple[int, int, int] | None) -> np.ndarray:

@@ -1,0 +1,61 @@
+"""Which class a run's samples show, as the classifier of its metrics names them."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax import run, sampling
+from gan_jax.data import to_uint8
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.evaluation.features.find import find_extractor
+from gan_jax.evaluation.store import compile_extractor
+from gan_jax.trained import load_run
+
+SEED = 1_000_000  # of the latents: none that was drawn while training
+
+
+class Shown(NamedTuple):
+    """Samples of a run.
+
+    Attributes:
+        latents: float32 [n, d].
+        asked: int32 [n], the class that each was asked to show, as many of each class; None for a generator without.
+        shown: int64 [n], the class that the classifier sees.
+    """
+
+    latents: np.ndarray
+    asked: np.ndarray | None
+    shown: np.ndarray
+
+
+def of_samples(workdir: pathlib.Path, number: int) -> Shown:
+    """What the last checkpoint of a run's directory shows in `number` samples.
+
+    Raises:
+        UserError: there is no checkpoint, or the extractor of the run's evaluation tells no classes apart.
+    """
+    made = load_run(workdir)
+    latents = sampling.fixed_latents(made.game, number, SEED)
+    asked = np.arange(number, dtype=np.int32) % made.num_classes if made.is_conditional else None
+    examples = sampling.generate(made.game, made.generator, latents, asked, batch_size=250)
+    images = np.asarray(to_uint8(examples))
+    extractor = find_extractor(made.config.evaluation.extractor, made.config.data.name, made.shape)
+    return Shown(np.asarray(latents), asked, name(extractor, images))
+
+
+def of_reals(workdir: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """True classes [n] of a split of the run's data, and those that the same classifier sees."""
+    config = load_run(workdir).config
+    reals = run.load_data(config.data, split)
+    extractor = find_extractor(config.evaluation.extractor, reals.name, reals.shape)
+    return np.asarray(reals.labels), name(extractor, np.asarray(reals.examples))
+
+
+def name(extractor: Extractor, images: np.ndarray) -> np.ndarray:
+    """The class int64 [n] with the largest logit of each of the images uint8 [n, H, W, C]."""
+    logits = compile_extractor(extractor)(images).logits
+    if logits is None:
+        raise UserError(f'The extractor {extractor.name} tells no classes apart: set evaluation.extractor=classifier.')
+    return np.asarray(logits).argmax(axis=1)

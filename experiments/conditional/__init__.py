@@ -1,0 +1,1 @@
+"""A DCGAN that is told the class against one that is not."""

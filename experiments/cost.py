@@ -1,0 +1,48 @@
+"""What a step costs, measured in turns so that all arms meet the same machine."""
+
+import json
+import pathlib
+import time
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+from gan_jax import files, parallel, run
+from gan_jax.population import Program, make_population
+
+ROUNDS = 3
+
+
+def seconds_per_step(path: pathlib.Path, arms: Mapping[str, ConfigDict]) -> dict[str, float]:
+    """The median seconds of a step (of the generator, with all steps of the discriminator that belong to it).
+
+    The program is that of the arm's training, for all seeds at once; the time is divided by their number.
+
+    Args:
+        path: of a JSON file, where the answer is kept; one that is there for the same arms is believed.
+        arms: the configs of their populations, unconditional.
+    """
+    wanted = {name: configs.to_json(config) for name, config in arms.items()}
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    if kept.get('of') == wanted:
+        return kept['seconds']
+    stretches, states, members = {}, {}, {}
+    for name, config in arms.items():
+        layout = parallel.make_layout(config.batch_size, num_devices=1)
+        population = make_population(config)
+        program = Program(population, run.load_data(config.data), None, layout)
+        length = configs.steps(config, 'log_every')
+        stretches[name], members[name] = program.stretch(length), length * len(population.seeds)
+        states[name], _ = jax.block_until_ready(stretches[name](program.start()))
+    seconds = {name: [] for name in arms}
+    for _ in range(ROUNDS):
+        for name, stretch in stretches.items():
+            start = time.perf_counter()
+            states[name], _ = jax.block_until_ready(stretch(states[name]))
+            seconds[name].append((time.perf_counter() - start) / members[name])
+    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    files.replace(path, json.dumps({'of': wanted, 'seconds': medians}).encode())
+    return medians

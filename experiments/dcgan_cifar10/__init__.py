@@ -1,0 +1,1 @@
+"""The DCGAN recipe on CIFAR-10, watched to its end."""

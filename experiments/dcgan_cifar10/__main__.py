@@ -1,0 +1,131 @@
+"""How good does the DCGAN recipe get on CIFAR-10, and is its last step its best? See README.md.
+
+python -m experiments.dcgan_cifar10
+"""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from experiments import results, sweep
+from gan_jax import data, files, parallel, report, run, sampling
+from gan_jax.errors import exit_code
+from gan_jax.evaluation.evaluator import Evaluator
+from gan_jax.evaluation.features.find import find_extractor
+
+QUESTION = (
+    'How good do the samples of the DCGAN recipe get on CIFAR-10, how steadily do they get better, and is the last '
+    'step the best one?'
+)
+SMALL = {
+    'generator.width': '32',
+    'discriminator.width': '32',
+    'duration': '3200 steps',
+    'sample_every': '400 steps',
+    'checkpoint_every': '400 steps',
+    'evaluate': 'fid,kid,precision_recall',
+    'evaluate_every': '400 steps',
+    'evaluation.samples': '5000',
+    'evaluation.split': 'train[:10000]',
+    'evaluation.extractor': 'classifier',
+    'checkpoints.best_metric': 'eval/fid',
+}
+ARMS = {'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', SMALL)}
+WHOLE = SMALL | {
+    'generator.width': '128',
+    'discriminator.width': '128',
+    'generator.kernel_size': '5',
+    'discriminator.kernel_size': '5',
+    'duration': '5000 kimg',
+    'sample_every': '250 kimg',
+    'checkpoint_every': '250 kimg',
+    'evaluate_every': '250 kimg',
+    'evaluation.samples': '10000',
+    'evaluation.extractor': 'auto',
+}
+FULL = {
+    'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', WHOLE),
+    'DCGAN without smoothing': sweep.Arm('configs/dcgan.py:cifar10', WHOLE | {'loss.real_label': '1.0'}),
+}
+METRICS = ('fid', 'kid', 'precision', 'recall')
+HELD_OUT = 'test[:5000]'
+CURVES = {
+    'eval/fid': 'FID',
+    'eval/kid': 'KID',
+    'eval/precision': 'Precision',
+    'eval/recall': 'Recall',
+    'discriminator/loss': 'Loss of the discriminator',
+    'generator/loss': 'Loss of the generator',
+    'discriminator/real_probability': 'D(real)',
+    'discriminator/fake_probability': 'D(fake)',
+}
+
+
+def watch(options: sweep.Options, held_out: str) -> None:
+    """Trains the arms and writes the results."""
+    recipes = FULL if options.full else ARMS
+    directories = sweep.train(recipes, options)
+    arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
+    config = sweep.config_of(next(iter(recipes.values())), options)
+    reals = run.load_data(config.data, held_out)
+
+    values = {}
+    for arm, runs in arms.items():
+        best = [best_evaluation(one) for one in runs]
+        values[arm] = {
+            'fid': [one.final('fid') for one in runs],
+            'best fid': [record['eval/fid'] for record in best],
+            'best at kimg': [record['kimg'] for record in best],
+            **{metric: [one.final(metric) for one in runs] for metric in METRICS[1:]},
+        }
+    values['real images'] = {metric: [value] for metric, value in judge(config, reals).items()}
+
+    out, title = options.out, 'DCGAN on CIFAR-10'
+    protocols = results.protocols(arms)
+    results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols, 'real images': reals.split})
+    results.curves(out / 'curves.png', arms, CURVES)
+    report.save_png(out / 'real.png', sampling.picture(reals.examples[: config.samples].astype(np.float32) / 127.5 - 1))
+    pictures = {'curves, thin lines are seeds': out / 'curves.png', 'real images': out / 'real.png'}
+    for arm, runs in arms.items():
+        for name, step in {'best': best_evaluation(runs[0])['step'], 'final': runs[0].records[-1]['step']}.items():
+            path = out / f'{name}-{sweep.slug(arm)}.png'
+            files.replace(path, grid_at(runs[0].workdir, step).read_bytes())
+            pictures[f'{arm}: seed 0 at step {step}, the {name} one'] = path
+    results.page(
+        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    )
+    print((out / 'table.md').read_text())
+
+
+def best_evaluation(one: results.Finished) -> dict[str, float]:
+    """The record of a run's smallest FID."""
+    return min((record for record in one.records if 'eval/fid' in record), key=lambda record: record['eval/fid'])
+
+
+def grid_at(workdir: pathlib.Path, step: int) -> pathlib.Path:
+    """The run's picture of samples that was drawn nearest to a step."""
+    return min((workdir / 'samples').glob('*.png'), key=lambda path: abs(int(path.stem) - step))
+
+
+def judge(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
+    """The metrics of real images that were not trained on, taken for generated ones: what a perfect generator gets."""
+    options = config.evaluation
+    against = run.load_data(config.data, options.split)
+    extractor = find_extractor(options.extractor, reals.name, reals.shape)
+    layout = parallel.make_layout(config.batch_size, num_devices=1)
+    evaluator = Evaluator(config.evaluate, extractor, against, layout, config.data.cache)
+    return {record.metric: record.value for record in evaluator.evaluate(reals)}
+
+
+def main(argv: Sequence[str] | None = None, *, held_out: str = HELD_OUT) -> int:
+    """Runs a command line, with the `held_out` split as the example of real images; returns the exit code."""
+    options = sweep.parse('dcgan_cifar10', __doc__, argv)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: watch(options, held_out))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

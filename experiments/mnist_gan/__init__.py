@@ -1,0 +1,1 @@
+"""The fully connected GAN on MNIST, and how it collapses."""

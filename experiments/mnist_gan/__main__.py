@@ -1,0 +1,151 @@
+"""Which digits does the fully connected GAN make, how evenly, and what does its collapse look like? See README.md.
+
+python -m experiments.mnist_gan
+"""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments import classes, results, sweep
+from experiments.mnist_gan import pictures
+from gan_jax import parallel
+from gan_jax.errors import exit_code
+from gan_jax.evaluation.modes import label_modes
+
+QUESTION = (
+    'Which of the ten digits does the first GAN of every textbook make, how evenly, and what does it look like when it '
+    'collapses?'
+)
+EPOCH = 469  # steps of 128 through 60,000 images
+RECIPE = {
+    'log_every': '67 steps',  # a seventh of an epoch
+    'sample_every': f'{EPOCH} steps',
+    'checkpoint_every': f'{EPOCH} steps',
+    'evaluate_every': f'{EPOCH} steps',
+    'evaluate': 'fid,inception_score',
+    'evaluation.samples': '5000',
+    'evaluation.split': 'test',
+    'evaluation.extractor': 'classifier',
+    'ema.half_life_kimg': '0.0',  # the generator itself, not an average that would hide what it does
+}
+FAST = {
+    'discriminator.dropout': '0.0',
+    'generator_optimizer.learning_rate': '2e-3',
+    'discriminator_optimizer.learning_rate': '2e-3',
+}
+DEFAULTS = {  # of Adam, Kingma and Ba 2015
+    'discriminator.dropout': '0.0',
+    'generator_optimizer.learning_rate': '1e-3',
+    'discriminator_optimizer.learning_rate': '1e-3',
+    'generator_optimizer.b1': '0.9',
+    'discriminator_optimizer.b1': '0.9',
+}
+SHORT = RECIPE | {'duration': f'{2 * EPOCH} steps'}
+ARMS = {
+    'recipe': sweep.Arm('configs/mlp.py:mnist', RECIPE | {'duration': f'{10 * EPOCH} steps'}),
+    'ten times the rate': sweep.Arm('configs/mlp.py:mnist', SHORT | FAST),
+    "Adam's defaults": sweep.Arm('configs/mlp.py:mnist', SHORT | DEFAULTS),
+}
+WHOLE = RECIPE | {'duration': f'{200 * EPOCH} steps', 'evaluation.samples': '50000', 'evaluation.split': 'train'}
+FULL = {
+    'recipe': sweep.Arm('configs/mlp.py:mnist', WHOLE),
+    'ten times the rate': sweep.Arm('configs/mlp.py:mnist', WHOLE | FAST),
+    "Adam's defaults": sweep.Arm('configs/mlp.py:mnist', WHOLE | DEFAULTS),
+}
+EPOCHS = (1, 2, 5, 10, 20, 50, 100, 200)  # whose grids are shown, as far as a run goes
+SAMPLES = 10_000
+LEAST_SHARE = 0.01  # of a digit that counts as made
+CURVES = {
+    'eval/fid': 'FID',
+    'eval/inception_score': "Inception score by the digits' classifier",
+    'discriminator/loss': 'Loss of the discriminator',
+    'generator/loss': 'Loss of the generator',
+    'discriminator/real_probability': 'D(real)',
+    'discriminator/fake_probability': 'D(fake)',
+}
+
+
+def compare(options: sweep.Options, samples: int) -> None:
+    """Trains the arms and writes the results."""
+    directories = sweep.train(FULL if options.full else ARMS, options)
+    arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
+    shown = {
+        arm: [classes.of_samples(workdir, samples).shown for workdir in workdirs]
+        for arm, workdirs in directories.items()
+    }
+    reals = np.bincount(classes.of_reals(directories['recipe'][0], 'test')[0])
+    least = int(np.ceil(LEAST_SHARE * samples))
+
+    values = {}
+    shortest = min(run.records[-1]['kimg'] for runs in arms.values() for run in runs)
+    together = round(pictures.epoch(directories['recipe'][0], kimg=shortest))
+    for arm, runs in arms.items():
+        values[arm] = columns = {f'fid, epoch {together}': [value_at(run, 'fid', shortest) for run in runs]}
+        for metric in ('fid', 'inception_score'):
+            columns[metric] = [run.final(metric) for run in runs]
+        counted = [label_modes(labels, len(reals), reals, least) for labels in shown[arm]]
+        columns['digits made'] = [report.captured for report in counted]
+        columns['commonest digit'] = [float(report.counts.max() / samples) for report in counted]
+        columns['KL of digits'] = [report.reverse_kl for report in counted]
+    shares = {
+        'test images': [reals / reals.sum()],
+        **{
+            arm: [np.bincount(labels, minlength=len(reals)) / samples for labels in some] for arm, some in shown.items()
+        },
+    }
+
+    protocols = results.protocols(arms)
+    extractor = protocols['fid'].split(';')[0]
+    protocols['digits made'] = f'those that are at least {LEAST_SHARE:.0%} of {samples} samples; {extractor}'
+    protocols['commonest digit'] = f'its share of these samples; {extractor}'
+    protocols['KL of digits'] = f'of the digits in these samples from those in the test set, in nats; {extractor}'
+
+    out, title = options.out, 'The fully connected GAN on MNIST'
+    facts = {
+        'seeds': options.seeds,
+        'epochs': {
+            arm: round(pictures.epoch(workdirs[0], kimg=arms[arm][0].records[-1]['kimg']), 2)
+            for arm, workdirs in directories.items()
+        },
+        'protocols': protocols,
+        'shares': {arm: [row.tolist() for row in rows] for arm, rows in shares.items()},
+    }
+    results.write(out, title, values, facts)
+    results.curves(out / 'curves.png', arms, CURVES)
+    pictures.draw_shares(out / 'digits.png', shares)
+    pictures.draw_epochs(out / 'epochs.png', {arm: workdirs[0] for arm, workdirs in directories.items()}, EPOCHS)
+    shown_pictures = {
+        'samples of seed 0 after so many epochs, the same latents throughout an arm': out / 'epochs.png',
+        'share of each digit: bars are means over the seeds, dots the seeds': out / 'digits.png',
+        'curves, thin lines are seeds': out / 'curves.png',
+    }
+    results.page(
+        out / 'page.html',
+        title,
+        QUESTION,
+        values,
+        arms=arms,
+        names=CURVES,
+        pictures=shown_pictures,
+        protocols=protocols,
+    )
+    print((out / 'table.md').read_text())
+
+
+def value_at(run: results.Finished, metric: str, kimg: float) -> float:
+    """The value of the evaluation that is nearest to so many thousand images."""
+    places, found = run.curve(f'eval/{metric}')
+    return float(found[np.abs(places - kimg).argmin()])
+
+
+def main(argv: Sequence[str] | None = None, *, samples: int = SAMPLES) -> int:
+    """Runs a command line, and names the digits in `samples` samples of each run; returns the exit code."""
+    options = sweep.parse('mnist_gan', __doc__, argv)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: compare(options, samples))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

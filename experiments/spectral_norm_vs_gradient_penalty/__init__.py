@@ -1,0 +1,1 @@
+"""How steep discriminators become under spectral norm and gradient penalties, at what cost and to what end."""

@@ -1,0 +1,178 @@
+"""Trains GAN and WGAN-GP with the same networks, as they are, at other learning rates and without normalisation.
+
+python -m experiments.wgan_gp_vs_gan              # eight arms, three seeds; see README.md
+python -m experiments.wgan_gp_vs_gan --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
+"""
+
+import math
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments import classes, cost, results, sweep
+from experiments.results import Finished
+from experiments.sweep import Arm, Options
+from experiments.wgan_gp_vs_gan import pictures
+from gan_jax import checkpoint, parallel, report
+from gan_jax.errors import exit_code
+from gan_jax.evaluation.modes import label_modes
+from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
+from gan_jax.game import Pair
+
+QUESTION = (
+    'With the same data and the same networks: is WGAN-GP better than the non-saturating GAN, does the loss of its '
+    "critic follow the samples' quality as the GAN's losses do not, and does it bear a learning rate ten times higher "
+    'or lower, and networks without batch norm?'
+)
+GAN, WGAN = 'GAN', 'WGAN-GP'
+METRICS = ('fid', 'precision', 'recall')
+CLASSES, SAMPLES, PAIRS = 10, 2000, 2000
+
+_BARE = {'normalization': 'none', 'initializer': 'he'}  # DCGAN's small weights rely on normalisation
+_SMALL = {
+    'data.size': '16',
+    'batch_size': '32',
+    'generator.width': '16',
+    'discriminator.width': '16',
+    'ema.half_life_kimg': '0.0',  # the losses and the metrics are to speak of the same generator
+    'evaluate': "('fid', 'precision_recall')",
+    'evaluation.samples': '1000',
+    'evaluation.extractor': 'classifier',
+    'evaluation.split': 'train[:5000]',
+}
+_PUBLISHED = {
+    'evaluate': "('fid', 'precision_recall', 'inception_score')",
+    'evaluation.samples': '10000',
+    'evaluation.extractor': 'inception',
+    'duration': '200000 steps',
+    'log_every': '100 steps',
+    'evaluate_every': '10000 steps',
+    'sample_every': '10000 steps',
+    'checkpoint_every': '10000 steps',
+}
+
+
+def _lasting(steps: int) -> dict[str, str]:
+    """So many steps with ten evaluations."""
+    each = f'{steps // 10} steps'
+    return {
+        'duration': f'{steps} steps',
+        'log_every': f'{steps // 40} steps',
+        'evaluate_every': each,
+        'sample_every': each,
+        'checkpoint_every': f'{steps} steps',
+    }
+
+
+def _arms(data: str, of_gan: Mapping[str, str], of_wgan: Mapping[str, str]) -> dict[str, Arm]:
+    bare = {f'{player}.{key}': value for player in Pair._fields for key, value in _BARE.items()}
+    arms = {}
+    for name, recipe, options, rate in (
+        (GAN, f'configs/dcgan.py:{data}', {**of_gan, 'loss.real_label': '1.0'}, 2e-4),
+        (WGAN, f'configs/wgan_gp.py:{data}', of_wgan, 1e-4),
+    ):
+        changes = {'': {}, ', rate x 10': _rates(10 * rate), ', rate / 10': _rates(rate / 10), ', no norm': bare}
+        arms |= {name + what: Arm(recipe, {**options, **change}) for what, change in changes.items()}
+    return arms
+
+
+def _rates(rate: float) -> dict[str, str]:
+    return {f'{player}_optimizer.learning_rate': f'{rate:g}' for player in Pair._fields}
+
+
+# As many real images for both: a critic makes five steps for one of its generator.
+ARMS = _arms('mnist', _SMALL | _lasting(3000), _SMALL | _lasting(600))
+FULL = _arms('cifar10', _PUBLISHED, _PUBLISHED)
+
+
+def at(run: Finished, name: str, kimg: Sequence[float]) -> np.ndarray:
+    """The values of a metric that were recorded nearest to some points of the run."""
+    points, values = run.curve(name)
+    if not len(points):
+        return np.full(len(kimg), np.nan)
+    return values[np.abs(points - np.asarray(kimg)[:, None]).argmin(axis=1)]
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's; NaN where there are fewer than three values, or all are the same."""
+    from scipy.stats import spearmanr
+
+    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return math.nan
+    return float(spearmanr(first, second).statistic)
+
+
+def follows(run: Finished, name: str) -> float:
+    """The rank correlation of a loss, taken where the run was evaluated, with the FID there."""
+    kimg, fid = run.curve('eval/fid')
+    return rank_correlation(at(run, name, kimg), fid)
+
+
+def last_samples(workdir: pathlib.Path) -> tuple[dict[str, float], np.ndarray | None]:
+    """What the last generator's samples show, and some of them; NaN and None where there is no checkpoint."""
+    if checkpoint.peek(workdir / 'checkpoints') is None:
+        return dict.fromkeys(('digits', 'reverse KL', 'MS-SSIM'), math.nan), None
+    made = classes.of_samples(workdir, SAMPLES)
+    modes = label_modes(made.shown, CLASSES)
+    ms_ssim = ms_ssim_diversity(made.images, pairs=PAIRS).value
+    return {'digits': modes.captured, 'reverse KL': modes.reverse_kl, 'MS-SSIM': ms_ssim}, made.images[:25]
+
+
+def columns(arms: Mapping[str, Sequence[Finished]], rounds: float) -> dict[str, dict[str, list[float]]]:
+    """The table but for what is seen in samples; `rounds` is the end of WGAN-GP in thousands of generated images."""
+    values = results.final_and_best(arms, METRICS)
+    for arm, runs in arms.items():
+        values[arm] |= {
+            'fid, equal updates': [float(at(run, 'eval/fid', [rounds])[0]) for run in runs],
+            'FID ~ -loss of D': [-follows(run, 'discriminator/loss') for run in runs],
+            'FID ~ loss of G': [follows(run, 'generator/loss') for run in runs],
+            'diverged': [float((run.workdir / 'diverged.json').exists()) for run in runs],
+        }
+    return values
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
+    options = sweep.parse('wgan_gp_vs_gan', __doc__, argv)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: _run(options))
+
+
+def _run(options: Options) -> None:
+    recipes = FULL if options.full else ARMS
+    arms = {
+        arm: [results.read(directory) for directory in directories]
+        for arm, directories in sweep.train(recipes, options).items()
+    }
+    both = {name: sweep.config_of(recipes[name], options) for name in (GAN, WGAN)}
+    seconds = cost.seconds_per_step(options.runs / 'cost.json', both)
+    rounds = max(run.records[-1]['kimg'] for run in arms[WGAN])
+    values, samples = columns(arms, rounds), {}
+    for arm, runs in arms.items():
+        seen, images = zip(*(last_samples(run.workdir) for run in runs), strict=True)
+        values[arm] |= {name: [one[name] for one in seen] for name in seen[0]}
+        samples[arm] = images[0]
+    title, out, protocols = 'WGAN-GP against GAN', options.out, results.protocols(arms)
+    of_samples = f'{SAMPLES} samples of the last generator'
+    protocols |= {'digits and reverse KL': f'{of_samples}, named by the classifier of the evaluation'}
+    protocols |= {'MS-SSIM': f'{of_samples}, {PAIRS} pairs'}
+    results.write(out, title, values, {'protocols': protocols, 'seconds of a step of the generator': seconds})
+    names = {'eval/fid': 'FID', 'eval/precision': 'precision', 'eval/recall': 'recall'}
+    pictures.losses(out / 'losses.png', {name: arms[name] for name in (GAN, WGAN)})
+    results.curves(out / 'curves.png', arms, names)
+    report.save_png(out / 'samples.png', pictures.samples(samples, columns=len(arms) // 2))
+    shown = {
+        'Losses (left axes) and FID (right axes, dashed) of three seeds.': out / 'losses.png',
+        'Metrics of all arms; a thousand images are those of steps of the generator.': out / 'curves.png',
+        f'Samples of seed 0: {", ".join(arms)}.': out / 'samples.png',
+    }
+    results.page(
+        out / 'page.html', title, QUESTION, values, arms=arms, names=names, pictures=shown, protocols=protocols
+    )
+    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""One self-contained HTML document: its frame, and the parts that pages are put together from.
+
+Every part is a string of HTML. Texts are escaped where they enter; what is called `body` or `content` is HTML already.
+"""
+
+import base64
+import functools
+import html
+import io
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+# Of matplotlib's cycle, so that a curve has the same colour here and in the pictures.
+COLORS = (
+    '#1f77b4',
+    '#ff7f0e',
+    '#2ca02c',
+    '#d62728',
+    '#9467bd',
+    '#8c564b',
+    '#e377c2',
+    '#7f7f7f',
+    '#bcbd22',
+    '#17becf',
+)
+NOTHING = '\N{EN DASH}'
+_ASSETS = pathlib.Path(__file__).parent / 'assets'
+_MAX_FRAMES = 40  # of samples, so that a page stays in a few megabytes
+_MAX_POINTS = 2000  # of a curve
+_QUALITY = 80  # of WebP
+
+
+class Chart(NamedTuple):
+    """Curves over one axis.
+
+    Attributes:
+        title: of the chart.
+        series: label -> (xs in rising order, ys), as long as each other; a y that is None or not finite is a gap.
+        colors: label -> CSS colour, for those that have one of their own.
+        logarithmic: whether the y axis is; values that are not above 0 are gaps there.
+        limits: of the y axis, or None for what the values need.
+    """
+
+    title: str
+    series: Mapping[str, tuple[Sequence[float], Sequence[float | None]]]
+    colors: Mapping[str, str] = {}
+    logarithmic: bool = False
+    limits: tuple[float, float] | None = None
+
+
+class Frame(NamedTuple):
+    """One picture of a film: when it was made, its caption and the picture, as for `picture`."""
+
+    at: float
+    caption: str
+    image: bytes | str | os.PathLike
+
+
+def document(title: str, body: str, *, charts: Mapping[str, Chart] | None = None) -> str:
+    """A whole HTML document that needs nothing beside itself.
+
+    Args:
+        title: plain text.
+        body: HTML, of the parts below.
+        charts: by the names that `chart` makes room for in the body; all share an axis and are zoomed together.
+    """
+    scripts = [_asset('films.js')]
+    if charts:
+        scripts = [_asset('uPlot.iife.min.js'), *scripts, _asset('charts.js')]
+    data = json.dumps({name: _chart_data(one) for name, one in (charts or {}).items()}, allow_nan=False)
+    data = data.replace('<', r'\u003c')  # so that no text in it can end the script
+    return '\n'.join(
+        [
+            '<!doctype html>',
+            '<html lang="en">',
+            '<head>',
+            '<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<link rel="icon" href="data:,">',
+            f'<title>{escape(title)}</title>',
+            f'<style>\n{_asset("uPlot.min.css")}\n{_asset("page.css")}</style>',
+            '</head>',
+            '<body>',
+            f'<h1>{escape(title)}</h1>',
+            body,
+            f'<script type="application/json" id="charts">{data}</script>',
+            *(f'<script>\n{script}</script>' for script in scripts),
+            '</body>',
+            '</html>\n',
+        ]
+    )
+
+
+def escape(text: Any) -> str:
+    """Text as HTML."""
+    return html.escape(str(text))
+
+
+def section(title: str, *content: str) -> str:
+    """A headed part of a page; nothing where it has no content."""
+    inside = '\n'.join(part for part in content if part)
+    return f'<section>\n<h2>{escape(title)}</h2>\n{inside}\n</section>' if inside else ''
+
+
+def paragraph(text: Any, kind: str = '') -> str:
+    """Plain text; `kind` is a CSS class, such as 'small'."""
+    return f'<p class="{escape(kind)}">{escape(text)}</p>' if kind else f'<p>{escape(text)}</p>'
+
+
+def table(header: Sequence[Any], rows: Iterable[Sequence[Any]], emphasised: Iterable[int] = ()) -> str:
+    """A table of plain texts and numbers.
+
+    Args:
+        header: of the columns; empty texts for none.
+        rows: a cell is a text, a number (written by `number`) or None (a dash).
+        emphasised: the numbers of the rows that stand out.
+    """
+    rows, emphasised = list(rows), set(emphasised)
+    numeric = [any(map(_is_number, column)) for column in zip(*rows, strict=True)] or [False] * len(header)
+
+    def line(tag: str, texts: Sequence[str]) -> str:
+        cells = zip(texts, numeric, strict=True)
+        return ''.join(f'<{tag}{" class=number" if right else ""}>{escape(text)}</{tag}>' for text, right in cells)
+
+    body = '\n'.join(
+        f'<tr{" class=emphasised" if i in emphasised else ""}>{line("td", [_text(cell) for cell in row])}</tr>'
+        for i, row in enumerate(rows)
+    )
+    head = f'<thead><tr>{line("th", header)}</tr></thead>' if any(header) else ''
+    return f'<div class="scroll"><table>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
+
+
+def number(value: float) -> str:
+    """A number for people: four significant digits, thousands apart; a dash for what is not finite."""
+    if not math.isfinite(value):
+        return NOTHING
+    return f'{value:,}' if isinstance(value, Integral) else f'{value:,.4g}' if abs(value) < 1e4 else f'{value:,.0f}'
+
+
+def value(of_config: Any) -> str:
+    """A value of a config: text as it is, everything else as Python writes it."""
+    return of_config if isinstance(of_config, str) else repr(of_config)
+
+
+def folded(summary: str, *content: str) -> str:
+    """Content that a click unfolds."""
+    inside = '\n'.join(content)
+    return f'<details>\n<summary>{escape(summary)}</summary>\n{inside}\n</details>'
+
+
+def row(*content: str) -> str:
+    """Parts side by side where there is room, below each other where not."""
+    return '<div class="row">\n' + '\n'.join(part for part in content if part) + '\n</div>'
+
+
+def picture(image: bytes | str | os.PathLike, caption: str = '') -> str:
+    """A picture inside the page, with its caption.
+
+    Args:
+        image: an image file's name, or its bytes.
+        caption: plain text.
+    """
+    text = f'<figcaption>{escape(caption)}</figcaption>' if caption else ''
+    return f'<figure><img src="{_source(image)}" alt="{escape(caption)}">{text}</figure>'
+
+
+def chart(*names: str) -> str:
+    """Room for some of the document's charts, side by side where there is room."""
+    places = '\n'.join(f'<div class="chart" data-chart="{escape(name)}"></div>' for name in names)
+    return f'<div class="charts">\n{places}\n</div>'
+
+
+def films(named: Mapping[str, Sequence[Frame]]) -> str:
+    """Films side by side under one slider, with a play button.
+
+    The slider stops where any film has a frame; a film shows its last frame until then, or else its first. Of more than
+    40 frames that many are kept, evenly spaced, the first and the last among them.
+
+    Args:
+        named: title -> frames, in the order of their time; a film without frames is left out.
+    """
+    named = {name: evenly(frames, _MAX_FRAMES) for name, frames in named.items() if frames}
+    if not named:
+        return ''
+    stops = sorted({frame.at for frames in named.values() for frame in frames})
+    figures = '\n'.join(_film(name if len(named) > 1 else '', frames) for name, frames in named.items())
+    return (
+        f'<div class="films" data-stops="{json.dumps(stops)}">\n<div class="row">\n{figures}\n</div>\n'
+        '<div class="controls"><button type="button">Play</button>'
+        f'<input type="range" min="0" max="{len(stops) - 1}" value="{len(stops) - 1}" aria-label="time"></div>\n</div>'
+    )
+
+
+def evenly(items: Sequence[Any], most: int) -> list[Any]:
+    """At most so many of the items, evenly spaced, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
+
+
+def _film(title: str, frames: Sequence[Frame]) -> str:
+    last = frames[-1]
+    images = '\n'.join(
+        f'<img src="{_source(frame.image)}" data-at="{json.dumps(frame.at)}" '
+        f'alt="{escape(frame.caption)}"{"" if frame is last else " hidden"}>'
+        for frame in frames
+    )
+    heading = f'<h3>{escape(title)}</h3>\n' if title else ''
+    return f'<figure class="film">\n{heading}{images}\n<figcaption>{escape(last.caption)}</figcaption>\n</figure>'
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return NOTHING
+    return number(cell) if _is_number(cell) else str(cell)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _chart_data(one: Chart) -> dict[str, Any]:
+    """A chart as JSON values: numbers of five digits, and null for what is not finite."""
+    series = []
+    for i, (label, (xs, ys)) in enumerate(one.series.items()):
+        points = evenly(list(zip(xs, ys, strict=True)), _MAX_POINTS)
+        series.append(
+            {
+                'label': label,
+                'color': one.colors.get(label, COLORS[i % len(COLORS)]),
+                'xs': [float(x) for x, _ in points],
+                'ys': [_five_digits(y, above_zero=one.logarithmic) for _, y in points],
+            }
+        )
+    return {'title': one.title, 'series': series, 'logarithmic': one.logarithmic, 'limits': one.limits}
+
+
+def _five_digits(value: float | None, above_zero: bool) -> float | None:
+    if value is None or not math.isfinite(value) or (above_zero and value <= 0):
+        return None
+    return float(f'{value:.5g}')
+
+
+def _source(image: bytes | str | os.PathLike) -> str:
+    """A picture as a data URL."""
+    if not isinstance(image, bytes):
+        status = os.stat(image)
+        return _file_source(os.fspath(image), status.st_mtime_ns, status.st_size)
+    return _data_url(image)
+
+
+@functools.lru_cache(maxsize=64)
+def _file_source(path: str, *_state: int) -> str:
+    """That of a file in some state: a page that is written again and again packs each picture once."""
+    return _data_url(pathlib.Path(path).read_bytes())
+
+
+def _data_url(original: bytes) -> str:
+    """The picture as it is or as WebP, whichever is smaller."""
+    with Image.open(io.BytesIO(original)) as opened:
+        kind, packed = opened.get_format_mimetype(), io.BytesIO()
+        if not getattr(opened, 'is_animated', False):
+            opened.save(packed, 'webp', quality=_QUALITY)
+    if 0 < len(packed.getvalue()) < len(original):
+        kind, original = 'image/webp', packed.getvalue()
+    return f'data:{kind};base64,{base64.b64encode(original).decode()}'
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding='utf-8')

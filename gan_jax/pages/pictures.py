@@ -1,0 +1,108 @@
+"""Pictures for a run's page that need its data or its generator: each a PNG file that says inside what it shows."""
+
+import pathlib
+
+import numpy as np
+
+from gan_jax import latents, report, sampling
+from gan_jax.data import Dataset, to_uint8
+from gan_jax.evaluation.neighbours import nearest_training, neighbour_grid
+from gan_jax.game import Game, Player
+
+_ROWS, _COLUMNS = 8, 8  # of the neighbours and the interpolation
+_CHUNK = 8192  # real examples that are compared at a time
+_BLOCK = 64
+_MOST_VALUES = 2**28  # of real examples that are searched for neighbours; more take longer than a person waits
+
+
+def save_reals(path: pathlib.Path, dataset: Dataset, samples: sampling.Samples, seed: int) -> None:
+    """Writes as many real images as a picture of samples has, laid out like it; nothing where examples are points.
+
+    In a picture of classes a real image has the class of the sample in its place; a class without examples is black.
+    """
+    if len(dataset.shape) != 3:
+        return
+    rng = np.random.default_rng(seed)
+    if samples.conditions is None:
+        count = len(samples.latents)
+        images = dataset.examples[rng.choice(len(dataset), count, replace=count > len(dataset))]
+    else:
+        images = np.zeros((len(samples.conditions), *dataset.shape), np.uint8)
+        for i, label in enumerate(np.asarray(samples.conditions)):
+            if len(of_class := np.flatnonzero(dataset.labels == label)):
+                images[i] = dataset.examples[rng.choice(of_class)]
+    report.save_png(path, report.image_grid(np.asarray(images), samples.columns), f'real images of {dataset.name}')
+
+
+def save_neighbours(path: pathlib.Path, fakes: np.ndarray, dataset: Dataset, seed: int) -> None:
+    """Writes some samples, each beside its nearest training examples; nothing where examples are points.
+
+    Args:
+        path: the file.
+        fakes: float32 [n, H, W, C] in [-1, 1]; eight of them are taken, evenly spaced.
+        dataset: the training set; of a large one a part is searched, chosen at random, and the caption says so.
+        seed: of that choice.
+    """
+    if fakes.ndim != 4:
+        return
+    chosen = np.linspace(0, len(fakes) - 1, min(len(fakes), _ROWS)).round().astype(int)
+    shown = np.asarray(to_uint8(fakes[chosen]))
+    searched = np.arange(len(dataset))
+    if (most := _MOST_VALUES // shown[0].size) < len(dataset):
+        searched = np.sort(np.random.default_rng(seed).choice(len(dataset), most, replace=False))
+    nearest = nearest_rows(dataset.examples, searched, shown, min(_COLUMNS - 1, len(searched)))
+    rows, places = np.unique(nearest, return_inverse=True)
+    grid = neighbour_grid(shown, np.asarray(dataset.examples[rows]), places.reshape(nearest.shape))
+    part = '' if len(searched) == len(dataset) else f'{len(searched):,} of '
+    caption = (
+        'Each row: a generated image, then the training images nearest to it by the Euclidean distance of pixels, '
+        f'among {part}{len(dataset):,}.'
+    )
+    report.save_png(path, grid, caption)
+
+
+def nearest_rows(examples: np.ndarray, searched: np.ndarray, fakes: np.ndarray, k: int) -> np.ndarray:
+    """The rows of the k examples whose pixels are nearest to each fake.
+
+    Args:
+        examples: uint8 [m, H, W, C], perhaps memory-mapped: a part is read at a time.
+        searched: int [r], the rows to search, at least k.
+        fakes: uint8 [n, H, W, C].
+        k: how many.
+
+    Returns:
+        int [n, k], nearest first.
+    """
+    queries = fakes.reshape(len(fakes), -1).astype(np.float32)
+    distances, rows = np.empty((len(fakes), 0)), np.empty((len(fakes), 0), int)
+    for start in range(0, len(searched), _CHUNK):
+        chunk = searched[start : start + _CHUNK]
+        reals = examples[chunk].reshape(len(chunk), -1).astype(np.float32)
+        closer, places = nearest_training(reals, queries, min(k, len(chunk)), block=_BLOCK)
+        distances, rows = np.hstack([distances, closer]), np.hstack([rows, chunk[places]])
+        best = distances.argsort(axis=1, kind='stable')[:, :k]
+        distances, rows = np.take_along_axis(distances, best, 1), np.take_along_axis(rows, best, 1)
+    return rows
+
+
+def save_interpolation(
+    path: pathlib.Path, game: Game, generator: Player, seed: int, distribution: str, shape: tuple[int, ...]
+) -> None:
+    """Writes rows that go from one latent to another on a great circle; nothing where examples are points.
+
+    Args:
+        path: the file.
+        game: the game, without classes.
+        generator: its player.
+        seed: of the latents: those of the run's samples.
+        distribution: of the latents, 'normal' or 'uniform'.
+        shape: of an example.
+    """
+    if len(shape) != 3:
+        return
+    ends = np.asarray(sampling.fixed_latents(game, 2 * _ROWS, seed))
+    start, end = (np.repeat(part, _COLUMNS, axis=0) for part in np.split(ends, 2))
+    share = np.tile(np.linspace(0, 1, _COLUMNS), _ROWS)
+    examples = sampling.generate(game, generator, latents.SPHERICAL[distribution](start, end, share))
+    caption = 'Each row goes from one latent to another on a great circle.'
+    report.save_png(path, report.image_grid(np.asarray(to_uint8(examples)), _COLUMNS), caption)

@@ -1,0 +1,169 @@
+"""A run's own page: what was trained, how it went, what it makes."""
+
+import os
+import pathlib
+from typing import Any
+
+from PIL import Image
+
+from gan_jax import config as configs
+from gan_jax import files, health, report
+from gan_jax.errors import UserError
+from gan_jax.pages import document as html
+from gan_jax.pages import workdir as workdirs
+from gan_jax.pages.metrics_table import metrics_table
+from gan_jax.pages.workdir import Curve, Workdir
+
+NAME = 'report.html'
+_FROM_CLASS_TO_CLASS = 'Each row goes from one class to the next, with the same latent.'
+HINT = (
+    'Over thousands of images (kimg). Hover over a chart to read its values, drag to zoom all charts, double-click to '
+    'see all again.'
+)
+_CYCLE = {f'C{i}': color for i, color in enumerate(html.COLORS)}
+
+
+def write(workdir: str | os.PathLike) -> pathlib.Path:
+    """Writes `report.html` into a run's directory, from nothing but what the directory holds.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: the directory holds no run, or cannot be written.
+    """
+    run = workdirs.read(workdir)
+    path = run.path / NAME
+    files.replace(path, page(run).encode())
+    return path
+
+
+def page(run: Workdir) -> str:
+    """The page as one HTML document."""
+    curves = workdirs.curves(run)
+    charts = _charts(curves)
+    body = [
+        html.paragraph(progress(run)),
+        *(html.paragraph(trouble, 'bad') for trouble in run.troubles),
+        html.section('Health', *_findings(run)),
+        html.section('Samples', *_samples(run)),
+        html.section(
+            'Curves',
+            html.paragraph(HINT, 'small') if charts else html.paragraph('There are no metrics yet.'),
+            html.chart(*charts) if charts else '',
+        ),
+        html.section('Evaluations', metrics_table([run])),
+        html.section('Neighbours and interpolation', _neighbours_and_interpolation(run)),
+        html.section('What was trained', *_facts(run)),
+    ]
+    return html.document(run.name, '\n'.join(part for part in body if part), charts=charts)
+
+
+def progress(run: Workdir) -> str:
+    """What is trained, and how far."""
+    total = configs.steps(configs.from_json(run.config), 'duration')
+    data = run.facts['data']
+    size = 'x'.join(map(str, data['shape'])) if len(data['shape']) == 3 else 'points in the plane'
+    how = 'finished' if run.step >= total else f'{100 * run.step // total} % of the run'
+    return (
+        f'{run.config["model"]} on {data["examples"]:,} examples of {data["name"]} ({size}): step {run.step:,} of '
+        f'{total:,}, {how}.'
+    )
+
+
+def _findings(run: Workdir) -> list[str]:
+    try:
+        found = health.findings(run.path)
+    except UserError:  # the records are damaged, which the page says above
+        return []
+    return [
+        f'<div class="finding {html.escape(one.severity)}">\n'
+        + html.paragraph(one.sentence)
+        + (html.paragraph(one.evidence) if one.evidence else '')
+        + (html.paragraph(f'Usual remedies: {one.remedies}.') if one.remedies else '')
+        + '\n</div>'
+        for one in found
+    ]
+
+
+def _samples(run: Workdir) -> list[str]:
+    if not run.samples:
+        return [html.paragraph('There are no samples yet.')]
+    return [html.row(html.films({'generated': run.frames()}), _picture_of(run, 'real.png'))]
+
+
+def _neighbours_and_interpolation(run: Workdir) -> str:
+    found = [_picture_of(run, 'neighbours.png'), _picture_of(run, 'interpolation.png', _FROM_CLASS_TO_CLASS)]
+    return html.row(*found) if any(found) else ''
+
+
+def _picture_of(run: Workdir, name: str, caption: str = '') -> str:
+    """A picture of the directory where there is one, with the caption that it carries or else this one."""
+    path = run.path / name
+    if not path.exists():
+        return ''
+    with Image.open(path) as opened:
+        return html.picture(path, opened.info.get('Description', caption))
+
+
+def _charts(curves: dict[str, Curve]) -> dict[str, html.Chart]:
+    charts = {}
+    for panel, names in report.panels([curves]).items():
+        alone = names in ([panel], [f'eval/{panel}'])
+        labels = {panel if alone else report.label_of(name): name for name in names}
+        colors = {label: _CYCLE[report.COLORS[label]] for label in labels if label in report.COLORS}
+        charts[panel] = html.Chart(
+            report.title_of(panel),
+            {label: curves[name] for label, name in labels.items()},
+            colors,
+            **axis(panel),
+        )
+    return charts
+
+
+def axis(panel: str) -> dict[str, Any]:
+    """How the y axis of a panel's chart is."""
+    if panel == 'gradient_norm':
+        return {'logarithmic': True}
+    return {'limits': (0.0, 1.0)} if panel in ('probability', 'accuracy') else {}
+
+
+def _facts(run: Workdir) -> list[str]:
+    data, devices = run.facts['data'], run.facts['devices']
+    rows: list[tuple[str, Any]] = [
+        ('data', f'{data["name"]}, split {data["split"]}, fingerprint {data["fingerprint"][:8]}'),
+        ('hardware', f'{devices["number"]} x {devices["kind"]} ({devices["mode"]})'),
+        ('versions', ', '.join(f'{name} {version}' for name, version in run.facts['versions'].items())),
+        ('cost so far', cost(run)),
+    ]
+    networks = run.facts.get('networks', {})
+    rows[1:1] = [(name, f'{network["parameters"]:,} parameters') for name, network in networks.items()]
+    return [
+        html.table(('', ''), rows),
+        *(
+            html.folded(f'The {name}, array by array', html.table(('parameter', 'shape'), network['shapes'].items()))
+            for name, network in networks.items()
+        ),
+        _config(run.config),
+    ]
+
+
+def cost(run: Workdir) -> str:
+    """The images and the time that a run has taken."""
+    images = f'{1000 * run.kimg(run.step):,.0f} images'
+    if not run.timing:
+        return images
+    speeds = sorted(record['images_per_second'] for record in run.timing if 'images_per_second' in record)
+    speed = f' ({speeds[len(speeds) // 2]:,.0f} images/s while training)' if speeds else ''
+    return f'{images} in {workdirs.seconds(run):,.0f} s of wall clock{speed}'
+
+
+def _config(config: dict[str, Any]) -> str:
+    changed = workdirs.changed(config)
+    values = workdirs.flat(config)
+    emphasised = [i for i, key in enumerate(values) if key in changed]
+    rows = [(key, html.value(value)) for key, value in values.items()]
+    return html.folded(
+        f'The config: {len(changed)} of {len(values)} keys differ from the defaults',
+        html.table(('key', 'value'), rows, emphasised),
+    )

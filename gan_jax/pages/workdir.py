@@ -1,0 +1,154 @@
+"""What a run's directory holds, as pages show it."""
+
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from gan_jax import config as configs
+from gan_jax.errors import UserError
+from gan_jax.evaluation.record import Record
+from gan_jax.pages.document import Frame
+from gan_jax.records import MetricsFile
+
+_SCHEDULE_POINTS = 201
+
+Curve = tuple[list[float], list[float | None]]  # kimg and values
+
+
+class Workdir(NamedTuple):
+    """The records of a run; what is missing is empty.
+
+    Attributes:
+        name: of the run, for people.
+        path: of the directory.
+        config: of the run, as JSON values.
+        facts: what `run.json` says.
+        metrics: records of `metrics.jsonl`.
+        timing: records of `timing.jsonl`.
+        evaluations: records of `evaluations.jsonl`.
+        samples: (step, picture) of each grid of samples, in their order.
+        troubles: sentences on what could not be read.
+    """
+
+    name: str
+    path: pathlib.Path
+    config: dict[str, Any]
+    facts: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    timing: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+    samples: list[tuple[int, pathlib.Path]]
+    troubles: list[str]
+
+    @property
+    def step(self) -> int:
+        """The last step that left anything."""
+        return max([record['step'] for record in self.metrics] + [step for step, _ in self.samples], default=0)
+
+    def kimg(self, step: int) -> float:
+        """Thousands of images by the generator's steps."""
+        return step * self.config['batch_size'] / 1000
+
+    def frames(self) -> list[Frame]:
+        """The grids of samples over time."""
+        return [
+            Frame(self.kimg(step), f'step {step:,}, {self.kimg(step):,.6g} thousand images', path)
+            for step, path in self.samples
+        ]
+
+
+def read(path: str | os.PathLike, name: str = '') -> Workdir:
+    """Reads a run's directory.
+
+    Args:
+        path: of the directory.
+        name: what to call the run; by default as the directory, with the one above for a member of a population.
+
+    Raises:
+        UserError: there is no run.
+    """
+    path, troubles = pathlib.Path(path), []
+
+    def records(name: str) -> list[dict[str, Any]]:
+        try:
+            return MetricsFile(path / name).read()
+        except UserError as error:
+            troubles.append(str(error))
+            return []
+
+    try:
+        config, facts = (json.loads((path / name).read_text()) for name in ('config.json', 'run.json'))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{path} is not the directory of a run: its config.json and run.json cannot be read; give the --workdir '
+            'of a run.'
+        ) from error
+    samples = [(int(picture.stem), picture) for picture in sorted((path / 'samples').glob('*.png'))]
+    names = ('metrics.jsonl', 'timing.jsonl', 'evaluations.jsonl')
+    parent, own = path.resolve().parts[-2:]
+    name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
+    return Workdir(name, path, config, facts, *map(records, names), samples, troubles)
+
+
+def curves(workdir: Workdir) -> dict[str, Curve]:
+    """Every metric that has a finite value somewhere, by name, and the learning rates."""
+    found: dict[str, Curve] = {}
+    for record in workdir.metrics:
+        for name, value in record.items():
+            if name not in ('step', 'kimg'):
+                xs, ys = found.setdefault(name, ([], []))
+                xs.append(record['kimg'])
+                ys.append(value)
+    found = {name: curve for name, curve in found.items() if any(value is not None for value in curve[1])}
+    return found | (_learning_rates(workdir.config) if found else {})
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's values by 'x.y'."""
+    return flatten_dict(dict(config), sep='.')
+
+
+def changed(config: Mapping[str, Any]) -> set[str]:
+    """The keys whose values are not the base config's, or not the defaults of what a section's name chooses."""
+    known = flat(configs.to_json(configs.base(config['model'])))
+    for name, options in config.items():
+        if name != 'data' and isinstance(options, Mapping) and 'name' in options:
+            chosen = flat({name: configs.to_json(configs.section(name, options['name']))})
+            known |= chosen | {f'{name}.name': known[f'{name}.name']}
+    return {key for key, value in flat(config).items() if key not in known or known[key] != value}
+
+
+def seconds(workdir: Workdir) -> float:
+    """The wall-clock time of all starts of a run, each until its last record."""
+    clock = [record['seconds'] for record in workdir.timing]
+    return sum(one for one, following in itertools.pairwise([*clock, 0.0]) if following < one)
+
+
+def protocols(workdir: Workdir) -> dict[str, Record]:
+    """The last evaluation of each metric."""
+    return {
+        record['metric']: Record(
+            record['metric'], record['value'], record['error'], f'step {record["step"]}', record['protocol']
+        )
+        for record in workdir.evaluations
+    }
+
+
+def _learning_rates(values: Mapping[str, Any]) -> dict[str, Curve]:
+    """Those that the config's schedule gives, before the correction for lazy terms."""
+    config = configs.from_json(dict(values))
+    rounds, schedule = configs.steps(config, 'duration'), configs.make(config, 'schedule')
+    steps = np.unique(np.linspace(0, rounds, _SCHEDULE_POINTS).round())
+    found = {}
+    for player in ('generator', 'discriminator'):
+        updates = config[f'{player}_steps']
+        factors = np.broadcast_to(np.asarray(schedule(rounds * updates)(steps * updates)), steps.shape)
+        rates = config[f'{player}_optimizer'].learning_rate * factors
+        found[f'{player}/learning_rate'] = ((steps * config.batch_size / 1000).tolist(), rates.tolist())
+    return found

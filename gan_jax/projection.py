@@ -1,0 +1,172 @@
+"""Projection of an image into the latent space: the latent of which the generator makes the most similar image.
+
+Creswell and Bharath 2016, "Inverting the Generator of a Generative Adversarial Network", arXiv:1611.05644: gradient
+descent on the latent, from several starts, as the loss has many minima; Abdal et al. 2019, "Image2StyleGAN",
+arXiv:1904.03189, compare images by features too.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.typing import ArrayLike
+from PIL import Image
+
+from gan_jax.data.images import decode
+from gan_jax.errors import UserError
+from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.game import Array
+from gan_jax.layers.choices import require
+
+Distance = Callable[[Array, Array], Array]
+
+
+class Projection(NamedTuple):
+    """What projecting an image found.
+
+    Attributes:
+        latent: the best start's last latent [...].
+        image: what the generator makes of it [H, W, C], in [-1, 1].
+        losses: its distances from the target [iterations + 1], before the first step and after each.
+        path: its latents at the same times [iterations + 1, ...].
+        start: which of the starts was the best.
+    """
+
+    latent: np.ndarray
+    image: np.ndarray
+    losses: np.ndarray
+    path: np.ndarray
+    start: int
+
+
+def project(
+    generate: Callable[..., Array],
+    target: ArrayLike,
+    starts: ArrayLike,
+    conditions: ArrayLike | None = None,
+    *,
+    distance: Distance | None = None,
+    iterations: int = 300,
+    learning_rate: float = 0.1,
+    prior: float = 0.0,
+    variance: float = 1.0,
+) -> Projection:
+    """Descends from all starts at once, in one compiled program, and keeps the best.
+
+    The optimiser is Adam, whose rate falls to 0 along half a cosine. With a prior the loss is distance + prior
+    (|z|^2 / E|z|^2 - 1)^2, which holds latents on the shell where the generator has seen them; without one they may
+    leave it for images that no sample looks like.
+
+    Args:
+        generate: (latents [n, ...], conditions [n]) -> images [n, H, W, C] in [-1, 1], each from its own latent alone;
+            without conditions it is called with the latents only. A `jax.tree_util.Partial` has its parameters passed
+            to the program instead of written into it.
+        target: the image [H, W, C] in [-1, 1].
+        starts: latents [n, ...].
+        conditions: of the starts, or None.
+        distance: images [n, H, W, C], target [H, W, C] -> [n]; None: `squared_error`.
+        iterations: steps of the descent.
+        learning_rate: of the first step.
+        prior: weight of the shell.
+        variance: of a component of the latents, which gives the shell's radius.
+
+    Raises:
+        UserError: an option is impossible, or the target has another shape than the generated images.
+    """
+    require(iterations >= 1, 'iterations', iterations, 'at least 1')
+    require(learning_rate > 0, 'learning_rate', learning_rate, 'above 0')
+    require(prior >= 0, 'prior', prior, '0 or more')
+    given = () if conditions is None else (jnp.asarray(conditions),)
+    target, starts, generate = jnp.asarray(target, jnp.float32), jnp.asarray(starts), jax.tree_util.Partial(generate)
+    made = jax.eval_shape(generate, starts, *given).shape[1:]
+    if made != target.shape:
+        raise UserError(f'The image has shape {target.shape}, but the generator makes {made}: bring it to that.')
+    weights = {'learning_rate': learning_rate, 'prior': prior, 'variance': variance}
+    found = _descend(generate, target, starts, given, weights, distance or squared_error, iterations)
+    latent, image, losses, path, start = jax.device_get(found)
+    return Projection(latent, image, losses, path, int(start))
+
+
+@functools.partial(jax.jit, static_argnames=('distance', 'iterations'))
+def _descend(
+    generate: Callable[..., Array],
+    target: Array,
+    starts: Array,
+    given: tuple[Array, ...],
+    weights: dict[str, Array],
+    distance: Distance,
+    iterations: int,
+) -> tuple[Array, Array, Array, Array, Array]:
+    """The fields of a `Projection`; compiled once for a generator, whatever the image."""
+    optimizer = optax.adam(optax.cosine_decay_schedule(weights['learning_rate'], iterations))
+
+    def losses(latents: Array) -> tuple[Array, tuple[Array, Array]]:
+        distances = distance(generate(latents, *given), target)
+        lengths = jnp.mean(jnp.square(latents.reshape(len(latents), -1)), axis=1)
+        objectives = distances + weights['prior'] * (lengths / weights['variance'] - 1) ** 2
+        # Every image depends on its own latent alone, so that the gradient of the sum is that of each of them.
+        return jnp.sum(objectives), (distances, objectives)
+
+    def step(carry, _):
+        latents, state = carry
+        gradients, (distances, _) = jax.grad(losses, has_aux=True)(latents)
+        updates, state = optimizer.update(gradients, state)
+        return (optax.apply_updates(latents, updates), state), (distances, latents)
+
+    (latents, _), (distances, path) = jax.lax.scan(step, (starts, optimizer.init(starts)), length=iterations)
+    _, (last, objectives) = losses(latents)
+    best = jnp.nanargmin(objectives)
+    image = generate(latents, *given)[best]
+    curve = jnp.append(distances[:, best], last[best])
+    return latents[best], image, curve, jnp.append(path[:, best], latents[best][None], axis=0), best
+
+
+def squared_error(images: Array, target: Array) -> Array:
+    """The mean squared difference of pixels in [-1, 1] of images [n, H, W, C] from a target [H, W, C]: [n]."""
+    return jnp.mean(jnp.square(images - target), axis=tuple(range(1, images.ndim)))
+
+
+def feature_error(extractor: Extractor) -> Distance:
+    """The squared distance of an extractor's features from the target's, relative to the length of the target's."""
+
+    def distance(images: Array, target: Array) -> Array:
+        features = extractor.apply((jnp.append(target[None], images, axis=0) + 1) * 127.5).features
+        return jnp.sum(jnp.square(features[1:] - features[0]), axis=1) / jnp.sum(jnp.square(features[0]))
+
+    return distance
+
+
+def load_image(path: str | os.PathLike | None, shape: tuple[int, ...], resize: bool = False) -> np.ndarray:
+    """An image file as float32 [H, W, C] in [-1, 1], of the shape that a generator makes.
+
+    Grey and colour become what the generator makes. A size is changed only where that is asked for, by the rule of
+    `gan_jax.data.images.decode`: the largest central square, resampled by an antialiased Lanczos filter.
+
+    Args:
+        path: the file.
+        shape: (H, W, C).
+        resize: whether to change the size, which then has to be a square.
+
+    Raises:
+        UserError: there is no such image, or it has another size.
+    """
+    height, width, channels = shape
+    if path is None:
+        raise UserError('A projection needs --image, the file of the image to look for.')
+    if resize and height != width:
+        raise UserError(f'The generator makes {height}x{width}, which is no square: bring the image to that yourself.')
+    try:
+        image = decode(os.fspath(path), size=height if resize else None, channels=channels)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f'{path} cannot be read as an image ({error}).') from error
+    if image.shape != tuple(shape):
+        raise UserError(
+            f'{path} is {image.shape[0]}x{image.shape[1]}, but the generator makes {height}x{width}: add --resize to '
+            'have its central square resampled, or give one of that size.'
+        )
+    return image.astype(np.float32) / 127.5 - 1

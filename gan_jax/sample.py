@@ -1,0 +1,95 @@
+"""The flags of `--mode sample`.
+
+A picture takes those flags that its function in `gan_jax.latent_pictures` has arguments for; the defaults are there.
+"""
+
+import argparse
+import inspect
+import pathlib
+import re
+
+from gan_jax.errors import UserError
+from gan_jax.latent_pictures import PICTURES, draw
+from gan_jax.sampling import sample_workdir
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """'0,7,20-22' -> (0, 7, 20, 21, 22)."""
+    numbers = []
+    for part in text.split(','):
+        found = re.fullmatch(r'(\d+)(?:-(\d+))?', part.strip())
+        if found is None:
+            raise argparse.ArgumentTypeError(f'{text!r} is not a list of whole numbers such as 0,7,20-29')
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise argparse.ArgumentTypeError(f'{text!r} has a range that ends before it begins')
+        numbers += range(first, last + 1)
+    return tuple(numbers)
+
+
+def _grid(text: str) -> tuple[int, int]:
+    """'4x8' -> (4, 8)."""
+    found = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f'{text!r} is not rows x columns such as 4x8')
+    return int(found[1]), int(found[2])
+
+
+FLAGS = {
+    'what': {'choices': ('samples', *PICTURES), 'help': 'to draw (default: samples)'},
+    'seeds': {'type': _numbers, 'metavar': '0,7,20-29', 'help': 'one latent for each'},
+    'classes': {
+        'type': lambda text: tuple(filter(None, text.split(','))),
+        'metavar': '3,Bag',
+        'help': 'numbers or names (default: all of them; for directions the first)',
+    },
+    'grid': {'type': _grid, 'metavar': '4x8', 'help': 'samples: rows x columns, instead of --num'},
+    'threshold': {'type': float, 'help': 'truncation: components of latents beyond it are drawn again'},
+    'psi': {'type': float, 'help': 'truncation: latents go towards their mean, which 0 is (default: 1)'},
+    'columns': {'type': int, 'help': 'interpolation, traversal, directions, classes: of the picture'},
+    'path': {'help': 'interpolation, walk, loop: spherical (default) or linear'},
+    'dimension': {'type': _numbers, 'metavar': '3,5-7', 'help': 'traversal: of the latents (default: 0)'},
+    'range': {
+        'type': float,
+        'nargs': 2,
+        'metavar': ('LOW', 'HIGH'),
+        'help': 'traversal: of its values; directions: of the distance (default: -3 3; -1 1 if latents are uniform)',
+    },
+    'directions': {'type': int, 'metavar': 'N', 'help': 'directions: how many of the strongest (default: 6)'},
+    'frames': {'type': int, 'help': 'walk, loop: from one seed to the next (default: 20, which is a second)'},
+    'format': {'help': 'walk, loop: gif (default) or mp4'},
+    'image': {'type': pathlib.Path, 'metavar': 'FILE', 'help': 'projection: the image to look for'},
+    'resize': {'action': 'store_true', 'default': None, 'help': 'projection: centre crop to a square and resample'},
+    'loss': {'help': 'projection: squared error of pixels (default) or of features, those of --extractor'},
+    'iterations': {'type': int, 'help': 'projection: steps of Adam (default: 300)'},
+    'learning_rate': {'type': float, 'help': 'projection: of the first step (default: 0.1)'},
+    'prior': {'type': float, 'help': 'projection: weight that holds latents at their usual length (default: 0)'},
+}
+"""The flags of `--mode sample` alone: arguments of `argparse` by name."""
+
+_SHARED = ('num', 'seed', 'step')
+
+
+def run(flags: argparse.Namespace) -> pathlib.Path:
+    """Draws what the flags of a command line ask for.
+
+    Raises:
+        UserError: as `draw` and `sample_workdir`; or a flag has no meaning for the picture.
+    """
+    if flags.step == 'all':
+        raise UserError('--step all is for mode eval: name one checkpoint, or leave it away for the latest.')
+    given = {name: getattr(flags, name) for name in (*FLAGS, *_SHARED)}
+    given = {name: value for name, value in given.items() if value is not None}
+    what = given.pop('what', 'samples')
+    functions = [sample_workdir] if what == 'samples' else [draw, PICTURES[what][0]]
+    takes = [name for function in functions for name in inspect.signature(function).parameters]
+    if 'seed' in given and what != 'samples' and 'seeds' not in given:
+        given['seeds'] = (given.pop('seed'),)
+    if strangers := [name for name in given if name not in takes]:
+        known = ', '.join(f'--{name}' for name in takes if name in (*FLAGS, *_SHARED) and name != 'what')
+        raise UserError(f'--{strangers[0]} has no meaning for --what {what}, which takes {known}.')
+    if 'extractor' in takes:
+        given['extractor'] = flags.extractor
+    if what == 'samples':
+        return sample_workdir(flags.workdir, **given)
+    return draw(flags.workdir, what, **given)

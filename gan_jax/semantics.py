@@ -1,0 +1,75 @@
+"""Directions of the latent space along which the generated images change most, without any training.
+
+SeFa: Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs", arXiv:2007.06600. A generator's first
+layer maps latents z to A z + b, so that a move by a unit vector n changes what all later layers see by A n, the same at
+every z. The directions with the largest |A n|, each perpendicular to the ones before, are the eigenvectors of A^T A
+(equation 6).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from gan_jax.errors import UserError
+from gan_jax.layers.choices import require
+
+FIRST_LAYER = 'Dense_0'  # as Flax names the first dense layer, in all families of `gan_jax.models`
+
+
+class Directions(NamedTuple):
+    """Semantic directions, the strongest first.
+
+    Attributes:
+        vectors: unit vectors [k, n], float64; the largest component of each is positive, as either sign would do.
+        gains: |A n| [k], the square roots of the eigenvalues.
+    """
+
+    vectors: np.ndarray
+    gains: np.ndarray
+
+
+def semantic_directions(kernel: ArrayLike, num: int | None = None) -> Directions:
+    """The directions of a layer's weight.
+
+    Args:
+        kernel: A^T [n, units], as a dense layer keeps it: a latent [n] times it is what the layer makes.
+        num: how many directions; None: all n.
+
+    Raises:
+        UserError: there are not that many.
+    """
+    kernel = np.asarray(kernel, np.float64)
+    size = len(kernel)
+    num = size if num is None else num
+    require(1 <= num <= size, 'The number of directions', num, f'from 1 to {size}, the size of the latents')
+    eigenvalues, eigenvectors = np.linalg.eigh(kernel @ kernel.T)  # ascending
+    vectors = eigenvectors.T[::-1][:num]
+    largest = vectors[np.arange(num), np.argmax(np.abs(vectors), axis=1)]
+    return Directions(vectors * np.sign(largest)[:, None], np.sqrt(np.maximum(eigenvalues[::-1][:num], 0)))
+
+
+def first_kernel(params: Any, latent_size: int) -> np.ndarray:
+    """The rows for the latents of a generator's first weight: [latent_size, units].
+
+    It is that of the dense layer `Dense_0`: the first hidden layer of the MLP, the projection to the base of DCGAN and
+    SNGAN. Where a class's embedding is concatenated behind the latents, its rows are left out. Spectral normalisation
+    divides the weight by a number, which changes no direction; the batch norm that follows is left out, as in the
+    paper.
+
+    Args:
+        params: the generator's parameters.
+        latent_size: of its latents.
+
+    Raises:
+        UserError: the generator has no such layer.
+    """
+    layer = params.get(FIRST_LAYER) if isinstance(params, Mapping) else None
+    kernel = np.asarray(layer['kernel']) if isinstance(layer, Mapping) and 'kernel' in layer else np.zeros((0, 0))
+    if kernel.ndim != 2 or len(kernel) < latent_size:
+        raise UserError(
+            f'The generator has no dense layer {FIRST_LAYER} that its latents enter: give the weight that they are '
+            'multiplied by to gan_jax.semantics.semantic_directions.'
+        )
+    return kernel[:latent_size]

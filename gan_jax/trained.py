@@ -1,0 +1,87 @@
+"""A finished run, or one under way, as its directory holds it."""
+
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from gan_jax import build, checkpoint
+from gan_jax import config as configs
+from gan_jax.class_choice import choose_classes
+from gan_jax.errors import UserError
+from gan_jax.game import Game, Player
+
+
+class Run(NamedTuple):
+    """A run at one of its checkpoints.
+
+    Attributes:
+        config: the run's.
+        step: of the checkpoint.
+        game: the game.
+        generator: its player.
+        shape: of one example.
+        num_classes: of the data's labels, or None.
+    """
+
+    config: ConfigDict
+    step: int
+    game: Game
+    generator: Player
+    shape: tuple[int, ...]
+    num_classes: int | None
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the generator is told classes."""
+        return build.is_conditional(self.config)
+
+    def classes(self, wanted: Sequence[int | str] | None) -> tuple[int, ...] | None:
+        """The numbers of the classes wanted (None: of all), or None where the generator is not told classes.
+
+        Raises:
+            UserError: there is no such class, or the generator is not told classes and some are wanted.
+        """
+        if not self.is_conditional:
+            if wanted is not None:
+                raise UserError('The generator of this run is not told classes: leave --classes away.')
+            return None
+        if wanted is None:
+            return tuple(range(self.num_classes))
+        return choose_classes(wanted, self.num_classes, self.config.data)
+
+
+def is_run(path: str | os.PathLike) -> bool:
+    """Whether a path is the directory of a run."""
+    return (pathlib.Path(path) / 'run.json').is_file()
+
+
+def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
+    """Reads a run from its directory; needs no data set.
+
+    Args:
+        workdir: a directory that `gan_jax.train.train` wrote.
+        step: which checkpoint; the latest by default.
+
+    Raises:
+        UserError: the directory holds no run or no such checkpoint.
+    """
+    workdir = pathlib.Path(workdir)
+    try:
+        facts = json.loads((workdir / 'run.json').read_text())['data']
+        shape, num_classes = tuple(facts['shape']), facts['classes']
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
+    about = checkpoint.peek(workdir / 'checkpoints', step)
+    if about is None:
+        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
+    config = configs.from_json(about['config'])
+    game = build.make_game(config, shape, num_classes=num_classes)
+    target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
+    with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
+        step, state = checkpoints.restore(target, step)
+    return Run(config, step, game, state.generator, shape, num_classes)

@@ -1,0 +1,108 @@
+"""The experiment on WGAN-GP against GAN: its own arithmetic by hand, and a toy run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import cost, results, sweep
+from experiments.wgan_gp_vs_gan import pictures
+from experiments.wgan_gp_vs_gan.__main__ import ARMS, FULL, GAN, WGAN, at, columns, follows, main
+from gan_jax import config as configs
+from gan_jax.records import MetricsFile
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The loss of D rises as the FID falls, at all evaluations but one; that of G stays."""
+    metrics = MetricsFile(tmp_path / 'metrics.jsonl')
+    for step, (loss, fid) in enumerate(((-4.0, 40.0), (-3.0, 30.0), (-1.0, 20.0), (-2.0, 10.0)), 1):
+        metrics.write(10 * step - 5, step - 0.5, {'discriminator/loss': 100.0, 'generator/loss': 0.0})
+        metrics.write(10 * step, step, {'discriminator/loss': loss, 'generator/loss': 1.0})
+        metrics.write(10 * step, step, {'eval/fid': fid})
+    return results.read(tmp_path)
+
+
+def test_rank_correlation_of_losses_where_they_were_evaluated(finished):
+    # Ranks 1 2 4 3 against 4 3 2 1: 1 - 6 (9 + 1 + 4 + 4) / (4 (16 - 1)) = -0.8.
+    assert follows(finished, 'discriminator/loss') == pytest.approx(-0.8)
+    assert np.isnan(follows(finished, 'generator/loss'))
+    assert np.isnan(follows(finished, 'unheard of'))
+
+
+def test_columns_at_equal_updates(finished):
+    np.testing.assert_array_equal(at(finished, 'eval/fid', [0.1, 2.2, 9.0]), [40.0, 30.0, 10.0])
+    row = columns({GAN: [finished]}, 2.0)[GAN]
+    assert (row['fid'], row['best fid'], row['fid, equal updates']) == ([10.0], [10.0], [30.0])
+    assert row['FID ~ -loss of D'] == pytest.approx([0.8])
+    assert row['diverged'] == [0.0]
+    (finished.workdir / 'diverged.json').write_text('{}')
+    assert columns({GAN: [finished]}, 2.0)[GAN]['diverged'] == [1.0]
+
+
+def test_a_grid_of_grids_has_a_gap_for_an_arm_without_images():
+    white = np.full((4, 8, 8, 1), 255, np.uint8)
+    grid = pictures.samples({'a': white, 'b': None}, columns=2)
+    left, right = np.split(grid, 2, axis=1)
+    assert (left == 255).sum() == 4 * 16 * 16
+    assert (right == 255).sum() == 0
+
+
+def test_both_games_see_as_many_real_images_and_the_published_ones_load():
+    options = sweep.parse('wgan_gp_vs_gan', '', [])
+    made = {arm: sweep.config_of(recipe, options) for arm, recipe in ARMS.items()}
+    images = [configs.steps(one, 'duration') * one.discriminator_steps * one.batch_size for one in made.values()]
+    assert len(images) == 8
+    assert len(set(images)) == 1
+    rates = [one.discriminator_optimizer.learning_rate for one in made.values()]
+    assert rates == pytest.approx([2e-4, 2e-3, 2e-5, 2e-4, 1e-4, 1e-3, 1e-5, 1e-4])
+    bare = {
+        player: [made[f'{name}, no norm'][player].to_dict() for name in (GAN, WGAN)]
+        for player in ('generator', 'discriminator')
+    }
+    assert all(first == second for first, second in bare.values())
+    full = sweep.config_of(FULL[WGAN], options)
+    assert (full.duration, full.generator.width, full.data.name) == ('200000 steps', 64, 'cifar10')
+
+
+def test_at_toy_size_arms_are_in_table_and_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(f'{main.__module__}.SAMPLES', 40)
+    monkeypatch.setattr(f'{main.__module__}.PAIRS', 20)
+    monkeypatch.setattr(f'{main.__module__}.ARMS', {name: ARMS[name] for name in (GAN, WGAN)})
+    overrides = {
+        'data.name': 'digits',
+        'data.size': '8',
+        'duration': '2 steps',
+        'log_every': '1 steps',
+        'evaluate_every': '1 steps',
+        'evaluate': "('fid',)",
+        'evaluation.samples': '16',
+        'evaluation.extractor': 'tests.extractors:QUADRANTS',
+        'evaluation.split': 'train',
+        'batch_size': '8',
+        'generator.width': '4',
+        'discriminator.width': '4',
+        'discriminator_steps': '1',
+    }
+    arguments = [f'--config.{key}={value}' for key, value in overrides.items()]
+    arguments += ['--seeds', '1', '--runs', str(tmp_path / 'runs'), '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 0
+    record = json.loads((tmp_path / 'out/results.json').read_text())
+    assert list(record['values']) == [GAN, WGAN]
+    for row in record['values'].values():
+        assert row['fid'][0] > 0
+        assert 1 <= row['digits'][0] <= 2  # the toy classifier knows two classes
+        assert 0 < row['MS-SSIM'][0] < 1
+    assert set(record['seconds of a step of the generator']) == {GAN, WGAN}
+    for name in ('table.md', 'losses.png', 'curves.png', 'samples.png', 'page.html'):
+        assert (tmp_path / 'out' / name).stat().st_size > 500
+
+
+def test_a_measured_cost_is_believed_for_the_same_arms_only(tmp_path, monkeypatch):
+    config = configs.load(f'{sweep.ROOT}/configs/toy.py', {'batch_size': '8', 'log_every': '1 steps'})
+    first = cost.seconds_per_step(tmp_path / 'cost.json', {'toy': config})
+    assert first['toy'] > 0
+    monkeypatch.setattr(cost, 'Program', None)  # nothing is run again
+    assert cost.seconds_per_step(tmp_path / 'cost.json', {'toy': config}) == first
+    with pytest.raises(TypeError):
+        cost.seconds_per_step(tmp_path / 'cost.json', {'other': config})

@@ -1,0 +1,453 @@
+"""Findings on hand-made records and pictures: both sides of every threshold."""
+
+import functools
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+from gan_jax import diversity, health, report
+from gan_jax.errors import UserError
+from gan_jax.optim import OPTIMIZERS
+from gan_jax.records import MetricsFile
+
+STEADY = {
+    'discriminator/accuracy': 0.7,
+    'discriminator/fake_probability': 0.3,
+    'discriminator/real_probability': 0.7,
+    'discriminator/gradient_norm': 2.0,
+    'discriminator/parameter_norm': 20.0,
+    'generator/gradient_norm': 1.0,
+    'generator/parameter_norm': 50.0,
+}
+RNG = np.random.default_rng(0)
+
+
+def records(before: dict | None = None, last: dict | None = None, *, number: int = 20, window: int = 5) -> list[dict]:
+    """A steady game with other values before and in the window."""
+    changes = [before or {}] * (number - window) + [last or {}] * window
+    return [{'step': 50 * (i + 1), 'kimg': 3.2 * (i + 1), **STEADY, **change} for i, change in enumerate(changes)]
+
+
+def evaluations(**series) -> list[dict]:
+    """Records of evaluations at the steps 250, 500, ..., of metrics by name."""
+    return [
+        {'step': 250 * (i + 1), 'kimg': 16.0 * (i + 1), **{f'eval/{n}': v for n, v in zip(series, row, strict=True)}}
+        for i, row in enumerate(zip(*series.values(), strict=True))
+    ]
+
+
+def make_config(**values) -> ConfigDict:
+    return load(tuple({'duration': '1000 steps', **values}.items()))
+
+
+@functools.cache
+def load(values: tuple) -> ConfigDict:
+    return configs.load('configs/mlp.py', dict(values))
+
+
+def make_run(rows: list[dict] | None = None, **values) -> health.Run:
+    return health.Run(make_config(**values), records() if rows is None else rows)
+
+
+def names(run: health.Run) -> list[str]:
+    return [finding.name for finding in health.judge(run)]
+
+
+def grid_of(kinds: int, number: int = 16, noise: float = 0.0) -> np.ndarray:
+    """uint8 [1, number, 64]: so many kinds of images, in turn, with noise on each."""
+    base = RNG.integers(60, 196, (kinds, 64))[np.arange(number) % kinds]
+    return np.clip(base + noise * RNG.standard_normal(base.shape), 0, 255).astype(np.uint8)[None]
+
+
+def test_a_healthy_run_has_one_note_with_what_was_looked_at():
+    run = make_run()._replace(samples=grid_of(16), earlier=(grid_of(16),))
+    (finding,) = health.judge(run)
+    assert finding == (
+        'nothing_found',
+        'note',
+        'Nothing unhealthy was found.',
+        'Medians over the last 5 of 20 records (steps 751 to 1,000): gradient norms of the generator 1, of the '
+        'discriminator 2, accuracy 0.7, D(real) 0.7, D(fake) 0.3. 16 of 16 samples in the last grid are distinct.',
+        '',
+    )
+
+
+def test_nine_records_are_too_few():
+    storm = {'generator/gradient_norm': 1e6, 'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}
+    (finding,) = health.judge(make_run(records(last=storm, number=9)))
+    assert finding.sentence == 'It is too early to judge.'
+    assert finding.evidence == 'Trends need 10 records of metrics, and there are 9.'
+    assert names(make_run([])) == ['too_early']
+
+
+def test_the_window_is_the_last_tenth():
+    storm = {'generator/gradient_norm': 150.0}
+    assert names(make_run(records(last=storm, number=100, window=5))) == ['nothing_found']  # half of the last ten
+    (finding,) = health.judge(make_run(records(last=storm, number=100, window=6)))
+    assert (
+        finding.evidence
+        == 'Median norm 150 over the last 10 of 100 records (steps 4,501 to 5,000), 150 times the 1 before.'
+    )
+
+
+def test_storms_at_the_start_are_not_reported():
+    storm = dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 1e5)
+    storm |= {'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}
+    rows = records()
+    rows[:5] = [row | storm for row in rows[:5]]
+    assert names(make_run(rows)) == ['nothing_found']
+
+
+@pytest.mark.parametrize(
+    ('last', 'options', 'expected'),
+    [
+        ({'discriminator/accuracy': 0.99, 'discriminator/fake_probability': 0.02}, {}, 'warning'),
+        ({'discriminator/accuracy': 0.989, 'discriminator/fake_probability': 0.02}, {}, None),
+        ({'discriminator/accuracy': 0.99, 'discriminator/fake_probability': 0.021}, {}, None),
+        (
+            {'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.11},
+            {'loss.fake_label': '0.1'},
+            'warning',
+        ),
+        ({'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}, {'loss.name': 'minimax'}, 'bad'),
+        ({'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}, {'loss.name': 'logistic'}, 'warning'),
+        ({'discriminator/accuracy': 0.99}, {'loss.name': 'hinge'}, 'warning'),  # its D(fake) is no probability
+        ({'discriminator/accuracy': 0.989}, {'loss.name': 'hinge'}, None),
+        ({'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}, {'loss.name': 'wasserstein'}, None),
+        ({'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}, {'loss.name': 'least_squares'}, None),
+        ({'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}, {'loss.name': 'relativistic'}, None),
+        ({'discriminator/accuracy': 0.5, 'discriminator/fake_probability': 0.5}, {}, None),  # at chance
+    ],
+)
+def test_discriminator_saturated(last, options, expected):
+    finding = health.discriminator_saturated(make_run(records(last=last), **options))
+    assert (finding and finding.severity) == expected
+
+
+def test_saturation_in_words():
+    last = {'discriminator/accuracy': 0.995, 'discriminator/fake_probability': 0.004}
+    finding = health.discriminator_saturated(make_run(records(last=last), **{'loss.name': 'minimax'}))
+    assert finding.sentence.startswith('The discriminator is saturated')
+    assert (
+        finding.evidence
+        == 'Median accuracy 0.995 and D(fake) 0.004 over the last 5 of 20 records (steps 751 to 1,000).'
+    )
+    assert finding.remedies.startswith(
+        'loss.name=non_saturating; discriminator_optimizer.learning_rate=5e-05; loss.real_label=0.9; '
+    )
+
+
+@pytest.mark.parametrize('player', ['generator', 'discriminator'])
+def test_gradients_exploded(player):
+    name = f'{player}/gradient_norm'
+    finding = health.gradients_exploded(make_run(records({name: 2.0}, {name: 200.1})))
+    assert finding.sentence == f'The gradients of the {player} have exploded.'
+    assert f'{player}_optimizer.clip_norm=1.0' in finding.remedies
+    assert health.gradients_exploded(make_run(records({name: 2.0}, {name: 199.9}))) is None
+
+
+@pytest.mark.parametrize(
+    ('before', 'last', 'evidence'),
+    [
+        ({}, {'generator/gradient_norm': 0.0099}, 'it was 1 before'),
+        ({}, {'generator/gradient_norm': 0.0101}, None),
+        (
+            {'generator/gradient_norm': 0.009},
+            {'generator/gradient_norm': 0.009, 'discriminator/gradient_norm': 91.0},
+            'that of the discriminator is 91',
+        ),
+        (
+            {'generator/gradient_norm': 0.009},
+            {'generator/gradient_norm': 0.009, 'discriminator/gradient_norm': 89.0},
+            None,
+        ),
+        (
+            dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 4.9e-6),
+            dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 4.9e-6),
+            'that of the weights is 50',
+        ),
+        (
+            dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 5.1e-6),
+            dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 5.1e-6),
+            None,
+        ),
+    ],
+)
+def test_gradients_vanished(before, last, evidence):
+    finding = health.gradients_vanished(make_run(records(before, last)))
+    if evidence is None:
+        assert finding is None
+    else:
+        assert finding.evidence.endswith(f'(steps 751 to 1,000); {evidence}.')
+
+
+def test_a_game_at_rest_has_small_gradients():
+    faded = {'generator/gradient_norm': 0.001}
+    for accuracy, found in ((0.39, True), (0.41, False), (0.59, False), (0.61, True)):
+        run = make_run(records(last=faded | {'discriminator/accuracy': accuracy}))
+        assert (health.gradients_vanished(run) is not None) == found
+    wasserstein = make_run(records(last=faded | {'discriminator/accuracy': 0.5}), **{'loss.name': 'wasserstein'})
+    assert health.gradients_vanished(wasserstein) is not None  # its accuracy says nothing
+
+
+def test_numbers_that_are_none():
+    rows = records()
+    rows[7]['generator/loss'] = rows[8]['generator/loss'] = None
+    finding = health.judge(make_run(rows))[0]
+    assert (finding.name, finding.severity) == ('not_finite', 'bad')
+    assert finding.evidence == 'Values that are no numbers: 2, the first generator/loss at step 400.'
+    assert finding.remedies.startswith('on_nan=restore, to go back')
+
+
+def test_a_member_that_was_given_up():
+    run = make_run()._replace(given_up='generator/loss became NaN or infinite in step 7')
+    assert health.not_finite(run).evidence == ('The run was given up: generator/loss became NaN or infinite in step 7.')
+
+
+def test_remedies_that_are_taken_or_unknown_are_left_out():
+    run = make_run()._replace(given_up='x')
+    assert 'dtype' not in health.not_finite(run).remedies
+    assert 'dtype=float32' in health.not_finite(make_run(dtype='bfloat16')._replace(given_up='x')).remedies
+    last = {'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}
+    remedies = health.discriminator_saturated(make_run(records(last=last), **{'loss.name': 'logistic'})).remedies
+    assert 'loss.real_label' not in remedies
+    assert 'penalties.r1.weight=1.0' in remedies
+
+
+@pytest.mark.parametrize(('kinds', 'found'), [(1, True), (5, True), (11, True), (12, False), (16, False)])
+@pytest.mark.parametrize('reference', ['real', 'earlier'])
+def test_generator_collapsed_to_few_kinds(kinds, found, reference):
+    usual = {'real': grid_of(16)} if reference == 'real' else {'earlier': (grid_of(16),)}
+    finding = health.generator_collapsed(make_run()._replace(samples=grid_of(kinds), **usual))
+    assert (finding is not None) == found
+    if found:
+        assert finding.evidence.startswith(f'{kinds} of 16 samples in the last grid are distinct; two differ by ')
+        assert f'where two {"real images" if reference == "real" else "samples before"} differ by' in finding.evidence
+
+
+def test_a_collapse_after_better_days_is_worse_than_one_from_the_start():
+    alike, diverse = grid_of(2), grid_of(16)
+    run = make_run()._replace(samples=alike, real=grid_of(16), earlier=(alike, diverse, alike))
+    finding = health.generator_collapsed(run)
+    assert (finding.severity, finding.sentence) == ('bad', 'The generator has collapsed to few images.')
+    finding = health.generator_collapsed(run._replace(earlier=(alike, alike)))
+    assert finding.severity == 'warning'
+    assert finding.sentence.endswith('or has hardly begun to learn.')
+    assert finding.remedies.startswith('more steps; generator_optimizer.learning_rate=5e-05; ')
+    assert health.generator_collapsed(run._replace(samples=diverse)) is None
+
+
+@pytest.mark.parametrize(('before', 'severity'), [(38, 'note'), (39, 'warning'), (60, 'warning')])
+def test_samples_that_become_diverse_may_only_need_time(before, severity):
+    def grid(contrast: int) -> np.ndarray:
+        return (contrast * np.eye(16)[None]).astype(np.uint8)
+
+    run = make_run()._replace(samples=grid(40), real=grid(200), earlier=(grid(before),) * 3)  # 1.05 * 38 = 39.9
+    finding = health.generator_collapsed(run)
+    assert finding.severity == severity
+    assert finding.name == ('samples_alike' if severity == 'note' else 'generator_collapsed')
+
+
+def test_little_spread_by_hand():
+    """All pairs of 16 corners are equally far apart, so that the nearest tell nothing: twins would be below 0.6."""
+    corners = np.eye(16)[None]
+    run = make_run()._replace(real=(200 * corners).astype(np.uint8))
+    assert health.generator_collapsed(run._replace(samples=(141 * corners).astype(np.uint8))) is None
+    finding = health.generator_collapsed(run._replace(samples=(139 * corners).astype(np.uint8)))
+    assert finding.evidence == (
+        '16 of 16 samples in the last grid are distinct; two differ by 49.1 grey levels (median of root mean squares), '
+        'where two real images differ by 70.7.'  # 200 sqrt(2 / 16)
+    )
+
+
+def test_distances_by_hand():
+    groups = np.array([[[0, 0], [3, 3], [0, 4]]], np.uint8)
+    expected = [[np.inf, 3, 8**0.5], [3, np.inf, 5**0.5], [8**0.5, 5**0.5, np.inf]]
+    np.testing.assert_allclose(diversity.distances_within(groups)[0], expected, rtol=1e-12)
+    assert [diversity.count_distinct(diversity.distances_within(groups)[0], radius) for radius in (2, 2.9, 3)] == [
+        3,
+        2,
+        1,
+    ]
+
+
+def test_twins_are_nearer_than_a_share_of_the_usual():
+    def pairs(distance: int) -> np.ndarray:
+        """Eight pairs of twins, the pairs 20 from one another."""
+        levels = np.arange(0, 160, 20).repeat(2) + np.tile([0, distance], 8)
+        return levels.astype(np.uint8).repeat(4).reshape(1, 16, 4)
+
+    run = make_run()._replace(real=pairs(10))  # nearest at 10, TWINS 10 = 6
+    assert health.generator_collapsed(run._replace(samples=pairs(7))) is None
+    assert health.generator_collapsed(run._replace(samples=pairs(6))).evidence.startswith('8 of 16 samples')
+
+
+def test_images_that_look_alike_need_no_references():
+    for distance, found in ((2, True), (3, False)):
+        samples = np.arange(0, 16 * distance, distance, dtype=np.uint8).repeat(4).reshape(1, 16, 4)
+        finding = health.generator_collapsed(make_run()._replace(samples=samples))
+        assert (finding is not None) == found
+    assert health.generator_collapsed(make_run([])._replace(samples=samples // 50)) is None  # not trained yet
+
+
+def test_classes_are_looked_at_one_by_one():
+    reference = grid_of(16).reshape(4, 4, 64)
+    run = make_run()._replace(real=reference)
+    collapsed = grid_of(4)[0].reshape(4, 4, 64).swapaxes(0, 1)  # each row repeats its image
+    assert health.generator_collapsed(run._replace(samples=collapsed)).evidence.startswith(
+        '4 of 16 samples in the last grid are distinct; two of a class differ by 0 grey levels'
+    )
+    same_rows = grid_of(4)[0].reshape(4, 4, 64)  # the rows are alike, but within them images differ
+    assert health.generator_collapsed(run._replace(samples=same_rows)) is None
+    one_column = make_run()._replace(samples=np.zeros((16, 1, 64), np.uint8))
+    assert health.generator_collapsed(one_column) is None
+
+
+@pytest.mark.parametrize(
+    ('value', 'target', 'found'), [(0.26, 1, True), (0.24, 1, False), (0.9, 2, False), (1.1, 2, True), (9, 0, False)]
+)
+def test_lipschitz_missed(value, target, found):
+    options = {'loss.name': 'wasserstein', 'penalties.gradient_penalty.weight': '10'}
+    options['penalties.gradient_penalty.target'] = str(target)
+    run = make_run(records(last={'discriminator/gradient_penalty': value}), **options)
+    assert health.lipschitz_missed(run) is None  # five records only
+    rows = records(*[{'discriminator/gradient_penalty': value}] * 2)
+    finding = health.lipschitz_missed(make_run(rows, **options))
+    assert (finding is not None) == found
+    if found:
+        assert finding.remedies.startswith('penalties.gradient_penalty.weight=100.0; ')
+        assert f'off their target {target} by {value**0.5:.3g}' in finding.evidence
+
+
+def test_augmentation_at_its_limit():
+    for p, found in ((0.79, False), (0.8, True)):
+        run = make_run(records(*[{'discriminator/augmentation': p}] * 2), **{'augment.name': 'ada'})
+        assert (health.augmentation_at_limit(run) is not None) == found
+
+
+@pytest.mark.parametrize(
+    ('series', 'expected'),
+    [
+        ({'fid': [9, 4, 5, 5.1]}, ['metric_worsened']),
+        ({'fid': [9, 4, 5, 5.0]}, ['nothing_found']),
+        ({'fid': [4, 5, 5.1]}, ['nothing_found']),  # too few
+        ({'inception_score': [1, 5, 4, 3.9]}, ['metric_worsened']),
+        ({'inception_score': [1, 5, 4, 4]}, ['nothing_found']),
+        ({'fid': [9, 7, 5.3, 5]}, ['nothing_found', 'still_improving']),
+        ({'fid': [9, 7, 5.2, 5]}, ['nothing_found']),
+        ({'recall': [0.1, 0.2, 0.3, 0.4]}, ['nothing_found', 'still_improving']),
+        ({'kid': [0.1, 0.2, -0.01, 0.3]}, ['nothing_found']),  # no ratios
+        ({'ms_ssim': [0.1, 0.2, 0.3, 0.4]}, ['nothing_found']),  # no direction
+        ({'kid': [1, 2, 3, 4], 'fid': [9, 4, 4, 4]}, ['nothing_found']),  # FID goes first
+    ],
+)
+def test_metrics_over_the_run(series, expected):
+    assert names(make_run(records() + evaluations(**series))) == expected
+
+
+def test_the_metric_that_chooses_checkpoints_is_the_one_judged():
+    rows = records() + evaluations(kid=[1, 2, 3, 4], fid=[9, 4, 4, 4])
+    finding = health.metric_worsened(make_run(rows, **{'checkpoints.best_metric': 'eval/kid'}))
+    assert finding.sentence == 'The metric kid has got much worse since its best.'
+    assert finding.evidence == '4 at step 1,000, where it was 1 at step 250.'
+    assert 'checkpoints.best_metric' not in finding.remedies
+
+
+def test_improvement_is_no_news_before_the_end():
+    rows = records() + evaluations(fid=[9, 7, 6, 4])
+    assert health.still_improving(make_run(rows)).evidence == '4 at step 1,000, 6 at step 750.'
+    assert health.still_improving(make_run(rows, duration='1001 steps')) is None
+
+
+def test_memorised():
+    for value, found in ((0.19, True), (0.2, False)):
+        finding = health.memorised(make_run(records() + evaluations(authenticity=[0.5, value])))
+        assert (finding is not None) == found
+
+
+def test_the_gravest_comes_first():
+    last = {'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0, 'generator/gradient_norm': 1e3}
+    rows = records(last=last) + evaluations(fid=[9, 7, 6, 4])
+    assert names(make_run(rows)) == ['gradients_exploded', 'discriminator_saturated', 'still_improving']
+
+
+def test_every_remedy_can_be_set():
+    source = pathlib.Path(health.__file__).read_text()
+    told = {(key, value) for key, value in re.findall(r"(?:'|; |with )([\w.]+)=([\w./-]+)", source)}
+    assert len(told) > 12
+    for key, value in told:
+        configs.load('configs/dcgan.py', {key: value})
+    for name in OPTIMIZERS:
+        config = make_config(**{'generator_optimizer.name': name})
+        assert health._slower(health.Run(config, []), 'generator').startswith('generator_optimizer.learning_rate=')
+
+
+def write_run(workdir, config: ConfigDict, rows: list[dict], shape=(6, 5, 3), classes: int = 4) -> None:
+    for name, values in (('config', configs.to_json(config)), ('run', {'data': {'shape': shape, 'classes': classes}})):
+        (workdir / f'{name}.json').write_text(json.dumps(values))
+    for row in rows:
+        MetricsFile(workdir / 'metrics.jsonl').append(row)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'number', 'classes', 'groups'),
+    [
+        ((8, 8, 1), 64, None, (1, 64)),
+        ((6, 5, 3), 7, None, (1, 7)),  # not square, and the last row is not full
+        ((28, 28, 1), 64, 10, (10, 6)),
+        ((8, 8, 3), 4, 10, (4, 1)),  # fewer samples than classes
+        ((500, 500, 1), 4, None, (1, 4)),  # not enlarged
+    ],
+)
+def test_a_grid_is_cut_into_its_images(shape, number, classes, groups):
+    rows = 1 if classes is None else min(classes, number)
+    columns = None if classes is None else number // rows
+    images = RNG.integers(0, 256, (number // rows * rows, *shape), np.uint8)
+    picture = report.image_grid(images, columns)
+    picture = picture[..., 0] if shape[-1] == 1 else picture  # as PIL reads grey
+    cut = diversity.cut_grid(picture, shape, number, classes)
+    np.testing.assert_array_equal(cut, images.reshape(*groups, -1))
+    assert diversity.cut_grid(picture, shape, number + 20, classes) is None
+
+
+def test_a_directory_is_read(tmp_path):
+    config = make_config(samples='9')
+    write_run(tmp_path, config, records(last={'generator/gradient_norm': 500.0}))
+    diverse, alike = RNG.integers(0, 256, (9, 6, 5, 3), np.uint8), np.zeros((9, 6, 5, 3), np.uint8)
+    for step, images in ((100, diverse), (200, alike)):
+        report.save_png(tmp_path / 'samples' / f'{step:08d}.png', report.image_grid(images))
+    run = health.read(tmp_path)
+    np.testing.assert_array_equal(run.earlier[0], diverse.reshape(1, 9, -1))
+    assert [finding.name for finding in health.findings(tmp_path)] == ['generator_collapsed', 'gradients_exploded']
+
+    report.save_png(tmp_path / 'real.png', report.image_grid(diverse[::-1]))
+    (tmp_path / 'diverged.json').write_text('{"reason": "it fell over"}')
+    run = health.read(tmp_path)
+    np.testing.assert_array_equal(run.real, diverse[::-1].reshape(1, 9, -1))
+    assert run.given_up == 'it fell over'
+
+
+def test_rows_of_a_conditional_run_are_its_groups(tmp_path):
+    config = make_config(
+        samples='9', **{'generator.conditioning': 'embedding', 'discriminator.conditioning': 'embedding'}
+    )
+    write_run(tmp_path, config, records(), classes=4)
+    images = RNG.integers(0, 256, (8, 6, 5, 3), np.uint8)
+    report.save_png(tmp_path / 'samples' / '00000100.png', report.image_grid(images, 2))
+    np.testing.assert_array_equal(health.read(tmp_path).samples, images.reshape(4, 2, -1))
+
+
+def test_points_have_no_grid(tmp_path):
+    write_run(tmp_path, make_config(**{'data.name': 'ring'}), records(), shape=(2,))
+    report.save_png(tmp_path / 'samples' / '00000100.png', np.zeros((600, 600, 3), np.uint8))
+    assert health.read(tmp_path).samples is None
+
+
+def test_a_directory_without_a_run(tmp_path):
+    with pytest.raises(UserError, match=re.escape(f'{tmp_path} is not the directory of a run: its config.json')):
+        health.findings(tmp_path)

@@ -1,0 +1,61 @@
+"""Shows several runs on one page: curves over each other, samples side by side, metrics, and in what they differ.
+
+    python -m tools.compare runs/a runs/b [runs/c ...] [--output compare.html]
+
+The page needs nothing beside itself. A single run has its own page, `report.html`, written anew.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from gan_jax import files
+from gan_jax.errors import UserError, exit_code
+from gan_jax.pages import compare_page, run_page
+from gan_jax.pages import workdir as workdirs
+
+
+def compare(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None = None) -> pathlib.Path:
+    """Writes the page of some runs.
+
+    Args:
+        paths: the runs' directories.
+        output: the page; by default 'compare.html', or 'report.html' in the directory of a single run.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: a path is given twice or holds no run, or the page cannot be written.
+    """
+    if not paths:
+        raise UserError('There is nothing to compare: give the directories of runs.')
+    resolved = [pathlib.Path(path).resolve() for path in paths]
+    for i, path in enumerate(resolved):
+        if path in resolved[:i]:
+            raise UserError(f'{paths[i]} is given twice: give each run once.')
+    if len(paths) == 1:
+        run = workdirs.read(paths[0])
+        output, page = pathlib.Path(output or run.path / run_page.NAME), run_page.page(run)
+    else:
+        above = os.path.commonpath(resolved)
+        names = [os.path.relpath(path, above) for path in resolved]
+        runs = [workdirs.read(path, name) for path, name in zip(paths, names, strict=True)]
+        output, page = pathlib.Path(output or 'compare.html'), compare_page.page(runs)
+    files.replace(output, page.encode())
+    return output
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses the command line and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='*', help='directories of runs, members of a population among them')
+    parser.add_argument('--output', help='the page to write (default: compare.html)')
+    arguments = parser.parse_args(argv)
+    return exit_code(lambda: print(f'Look at {compare(arguments.runs, arguments.output)}'))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
