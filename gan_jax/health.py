@@ -17,7 +17,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gan_jax import build
+from gan_jax import build, report
 from gan_jax import config as configs
 from gan_jax.diversity import Diversity, compare, cut_grid
 from gan_jax.errors import UserError
@@ -120,7 +120,7 @@ def read(workdir: str | os.PathLike) -> Run:
     given_up = json.loads(diverged.read_text())['reason'] if diverged.exists() else None
     run = Run(config, MetricsFile(workdir / 'metrics.jsonl').read(), given_up)
 
-    *earlier, last = sorted((workdir / 'samples').glob('*.png')) or [None]
+    *earlier, last = [path for _, path in report.sample_grids(workdir)] or [None]
     if last is None or len(facts['shape']) != 3:
         return run
     classes = facts['classes'] if build.is_conditional(config) else None
@@ -146,6 +146,8 @@ def not_finite(run: Run) -> Finding | None:
     evidence = f'The run was given up: {run.given_up}.'
     if run.given_up is None:
         evidence = f'Values that are no numbers: {len(met)}, the first {met[0][0]} at step {met[0][1]:,}.'
+        if all(name.startswith('eval/') for name, _ in met):  # those of training would have stopped the run
+            return Finding('not_finite', 'warning', 'An evaluation gave no finite number.', evidence)
     return Finding(
         'not_finite',
         'bad',

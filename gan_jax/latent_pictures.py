@@ -210,7 +210,10 @@ def projection(
     steps = generate(
         run.game, run.generator, found.path[times], np.tile(conditions[found.start], len(times)) if condition else None
     )
-    name = chosen.name('projection', pathlib.Path(image).stem, loss)
+    usual = {'extractor': 'auto', 'iterations': 300, 'learning_rate': 0.1, 'prior': 0.0}
+    used = {'extractor': extractor, 'iterations': iterations, 'learning_rate': learning_rate, 'prior': prior}
+    changed = {option: value for option, value in used.items() if value != usual[option]}
+    name = chosen.name('projection', pathlib.Path(image).stem, loss, **changed)
     path = _save_images(name, np.concatenate([target[None], found.image[None], steps]), len(times) + 2)
     arrays = io.BytesIO()
     np.savez(arrays, latent=found.latent, image=found.image, losses=found.losses, **condition)

@@ -73,6 +73,7 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     if flags.mode == 'sample':
         sample.run(flags)
         return
+    sample.refuse(flags)
     if flags.mode == 'eval':
         chosen = {name: getattr(flags, name) for name in ('metrics', 'extractor', 'num', 'seed', 'step', 'bootstrap')}
         evaluate.evaluate_workdir(flags.workdir, **{name: value for name, value in chosen.items() if value is not None})

@@ -147,7 +147,7 @@ def train_population(
         checkpoints = [
             stack.enter_context(Checkpoints(one / 'checkpoints', **config.checkpoints)) for one in directories
         ]
-        given_up = {i for i, one in enumerate(directories) if (one / run.DIVERGED).exists()}
+        given_up = _given_up(directories, accept_config_changes)
         begin, states = _restore(checkpoints, program, given_up)
         if begin == 0:  # all are started anew
             given_up = set()
@@ -211,7 +211,7 @@ class _Member:
         except DivergedError as error:
             run.say(f'{self.out.workdir}: {error}; this member is given up, with its last good checkpoint.')
             self.diverged = error
-            run.give_up(self.out.workdir, str(error))
+            run.give_up(self.out.workdir, error)
             return
         sample, save, judge = due
         if sample:
@@ -338,6 +338,17 @@ def _check_trainable(config: ConfigDict) -> None:
         raise UserError('on_nan=restore is for a single run: a population gives a member up that diverges.')
     if any(config[player].get('normalization') == 'virtual' for player in Pair._fields):
         raise UserError('normalization=virtual keeps a reference batch for each seed: train its runs one by one.')
+
+
+def _given_up(directories: list[pathlib.Path], anew: bool) -> set[int]:
+    """The numbers of the members that have diverged before; of all, only to start them `anew`."""
+    found = {i for i, one in enumerate(directories) if (one / run.DIVERGED).exists()}
+    if len(found) == len(directories) and not anew:
+        raise DivergedError(
+            f'all members in {directories[0].parent} have diverged before: choose another --workdir, or start them '
+            'anew by --accept_config_changes.'
+        )
+    return found
 
 
 def _restore(checkpoints: list[Checkpoints], program: Program, given_up: set[int]) -> tuple[int, GanState]:

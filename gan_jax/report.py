@@ -168,11 +168,17 @@ def write(workdir: str | os.PathLike) -> None:
       UserError: a file cannot be written, or `metrics.jsonl` is damaged.
     """
     workdir = pathlib.Path(workdir)
-    if pictures := sorted((workdir / 'samples').glob('*.png')):
+    if pictures := [path for _, path in sample_grids(workdir)]:
         files.replace(workdir / 'samples.png', pictures[-1].read_bytes())
         save_animation(workdir / 'samples.gif', pictures)
     if records := MetricsFile(workdir / 'metrics.jsonl').read():
         curves(records, workdir / 'curves.png')
+
+
+def sample_grids(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
+    """(step, file) of every picture in a run's `samples/`, in their order; other files there are passed over."""
+    found = (pathlib.Path(workdir) / 'samples').glob('*.png')
+    return sorted((int(path.stem), path) for path in found if path.stem.isdigit())
 
 
 def _picture(image: np.ndarray) -> Image.Image:

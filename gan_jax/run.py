@@ -264,20 +264,20 @@ def picture_whole(
     if samples.conditions is None:
         pictures.save_interpolation(path, game, generator, config.seed, config.latents.distribution, dataset.shape)
     else:
-        sampling.save_interpolation(path, game, generator, config.seed, dataset.num_classes)
-    run_page.write(workdir)
+        sampling.save_interpolation(path, game, generator, samples.latents[:1], dataset.num_classes)
+    refresh_page(workdir)
     report.write(workdir)  # last: by its pictures a run is known to have all
 
 
-def give_up(workdir: pathlib.Path, reason: str) -> DivergedError:
-    """Leaves word in a run's directory and on its page that it diverged; returns the error to raise."""
-    write_json(workdir / DIVERGED, {'reason': reason})
+def give_up(workdir: pathlib.Path, error: DivergedError, advice: str = '') -> DivergedError:
+    """Leaves word in a run's directory and on its page that it diverged; returns the error with the advice."""
+    write_json(workdir / DIVERGED, {'reason': str(error)})
     refresh_page(workdir)
-    return DivergedError(reason)
+    return DivergedError(f'{error}; {advice}')
 
 
 def refresh_page(workdir: pathlib.Path) -> None:
-    """Writes the page of a run anew, by the main process alone; that it cannot be made is no reason to stop training."""
+    """Writes a run's page anew, by the main process alone; that it cannot be made is no reason to stop training."""
     if parallel.is_main_process():
         try:
             run_page.write(workdir)

@@ -3,6 +3,7 @@
 import io
 import pathlib
 import re
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -161,15 +162,22 @@ def fixed_samples(game: Game, num: int, seed: int, num_classes: int | None) -> S
 
 
 def save_interpolation(
-    path: pathlib.Path, game: Game, generator: Player, seed: int, num_classes: int, columns: int = 10
+    path: pathlib.Path,
+    game: Game,
+    generator: Player,
+    latent: ArrayLike,
+    num_classes: int,
+    *,
+    classes: Sequence[int] | None = None,
+    columns: int = 10,
 ) -> None:
-    """Writes a picture whose row i goes from class i to the next with one latent; nothing where examples are points.
+    """Writes a picture whose rows go from class to class with one latent [1, ...]; nothing where examples are points.
 
     Raises:
         UserError: the file cannot be written.
     """
-    conditions = class_interpolation(num_classes, columns)
-    latents = jnp.repeat(fixed_latents(game, 1, seed), len(conditions), axis=0)
+    conditions = class_interpolation(num_classes, columns, classes)
+    latents = jnp.repeat(latent, len(conditions), axis=0)
     examples = generate(game, generator, latents, conditions)
     if examples.ndim == 4:
         report.save_png(path, picture(examples, columns=columns))
@@ -192,6 +200,8 @@ def choose_samples(
         UserError: there are no such classes, or there are more or fewer seeds than the grid shows.
     """
     shown = run.classes(classes)
+    if grid and classes and len(shown) > grid[0]:
+        raise UserError(f'--grid has {grid[0]} rows, too few for {len(shown)} classes: ask for a row for each.')
     if shown and classes is None:
         shown = shown[: grid[0] if grid else num]  # of more classes than pictures, the first
     rows = len(shown or [None])
@@ -270,8 +280,8 @@ def sample_workdir(
         for i, image in enumerate(np.asarray(to_uint8(examples))):
             report.save_png(directory / f'{i:05d}.png', image)
         if run.is_conditional:
-            first = seeds[0] if seeds else seed or 0
-            save_interpolation(directory / 'interpolation.png', run.game, run.generator, first, run.num_classes)
+            shown, path = run.classes(classes), directory / 'interpolation.png'
+            save_interpolation(path, run.game, run.generator, samples.latents[:1], run.num_classes, classes=shown)
     else:
         points = io.BytesIO()
         np.save(points, examples)
@@ -295,7 +305,8 @@ def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> 
 
 
 def _short(value: Any) -> str:
-    """A value in a file name, without characters that file systems refuse."""
+    """A value in a file name, without characters that file systems refuse; long lists by their ends and a checksum."""
     if isinstance(value, Sequence) and not isinstance(value, str):
-        value = ','.join(map(str, value)) if len(value) <= 8 else f'{value[0]}..{value[-1]}'
+        whole = ','.join(map(str, value))
+        value = whole if len(value) <= 8 else f'{value[0]}..{value[-1]}-{zlib.crc32(whole.encode()):08x}'
     return re.sub(r'[^\w.,-]+', '_', str(value))

@@ -120,8 +120,9 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
                     raise run.give_up(
                         workdir,
-                        f'{error}; {ending}: set on_nan=restore to go back to it and on with other noise, or lower '
-                        'the learning rates and add --accept_config_changes.',
+                        error,
+                        f'{ending}: set on_nan=restore to go back to it and on with other noise, or lower the learning '
+                        'rates and add --accept_config_changes.',
                     ) from error
                 run.say(f'{error}; {ending}: going back to it and on with other noise.')
                 begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))

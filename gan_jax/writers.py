@@ -109,8 +109,8 @@ class Writers:
             self._evaluations = MetricsFile(self.workdir / 'evaluations.jsonl')
             for file in (self._metrics, self._timing, self._evaluations):
                 file.rewind(self._last)
-            for picture in (self.workdir / 'samples').glob('*.png'):
-                if int(picture.stem) > self._last:
+            for step, picture in report.sample_grids(self.workdir):
+                if step > self._last:
                     picture.unlink()
             self._tensorboard = TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
             self._progress = Progress(self._total, stream=io.StringIO() if self._quiet else None)

@@ -451,3 +451,11 @@ def test_points_have_no_grid(tmp_path):
 def test_a_directory_without_a_run(tmp_path):
     with pytest.raises(UserError, match=re.escape(f'{tmp_path} is not the directory of a run: its config.json')):
         health.findings(tmp_path)
+
+
+def test_an_evaluation_without_a_number_is_no_divergence():
+    rows = [*records(), {'step': 7, 'kimg': 1.0, 'eval/fid': None}]
+    finding = health.not_finite(make_run(rows))
+    assert (finding.severity, finding.sentence) == ('warning', 'An evaluation gave no finite number.')
+    assert finding.evidence == 'Values that are no numbers: 1, the first eval/fid at step 7.'
+    assert finding.remedies == ''

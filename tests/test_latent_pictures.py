@@ -134,7 +134,7 @@ def test_a_projection_finds_what_the_generator_made(coloured, tmp_path):
     target = made(coloured, of_seeds(coloured, 77), 1)[0]
     Image.fromarray(target).save(tmp_path / 'given.png')
     path = latent_pictures.draw(coloured, 'projection', image=tmp_path / 'given.png', seeds=(77, 5), iterations=20)
-    assert path.name == 'step0000003-projection-given-pixels-seeds77,5.png'
+    assert path.name == 'step0000003-projection-given-pixels-iterations20-seeds77,5.png'
     row = tiles(path, 1, 9)[0]
     np.testing.assert_array_equal(row[0], target)
     found = np.load(path.with_suffix('.npz'))

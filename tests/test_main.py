@@ -26,6 +26,12 @@ def test_an_unknown_flag_is_refused(capsys):
         (['--mode', 'sample'], 'Sampling needs --workdir, the directory of a run.'),
         (['--mode', 'sample', '--workdir', '/nowhere'], 'is not the directory of a run'),
         (['--mode', 'sample', '--workdir', '/nowhere', '--num', '0'], '--num is 0; ask for at least one picture.'),
+        (['--mode', 'eval', '--workdir', '/nowhere', '--psi', '0.5'], '--psi is for --mode sample and has no meaning'),
+        (['--what', 'loop', '--config', 'configs/mlp.py'], '--what is for --mode sample and has no meaning for --mode'),
+        (
+            ['--mode', 'sample', '--workdir', '/nowhere', '--extractor', 'inception'],
+            '--extractor has no meaning for --what samples',
+        ),
         (['--config', 'configs/dcgan.py', '--num_processes', '2'], 'go together; or give --distributed alone.'),
     ],
 )

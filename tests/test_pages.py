@@ -140,8 +140,8 @@ def test_learning_rates_are_those_of_the_schedule(tmp_path):
 def test_the_time_is_that_of_all_starts(tmp_path):
     run = workdir.read(make_run(tmp_path / 'run'))
     assert workdir.seconds(run) == 0
-    timing = [{'seconds': second} for second in (2.0, 10.0, 3.0, 8.0, 1.0)]
-    assert workdir.seconds(run._replace(timing=timing)) == 10 + 8 + 1
+    timing = [{'seconds': 2.0}, {'seconds': 10.0, 'images_per_second': 5.0}, {'seconds': 11.0}, {'seconds': 1.0}]
+    assert workdir.seconds(run._replace(timing=timing)) == 10 + 11 + 1
 
 
 def test_keys_that_differ_from_the_defaults(tmp_path):

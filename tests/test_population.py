@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gan_jax import config, data, parallel, sampling
-from gan_jax.errors import UserError
+from gan_jax.errors import DivergedError, UserError
 from gan_jax.population import Program, make_population, train_population
 from gan_jax.train import train
 
@@ -133,6 +133,19 @@ def test_a_member_that_diverges_is_given_up_and_the_others_go_on(tmp_path, capsy
     train_population(again, tmp_path, accept_config_changes=True)  # goes on from step 10 without the lost one
     assert (tmp_path / 'member-0' / 'metrics.jsonl').read_text().startswith(before)
     assert lines(tmp_path / 'member-0')[-1]['step'] == 15
+
+
+def test_a_population_of_which_all_diverged_is_not_trained_again_unasked(tmp_path):
+    wild = small_config(vary='generator_optimizer.learning_rate=1e37,1e38', duration='10')
+    with pytest.raises(DivergedError, match='became NaN or infinite'):
+        train_population(wild, tmp_path)
+    states = sorted((tmp_path / 'member-0').rglob('*'))
+    with pytest.raises(DivergedError, match=r'all members in .* have diverged before: choose another --workdir'):
+        train_population(wild, tmp_path)
+    assert sorted((tmp_path / 'member-0').rglob('*')) == states
+    calm = small_config(vary='generator_optimizer.learning_rate=1e-4,1e-3', duration='10')
+    train_population(calm, tmp_path, accept_config_changes=True)
+    assert [lines(tmp_path / f'member-{i}')[-1]['step'] for i in range(2)] == [10, 10]
 
 
 @pytest.mark.parametrize(

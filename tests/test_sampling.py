@@ -102,7 +102,10 @@ def test_names_of_pictures_say_what_they_are():
         'run', 70, 'loop', 'linear', seeds=(0, 7), classes=('T-shirt/top', '3'), psi=1.0, grid=None
     )
     assert str(path) == 'run/generated/step0000070-loop-linear-seeds0,7-classesT-shirt_top,3'
-    assert sampling.generated('run', 70, seeds=range(30), psi=0.5).name == 'step0000070-seeds0..29-psi0.5'
+    many = [sampling.generated('run', 70, seeds=(0, *range(k, k + 8), 29), psi=0.5).name for k in (1, 2)]
+    assert many[0].startswith('step0000070-seeds0..29-')
+    assert many[0].endswith('-psi0.5')
+    assert many[0] != many[1]
 
 
 def test_conditions_go_from_each_class_to_the_next_and_back():
@@ -116,7 +119,8 @@ def test_conditions_go_from_each_class_to_the_next_and_back():
 
 
 def test_the_interpolation_is_a_picture_with_one_latent(game, tmp_path):
-    sampling.save_interpolation(tmp_path / 'between.png', game, PLAYER, 0, CLASSES, columns=5)
+    latent = sampling.fixed_latents(game, 1, 0)
+    sampling.save_interpolation(tmp_path / 'between.png', game, PLAYER, latent, CLASSES, columns=5)
     grid = np.asarray(Image.open(tmp_path / 'between.png'))
     size = (grid.shape[1] - 2) // 5 - 2  # two pixels around each image
     left = [[grid[3 + row * (size + 2), 3 + column * (size + 2)] for column in range(5)] for row in range(3)]
@@ -124,3 +128,21 @@ def test_the_interpolation_is_a_picture_with_one_latent(game, tmp_path):
     assert left[2][0] == left[1][4] > left[2][2] > left[2][4] == left[0][0]
     right = {int(grid[3 + row * (size + 2), size + column * (size + 2)]) for column in range(5) for row in range(3)}
     assert len(right) == 1
+
+
+def test_the_interpolation_keeps_to_classes_and_truncation(game, tmp_path):
+    latent = sampling.fixed_latents(game, 1, 0)
+    pictures = {}
+    for name, options in {'all': {}, 'two': {'classes': (2, 0)}}.items():
+        sampling.save_interpolation(tmp_path / name, game, PLAYER, latent, CLASSES, columns=5, **options)
+        pictures[name] = np.asarray(Image.open(tmp_path / name))
+    size = (pictures['all'].shape[1] - 2) // 5
+    whole = pictures['all'][2 + 2 * size :][:8, 2:]  # the row from class 2 to class 0
+    np.testing.assert_array_equal(pictures['two'][2:10, 2 : 2 + size], whole[:, :size])
+    sampling.save_interpolation(tmp_path / 'mean', game, PLAYER, 0 * latent, CLASSES, columns=5)
+    assert (tmp_path / 'mean').read_bytes() != (tmp_path / 'all').read_bytes()
+
+
+def test_a_grid_has_a_row_for_each_class_that_is_named(game):
+    with pytest.raises(UserError, match=r'--grid has 2 rows, too few for 3 classes: ask for a row for each\.'):
+        sampling.choose_samples(a_run(game), grid=(2, 4), classes=(0, 1, 2))

@@ -333,7 +333,7 @@ def test_nan_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):
     options = small_config(**{'generator_optimizer.name': 'sgd', 'generator_optimizer.learning_rate': '1e30'})
     with pytest.raises(DivergedError, match=r'became NaN or infinite in step \d+; there is no checkpoint yet') as error:
         train(options, tmp_path)
-    assert json.loads((tmp_path / 'diverged.json').read_text()) == {'reason': str(error.value)}
+    assert json.loads((tmp_path / 'diverged.json').read_text()) == {'reason': str(error.value).partition(';')[0]}
     assert 'NaN' in (tmp_path / 'report.html').read_text().partition('<h2>Samples</h2>')[0].partition('<h2>Health')[2]
     train(small_config(duration='5 steps'), tmp_path, accept_config_changes=True)
     assert not (tmp_path / 'diverged.json').exists()

@@ -119,6 +119,7 @@ def test_writers_compose_and_go_on(tmp_path, capsys):
             out.metrics(step, step / 10, {'generator/loss': 1.5})
         for step in (20, 30):
             out.samples(step, picture)
+    (tmp_path / 'samples' / 'mine.png').write_bytes(b'')  # not a step's, so nobody's business
     assert 'step 10/40  25%  G 1.500' in capsys.readouterr().out
     with Writers(tmp_path, begin=20, total=40) as out:
         out.metrics(30, 3.0, {'generator/loss': 1.5})
@@ -126,6 +127,7 @@ def test_writers_compose_and_go_on(tmp_path, capsys):
     assert steps_in(tmp_path / 'metrics.jsonl') == steps_in(tmp_path / 'timing.jsonl') == [10, 20, 30, 40]
     assert set(MetricsFile(tmp_path / 'metrics.jsonl').read()[3]) == {'step', 'kimg', 'generator/loss'}
     assert set(MetricsFile(tmp_path / 'timing.jsonl').read()[3]) == {'step', 'kimg', 'seconds', 'images_per_second'}
+    (tmp_path / 'samples' / 'mine.png').unlink()
     (kept,) = (tmp_path / 'samples').iterdir()  # the later picture is of a course that was given up
     assert kept.name == '00000020.png'
     np.testing.assert_array_equal(np.asarray(Image.open(kept)), picture)

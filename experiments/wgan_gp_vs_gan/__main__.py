@@ -15,7 +15,7 @@ from experiments import classes, cost, results, sweep
 from experiments.results import Finished
 from experiments.sweep import Arm, Options
 from experiments.wgan_gp_vs_gan import pictures
-from gan_jax import checkpoint, parallel, report
+from gan_jax import parallel, report
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.modes import label_modes
 from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
@@ -27,7 +27,7 @@ QUESTION = (
     'or lower, and networks without batch norm?'
 )
 GAN, WGAN = 'GAN', 'WGAN-GP'
-METRICS = ('fid', 'precision', 'recall')
+METRICS = ('fid', 'precision', 'recall', 'inception_score')
 CLASSES, SAMPLES, PAIRS = 10, 2000, 2000
 
 _BARE = {'normalization': 'none', 'initializer': 'he'}  # DCGAN's small weights rely on normalisation
@@ -87,14 +87,6 @@ ARMS = _arms('mnist', _SMALL | _lasting(3000), _SMALL | _lasting(600))
 FULL = _arms('cifar10', _PUBLISHED, _PUBLISHED)
 
 
-def at(run: Finished, name: str, kimg: Sequence[float]) -> np.ndarray:
-    """The values of a metric that were recorded nearest to some points of the run."""
-    points, values = run.curve(name)
-    if not len(points):
-        return np.full(len(kimg), np.nan)
-    return values[np.abs(points - np.asarray(kimg)[:, None]).argmin(axis=1)]
-
-
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's; NaN where there are fewer than three values, or all are the same."""
     from scipy.stats import spearmanr
@@ -107,14 +99,14 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 def follows(run: Finished, name: str) -> float:
     """The rank correlation of a loss, taken where the run was evaluated, with the FID there."""
     kimg, fid = run.curve('eval/fid')
-    return rank_correlation(at(run, name, kimg), fid)
+    return rank_correlation(run.at(name, kimg), fid)
 
 
 def last_samples(workdir: pathlib.Path) -> tuple[dict[str, float], np.ndarray | None]:
     """What the last generator's samples show, and some of them; NaN and None where there is no checkpoint."""
-    if checkpoint.peek(workdir / 'checkpoints') is None:
-        return dict.fromkeys(('digits', 'reverse KL', 'MS-SSIM'), math.nan), None
     made = classes.of_samples(workdir, SAMPLES)
+    if made is None:
+        return dict.fromkeys(('digits', 'reverse KL', 'MS-SSIM'), math.nan), None
     modes = label_modes(made.shown, CLASSES)
     ms_ssim = ms_ssim_diversity(made.images, pairs=PAIRS).value
     return {'digits': modes.captured, 'reverse KL': modes.reverse_kl, 'MS-SSIM': ms_ssim}, made.images[:25]
@@ -125,7 +117,7 @@ def columns(arms: Mapping[str, Sequence[Finished]], rounds: float) -> dict[str, 
     values = results.final_and_best(arms, METRICS)
     for arm, runs in arms.items():
         values[arm] |= {
-            'fid, equal updates': [float(at(run, 'eval/fid', [rounds])[0]) for run in runs],
+            'fid, equal updates': [float(run.at('eval/fid', rounds)) for run in runs],
             'FID ~ -loss of D': [-follows(run, 'discriminator/loss') for run in runs],
             'FID ~ loss of G': [follows(run, 'generator/loss') for run in runs],
             'diverged': [float((run.workdir / 'diverged.json').exists()) for run in runs],
@@ -148,12 +140,11 @@ def _run(options: Options) -> None:
     }
     both = {name: sweep.config_of(recipes[name], options) for name in (GAN, WGAN)}
     seconds = cost.seconds_per_step(options.runs / 'cost.json', both)
-    rounds = max(run.records[-1]['kimg'] for run in arms[WGAN])
-    values, samples = columns(arms, rounds), {}
+    values, samples = columns(arms, sweep.kimg(both[WGAN])), {}
     for arm, runs in arms.items():
         seen, images = zip(*(last_samples(run.workdir) for run in runs), strict=True)
         values[arm] |= {name: [one[name] for one in seen] for name in seen[0]}
-        samples[arm] = images[0]
+        samples[arm] = next((some for some in images if some is not None), None)
     title, out, protocols = 'WGAN-GP against GAN', options.out, results.protocols(arms)
     of_samples = f'{SAMPLES} samples of the last generator'
     protocols |= {'digits and reverse KL': f'{of_samples}, named by the classifier of the evaluation'}
@@ -166,7 +157,7 @@ def _run(options: Options) -> None:
     shown = {
         'Losses (left axes) and FID (right axes, dashed) of three seeds.': out / 'losses.png',
         'Metrics of all arms; a thousand images are those of steps of the generator.': out / 'curves.png',
-        f'Samples of seed 0: {", ".join(arms)}.': out / 'samples.png',
+        f'Samples of the first seed that left a generator: {", ".join(arms)}.': out / 'samples.png',
     }
     results.page(
         out / 'page.html', title, QUESTION, values, arms=arms, names=names, pictures=shown, protocols=protocols

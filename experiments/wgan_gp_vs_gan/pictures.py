@@ -40,6 +40,5 @@ def losses(path: pathlib.Path, arms: Mapping[str, Sequence[Finished]]) -> None:
 
 def samples(arms: Mapping[str, np.ndarray | None], columns: int) -> np.ndarray:
     """A grid of grids, uint8 [height, width, C]: an arm's images [n, H, W, C] each, grey where it has none."""
-    grids = {arm: report.image_grid(images, scale=2) for arm, images in arms.items() if images is not None}
-    empty = np.full_like(next(iter(grids.values())), 128)
-    return report.image_grid(np.stack([grids.get(arm, empty) for arm in arms]), columns, padding=12, scale=1)
+    grids = [None if images is None else report.image_grid(images, scale=2) for images in arms.values()]
+    return results.side_by_side(grids, columns)

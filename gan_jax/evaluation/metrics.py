@@ -171,6 +171,7 @@ METRICS: dict[str, Metric] = {
         _classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES, labels=True
     ),
 }
+BEST = {value: best for metric in METRICS.values() for value, best in metric.best.items()}  # as in Metric.best
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -4,12 +4,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from gan_jax.evaluation import record
-from gan_jax.evaluation.metrics import METRICS
+from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages import document as html
 from gan_jax.pages import workdir as workdirs
 from gan_jax.pages.workdir import Workdir
-
-_BEST = {name: best for metric in METRICS.values() for name, best in metric.best.items()}
 
 
 def metrics_table(runs: Sequence[Workdir]) -> str:
@@ -51,7 +49,7 @@ def summary(run: Workdir, name: str) -> tuple[float, int, float | None, int | No
 
 def _better(metric: str) -> Callable | None:
     """`min` or `max`; None where neither the smallest nor the largest value is best."""
-    return {'min': min, 'max': max}.get(_BEST.get(metric))
+    return {'min': min, 'max': max}.get(BEST.get(metric))
 
 
 def _differences(runs: Sequence[Workdir]) -> dict[str, list[str]]:

@@ -74,7 +74,7 @@ def progress(run: Workdir) -> str:
 def _findings(run: Workdir) -> list[str]:
     try:
         found = health.findings(run.path)
-    except UserError:  # the records are damaged, which the page says above
+    except (UserError, OSError, ValueError):  # records or pictures are damaged
         return []
     return [
         f'<div class="finding {html.escape(one.severity)}">\n'

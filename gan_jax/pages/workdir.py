@@ -11,6 +11,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from gan_jax import config as configs
+from gan_jax import report
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Record
 from gan_jax.pages.document import Frame
@@ -89,11 +90,10 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
             f'{path} is not the directory of a run: its config.json and run.json cannot be read; give the --workdir '
             'of a run.'
         ) from error
-    samples = [(int(picture.stem), picture) for picture in sorted((path / 'samples').glob('*.png'))]
     names = ('metrics.jsonl', 'timing.jsonl', 'evaluations.jsonl')
     parent, own = path.resolve().parts[-2:]
     name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
-    return Workdir(name, path, config, facts, *map(records, names), samples, troubles)
+    return Workdir(name, path, config, facts, *map(records, names), report.sample_grids(path), troubles)
 
 
 def curves(workdir: Workdir) -> dict[str, Curve]:
@@ -125,9 +125,9 @@ def changed(config: Mapping[str, Any]) -> set[str]:
 
 
 def seconds(workdir: Workdir) -> float:
-    """The wall-clock time of all starts of a run, each until its last record."""
-    clock = [record['seconds'] for record in workdir.timing]
-    return sum(one for one, following in itertools.pairwise([*clock, 0.0]) if following < one)
+    """The wall-clock time of all starts of a run, each until its last record; the first of each has no speed."""
+    ends = [before for before, after in itertools.pairwise(workdir.timing) if 'images_per_second' not in after]
+    return sum(record['seconds'] for record in [*ends, *workdir.timing[-1:]])
 
 
 def protocols(workdir: Workdir) -> dict[str, Record]:
