@@ -1,11 +1,14 @@
 """Which class a run's samples show, as the classifier of its metrics names them."""
 
+import math
 import pathlib
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
-from gan_jax import run, sampling
+from gan_jax import checkpoint, run, sampling
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
@@ -23,31 +26,39 @@ class Shown(NamedTuple):
         latents: float32 [n, d].
         asked: int32 [n], the class that each was asked to show, as many of each class; None for a generator without.
         shown: int64 [n], the class that the classifier sees.
+        images: uint8 [n, H, W, C].
     """
 
     latents: np.ndarray
     asked: np.ndarray | None
     shown: np.ndarray
+    images: np.ndarray
 
 
-def of_samples(workdir: pathlib.Path, number: int) -> Shown:
-    """What the last checkpoint of a run's directory shows in `number` samples.
+def of_samples(workdir: pathlib.Path, number: int) -> Shown | None:
+    """What the last checkpoint of a run's directory shows in `number` samples; None where it diverged before the first.
 
     Raises:
-        UserError: there is no checkpoint, or the extractor of the run's evaluation tells no classes apart.
+        UserError: the extractor of the run's evaluation tells no classes apart.
     """
+    if checkpoint.peek(workdir / 'checkpoints') is None:
+        return None
     made = load_run(workdir)
     latents = sampling.fixed_latents(made.game, number, SEED)
     asked = np.arange(number, dtype=np.int32) % made.num_classes if made.is_conditional else None
     examples = sampling.generate(made.game, made.generator, latents, asked, batch_size=250)
     images = np.asarray(to_uint8(examples))
     extractor = find_extractor(made.config.evaluation.extractor, made.config.data.name, made.shape)
-    return Shown(np.asarray(latents), asked, name(extractor, images))
+    return Shown(np.asarray(latents), asked, name(extractor, images), images)
 
 
-def of_reals(workdir: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """True classes [n] of a split of the run's data, and those that the same classifier sees."""
-    config = load_run(workdir).config
+def of_each(measure: Callable[[Shown], float], seeds: Sequence[Shown | None]) -> list[float]:
+    """A measure of what each seed shows; NaN for one that shows nothing."""
+    return [math.nan if shown is None else float(measure(shown)) for shown in seeds]
+
+
+def of_reals(config: ConfigDict, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """True classes [n] of a split of a config's data, and those that the classifier of its metrics sees."""
     reals = run.load_data(config.data, split)
     extractor = find_extractor(config.evaluation.extractor, reals.name, reals.shape)
     return np.asarray(reals.labels), name(extractor, np.asarray(reals.examples))

@@ -3,21 +3,21 @@
 import json
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
+from numpy.typing import ArrayLike
 
 from gan_jax import files, report
-from gan_jax.evaluation.metrics import METRICS
+from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages import document
 from gan_jax.records import MetricsFile
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # {arm: {column: a value for each seed}}
 Curve = tuple[np.ndarray, np.ndarray]  # thousands of images, values
-
-BEST = {name: way for metric in METRICS.values() for name, way in metric.best.items()}  # 'min', 'max' or 'real'
 
 
 class Finished(NamedTuple):
@@ -27,19 +27,24 @@ class Finished(NamedTuple):
         workdir: its directory.
         records: of metrics.jsonl.
         protocols: {metric: the protocol of its values, as one line}.
-        seconds: that the recorded steps took.
     """
 
     workdir: pathlib.Path
     records: list[dict[str, Any]]
     protocols: dict[str, str]
-    seconds: float
 
     def curve(self, name: str) -> Curve:
         """A metric, such as 'eval/fid', over thousands of images; empty where it was not recorded."""
         points = [(record['kimg'], record[name]) for record in self.records if record.get(name) is not None]
         kimg, values = np.array(points, float).reshape(-1, 2).T
         return kimg, values
+
+    def at(self, name: str, kimg: ArrayLike) -> np.ndarray:
+        """The values of a metric that were recorded nearest to so many thousand images; NaN where there are none."""
+        places, values = self.curve(name)
+        if not len(places):
+            return np.full(np.shape(kimg), np.nan)
+        return values[np.abs(places - np.asarray(kimg)[..., None]).argmin(axis=-1)]
 
     def final(self, metric: str) -> float:
         """The last value of an evaluation metric; NaN where there is none."""
@@ -60,17 +65,17 @@ def read(workdir: pathlib.Path) -> Finished:
     for record in MetricsFile(workdir / 'evaluations.jsonl').read():
         facts = {**record['protocol'], 'seed': "the run's own"}
         protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in facts.items())
-    timing = MetricsFile(workdir / 'timing.jsonl').read()
-    seconds = timing[-1]['seconds'] if timing else 0.0
-    return Finished(workdir, MetricsFile(workdir / 'metrics.jsonl').read(), protocols, seconds)
+    return Finished(workdir, MetricsFile(workdir / 'metrics.jsonl').read(), protocols)
 
 
 def final_and_best(arms: Mapping[str, Sequence[Finished]], metrics: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Two columns for every metric: its last value, and its best on the way."""
+    """Two columns for every metric that some run recorded: its last value, and its best on the way."""
+    everyone = [run for runs in arms.values() for run in runs]
+    recorded = [metric for metric in metrics if any(len(run.curve(f'eval/{metric}')[0]) for run in everyone)]
     return {
         arm: {
             column: values
-            for metric in metrics
+            for metric in recorded
             for column, values in (
                 (metric, [run.final(metric) for run in runs]),
                 (f'best {metric}', [run.best(metric) for run in runs]),
@@ -83,6 +88,11 @@ def final_and_best(arms: Mapping[str, Sequence[Finished]], metrics: Sequence[str
 def protocols(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
     """{metric: protocol} of all runs."""
     return {metric: text for runs in arms.values() for run in runs for metric, text in run.protocols.items()}
+
+
+def extractor(protocols: Mapping[str, str], config: ConfigDict) -> str:
+    """What looked at the images, as the protocol of the FID says it, or the config where nothing was evaluated."""
+    return protocols.get('fid', f'extractor={config.evaluation.extractor}').split(';')[0]
 
 
 def table(values: Values, what: str = 'recipe') -> list[list[str]]:
@@ -134,8 +144,22 @@ def curves(
         axes.tick_params(labelsize=8)
     for axes in all_axes[len(names) :]:
         axes.remove()
-    all_axes[0].legend(frameon=False, fontsize=8)
+    if all_axes[0].lines:
+        all_axes[0].legend(frameon=False, fontsize=8)
     save_figure(path, figure)
+
+
+def first_file(runs: Iterable[Finished], name: str) -> pathlib.Path | None:
+    """The file of a name, such as 'samples.png', that the first seed with one left; a run that diverged may lack it."""
+    return next((path for run in runs if (path := run.workdir / name).exists()), None)
+
+
+def side_by_side(grids: Sequence[np.ndarray | None], columns: int) -> np.ndarray:
+    """A grid of grids, uint8 [height, width, C], of as many [h, w, C]: grey where there is none."""
+    there = [grid for grid in grids if grid is not None]
+    empty = np.full_like(there[0], 128) if there else np.full((64, 64, 1), 128, np.uint8)
+    shown = np.stack([empty if grid is None else grid for grid in grids])
+    return report.image_grid(shown, columns, padding=12, scale=1)
 
 
 def save_figure(path: pathlib.Path, figure: Any) -> None:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ml_collections import ConfigDict
+
 from gan_jax import config as configs
 from gan_jax.errors import DivergedError
 from gan_jax.population import train_population
@@ -82,7 +84,7 @@ def parse(name: str, description: str, argv: Sequence[str] | None, *, seeds: int
 def train(arms: Mapping[str, Arm], options: Options) -> dict[str, list[pathlib.Path]]:
     """Trains every arm with every seed, or what of it is not done yet.
 
-    An arm that diverges is a result too: it keeps what it recorded until then.
+    An arm that diverges is a result too: it keeps what it recorded until then, and perhaps has no checkpoint.
 
     Returns:
         The directories of each arm's runs, by seed.
@@ -103,10 +105,15 @@ def train(arms: Mapping[str, Arm], options: Options) -> dict[str, list[pathlib.P
     return directories
 
 
-def config_of(arm: Arm, options: Options):
+def config_of(arm: Arm, options: Options) -> ConfigDict:
     """The config of an arm's population."""
     overrides = {**arm.overrides, **options.overrides, 'population': str(options.seeds)}
     return configs.load(f'{ROOT}/{arm.recipe}', overrides)
+
+
+def kimg(config: ConfigDict) -> float:
+    """How many thousand images the generator of a config makes in training, where it does not diverge."""
+    return configs.steps(config, 'duration') * config.batch_size / 1000
 
 
 def slug(name: str) -> str:

@@ -21,7 +21,7 @@ from gan_jax import build, report
 from gan_jax import config as configs
 from gan_jax.diversity import Diversity, compare, cut_grid
 from gan_jax.errors import UserError
-from gan_jax.evaluation.metrics import METRICS
+from gan_jax.evaluation.metrics import BEST
 from gan_jax.records import MetricsFile
 
 SHORTEST_WINDOW = 5  # records; the median of fewer is at the mercy of one
@@ -451,7 +451,7 @@ class _Headline(NamedTuple):
 
 def _headline(run: Run) -> _Headline | None:
     """The metric that chooses checkpoints, or else the first evaluated one of which less or more is better."""
-    directions = {name: best for metric in METRICS.values() for name, best in metric.best.items() if best != 'real'}
+    directions = {name: best for name, best in BEST.items() if best != 'real'}
     chosen = (run.config.checkpoints.best_metric or '').removeprefix('eval/')
     for name in sorted(directions, key=lambda name: name != chosen):
         steps, values = _series(run, f'eval/{name}')

@@ -10,8 +10,9 @@ import pytest
 from experiments import classes, sweep
 from experiments.conditional import __main__ as experiment
 from experiments.conditional import measures
-from gan_jax import build
+from gan_jax import build, report
 from gan_jax.evaluation.features.extractor import Extractor, Features
+from tests import toy_experiments
 
 
 def look(images):
@@ -22,39 +23,32 @@ def look(images):
 
 BRIGHTEST_ROW = Extractor('brightest row', 'version 1', look)
 
+TOLD = {'generator.conditioning': 'concatenate', 'discriminator.conditioning': 'projection'}
+ARMS = {
+    'unconditional': sweep.Arm(toy_experiments.RECIPE, {'evaluate': 'fid'}),
+    'projection': sweep.Arm(toy_experiments.RECIPE, TOLD | {'evaluate': 'fid,intra_fid'}),
+}
 TOY = {
-    'data.name': 'digits',
-    'duration': '4 steps',
-    'log_every': '2 steps',
-    'sample_every': '2 steps',
-    'checkpoint_every': '2 steps',
-    'evaluate_every': '2 steps',
-    'evaluation.samples': '64',
-    'evaluation.split': 'train',
-    'evaluation.extractor': 'tests.test_experiments_conditional:BRIGHTEST_ROW',
-    'generator.width': '4',
-    'discriminator.width': '4',
     'data.size': '16',
-    'batch_size': '8',
+    'evaluate': None,
+    'evaluation.samples': '64',
+    'evaluation.extractor': 'tests.test_experiments_conditional:BRIGHTEST_ROW',
+    'samples': '10',
 }
 
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
     root = tmp_path_factory.mktemp('conditional')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(root / 'cache'))
-        options = ['--seeds=2', f'--runs={root}/runs', f'--out={root}/results']
-        overrides = [f'--config.{key}={value}' for key, value in TOY.items()]
-        assert experiment.main([*options, *overrides], samples=100) == 0
+    toy_experiments.run(experiment, root, ARMS, TOY, samples=100)
     return root / 'results'
 
 
 def test_table_and_record_have_every_arm_and_measure(results):
     record = json.loads((results / 'results.json').read_text())
-    assert list(record['values']) == ['unconditional', 'concatenation', 'projection']
-    plain, told = record['values']['unconditional'], record['values']['concatenation']
-    assert plain['asked class recognised'] == plain['intra_fid'] == [None, None]
+    assert list(record['values']) == ['unconditional', 'projection']
+    plain, told = record['values']['unconditional'], record['values']['projection']
+    assert plain['asked class recognised'] == plain['intra_fid'] == [None]
     assert all(0 <= value <= 1 for value in told['asked class recognised'])
     assert all(value > 0 for value in told['intra_fid'] + plain['fid'])
     assert all(best <= last for best, last in zip(told['best fid'], told['fid'], strict=True))
@@ -62,7 +56,7 @@ def test_table_and_record_have_every_arm_and_measure(results):
     assert 'brightest row' in record['protocols']['asked class recognised']
     by_class = record['recognised by class']
     assert list(by_class) == list('0123456789')
-    mean = np.mean([by_class[name]['concatenation'] for name in by_class], axis=0)
+    mean = np.mean([by_class[name]['projection'] for name in by_class], axis=0)
     np.testing.assert_allclose(mean, told['asked class recognised'])
     assert '| projection |' in (results / 'table.md').read_text()
 
@@ -72,16 +66,16 @@ def test_it_leaves_pictures_of_every_arm(results):
         'curves.png',
         'confusion.png',
         'samples-unconditional.png',
-        'samples-concatenation.png',
         'samples-projection.png',
-        'interpolation-concatenation.png',
         'interpolation-projection.png',
     }
-    assert (results / 'page.html').read_text().count('<figure>') == 7
+    assert (results / 'page.html').read_text().count('<figure>') == 5
 
 
 def test_full_recipes_can_be_made():
     options = sweep.parse('conditional', '', ['--full'])
+    for arm in experiment.ARMS.values():
+        build.make_game(sweep.config_of(arm, options), (28, 28, 1), num_classes=10)
     for arm in experiment.FULL.values():
         config = sweep.config_of(arm, options)
         game = build.make_game(config, (28, 28, 1), num_classes=10)
@@ -102,9 +96,28 @@ def test_a_linear_probe_reads_what_is_linearly_there():
 def test_confusion_by_hand():
     true, seen = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 2, 1, 0])
     np.testing.assert_allclose(measures.confusion(true, seen, 3), [[0.75, 0, 0.25], [0.5, 0.5, 0], [0, 0, 0]])
-    shown = classes.Shown(np.zeros((6, 1)), true, seen)
+    shown = classes.Shown(np.zeros((6, 1)), true, seen, np.zeros((6, 1, 1, 1), np.uint8))
     assert measures.recognised(shown) == pytest.approx(4 / 6)
     assert np.isnan(measures.recognised(shown._replace(asked=None)))
+
+
+def test_a_seed_without_a_checkpoint_is_left_out_of_the_classes(tmp_path):
+    assert classes.of_samples(tmp_path, 10) is None
+    shown = classes.Shown(np.eye(5), np.arange(5), np.array([0, 1, 2, 3, 0]), np.zeros((5, 1, 1, 1), np.uint8))
+    columns = experiment.columns_of_classes([None, shown], np.ones(5, int))
+    assert columns['asked class recognised'] == pytest.approx([np.nan, 0.8], nan_ok=True)
+    assert columns['by guessing'] == pytest.approx([np.nan, 1.0], nan_ok=True)
+    assert np.isnan([columns['KL of classes'][0], columns['class read from z'][0]]).all()
+
+
+def test_classes_without_names_have_numbers(tmp_path):
+    options = sweep.config_of(ARMS['unconditional'], sweep.parse('conditional', '', [])).data
+    assert measures.names_or_numbers(options, 3) == ['0', '1', '2']
+    for name in ('cats', 'dogs'):
+        (tmp_path / name).mkdir()
+        report.save_png(tmp_path / name / 'a.png', np.zeros((8, 8, 1), np.uint8))
+    options.name = f'folder:{tmp_path}'
+    assert measures.names_or_numbers(options, 2) == ['cats', 'dogs']
 
 
 def test_the_class_is_that_of_the_largest_logit():

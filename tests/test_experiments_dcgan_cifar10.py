@@ -1,6 +1,7 @@
 """The experiment on DCGAN at toy size."""
 
 import json
+import math
 
 import jax
 import jax.numpy as jnp
@@ -12,33 +13,22 @@ from experiments import results as finished
 from experiments import sweep
 from experiments.dcgan_cifar10 import __main__ as experiment
 from gan_jax import build
+from gan_jax.records import MetricsFile
+from tests import toy_experiments
 
 TOY = {
-    'data.name': 'digits',
-    'data.size': '16',
-    'batch_size': '8',
     'duration': '6 steps',
-    'log_every': '2 steps',
-    'sample_every': '2 steps',
-    'checkpoint_every': '2 steps',
-    'evaluate_every': '2 steps',
+    'evaluate': None,
     'evaluation.samples': '64',
     'evaluation.split': 'train[:200]',
-    'evaluation.extractor': 'tests.extractors:QUADRANTS',
-    'generator.width': '4',
-    'discriminator.width': '4',
-    'samples': '9',
 }
 
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp('dcgan_cifar10')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(root / 'cache'))
-        options = ['--seeds=2', f'--runs={root}/runs', f'--out={root}/results']
-        overrides = [f'--config.{key}={value}' for key, value in TOY.items()]
-        assert experiment.main([*options, *overrides], held_out='test[:100]') == 0
+    own = {key: experiment.SMALL[key] for key in ('evaluate', 'checkpoints.best_metric')}
+    toy_experiments.run(experiment, root, {'DCGAN': sweep.Arm(toy_experiments.RECIPE, own)}, TOY, seeds=2)
     return root
 
 
@@ -55,7 +45,7 @@ def test_final_best_and_real_images_in_the_table(root):
     real = record['values']['real images']
     assert real['fid'][0] < min(values['best fid'])
     assert real['recall'][0] > 0.5
-    assert record['real images'] == 'test[:100]'
+    assert record['real images'] == 'test[:64]'  # as many as samples
 
 
 def test_it_leaves_the_best_and_the_final_grid(root):
@@ -70,8 +60,26 @@ def test_it_leaves_the_best_and_the_final_grid(root):
     assert (out / 'page.html').read_text().count('<figure>') == 4
 
 
+def test_a_run_without_a_finite_fid_or_without_grids_has_no_best_one(tmp_path):
+    metrics = MetricsFile(tmp_path / 'metrics.jsonl')
+    metrics.write(2, 0.2, {'eval/fid': math.nan})
+    assert experiment.best_evaluation(finished.read(tmp_path)) is None
+    assert experiment.best_and_final_grid(finished.read(tmp_path)) == {}
+    grids = [tmp_path / f'samples/{step:08d}.png' for step in (2, 5, 9)]
+    grids[0].parent.mkdir()
+    for grid in grids:
+        grid.touch()
+    assert experiment.best_and_final_grid(finished.read(tmp_path)) == {'final': grids[2]}
+    for step, fid in ((4, 3.0), (6, 8.0)):
+        metrics.write(step, step / 10, {'eval/fid': fid})
+    assert experiment.best_evaluation(finished.read(tmp_path))['kimg'] == 0.4
+    assert experiment.best_and_final_grid(finished.read(tmp_path)) == {'best': grids[1], 'final': grids[2]}
+
+
 def test_full_recipes_can_be_made():
     options = sweep.parse('dcgan_cifar10', '', ['--full'])
+    small = sweep.config_of(experiment.ARMS['DCGAN'], options)
+    build.make_game(small, (32, 32, 3))
     smoothing = []
     for arm in experiment.FULL.values():
         config = sweep.config_of(arm, options)

@@ -8,13 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import sweep
+from experiments import cost, results, sweep
+from experiments.spectral_norm_vs_gradient_penalty import __main__ as experiment
 from experiments.spectral_norm_vs_gradient_penalty import lipschitz
-from experiments.spectral_norm_vs_gradient_penalty.__main__ import ARMS, FULL, Steepness, main
-from gan_jax import build
+from experiments.spectral_norm_vs_gradient_penalty.__main__ import (
+    ARMS,
+    FULL,
+    Steepness,
+    draw,
+    last_grid,
+    measure,
+)
+from experiments.sweep import Arm
+from gan_jax import build, report
 from gan_jax.judgement import judgement
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.models.dcgan import Discriminator
+from tests import toy_experiments
 
 
 def made(layer, shape):
@@ -90,35 +100,32 @@ def test_all_arms_have_the_same_generator_and_the_published_ones_load():
         build.make_game(config, (32, 32, 3))
 
 
+def test_a_run_without_a_checkpoint_has_no_steepness_and_no_samples(tmp_path):
+    steepness = measure(tmp_path)
+    assert all(math.isnan(value) for value in steepness.columns().values())
+    draw(tmp_path / 'steepness.png', {'nothing': [steepness]})
+    assert last_grid([results.read(tmp_path)]) is None
+    report.save_png(tmp_path / 'samples.png', np.zeros((8, 8, 1), np.uint8))
+    assert last_grid([results.read(tmp_path)]).shape == (8, 8, 1)
+
+
 def test_at_toy_size_every_seed_is_measured(tmp_path, monkeypatch):
-    chosen = ('spectral norm', 'gradient penalty')
-    monkeypatch.setattr(f'{main.__module__}.ARMS', {arm: ARMS[arm] for arm in chosen})
-    monkeypatch.setattr(f'{main.__module__}.POINTS', 20)
-    monkeypatch.setattr(lipschitz, 'ITERATIONS', 100)
-    overrides = {
-        'data.name': 'digits',
-        'data.size': '8',
-        'duration': '2 steps',
-        'log_every': '2 steps',
-        'evaluate_every': '2 steps',
-        'evaluate': "('fid',)",
-        'evaluation.samples': '16',
-        'evaluation.extractor': 'tests.extractors:QUADRANTS',
-        'evaluation.split': 'train',
-        'batch_size': '8',
-        'generator.width': '4',
-        'discriminator.width': '4',
-        'discriminator.spectral_iterations': '10',
+    changes = {
+        'spectral norm': {'discriminator.normalization': 'spectral', 'discriminator.spectral_iterations': '10'},
+        'gradient penalty': {'penalties.gradient_penalty.weight': '10.0'},
     }
-    arguments = [f'--config.{key}={value}' for key, value in overrides.items()]
-    arguments += ['--seeds', '1', '--runs', str(tmp_path / 'runs'), '--out', str(tmp_path / 'out')]
-    assert main(arguments) == 0
-    record = json.loads((tmp_path / 'out/results.json').read_text())
-    assert list(record['values']) == list(chosen)
+    arms = {arm: Arm(toy_experiments.RECIPE, change) for arm, change in changes.items()}
+    monkeypatch.setattr(experiment, 'POINTS', 20)
+    monkeypatch.setattr(cost, 'seconds_per_step', lambda path, arms: dict.fromkeys(arms, 0.5))
+    monkeypatch.setattr(lipschitz, 'ITERATIONS', 100)
+    toy_experiments.run(experiment, tmp_path, arms, {'evaluate': 'fid,inception_score'})
+    record = json.loads((tmp_path / 'results/results.json').read_text())
+    assert list(record['values']) == list(changes)
     for arm, row in record['values'].items():
         (layers,) = record['layers'][arm]
         assert row['bound by operators'][0] == pytest.approx(math.prod(one['operator'] for one in layers.values()))
         assert row['slope, largest'][0] <= row['bound by operators'][0]
-        assert row['ms a step'][0] > 0
+        assert (row['ms a step'], row['images/s']) == ([500], [16])
+        assert row['inception_score'][0] >= 1
     for name in ('table.md', 'steepness.png', 'curves.png', 'samples.png', 'page.html'):
-        assert (tmp_path / 'out' / name).stat().st_size > 500
+        assert (tmp_path / 'results' / name).stat().st_size > 500

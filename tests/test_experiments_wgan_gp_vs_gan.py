@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from experiments import cost, results, sweep
+from experiments.wgan_gp_vs_gan import __main__ as experiment
 from experiments.wgan_gp_vs_gan import pictures
-from experiments.wgan_gp_vs_gan.__main__ import ARMS, FULL, GAN, WGAN, at, columns, follows, main
+from experiments.wgan_gp_vs_gan.__main__ import ARMS, FULL, GAN, WGAN, columns, follows, last_samples
 from gan_jax import config as configs
 from gan_jax.records import MetricsFile
+from tests import toy_experiments
 
 
 @pytest.fixture
@@ -31,7 +33,6 @@ def test_rank_correlation_of_losses_where_they_were_evaluated(finished):
 
 
 def test_columns_at_equal_updates(finished):
-    np.testing.assert_array_equal(at(finished, 'eval/fid', [0.1, 2.2, 9.0]), [40.0, 30.0, 10.0])
     row = columns({GAN: [finished]}, 2.0)[GAN]
     assert (row['fid'], row['best fid'], row['fid, equal updates']) == ([10.0], [10.0], [30.0])
     assert row['FID ~ -loss of D'] == pytest.approx([0.8])
@@ -46,6 +47,16 @@ def test_a_grid_of_grids_has_a_gap_for_an_arm_without_images():
     left, right = np.split(grid, 2, axis=1)
     assert (left == 255).sum() == 4 * 16 * 16
     assert (right == 255).sum() == 0
+
+
+def test_a_run_without_a_checkpoint_shows_nothing(tmp_path):
+    values, images = last_samples(tmp_path)
+    assert list(values) == ['digits', 'reverse KL', 'MS-SSIM']
+    assert np.isnan(list(values.values())).all()
+    assert images is None
+    (row,) = columns({WGAN: [results.read(tmp_path)]}, 2.0).values()
+    assert np.isnan([row['fid, equal updates'][0], row['FID ~ loss of G'][0]]).all()
+    pictures.losses(tmp_path / 'losses.png', {WGAN: [results.read(tmp_path)]})
 
 
 def test_both_games_see_as_many_real_images_and_the_published_ones_load():
@@ -66,36 +77,23 @@ def test_both_games_see_as_many_real_images_and_the_published_ones_load():
 
 
 def test_at_toy_size_arms_are_in_table_and_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(f'{main.__module__}.SAMPLES', 40)
-    monkeypatch.setattr(f'{main.__module__}.PAIRS', 20)
-    monkeypatch.setattr(f'{main.__module__}.ARMS', {name: ARMS[name] for name in (GAN, WGAN)})
-    overrides = {
-        'data.name': 'digits',
-        'data.size': '8',
-        'duration': '2 steps',
-        'log_every': '1 steps',
-        'evaluate_every': '1 steps',
-        'evaluate': "('fid',)",
-        'evaluation.samples': '16',
-        'evaluation.extractor': 'tests.extractors:QUADRANTS',
-        'evaluation.split': 'train',
-        'batch_size': '8',
-        'generator.width': '4',
-        'discriminator.width': '4',
-        'discriminator_steps': '1',
-    }
-    arguments = [f'--config.{key}={value}' for key, value in overrides.items()]
-    arguments += ['--seeds', '1', '--runs', str(tmp_path / 'runs'), '--out', str(tmp_path / 'out')]
-    assert main(arguments) == 0
-    record = json.loads((tmp_path / 'out/results.json').read_text())
+    monkeypatch.setattr(experiment, 'SAMPLES', 40)
+    monkeypatch.setattr(experiment, 'PAIRS', 20)
+    monkeypatch.setattr(cost, 'seconds_per_step', lambda path, arms: dict.fromkeys(arms, 0.5))
+    penalised = {'loss.name': 'wasserstein', 'penalties.gradient_penalty.weight': '10.0'}
+    arms = {GAN: sweep.Arm(toy_experiments.RECIPE), WGAN: sweep.Arm(toy_experiments.RECIPE, penalised)}
+    toy_experiments.run(experiment, tmp_path, arms, {'evaluate': 'fid,inception_score'})
+    record = json.loads((tmp_path / 'results/results.json').read_text())
     assert list(record['values']) == [GAN, WGAN]
     for row in record['values'].values():
         assert row['fid'][0] > 0
+        assert row['inception_score'][0] >= 1
+        assert 'precision' not in row  # was not evaluated
         assert 1 <= row['digits'][0] <= 2  # the toy classifier knows two classes
         assert 0 < row['MS-SSIM'][0] < 1
-    assert set(record['seconds of a step of the generator']) == {GAN, WGAN}
+    assert record['seconds of a step of the generator'] == {GAN: 0.5, WGAN: 0.5}
     for name in ('table.md', 'losses.png', 'curves.png', 'samples.png', 'page.html'):
-        assert (tmp_path / 'out' / name).stat().st_size > 500
+        assert (tmp_path / 'results' / name).stat().st_size > 500
 
 
 def test_a_measured_cost_is_believed_for_the_same_arms_only(tmp_path, monkeypatch):

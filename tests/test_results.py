@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from experiments import results
 from gan_jax.records import MetricsFile
@@ -24,7 +25,6 @@ def finished(tmp_path):
         metrics.write(step, step / 10, {'eval/fid': fid, 'eval/inception_score': fid, 'eval/unheard_of': fid})
     record = {'step': 30, 'metric': 'fid', 'protocol': {'reals': 'ten', 'seed': 0}}
     MetricsFile(tmp_path / 'evaluations.jsonl').append(record)
-    MetricsFile(tmp_path / 'timing.jsonl').write(30, 3.0, {'seconds': 5.5})
     return results.read(tmp_path)
 
 
@@ -53,20 +53,62 @@ def test_final_and_best_value_of_a_run(finished):
     assert finished.best('unheard_of') == 12.0
     assert np.isnan(finished.final('kid'))
     assert np.isnan(finished.best('kid'))
-    assert finished.seconds == 5.5
     np.testing.assert_array_equal(finished.curve('eval/fid')[0], [1.0, 2.0, 3.0])
+
+
+def test_the_value_at_a_place_is_that_of_the_nearest_evaluation(finished):
+    np.testing.assert_array_equal(finished.at('eval/fid', [0.1, 1.9, 9.0]), [30.0, 10.0, 12.0])
+    assert float(finished.at('eval/fid', 1.4)) == 30.0
+    assert np.isnan(finished.at('eval/kid', [1.0, 2.0])).tolist() == [True, True]
+
+
+def test_a_value_that_was_not_finite_is_none(finished):
+    MetricsFile(finished.workdir / 'metrics.jsonl').write(40, 4.0, {'eval/fid': float('nan')})
+    assert results.read(finished.workdir).final('fid') == 12.0
 
 
 def test_columns_and_protocols_of_arms(finished):
     arms = {'GAN': [finished, finished]}
-    assert results.final_and_best(arms, ['fid']) == {'GAN': {'fid': [12.0, 12.0], 'best fid': [10.0, 10.0]}}
+    assert results.final_and_best(arms, ['fid', 'kid']) == {'GAN': {'fid': [12.0, 12.0], 'best fid': [10.0, 10.0]}}
     assert results.protocols(arms) == {'fid': "reals=ten; seed=the run's own"}
 
 
 def test_a_run_that_recorded_nothing(tmp_path):
     run = results.read(tmp_path)
-    assert (run.records, run.protocols, run.seconds) == ([], {}, 0.0)
-    assert np.isnan(run.final('fid'))
+    assert (run.records, run.protocols) == ([], {})
+    assert np.isnan([run.final('fid'), run.best('fid'), run.at('eval/fid', 1.0)]).all()
+
+
+def test_pictures_and_page_of_arms_that_recorded_nothing(tmp_path):
+    arms = {'GAN': [results.read(tmp_path)]}
+    results.curves(tmp_path / 'curves.png', arms, {'eval/fid': 'FID'})
+    values = {'GAN': {'fid': [float('nan')]}}
+    results.page(tmp_path / 'page.html', 'GAN', 'Which?', values, arms=arms, names={'eval/fid': 'FID'})
+    assert '<td>none</td>' in (tmp_path / 'page.html').read_text()
+
+
+def test_the_first_file_is_that_of_the_first_seed_that_has_one(tmp_path):
+    runs = [results.read(tmp_path / f'member-{i}') for i in range(3)]
+    assert results.first_file(runs, 'samples.png') is None
+    for run in runs[1:]:
+        run.workdir.mkdir()
+        (run.workdir / 'samples.png').touch()
+    assert results.first_file(runs, 'samples.png') == tmp_path / 'member-1/samples.png'
+
+
+def test_grids_side_by_side_are_grey_where_there_is_none():
+    white = np.full((8, 8, 3), 255, np.uint8)
+    left, right = np.split(results.side_by_side([white, None], columns=2), 2, axis=1)
+    assert left.shape == (8 + 2 * 12, 8 + 1.5 * 12, 3)
+    assert (left == 255).sum() == 3 * 64
+    assert (right == 128).all()
+    assert results.side_by_side([None, None], columns=2).shape[2] == 1
+
+
+def test_the_extractor_is_that_of_the_protocol_or_the_config():
+    config = ConfigDict({'evaluation': {'extractor': 'classifier'}})
+    assert results.extractor({'fid': 'extractor=small (1); reals=ten'}, config) == 'extractor=small (1)'
+    assert results.extractor({}, config) == 'extractor=classifier'
 
 
 def test_written_record_has_every_seed_and_the_table_quotes_protocols(tmp_path):

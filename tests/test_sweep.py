@@ -33,6 +33,10 @@ def test_overrides_reach_every_arm_and_count_more(tmp_path):
     assert (config.loss.name, config.schedule.name, config.batch_size, config.population) == ('hinge', 'cosine', 8, 2)
 
 
+def test_kimg_of_a_recipe(tmp_path):
+    assert sweep.kimg(sweep.config_of(ARMS['plain'], parse(tmp_path))) == 4 * 8 / 1000
+
+
 @pytest.mark.parametrize(
     ('argv', 'sentence'),
     [

@@ -3,6 +3,7 @@
 python -m experiments.conditional
 """
 
+import math
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -64,35 +65,36 @@ CURVES = {
 
 def compare(options: sweep.Options, samples: int) -> None:
     """Trains the arms and writes the results."""
-    directories = sweep.train(FULL if options.full else ARMS, options)
+    recipes = FULL if options.full else ARMS
+    config = sweep.config_of(recipes['unconditional'], options)
+    directories = sweep.train(recipes, options)
     arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
     seen = {
         arm: [classes.of_samples(workdir, samples) for workdir in workdirs] for arm, workdirs in directories.items()
     }
-    reals = classes.of_reals(directories['unconditional'][0], 'test')
-    count = 1 + max(int(labels.max()) for labels in (*reals, *(run.shown for runs in seen.values() for run in runs)))
+    reals = classes.of_reals(config, 'test')
+    shown = [one.shown for seeds in seen.values() for one in seeds if one]
+    count = 1 + max(int(labels.max()) for labels in (*reals, *shown))
 
     values = results.final_and_best(arms, ['fid'])
     for arm, columns in values.items():
         for metric in ('precision', 'recall', 'intra_fid'):
             columns[metric] = [run.final(metric) for run in arms[arm]]
-        columns['asked class recognised'] = [measures.recognised(run) for run in seen[arm]]
-        frequencies = np.bincount(reals[0], minlength=count)
-        columns['KL of classes'] = [label_modes(run.shown, count, frequencies).reverse_kl for run in seen[arm]]
-        probes = [measures.probe(run.latents, run.shown) for run in seen[arm]]
-        columns['class read from z'] = [probe.accuracy for probe in probes]
-        columns['by guessing'] = [probe.guess for probe in probes]
+        values[arm] |= columns_of_classes(seen[arm], np.bincount(reals[0], minlength=count))
 
-    told = {arm: runs for arm, runs in seen.items() if runs[0].asked is not None}
+    asked = {arm: [one for one in seeds if one and one.asked is not None] for arm, seeds in seen.items()}
+    told = {arm: seeds for arm, seeds in asked.items() if seeds}
     confusions = {'real test images': [measures.confusion(*reals, count)]}
-    confusions |= {arm: [measures.confusion(run.asked, run.shown, count) for run in runs] for arm, runs in told.items()}
-    names = measures.class_names(options.overrides.get('data.name', 'fashion_mnist'), count)
+    confusions |= {
+        arm: [measures.confusion(one.asked, one.shown, count) for one in seeds] for arm, seeds in told.items()
+    }
+    names = measures.names_or_numbers(config.data, count)
     by_class = {
         name: {arm: [table[i, i] for table in tables] for arm, tables in confusions.items()}
         for i, name in enumerate(names)
     }
     protocols = results.protocols(arms)
-    extractor = protocols['fid'].split(';')[0]
+    extractor = results.extractor(protocols, config)
     protocols['asked class recognised'] = f'share of {samples} samples, as many of each class; {extractor}'
     protocols['KL of classes'] = f'of the classes in {samples} samples from those in the test set, in nats; {extractor}'
     protocols['class read from z'] = (
@@ -111,8 +113,8 @@ def compare(options: sweep.Options, samples: int) -> None:
         'curves, thin lines are seeds': out / 'curves.png',
         'asked class (rows) and the class that the classifier sees (columns), mean over the seeds': out
         / 'confusion.png',
-        **_copied(directories, 'samples', 'samples of seed 0', out),
-        **_copied({arm: directories[arm] for arm in told}, 'interpolation', 'from each class to the next', out),
+        **_copied(arms, 'samples', 'samples of the first seed that left some', out),
+        **_copied({arm: arms[arm] for arm in told}, 'interpolation', 'from each class to the next', out),
     }
     results.page(
         out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
@@ -120,14 +122,30 @@ def compare(options: sweep.Options, samples: int) -> None:
     print((out / 'table.md').read_text())
 
 
+def columns_of_classes(seeds: Sequence[classes.Shown | None], frequencies: np.ndarray) -> dict[str, list[float]]:
+    """What each seed's samples say of classes, whose `frequencies` in the data are given."""
+
+    def divergence(one: classes.Shown) -> float:
+        return label_modes(one.shown, len(frequencies), frequencies).reverse_kl
+
+    probes = [measures.probe(one.latents, one.shown) if one else measures.Probe(math.nan, math.nan) for one in seeds]
+    return {
+        'asked class recognised': classes.of_each(measures.recognised, seeds),
+        'KL of classes': classes.of_each(divergence, seeds),
+        'class read from z': [probe.accuracy for probe in probes],
+        'by guessing': [probe.guess for probe in probes],
+    }
+
+
 def _copied(
-    directories: dict[str, list[pathlib.Path]], name: str, caption: str, out: pathlib.Path
+    arms: dict[str, list[results.Finished]], name: str, caption: str, out: pathlib.Path
 ) -> dict[str, pathlib.Path]:
-    """{caption: file} of the first seeds' pictures of a name, copied to the results."""
+    """{caption: file} of each arm's picture of a name, by the first seed that left one, copied to the results."""
     copies = {}
-    for arm, (first, *_) in directories.items():
-        copies[f'{arm}: {caption}'] = path = out / f'{name}-{sweep.slug(arm)}.png'
-        files.replace(path, (first / f'{name}.png').read_bytes())
+    for arm, runs in arms.items():
+        if picture := results.first_file(runs, f'{name}.png'):
+            copies[f'{arm}: {caption}'] = path = out / f'{name}-{sweep.slug(arm)}.png'
+            files.replace(path, picture.read_bytes())
     return copies
 
 

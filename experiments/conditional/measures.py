@@ -1,30 +1,19 @@
 """How the classes of samples follow what was asked, and how they lie in the latent space."""
 
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 from sklearn.linear_model import LogisticRegression
 
 from experiments.classes import Shown
 from experiments.results import save_figure
 from gan_jax import report
-
-NAMES = {
-    'fashion_mnist': (
-        'T-shirt',
-        'trousers',
-        'pullover',
-        'dress',
-        'coat',
-        'sandal',
-        'shirt',
-        'sneaker',
-        'bag',
-        'ankle boot',
-    )
-}
+from gan_jax.class_choice import class_names
+from gan_jax.errors import UserError
 
 
 class Probe(NamedTuple):
@@ -52,7 +41,7 @@ def probe(latents: np.ndarray, labels: np.ndarray) -> Probe:
 
 def recognised(samples: Shown) -> float:
     """The share of samples in which the asked class is seen; NaN where none was asked for."""
-    return float('nan') if samples.asked is None else float((samples.asked == samples.shown).mean())
+    return math.nan if samples.asked is None else float((samples.asked == samples.shown).mean())
 
 
 def confusion(true: np.ndarray, seen: np.ndarray, count: int) -> np.ndarray:
@@ -61,9 +50,12 @@ def confusion(true: np.ndarray, seen: np.ndarray, count: int) -> np.ndarray:
     return pairs / np.maximum(pairs.sum(axis=1, keepdims=True), 1)
 
 
-def class_names(data: str, count: int) -> list[str]:
-    """Names of the classes, or their numbers."""
-    return list(NAMES.get(data, map(str, range(count))))
+def names_or_numbers(options: ConfigDict, count: int) -> list[str]:
+    """The names of the classes of the config's section `data`; their numbers where they have none."""
+    try:
+        return class_names(options)
+    except UserError:
+        return [str(number) for number in range(count)]
 
 
 def draw_confusions(path: pathlib.Path, tables: Mapping[str, Sequence[np.ndarray]], names: Sequence[str]) -> None:

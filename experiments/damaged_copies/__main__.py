@@ -19,7 +19,7 @@ from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.evaluator import Evaluator
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import Samples
-from gan_jax.evaluation.metrics import METRICS
+from gan_jax.evaluation.metrics import BEST, METRICS
 from gan_jax.evaluation.record import Record
 from gan_jax.trained import load_run
 
@@ -42,13 +42,12 @@ def judge(judges: dict[str, Evaluator], fakes: data.Dataset | Samples) -> list[R
 def table(results: dict[str, list[Record]]) -> str:
     """Markdown: a row for each metric, a column for each set."""
     names = list(dict.fromkeys(record.metric for records in results.values() for record in records))
-    best = {value: way for metric in METRICS.values() for value, way in metric.best.items()}
     better = {'min': '↓', 'max': '↑', 'real': ''}
     values = {subject: {record.metric: record.value for record in records} for subject, records in results.items()}
     rows = [['metric', *results], ['---', *['---:'] * len(results)]]
     for name in names:
         cells = (f'{column[name]:.4g}' if name in column else '-' for column in values.values())
-        rows.append([f'{name} {better[best.get(name, "min")]}'.strip(), *cells])
+        rows.append([f'{name} {better[BEST.get(name, "min")]}'.strip(), *cells])
     return '\n'.join(f'| {" | ".join(row)} |' for row in rows) + '\n'
 
 

@@ -3,6 +3,7 @@
 python -m experiments.dcgan_cifar10
 """
 
+import math
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -51,7 +52,6 @@ FULL = {
     'DCGAN without smoothing': sweep.Arm('configs/dcgan.py:cifar10', WHOLE | {'loss.real_label': '1.0'}),
 }
 METRICS = ('fid', 'kid', 'precision', 'recall')
-HELD_OUT = 'test[:5000]'
 CURVES = {
     'eval/fid': 'FID',
     'eval/kid': 'KID',
@@ -64,21 +64,21 @@ CURVES = {
 }
 
 
-def watch(options: sweep.Options, held_out: str) -> None:
+def watch(options: sweep.Options) -> None:
     """Trains the arms and writes the results."""
     recipes = FULL if options.full else ARMS
     directories = sweep.train(recipes, options)
     arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
     config = sweep.config_of(next(iter(recipes.values())), options)
-    reals = run.load_data(config.data, held_out)
+    reals = run.load_data(config.data, f'test[:{config.evaluation.samples}]')
 
     values = {}
     for arm, runs in arms.items():
         best = [best_evaluation(one) for one in runs]
         values[arm] = {
             'fid': [one.final('fid') for one in runs],
-            'best fid': [record['eval/fid'] for record in best],
-            'best at kimg': [record['kimg'] for record in best],
+            'best fid': [one.best('fid') for one in runs],
+            'best at kimg': [record['kimg'] if record else math.nan for record in best],
             **{metric: [one.final(metric) for one in runs] for metric in METRICS[1:]},
         }
     values['real images'] = {metric: [value] for metric, value in judge(config, reals).items()}
@@ -90,24 +90,28 @@ def watch(options: sweep.Options, held_out: str) -> None:
     report.save_png(out / 'real.png', sampling.picture(reals.examples[: config.samples].astype(np.float32) / 127.5 - 1))
     pictures = {'curves, thin lines are seeds': out / 'curves.png', 'real images': out / 'real.png'}
     for arm, runs in arms.items():
-        for name, step in {'best': best_evaluation(runs[0])['step'], 'final': runs[0].records[-1]['step']}.items():
+        for name, grid in best_and_final_grid(runs[0]).items():
             path = out / f'{name}-{sweep.slug(arm)}.png'
-            files.replace(path, grid_at(runs[0].workdir, step).read_bytes())
-            pictures[f'{arm}: seed 0 at step {step}, the {name} one'] = path
+            files.replace(path, grid.read_bytes())
+            pictures[f'{arm}: seed 0 at step {int(grid.stem)}, the {name} one'] = path
     results.page(
         out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
     )
     print((out / 'table.md').read_text())
 
 
-def best_evaluation(one: results.Finished) -> dict[str, float]:
-    """The record of a run's smallest FID."""
-    return min((record for record in one.records if 'eval/fid' in record), key=lambda record: record['eval/fid'])
+def best_evaluation(one: results.Finished) -> dict[str, float] | None:
+    """The record of a run's smallest FID; None where it has none."""
+    judged = [record for record in one.records if record.get('eval/fid') is not None]
+    return min(judged, key=lambda record: record['eval/fid'], default=None)
 
 
-def grid_at(workdir: pathlib.Path, step: int) -> pathlib.Path:
-    """The run's picture of samples that was drawn nearest to a step."""
-    return min((workdir / 'samples').glob('*.png'), key=lambda path: abs(int(path.stem) - step))
+def best_and_final_grid(one: results.Finished) -> dict[str, pathlib.Path]:
+    """A run's pictures of samples that it has: the 'best', nearest to its smallest FID, and the 'final' one."""
+    grids = sorted((one.workdir / 'samples').glob('*.png'))
+    best = best_evaluation(one)
+    found = {'best': min(grids, key=lambda path: abs(int(path.stem) - best['step']))} if best and grids else {}
+    return found | ({'final': grids[-1]} if grids else {})
 
 
 def judge(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
@@ -120,11 +124,11 @@ def judge(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
     return {record.metric: record.value for record in evaluator.evaluate(reals)}
 
 
-def main(argv: Sequence[str] | None = None, *, held_out: str = HELD_OUT) -> int:
-    """Runs a command line, with the `held_out` split as the example of real images; returns the exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
     options = sweep.parse('dcgan_cifar10', __doc__, argv)
     parallel.enable_compilation_cache()
-    return exit_code(lambda: watch(options, held_out))
+    return exit_code(lambda: watch(options))
 
 
 if __name__ == '__main__':

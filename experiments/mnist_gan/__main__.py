@@ -3,6 +3,7 @@
 python -m experiments.mnist_gan
 """
 
+import math
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from experiments import classes, results, sweep
 from experiments.mnist_gan import pictures
 from gan_jax import parallel
 from gan_jax.errors import exit_code
-from gan_jax.evaluation.modes import label_modes
+from gan_jax.evaluation.modes import ModeReport, label_modes
 
 QUESTION = (
     'Which of the ten digits does the first GAN of every textbook make, how evenly, and what does it look like when it '
@@ -69,35 +70,31 @@ CURVES = {
 
 def compare(options: sweep.Options, samples: int) -> None:
     """Trains the arms and writes the results."""
-    directories = sweep.train(FULL if options.full else ARMS, options)
+    recipes = FULL if options.full else ARMS
+    configs = {arm: sweep.config_of(recipe, options) for arm, recipe in recipes.items()}
+    directories = sweep.train(recipes, options)
     arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
     shown = {
-        arm: [classes.of_samples(workdir, samples).shown for workdir in workdirs]
-        for arm, workdirs in directories.items()
+        arm: [classes.of_samples(workdir, samples) for workdir in workdirs] for arm, workdirs in directories.items()
     }
-    reals = np.bincount(classes.of_reals(directories['recipe'][0], 'test')[0])
-    least = int(np.ceil(LEAST_SHARE * samples))
+    reals = np.bincount(classes.of_reals(configs['recipe'], 'test')[0])
 
     values = {}
-    shortest = min(run.records[-1]['kimg'] for runs in arms.values() for run in runs)
+    shortest = min(map(sweep.kimg, configs.values()))
     together = round(pictures.epoch(directories['recipe'][0], kimg=shortest))
     for arm, runs in arms.items():
-        values[arm] = columns = {f'fid, epoch {together}': [value_at(run, 'fid', shortest) for run in runs]}
+        values[arm] = columns = {f'fid, epoch {together}': [float(run.at('eval/fid', shortest)) for run in runs]}
         for metric in ('fid', 'inception_score'):
             columns[metric] = [run.final(metric) for run in runs]
-        counted = [label_modes(labels, len(reals), reals, least) for labels in shown[arm]]
-        columns['digits made'] = [report.captured for report in counted]
-        columns['commonest digit'] = [float(report.counts.max() / samples) for report in counted]
-        columns['KL of digits'] = [report.reverse_kl for report in counted]
+        columns |= columns_of_digits(shown[arm], reals)
+    counts = {arm: [np.bincount(one.shown, minlength=len(reals)) for one in some if one] for arm, some in shown.items()}
     shares = {
         'test images': [reals / reals.sum()],
-        **{
-            arm: [np.bincount(labels, minlength=len(reals)) / samples for labels in some] for arm, some in shown.items()
-        },
+        **{arm: [count / samples for count in some] for arm, some in counts.items() if some},
     }
 
     protocols = results.protocols(arms)
-    extractor = protocols['fid'].split(';')[0]
+    extractor = results.extractor(protocols, configs['recipe'])
     protocols['digits made'] = f'those that are at least {LEAST_SHARE:.0%} of {samples} samples; {extractor}'
     protocols['commonest digit'] = f'its share of these samples; {extractor}'
     protocols['KL of digits'] = f'of the digits in these samples from those in the test set, in nats; {extractor}'
@@ -106,7 +103,7 @@ def compare(options: sweep.Options, samples: int) -> None:
     facts = {
         'seeds': options.seeds,
         'epochs': {
-            arm: round(pictures.epoch(workdirs[0], kimg=arms[arm][0].records[-1]['kimg']), 2)
+            arm: round(pictures.epoch(workdirs[0], kimg=sweep.kimg(configs[arm])), 2)
             for arm, workdirs in directories.items()
         },
         'protocols': protocols,
@@ -134,10 +131,17 @@ def compare(options: sweep.Options, samples: int) -> None:
     print((out / 'table.md').read_text())
 
 
-def value_at(run: results.Finished, metric: str, kimg: float) -> float:
-    """The value of the evaluation that is nearest to so many thousand images."""
-    places, found = run.curve(f'eval/{metric}')
-    return float(found[np.abs(places - kimg).argmin()])
+def columns_of_digits(seeds: Sequence[classes.Shown | None], reals: np.ndarray) -> dict[str, list[float]]:
+    """Which digits each seed shows and how evenly, beside how many of each there are among the reals."""
+
+    def modes(one: classes.Shown) -> ModeReport:
+        return label_modes(one.shown, len(reals), reals, math.ceil(LEAST_SHARE * len(one.shown)))
+
+    return {
+        'digits made': classes.of_each(lambda one: modes(one).captured, seeds),
+        'commonest digit': classes.of_each(lambda one: modes(one).counts.max() / len(one.shown), seeds),
+        'KL of digits': classes.of_each(lambda one: modes(one).reverse_kl, seeds),
+    }
 
 
 def main(argv: Sequence[str] | None = None, *, samples: int = SAMPLES) -> int:

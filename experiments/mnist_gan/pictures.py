@@ -24,13 +24,14 @@ def grids(workdir: pathlib.Path, epochs: Sequence[int]) -> dict[int, pathlib.Pat
 
 
 def draw_epochs(path: pathlib.Path, workdirs: Mapping[str, pathlib.Path], epochs: Sequence[int]) -> None:
-    """Draws a row of grids for each arm, one for each of the epochs, as a PNG file."""
-    found = {arm: grids(workdir, epochs) for arm, workdir in workdirs.items()}
+    """Draws a row of grids for each arm that has some, one for each of the epochs, as a PNG file."""
+    found = {arm: drawn for arm, workdir in workdirs.items() if (drawn := grids(workdir, epochs))}
     columns = [wanted for wanted in epochs if any(wanted in row for row in found.values())]
-    figure = report.new_figure(3.2 * max(len(columns), 1), 3.5 * len(found))
+    size = max(len(found), 1), max(len(columns), 1)
+    figure = report.new_figure(3.2 * size[1], 3.5 * size[0])
     figure.set_layout_engine('constrained')
-    all_axes = figure.subplots(len(found), max(len(columns), 1), squeeze=False)
-    for row, (arm, drawn) in zip(all_axes, found.items(), strict=True):
+    all_axes = figure.subplots(*size, squeeze=False)
+    for row, (arm, drawn) in zip(all_axes, found.items(), strict=False):
         for axes, wanted in zip(row, columns, strict=False):
             axes.set_axis_off()
             if wanted in drawn:

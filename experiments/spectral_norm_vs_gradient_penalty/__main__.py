@@ -27,7 +27,7 @@ QUESTION = (
     'the same network become with each, measured by its layers and by its gradients, what does a step cost, and which '
     'makes the better samples?'
 )
-METRICS = ('fid', 'precision', 'recall')
+METRICS = ('fid', 'precision', 'recall', 'inception_score')
 POINTS = 2000
 
 _NONE = {'discriminator.normalization': 'none'}
@@ -150,8 +150,15 @@ def draw(path: pathlib.Path, arms: Mapping[str, Sequence[Steepness]]) -> None:
         axes.axhline(1, color='0.6', linewidth=1, linestyle=(0, (4, 4)), zorder=0)
         axes.grid(color='0.92')
         axes.spines[['top', 'right']].set_visible(False)
-    left.legend(frameon=False, fontsize=9)
+    if left.get_legend_handles_labels()[0]:
+        left.legend(frameon=False, fontsize=9)
     results.save_figure(path, figure)
+
+
+def last_grid(runs: Sequence[results.Finished]) -> np.ndarray | None:
+    """The last samples uint8 [height, width, C] of the first seed that left some; None where none did."""
+    path = results.first_file(runs, 'samples.png')
+    return None if path is None else np.atleast_3d(np.asarray(Image.open(path)))  # grey ones have two axes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,13 +196,12 @@ def _run(options: Options) -> None:
     }
     draw(out / 'steepness.png', steepness)
     results.curves(out / 'curves.png', arms, names)
-    grids = [np.asarray(Image.open(workdirs[0] / 'samples.png')) for workdirs in directories.values()]
-    grids = [grid.reshape(*grid.shape[:2], -1) for grid in grids]  # grey ones have two axes
-    report.save_png(out / 'samples.png', report.image_grid(np.stack(grids), 2, padding=12, scale=1))
+    grids = [last_grid(runs) for runs in arms.values()]
+    report.save_png(out / 'samples.png', results.side_by_side(grids, columns=2))
     pictures = {
         'How steep each seed became; spectral norm brings the hollow dots to 1.': out / 'steepness.png',
         'On the way: mean over the seeds, thin lines for each.': out / 'curves.png',
-        f'Samples of seed 0: {", ".join(arms)}.': out / 'samples.png',
+        f'Samples of the first seed that left some: {", ".join(arms)}.': out / 'samples.png',
     }
     results.page(
         out / 'page.html', title, QUESTION, values, arms=arms, names=names, pictures=pictures, protocols=protocols
