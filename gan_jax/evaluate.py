@@ -15,7 +15,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -108,6 +108,8 @@ def evaluate(
 def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, seed: int = 0, **options: Any) -> None:
     """Evaluates a run and writes `evaluation/step<step>-seed<seed>.json` in its directory.
 
+    What was measured there before, of another metric or by another protocol, is kept, and stands before the new values.
+
     Args:
         workdir: the run's directory.
         step: of a checkpoint; None: the latest; 'all': each of them, with a table over the steps.
@@ -123,7 +125,9 @@ def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, se
     for number in steps:
         print(f'step {number}')
         results[number] = evaluate(workdir, step=number, seed=seed, **options)
-        report(results[number], workdir / 'evaluation' / f'step{number:07d}-seed{seed}.json')
+        path = workdir / 'evaluation' / f'step{number:07d}-seed{seed}.json'
+        earlier = _read(path) if path.exists() else []
+        report(results[number], path, [one for one in earlier if all(differences(one, new) for new in results[number])])
     if len(steps) > 1:
         names = [record.metric for record in results[latest]]
         print('\n' + '  '.join(f'{name:>12}' for name in ('step', *names)))
@@ -133,14 +137,14 @@ def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, se
             )
 
 
-def report(records: Sequence[Record], path: pathlib.Path) -> None:
-    """Prints records as a table and writes them as JSON.
+def report(records: Sequence[Record], path: pathlib.Path, earlier: Iterable[Record] = ()) -> None:
+    """Prints records as a table and writes them as JSON, after earlier ones of the same file.
 
     Raises:
         UserError: the file cannot be written.
     """
     print(table(records))
-    values = [record.to_json() for record in records]
+    values = [record.to_json() for record in (*earlier, *records)]
     files.replace(path, (json.dumps(values, indent=2, allow_nan=False) + '\n').encode())
     print(f'\nWritten to {path}.')
 

@@ -250,7 +250,9 @@ def _legs(chosen: Chosen) -> Sequence[int]:
 
 def _values(chosen: Chosen, given: Sequence[float] | None, columns: int) -> np.ndarray:
     reach = _REACH[chosen.distribution]
-    return np.linspace(*(given or (-reach, reach)), _checked('--columns', columns, 2))
+    low, high = given or (-reach, reach)
+    require(math.isfinite(low) and math.isfinite(high), '--range', f'{low:g} {high:g}', 'two finite numbers')
+    return np.linspace(low, high, _checked('--columns', columns, 2))
 
 
 def _checked(flag: str, value: int, least: int) -> int:

@@ -77,7 +77,12 @@ class MetricsFile:
         lines = self.path.read_bytes().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b'\n'):
             lines.pop()
-        try:
-            return [(line, json.loads(line)) for line in lines]
-        except ValueError as error:
-            raise UserError(f'{self.path} is damaged ({error}); delete the lines that are not JSON objects.') from error
+        records = []
+        for number, line in enumerate(lines, 1):
+            try:
+                records.append((line, json.loads(line)))
+            except ValueError as error:
+                raise UserError(
+                    f'{self.path} is damaged: line {number} is no JSON object; delete that line.'
+                ) from error
+        return records

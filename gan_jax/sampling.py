@@ -257,6 +257,7 @@ def sample_workdir(
     """
     if num is not None and num < 1:
         raise UserError(f'--num is {num}; ask for at least one picture.')
+    require(seed is None or seed >= 0, '--seed', seed, 'a whole number from 0')
     if seeds and (num, seed) != (None, None):
         raise UserError('--seeds says which latents there are, one for each seed: leave --num and --seed away.')
     if grid and num is not None:

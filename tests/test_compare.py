@@ -151,3 +151,16 @@ def test_films_and_charts_go_together(runs, tmp_path):
     assert told['data'][0] == [0.5, 1, 2, 2.5, 3]
     assert told['data'][2] == [10, None, 2, None, None]
     assert told['wide']
+
+
+def test_a_page_has_the_name_of_one(tmp_path):
+    run = make_run(tmp_path / 'run')
+    with pytest.raises(UserError, match=r'pyproject\.toml is no name of a page: --output must end in \.html\.'):
+        compare([run], tmp_path / 'pyproject.toml')
+
+
+def test_a_damaged_picture_is_named(tmp_path):
+    run = make_run(tmp_path / 'run')
+    (run / 'samples' / '00000020.png').write_bytes(b'torn')
+    with pytest.raises(UserError, match=r'00000020\.png is no whole picture'):
+        compare([run])

@@ -225,7 +225,7 @@ def test_a_torn_line_is_passed_over_and_a_damaged_file_named(tmp_path):
     with open(path / 'metrics.jsonl', 'a') as file:
         file.write('\n')
     page = run_page.page(workdir.read(path))
-    assert f'{path}/metrics.jsonl is damaged (' in page
+    assert f'{path}/metrics.jsonl is damaged: line ' in page
     assert 'There are no metrics yet.' in page
     assert len(Tree(page).all('img')) == 3
 

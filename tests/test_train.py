@@ -150,6 +150,10 @@ def test_a_finished_run_is_evaluated_from_its_directory_as_it_was_in_training(fi
         assert after['value'] == pytest.approx(during[step], rel=1e-5)
         assert after['subject'] == f'{workdir} at step {step}'
     assert f'{60:12}  {after["value"]:12.6g}' in capsys.readouterr().out  # the table over steps
+    assert main(['--mode', 'eval', '--workdir', str(workdir), *options[:2], '--num=50']) == 0
+    assert main(['--mode', 'eval', '--workdir', str(workdir), *options[:2], '--num=50']) == 0  # takes its own place
+    both = json.loads((workdir / 'evaluation' / 'step0000060-seed0.json').read_text())
+    assert [record['protocol']['fakes'] for record in both] == ['100 samples', '50 samples']
 
 
 def test_a_finished_run_says_so_and_does_nothing(finished):

@@ -44,6 +44,8 @@ def compare(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None
         names = [os.path.relpath(path, above) for path in resolved]
         runs = [workdirs.read(path, name) for path, name in zip(paths, names, strict=True)]
         output, page = pathlib.Path(output or 'compare.html'), compare_page.page(runs)
+    if output.suffix not in ('.html', '.htm'):
+        raise UserError(f'{output} is no name of a page: --output must end in .html.')
     files.replace(output, page.encode())
     return output
 

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from gan_jax.errors import UserError
+
 # Of matplotlib's cycle, so that a curve has the same colour here and in the pictures.
 COLORS = (
     '#1f77b4',
@@ -260,7 +262,10 @@ def _source(image: bytes | str | os.PathLike) -> str:
 @functools.lru_cache(maxsize=64)
 def _file_source(path: str, *_state: int) -> str:
     """That of a file in some state: a page that is written again and again packs each picture once."""
-    return _data_url(pathlib.Path(path).read_bytes())
+    try:
+        return _data_url(pathlib.Path(path).read_bytes())
+    except OSError as error:
+        raise UserError(f'{path} is no whole picture ({error}): delete it, and write the page again.') from error
 
 
 def _data_url(original: bytes) -> str:
