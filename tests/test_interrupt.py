@@ -19,7 +19,9 @@ def test_a_signal_is_noted_and_the_handlers_are_put_back(number):
     assert signal.getsignal(number) is before
 
 
-def test_a_second_ctrl_c_interrupts_at_once():
+def test_a_second_ctrl_c_interrupts_at_once(request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in a shell's background ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with StopSignals():
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
