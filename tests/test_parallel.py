@@ -21,7 +21,7 @@ from gan_jax.feed import make_feed
 ROOT = pathlib.Path(__file__).parent.parent
 STEPS = 20
 OVERRIDES = {
-    'seed': '1',  # with 0, jax 0.12 and no optimisation one step's gradient norm is off by 4e-4, for a reason not proved
+    'seed': '1',  # with 0 and jax 0.12 one step's gradient norm is off by 4e-4, unexplained
     'batch_size': '32',
     'data.flip': 'True',
     'discriminator.dropout': '0.3',
