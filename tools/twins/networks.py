@@ -1,6 +1,7 @@
 """The networks of `gan_jax.models.mlp` and `gan_jax.models.dcgan` as PyTorch modules."""
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -44,6 +45,16 @@ def _norm(name: str, channels: int) -> nn.Module:
     return nn.GroupNorm(1, channels) if name == 'layer' else nn.BatchNorm2d(channels)
 
 
+def upsampling(latents: int, widths: Sequence[int], base: tuple[int, int, int]) -> list[nn.Module]:
+    """Latents [B, n] -> [B, *base], then a stage of twice the size for each width after the first; batch norm, ReLU."""
+    layers = [nn.Linear(latents, math.prod(base), bias=False), nn.Unflatten(1, base)]
+    layers += [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
+    for inputs, outputs in itertools.pairwise(widths):
+        layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return layers
+
+
 class DcganGenerator(nn.Module):
     """Latents [B, n] -> images [B, C, H, W] in [-1, 1].
 
@@ -54,11 +65,7 @@ class DcganGenerator(nn.Module):
     def __init__(self, latents: int, widths: Sequence[int], base: int, channels: int):
         super().__init__()
         self.base = (widths[0], base, base)
-        layers = [nn.Linear(latents, widths[0] * base * base, bias=False), nn.Unflatten(1, self.base)]
-        layers += [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
-        for inputs, outputs in itertools.pairwise(widths):
-            layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+        layers = upsampling(latents, widths, self.base)
         layers += [nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tools.twins.networks import upsampling
+
 _EPSILON = 1e-12
 
 
@@ -64,11 +66,7 @@ class SnganGenerator(nn.Module):
     def __init__(self, latents: int, widths: Sequence[int], base: int, channels: int):
         super().__init__()
         self.base = (widths[0], base, base)
-        layers = [nn.Linear(latents, widths[0] * base * base, bias=False), nn.Unflatten(1, self.base)]
-        layers += [nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
-        for inputs, outputs in itertools.pairwise(widths):
-            layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+        layers = upsampling(latents, widths, self.base)
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Tanh())
 
     def forward(self, latents: Tensor) -> Tensor:
