@@ -68,6 +68,11 @@ def read(workdir: pathlib.Path) -> Finished:
     return Finished(workdir, MetricsFile(workdir / 'metrics.jsonl').read(), protocols)
 
 
+def read_all(directories: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, list[Finished]]:
+    """What the directories of each arm hold, as `sweep.train` returns them."""
+    return {arm: [read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
+
+
 def final_and_best(arms: Mapping[str, Sequence[Finished]], metrics: Sequence[str]) -> dict[str, dict[str, list[float]]]:
     """Two columns for every metric that some run recorded: its last value, and its best on the way."""
     everyone = [run for runs in arms.values() for run in runs]

@@ -68,7 +68,7 @@ def compare(options: sweep.Options, samples: int) -> None:
     recipes = FULL if options.full else ARMS
     config = sweep.config_of(recipes['unconditional'], options)
     directories = sweep.train(recipes, options)
-    arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
+    arms = results.read_all(directories)
     seen = {
         arm: [classes.of_samples(workdir, samples) for workdir in workdirs] for arm, workdirs in directories.items()
     }

@@ -68,7 +68,7 @@ def watch(options: sweep.Options) -> None:
     """Trains the arms and writes the results."""
     recipes = FULL if options.full else ARMS
     directories = sweep.train(recipes, options)
-    arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
+    arms = results.read_all(directories)
     config = sweep.config_of(next(iter(recipes.values())), options)
     reals = run.load_data(config.data, f'test[:{config.evaluation.samples}]')
 

@@ -73,7 +73,7 @@ def compare(options: sweep.Options, samples: int) -> None:
     recipes = FULL if options.full else ARMS
     configs = {arm: sweep.config_of(recipe, options) for arm, recipe in recipes.items()}
     directories = sweep.train(recipes, options)
-    arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
+    arms = results.read_all(directories)
     shown = {
         arm: [classes.of_samples(workdir, samples) for workdir in workdirs] for arm, workdirs in directories.items()
     }

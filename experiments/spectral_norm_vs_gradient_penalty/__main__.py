@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: Options) -> None:
     recipes = FULL if options.full else ARMS
     directories = sweep.train(recipes, options)
-    arms = {arm: [results.read(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}
+    arms = results.read_all(directories)
     configs = {arm: sweep.config_of(recipe, options) for arm, recipe in recipes.items()}
     seconds = cost.seconds_per_step(options.runs / 'cost.json', configs)
     steepness = {arm: [measure(workdir) for workdir in workdirs] for arm, workdirs in directories.items()}

@@ -134,10 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: Options) -> None:
     recipes = FULL if options.full else ARMS
-    arms = {
-        arm: [results.read(directory) for directory in directories]
-        for arm, directories in sweep.train(recipes, options).items()
-    }
+    arms = results.read_all(sweep.train(recipes, options))
     both = {name: sweep.config_of(recipes[name], options) for name in (GAN, WGAN)}
     seconds = cost.seconds_per_step(options.runs / 'cost.json', both)
     values, samples = columns(arms, sweep.kimg(both[WGAN])), {}
