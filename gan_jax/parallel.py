@@ -8,18 +8,18 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from gan_jax import compiler
 from gan_jax.errors import UserError
 
 AXIS = 'devices'
 MODES = ('pmap', 'sharding')
-ONCE = {'xla_backend_optimization_level': 1}  # for programs that run once: compiled in less than a third of the time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,15 +108,15 @@ class Layout:
             in_shardings=(replicated, data, self._sharding(AXIS)),
             out_shardings=(replicated, replicated),
             donate_argnums=0,
+            compiler_options=dict(compiler.training()),
         )
         return Program(jitted)
 
-    def compile_map(self, function: Callable, compiler_options: Mapping[str, str] | None = None) -> Callable:
+    def compile_map(self, function: Callable) -> Callable:
         """Compiles `function(constants, batch) -> tree`, with the examples of the batch spread over all devices.
 
         Args:
             function: its batch and result are trees of arrays with the examples along the first axis.
-            compiler_options: for XLA.
 
         Returns:
             A function of host arrays, equal in every process, and of a batch of any one size that divides over the
@@ -125,7 +125,7 @@ class Layout:
         mesh = Mesh(np.array(self.devices), (AXIS,))
         whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
         compiled = jax.jit(
-            function, in_shardings=(whole, split), out_shardings=whole, compiler_options=compiler_options or None
+            function, in_shardings=(whole, split), out_shardings=whole, compiler_options=dict(compiler.often())
         )
 
         def put(tree, sharding):
@@ -252,10 +252,12 @@ class Program:
 
     def __init__(self, function: Callable):
         self._function = function
-        self._call = function
+        self._call = None
 
     def __call__(self, *arguments: Any) -> Any:
         """Calls the function, and compiles it if that has not been done."""
+        if self._call is None:
+            self.compile(*arguments)
         return self._call(*arguments)
 
     def lower(self, *arguments: Any) -> jax.stages.Lowered:
@@ -265,8 +267,10 @@ class Program:
     def compile(self, *arguments: Any) -> Memory | None:
         """Compiles for such arguments; returns what the program will take of each device, None if nobody can tell."""
         if jax.process_count() > 1:  # a compiled pmap does not take one process's share
+            self._call = self._function
             return None
-        self._call = self._function.lower(*arguments).compile()
+        with compiler.uncached():
+            self._call = self._function.lower(*arguments).compile()
         stats = self._call.memory_analysis()
         if stats is None:
             return None

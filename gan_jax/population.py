@@ -25,7 +25,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, parallel, report, run, sampling, steps
+from gan_jax import build, compiler, data, parallel, report, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
@@ -267,7 +267,7 @@ class Program:
             UserError: the number in which the members differ decides what program is made.
         """
         with self._explaining():
-            return self._spread(self._first_state, 1, compiler_options=parallel.ONCE)(self._numbers)
+            return self._spread(self._first_state, 1, compiler_options=dict(compiler.ONCE))(self._numbers)
 
     def place(self, states: list[GanState]) -> GanState:
         """Stacks the members' states, each on its device."""
@@ -277,7 +277,9 @@ class Program:
     @functools.cache  # noqa: B019 (a program lives as long as its run)
     def stretch(self, length: int) -> Callable[[GanState], tuple[GanState, dict[str, jax.Array]]]:
         """The compiled stretch of that many steps: the members' states -> (states, metrics [members, length])."""
-        compiled = self._spread(functools.partial(self._advance, length), 2, donate_argnums=0)
+        options = dict(compiler.training())
+        advance = functools.partial(self._advance, length)
+        compiled = parallel.Program(self._spread(advance, 2, donate_argnums=0, compiler_options=options))
 
         def call(states: GanState):
             with self._explaining():

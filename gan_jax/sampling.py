@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gan_jax import files, report
+from gan_jax import compiler, files, report
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
@@ -92,7 +92,7 @@ def generate(
         float32 [n, ...], images in [-1, 1].
     """
     params, variables = generator.ema or (generator.params, generator.variables)
-    sample = jax.jit(game.sample)
+    sample = jax.jit(game.sample, compiler_options=dict(compiler.often()))
     parts = [slice(i, i + batch_size) for i in range(0, len(latents), batch_size)]
     return np.concatenate(
         [sample(params, variables, latents[part], None if conditions is None else conditions[part]) for part in parts]

@@ -21,8 +21,15 @@ HLO = """HloModule jit_known, is_scheduled=true
 ENTRY %main (a: f32[2,3,8,8], b: f32[5,3,4,4]) -> f32[2,5,8,8] {
   %a = f32[2,3,8,8]{3,2,1,0} parameter(0)
   %b = f32[5,3,4,4]{3,2,1,0} parameter(1)
+  %c = f32[2,8,8,5]{3,2,1,0} parameter(2)
+  %d = f32[2,2,5,6]{3,2,1,0} parameter(3)
+  %e = f32[6]{0} parameter(4)
+  %f = f32[4,3]{1,0} parameter(5)
+  %g = f32[4,6]{1,0} parameter(6)
   %moved = f32[3,2,8,8]{3,2,1,0} transpose(%a), dimensions={1,0,2,3}
   %two = (f32[2,3,8,8]{3,2,1,0}, /*index=1*/f32[5,3,4,4]{3,2,1,0}) tuple(%a, %b)
+  %third = (f32[2,7,7,6]{3,2,1,0}, u8[64]{0}) custom-call(%c, %d, %e), custom_call_target="__onednn$convolution", backend_config={"onednn_conv_config":{"dims":"4"}}
+  %fourth = f32[3,6]{1,0} custom-call(%f, %g), custom_call_target="__onednn$matmul"
   ROOT %out = f32[2,5,8,8]{3,2,1,0} fusion(%a, %b), kind=kCustom, calls=%fused, metadata={op_name="jit(known)/while/body/transpose(jvp(Generator))/Conv_0/cond/dot_general"}
 }
 """  # noqa: E501 - as XLA prints it
@@ -31,13 +38,16 @@ ENTRY %main (a: f32[2,3,8,8], b: f32[5,3,4,4]) -> f32[2,5,8,8] {
 def test_a_program_is_read_from_its_text():
     program = Program(HLO)
     assert program.name == 'jit_known'
-    assert [program.kind(name) for name in ('out', 'moved', 'two', 'unheard')] == [
+    assert [program.kind(name) for name in ('out', 'third', 'moved', 'two', 'unheard')] == [
+        'matrix products',
         'matrix products',
         'copies',
         'copies',
         'other',
     ]
     assert program.flops('out') == 2 * (2 * 5 * 8 * 8) * (3 * 4 * 4)
+    assert program.flops('third') == program.flops('third__onednn$convolution') == 2 * (2 * 7 * 7 * 6) * (2 * 2 * 5)
+    assert program.flops('fourth') == 2 * 3 * 4 * 6
     assert program.flops('moved') == program.flops('unheard') == 0
     assert program.layer('out') == 'Generator/Conv_0, backward'
 

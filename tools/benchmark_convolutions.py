@@ -2,18 +2,21 @@
 
     python -m tools.benchmark_convolutions [--batch 64] [--rounds 5]
 
-Prints a row for each layer of the DCGANs: median milliseconds of both, measured in turn, and their ratio.
+Prints a row for each layer of the DCGANs: median milliseconds of both, measured in turn, and their ratio. gan_jax's are
+compiled as its training is, with `gan_jax.compiler.training`.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gan_jax import compiler
 from gan_jax.layers.convolution import convolution, transposed_convolution
 
 # (name, transposed, height = width, channels in, channels out, kernel)
@@ -40,14 +43,14 @@ def plain_transposed(images: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_transpose(images, kernel, (2, 2), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 
 
-def training_steps(layer: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable:
+def training_steps(layer: Callable[[jax.Array, jax.Array], jax.Array], **options: Any) -> Callable:
     """Some steps of gradient descent on images and kernel, as one compiled call."""
 
     def step(carry, _):
         loss, gradients = jax.value_and_grad(lambda pair: jnp.square(layer(*pair)).mean())(carry)
         return jax.tree.map(lambda value, gradient: value - 1e-3 * gradient, carry, gradients), loss
 
-    return jax.jit(lambda images, kernel: lax.scan(step, (images, kernel), None, length=SCAN_STEPS))
+    return jax.jit(lambda images, kernel: lax.scan(step, (images, kernel), None, length=SCAN_STEPS), **options)
 
 
 def main() -> None:
@@ -67,7 +70,7 @@ def main() -> None:
         kernel = 0.02 * jax.random.normal(jax.random.key(1), (window, window, channels, features))
         plain, ours = (plain_transposed, transposed_convolution) if transposed else (plain_convolution, None)
         ours = ours or (lambda images, kernel: convolution(images, kernel, 2))
-        calls = [training_steps(layer) for layer in (plain, ours)]
+        calls = training_steps(plain), training_steps(ours, compiler_options=dict(compiler.training()))
         times = [[], []]
         for call in calls:
             jax.block_until_ready(call(images, kernel))

@@ -19,6 +19,7 @@ import jax
 import numpy as np
 from scipy import linalg
 
+from gan_jax import compiler
 from gan_jax.evaluation.features.inception import inception
 from gan_jax.evaluation.features.inception_weights import checked_weights, published_shapes
 from gan_jax.evaluation.fid import frechet_distance
@@ -48,7 +49,7 @@ def gan_jax_engine(arrays: dict[str, np.ndarray], dtype: str) -> Engine:
     @functools.cache
     def compiled(shape: tuple[int, ...]) -> Callable:
         lowered = jax.jit(extractor.apply).lower(jax.ShapeDtypeStruct(shape, np.uint8))
-        return lowered.compile(dict(extractor.compiler_options))
+        return lowered.compile(dict(compiler.often()))
 
     return lambda images: jax.block_until_ready(compiled(images.shape)(images))
 

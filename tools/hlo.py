@@ -8,7 +8,7 @@ CONTROL = {'while', 'call', 'conditional', 'async-start', 'async-done'}  # their
 _MOVES = {'parameter', 'constant', 'tuple', 'get-tuple-element', 'iota', 'copy', 'bitcast', 'reshape', 'transpose'}
 _MOVES |= {'broadcast', 'slice', 'dynamic-slice', 'dynamic-update-slice', 'reverse'}
 _KINDS = {  # the first of which a fusion has an operation
-    'matrix products': {'dot', 'convolution'},
+    'matrix products': {'dot', 'convolution', '__onednn$matmul', '__onednn$convolution'},
     'random numbers': {'xor', 'shift-right-logical', 'rng-bit-generator'},
     'patches and folds': {'concatenate', 'pad'},
     'reductions': {'reduce', 'reduce-window'},
@@ -22,8 +22,8 @@ class Instruction(NamedTuple):
     """A line of an optimised program.
 
     Attributes:
-        opcode: such as 'dot'.
-        shape: of its result; () for a tuple.
+        opcode: such as 'dot'; for a call of oneDNN its target.
+        shape: of its result; () for a tuple, but of a call of oneDNN the first, as the second is its scratchpad.
         operands: names of instructions.
         attributes: the rest of the line.
     """
@@ -51,9 +51,13 @@ class Program:
                 current = self._computations[found[1]] = []
             elif found := _INSTRUCTION.match(line):
                 name, shape, opcode, operands, attributes = found.groups()
-                shape = () if shape[0] == '(' else _numbers(r'\[([\d,]*)\]', shape)
+                target = re.search(r'custom_call_target="(__onednn[^"]*)"', attributes)
+                opcode = target[1] if target else opcode
+                shape = () if shape[0] == '(' and not target else _numbers(r'\[([\d,]*)\]', shape)
                 self.instructions[name] = Instruction(opcode, shape, re.findall(r'%([\w.\-]+)', operands), attributes)
                 current.append(self.instructions[name])
+                if target:  # so it is called in a profile
+                    self.instructions[name + target[1]] = self.instructions[name]
 
     def inside(self, name: str) -> list[Instruction]:
         """What a fusion consists of; of any other instruction, itself."""
@@ -74,9 +78,13 @@ class Program:
         return sum(map(self._flops, self.inside(name))) if name in self.instructions else 0
 
     def _flops(self, instruction: Instruction) -> int:
-        if instruction.opcode not in ('dot', 'convolution'):
+        if instruction.opcode not in _KINDS['matrix products']:
             return 0
-        left, right = (self.instructions[operand].shape for operand in instruction.operands)
+        left, right = (self.instructions[operand].shape for operand in instruction.operands[:2])
+        if instruction.opcode == '__onednn$matmul':  # (m k) (k n) (m n), whichever is transposed
+            return 2 * math.isqrt(math.prod(left) * math.prod(right) * math.prod(instruction.shape))
+        if instruction.opcode == '__onednn$convolution':  # its kernel is HWIO
+            return 2 * math.prod(instruction.shape) * math.prod(right[:-1])
         if instruction.opcode == 'dot':
             axes = _numbers(r'lhs_contracting_dims=\{([\d,]*)\}', instruction.attributes)
             summed = math.prod(left[axis] for axis in axes)

@@ -131,7 +131,7 @@ def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callabl
         images = to_uint8(game.sample(*weights, latents, batch.get('conditions')))
         return images, extractor.apply(images)
 
-    return layout.compile_map(make, extractor.compiler_options)
+    return layout.compile_map(make)
 
 
 def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str], batch_size: int) -> FeatureStore:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from gan_jax import compiler
 from gan_jax.errors import UserError
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
@@ -121,7 +122,7 @@ def _path_length(evidence: Evidence) -> dict[str, Estimate]:
         raise UserError('path_length walks in the latent space of a generator without classes: give it the run of one.')
     weights = samples.generator.ema or (samples.generator.params, samples.generator.variables)
     length = perceptual_path_length(
-        jax.jit(functools.partial(samples.game.sample, *weights)),
+        jax.jit(functools.partial(samples.game.sample, *weights), compiler_options=dict(compiler.often())),
         samples.game.latents,
         feature_distance(evidence.extractor),
         num=_NUM_PATHS,

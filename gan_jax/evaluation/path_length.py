@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import compiler
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.record import Estimate
@@ -116,7 +117,7 @@ def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
         one, other = (extractor.apply((jnp.asarray(images) + 1) * 127.5).features for images in (x, y))
         return jnp.sum((one - other) ** 2, axis=-1)
 
-    return jax.jit(distance, compiler_options=dict(extractor.compiler_options))
+    return jax.jit(distance, compiler_options=dict(compiler.often()))
 
 
 def _rule(space: str, sampling: str, epsilon: float, num: int, trim: tuple[float, float] | None) -> str:

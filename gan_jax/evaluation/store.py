@@ -123,7 +123,7 @@ def compile_extractor(
         UserError: the batch does not divide over the devices.
     """
     layout = layout or make_layout(batch_size)
-    compiled = layout.compile_map(lambda _, images: extractor.apply(images), extractor.compiler_options)
+    compiled = layout.compile_map(lambda _, images: extractor.apply(images))
 
     def extract(images: np.ndarray) -> Features:
         parts = [_whole(compiled, images[i : i + batch_size], batch_size) for i in range(0, len(images), batch_size)]

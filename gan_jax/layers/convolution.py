@@ -1,14 +1,14 @@
 """Convolution and transposed convolution, fast on XLA:CPU under any number of derivatives and inside `lax.scan`.
 
-XLA:CPU is quick with a stride-1 NHWC x HWIO -> NHWC convolution whose kernel fits in the image, and with matrix
-products. The gradients that it derives for strided, dilated and transposed convolutions are neither, and fall off the
-fast path by factors of 2 to 100. So here, on a CPU, every derivative is one of the two:
+Convolution, image gradient (a transposed convolution) and weight gradient are the partial derivatives of one trilinear
+form, so the gradients of each are the other two. XLA:CPU is quick with NHWC x HWIO -> NHWC convolutions and with matrix
+products; the gradients that it derives for strided and transposed convolutions are neither, and fall off the fast path
+by factors of 2 to 100. So here, on a CPU, all three are made of those, in one of two forms:
 
-- A convolution that changes the size of the image (strided, or without padding) is patches times a matrix, and a
-  transposed convolution is a matrix product whose patches are folded, overlaps added. Taking patches and folding them
-  are each other's derivatives.
-- A stride-1 convolution that keeps the size stays a convolution, as its patches would take the kernel's area times the
-  memory. It and its weight gradient are each other's derivatives.
+- Convolutions: a transposed convolution of stride s is s^2 convolutions of stride 1, each of which makes every s-th
+  pixel; a weight gradient is a convolution of the images with the cotangents as kernel and the batch as channels.
+- Products: patches times a matrix; a transposed convolution folds patches, overlaps added. Patches take a multiple of
+  the image's memory, which pays where they are made for many channels, or of few.
 
 The rules are `jax.custom_vjp`: reverse mode to any order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does
 not. Elsewhere (GPU, TPU) both are the plain XLA operations.
@@ -23,8 +23,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gan_jax.compiler import HAS_ONEDNN
+
 Padding = str | Sequence[tuple[int, int]]
 _CANONICAL = ('NHWC', 'HWIO', 'NHWC')
+_FEW = 16  # channels of the larger image
+_MANY = 256 if HAS_ONEDNN else 128  # channels of the smaller one
 
 
 def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: Padding = 'SAME') -> jax.Array:
@@ -44,12 +48,12 @@ def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: 
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(size, window, (stride, stride), padding)
     padding = tuple(map(tuple, padding))
-    keeps_size = stride == 1 and all(sum(pads) == k - 1 for pads, k in zip(padding, window, strict=True))
-    if keeps_size and all(k <= n for k, n in zip(window, size, strict=True)):
-        on_cpu = functools.partial(_same_convolution, padding)
-    else:
-        on_cpu = functools.partial(_patch_convolution, padding, stride)
-    return lax.platform_dependent(images, kernel, cpu=on_cpu, default=functools.partial(_plain, padding, stride))
+    places = tuple((n + sum(pads) - k) // stride + 1 for n, pads, k in zip(size, padding, window, strict=True))
+    windows = _Windows(window, stride, tuple(low for low, _ in padding), size, places)
+    on_cpu = _convolution_by_product if _prefers_products(windows, kernel) else _convolution
+    return lax.platform_dependent(
+        images, kernel, cpu=functools.partial(on_cpu, windows), default=functools.partial(_plain, windows)
+    )
 
 
 def transposed_convolution(images: jax.Array, kernel: jax.Array, stride: int = 2) -> jax.Array:
@@ -67,43 +71,14 @@ def transposed_convolution(images: jax.Array, kernel: jax.Array, stride: int = 2
     Returns:
         [B, stride H, stride W, D].
     """
-    low = tuple(max(k - stride, 0) // 2 for k in kernel.shape[:2])
-    on_cpu, default = _fold_transposed, _plain_transposed
+    places, window = images.shape[1:3], kernel.shape[:2]
+    low = tuple(max(k - stride, 0) // 2 for k in window)
+    windows = _Windows(window, stride, low, tuple(stride * n for n in places), places)
+    kernel = kernel.swapaxes(2, 3)  # as in the convolution that this is the adjoint of
+    on_cpu = _transposed_by_product if _prefers_products(windows, kernel) else _transposed
     return lax.platform_dependent(
-        images, kernel, cpu=functools.partial(on_cpu, low, stride), default=functools.partial(default, low, stride)
+        images, kernel, cpu=functools.partial(on_cpu, windows), default=functools.partial(_plain_transposed, windows)
     )
-
-
-def _plain(padding, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    return lax.conv_general_dilated(images, kernel, (stride, stride), padding, dimension_numbers=_CANONICAL)
-
-
-def _plain_transposed(low, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    padding = [(k - 1 - before, stride - 1 + before) for k, before in zip(kernel.shape[:2], low, strict=True)]
-    dilation = (stride, stride)
-    flipped = lax.rev(kernel, (0, 1))
-    return lax.conv_general_dilated(
-        images, flipped, (1, 1), padding, lhs_dilation=dilation, dimension_numbers=_CANONICAL
-    )
-
-
-# Products below are of matrices, not of four-dimensional arrays: XLA:CPU takes up to twice as long for those.
-
-
-def _patch_convolution(padding, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    size, window = images.shape[1:3], kernel.shape[:2]
-    places = [(n + sum(pads) - k) // stride + 1 for n, pads, k in zip(size, padding, window, strict=True)]
-    windows = _Windows(window, stride, tuple(low for low, _ in padding), size, tuple(places))
-    patches = _patches(windows, images)
-    outputs = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
-    return outputs.reshape(images.shape[0], *places, -1)
-
-
-def _fold_transposed(low, stride: int, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    batch, height, width, channels = images.shape
-    patches = images.reshape(-1, channels) @ kernel.transpose(2, 0, 1, 3).reshape(channels, -1)
-    windows = _Windows(kernel.shape[:2], stride, low, (stride * height, stride * width), (height, width))
-    return _fold(windows, patches.reshape(batch, height, width, -1))
 
 
 class _Windows(NamedTuple):
@@ -115,18 +90,154 @@ class _Windows(NamedTuple):
     image: tuple[int, int]
     places: tuple[int, int]
 
+    @property
+    def padding(self) -> list[tuple[int, int]]:
+        """In front of the image and behind it."""
+        ends = [(n - 1) * self.stride + k for n, k in zip(self.places, self.kernel, strict=True)]
+        return [(low, max(end - low - n, 0)) for end, low, n in zip(ends, self.low, self.image, strict=True)]
+
+
+def _prefers_products(windows: _Windows, kernel: jax.Array) -> bool:
+    """Whether the products are faster, or all that there is: a phase may have no part of a small kernel."""
+    if windows.places == (1, 1) or min(windows.kernel) < windows.stride:
+        return True
+    return kernel.shape[2] <= _FEW or (windows.stride > 1 and kernel.shape[3] >= _MANY)
+
+
+def _plain(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    strides = (windows.stride, windows.stride)
+    return lax.conv_general_dilated(images, kernel, strides, windows.padding, dimension_numbers=_CANONICAL)
+
+
+def _plain_transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    stride = windows.stride
+    padding = [(k - 1 - low, stride - 1 + low) for k, low in zip(windows.kernel, windows.low, strict=True)]
+    flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
+    return lax.conv_general_dilated(
+        outputs, flipped, (1, 1), padding, lhs_dilation=(stride, stride), dimension_numbers=_CANONICAL
+    )
+
+
+# The three partial derivatives of sum(outputs * convolution(images, kernel)), for images [B, H, W, C], a kernel
+# [h, w, C, D] and outputs [B, H', W', D].
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _convolution(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    """With respect to the outputs."""
+    return _plain(windows, images, kernel)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    """With respect to the images.
+
+    Every stride-th pixel makes a phase: image[stride j + a] sums outputs[j - t] kernel[stride t + a + low].
+    """
+    return _interleave(windows, _phases(windows, outputs, kernel))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
+    """With respect to the kernel."""
+    stride = windows.stride
+    spans = [(n - 1) * stride for n in windows.places]
+    padding = [
+        (low, span + k - low - n)  # negative where the last windows end before the image does
+        for low, span, k, n in zip(windows.low, spans, windows.kernel, windows.image, strict=True)
+    ]
+    gradient = lax.conv_general_dilated(
+        images.transpose(3, 1, 2, 0),
+        outputs.transpose(1, 2, 0, 3),
+        (1, 1),
+        padding,
+        rhs_dilation=(stride, stride),
+        dimension_numbers=_CANONICAL,
+    )
+    return gradient.transpose(1, 2, 0, 3)
+
+
+_convolution.defvjp(
+    lambda windows, images, kernel: (_convolution(windows, images, kernel), (images, kernel)),
+    lambda windows, inputs, outputs: (
+        _transposed(windows, outputs, inputs[1]),
+        _weight_gradient(windows, inputs[0], outputs),
+    ),
+)
+_transposed.defvjp(
+    lambda windows, outputs, kernel: (_transposed(windows, outputs, kernel), (outputs, kernel)),
+    lambda windows, inputs, images: (
+        _convolution(windows, images, inputs[1]),
+        _weight_gradient(windows, images, inputs[0]),
+    ),
+)
+_weight_gradient.defvjp(
+    lambda windows, images, outputs: (_weight_gradient(windows, images, outputs), (images, outputs)),
+    lambda windows, inputs, kernel: (
+        _transposed(windows, inputs[1], kernel),
+        _convolution(windows, inputs[0], kernel),
+    ),
+)
+
+
+def _phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> list[jax.Array]:
+    """Each phase [B, ceil(H / stride), ceil(W / stride), C] as a convolution with its part of the kernel."""
+    stride = windows.stride
+    flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
+
+    def part(axis: int, phase: int) -> tuple[slice, tuple[int, int]]:
+        """What a phase takes of the flipped kernel along an axis, and the padding."""
+        size, low = windows.kernel[axis], windows.low[axis]
+        shift, first = divmod(phase + low, stride)
+        taps = len(range(first, size, stride))
+        last = first + (taps - 1) * stride
+        rows = -(-windows.image[axis] // stride)
+        before = taps - 1 - shift
+        return slice(size - 1 - last, size - first, stride), (before, rows + taps - 1 - before - windows.places[axis])
+
+    phases = []
+    for vertical, horizontal in itertools.product(range(stride), repeat=2):
+        (rows, above), (columns, left) = part(0, vertical), part(1, horizontal)
+        phases.append(
+            lax.conv_general_dilated(
+                outputs, flipped[rows, columns], (1, 1), [above, left], dimension_numbers=_CANONICAL
+            )
+        )
+    return phases
+
+
+def _interleave(windows: _Windows, phases: list[jax.Array]) -> jax.Array:
+    """The image [B, H, W, C] whose pixels the phases are, row by row."""
+    stride, (height, width) = windows.stride, windows.image
+    batch, rows, columns, channels = phases[0].shape
+    blocks = jnp.stack(phases, axis=3).reshape(batch, rows, columns, stride, stride, channels)
+    images = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * stride, columns * stride, channels)
+    return images[:, :height, :width]
+
+
+# Products below are of matrices, not of four-dimensional arrays: XLA:CPU takes up to twice as long for those.
+
+
+def _convolution_by_product(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    patches = _patches(windows, images)
+    outputs = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
+    return outputs.reshape(len(images), *windows.places, -1)
+
+
+def _transposed_by_product(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    patches = outputs.reshape(-1, outputs.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1]).T
+    return _fold(windows, patches.reshape(len(outputs), *windows.places, -1))
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _patches(windows: _Windows, images: jax.Array) -> jax.Array:
     """What each window sees, zero outside the image: [B, H, W, C] -> [B, H', W', h w C]."""
-    window, stride, low, image, places = windows
-    spans = [(n - 1) * stride + 1 for n in places]
-    high = [max(span + k - 1 - before - n, 0) for span, k, before, n in zip(spans, window, low, image, strict=True)]
-    images = jnp.pad(images, ((0, 0), *zip(low, high, strict=True), (0, 0)))
+    stride, spans = windows.stride, [(n - 1) * windows.stride + 1 for n in windows.places]
+    images = jnp.pad(images, ((0, 0), *windows.padding, (0, 0)))
     return jnp.concatenate(
         [
             images[:, row : row + spans[0] : stride, column : column + spans[1] : stride]
-            for row, column in itertools.product(*map(range, window))
+            for row, column in itertools.product(*map(range, windows.kernel))
         ],
         axis=-1,
     )
@@ -149,9 +260,7 @@ def _fold(windows: _Windows, patches: jax.Array) -> jax.Array:
         shift = ((0, 0, 0), (down, rows - down - places[0], 0), (right, columns - right - places[1], 0), (0, 0, 0))
         seen = patches[..., pixel * channels : (pixel + 1) * channels]
         phases[vertical * stride + horizontal] += lax.pad(seen, zero, shift)
-    blocks = jnp.stack(phases, axis=3).reshape(batch, rows, columns, stride, stride, channels)
-    images = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * stride, columns * stride, channels)
-    return images[:, : image[0], : image[1]]
+    return _interleave(windows, phases)
 
 
 _patches.defvjp(
@@ -161,41 +270,4 @@ _patches.defvjp(
 _fold.defvjp(
     lambda windows, patches: (_fold(windows, patches), None),
     lambda windows, _, cotangent: (_patches(windows, cotangent),),
-)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _same_convolution(padding, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    return _plain(padding, 1, images, kernel)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _weight_gradient(padding, images: jax.Array, outputs: jax.Array) -> jax.Array:
-    """The convolution of images [B, H, W, C] with cotangents [B, H, W, D] as kernel, over the batch: [h, w, C, D]."""
-    gradient = _plain(padding, 1, images.transpose(3, 1, 2, 0), outputs.transpose(1, 2, 0, 3))
-    return gradient.transpose(1, 2, 0, 3)
-
-
-def _image_gradient(padding, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
-    return _same_convolution(tuple((high, low) for low, high in padding), outputs, flipped)
-
-
-def _same_convolution_backward(padding, inputs, cotangent):
-    images, kernel = inputs
-    return _image_gradient(padding, cotangent, kernel), _weight_gradient(padding, images, cotangent)
-
-
-def _weight_gradient_backward(padding, inputs, cotangent):
-    images, outputs = inputs
-    return _image_gradient(padding, outputs, cotangent), _same_convolution(padding, images, cotangent)
-
-
-_same_convolution.defvjp(
-    lambda padding, images, kernel: (_same_convolution(padding, images, kernel), (images, kernel)),
-    _same_convolution_backward,
-)
-_weight_gradient.defvjp(
-    lambda padding, images, outputs: (_weight_gradient(padding, images, outputs), (images, outputs)),
-    _weight_gradient_backward,
 )

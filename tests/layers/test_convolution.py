@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 from jax import lax
 
+from gan_jax.layers import convolution as module
 from gan_jax.layers.convolution import convolution, transposed_convolution
 
 CANONICAL = ('NHWC', 'HWIO', 'NHWC')
+
+
+@pytest.fixture(params=['convolutions', 'products'])
+def form(request, monkeypatch):
+    """Each of the two forms on a CPU, whatever the channels."""
+    monkeypatch.setattr(module, '_FEW', 10**6 if request.param == 'products' else 0)
+    monkeypatch.setattr(module, '_MANY', 10**6)
+    return request.param
 
 
 def textbook(images, kernel, stride, padding):
@@ -57,6 +66,7 @@ def assert_same_derivatives(ours, reference, size, window):
             np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-11)
 
 
+@pytest.mark.usefixtures('form')
 @pytest.mark.parametrize(
     ('window', 'size', 'stride', 'padding'),
     [
@@ -88,11 +98,13 @@ def test_convolution_and_its_derivatives_are_the_textbooks(window, size, stride,
     )
 
 
+@pytest.mark.usefixtures('form')
 @pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (4, 6)), (5, (4, 6)), ((2, 3), (3, 1))])
 def test_transposed_convolution_and_its_derivatives_are_the_textbooks(window, size):
     assert_same_derivatives(transposed_convolution, textbook_transposed, size, window)
 
 
+@pytest.mark.usefixtures('form')
 def test_transposed_convolution_of_one_pixel_is_the_middle_of_the_kernel():
     # PyTorch's ConvTranspose2d(1, 1, 4, stride=2, padding=1): the outer ring of the 4x4 kernel is cropped away.
     kernel = jnp.arange(16.0).reshape(4, 4, 1, 1)
@@ -123,6 +135,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.usefixtures('form')
 @pytest.mark.parametrize('name', LAYERS)
 def test_under_vmap_and_scan(name):
     def updates(layer):
@@ -141,6 +154,7 @@ def test_under_vmap_and_scan(name):
             np.testing.assert_allclose(got, wanted, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.usefixtures('form')
 @pytest.mark.parametrize('name', LAYERS)
 def test_under_pmap(name):
     images, kernel = arrays((6, 4), 4, np.float32)
@@ -156,11 +170,11 @@ def test_under_pmap(name):
 
 
 @pytest.mark.parametrize('name', LAYERS)
-def test_no_slow_convolution_is_compiled_for_cpu(name):
+def test_no_slow_convolution_is_compiled_for_cpu(name, form):
     program = derivatives(LAYERS[name][0]).lower(*arrays((6, 4), 3, np.float32)).compile().as_text()
     windows = re.findall(r' convolution\(.*window={([^}]*)}', program)
-    assert bool(windows) == (name == 'same')  # the others are products of matrices alone
-    assert not any('dilate' in window or 'reversal' in window or 'stride' in window for window in windows)
+    assert bool(windows) == (form == 'convolutions')
+    assert not any('lhs_dilate' in window or 'reversal' in window for window in windows)
 
 
 @pytest.mark.parametrize('name', LAYERS)

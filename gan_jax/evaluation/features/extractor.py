@@ -1,6 +1,6 @@
 """What looks at images for the metrics: a pure function from images to features, and its name for protocols."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -35,10 +35,8 @@ class Extractor(NamedTuple):
             rule, accuracy.
         apply: uint8 [n, H, W, C] to `Features`; pure, to be traced by `jax.jit`. Floats in [0, 255] are taken as
             images that are not rounded, which path lengths need.
-        compiler_options: what XLA should be told when `apply` is compiled.
     """
 
     name: str
     identity: str
     apply: Callable[[Array], Features]
-    compiler_options: Mapping[str, str] = {}

@@ -1,7 +1,5 @@
 """The extractor of Inception's features, which FID, KID and the Inception Score take."""
 
-import functools
-from collections.abc import Mapping
 from types import MappingProxyType
 
 import jax
@@ -16,9 +14,6 @@ from gan_jax.layers.choices import choose, require
 Array = jax.Array
 
 DTYPES = MappingProxyType({'float32': jnp.float32, 'bfloat16': jnp.bfloat16})
-
-# XLA:CPU's newer fusion takes convolutions away from the faster library.
-_CPU_OPTIONS = MappingProxyType({'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_DOT'})
 
 
 def inception(weights: InceptionWeights, tap: int = 2048, resize: str = 'tf1', dtype: str = 'float32') -> Extractor:
@@ -46,16 +41,4 @@ def inception(weights: InceptionWeights, tap: int = 2048, resize: str = 'tf1', d
         return Features(taps[str(tap)], taps.get('logits_unbiased'))
 
     identity = f'{NAME}, weights {weights.sha256[:12]}, tap {tap}, resize {resize}, {dtype}'
-    return Extractor(NAME, identity, apply, _compiler_options())
-
-
-@functools.cache
-def _compiler_options() -> Mapping[str, str]:
-    """The option for XLA:CPU where there is one that knows it; it is experimental."""
-    if jax.default_backend() != 'cpu':
-        return MappingProxyType({})
-    try:
-        jax.jit(lambda x: x).lower(0.0).compile(compiler_options=dict(_CPU_OPTIONS))
-    except Exception:  # whatever a version of XLA raises that does not know it
-        return MappingProxyType({})
-    return _CPU_OPTIONS
+    return Extractor(NAME, identity, apply)

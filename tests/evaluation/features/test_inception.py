@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from random_inception import GOLDEN, calibrated_arrays
 
+from gan_jax import compiler
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features import inception as extractor
 from gan_jax.evaluation.features import inception_network, inception_weights, resize
@@ -63,7 +64,7 @@ def inputs():
 
 def run(network, weights, batch):
     params = inception_weights.folded(weights.arrays)
-    options = dict(extractor._compiler_options())
+    options = dict(compiler.often())
     return jax.jit(network.apply).lower({'params': params}, batch).compile(options)({'params': params}, batch)
 
 
@@ -167,11 +168,6 @@ def test_unknown_options_are_refused(weights, options, sentence):
     with pytest.raises(UserError) as caught:
         extractor.inception(weights, **options)
     assert sentence in str(caught.value)
-
-
-def test_unknown_compiler_options_are_left_out(monkeypatch):
-    monkeypatch.setattr(extractor, '_CPU_OPTIONS', {'xla_no_such_option': '1'})
-    assert extractor._compiler_options.__wrapped__() == {}
 
 
 def test_pools_by_hand():
