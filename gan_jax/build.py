@@ -262,7 +262,7 @@ def warn_of_mixing(config: ConfigDict, shape: tuple[int, ...], num_classes: int 
     network = make_networks(config, shape, num_classes=num_classes, dtype='float32').discriminator
     count = 2 * max(2, config.discriminator.get('minibatch_group') or 0)
     labels, key = _labels(condition_of(config, num_classes), count), jax.random.key(0)
-    params, variables = jax.jit(network.init, compiler_options=dict(ONCE))(key)
+    params, variables = jax.jit(network.init, compiler_options=ONCE)(key)
 
     def critic(examples: Array) -> Array:
         return judgement(network.apply(params, variables, examples, key, True, labels)[0]).logits
@@ -320,7 +320,7 @@ def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> s
 
 def init_state(config: ConfigDict, game: Game) -> GanState:
     """The state of the config's seed before the first step, made by one compiled call."""
-    return jax.jit(initializer(config, game), compiler_options=dict(ONCE))(named_key(config.seed, 'state'))
+    return jax.jit(initializer(config, game), compiler_options=ONCE)(named_key(config.seed, 'state'))
 
 
 def initializer(config: ConfigDict, game: Game) -> Callable[[Key], GanState]:

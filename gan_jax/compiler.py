@@ -2,14 +2,13 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 import jax
 
-Options = Mapping[str, str | int | bool]
+Options = dict[str, str | int | bool]
 
-ONCE: Options = MappingProxyType({'xla_backend_optimization_level': 1})  # compiled in a third of the time; runs slower
+ONCE: Options = {'xla_backend_optimization_level': 1}  # compiled in a third of the time; runs slower
 
 # Both are experimental. XLA:CPU's newer library is good at products and sums, but not at convolutions; oneDNN is best
 # at those.
@@ -21,12 +20,12 @@ HAS_ONEDNN = jax.__version_info__ >= (0, 12)  # XLA:CPU before knows the option,
 
 def often() -> Options:
     """Options for programs that run often; docs/benchmarks.md says what they gain."""
-    return _known(tuple(_OFTEN.items()))
+    return dict(_known(tuple(_OFTEN.items())))
 
 
 def training() -> Options:
     """Options for training steps, which are worth compiling at every start: see `uncached`."""
-    return _known(tuple({**_OFTEN, **(_ONEDNN if HAS_ONEDNN else {})}.items()))
+    return dict(_known(tuple({**_OFTEN, **(_ONEDNN if HAS_ONEDNN else {})}.items())))
 
 
 @contextlib.contextmanager
@@ -51,9 +50,9 @@ def uncached() -> Iterator[None]:
 def _known(options: tuple[tuple[str, str | bool], ...]) -> Options:
     """The options, or none where this is no CPU or XLA does not know one of them."""
     if jax.default_backend() != 'cpu':
-        return MappingProxyType({})
+        return {}
     try:
         jax.jit(lambda x: x).lower(0.0).compile(compiler_options=dict(options))
     except Exception:  # whatever a version of XLA raises that does not know it
-        return MappingProxyType({})
-    return MappingProxyType(dict(options))
+        return {}
+    return dict(options)

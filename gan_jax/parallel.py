@@ -108,7 +108,7 @@ class Layout:
             in_shardings=(replicated, data, self._sharding(AXIS)),
             out_shardings=(replicated, replicated),
             donate_argnums=0,
-            compiler_options=dict(compiler.training()),
+            compiler_options=compiler.training(),
         )
         return Program(jitted)
 
@@ -125,7 +125,7 @@ class Layout:
         mesh = Mesh(np.array(self.devices), (AXIS,))
         whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
         compiled = jax.jit(
-            function, in_shardings=(whole, split), out_shardings=whole, compiler_options=dict(compiler.often())
+            function, in_shardings=(whole, split), out_shardings=whole, compiler_options=compiler.often()
         )
 
         def put(tree, sharding):

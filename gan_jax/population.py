@@ -267,7 +267,7 @@ class Program:
             UserError: the number in which the members differ decides what program is made.
         """
         with self._explaining():
-            return self._spread(self._first_state, 1, compiler_options=dict(compiler.ONCE))(self._numbers)
+            return self._spread(self._first_state, 1, compiler_options=compiler.ONCE)(self._numbers)
 
     def place(self, states: list[GanState]) -> GanState:
         """Stacks the members' states, each on its device."""
@@ -277,7 +277,7 @@ class Program:
     @functools.cache  # noqa: B019 (a program lives as long as its run)
     def stretch(self, length: int) -> Callable[[GanState], tuple[GanState, dict[str, jax.Array]]]:
         """The compiled stretch of that many steps: the members' states -> (states, metrics [members, length])."""
-        options = dict(compiler.training())
+        options = compiler.training()
         advance = functools.partial(self._advance, length)
         compiled = parallel.Program(self._spread(advance, 2, donate_argnums=0, compiler_options=options))
 

@@ -92,7 +92,7 @@ def generate(
         float32 [n, ...], images in [-1, 1].
     """
     params, variables = generator.ema or (generator.params, generator.variables)
-    sample = jax.jit(game.sample, compiler_options=dict(compiler.often()))
+    sample = jax.jit(game.sample, compiler_options=compiler.often())
     parts = [slice(i, i + batch_size) for i in range(0, len(latents), batch_size)]
     return np.concatenate(
         [sample(params, variables, latents[part], None if conditions is None else conditions[part]) for part in parts]

@@ -54,6 +54,6 @@ def test_convolutions_are_one_dnns():
     def convolve(images, kernel):
         return jax.lax.conv_general_dilated(images, kernel, (1, 1), 'VALID', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 
-    compiled = jax.jit(convolve).lower(images, kernel).compile(dict(compiler.training()))
+    compiled = jax.jit(convolve).lower(images, kernel).compile(compiler.training())
     assert 'onednn$convolution' in compiled.as_text()
     np.testing.assert_allclose(compiled(images, kernel), 27)

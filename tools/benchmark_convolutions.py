@@ -70,7 +70,7 @@ def main() -> None:
         kernel = 0.02 * jax.random.normal(jax.random.key(1), (window, window, channels, features))
         plain, ours = (plain_transposed, transposed_convolution) if transposed else (plain_convolution, None)
         ours = ours or (lambda images, kernel: convolution(images, kernel, 2))
-        calls = training_steps(plain), training_steps(ours, compiler_options=dict(compiler.training()))
+        calls = training_steps(plain), training_steps(ours, compiler_options=compiler.training())
         times = [[], []]
         for call in calls:
             jax.block_until_ready(call(images, kernel))

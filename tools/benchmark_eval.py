@@ -49,7 +49,7 @@ def gan_jax_engine(arrays: dict[str, np.ndarray], dtype: str) -> Engine:
     @functools.cache
     def compiled(shape: tuple[int, ...]) -> Callable:
         lowered = jax.jit(extractor.apply).lower(jax.ShapeDtypeStruct(shape, np.uint8))
-        return lowered.compile(dict(compiler.often()))
+        return lowered.compile(compiler.often())
 
     return lambda images: jax.block_until_ready(compiled(images.shape)(images))
 

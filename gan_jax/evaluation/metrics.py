@@ -122,7 +122,7 @@ def _path_length(evidence: Evidence) -> dict[str, Estimate]:
         raise UserError('path_length walks in the latent space of a generator without classes: give it the run of one.')
     weights = samples.generator.ema or (samples.generator.params, samples.generator.variables)
     length = perceptual_path_length(
-        jax.jit(functools.partial(samples.game.sample, *weights), compiler_options=dict(compiler.often())),
+        jax.jit(functools.partial(samples.game.sample, *weights), compiler_options=compiler.often()),
         samples.game.latents,
         feature_distance(evidence.extractor),
         num=_NUM_PATHS,

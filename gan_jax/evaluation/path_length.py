@@ -117,7 +117,7 @@ def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
         one, other = (extractor.apply((jnp.asarray(images) + 1) * 127.5).features for images in (x, y))
         return jnp.sum((one - other) ** 2, axis=-1)
 
-    return jax.jit(distance, compiler_options=dict(compiler.often()))
+    return jax.jit(distance, compiler_options=compiler.often())
 
 
 def _rule(space: str, sampling: str, epsilon: float, num: int, trim: tuple[float, float] | None) -> str:

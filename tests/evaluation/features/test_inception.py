@@ -64,7 +64,7 @@ def inputs():
 
 def run(network, weights, batch):
     params = inception_weights.folded(weights.arrays)
-    options = dict(compiler.often())
+    options = compiler.often()
     return jax.jit(network.apply).lower({'params': params}, batch).compile(options)({'params': params}, batch)
 
 
