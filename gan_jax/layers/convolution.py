@@ -3,7 +3,7 @@
 Convolution, image gradient (a transposed convolution) and weight gradient are the partial derivatives of one trilinear
 form, so the gradients of each are the other two. XLA:CPU is quick with NHWC x HWIO -> NHWC convolutions and with matrix
 products; the gradients that it derives for strided and transposed convolutions are neither, and fall off the fast path
-by factors of 2 to 100. So here, on a CPU, all three are made of those, in one of two forms:
+by factors of 2 to 100. So here, on a CPU, each of the three is made of those, in the faster of two forms:
 
 - Convolutions: a transposed convolution of stride s is s^2 convolutions of stride 1, each of which makes every s-th
   pixel; a weight gradient is a convolution of the images with the cotangents as kernel and the batch as channels.
@@ -27,8 +27,6 @@ from gan_jax.compiler import HAS_ONEDNN
 
 Padding = str | Sequence[tuple[int, int]]
 _CANONICAL = ('NHWC', 'HWIO', 'NHWC')
-_FEW = 16  # channels of the larger image
-_MANY = 256 if HAS_ONEDNN else 128  # channels of the smaller one
 
 
 def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: Padding = 'SAME') -> jax.Array:
@@ -50,9 +48,8 @@ def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: 
     padding = tuple(map(tuple, padding))
     places = tuple((n + sum(pads) - k) // stride + 1 for n, pads, k in zip(size, padding, window, strict=True))
     windows = _Windows(window, stride, tuple(low for low, _ in padding), size, places)
-    on_cpu = _convolution_by_product if _prefers_products(windows, kernel) else _convolution
     return lax.platform_dependent(
-        images, kernel, cpu=functools.partial(on_cpu, windows), default=functools.partial(_plain, windows)
+        images, kernel, cpu=functools.partial(_convolution, windows), default=functools.partial(_plain, windows)
     )
 
 
@@ -75,9 +72,11 @@ def transposed_convolution(images: jax.Array, kernel: jax.Array, stride: int = 2
     low = tuple(max(k - stride, 0) // 2 for k in window)
     windows = _Windows(window, stride, low, tuple(stride * n for n in places), places)
     kernel = kernel.swapaxes(2, 3)  # as in the convolution that this is the adjoint of
-    on_cpu = _transposed_by_product if _prefers_products(windows, kernel) else _transposed
     return lax.platform_dependent(
-        images, kernel, cpu=functools.partial(on_cpu, windows), default=functools.partial(_plain_transposed, windows)
+        images,
+        kernel,
+        cpu=functools.partial(_transposed, windows),
+        default=functools.partial(_plain_transposed, windows),
     )
 
 
@@ -97,11 +96,14 @@ class _Windows(NamedTuple):
         return [(low, max(end - low - n, 0)) for end, low, n in zip(ends, self.low, self.image, strict=True)]
 
 
-def _prefers_products(windows: _Windows, kernel: jax.Array) -> bool:
-    """Whether the products are faster, or all that there is: a phase may have no part of a small kernel."""
-    if windows.places == (1, 1) or min(windows.kernel) < windows.stride:
+def _prefers_product(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> bool:
+    """Which form of the derivative by 'outputs', 'images' or 'kernel' trains faster; see docs/benchmarks.md."""
+    few, many = channels <= 16, windows.stride > 1 and features >= (512 if HAS_ONEDNN else 128)
+    if windows.places == (1, 1):
         return True
-    return kernel.shape[2] <= _FEW or (windows.stride > 1 and kernel.shape[3] >= _MANY)
+    if role == 'images':
+        return few or many or min(windows.kernel) < windows.stride  # the last: a phase would have no kernel
+    return (many and HAS_ONEDNN) or (role == 'kernel' and few and dtype == jnp.bfloat16)
 
 
 def _plain(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -125,36 +127,25 @@ def _plain_transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolution(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
     """With respect to the outputs."""
+    if _prefers_product('outputs', windows, *kernel.shape[2:], images.dtype):
+        return _convolution_by_product(windows, images, kernel)
     return _plain(windows, images, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    """With respect to the images.
-
-    Every stride-th pixel makes a phase: image[stride j + a] sums outputs[j - t] kernel[stride t + a + low].
-    """
+    """With respect to the images."""
+    if _prefers_product('images', windows, *kernel.shape[2:], outputs.dtype):
+        return _transposed_by_product(windows, outputs, kernel)
     return _interleave(windows, _phases(windows, outputs, kernel))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
     """With respect to the kernel."""
-    stride = windows.stride
-    spans = [(n - 1) * stride for n in windows.places]
-    padding = [
-        (low, span + k - low - n)  # negative where the last windows end before the image does
-        for low, span, k, n in zip(windows.low, spans, windows.kernel, windows.image, strict=True)
-    ]
-    gradient = lax.conv_general_dilated(
-        images.transpose(3, 1, 2, 0),
-        outputs.transpose(1, 2, 0, 3),
-        (1, 1),
-        padding,
-        rhs_dilation=(stride, stride),
-        dimension_numbers=_CANONICAL,
-    )
-    return gradient.transpose(1, 2, 0, 3)
+    if _prefers_product('kernel', windows, images.shape[3], outputs.shape[3], images.dtype):
+        return _weight_gradient_by_product(windows, images, outputs)
+    return _weight_gradient_by_convolution(windows, images, outputs)
 
 
 _convolution.defvjp(
@@ -180,8 +171,34 @@ _weight_gradient.defvjp(
 )
 
 
+def _weight_gradient_by_convolution(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
+    stride = windows.stride
+    spans = [(n - 1) * stride for n in windows.places]
+    padding = [
+        (low, span + k - low - n)  # negative where the last windows end before the image does
+        for low, span, k, n in zip(windows.low, spans, windows.kernel, windows.image, strict=True)
+    ]
+    images, outputs = images.transpose(3, 1, 2, 0), outputs.transpose(1, 2, 0, 3)
+    # Kernels as large as these take oneDNN up to three times as long as Eigen, which has no bfloat16. XLA leaves a
+    # convolution to Eigen whose kernel is a reversed array; here its features are, and so those of the result.
+    by_eigen = images.dtype == jnp.float32
+    gradient = lax.conv_general_dilated(
+        images,
+        lax.rev(outputs, (3,)) if by_eigen else outputs,
+        (1, 1),
+        padding,
+        rhs_dilation=(stride, stride),
+        dimension_numbers=_CANONICAL,
+    )
+    gradient = lax.rev(gradient, (3,)) if by_eigen else gradient
+    return gradient.transpose(1, 2, 0, 3)
+
+
 def _phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> list[jax.Array]:
-    """Each phase [B, ceil(H / stride), ceil(W / stride), C] as a convolution with its part of the kernel."""
+    """The images [B, ceil(H / stride), ceil(W / stride), C] of every stride-th pixel, by a part of the kernel each.
+
+    Phase a of image[stride j + a] sums outputs[j - t] kernel[stride t + a + low].
+    """
     stride = windows.stride
     flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
 
@@ -224,12 +241,17 @@ def _convolution_by_product(windows: _Windows, images: jax.Array, kernel: jax.Ar
     return outputs.reshape(len(images), *windows.places, -1)
 
 
+def _weight_gradient_by_product(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
+    patches = _patches(windows, images)
+    gradient = patches.reshape(-1, patches.shape[-1]).T @ outputs.reshape(-1, outputs.shape[-1])
+    return gradient.reshape(*windows.kernel, images.shape[-1], -1)
+
+
 def _transposed_by_product(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
     patches = outputs.reshape(-1, outputs.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1]).T
     return _fold(windows, patches.reshape(len(outputs), *windows.places, -1))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _patches(windows: _Windows, images: jax.Array) -> jax.Array:
     """What each window sees, zero outside the image: [B, H, W, C] -> [B, H', W', h w C]."""
     stride, spans = windows.stride, [(n - 1) * windows.stride + 1 for n in windows.places]
@@ -243,9 +265,8 @@ def _patches(windows: _Windows, images: jax.Array) -> jax.Array:
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _fold(windows: _Windows, patches: jax.Array) -> jax.Array:
-    """The transpose of `_patches`, the sum of patches where they lie: [B, H', W', h w C] -> [B, H, W, C].
+    """The adjoint of `_patches`, the sum of patches where they lie: [B, H', W', h w C] -> [B, H, W, C].
 
     Every stride-th pixel of the image makes a phase. Within one the patches' pixels are contiguous, so each phase is a
     sum of shifted arrays; the phases are interleaved at the end.
@@ -261,13 +282,3 @@ def _fold(windows: _Windows, patches: jax.Array) -> jax.Array:
         seen = patches[..., pixel * channels : (pixel + 1) * channels]
         phases[vertical * stride + horizontal] += lax.pad(seen, zero, shift)
     return _interleave(windows, phases)
-
-
-_patches.defvjp(
-    lambda windows, images: (_patches(windows, images), None),
-    lambda windows, _, cotangent: (_fold(windows, cotangent),),
-)
-_fold.defvjp(
-    lambda windows, patches: (_fold(windows, patches), None),
-    lambda windows, _, cotangent: (_patches(windows, cotangent),),
-)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from gan_jax import compiler
 from gan_jax.layers import convolution as module
 from gan_jax.layers.convolution import convolution, transposed_convolution
 
@@ -18,8 +19,12 @@ CANONICAL = ('NHWC', 'HWIO', 'NHWC')
 @pytest.fixture(params=['convolutions', 'products'])
 def form(request, monkeypatch):
     """Each of the two forms on a CPU, whatever the channels."""
-    monkeypatch.setattr(module, '_FEW', 10**6 if request.param == 'products' else 0)
-    monkeypatch.setattr(module, '_MANY', 10**6)
+    needed = module._prefers_product
+
+    def prefers_product(role, windows, *_):
+        return request.param == 'products' or needed(role, windows, 10**6, 1, None)
+
+    monkeypatch.setattr(module, '_prefers_product', prefers_product)
     return request.param
 
 
@@ -175,6 +180,17 @@ def test_no_slow_convolution_is_compiled_for_cpu(name, form):
     windows = re.findall(r' convolution\(.*window={([^}]*)}', program)
     assert bool(windows) == (form == 'convolutions')
     assert not any('lhs_dilate' in window or 'reversal' in window for window in windows)
+
+
+@pytest.mark.skipif(not compiler.HAS_ONEDNN, reason='this version of XLA calls oneDNN for nothing')
+@pytest.mark.parametrize(('dtype', 'calls'), [('float32', 1), ('bfloat16', 2)])
+def test_weight_gradients_of_float32_are_not_by_onednn(dtype, calls):
+    def gradients(images, kernel):
+        return jax.value_and_grad(lambda kernel: jnp.sum(jnp.sin(convolution(images, kernel, 1))))(kernel)
+
+    images, kernel = jnp.ones((8, 16, 16, 32), dtype), jnp.ones((3, 3, 32, 32), dtype)
+    program = jax.jit(gradients).lower(images, kernel).compile(compiler.training()).as_text()
+    assert program.count('"__onednn$convolution"') == calls
 
 
 @pytest.mark.parametrize('name', LAYERS)
