@@ -261,13 +261,18 @@ def warn_of_mixing(config: ConfigDict, shape: tuple[int, ...], num_classes: int 
         return
     network = make_networks(config, shape, num_classes=num_classes, dtype='float32').discriminator
     count = 2 * max(2, config.discriminator.get('minibatch_group') or 0)
-    labels, key = _labels(condition_of(config, num_classes), count), jax.random.key(0)
-    params, variables = jax.jit(network.init, compiler_options=ONCE)(key)
+    labels = _labels(condition_of(config, num_classes), count)
 
-    def critic(examples: Array) -> Array:
-        return judgement(network.apply(params, variables, examples, key, True, labels)[0]).logits
+    @functools.partial(jax.jit, compiler_options=ONCE)
+    def mixes(key: Key) -> Array:
+        params, variables = network.init(key)
 
-    if penalties.mixes_examples(critic, jax.random.normal(key, (count, *shape))):
+        def critic(examples: Array) -> Array:
+            return judgement(network.apply(params, variables, examples, key, True, labels)[0]).logits
+
+        return penalties.mixes_examples(critic, jax.random.normal(key, (count, *shape)))
+
+    if mixes(jax.random.key(0)):
         warnings.warn(
             penalties.MIXING_WARNING.format(penalty=' and '.join(f'penalties.{name}' for name in used)), stacklevel=2
         )

@@ -12,9 +12,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy  # which imports its modules when they are used
 from jax.typing import ArrayLike
-from scipy.interpolate import CubicSpline
-from scipy.special import ndtr, ndtri
 
 from gan_jax.game import Array, Key
 from gan_jax.layers.choices import require
@@ -77,12 +76,12 @@ def uniform_slerp(start: ArrayLike, end: ArrayLike, share: ArrayLike) -> np.ndar
 
 def normal_scores(latents: ArrayLike) -> np.ndarray:
     """Standard normal latents from uniform ones in [-1, 1], float64: the quantiles at the same probability."""
-    return ndtri(np.clip((np.asarray(latents, np.float64) + 1) / 2, 1e-12, 1 - 1e-12))
+    return scipy.special.ndtri(np.clip((np.asarray(latents, np.float64) + 1) / 2, 1e-12, 1 - 1e-12))
 
 
 def from_normal_scores(latents: ArrayLike) -> np.ndarray:
     """The inverse of `normal_scores`."""
-    return 2 * ndtr(latents) - 1
+    return 2 * scipy.special.ndtr(latents) - 1
 
 
 SPHERICAL = {'normal': slerp, 'uniform': uniform_slerp}
@@ -127,7 +126,8 @@ def loop(points: ArrayLike, frames: int, distribution: str | None = 'normal') ->
     times = np.arange(len(points) * frames) / frames
 
     def spline(values: np.ndarray) -> np.ndarray:
-        return CubicSpline(np.arange(len(values) + 1), np.append(values, values[:1], axis=0), bc_type='periodic')(times)
+        closed = np.append(values, values[:1], axis=0)
+        return scipy.interpolate.CubicSpline(np.arange(len(closed)), closed, bc_type='periodic')(times)
 
     if distribution is None:
         path = spline(flat)

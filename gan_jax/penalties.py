@@ -265,7 +265,7 @@ def historical_average(params: PyTree, average: PyTree) -> Array:
     return sum(jax.tree.leaves(squares), start=jnp.float32(0))
 
 
-def mixes_examples(critic: Critic, examples: Array) -> bool:
+def mixes_examples(critic: Critic, examples: Array) -> Array:
     """Whether an example's logit depends on the other examples of the batch, as with batch norm or a minibatch layer.
 
     It is found by the gradient of the first logit by the other examples, so that it needs a critic as it trains, and
@@ -273,7 +273,10 @@ def mixes_examples(critic: Critic, examples: Array) -> bool:
 
     Args:
         critic: examples -> logits.
-        examples: [B, ...] with B of at least 2, concrete (not inside `jax.jit`).
+        examples: [B, ...] with B of at least 2.
+
+    Returns:
+        A bool scalar.
 
     Raises:
         UserError: there is only one example.
@@ -281,7 +284,7 @@ def mixes_examples(critic: Critic, examples: Array) -> bool:
     require(len(examples) > 1, 'The number of examples', len(examples), 'at least 2')
     first, others = jnp.split(_widened(examples), [1])
     gradient = jax.jit(jax.grad(lambda others: critic(jnp.concatenate([first, others]))[0].sum()))(others)
-    return bool(jnp.any(gradient != 0))
+    return jnp.any(gradient != 0)
 
 
 def _widened(array: Array) -> Array:

@@ -149,8 +149,7 @@ def train_population(
         ]
         given_up = _given_up(directories, accept_config_changes)
         begin, states = _restore(checkpoints, program, given_up)
-        if begin == 0:  # all are started anew
-            given_up = set()
+        given_up = given_up if begin else set()  # at the beginning all are started anew
         if begin >= total:
             run.say(f'This population is finished (step {begin} of {total}).')
             return _unstacked(states, len(checkpoints))
@@ -167,6 +166,8 @@ def train_population(
 
         for first, last in run.spans(begin, total, configs.steps(config, 'log_every')):
             states, metrics = program.stretch(last - first)(states)
+            if first == begin:  # as in a run alone: while the devices are at work
+                build.warn_of_mixing(config, dataset.shape, classes)
             metrics = jax.device_get(metrics)
             due = [last == total or first // every != last // every for every in intervals]
             stop = signals.received is not None

@@ -102,12 +102,10 @@ def make_evaluation(
 
 
 def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
-    """The game of the config for this data, with what it needs to know of the data; warns of what is doubtful."""
+    """The game of the config for this data, with what it needs to know of the data."""
     virtual = any(config[player].get('normalization') == 'virtual' for player in Pair._fields)
     reference = _reference(config, dataset, classes) if virtual else None
-    game = build.make_game(config, dataset.shape, layout.axis_name, num_classes=classes, reference=reference)
-    build.warn_of_mixing(config, dataset.shape, classes)
-    return game
+    return build.make_game(config, dataset.shape, layout.axis_name, num_classes=classes, reference=reference)
 
 
 def _reference(config: ConfigDict, dataset: data.Dataset, classes: int | None) -> tuple[jax.Array, jax.Array | None]:

@@ -77,6 +77,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 if first == begin:
                     run.introduce_memory(stretch.compile(*arguments), config.batch_size)
                 state, metrics = stretch(*arguments)
+                if first == begin:  # takes a while to find out, for which the devices need not wait
+                    build.warn_of_mixing(config, dataset.shape, classes)
                 waiting.append((first, last, metrics))
                 stop = parallel.any_process(signals.received is not None)
                 sample, save, judge = (last == total or first // every != last // every for every in intervals)
@@ -114,9 +116,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                     state = advance(begin, layout.replicate(state), out)
                 break
             except DivergedError as error:
-                checkpoints.wait()
-                good = checkpoints.latest_step()
-                ending = 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
+                ending = _last_good(checkpoints)
                 if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
                     raise run.give_up(
                         workdir,
@@ -131,6 +131,12 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     draw(run.generator_of(state))
     run.say(f'Done. Look at {workdir}/report.html, samples.png, samples.gif (how they came about) and curves.png.')
     return state
+
+
+def _last_good(checkpoints: Checkpoints) -> str:
+    checkpoints.wait()
+    good = checkpoints.latest_step()
+    return 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
 
 
 def _finish_again(workdir: pathlib.Path, step: int, total: int, draw: Callable[[], None]) -> None:
