@@ -4,6 +4,7 @@
 equals, byte for byte, that of one never stopped; `timing.jsonl` has the clock's part.
 """
 
+import functools
 import io
 import os
 import pathlib
@@ -112,14 +113,19 @@ class Writers:
             for step, picture in report.sample_grids(self.workdir):
                 if step > self._last:
                     picture.unlink()
-            self._tensorboard = TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
             self._progress = Progress(self._total, stream=io.StringIO() if self._quiet else None)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.enabled:
             self._progress.close()
-            self._tensorboard.close()
+            if '_tensorboard' in self.__dict__:
+                self._tensorboard.close()
+
+    @functools.cached_property
+    def _tensorboard(self) -> TensorBoard:
+        """Opened with the first record, when the devices are at work: tensorboardX imports PyTorch where it can."""
+        return TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
 
     def metrics(self, step: int, kimg: float, values: Mapping[str, float]) -> None:
         """Records the metrics of a step and moves the progress line.
