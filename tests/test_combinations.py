@@ -213,7 +213,7 @@ def play(family, shape, overrides):
 
 
 @pytest.mark.filterwarnings('ignore:loss.name=wasserstein')
-@pytest.mark.parametrize('overrides', some_slow(deal(np.random.default_rng(3), DECKS, 6), 4), ids=range(6))
+@pytest.mark.parametrize('overrides', some_slow(deal(np.random.default_rng(3), DECKS, 6), 2), ids=range(6))
 def test_a_random_combination_on_points_is_played_or_refused_by_name(overrides):
     play('toy', (2,), overrides)
 

@@ -245,6 +245,7 @@ def test_metrics_are_complete_and_true():
     assert 0 < metrics['discriminator/real_probability'] < 1
 
 
+@pytest.mark.slow
 def test_the_discriminator_learns_the_density_ratio_of_a_one_dimensional_game():
     """Goodfellow et al. 2014, proposition 1: D* = p_data / (p_data + p_model), and -log 4 when the two agree.
 
