@@ -6,8 +6,9 @@ python -m gan_jax.evaluate samples.npz cifar10 --metrics fid,kid
 python -m gan_jax.evaluate generated/ photographs/ --size 128 --extractor inception
 python -m gan_jax.evaluate first.json second.json                       # two earlier results
 
-Images are a run's directory, a directory of image files, an .npz file with an array 'images' (uint8 [n, H, W, C]), or
-the name of a data set with its split: mnist, mnist@test, 'cifar10@train[:1000]'.
+Images are a run's directory, a directory of image files, an .npy file of images (uint8 [n, H, W, C]), an .npz file with
+them as 'images' or 'arr_0' (and classes as 'labels' or 'arr_1'), or the name of a data set with its split: mnist,
+mnist@test, 'cifar10@train[:1000]'.
 """
 
 import argparse
@@ -24,9 +25,10 @@ import numpy as np
 from gan_jax import data, files, parallel
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import UserError, exit_code
+from gan_jax.evaluation import archive
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
 from gan_jax.evaluation.features.find import GRAMMAR, find_extractor
-from gan_jax.evaluation.gather import Samples, check_images, load_npz
+from gan_jax.evaluation.gather import Samples, check_images
 from gan_jax.evaluation.metrics import METRICS, check_names, check_of_generator
 from gan_jax.evaluation.record import Record, differences
 from gan_jax.layers.choices import require
@@ -63,7 +65,7 @@ def evaluate(
     """The metrics of images, or of a run's generator.
 
     Args:
-        fakes: what is judged: the directory of a run or of images, an .npz file, or 'NAME@SPLIT'.
+        fakes: what is judged: the directory of a run or of images, an .npz or .npy file, or 'NAME@SPLIT'.
         reals: what to judge by, likewise; None: the data that the run was trained on.
         metrics: names from `gan_jax.evaluation.metrics.METRICS`.
         extractor: as in `gan_jax.evaluation.features.find.find_extractor`.
@@ -196,8 +198,8 @@ def _load(
     cache_dir: str | None = None,
 ) -> data.Dataset:
     path = pathlib.Path(spec)
-    if path.suffix == '.npz':
-        return load_npz(path)
+    if path.suffix in archive.SUFFIXES:
+        return archive.load_archive(path)
     if path.is_dir():
         return data.load(f'folder:{spec}', size=size, channels=channels)
     name, _, split = str(spec).partition('@')
@@ -216,7 +218,9 @@ def main(argv: list[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(prog='python -m gan_jax.evaluate', description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('fakes', metavar='GENERATED', help='a run, a directory of images, an .npz file or NAME[@SPLIT]')
+    parser.add_argument(
+        'fakes', metavar='GENERATED', help='a run, a directory of images, an .npz or .npy file or NAME[@SPLIT]'
+    )
     parser.add_argument('reals', metavar='REAL', nargs='?', help='likewise (default: what the run was trained on)')
     add_options(parser)
     parser.add_argument('--num', type=int, default=NUM_SAMPLES, help='samples of a run')

@@ -62,7 +62,7 @@ def test_two_results_are_compared_if_they_may_be(files, capsys):
         (['real.npz'], 'is not the directory of a run, and no real images are named to judge it by.'),
         (['real.npz', 'real.npz', '--num=0'], '--num is 0; it must be at least 2'),
         (['real.npz', 'real.npz', '--seed=-1'], '--seed is -1; it must be a whole number'),
-        (['real.npz', 'gone.npz'], 'cannot be read as a NumPy archive'),
+        (['real.npz', 'gone.npz'], 'cannot be read as a NumPy file'),
         (['real.npz', 'no_such_data'], 'no_such_data'),
         (['real.npz', 'digits@tset'], 'tset'),
         (['real.npz', 'real.npz', '--metrics=fdi'], "There is no metric 'fdi': did you mean 'fid'"),

@@ -1,6 +1,5 @@
 """From a data set or a generator to a feature store, on all devices, with the statistics of real data kept on disk."""
 
-import hashlib
 import io
 import pathlib
 import re
@@ -19,7 +18,6 @@ from gan_jax.data import Dataset, to_uint8
 from gan_jax.data.cache import cache_directory, fingerprint
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
-from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
 from gan_jax.game import Game, Player, named_key
 from gan_jax.parallel import Layout
@@ -158,32 +156,6 @@ def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str],
         labels = batch.get('conditions')
         store.add(features, images, None if labels is None else labels[: samples.number - i])
     return store
-
-
-def load_npz(path: pathlib.Path) -> Dataset:
-    """Images in a NumPy file as a data set: the array 'images', or the only array, and 'labels' where there are any.
-
-    Raises:
-        UserError: the file cannot be read or holds no such array.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(
-            f'{path} cannot be read as a NumPy archive ({error}): save images there by np.savez.'
-        ) from error
-    labels = arrays.pop('labels', None)
-    if 'images' not in arrays and len(arrays) != 1:
-        raise UserError(f'{path} holds the arrays {", ".join(arrays) or "(none)"}: name that of the images "images".')
-    images = images_array(arrays.get('images', next(iter(arrays.values()))), str(path))
-    if labels is not None and (labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer)):
-        raise UserError(
-            f'The labels in {path} are {labels.dtype}{list(labels.shape)}: give one whole number per image.'
-        )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    num_classes = None if labels is None else int(labels.max()) + 1
-    return Dataset(path.name, 'all', images, labels, num_classes, digest)
 
 
 def _progress(steps: range, batch_size: int, total: int, title: str) -> Iterable[int]:

@@ -9,7 +9,7 @@ from gan_jax import losses, parallel
 from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
-from gan_jax.evaluation.gather import Samples, compile_samples, gather_dataset, gather_samples, load_npz
+from gan_jax.evaluation.gather import Samples, compile_samples, gather_dataset, gather_samples
 from gan_jax.game import Player, pure
 from tests.extractors import QUADRANTS, look
 
@@ -109,33 +109,3 @@ def test_samples_do_not_depend_on_devices_and_go_through_8_bits():
     np.testing.assert_allclose(stores[0].array('features'), look(images).features, rtol=1e-6)
     assert samples.protocol['weights'] == 'averaged'
     assert samples._replace(generator=player._replace(ema=None)).protocol['weights'] == 'last'
-
-
-def test_an_npz_is_a_data_set(tmp_path):
-    np.savez(tmp_path / 'a.npz', images=IMAGES, labels=LABELS, other=np.zeros(3))
-    np.savez(tmp_path / 'b.npz', IMAGES)
-    with_labels, without = load_npz(tmp_path / 'a.npz'), load_npz(tmp_path / 'b.npz')
-    np.testing.assert_array_equal(with_labels.examples, without.examples)
-    assert (with_labels.num_classes, without.num_classes) == (3, None)
-    assert with_labels.fingerprint != without.fingerprint
-
-
-@pytest.mark.parametrize(
-    ('arrays', 'sentence'),
-    [
-        ({'a': IMAGES, 'b': IMAGES}, 'holds the arrays a, b: name that of the images "images"'),
-        ({'images': IMAGES / 255.0}, 'metrics take uint8'),
-        ({'images': IMAGES, 'labels': LABELS[:3]}, 'give one whole number per image'),
-    ],
-)
-def test_an_npz_without_images_gets_one_sentence(tmp_path, arrays, sentence):
-    np.savez(tmp_path / 'a.npz', **arrays)
-    with pytest.raises(UserError, match=sentence):
-        load_npz(tmp_path / 'a.npz')
-
-
-def test_a_torn_npz_gets_one_sentence(tmp_path):
-    np.savez(tmp_path / 'a.npz', images=IMAGES)
-    (tmp_path / 'a.npz').write_bytes((tmp_path / 'a.npz').read_bytes()[:300])
-    with pytest.raises(UserError, match='cannot be read as a NumPy archive'):
-        load_npz(tmp_path / 'a.npz')
