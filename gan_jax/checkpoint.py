@@ -1,12 +1,12 @@
 """Checkpoints of a whole run: written in the background, whole or not at all, verified when read; by orbax.
 
-One checkpoint is one directory `<directory>/<step>` with two orbax items. `state` is one array, `bytes`: the bytes of
-all arrays of the training state. `meta` is a JSON object with the config, the metrics, the package versions, the place
-of each array in the bytes, and checksums. One array, because orbax writes and reads many at once and answers the first
-error (a full disk, a lost file) by closing the event loop under the others, which print a traceback each.
+One checkpoint is one directory `<directory>/<step>` with two orbax items of a file each. `state/bytes` has the bytes of
+all arrays of the training state, one after the other. `meta/metadata` is a JSON object with the config, the metrics,
+the package versions, the place of each array in the bytes, and checksums. `checkpoint_files` writes and reads them.
 
 Orbax writes into a temporary directory and renames it at the end, so that a process killed in the middle leaves no half
-checkpoint. The checksums find what is damaged later; tensorstore itself passes some flipped bits on.
+checkpoint; the files' bytes are on the disk before that, so that a power cut leaves none either. The checksums find
+what is damaged later.
 
 With several processes the first one writes and each one reads, so the directory has to be one that they share. Orbax
 is told that it runs in a single process: a full disk on the writer is then an error there instead of a barrier that the
@@ -14,8 +14,6 @@ others wait at.
 """
 
 import contextlib
-import json
-import logging as python_logging
 import math
 import os
 import pathlib
@@ -33,7 +31,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from jax.experimental import multihost_utils
 
-from gan_jax import __version__, snapshot
+from gan_jax import __version__, checkpoint_files, snapshot
 from gan_jax.errors import UserError
 
 PyTree = Any
@@ -68,6 +66,7 @@ class Checkpoints:
         self._writer: ocp.CheckpointManager | None = None
         self._writing: int | None = None
         self._restored: int | None = None
+        self._is_proven = False
 
     def save(
         self, step: int, state: PyTree, *, config: dict[str, Any], metrics: dict[str, float] | None = None
@@ -75,7 +74,7 @@ class Checkpoints:
         """Copies `state` to the host and starts writing it; a step that is already saved is left as it is.
 
         When this returns, the buffers of `state` may be donated or deleted. A save still under way is waited for
-        first, and what went wrong with it is raised here.
+        first, and what went wrong with it is raised here. The first save is waited for and read back.
 
         Args:
           step: the step after which the state was taken.
@@ -84,7 +83,8 @@ class Checkpoints:
           metrics: the latest evaluation, if there was one.
 
         Raises:
-          UserError: the directory cannot be written or the disk is full; earlier checkpoints stay as they are.
+          UserError: the directory cannot be written or the disk is full; earlier checkpoints stay as they are. Or
+            what was written does not read.
         """
         if jax.process_index() != 0:
             return
@@ -102,12 +102,13 @@ class Checkpoints:
             'leaves': leaves,
             'crc32': zlib.crc32(data),
         }
-        meta |= {'meta_crc32': _json_checksum(meta)}
         self._retention.note(step, metrics)
         self._writing = step
         with self._explaining(step):
-            items = ocp.args.Composite(state=ocp.args.StandardSave({'bytes': data}), meta=ocp.args.JsonSave(meta))
-            writer.save(step, args=items, force=True)
+            writer.save(step, args=checkpoint_files.items(meta, data), force=True)
+        if not self._is_proven:
+            self.wait()
+            self._prove(step)
 
     def restore(self, target: PyTree, step: int | None = None) -> tuple[int, PyTree] | None:
         """Reads the latest checkpoint that reads, or the one of `step`, into the structure of `target`.
@@ -130,7 +131,7 @@ class Checkpoints:
         self.close()
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices('gan_jax.checkpoint.restore')
-        found = _latest_readable(self.directory, step, _read)
+        found = _latest_readable(self.directory, step, checkpoint_files.read)
         _check_agreement(found and found[0], self.directory)
         if found is None:
             _check_none_damaged(self.directory, step)
@@ -181,13 +182,26 @@ class Checkpoints:
                 raise
             logging.error('%s', error)  # the exception that is on its way is the one to see
 
+    def _prove(self, step: int) -> None:
+        """Reads a checkpoint back as a restart would: better a word now than a run that cannot be resumed."""
+        try:
+            checkpoint_files.read(self.directory, step)
+        except Exception as error:
+            raise UserError(
+                f'The checkpoint of step {step} was written to {self.directory}, but cannot be read back '
+                f'({_reason(error)}): choose a --workdir on another disk.'
+            ) from error
+        self._is_proven = True
+
     def _open_writer(self) -> ocp.CheckpointManager:
         if self._writer is None:
             self.directory.mkdir(parents=True, exist_ok=True)
             if self._restored is not None:
                 _set_aside(self.directory, after=self._restored)
             self._retention.recall(self.directory)
-            self._writer = _manager(self.directory, cleanup_tmp_directories=True, preservation_policy=self._retention)
+            self._writer = checkpoint_files.manager(
+                self.directory, cleanup_tmp_directories=True, preservation_policy=self._retention
+            )
         return self._writer
 
     @contextlib.contextmanager
@@ -223,7 +237,7 @@ def peek(directory: str | os.PathLike, step: int | None = None) -> dict[str, Any
       UserError: `step` does not exist, or none of the checkpoints reads.
     """
     directory = pathlib.Path(directory).absolute()
-    found = _latest_readable(directory, step, _read_meta)
+    found = _latest_readable(directory, step, checkpoint_files.read_meta)
     if found is None:
         _check_none_damaged(directory, step)
         return None
@@ -248,7 +262,7 @@ class _Retention:
     def recall(self, directory: pathlib.Path) -> None:
         self.scores.clear()
         if self.metric is not None:
-            for step, meta in _readable(directory, _steps(directory), _read_meta):
+            for step, meta in _readable(directory, _steps(directory), checkpoint_files.read_meta):
                 self.note(step, meta['metrics'])
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
@@ -259,44 +273,9 @@ class _Retention:
         return [checkpoint.step in keep for checkpoint in checkpoints]
 
 
-def _single_process() -> ocp.options.MultiprocessingOptions:
-    process = jax.process_index()
-    return ocp.options.MultiprocessingOptions(
-        primary_host=process, active_processes={process}, barrier_sync_key_prefix=f'process_{process}'
-    )
-
-
-def _manager(directory: pathlib.Path, **options: Any) -> ocp.CheckpointManager:
-    _silence_orbax()
-    options = ocp.CheckpointManagerOptions(create=False, multiprocessing_options=_single_process(), **options)
-    return ocp.CheckpointManager(directory, options=options)
-
-
 def _steps(directory: pathlib.Path) -> list[int]:
-    with _manager(directory) as manager:
+    with checkpoint_files.manager(directory) as manager:
         return sorted(manager.all_steps())
-
-
-def _read_item(path: pathlib.Path, handler: type[ocp.CheckpointHandler]) -> Any:
-    _silence_orbax()
-    options = _single_process()
-    with ocp.Checkpointer(handler(multiprocessing_options=options), multiprocessing_options=options) as checkpointer:
-        return checkpointer.restore(path)
-
-
-def _read_meta(directory: pathlib.Path, step: int) -> dict[str, Any]:
-    meta = _read_item(directory / str(step) / 'meta', ocp.JsonCheckpointHandler)
-    if meta.pop('meta_crc32') != _json_checksum(meta):
-        raise ValueError('the checksum of its description does not match')
-    return meta
-
-
-def _read(directory: pathlib.Path, step: int) -> tuple[dict[str, Any], np.ndarray]:
-    meta = _read_meta(directory, step)
-    data = _read_item(directory / str(step) / 'state', ocp.StandardCheckpointHandler)['bytes']
-    if zlib.crc32(data) != meta['crc32']:
-        raise ValueError('the checksum of its arrays does not match')
-    return meta, data
 
 
 def _readable(directory: pathlib.Path, steps: Sequence[int], read: Callable) -> Iterator[tuple[int, Any]]:
@@ -343,24 +322,11 @@ def _set_aside(directory: pathlib.Path, after: int) -> None:
             path.rename(aside)
 
 
-def _silence_orbax() -> None:
-    """Keeps what orbax logs from the terminal, unless a person asked for it with --verbosity=1."""
-    logging.get_absl_logger().addFilter(_is_wanted)
-
-
-def _is_wanted(record: python_logging.LogRecord) -> bool:
-    return f'{os.sep}orbax{os.sep}' not in record.pathname or logging.get_verbosity() >= logging.DEBUG
-
-
 def _reason(error: Exception) -> str:
     """What went wrong, in few words; the operating system's where tensorstore passes them on."""
     if code := re.search(r"os_error_code='(\d+)'", str(error)):
         return os.strerror(int(code[1]))
     return getattr(error, 'strerror', None) or str(error).partition('\n')[0] or type(error).__name__
-
-
-def _json_checksum(value: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(value, sort_keys=True).encode())
 
 
 def _join(values: Sequence[int]) -> str:

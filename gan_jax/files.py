@@ -1,11 +1,17 @@
-"""Small files that are written whole or not at all."""
+"""Small files that are written whole or not at all, and stay whole after a power cut."""
 
 import contextlib
+import json
 import os
 import pathlib
+import re
+import time
 import uuid
+from typing import Any
 
 from gan_jax.errors import UserError
+
+_TEMPORARY = re.compile(r'\..+\.[0-9a-f]{32}\.tmp')
 
 
 def replace(path: str | os.PathLike, data: bytes) -> None:
@@ -22,7 +28,7 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
     temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        write_durably(temporary, data)
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -30,9 +36,59 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
         raise unwritable(path, error) from error
 
 
+def write_durably(path: str | os.PathLike, data: Any) -> None:
+    """Writes a file and waits until its bytes are on the disk: a rename alone may outlive a power cut without them.
+
+    Args:
+      path: the file.
+      data: its contents, bytes or an array.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    with open(path, 'wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sweep(directory: str | os.PathLike, *, idle_seconds: float = 0) -> None:
+    """Removes the temporary files that killed processes have left of `replace`.
+
+    Args:
+      directory: looked at without what is below it; need not exist.
+      idle_seconds: younger files stay; 0 where no other process writes.
+    """
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name) and time.time() - entry.stat().st_mtime >= idle_seconds:
+                os.unlink(entry.path)
+
+
+def read_object(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Raises:
+      FileNotFoundError: there is none.
+      UserError: it cannot be read, or holds something else.
+    """
+    try:
+        found = json.loads(pathlib.Path(path).read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f'{path} cannot be read ({error.strerror}).') from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path} is damaged: it is not JSON.') from error
+    if not isinstance(found, dict):
+        raise UserError(f'{path} is damaged: it is not a JSON object.')
+    return found
+
+
 def unwritable(path: pathlib.Path, error: OSError) -> UserError:
     """The sentence for a file of a run that could not be written."""
+    remedy = 'move it away' if isinstance(error, IsADirectoryError) else 'make room or get the right to write there'
     return UserError(
-        f'{path} cannot be written ({error.strerror}): make room or get the right to write there, then start the same '
-        'command again to go on from the last checkpoint.'
+        f'{path} cannot be written ({error.strerror}): {remedy}, then start the same command again to go on from the '
+        'last checkpoint.'
     )

@@ -1,5 +1,6 @@
 """Checkpoints: bits, damage, retention, full disks, killed processes and several processes."""
 
+import logging
 import os
 import pathlib
 import shutil
@@ -10,12 +11,15 @@ import sys
 import textwrap
 from typing import Any, NamedTuple
 
+import absl.logging
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
+from gan_jax import checkpoint_files
 from gan_jax.checkpoint import Checkpoints, peek
 from gan_jax.errors import UserError
 
@@ -118,6 +122,54 @@ def test_a_saved_step_is_not_saved_again(tmp_path):
         checkpoints.save(30, make_state(99), config={})
     for step in (20, 30):
         assert bits(Checkpoints(tmp_path).restore(abstract(), step)[1]) == bits(make_state(step))
+
+
+@pytest.mark.parametrize('name', ['runs[1]', '[!a]', r'back\slash', '{x,y}*?', 'a b#c%20', '~', 'file:'])
+def test_no_path_breaks_a_checkpoint(tmp_path, name):
+    save_two(tmp_path / name / 'checkpoints')
+    moved = (tmp_path / name).rename(tmp_path / 'moved')
+    assert bits(Checkpoints(moved / 'checkpoints').restore(abstract())[1]) == bits(make_state(20))
+    back = moved.rename(tmp_path / name) / 'checkpoints'
+    with Checkpoints(back) as checkpoints:
+        assert checkpoints.restore(abstract())[0] == 20
+        checkpoints.save(30, make_state(30), config=CONFIG)
+    assert Checkpoints(back).restore(abstract())[0] == 30
+    assert [path.name for path in tmp_path.iterdir()] == [name]  # nothing was written elsewhere
+
+
+def test_a_first_save_that_does_not_read_is_told_at_once(tmp_path, monkeypatch):
+    write = checkpoint_files.write_durably
+    monkeypatch.setattr(checkpoint_files, 'write_durably', lambda path, data: write(path, bytes(data)[:-1]))
+    checkpoints = Checkpoints(tmp_path)
+    sentence = rf'^The checkpoint of step 10 was written to {tmp_path}, but cannot be read back \(.+\): choose a --work'
+    with pytest.raises(UserError, match=sentence):
+        checkpoints.save(10, make_state(1), config={})
+
+
+def test_what_orbax_warns_of_is_seen(caplog):
+    checkpoint_files.manager(pathlib.Path('nowhere')).close()
+    record = {'pathname': '/x/orbax/checkpoint/y.py', 'lineno': 1, 'args': (), 'exc_info': None}
+    for level, name in ((logging.INFO, 'report'), (logging.WARNING, 'warning')):
+        absl.logging.get_absl_logger().handle(logging.LogRecord('absl', level, msg=f'a {name}', **record))
+    assert caplog.messages == ['a warning']
+
+
+def test_files_are_on_the_disk_before_a_checkpoint_has_its_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, 'fsync', lambda descriptor: synced.append(os.readlink(f'/proc/self/fd/{descriptor}')))
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(10, make_state(1), config={})
+    assert sorted(pathlib.Path(path).name for path in synced) == ['bytes', 'metadata']
+    assert all('/10.orbax-checkpoint-tmp/' in path for path in synced)
+
+
+def test_checkpoints_that_tensorstore_wrote_are_read(tmp_path):
+    save_two(tmp_path)
+    data = {'bytes': np.fromfile(tmp_path / '20' / 'state' / 'bytes', np.uint8)}
+    shutil.rmtree(tmp_path / '20' / 'state')
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / '20' / 'state', data)
+    assert bits(Checkpoints(tmp_path).restore(abstract())[1]) == bits(make_state(20))
 
 
 def largest_file(directory: pathlib.Path) -> pathlib.Path:
