@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.typing import ArrayLike
-from PIL import Image
 
-from gan_jax.data.images import decode
+from gan_jax.data.images import decode, unreadable
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.game import Array
@@ -162,8 +161,8 @@ def load_image(path: str | os.PathLike | None, shape: tuple[int, ...], resize: b
         raise UserError(f'The generator makes {height}x{width}, which is no square: bring the image to that yourself.')
     try:
         image = decode(os.fspath(path), size=height if resize else None, channels=channels)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f'{path} cannot be read as an image ({error}).') from error
+    except Exception as error:
+        raise unreadable(str(path), error) from error
     if image.shape != tuple(shape):
         raise UserError(
             f'{path} is {image.shape[0]}x{image.shape[1]}, but the generator makes {height}x{width}: add --resize to '

@@ -4,14 +4,12 @@ import concurrent.futures
 import os
 import pathlib
 
-from PIL import Image
-
 from gan_jax.data.cache import fingerprint
-from gan_jax.data.images import ImageSource
+from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
 
 EXTENSIONS = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.gif')
-_GREY_MODES = ('1', 'L', 'LA', 'I;16', 'I;16B')
+_GREY_MODES = ('1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 
 
 def folder_source(name: str, path: str, split: str) -> ImageSource:
@@ -82,10 +80,10 @@ def _find_channels(files: list[pathlib.Path]) -> int:
 
     def is_grey(file: pathlib.Path) -> bool:
         try:
-            with Image.open(file) as image:
+            with open_image(str(file)) as image:
                 return image.mode in _GREY_MODES
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise UserError(f'{str(file)!r} cannot be read as an image ({error}): replace or remove it.') from error
+        except Exception as error:
+            raise unreadable(repr(str(file)), error) from error
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         return 1 if all(pool.map(is_grey, files)) else 3

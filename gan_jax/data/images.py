@@ -9,12 +9,23 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import tqdm
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, PngImagePlugin
 
 from gan_jax.errors import UserError
 
 RULE = 'upright; alpha over white; centre crop to a square; Lanczos'
 _CHUNK_BYTES = 2**22
+_LIMIT = 'GAN_JAX_MAX_PIXELS'
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # of an EXIF orientation
+_DARK = 2**6  # 14 bits in 16 are 6 in the high byte
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,20 +53,57 @@ class ImageSource:
     find_channels: Callable[[], int]
 
 
+def open_image(file: str | BinaryIO) -> Image.Image:
+    """An image file whose header is read and whose pixels are not: of Pillow's formats, or an .npy of one image.
+
+    Pillow warns of an image of more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, by default 89 million, and refuses one of
+    twice as many, as it may have been made to fill the memory. The environment's GAN_JAX_MAX_PIXELS sets that number.
+
+    Raises:
+      Exception: whatever a decoder raises where it cannot be read as an image; `unreadable` makes a sentence of it.
+    """
+    if str(file).lower().endswith('.npy'):
+        return _open_npy(file)
+    if limit := os.environ.get(_LIMIT):
+        if not limit.isdecimal():
+            raise UserError(f'{_LIMIT} is {limit!r}: give it the number of pixels that an image may have.')
+        Image.MAX_IMAGE_PIXELS = int(limit)
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # a colour profile of 1 MiB is no reason to refuse
+    return Image.open(file)
+
+
+def unreadable(what: str, error: Exception) -> UserError:
+    """The sentence for an image that cannot be read."""
+    if isinstance(error, UserError):
+        return error
+    reason = str(error) or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+        return UserError(
+            f'{what} is very large ({reason}): shrink it, or allow as many pixels by {_LIMIT} in the environment.'
+        )
+    return UserError(f'{what} cannot be read as an image ({reason}): replace or remove it.')
+
+
 def decode(file: str | BinaryIO, *, size: int | None, channels: int) -> np.ndarray:
     """One image as uint8 [height, width, channels].
 
     The picture is turned upright (EXIF), what is transparent lies over white, and an animation gives its first frame.
-    Grey is ITU-R 601 luma; 16-bit grey keeps its high byte. With a `size`, the largest central square is resampled to
+    Grey is ITU-R 601 luma; of 16 bits the high byte is kept. With a `size`, the largest central square is resampled to
     size x size by Pillow's antialiased Lanczos filter; an image that has that size is left alone.
 
     Raises:
-      OSError, SyntaxError, ValueError, Image.DecompressionBombError: if it cannot be read as an image.
+      Exception: as `open_image`.
     """
-    with Image.open(file) as opened:
-        image = ImageOps.exif_transpose(opened)
-    if image.mode.startswith('I;16'):  # Pillow's own conversion to 8 bits clips instead of scaling
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    with open_image(file) as image:
+        return _pixels(image, size, channels)
+
+
+def _pixels(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
+    image = _upright(image)
+    if image.mode.startswith('I;16') or (image.mode == 'I' and image.format == 'PPM'):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow's own conversion clips
+    elif image.mode in {'I', 'F'}:
+        raise ValueError('it has 32 bits a value, of which none says what is white; save it with 8 or 16')
     if image.has_transparency_data:
         image = image.convert('RGBA')
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
@@ -65,6 +113,30 @@ def decode(file: str | BinaryIO, *, size: int | None, channels: int) -> np.ndarr
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF orientation says; metadata that cannot be read turn nothing."""
+    image.load()  # which turns a TIFF
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # Pillow's parsers raise errors of many kinds
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether the file of an image, whose pixels are not read yet, has 16 bits a value."""
+    return any(';16' in str(tile) or '65535' in str(tile) for tile in image.tile)
+
+
+def _open_npy(path: str | BinaryIO) -> Image.Image:
+    array = np.load(path, allow_pickle=False)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+        raise ValueError(f'an .npy of an image is uint8 [H, W] or [H, W, 1 or 3], not {array.dtype}{list(array.shape)}')
+    return Image.fromarray(array)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,17 +160,22 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
       The shape of the whole and an iterator over (uint8 [n, height, width, channels], int32 [n] labels or None).
 
     Raises:
-      UserError: (the iterator too) naming the image that cannot be read, or that differs in size.
+      UserError: (the iterator too) naming the image that cannot be read, or that differs in size; or all of 16 bits a
+        value are dark, as they are where a camera's 10, 12 or 14 bits were not scaled.
     """
     channels = channels or source.find_channels()
+    brightest = []  # of each image of 16 bits
 
     def decode_one(index: int, file: str | BinaryIO) -> np.ndarray:
         try:
-            return decode(file, size=size, channels=channels)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise UserError(
-                f'{source.describe(index)} cannot be read as an image ({error}): replace or remove it.'
-            ) from error
+            with open_image(file) as image:
+                has_16_bits = _has_16_bits(image)
+                pixels = _pixels(image, size, channels)
+        except Exception as error:
+            raise unreadable(source.describe(index), error) from error
+        if has_16_bits:
+            brightest.append(int(pixels.max()))
+        return pixels
 
     [(first, _)] = source.read(0, 1)
     shape = decode_one(0, first).shape
@@ -132,6 +209,11 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
             while pending:
                 yield (chunk := pending.popleft().result())
                 bar.update(len(chunk[0]))
+            if brightest and max(brightest) < _DARK:
+                raise UserError(
+                    f'the images of {source.name!r} have 16 bits a value and use {8 + max(brightest).bit_length()} of '
+                    'them at most, so that they would be nearly black: multiply their values to reach 65535.'
+                )
         finally:
             pool.shutdown(cancel_futures=True)
             bar.close()

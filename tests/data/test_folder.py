@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gan_jax.data import load
 from gan_jax.errors import UserError
@@ -61,6 +63,36 @@ def test_order_and_contents_survive_many_chunks(tmp_path, write_image):
         write_image(root / f'{i:03}.png', np.full((200, 200), i % 256))
     data = load_folder(root, tmp_path)  # 104 images to a chunk
     np.testing.assert_array_equal(data.examples[:, 100, 100, 0], np.arange(300) % 256)
+
+
+@pytest.mark.parametrize(('brightest', 'bits'), [(255, 8), (4095, 12), (16383, 14)])
+def test_16_bits_that_were_not_scaled_are_refused(tmp_path, write_image, brightest, bits):
+    root = tmp_path / 'camera'
+    for i, top in enumerate((brightest, 5)):
+        write_image(root / f'{i}.png', Image.fromarray(np.array([[0, top]], np.uint16)))
+    with pytest.raises(
+        UserError, match=rf'have 16 bits a value and use {bits} of them at most.* nearly black: multiply'
+    ):
+        load_folder(root, tmp_path)
+    assert not list((tmp_path / 'cache').rglob('examples.npy'))
+    write_image(root / '2.png', Image.fromarray(np.array([[0, 65535]], np.uint16)))
+    np.testing.assert_array_equal(load_folder(root, tmp_path).examples[:, 0, 1, 0], [brightest >> 8, 0, 255])
+
+
+def test_dark_images_of_8_bits_are_taken_as_they_are(tmp_path, write_image):
+    write_image(tmp_path / 'dark/1.png', np.full((2, 2), 3))
+    assert load_folder(tmp_path / 'dark', tmp_path).examples.max() == 3
+
+
+@pytest.mark.parametrize('error', [struct.error('odd'), AttributeError(), MemoryError()])
+def test_whatever_a_decoder_raises_names_the_file(folder, tmp_path, monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr('gan_jax.data.images._upright', fail)
+    reason = str(error) or type(error).__name__
+    with pytest.raises(UserError, match=rf"/a/1\.png' cannot be read as an image \({reason}\): replace or remove it"):
+        load_folder(folder, tmp_path)
 
 
 def test_fingerprint_follows_contents_and_preprocessing_not_the_place(folder, tmp_path, write_image):

@@ -1,12 +1,15 @@
 """Decoding of single images."""
 
 import io
+import pathlib
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from gan_jax.data.images import decode
+from gan_jax.data.images import decode, open_image, unreadable
+from gan_jax.errors import UserError
 
 
 def encoded(image, image_format='png', **kwargs):
@@ -63,6 +66,108 @@ def test_a_photograph_is_turned_upright():
     exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees to view
     array = decode(encoded(Image.fromarray(RAMP), exif=exif), size=None, channels=1)
     np.testing.assert_array_equal(array[..., 0], np.rot90(RAMP, -1))
+
+
+def exif_entry(tag, kind, count, value):
+    """A little-endian entry of an EXIF directory; kinds: 2 text, 3 uint16, 5 rational, 12 double."""
+    return struct.pack('<HHI4s', tag, kind, count, value)
+
+
+UPRIGHT = exif_entry(0x0112, 3, 1, struct.pack('<I', 6))
+FAR_AWAY = struct.pack('<I', 2**31)
+
+
+@pytest.mark.parametrize(
+    ('entries', 'turned'),
+    [
+        ([UPRIGHT, exif_entry(0x010E, 12, 3, FAR_AWAY)], True),
+        ([UPRIGHT, exif_entry(0x011A, 5, 1, FAR_AWAY)], True),
+        ([UPRIGHT, exif_entry(0x8769, 3, 1, FAR_AWAY)], True),
+        ([exif_entry(0x0112, 2, 2, b'6\0\0\0')], False),
+        ([exif_entry(0x0112, 3, 2, struct.pack('<HH', 6, 6))], True),
+        ([exif_entry(0x0112, 12, 1, FAR_AWAY)], False),
+    ],
+)
+@pytest.mark.parametrize('image_format', ['png', 'webp', 'jpeg'])
+@pytest.mark.filterwarnings('ignore::UserWarning')  # Pillow's, of the damage
+def test_damaged_metadata_never_refuse_an_image(entries, turned, image_format):
+    exif = b'Exif\0\0II*\0' + struct.pack('<IH', 8, len(entries)) + b''.join(entries) + bytes(4)
+    options = {'lossless': True} if image_format == 'webp' else {}
+    array = decode(encoded(Image.fromarray(RAMP), image_format, exif=exif, **options), size=None, channels=1)[..., 0]
+    np.testing.assert_allclose(array, np.rot90(RAMP, -1) if turned else RAMP, atol=8 if image_format == 'jpeg' else 0)
+
+
+def test_metadata_that_are_no_exif_turn_nothing():
+    file = encoded(Image.fromarray(RAMP), exif=b'Exif\0\0nonsense')
+    np.testing.assert_array_equal(decode(file, size=None, channels=1)[..., 0], RAMP)
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_a_photograph_whose_exif_pillow_cannot_write_again_is_read_and_turned():
+    array = decode(str(pathlib.Path(__file__).with_name('exif_struct_error.jpg')), size=None, channels=3)
+    assert array.shape == (24, 16, 3)  # stored as 16 high and 24 wide
+
+
+def test_large_metadata_never_refuse_an_image():
+    text = PngImagePlugin.PngInfo()
+    text.add_text('workflow', 'x' * 3_000_000, zip=True)
+    for options in ({'pnginfo': text}, {'icc_profile': bytes(3_000_000)}):
+        np.testing.assert_array_equal(
+            decode(encoded(Image.fromarray(RAMP), **options), size=None, channels=1)[..., 0], RAMP
+        )
+
+
+def test_tiff_is_read_with_its_orientation_compression_and_16_bits():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for options in ({}, {'compression': 'tiff_lzw'}):
+        file = encoded(Image.fromarray(RAMP), 'tiff', exif=exif, **options)
+        np.testing.assert_array_equal(decode(file, size=None, channels=1)[..., 0], np.rot90(RAMP, -1))
+    deep = encoded(Image.fromarray(np.array([[0, 256, 65535]], np.uint16)), 'tiff')
+    np.testing.assert_array_equal(decode(deep, size=None, channels=1)[0, :, 0], [0, 1, 255])
+
+
+def test_portable_maps_are_scaled_to_their_white():
+    def values(header, numbers, channels):
+        return decode(io.BytesIO(header + np.array(numbers, '>u2').tobytes()), size=None, channels=channels).tolist()
+
+    assert values(b'P5 3 1 65535\n', [0, 256, 65535], 1) == [[[0], [1], [255]]]
+    assert values(b'P5 2 1 4095\n', [0, 4095], 1) == [[[0], [255]]]
+    assert values(b'P6 1 1 65535\n', [0, 32768, 65535], 3) == [[[0, 128, 255]]]
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(RAMP), 'ppm'), size=None, channels=1)[..., 0], RAMP)
+
+
+@pytest.mark.parametrize('dtype', [np.int32, np.float32])
+def test_32_bits_a_value_have_no_white_and_are_refused(dtype):
+    file = encoded(Image.fromarray(np.array([[0, 1]], dtype)), 'tiff')
+    with pytest.raises(ValueError, match='32 bits a value'):
+        decode(file, size=None, channels=1)
+
+
+def test_an_npy_is_an_image(tmp_path):
+    colour = np.stack([RAMP] * 3, axis=-1)
+    for array, channels in ((RAMP, 1), (RAMP[..., None], 1), (colour, 3)):
+        np.save(tmp_path / 'a.npy', array)
+        np.testing.assert_array_equal(
+            decode(str(tmp_path / 'a.npy'), size=None, channels=channels), array.reshape(4, 6, channels)
+        )
+    np.save(tmp_path / 'a.npy', RAMP / 255)
+    with pytest.raises(ValueError, match=r'an \.npy of an image is uint8 .*, not float64\[4, 6\]'):
+        decode(str(tmp_path / 'a.npy'), size=None, channels=1)
+
+
+def test_the_size_that_an_image_may_have_is_set_in_the_environment(monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 4)
+    with pytest.raises(Image.DecompressionBombError) as caught:
+        decode(encoded(Image.fromarray(RAMP)), size=None, channels=1)
+    sentence = str(unreadable("'a.png'", caught.value))
+    assert sentence.startswith("'a.png' is very large (Image size (24 pixels) exceeds limit of 8 pixels")
+    assert sentence.endswith('or allow as many pixels by GAN_JAX_MAX_PIXELS in the environment.')
+    monkeypatch.setenv('GAN_JAX_MAX_PIXELS', '24')
+    np.testing.assert_array_equal(decode(encoded(Image.fromarray(RAMP)), size=None, channels=1)[..., 0], RAMP)
+    monkeypatch.setenv('GAN_JAX_MAX_PIXELS', 'many')
+    with pytest.raises(UserError, match="GAN_JAX_MAX_PIXELS is 'many': give it the number of pixels"):
+        open_image(encoded(Image.fromarray(RAMP)))
 
 
 def test_the_central_square_is_taken_before_resampling():
