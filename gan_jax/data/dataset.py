@@ -1,17 +1,20 @@
 """Data sets by name, as arrays."""
 
 import dataclasses
+import os
+import warnings
 
 import numpy as np
 
 from gan_jax.data import cache, stacked
-from gan_jax.data.folder import folder_source
+from gan_jax.data.folder import ARCHIVES, folder_source
 from gan_jax.data.images import RULE, decode_all
 from gan_jax.data.tfds_source import find_builder, tfds_source
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 
 _NUM_POINTS = 100_000
+_LOOKED_AT = 256  # images, to tell whether all are grey
 _TOY_SEEDS = {'train': 0, 'test': 1}
 
 
@@ -27,6 +30,7 @@ class Dataset:
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
       num_classes: the number of classes (of modes, for a mixture); None where there are no labels.
       fingerprint: a hash of what decides the examples: the data set, its version, the split, the preprocessing.
+      class_names: of the classes in order: of a folder's sub-directories, or TFDS's; None where they have none.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Dataset:
     labels: np.ndarray | None
     num_classes: int | None
     fingerprint: str
+    class_names: tuple[str, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,7 +67,8 @@ def load(
         'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
         'name/config:1.0.0'; or 'stacked:NAME', 60,000 triples of grey images of any of these, each triple the three
         channels of one image, labelled by its three classes (1,000 modes for 'stacked:mnist', see `stacked.stack`).
-      split: a split as TFDS writes it, 'train[:10%]' included; 'train' for a folder; 'train' or 'test' for a mixture.
+      split: a split as TFDS writes it, 'train[:10%]' included; of a folder 'train' or 'train[:1000]'; 'train' or 'test'
+        of a mixture.
       size: height and width to bring the images to (see `images.decode`); None keeps the data's own, and the images
         need not be square then.
       channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3. For a stack,
@@ -97,7 +103,11 @@ def load(
 
         source = tfds_source(prepared_digits(root / 'tfds'), name, split)
     else:
-        source = tfds_source(find_builder(name, data_dir), name, split)
+        try:
+            builder = find_builder(name, data_dir)
+        except UserError as error:
+            raise _about_path(name) or error from None
+        source = tfds_source(builder, name, split)
     key = {'format': cache.FORMAT, 'rule': RULE, 'size': size, 'channels': channels, 'source': source.identity}
     examples, labels = cache.open_or_build(
         root,
@@ -105,7 +115,38 @@ def load(
         key,
         lambda: decode_all(source, size=size, channels=channels, show_progress=show_progress),
     )
-    return Dataset(name, split, examples, labels, source.num_classes, cache.fingerprint(key))
+    dataset = Dataset(
+        name, split, examples, labels, source.num_classes, cache.fingerprint(key), class_names=source.class_names
+    )
+    if channels == 3:
+        _warn_of_grey(dataset)
+    return dataset
+
+
+def _warn_of_grey(dataset: Dataset) -> None:
+    """Says what three channels of grey images are."""
+    looked_at = dataset.examples[:: -(-len(dataset) // _LOOKED_AT)]
+    if (looked_at == looked_at[..., :1]).all():
+        warnings.warn(
+            f'the images of {dataset.name!r} are grey, as far as {len(looked_at)} of them tell: with channels=3 '
+            'each grey value stands there three times, and the networks are those of colours; leave channels unset for '
+            'grey.',
+            stacklevel=3,
+        )
+
+
+def _about_path(name: str) -> UserError | None:
+    """The sentence for a path that was given where a data set's name stands; None for what is no path."""
+    if name.lower().endswith(ARCHIVES):
+        return UserError(f'{name!r} is an archive: unpack it and give folder: with the path of the directory.')
+    path = os.path.expanduser(name)
+    if os.path.isdir(path):
+        return UserError(f'{name!r} is a directory: write folder:{name} to take its images.')
+    if os.path.exists(path):
+        return UserError(f'{name!r} is a file: give the directory of the images, as folder:PATH.')
+    if name.startswith(('/', './', '../', '~')):
+        return UserError(f'there is no file or directory {name!r}: look for a mistake in the path.')
+    return None
 
 
 def _stack(name: str, data: Dataset) -> Dataset:

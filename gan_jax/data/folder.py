@@ -1,51 +1,61 @@
 """A directory of image files as a data set."""
 
+import collections
 import concurrent.futures
 import os
 import pathlib
+import re
+import warnings
+from collections.abc import Iterator, Sequence
 
 from gan_jax.data.cache import fingerprint
 from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
 
-EXTENSIONS = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.gif')
+EXTENSIONS = (
+    *('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.gif', '.tif', '.tiff'),
+    *('.ppm', '.pgm', '.pbm', '.pnm', '.npy'),
+)
 _GREY_MODES = ('1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
+_OVERVIEWS = ('grid.png', 'interpolation.png')  # what mode sample writes beside 00000.png
+_SPLITS = {'train', 'training', 'val', 'valid', 'validation', 'dev', 'test', 'testing'}
+ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.rar', '.7z')
 
 
 def folder_source(name: str, path: str, split: str) -> ImageSource:
     """The images in a directory: files directly in it, without labels, or one sub-directory per class.
 
     Classes are numbered by the sorted names of the sub-directories that hold images, at any depth. The order is that
-    of the sorted relative paths. Hidden files and directories are passed over.
+    of the sorted relative paths. Links are followed. Hidden files and directories are passed over; a warning says what
+    other files are left out.
 
     Args:
       name: the data set's name, for messages.
-      path: the directory.
-      split: must be 'train'; a directory has no other split.
+      path: the directory; ~ is the home directory.
+      split: 'train', or a slice of it in that order such as 'train[:1000]'; a directory has no other split.
 
     Raises:
-      UserError: if there is no such directory, it holds no images, or it holds both images and classes of images.
+      UserError: if there is no such directory, it holds no images, it holds both images and classes of images, its
+        sub-directories are named like splits, or a link in it leads nowhere or back.
     """
-    root = pathlib.Path(path).expanduser()
-    if split != 'train':
-        raise UserError(
-            f"a folder of images has only the split 'train', not {split!r}: give the split a folder of its own."
-        )
-    if not root.is_dir():
+    root = pathlib.Path(os.path.expanduser(path))
+    chosen = _slice(split)
+    if not os.path.isdir(root):
+        if root.suffix.lower() in ARCHIVES:
+            raise UserError(f'{str(root)!r} is an archive: unpack it and give folder: the path of the directory.')
         raise UserError(f'{str(root)!r} is not a directory: give folder: the path of a directory of images.')
-    top_level = sorted(root.iterdir())
-    files = [file for file in top_level if _is_image(file)]
-    classes = [_images_below(directory) for directory in top_level if directory.is_dir() and directory.name[0] != '.']
-    classes = [images for images in classes if images]
-    if files and classes:
-        raise UserError(
-            f'{str(root)!r} holds both images and sub-directories of images: keep either images or one sub-directory '
-            'per class in it.'
-        )
-    labels = [label for label, images in enumerate(classes) for _ in images] if classes else [None] * len(files)
-    files = files or [file for images in classes for file in images]
+    found = list(_files_below(root))
+    images = [file for file in found if _is_image(file)]
+    classes = collections.defaultdict(list)
+    for file in images:
+        if file.parent != root:
+            classes[file.relative_to(root).parts[0]].append(file)
+    _check(root, images, classes)
+    _warn_of_others(root, found, images)
+    labels = [label for label, inside in enumerate(classes.values()) for _ in inside] or [None] * len(images)
+    files, labels = images[chosen], labels[chosen]
     if not files:
-        raise UserError(f'{str(root)!r} holds no images: put {", ".join(EXTENSIONS)} files in it.')
+        raise UserError(f'the split {split!r} of {str(root)!r} is empty: it has {len(images)} images.')
 
     def identify(file: pathlib.Path) -> list[str | int]:
         status = file.stat()
@@ -57,22 +67,83 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
         identity=fingerprint([identify(file) for file in files]),
         num_examples=len(files),
         num_classes=len(classes) or None,
+        class_names=tuple(classes) or None,
         read=lambda start, stop: [(str(files[i]), labels[i]) for i in range(start, stop)],
         describe=lambda index: repr(str(files[index])),
         find_channels=lambda: _find_channels(files),
     )
 
 
+def _slice(split: str) -> slice:
+    """The slice that a split takes of all files."""
+    found = re.fullmatch(r'train(?:\[(-?\d+)?:(-?\d+)?\])?', split)
+    if found is None:
+        raise UserError(
+            f"a folder of images has only the split 'train' and its slices such as 'train[:1000]', not {split!r}: give "
+            'the split a folder of its own.'
+        )
+    return slice(*(number and int(number) for number in found.groups()))
+
+
+def _files_below(directory: pathlib.Path, above: Sequence[tuple[int, int]] = ()) -> Iterator[pathlib.Path]:
+    """All files that are not hidden, at any depth and behind links, sorted by their paths' parts."""
+    try:
+        status = os.stat(directory)
+        with os.scandir(directory) as entries:
+            inside = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(
+            f'{str(directory)!r} cannot be read ({error.strerror}): get the right to read it, or remove it.'
+        ) from error
+    place = (status.st_dev, status.st_ino)
+    if place in above:
+        raise UserError(f'{str(directory)!r} is a link to a directory above it: remove it.')
+    for entry in inside:
+        if entry.name[0] == '.':
+            continue
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            raise UserError(f'{entry.path!r} is a link that leads nowhere: mend or remove it.')
+        if entry.is_dir():
+            yield from _files_below(pathlib.Path(entry.path), (*above, place))
+        else:
+            yield pathlib.Path(entry.path)
+
+
 def _is_image(path: pathlib.Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and path.name[0] != '.' and path.is_file()
+    """Whether this is a file, by its name one of an image, and no overview of the images beside it."""
+    if path.suffix.lower() not in EXTENSIONS or not path.is_file():
+        return False
+    return path.name not in _OVERVIEWS or not path.with_name('00000.png').exists()
 
 
-def _images_below(directory: pathlib.Path) -> list[pathlib.Path]:
-    images = []
-    for parent, directories, names in os.walk(directory):
-        directories[:] = [name for name in directories if name[0] != '.']
-        images += [path for path in (pathlib.Path(parent, name) for name in names) if _is_image(path)]
-    return sorted(images)
+def _check(root: pathlib.Path, images: Sequence[pathlib.Path], classes: Sequence[str]) -> None:
+    """Raises a UserError where images and classes are none that a data set could be made of."""
+    if not images:
+        raise UserError(f'{str(root)!r} holds no images: put {", ".join(EXTENSIONS)} files in it.')
+    if classes and any(path.parent == root for path in images):
+        raise UserError(
+            f'{str(root)!r} holds both images and sub-directories of images: keep either images or one sub-directory '
+            'per class in it.'
+        )
+    if classes and {name.lower() for name in classes} <= _SPLITS:
+        raise UserError(
+            f'the sub-directories of {str(root)!r} would be its classes, but {", ".join(classes)} are the names of '
+            f'splits: give one of them, such as folder:{root / next(iter(classes))}, or rename them.'
+        )
+
+
+def _warn_of_others(root: pathlib.Path, found: Sequence[pathlib.Path], images: Sequence[pathlib.Path]) -> None:
+    """Says which files are no part of the data set."""
+    taken = set(images)
+    if not (others := [file for file in found if file not in taken]):
+        return
+    kinds = collections.Counter(file.name if file.name in _OVERVIEWS else file.suffix.lower() for file in others)
+    counts = ', '.join(f'{count} {kind or "without a suffix"}' for kind, count in kinds.most_common())
+    warnings.warn(
+        f'{str(root)!r} holds files that are left out ({counts}), such as {str(others[0].relative_to(root))!r}: the '
+        f'data set is the other {len(images)}.',
+        stacklevel=3,
+    )
 
 
 def _find_channels(files: list[pathlib.Path]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import tqdm
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin
 
 from gan_jax.errors import UserError
 
@@ -38,6 +38,7 @@ class ImageSource:
       identity: what decides the images and their order, as JSON; no paths, so that a copy elsewhere is the same.
       num_examples: number of images.
       num_classes: number of classes, or None where there are no labels.
+      class_names: their names in order, or None where they have none.
       read: (start, stop) -> one (file, label) for each index; a file is a path or an open binary file.
       describe: index -> how a message names the image.
       find_channels: () -> 1 or 3, the images' own number of channels.
@@ -48,6 +49,7 @@ class ImageSource:
     identity: Any
     num_examples: int
     num_classes: int | None
+    class_names: tuple[str, ...] | None
     read: Callable[[int, int], list[tuple[str | BinaryIO, int | None]]]
     describe: Callable[[int], str]
     find_channels: Callable[[], int]
@@ -127,7 +129,9 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _has_16_bits(image: Image.Image) -> bool:
     """Whether the file of an image, whose pixels are not read yet, has 16 bits a value."""
-    return any(';16' in str(tile) or '65535' in str(tile) for tile in image.tile)
+    return isinstance(image, ImageFile.ImageFile) and any(
+        ';16' in str(tile.args) or '65535' in str(tile.args) for tile in image.tile
+    )
 
 
 def _open_npy(path: str | BinaryIO) -> Image.Image:

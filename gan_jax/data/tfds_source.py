@@ -137,6 +137,7 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
         identity=[info.full_name, image, label, len(records), sample()],
         num_examples=len(records),
         num_classes=info.features[label].num_classes if label else None,
+        class_names=tuple(info.features[label].names or ()) or None if label else None,
         read=read,
         describe=lambda index: f'example {index} of {name!r} ({split})',
         find_channels=lambda: 1 if info.features[image].shape[-1] == 1 else 3,

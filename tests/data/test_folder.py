@@ -26,13 +26,13 @@ def test_one_sub_directory_per_class(folder, tmp_path):
     np.testing.assert_array_equal(data.labels, [0, 0, 1])
     assert data.labels.dtype == np.int32
     assert data.num_classes == 2
+    assert data.class_names == ('a', 'b')
 
 
 def test_files_directly_in_it_have_no_labels(tmp_path, write_image):
     root = tmp_path / 'flat'
     for name, value in (('b.PNG', 2), ('a.png', 1), ('c.bmp', 3), ('.hidden.png', 9)):
         write_image(root / name, np.full((2, 2), value), format='png' if name.lower().endswith('png') else 'bmp')
-    (root / 'notes.txt').write_text('not an image')
     (root / 'empty').mkdir()
     data = load_folder(root, tmp_path)
     assert data.shape == (2, 2, 1)
@@ -95,6 +95,110 @@ def test_whatever_a_decoder_raises_names_the_file(folder, tmp_path, monkeypatch,
         load_folder(folder, tmp_path)
 
 
+def test_every_kind_of_file_is_read_and_what_is_left_out_is_said(tmp_path, write_image):
+    root = tmp_path / 'kinds'
+    kinds = ('.png', '.bmp', '.gif', '.tif', '.tiff', '.pgm', '.pnm', '.webp')
+    for i, kind in enumerate(kinds):
+        write_image(
+            root / f'{i}{kind.upper()}', np.full((2, 2), 10 * i), **({'lossless': True} if kind == '.webp' else {})
+        )
+    np.save(root / '8.npy', np.full((2, 2), 80, np.uint8))
+    data = load_folder(root, tmp_path)
+    np.testing.assert_array_equal(data.examples[:, 0, 0, 0], np.arange(9) * 10)
+    for name in ('9.heic', 'a.heic', 'b.JSON', 'readme', '.hidden.json'):
+        (root / name).write_text('')
+    sentence = r"are left out \(2 \.heic, 1 \.json, 1 without a suffix\), such as '9\.heic': .* is the other 9\.$"
+    with pytest.warns(UserWarning, match=sentence):
+        assert len(load_folder(root, tmp_path)) == 9
+
+
+def test_an_overview_of_samples_is_none_of_them(tmp_path, write_image):
+    for name in ('00000.png', '00001.png', 'grid.png', 'interpolation.png'):
+        write_image(tmp_path / 'generated' / name, np.zeros((2, 2)))
+    with pytest.warns(UserWarning, match=r'left out \(1 grid\.png, 1 interpolation\.png\).* is the other 2\.$'):
+        assert len(load_folder(tmp_path / 'generated', tmp_path)) == 2
+    (tmp_path / 'generated/00000.png').unlink()
+    assert len(load_folder(tmp_path / 'generated', tmp_path)) == 3  # any other folder may call an image so
+
+
+def test_links_are_followed(folder, tmp_path, write_image):
+    write_image(tmp_path / 'elsewhere/4.png', np.full((4, 6, 3), (40, 0, 255)))
+    (folder / 'a/linked').symlink_to(tmp_path / 'elsewhere')
+    (folder / 'c').symlink_to(tmp_path / 'elsewhere')
+    (folder / 'b/5.png').symlink_to(tmp_path / 'elsewhere/4.png')
+    data = load_folder(folder, tmp_path)
+    np.testing.assert_array_equal(data.examples[:, 0, 0, 0], [10, 20, 40, 30, 40, 40])
+    np.testing.assert_array_equal(data.labels, [0, 0, 0, 1, 1, 2])
+    assert data.class_names == ('a', 'b', 'c')
+
+
+@pytest.mark.parametrize(
+    ('link', 'target', 'sentence'),
+    [
+        ('a/back', '..', r"/a/back' is a link to a directory above it: remove it\."),
+        ('a/9.png', 'gone.png', r"/a/9\.png' is a link that leads nowhere: mend or remove it\."),
+        ('a/gone', 'nowhere', r"/a/gone' is a link that leads nowhere: mend or remove it\."),
+        ('a/self', 'self', r"/a/self' is a link that leads nowhere: mend or remove it\."),
+    ],
+)
+def test_links_that_lead_nowhere_or_back_are_refused(folder, tmp_path, link, target, sentence):
+    (folder / link).symlink_to(target)
+    with pytest.raises(UserError, match=sentence):
+        load_folder(folder, tmp_path)
+
+
+def test_a_slice_takes_some_of_the_files_in_order(folder, tmp_path):
+    for split, values in (('train[:2]', [10, 20]), ('train[1:]', [20, 30]), ('train[-1:]', [30])):
+        data = load_folder(folder, tmp_path, split=split)
+        np.testing.assert_array_equal(data.examples[:, 0, 0, 0], values)
+        assert (data.num_classes, data.class_names) == (2, ('a', 'b'))
+    with pytest.raises(UserError, match=r"the split 'train\[5:\]' of .* is empty: it has 3 images\."):
+        load_folder(folder, tmp_path, split='train[5:]')
+
+
+@pytest.mark.parametrize('names', [('train', 'val'), ('Test', 'Training', 'valid'), ('train',)])
+def test_splits_are_not_taken_for_classes(tmp_path, write_image, names):
+    for name in names:
+        write_image(tmp_path / 'data' / name / 'cats/1.png', np.zeros((2, 2)))
+    with pytest.raises(
+        UserError, match=f'{", ".join(names)} are the names of splits: give one of them, such as folder:'
+    ):
+        load_folder(tmp_path / 'data', tmp_path)
+    assert load_folder(tmp_path / 'data' / names[0], tmp_path).class_names == ('cats',)
+    write_image(tmp_path / 'data/cars/1.png', np.zeros((2, 2)))
+    assert load_folder(tmp_path / 'data', tmp_path).num_classes == len(names) + 1
+
+
+def test_a_home_directory_is_written_as_in_a_shell(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(folder.parent))
+    assert len(load_folder('~/pictures', tmp_path)) == 3
+    with pytest.raises(UserError, match=r"'~nobody_here/x' is not a directory"):
+        load_folder('~nobody_here/x', tmp_path)
+
+
+def test_a_path_where_a_name_stands_is_no_misspelt_name(folder, tmp_path):
+    (folder / 'file').write_text('')
+    for name, sentence in (
+        (f'{folder}', f"'{folder}' is a directory: write folder:{folder} to take its images."),
+        (f'{folder}/file', f"'{folder}/file' is a file: give the directory of the images, as folder:PATH."),
+        (f'{folder}/gone', f"there is no file or directory '{folder}/gone': look for a mistake in the path."),
+        ('./gone', "there is no file or directory './gone': look for a mistake in the path."),
+        ('pets.zip', "'pets.zip' is an archive: unpack it and give folder: with the path of the directory."),
+        ('folder:pets.zip', "'pets.zip' is an archive: unpack it and give folder: the path of the directory."),
+    ):
+        with pytest.raises(UserError) as caught:
+            load(name, data_dir=str(tmp_path), cache_dir=tmp_path / 'cache')
+        assert str(caught.value) == sentence
+
+
+def test_three_channels_of_grey_images_are_told_what_they_are(tmp_path, write_image):
+    write_image(tmp_path / 'grey/1.png', np.full((2, 2), 7))
+    with pytest.warns(UserWarning, match=r'are grey, as far as 1 of them tell: with channels=3 each grey value stands'):
+        assert load_folder(tmp_path / 'grey', tmp_path, channels=3).shape == (2, 2, 3)
+    write_image(tmp_path / 'grey/2.png', np.full((2, 2, 3), (1, 2, 3)))
+    assert load_folder(tmp_path / 'grey', tmp_path, channels=3).shape == (2, 2, 3)
+
+
 def test_fingerprint_follows_contents_and_preprocessing_not_the_place(folder, tmp_path, write_image):
     original = load_folder(folder, tmp_path).fingerprint
     assert load_folder(folder, tmp_path, size=8).fingerprint != original
@@ -120,10 +224,12 @@ def test_sentences(folder, tmp_path, write_image):
     )
     (tmp_path / 'empty').mkdir()
     assert sentence(tmp_path / 'empty') == (
-        f"'{tmp_path / 'empty'}' holds no images: put .png, .jpg, .jpeg, .bmp, .webp, .gif files in it."
+        f"'{tmp_path / 'empty'}' holds no images: put .png, .jpg, .jpeg, .bmp, .webp, .gif, .tif, .tiff, .ppm, .pgm, "
+        '.pbm, .pnm, .npy files in it.'
     )
     assert sentence(folder, split='test') == (
-        "a folder of images has only the split 'train', not 'test': give the split a folder of its own."
+        "a folder of images has only the split 'train' and its slices such as 'train[:1000]', not 'test': give the "
+        'split a folder of its own.'
     )
     assert sentence(folder, size=0) == 'the size of an image must be at least 1, not 0.'
     assert sentence(folder, channels=4) == 'an image has 1 channel (grey) or 3 (colour), not 4.'

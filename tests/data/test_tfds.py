@@ -81,7 +81,8 @@ def test_supervised_keys_say_which_image_and_which_label(pictures, tmp_path):
     np.testing.assert_array_equal(data.examples[:, 1, 2, 0], np.arange(20))
     np.testing.assert_array_equal(data.labels, np.arange(20) % 4)
     assert data.num_classes == 4
-    assert load_from(tmp_path, channels=3, size=4).shape == (4, 4, 3)
+    with pytest.warns(UserWarning, match="the images of 'pictures' are grey, as far as 20 of them tell"):
+        assert load_from(tmp_path, channels=3, size=4).shape == (4, 4, 3)
 
 
 def test_versions_and_parts_of_splits(pictures, tmp_path):
