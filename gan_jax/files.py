@@ -25,7 +25,7 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
       UserError: it cannot be written; a file that was there stays as it was.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_durably(temporary, data)
@@ -33,6 +33,27 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise unwritable(path, error) from error
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Finds out whether `replace` can write a file, before the work whose result it is to hold.
+
+    Args:
+      path: the file; directories above it are created.
+
+    Raises:
+      UserError: it cannot be written, or what is there is no file.
+    """
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_file():
+        raise UserError(f'{path} cannot be written, as it is no file: name a file that does not exist yet.')
+    probe = _beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
         raise unwritable(path, error) from error
 
 
@@ -86,9 +107,11 @@ def read_object(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def unwritable(path: pathlib.Path, error: OSError) -> UserError:
-    """The sentence for a file of a run that could not be written."""
+    """The sentence for a file that could not be written."""
     remedy = 'move it away' if isinstance(error, IsADirectoryError) else 'make room or get the right to write there'
-    return UserError(
-        f'{path} cannot be written ({error.strerror}): {remedy}, then start the same command again to go on from the '
-        'last checkpoint.'
-    )
+    return UserError(f'{path} cannot be written ({error.strerror}): {remedy}, then start the same command again.')
+
+
+def _beside(path: pathlib.Path) -> pathlib.Path:
+    """A name in the same directory that nothing has."""
+    return path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')

@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax import files
+from gan_jax.errors import exit_code
 from tools import benchmark_sides
 from tools.benchmark_sides import STRETCHES, Worker
 
@@ -206,6 +208,8 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true', help='one short round: whether all runs, not how fast')
     parser.add_argument('--output', type=pathlib.Path, help='a file for the table')
     arguments = parser.parse_args()
+    if arguments.output:
+        files.check_writable(arguments.output)
     rounds = 1 if arguments.quick else arguments.rounds
     lines = []
 
@@ -228,8 +232,8 @@ def main() -> None:
         for row in rows(case, measure(case, names, rounds, steps), steps, peak):
             say(f'| {" | ".join(row)} |')
     if arguments.output:
-        arguments.output.write_text('\n'.join(lines) + '\n')
+        files.replace(arguments.output, ('\n'.join(lines) + '\n').encode())
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

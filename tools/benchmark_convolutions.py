@@ -8,6 +8,7 @@ compiled as its training is, with `gan_jax.compiler.training`.
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gan_jax import compiler
+from gan_jax.errors import exit_code
 from gan_jax.layers.convolution import convolution, transposed_convolution
 
 # (name, transposed, height = width, channels in, channels out, kernel)
@@ -85,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

@@ -11,6 +11,7 @@ import argparse
 import functools
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import numpy as np
 from scipy import linalg
 
 from gan_jax import compiler
+from gan_jax.errors import exit_code
 from gan_jax.evaluation.features.inception import inception
 from gan_jax.evaluation.features.inception_weights import checked_weights, published_shapes
 from gan_jax.evaluation.fid import frechet_distance
@@ -169,4 +171,4 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

@@ -17,6 +17,7 @@ import itertools
 import os
 import pathlib
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax.errors import exit_code
 from tools import benchmark_sides
 from tools.benchmark import CASES
 from tools.benchmark_sides import Training
@@ -165,4 +167,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

@@ -1,33 +1,42 @@
 """Makes the file of Inception's weights that gan_jax reads, from any of the published ones.
 
-    python -m tools.convert_inception FILE [--output FILE]
+    python -m tools.convert_inception FILE [--unverified] [--output FILE]
     python -m tools.convert_inception --download [--output FILE]
 
 FILE is pytorch-fid's or torch-fidelity's .pth (PyTorch is not needed), or TensorFlow's classify_image_graph_def.pb
-(with pip install -e '.[tensorflow]').
+(with pip install -e '.[tensorflow]'). The .pth is verified by its SHA-256. Of the graph none is known, so that it asks
+for --unverified, as any other file does; the protocol of every value says then that the weights are unverified.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 
-from gan_jax.errors import UserError
-from gan_jax.evaluation.features.inception_weights import convert, download, save_inception_weights
+from gan_jax import files
+from gan_jax.errors import exit_code
+from gan_jax.evaluation.features.inception_weights import convert, download, save_inception_weights, weights_path
 
 
-def main() -> None:
-    """Parses the command line and makes the file."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('file', nargs='?', help='a published file of the weights')
     source.add_argument('--download', action='store_true', help='fetch the published weights (96 MB) and verify them')
     parser.add_argument('--output', help="where to put them (default: gan_jax's cache, where they are looked for)")
-    arguments = parser.parse_args()
-    try:
-        weights = download() if arguments.download else convert(arguments.file)
-        print(f'Weights {weights.sha256[:12]} in {save_inception_weights(weights, arguments.output)}')
-    except UserError as error:
-        sys.exit(f'error: {error}')
+    parser.add_argument('--unverified', action='store_true', help='take a file that is not the published one')
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        output = arguments.output or weights_path()
+        files.check_writable(output)
+        weights = download() if arguments.download else convert(arguments.file, arguments.unverified)
+        print(
+            f'{weights.source} weights {weights.sha256[:12]} in {save_inception_weights(weights, output)}'.capitalize()
+        )
+
+    return exit_code(run)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

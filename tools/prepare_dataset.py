@@ -7,22 +7,20 @@ Most data sets need TensorFlow for this (pip install -e '.[tensorflow]'); readin
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from gan_jax.data.tfds_source import download_and_prepare
-from gan_jax.errors import UserError
+from gan_jax.errors import exit_code
 
 
-def main() -> None:
-    """Parses the command line and prepares the data set."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name', help='a TFDS name, such as celeb_a, lsun/bedroom or cifar10:3.0.2')
     parser.add_argument('--data_dir', help='where to put it (default: TFDS_DATA_DIR or ~/tensorflow_datasets)')
-    arguments = parser.parse_args()
-    try:
-        print(f'Prepared in {download_and_prepare(arguments.name, arguments.data_dir)}')
-    except UserError as error:
-        sys.exit(f'error: {error}')
+    arguments = parser.parse_args(argv)
+    return exit_code(lambda: print(f'Prepared in {download_and_prepare(arguments.name, arguments.data_dir)}'))
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

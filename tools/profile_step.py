@@ -15,11 +15,13 @@ import argparse
 import collections
 import pathlib
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
+from gan_jax.errors import exit_code
 from tools import benchmark_sides
 from tools.benchmark import CASES
 from tools.benchmark_sides import STRETCHES, cores
@@ -106,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(exit_code(main))

@@ -10,15 +10,16 @@ import argparse
 import pathlib
 import sys
 import time
+from collections.abc import Sequence
 
-from gan_jax import data, parallel
-from gan_jax.errors import UserError
+from gan_jax import data, files, parallel
+from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.features.classifier import classifier_path, save_classifier, weights_hash
 from gan_jax.evaluation.features.classifier_training import find_recipe, train_classifier
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Parses the command line, trains, and says what came of it."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name', help='digits, mnist, ..., folder:/path, or another labelled data set')
     parser.add_argument('--split', default='train', help='to train on')
@@ -31,18 +32,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('--output', help='a file .npz (default: in the cache)')
     arguments = parser.parse_args(argv)
     parallel.enable_compilation_cache()
-    try:
-        run(arguments)
-    except UserError as error:
-        sys.exit(f'error: {error}')
+    return exit_code(lambda: run(arguments))
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Trains and saves."""
+    """Trains, saves, and says what came of it."""
     options = {'size': arguments.size, 'channels': arguments.channels}
     path = pathlib.Path(arguments.output or classifier_path(arguments.name, **options))
     if path.suffix != '.npz':
         raise UserError(f'--output is {arguments.output}: name a file *.npz.')
+    files.check_writable(path)
     train = data.load(arguments.name, split=arguments.split, data_dir=arguments.data_dir, **options)
     test_split = arguments.test_split or (None if arguments.name.startswith('folder:') else 'test')
     test = test_split and data.load(arguments.name, split=test_split, data_dir=arguments.data_dir, **options)
@@ -62,4 +61,4 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

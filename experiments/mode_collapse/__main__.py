@@ -25,7 +25,7 @@ from experiments.results import markdown, table
 from gan_jax import build, data, parallel, report
 from gan_jax import config as configs
 from gan_jax.data.toys import MIXTURES
-from gan_jax.errors import UserError
+from gan_jax.errors import exit_code
 from gan_jax.evaluation import modes
 from gan_jax.game import Game, GanState
 from gan_jax.judgement import judgement
@@ -212,29 +212,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parser.parse_args(argv)
     parallel.enable_compilation_cache()
     warnings.filterwarnings('ignore', message='Explicitly requested dtype')
+    return exit_code(lambda: _run(flags))
+
+
+def _run(flags: argparse.Namespace) -> None:
+    """Trains and writes what the flags ask for."""
     flags.out.mkdir(parents=True, exist_ok=True)
     seeds, studies, records = range(flags.seeds), [], {}
-    try:
-        for name in flags.data:
-            stacked = name.startswith('stacked:')
-            if stacked:
-                classifier = DigitClassifier.train(name.removeprefix('stacked:'), size=int(STACKED['data.size']))
-                print(f'{name}: the classifier names {classifier.accuracy:.1%} of the test digits rightly.', flush=True)
-                run = lambda recipe: run_stacked(name, recipe, seeds, flags.steps, classifier)  # noqa: E731, B023
-            else:
-                run = lambda recipe: run_mixture(name, recipe, seeds, flags.steps)  # noqa: E731, B023
-            available = STACKED_RECIPES if stacked else RECIPES
-            recipes = [recipe for recipe in flags.recipes or available if recipe in available]
-            one, records[name] = study(name, TITLES.get(name, name), run, recipes, flags.out)
-            if stacked:
-                records[name]['classifier accuracy'] = classifier.accuracy
-            studies.append(one)
-            write(flags.out, studies, records, seeds)
-    except UserError as error:
-        print(f'mode_collapse: {error}', file=sys.stderr)
-        return 2
+    for name in flags.data:
+        stacked = name.startswith('stacked:')
+        if stacked:
+            classifier = DigitClassifier.train(name.removeprefix('stacked:'), size=int(STACKED['data.size']))
+            print(f'{name}: the classifier names {classifier.accuracy:.1%} of the test digits rightly.', flush=True)
+            run = lambda recipe: run_stacked(name, recipe, seeds, flags.steps, classifier)  # noqa: E731, B023
+        else:
+            run = lambda recipe: run_mixture(name, recipe, seeds, flags.steps)  # noqa: E731, B023
+        available = STACKED_RECIPES if stacked else RECIPES
+        recipes = [recipe for recipe in flags.recipes or available if recipe in available]
+        one, records[name] = study(name, TITLES.get(name, name), run, recipes, flags.out)
+        if stacked:
+            records[name]['classifier accuracy'] = classifier.accuracy
+        studies.append(one)
+        write(flags.out, studies, records, seeds)
     print(f'Done. Open {flags.out}/page.html; the table is in {flags.out}/table.md.')
-    return 0
 
 
 TITLES = {

@@ -1,11 +1,9 @@
 """From a data set or a generator to a feature store, on all devices, with the statistics of real data kept on disk."""
 
-import io
 import pathlib
 import re
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,7 +11,7 @@ import jax
 import numpy as np
 import tqdm
 
-from gan_jax import __version__, files, parallel
+from gan_jax import __version__, npz, parallel
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.data.cache import cache_directory, fingerprint
 from gan_jax.errors import UserError
@@ -108,9 +106,7 @@ def gather_dataset(
             labels = None if dataset.labels is None else dataset.labels[i : i + batch_size]
             store.update(np.asarray(dataset.examples[i : i + batch_size]), labels)
         arrays = store.to_arrays()
-        data = io.BytesIO()
-        np.savez(data, **arrays)
-        files.replace(path, data.getvalue())
+        npz.save(path, arrays)
     store = FeatureStore.from_arrays(arrays)
     if 'images' in keep:
         store.hold_images(dataset.examples)
@@ -172,8 +168,7 @@ def _read(path: pathlib.Path) -> Mapping[str, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:  # a zip file, whose entries have checksums
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return npz.load(path)
+    except (OSError, ValueError) as error:
         warnings.warn(f'The cached features {path} are damaged ({error}); making them again.', stacklevel=3)
         return None

@@ -6,10 +6,8 @@ from the published ones: nothing is ever computed with random weights.
 """
 
 import hashlib
-import io
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import files
+from gan_jax import npz
 from gan_jax.data.cache import cache_directory
 from gan_jax.errors import UserError
+from gan_jax.evaluation.features.published import recorded
 from gan_jax.evaluation.features.vgg import TRUNKS, Trunk
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.record import Estimate
@@ -64,16 +63,15 @@ def load_lpips(path: str | os.PathLike | None = None, network: str = 'vgg16') ->
             f"TRUNK.pth LIN.pth --network {network}' from torchvision's {network} and the lpips package's weights/v0.1."
         )
     try:
-        with np.load(path) as archive:
-            weights = dict(archive)
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        weights = npz.load(path)
+    except (OSError, ValueError) as error:
         raise UserError(f'{path} cannot be read ({error}): make it again by tools/convert_lpips.py.') from error
-    recorded, source = str(weights.pop('sha256', '')), str(weights.pop('source', ''))
+    checksum, source = str(weights.pop('sha256', '')), recorded(weights.pop('source', None))
     check_weights(weights, trunk, path)
-    if recorded != weights_hash(weights):
+    if checksum != weights_hash(weights):
         raise UserError(f'{path} is damaged, for its checksum is wrong: make it again by tools/convert_lpips.py.')
     return Lpips(
-        f'lpips v0.1 {network}, {source} weights sha256 {recorded[:16]}', jax.jit(_distance_by(weights, trunk))
+        f'lpips v0.1 {network}, {source} weights sha256 {checksum[:16]}', jax.jit(_distance_by(weights, trunk))
     )
 
 
@@ -83,11 +81,9 @@ def save_weights(path: str | os.PathLike, weights: Mapping[str, np.ndarray], sou
     Args:
         path: the .npz.
         weights: arrays by their published names and in their published layout, as `weight_shapes` has them.
-        source: 'published', or what else they are, for the identity.
+        source: 'published' or 'unverified', for the identity.
     """
-    buffer = io.BytesIO()
-    np.savez(buffer, sha256=np.array(weights_hash(weights)), source=np.array(source), **weights)
-    files.replace(path, buffer.getvalue())
+    npz.save(path, {'sha256': weights_hash(weights), 'source': source, **weights})
 
 
 def default_path(network: str) -> pathlib.Path:

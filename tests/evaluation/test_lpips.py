@@ -5,6 +5,7 @@ golden/lpips.json holds the distances of `seeded_images` by lpips 0.1.4 on torch
 (published name 'features.N.weight' -> 'net.sliceS.N.weight'), images as uint8 / 127.5 - 1.
 """
 
+import hashlib
 import json
 import pathlib
 
@@ -160,10 +161,11 @@ def test_converting_published_files(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b'not what was published')
     trunk, lin, output = (tmp_path / name for name in ('trunk.pth', 'lin.pth', 'out.npz'))
     with pytest.raises(
-        UserError, match=r'trunk\.pth is not the published file for alexnet: its SHA-256 is [0-9a-f]{64}'
+        UserError,
+        match=r'trunk\.pth is not known to hold the trunk of LPIPS with alexnet: its SHA-256 is [0-9a-f]{64}, ',
     ):
         convert_lpips.convert(trunk, lin, output, 'alexnet')
-    with pytest.raises(UserError, match=r'none\.pth does not exist; see tools/convert_lpips\.py'):
+    with pytest.raises(UserError, match=r'none\.pth cannot be read \(No such file'):
         convert_lpips.convert(tmp_path / 'none.pth', lin, output, 'alexnet')
     assert not output.exists()
     convert_lpips.convert(trunk, lin, output, 'alexnet', unverified=True)
@@ -171,6 +173,11 @@ def test_converting_published_files(tmp_path, monkeypatch):
     with np.load(output) as archive:
         assert set(archive) == {*weights, 'sha256', 'source'}
         assert archive['features.3.weight'].dtype == np.float32
+    found = tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in (trunk, lin))
+    for known, source in ((found, 'published'), ((found[0], 'other'), 'unverified')):
+        monkeypatch.setitem(convert_lpips.SHA256, 'alexnet', known)
+        convert_lpips.convert(trunk, lin, output, 'alexnet', unverified=True)
+        assert load_lpips(output, 'alexnet').identity.startswith(f'lpips v0.1 alexnet, {source} weights sha256 ')
     del files['lin.pth']['lin4.model.1.weight']
     with pytest.raises(UserError, match=r'lin4\.model\.1\.weight is missing where \[1, 1, 1, 1\] is wanted'):
         convert_lpips.convert(trunk, lin, output, 'alexnet', unverified=True)

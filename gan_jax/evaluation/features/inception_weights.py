@@ -1,40 +1,40 @@
 """Inception's weights: where they lie, how they are checked, and how the published files become gan_jax's own.
 
-gan_jax's file is an .npz of float32 arrays in PyTorch's names and layout, with the SHA-256 of them all. It is made by
-`python -m tools.convert_inception`, from any of the published files of the network of 2015-12-05:
+gan_jax's file is an .npz of float32 arrays in PyTorch's names and layout, with the SHA-256 of them all and whether they
+are known to be the published ones. It is made by `python -m tools.convert_inception`, from any of the published files
+of the network of 2015-12-05:
 
 - pytorch-fid's pt_inception-2015-12-05-6726825d.pth and torch-fidelity's weights-inception-2015-12-05-6726825d.pth,
   which are the same bytes and are read without PyTorch;
-- TensorFlow's classify_image_graph_def.pb, where TensorFlow is installed.
+- TensorFlow's classify_image_graph_def.pb, where TensorFlow is installed; unverified, as no hash of it is known.
 """
 
 import hashlib
 import http.client
-import io
 import os
 import pathlib
 import tempfile
 import urllib.request
-import zipfile
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax import files
+from gan_jax import npz
 from gan_jax.data.cache import cache_directory
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.inception_graph import read_graph
 from gan_jax.evaluation.features.inception_network import NAME, parameter_shapes
+from gan_jax.evaluation.features.published import UNVERIFIED, recorded, verify
 from gan_jax.evaluation.features.torch_file import read_torch_file
 
 URLS = (
     'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth',
     'https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth',
 )
-SHA256_PREFIX = '6726825d'  # of the file behind either
+SHA256 = '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2'  # of the file behind either
 
-_CHECKSUM = 'sha256'
+_CHECKSUM, _SOURCE = 'sha256', 'source'
 _BATCH_NORM = ('weight', 'bias', 'running_mean', 'running_var')
 _BATCH_NORM_EPSILON = 1e-3
 
@@ -45,10 +45,12 @@ class InceptionWeights(NamedTuple):
     Attributes:
         arrays: float32 by PyTorch's names ('Mixed_5b.branch1x1.bn.running_var'), convolutions [out, in, height, width].
         sha256: of their names and numbers, in hexadecimal.
+        source: 'published' where they come from the published file, else 'unverified'.
     """
 
     arrays: Mapping[str, np.ndarray]
     sha256: str
+    source: str
 
 
 def weights_path() -> pathlib.Path:
@@ -72,8 +74,7 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
     """
     path = weights_path() if path is None else pathlib.Path(path).expanduser()
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = npz.load(path)
         checksum = str(arrays.pop(_CHECKSUM))
     except FileNotFoundError as error:
         raise UserError(
@@ -81,9 +82,9 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
             "pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m "
             "tools.convert_inception --download'."
         ) from error
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f'{path} is not a file of tools.convert_inception, or is damaged: make it again.') from error
-    weights = checked_weights(arrays, path)
+    weights = checked_weights(arrays, path, recorded(arrays.pop(_SOURCE, None)))
     if weights.sha256 != checksum:
         raise UserError(f'The weights in {path} do not have the checksum that they were written with: make them again.')
     return weights
@@ -92,22 +93,27 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
 def save_inception_weights(weights: InceptionWeights, path: str | os.PathLike | None = None) -> pathlib.Path:
     """Writes the weights, whole or not at all, and returns where; by default to `weights_path()`."""
     path = weights_path() if path is None else pathlib.Path(path).expanduser()
-    buffer = io.BytesIO()
-    np.savez(buffer, **weights.arrays, **{_CHECKSUM: np.array(weights.sha256)})
-    files.replace(path, buffer.getvalue())
+    npz.save(path, {**weights.arrays, _CHECKSUM: weights.sha256, _SOURCE: weights.source})
     return path
 
 
-def convert(source: str | os.PathLike) -> InceptionWeights:
+def convert(path: str | os.PathLike, unverified: bool = False) -> InceptionWeights:
     """Reads a published file: a PyTorch state dict, or a TensorFlow graph if its name ends in '.pb'.
 
+    Args:
+        path: the file.
+        unverified: whether a file is taken that is not known to be the published one; protocols say so.
+
     Raises:
-        UserError: it cannot be read, holds another network, or needs TensorFlow, which is not installed.
+        UserError: it cannot be read, is not the published file, holds another network, or needs TensorFlow, which is
+            not installed.
     """
-    source = pathlib.Path(source).expanduser()
-    arrays = read_graph(source) if source.suffix == '.pb' else read_torch_file(source)
+    path = pathlib.Path(path).expanduser()
+    is_graph = path.suffix == '.pb'
+    source = verify(path, None if is_graph else SHA256, "Inception's weights of 2015-12-05", unverified)
+    arrays = read_graph(path) if is_graph else read_torch_file(path)
     counters = [name for name in arrays if name.endswith('.num_batches_tracked')]
-    return checked_weights({name: array for name, array in arrays.items() if name not in counters}, source)
+    return checked_weights({name: array for name, array in arrays.items() if name not in counters}, path, source)
 
 
 def download() -> InceptionWeights:
@@ -124,12 +130,12 @@ def download() -> InceptionWeights:
         except (OSError, http.client.HTTPException) as error:
             reasons.append(f'{url}: {error}')
             continue
-        if hashlib.sha256(data).hexdigest().startswith(SHA256_PREFIX):
+        if hashlib.sha256(data).hexdigest() == SHA256:
             with tempfile.TemporaryDirectory() as directory:
                 file = pathlib.Path(directory) / 'inception.pth'
                 file.write_bytes(data)
                 return convert(file)
-        reasons.append(f'{url}: its SHA-256 does not begin with {SHA256_PREFIX}')
+        reasons.append(f'{url}: its SHA-256 is not {SHA256}')
     raise UserError(
         f"Inception's weights cannot be fetched ({'; '.join(reasons)}): fetch one of these files elsewhere and give it "
         "to 'python -m tools.convert_inception FILE'."
@@ -163,12 +169,15 @@ def _folded_layer(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.n
     return {'kernel': kernel.astype(np.float32), 'bias': (shift - mean * factor).astype(np.float32)}
 
 
-def checked_weights(arrays: Mapping[str, np.ndarray], source: str | os.PathLike) -> InceptionWeights:
+def checked_weights(
+    arrays: Mapping[str, np.ndarray], path: str | os.PathLike, source: str = UNVERIFIED
+) -> InceptionWeights:
     """The arrays in float32 and in order, with their checksum.
 
     Args:
         arrays: by PyTorch's names.
-        source: where they are from, for errors.
+        path: where they are from, for errors.
+        source: as in `InceptionWeights`.
 
     Raises:
         UserError: their names or shapes are not those of the network.
@@ -176,11 +185,11 @@ def checked_weights(arrays: Mapping[str, np.ndarray], source: str | os.PathLike)
     shapes = published_shapes()
     for name in sorted(shapes.keys() ^ arrays.keys()):
         fault = 'lacks' if name in shapes else 'has, beside them,'
-        raise UserError(f"{source} does not hold Inception's weights of 2015-12-05: it {fault} {name!r}.")
+        raise UserError(f"{path} does not hold Inception's weights of 2015-12-05: it {fault} {name!r}.")
     for name, shape in shapes.items():
         if arrays[name].shape != tuple(shape):
             raise UserError(
-                f"{source} does not hold Inception's weights of 2015-12-05: {name!r} has shape "
+                f"{path} does not hold Inception's weights of 2015-12-05: {name!r} has shape "
                 f'{list(arrays[name].shape)} and not {list(shape)}.'
             )
     ordered = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(shapes)}
@@ -188,4 +197,4 @@ def checked_weights(arrays: Mapping[str, np.ndarray], source: str | os.PathLike)
     for name, array in ordered.items():
         digest.update(name.encode() + b'\0')
         digest.update(array.tobytes())
-    return InceptionWeights(ordered, digest.hexdigest())
+    return InceptionWeights(ordered, digest.hexdigest(), source)

@@ -3,15 +3,16 @@
 Both formats of `torch.save` are read: the zip archive of PyTorch 1.6 and later, and the older one, a row of pickles
 with the storages after them, in which the published Inception weights of 2018 are. Both are pickles, which can name any
 function of any module for the reader to call. This reader knows the few names that a state dict needs and refuses all
-others.
+others. What it gives for these names is made anew for each reading, so that a file can change nothing that outlives it;
+and no file takes more memory than a few times its size.
 """
 
-import collections
 import io
 import math
 import os
 import pathlib
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.errors import UserError
+from gan_jax.npz import check_stored
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -34,6 +36,13 @@ _STORAGES = {
     'FloatStorage': '<f4',
     'DoubleStorage': '<f8',
 }
+
+
+class _Entries(dict):
+    """A state dict, which PyTorch pickles as an OrderedDict with an attribute."""
+
+    def __setstate__(self, attributes: Any) -> None:
+        """Leaves away the attribute, which is the versions of the layers."""
 
 
 class _Storage(NamedTuple):
@@ -60,20 +69,23 @@ def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
         path: a .pth or .pt file of a dict from names to tensors.
 
     Returns:
-        Arrays by name, each a contiguous copy of the dtype that it was saved with.
+        Read-only arrays by name, of the dtype that they were saved with, views of the file's bytes: they take no memory
+        of their own, and may have any strides.
 
     Raises:
         UserError: the file cannot be read, is cut off, is of another kind, or asks for anything but tensors.
     """
     path = pathlib.Path(path)
     try:
-        with open(path, 'rb') as file:
-            read = _read_zip if zipfile.is_zipfile(file) else _read_legacy
-            file.seek(0)
-            entries, storages = read(file)
-        if not isinstance(entries, dict) or not all(isinstance(tensor, _Tensor) for tensor in entries.values()):
+        file = io.BytesIO(path.read_bytes())
+        read = _read_zip if zipfile.is_zipfile(file) else _read_legacy
+        file.seek(0)
+        entries, storages = read(file)
+        if not isinstance(entries, dict) or not all(
+            isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in entries.items()
+        ):
             raise pickle.UnpicklingError('it is not a dict from names to tensors')
-        return {str(name): _array(tensor, storages) for name, tensor in entries.items()}
+        return {name: _array(tensor, storages) for name, tensor in entries.items()}
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror or error}).') from error
     except Exception as error:  # a damaged pickle can raise anything
@@ -88,13 +100,21 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if module == 'torch' and name in _STORAGES:
-            return np.dtype(_STORAGES[name])
+            return name
+
+        # New functions and no classes: attributes that a pickle sets go with them.
+        def ordered(*items: Any) -> _Entries:
+            return _Entries(*items)
+
+        def rebuild(
+            storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+        ) -> _Tensor:
+            return _Tensor(storage, offset, shape, strides)
+
         known: dict[str, Callable] = {
-            'collections.OrderedDict': collections.OrderedDict,
-            'torch._utils._rebuild_tensor': _Tensor,
-            'torch._utils._rebuild_tensor_v2': lambda storage, offset, shape, strides, *_: _Tensor(
-                storage, offset, shape, strides
-            ),
+            'collections.OrderedDict': ordered,
+            'torch._utils._rebuild_tensor': rebuild,
+            'torch._utils._rebuild_tensor_v2': rebuild,
             'torch._utils._rebuild_parameter': lambda tensor, *_: tensor,
         }
         if f'{module}.{name}' not in known:
@@ -102,37 +122,47 @@ class _Unpickler(pickle.Unpickler):
         return known[f'{module}.{name}']
 
     def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _, _, *view = pid
-        if kind != 'storage' or not isinstance(dtype, np.dtype):
+        kind, name, key, _, _, *view = pid
+        if kind != 'storage' or name not in _STORAGES or not isinstance(key, str):
             raise pickle.UnpicklingError('it holds something other than tensors')
         start = view[0][1] if view and view[0] else 0
-        return _Storage(str(key), dtype, start)
+        return _Storage(key, np.dtype(_STORAGES[name]), start)
 
 
-def _read_zip(file: io.BufferedReader) -> tuple[Any, dict[str, bytes]]:
+def _load(file: io.BytesIO) -> Any:
+    """The next pickle, once it is known that its table of things to come back to is no larger than itself."""
+    start = file.tell()
+    for opcode, argument, place in pickletools.genops(file):
+        if opcode.name in ('PUT', 'LONG_BINPUT') and argument > place - start:
+            raise pickle.UnpicklingError('it asks for a table that is larger than itself')
+    file.seek(start)
+    return _Unpickler(file).load()
+
+
+def _read_zip(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
     with zipfile.ZipFile(file) as archive:
+        check_stored(archive, len(file.getbuffer()))
         (pickled,) = (name for name in archive.namelist() if name.endswith('/data.pkl'))
         root = pickled.removesuffix('data.pkl')
         if f'{root}byteorder' in archive.namelist() and archive.read(f'{root}byteorder') != b'little':
             raise ValueError('it is of a big-endian machine')
-        entries = _Unpickler(io.BytesIO(archive.read(pickled))).load()
+        entries = _load(io.BytesIO(archive.read(pickled)))
         names = [name for name in archive.namelist() if name.startswith(f'{root}data/')]
         return entries, {name.removeprefix(f'{root}data/'): archive.read(name) for name in names}
 
 
-def _read_legacy(file: io.BufferedReader) -> tuple[Any, dict[str, bytes]]:
-    magic, protocol, system = (_Unpickler(file).load() for _ in range(3))
+def _read_legacy(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
+    magic, protocol, system = (_load(file) for _ in range(3))
     if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL or not system['little_endian']:
         raise ValueError('it is of another format')
-    unpickler = _Unpickler(file)
-    entries = unpickler.load()
+    entries = _load(file)
     sizes = {
         tensor.storage.key: tensor.storage.dtype.itemsize
         for tensor in (entries.values() if isinstance(entries, dict) else ())
         if isinstance(tensor, _Tensor)
     }
     storages = {}
-    for key in _Unpickler(file).load():
+    for key in _load(file):
         elements = int.from_bytes(file.read(8), 'little', signed=True)
         wanted = elements * sizes[key]
         storages[key] = file.read(wanted) if wanted >= 0 else b''
@@ -153,4 +183,4 @@ def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
     if not size:
         return np.zeros(shape, dtype)
     steps = [stride * dtype.itemsize for stride in strides]
-    return np.lib.stride_tricks.as_strided(flat[start + offset :], shape, steps).copy()
+    return np.lib.stride_tricks.as_strided(flat[start + offset :], shape, steps, writeable=False)

@@ -90,8 +90,8 @@ def test_a_file_gives_back_the_same_features_and_identity(trained, images, tmp_p
     np.testing.assert_array_equal(_apply(made, images).features, _apply(extractor(trained), images).features)
     assert made.name == 'classifier-toys'
     assert made.identity == (
-        f'classifier-toys, weights {weights_hash(trained.variables)}, 99.31% right of 1000 images of toys test, '
-        'trained at 14x14x3, 6 features after pooling'
+        f'classifier-toys, unverified weights {weights_hash(trained.variables)}, 99.31% right of 1000 images of toys '
+        'test, trained at 14x14x3, 6 features after pooling'
     )
 
 

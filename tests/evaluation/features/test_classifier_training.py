@@ -71,7 +71,7 @@ def test_without_a_test_set_every_tenth_image_is_held_out(digits):
 def test_the_command_trains_saves_and_says_what_came_of_it(training, digits, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(classifier_training.RECIPES, 'digits', TINY)
     monkeypatch.setattr(command.parallel, 'enable_compilation_cache', lambda: None)
-    command.main(['digits', '--seed', '3', '--output', str(tmp_path / 'digits.npz')])
+    assert command.main(['digits', '--seed', '3', '--output', str(tmp_path / 'digits.npz')]) == 0
     trained = load_classifier(tmp_path / 'digits.npz')
     name = weights_hash(training[0].variables)
     assert weights_hash(trained.variables) == name
@@ -81,10 +81,23 @@ def test_the_command_trains_saves_and_says_what_came_of_it(training, digits, tmp
     assert lines[-1].startswith(
         f'{trained.accuracy:.2%} right of 297 images of digits test, weights {name}: {tmp_path}'
     )
-    with pytest.raises(SystemExit, match=r"error: .*'digits' has no split 'night'"):
-        command.main(['digits', '--split', 'night'])
-    with pytest.raises(SystemExit, match=r'error: --output is digits: name a file \*\.npz'):
-        command.main(['digits', '--output', 'digits'])
+
+
+def test_the_command_says_what_is_wrong_before_it_trains(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command.parallel, 'enable_compilation_cache', lambda: None)
+    monkeypatch.setattr(command, 'train_classifier', lambda *_, **__: pytest.fail('it trains'))
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'directory.npz').mkdir()
+    for arguments, sentence in (
+        (['--split', 'night'], "'digits' has no split 'night'"),
+        (['--output', 'digits'], '--output is digits: name a file *.npz'),
+        (['--output', f'{tmp_path}/directory.npz'], 'directory.npz cannot be written, as it is no file'),
+        (['--output', f'{tmp_path}/file/digits.npz'], 'file/digits.npz cannot be written ('),
+    ):
+        assert command.main(['digits', *arguments]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith('gan_jax: ')
+        assert sentence in error
 
 
 def test_the_recipe_for_a_gpu_is_wider_and_cuts_out_only_where_it_flips():

@@ -12,6 +12,7 @@ from random_inception import GOLDEN
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features import inception_graph, inception_weights
+from gan_jax.evaluation.features.inception import inception
 from gan_jax.evaluation.features.inception_network import parameter_shapes
 from tools import convert_inception
 
@@ -110,7 +111,43 @@ def test_weights_of_another_network_are_refused(arrays, change, fault):
 
 
 def test_a_state_dict_of_another_network_is_refused():
-    assert 'inception_zip.pth does not hold' in refusal(inception_weights.convert, GOLDEN / 'inception_zip.pth')
+    sentence = refusal(inception_weights.convert, GOLDEN / 'inception_zip.pth', True)
+    assert 'inception_zip.pth does not hold' in sentence
+
+
+def test_only_the_published_file_is_taken_unless_another_is_asked_for(monkeypatch, tmp_path, arrays):
+    """Of the right names and shapes."""
+    path = tmp_path / 'own.pth'
+    path.write_bytes(b'of the right names and shapes')
+    monkeypatch.setattr(inception_weights, 'read_torch_file', lambda _: arrays)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert refusal(inception_weights.convert, path) == (
+        f"{path} is not known to hold Inception's weights of 2015-12-05: its SHA-256 is {found}, where the published "
+        f'file has {inception_weights.SHA256}; get the published file, or take this one as it is by --unverified, '
+        'which every protocol will say.'
+    )
+    assert inception_weights.convert(path, unverified=True).source == 'unverified'
+    monkeypatch.setattr(inception_weights, 'SHA256', found)
+    published = inception_weights.convert(path)
+    assert published.source == inception_weights.convert(path, unverified=True).source == 'published'
+    saved = inception_weights.save_inception_weights(published, tmp_path / 'published.npz')
+    assert inception_weights.load_inception_weights(saved).source == 'published'
+
+
+def test_weights_that_do_not_say_where_they_are_from_are_unverified(saved, tmp_path):
+    with np.load(saved) as archive:
+        arrays = dict(archive)
+    del arrays['source']
+    np.savez(tmp_path / 'older.npz', **arrays)
+    assert inception_weights.load_inception_weights(tmp_path / 'older.npz').source == 'unverified'
+
+
+def test_every_protocol_names_unverified_weights(weights):
+    own, published = inception(weights, tap=64), inception(weights._replace(source='published'), tap=64)
+    assert own.name == 'inception-v3-2015-12-05-unverified'
+    assert own.identity.startswith(f'inception-v3-2015-12-05, unverified weights {weights.sha256[:12]}, tap 64,')
+    assert published.name == 'inception-v3-2015-12-05'
+    assert published.identity.startswith(f'inception-v3-2015-12-05, published weights {weights.sha256[:12]}, tap 64,')
 
 
 @pytest.mark.parametrize(
@@ -171,7 +208,9 @@ def test_a_graph_gives_the_same_weights(monkeypatch, tmp_path, constants, weight
     monkeypatch.setitem(sys.modules, 'tensorflow', fake_tensorflow(constants))
     path = tmp_path / 'graph.pb'
     path.write_bytes(b'graph')
-    assert inception_weights.convert(path).sha256 == weights.sha256
+    converted = inception_weights.convert(path, unverified=True)
+    assert (converted.sha256, converted.source) == (weights.sha256, 'unverified')
+    assert 'and none is known of a published file of this kind' in refusal(inception_weights.convert, path)
 
 
 def test_other_graphs_are_refused(monkeypatch, tmp_path, constants):
@@ -180,14 +219,16 @@ def test_other_graphs_are_refused(monkeypatch, tmp_path, constants):
     monkeypatch.setitem(sys.modules, 'tensorflow', fake_tensorflow(less))
     assert refusal(inception_weights.convert, path) == f'{path} cannot be read (No such file or directory).'
     path.write_bytes(b'graph')
-    assert f'{path} has no mixed/conv/batchnorm/beta: it is not' in refusal(inception_weights.convert, path)
+    assert f'{path} has no mixed/conv/batchnorm/beta: it is not' in refusal(inception_weights.convert, path, True)
     path.write_bytes(b'other')
-    assert 'is no TensorFlow graph, or is damaged' in refusal(inception_weights.convert, path)
+    assert 'is no TensorFlow graph, or is damaged' in refusal(inception_weights.convert, path, True)
 
 
 def test_a_graph_needs_tensorflow(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'tensorflow', None)
-    sentence = refusal(inception_weights.convert, tmp_path / 'graph.pb')
+    path = tmp_path / 'graph.pb'
+    path.write_bytes(b'graph')
+    sentence = refusal(inception_weights.convert, path, True)
     assert "TensorFlow is not installed: run pip install -e '.[tensorflow]', or give a .pth" in sentence
 
 
@@ -200,30 +241,34 @@ def test_download_tries_both_and_says_why_not(monkeypatch):
     monkeypatch.setattr('urllib.request.urlopen', open_url)
     first, second = inception_weights.URLS
     assert refusal(inception_weights.download) == (
-        f"Inception's weights cannot be fetched ({first}: <urlopen error no network>; {second}: its SHA-256 does not "
-        "begin with 6726825d): fetch one of these files elsewhere and give it to 'python -m tools.convert_inception "
-        "FILE'."
+        f"Inception's weights cannot be fetched ({first}: <urlopen error no network>; {second}: its SHA-256 is not "
+        f"{inception_weights.SHA256}): fetch one of these files elsewhere and give it to 'python -m "
+        "tools.convert_inception FILE'."
     )
 
 
 def test_download_converts_what_it_verifies(monkeypatch, weights):
     data = b'the published file'
     monkeypatch.setattr('urllib.request.urlopen', lambda url, timeout: io.BytesIO(data))
-    monkeypatch.setattr(inception_weights, 'SHA256_PREFIX', hashlib.sha256(data).hexdigest()[:8])
+    monkeypatch.setattr(inception_weights, 'SHA256', hashlib.sha256(data).hexdigest())
     monkeypatch.setattr(inception_weights, 'convert', lambda path: weights if path.read_bytes() == data else None)
     assert inception_weights.download() is weights
 
 
 def test_the_command(monkeypatch, tmp_path, capsys, weights):
-    output = tmp_path / 'inception.npz'
-    monkeypatch.setattr(convert_inception, 'convert', lambda path: weights)
-    monkeypatch.setattr(sys, 'argv', ['convert_inception', 'published.pth', '--output', str(output)])
-    convert_inception.main()
-    assert capsys.readouterr().out == f'Weights {weights.sha256[:12]} in {output}\n'
+    output, asked = tmp_path / 'new' / 'inception.npz', []
+    monkeypatch.setattr(convert_inception, 'convert', lambda *arguments: asked.append(arguments) or weights)
+    assert convert_inception.main(['other.pth', '--unverified', '--output', str(output)]) == 0
+    assert capsys.readouterr().out == f'Unverified weights {weights.sha256[:12]} in {output}\n'
     assert output.exists()
+    assert convert_inception.main(['published.pth', '--output', str(output)]) == 0
+    assert asked == [('other.pth', True), ('published.pth', False)]
 
 
-def test_the_command_fails_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(sys, 'argv', ['convert_inception', 'none.pth'])
-    with pytest.raises(SystemExit, match=r'^error: none.pth cannot be read \(No such file or directory\)\.$'):
-        convert_inception.main()
+def test_the_command_fails_in_one_sentence(monkeypatch, capsys, tmp_path):
+    output = ['--output', str(tmp_path / 'inception.npz')]
+    assert convert_inception.main(['none.pth', *output]) == 2
+    assert capsys.readouterr().err == 'gan_jax: none.pth cannot be read (No such file or directory).\n'
+    monkeypatch.setattr(convert_inception, 'download', lambda: pytest.fail('it downloads what it cannot write'))
+    assert convert_inception.main(['--download', '--output', str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f'gan_jax: {tmp_path} cannot be written, as it is no file')

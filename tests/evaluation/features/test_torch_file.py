@@ -4,6 +4,7 @@ import collections
 import io
 import os
 import pickle
+import re
 import struct
 import zipfile
 
@@ -12,6 +13,7 @@ import pytest
 from random_inception import GOLDEN
 
 from gan_jax.errors import UserError
+from gan_jax.evaluation.features import torch_file
 from gan_jax.evaluation.features.torch_file import read_torch_file
 
 FORMATS = ['inception_zip.pth', 'inception_legacy.pth']
@@ -143,3 +145,53 @@ def test_a_tensor_beyond_its_storage_is_refused(tmp_path, offset, shape, strides
 
 def test_a_missing_file_is_one_sentence(tmp_path):
     assert refusal(tmp_path / 'none.pth').endswith('none.pth cannot be read (No such file or directory).')
+
+
+def test_versions_of_layers_beside_the_tensors_are_left_away(tmp_path):
+    """What `state_dict()` gives is an OrderedDict with an attribute."""
+    state = collections.OrderedDict()
+    state._metadata = collections.OrderedDict({'': {'version': 1}})
+    assert b'_metadata' in pickle.dumps(state, 2)
+    assert read_torch_file(zipped(tmp_path / 'versions.pth', pickle.dumps(state, 2))) == {}
+
+
+def test_what_a_file_unpacks_to_is_no_larger_than_itself(tmp_path):
+    path = zipped(tmp_path / 'bomb.pth', pickle.dumps({}))
+    with zipfile.ZipFile(path, 'a', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('archive/data/0', bytes(10_000_000))
+    assert path.stat().st_size < 20_000
+    assert re.search(r'its [\d,]+ bytes unpack to 10,000,00\d, and nothing that it should hold is', refusal(path))
+
+
+def test_a_tensor_that_repeats_its_storage_takes_no_memory(tmp_path):
+    array = read_torch_file(one_tensor(tmp_path / 'repeated.pth', 1, (10**6, 10**6), (0, 0)))['weight']
+    assert array.shape == (10**6, 10**6)
+    assert array[-1, -1] == 1
+
+
+@pytest.mark.parametrize('make', [zipped, legacy])
+def test_a_table_larger_than_the_file_is_refused(tmp_path, make):
+    """Python's own unpickler would allocate 16 bytes for each of its entries."""
+    path = make(tmp_path / 'table.pth', b'\x80\x02}r\xff\xff\xff\xff.')
+    assert 'it asks for a table that is larger than itself' in refusal(path)
+
+
+@pytest.mark.parametrize('make', [zipped, legacy])
+@pytest.mark.parametrize(
+    'name', [b'torch._utils\n_rebuild_tensor', b'collections\nOrderedDict', b'torch\nFloatStorage']
+)
+def test_a_file_sets_no_attributes_that_outlive_it(tmp_path, make, name):
+    path = make(tmp_path / 'build.pth', b'\x80\x02c' + name + b'\nN}X\x07\x00\x00\x00plantedK\x01s\x86b.')
+    refusal(path)
+    kept = [
+        torch_file._Tensor,
+        torch_file._Storage,
+        torch_file._Entries,
+        torch_file._Unpickler,
+        collections.OrderedDict,
+    ]
+    assert not any(hasattr(one, 'planted') for one in kept)
+
+
+def test_names_are_strings(tmp_path):
+    assert 'it is not a dict from names to tensors' in refusal(zipped(tmp_path / 'x.pth', pickle.dumps({('a',): 1})))

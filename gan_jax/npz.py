@@ -1,0 +1,49 @@
+"""gan_jax's own files of arrays (weights, features), of which a damaged or foreign one is a reason and no harm."""
+
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+
+from gan_jax import files
+
+
+def save(path: str | os.PathLike, arrays: Mapping[str, np.ndarray | str]) -> None:
+    """Writes arrays and texts by name as an .npz, whole or not at all; raises a UserError where that is impossible."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    files.replace(path, buffer.getvalue())
+
+
+def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads what `save` has written; texts are arrays without axes.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no such file, or damaged; the message is the reason alone.
+    """
+    with open(path, 'rb') as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError('it is no NumPy archive')
+        try:
+            check_stored(zipfile.ZipFile(file), os.path.getsize(path))
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:  # whose entries have checksums
+                arrays = {name: archive[name] for name in archive.files}
+        except Exception as error:  # a damaged archive can raise anything
+            raise ValueError(str(error) or type(error).__name__) from error
+    if strangers := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f'{strangers[0]} in it is no array')
+    return arrays
+
+
+def check_stored(archive: zipfile.ZipFile, size: int) -> None:
+    """Raises a ValueError where the entries of an archive are larger than its file, of `size` bytes.
+
+    Entries that are not compressed never are, unless some of them lie in the same place.
+    """
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > size:
+        raise ValueError(f'its {size:,} bytes unpack to {unpacked:,}, and nothing that it should hold is compressed')
