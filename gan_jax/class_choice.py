@@ -1,65 +1,68 @@
 """Classes of a run's data by number or name."""
 
+import csv
 import difflib
-import pathlib
 from collections.abc import Sequence
 
-from ml_collections import ConfigDict
-
-from gan_jax.data.folder import folder_source
-from gan_jax.data.tfds_source import EMBEDDED, find_builder, find_features
 from gan_jax.errors import UserError
 
 
-def choose_classes(wanted: Sequence[int | str], num_classes: int, options: ConfigDict) -> tuple[int, ...]:
+def parse_classes(text: str) -> tuple[str, ...]:
+    """The numbers and names in '3,Bag'; a name with a comma stands in double quotes: '"cats, dogs",3'."""
+    return tuple(filter(None, next(csv.reader([text], skipinitialspace=True), ())))
+
+
+def choose_classes(
+    wanted: Sequence[int | str], num_classes: int, names: Sequence[str] | None = None
+) -> tuple[int, ...]:
     """The numbers of classes.
 
+    A text means the class of that very name; else the only one whose name differs from it in upper and lower case
+    alone; else the number that it writes.
+
     Args:
-        wanted: numbers, or names such as 'Sneaker' in any case; only names need the data set.
+        wanted: numbers, or texts.
         num_classes: how many there are.
-        options: the config's section `data`.
+        names: of the classes in order; None: they have none.
 
     Raises:
-        UserError: there is no such class; or names are given, and the data set is not here or its classes have none.
+        UserError: there is no such class, or several whose names differ in case.
     """
     if not wanted:
         raise UserError('No class is named: write --classes 3,5, or leave it away for all of them.')
-    names, numbers = {}, []
-    for one in wanted:
-        if str(one).removeprefix('-').isdigit():
-            number = int(one)
-            nearest = min(max(number, 0), num_classes - 1)
-            if number != nearest:
-                raise UserError(
-                    f'There is no class {number}: they go from 0 to {num_classes - 1}, and {nearest} is the nearest.'
-                )
-        else:
-            names = names or {name.lower(): (i, name) for i, name in enumerate(class_names(options))}
-            number, _ = names.get(one.lower(), (None, one))
-            if number is None:
-                nearest = difflib.get_close_matches(one.lower(), names, n=1, cutoff=0.0)[0]
-                raise UserError(f'There is no class {one!r} in {options.name}: the nearest is {names[nearest][1]!r}.')
-        numbers.append(number)
-    return tuple(numbers)
+    return tuple(_number(one, num_classes, names or ()) for one in wanted)
 
 
-def class_names(options: ConfigDict) -> list[str]:
-    """The names of a data set's classes by number: those of a folder's sub-directories, or what TFDS says.
+def _number(wanted: int | str, num_classes: int, names: Sequence[str]) -> int:
+    if isinstance(wanted, str):
+        if wanted in names:
+            return names.index(wanted)
+        alike = [i for i, name in enumerate(names) if name.casefold() == wanted.casefold()]
+        if len(alike) > 1:
+            raise UserError(
+                f'The class {wanted!r} may be {" or ".join(repr(names[i]) for i in alike)}: write it in its upper and '
+                'lower case.'
+            )
+        if alike:
+            return alike[0]
+    try:
+        number = int(wanted)
+    except ValueError:
+        raise _unknown(wanted, num_classes, names) from None
+    nearest = min(max(number, 0), num_classes - 1)
+    if number != nearest:
+        raise UserError(
+            f'There is no class {number}: they go from 0 to {num_classes - 1}, and {nearest} is the nearest.'
+        )
+    return number
 
-    Args:
-        options: the config's section `data`.
 
-    Raises:
-        UserError: the data set is not here, or its classes have no names.
-    """
-    kind, _, path = options.name.partition(':')
-    if kind == 'folder':
-        source = folder_source(options.name, path, options.split)
-        root = pathlib.Path(path).expanduser()
-        files = {label: pathlib.Path(file) for file, label in source.read(0, source.num_examples)}
-        return [files[label].relative_to(root).parts[0] for label in sorted(files)]
-    if kind in EMBEDDED or kind == 'stacked':
-        raise UserError(f'The classes of {options.name} have no names: give their numbers.')
-    info = find_builder(options.name, options.directory).info
-    _, label = find_features(info, options.name)
-    return info.features[label].names
+def _unknown(wanted: str, num_classes: int, names: Sequence[str]) -> UserError:
+    if not names:
+        return UserError(
+            f'There is no class {wanted!r}, as the classes of this run have no names: give numbers from 0 to '
+            f'{num_classes - 1}.'
+        )
+    by_name = {name.casefold(): name for name in names}
+    nearest = by_name[difflib.get_close_matches(wanted.casefold(), by_name, n=1, cutoff=0.0)[0]]
+    return UserError(f'There is no class {wanted!r}: the nearest is {nearest!r}.')

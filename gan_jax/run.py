@@ -143,7 +143,7 @@ def write_json(path: pathlib.Path, values: dict) -> None:
 
 
 def facts(dataset: data.Dataset, layout: Layout, state: GanState) -> dict:
-    """What a run was made with, beside its config; sampling reads the shape."""
+    """What a run was made with, beside its config; sampling reads the shape and the classes."""
     networks = {name: _arrays(getattr(state, name).params) for name in Pair._fields}
     return {
         'data': {
@@ -152,6 +152,7 @@ def facts(dataset: data.Dataset, layout: Layout, state: GanState) -> dict:
             'examples': len(dataset),
             'shape': list(dataset.shape),
             'classes': dataset.num_classes,
+            'class_names': dataset.class_names,
             'fingerprint': dataset.fingerprint,
         },
         'devices': {'kind': layout.devices[0].device_kind, 'number': len(layout.devices), 'mode': layout.mode},

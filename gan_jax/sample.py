@@ -8,6 +8,7 @@ import inspect
 import pathlib
 import re
 
+from gan_jax.class_choice import parse_classes
 from gan_jax.errors import UserError
 from gan_jax.latent_pictures import PICTURES, draw
 from gan_jax.sampling import sample_workdir
@@ -39,9 +40,9 @@ FLAGS = {
     'what': {'choices': ('samples', *PICTURES), 'help': 'to draw (default: samples)'},
     'seeds': {'type': _numbers, 'metavar': '0,7,20-29', 'help': 'one latent for each'},
     'classes': {
-        'type': lambda text: tuple(filter(None, text.split(','))),
+        'type': parse_classes,
         'metavar': '3,Bag',
-        'help': 'numbers or names (default: all of them; for directions the first)',
+        'help': 'names or numbers, "a name, with a comma" in double quotes (default: all; for directions the first)',
     },
     'grid': {'type': _grid, 'metavar': '4x8', 'help': 'samples: rows x columns, instead of --num'},
     'threshold': {'type': float, 'help': 'truncation: components of latents beyond it are drawn again'},

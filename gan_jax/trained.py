@@ -26,6 +26,7 @@ class Run(NamedTuple):
         generator: its player.
         shape: of one example.
         num_classes: of the data's labels, or None.
+        class_names: their names in order as they were when the run was trained, or None where they had none.
     """
 
     config: ConfigDict
@@ -34,6 +35,7 @@ class Run(NamedTuple):
     generator: Player
     shape: tuple[int, ...]
     num_classes: int | None
+    class_names: tuple[str, ...] | None = None
 
     @property
     def is_conditional(self) -> bool:
@@ -52,7 +54,7 @@ class Run(NamedTuple):
             return None
         if wanted is None:
             return tuple(range(self.num_classes))
-        return choose_classes(wanted, self.num_classes, self.config.data)
+        return choose_classes(wanted, self.num_classes, self.class_names)
 
 
 def is_run(path: str | os.PathLike) -> bool:
@@ -74,7 +76,8 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     try:
         facts = json.loads((workdir / 'run.json').read_text())['data']
         shape, num_classes = tuple(facts['shape']), facts['classes']
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        class_names = tuple(facts.get('class_names') or ()) or None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
     about = checkpoint.peek(workdir / 'checkpoints', step)
     if about is None:
@@ -84,4 +87,4 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
-    return Run(config, step, game, state.generator, shape, num_classes)
+    return Run(config, step, game, state.generator, shape, num_classes, class_names)

@@ -1,67 +1,48 @@
-"""Classes by number and name."""
-
-import types
+"""Classes by name and number."""
 
 import pytest
-import tensorflow_datasets as tfds
-from ml_collections import ConfigDict
-from PIL import Image
 
-from gan_jax import class_choice
-from gan_jax.class_choice import choose_classes, class_names
+from gan_jax.class_choice import choose_classes, parse_classes
 from gan_jax.errors import UserError
 
-
-@pytest.fixture
-def folder(tmp_path):
-    for name in ('cats', 'Big dogs', 'empty'):
-        (tmp_path / name).mkdir()
-    for name in ('cats/a.png', 'cats/b.png', 'Big dogs/c.png'):
-        Image.new('L', (4, 4)).save(tmp_path / name)
-    return ConfigDict({'name': f'folder:{tmp_path}', 'split': 'train', 'directory': None})
-
-
-def test_numbers_need_no_data():
-    assert choose_classes(['3', 0, '9'], 10, ConfigDict({'name': 'nowhere'})) == (3, 0, 9)
-
-
-def test_names_are_those_of_the_data_in_any_case(folder):
-    assert class_names(folder) == ['Big dogs', 'cats']
-    assert choose_classes(['Cats', '0', 'big dogs'], 2, folder) == (1, 0, 0)
-
-
-def test_names_are_those_that_tfds_gives_to_the_labels(monkeypatch):
-    features = tfds.features.FeaturesDict(
-        {
-            'coarse': tfds.features.ClassLabel(names=['animal']),
-            'image': tfds.features.Image(shape=(4, 4, 1)),
-            'label': tfds.features.ClassLabel(names=['cat', 'dog']),
-        }
-    )
-    info = types.SimpleNamespace(features=features, supervised_keys=('image', 'label'))
-    monkeypatch.setattr(class_choice, 'find_builder', lambda name, directory: types.SimpleNamespace(info=info))
-    assert choose_classes(['dog'], 2, ConfigDict({'name': 'pets', 'directory': None})) == (1,)
+NUMBERED = ('1', '10', '2', '3')  # directories in the order of their names
 
 
 @pytest.mark.parametrize(
-    ('wanted', 'sentence'),
+    ('wanted', 'names', 'numbers'),
     [
-        (['10'], r'There is no class 10: they go from 0 to 9, and 9 is the nearest\.'),
-        (['-1'], r'There is no class -1: they go from 0 to 9, and 0 is the nearest\.'),
-        ([], r'No class is named: write --classes 3,5'),
+        (['3', 0, '9'], None, (3, 0, 9)),
+        (['Cats', '0', 'big dogs'], ('Big dogs', 'cats'), (1, 0, 0)),
+        (['1', '10', '3'], NUMBERED, (0, 1, 3)),
+        (['0', 1], NUMBERED, (0, 1)),  # no name, and a number that is no text
+        (['A', 'a'], ('A', 'a'), (0, 1)),
+        (['STRASSE'], ('Straße', 'weg'), (0,)),
+        (['a,b'], ('a', 'a,b'), (1,)),
     ],
 )
-def test_an_unknown_number_is_told_the_nearest(wanted, sentence):
+def test_a_name_wins_then_one_in_another_case_then_a_number(wanted, names, numbers):
+    classes = 10 if names is None else len(names)
+    assert choose_classes(wanted, classes, names) == numbers
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'names', 'sentence'),
+    [
+        (['10'], None, r'There is no class 10: they go from 0 to 9, and 9 is the nearest\.'),
+        (['-1'], None, r'There is no class -1: they go from 0 to 9, and 0 is the nearest\.'),
+        (['²'], None, r"There is no class '²', as the classes of this run have no names: give numbers from 0 to 9\."),
+        ([], None, r'No class is named: write --classes 3,5'),
+        (['dog'], ('Big dogs', 'cats'), r"There is no class 'dog': the nearest is 'Big dogs'\."),
+        (['AB'], ('Ab', 'aB', 'c'), r"The class 'AB' may be 'Ab' or 'aB': write it in its upper and lower case\."),
+    ],
+)
+def test_what_is_no_class_or_several_is_told_so(wanted, names, sentence):
     with pytest.raises(UserError, match=sentence):
-        choose_classes(wanted, 10, ConfigDict({'name': 'nowhere'}))
+        choose_classes(wanted, 10, names)
 
 
-def test_an_unknown_name_is_told_the_nearest(folder):
-    with pytest.raises(UserError, match=r"There is no class 'dog' in folder:.*: the nearest is 'Big dogs'\."):
-        choose_classes(['dog'], 2, folder)
-
-
-@pytest.mark.parametrize('name', ['digits', 'ring', 'stacked:mnist'])
-def test_data_whose_classes_have_no_names(name):
-    with pytest.raises(UserError, match=f'The classes of {name} have no names: give their numbers.'):
-        choose_classes(['three'], 10, ConfigDict({'name': name}))
+def test_a_name_with_a_comma_stands_in_quotes():
+    assert parse_classes('3,Ankle boot') == ('3', 'Ankle boot')
+    assert parse_classes('"cats, dogs", 3,') == ('cats, dogs', '3')
+    assert parse_classes('5" nails,"a ""b"""') == ('5" nails', 'a "b"')
+    assert parse_classes('') == ()

@@ -10,7 +10,7 @@ import pytest
 from experiments import classes, sweep
 from experiments.conditional import __main__ as experiment
 from experiments.conditional import measures
-from gan_jax import build, report
+from gan_jax import build
 from gan_jax.evaluation.features.extractor import Extractor, Features
 from tests import toy_experiments
 
@@ -108,16 +108,6 @@ def test_a_seed_without_a_checkpoint_is_left_out_of_the_classes(tmp_path):
     assert columns['asked class recognised'] == pytest.approx([np.nan, 0.8], nan_ok=True)
     assert columns['by guessing'] == pytest.approx([np.nan, 1.0], nan_ok=True)
     assert np.isnan([columns['KL of classes'][0], columns['class read from z'][0]]).all()
-
-
-def test_classes_without_names_have_numbers(tmp_path):
-    options = sweep.config_of(ARMS['unconditional'], sweep.parse('conditional', '', [])).data
-    assert measures.names_or_numbers(options, 3) == ['0', '1', '2']
-    for name in ('cats', 'dogs'):
-        (tmp_path / name).mkdir()
-        report.save_png(tmp_path / name / 'a.png', np.zeros((8, 8, 1), np.uint8))
-    options.name = f'folder:{tmp_path}'
-    assert measures.names_or_numbers(options, 2) == ['cats', 'dogs']
 
 
 def test_the_class_is_that_of_the_largest_logit():

@@ -15,6 +15,7 @@ from experiments.conditional import measures
 from gan_jax import files, parallel
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.modes import label_modes
+from gan_jax.run import load_data
 
 QUESTION = (
     'What does a DCGAN gain by being told the class? Does it make what it is asked for, are its images better or more '
@@ -88,7 +89,7 @@ def compare(options: sweep.Options, samples: int) -> None:
     confusions |= {
         arm: [measures.confusion(one.asked, one.shown, count) for one in seeds] for arm, seeds in told.items()
     }
-    names = measures.names_or_numbers(config.data, count)
+    names = load_data(config.data).class_names or tuple(map(str, range(count)))
     by_class = {
         name: {arm: [table[i, i] for table in tables] for arm, tables in confusions.items()}
         for i, name in enumerate(names)

@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from ml_collections import ConfigDict
 from sklearn.linear_model import LogisticRegression
 
 from experiments.classes import Shown
 from experiments.results import save_figure
 from gan_jax import report
-from gan_jax.class_choice import class_names
-from gan_jax.errors import UserError
 
 
 class Probe(NamedTuple):
@@ -48,14 +45,6 @@ def confusion(true: np.ndarray, seen: np.ndarray, count: int) -> np.ndarray:
     """[count, count]: the share of the examples of each true class (row) that are seen as each class (column)."""
     pairs = np.bincount(true * count + seen, minlength=count**2).reshape(count, count)
     return pairs / np.maximum(pairs.sum(axis=1, keepdims=True), 1)
-
-
-def names_or_numbers(options: ConfigDict, count: int) -> list[str]:
-    """The names of the classes of the config's section `data`; their numbers where they have none."""
-    try:
-        return class_names(options)
-    except UserError:
-        return [str(number) for number in range(count)]
 
 
 def draw_confusions(path: pathlib.Path, tables: Mapping[str, Sequence[np.ndarray]], names: Sequence[str]) -> None:
