@@ -25,7 +25,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from gan_jax import build, compiler, data, parallel, report, run, sampling, steps
+from gan_jax import build, compiler, data, lock, parallel, report, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
@@ -106,6 +106,7 @@ def with_values(config: ConfigDict, values: dict[str, Any]) -> ConfigDict:
     return changed
 
 
+@lock.alone
 def train_population(
     config: ConfigDict, workdir: str | os.PathLike, *, accept_config_changes: bool = False
 ) -> list[GanState]:
@@ -144,6 +145,7 @@ def train_population(
     total, *intervals = (configs.steps(config, key) for key in configs.INTERVALS)
 
     with contextlib.ExitStack() as stack, StopSignals() as signals:
+        stack.enter_context(lock.exclusive(*directories))  # each is that of a run, which could be trained alone
         checkpoints = [
             stack.enter_context(Checkpoints(one / 'checkpoints', **config.checkpoints)) for one in directories
         ]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, parallel, run, sampling, steps
+from gan_jax import build, lock, parallel, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError
@@ -26,6 +26,7 @@ from gan_jax.writers import Writers
 _MAX_RESTORES = 3  # of on_nan='restore', in one start
 
 
+@lock.alone
 def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_changes: bool = False) -> GanState:
     """Trains a GAN, or goes on where an earlier start of the same run was stopped.
 
@@ -38,7 +39,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
         The last state, on the devices.
 
     Raises:
-        UserError: something that the user has to mend; the message says what.
+        UserError: something that the user has to mend, such as another training in the directory.
         DivergedError: a metric became NaN or infinite.
         InterruptedRunError: SIGTERM or Ctrl-C came; the state is saved.
     """

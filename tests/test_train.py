@@ -281,7 +281,9 @@ def test_sampling_takes_no_overrides(finished):
 
 def test_a_workdir_that_is_a_file_is_refused(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match=r'file/config.json cannot be read .*: choose another --workdir'):
+    with pytest.raises(
+        UserError, match=r'file cannot be the directory of a run \(File exists\): choose another --workdir'
+    ):
         train(small_config(), tmp_path / 'file')
 
 
