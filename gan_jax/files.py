@@ -106,6 +106,12 @@ def read_object(path: str | os.PathLike) -> dict[str, Any]:
     return found
 
 
+def state(path: str | os.PathLike) -> tuple[int, int, int, int]:
+    """What changes when a file's contents do: inode, times of change of the file and of its contents (ns), size."""
+    status = os.stat(path)
+    return status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size
+
+
 def unwritable(path: pathlib.Path, error: OSError) -> UserError:
     """The sentence for a file that could not be written."""
     remedy = 'move it away' if isinstance(error, IsADirectoryError) else 'make room or get the right to write there'

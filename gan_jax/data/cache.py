@@ -3,6 +3,10 @@
 A decoded data set is a directory of `examples.npy`, `labels.npy` (if it has labels) and `meta.json`. It is written
 under a temporary name and renamed when it is complete, so that a reader never sees half of one; of two processes that
 write the same one, the first to finish wins and the other takes it.
+
+There is one for each place, such as a directory of images at some size. When the images there are others, their decoded
+copy takes the place of the former one; a process that has mapped that keeps it. What has not been opened for 90 days
+goes when something else is written.
 """
 
 import contextlib
@@ -18,20 +22,34 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.data import fingerprints
 from gan_jax.data.images import DecodedImages
 from gan_jax.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 _SAMPLE_BLOCKS = 256
 _BLOCK_BYTES = 2**16
 _ABANDONED_SECONDS = 3600
+_UNUSED_SECONDS = 90 * 24 * 3600
 _INVALID = (OSError, ValueError, KeyError, TypeError)  # what an entry that is not right raises when it is opened
 
-Arrays = tuple[np.ndarray, np.ndarray | None]
+
+class Decoded(NamedTuple):
+    """A decoded data set.
+
+    Attributes:
+      examples: uint8 [n, H, W, C], memory-mapped and read-only; they stay valid whatever happens to the files.
+      labels: int32 [n], or None.
+      fingerprint: of both, see `fingerprints.of_arrays`.
+    """
+
+    examples: np.ndarray
+    labels: np.ndarray | None
+    fingerprint: str
 
 
 def cache_directory(cache_dir: str | os.PathLike | None) -> pathlib.Path:
@@ -41,51 +59,71 @@ def cache_directory(cache_dir: str | os.PathLike | None) -> pathlib.Path:
     return pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser() / 'gan_jax'
 
 
-def fingerprint(key: Any) -> str:
-    """A SHA-256 of a JSON value, in hexadecimal."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+def entry_name(name: str, split: str, place: Any) -> str:
+    """What the cache calls something of a data set: readable, and different for each place (a JSON value)."""
+    readable = re.sub(r'[^\w.-]+', '_', f'{name.rstrip("/").rpartition("/")[2]}-{split}')[:80]
+    return f'{readable}-{fingerprints.of_value(place)[:16]}'
 
 
-def open_or_build(cache_dir: pathlib.Path, name: str, key: Any, build: Callable[[], DecodedImages]) -> Arrays:
-    """The decoded data set of this key, from the cache, or built and put there.
+def remove_unused(directory: pathlib.Path) -> None:
+    """Removes the files of a directory of the cache that nobody has read or written for 90 days."""
+    for path in directory.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
+                path.unlink()
+
+
+def discard(path: pathlib.Path) -> None:
+    """Removes a directory or a file, if it is there; nobody sees it half removed."""
+    former = path.with_name(f'{path.name}.incomplete.{uuid.uuid4().hex}')
+    with contextlib.suppress(FileNotFoundError):  # another process has moved it away
+        path.rename(former)
+        if former.is_dir():
+            shutil.rmtree(former, ignore_errors=True)
+        else:
+            former.unlink()
+
+
+def open_or_build(
+    cache_dir: pathlib.Path, name: str, place: Any, key: Any, build: Callable[[], DecodedImages]
+) -> Decoded:
+    """The decoded data set of this place and key, from the cache, or built and put there.
 
     Args:
       cache_dir: the cache's root; the data set lies in a directory of its own under `decoded/`.
-      name: how that directory's name begins.
-      key: a JSON value of all that decides the arrays' bits.
+      name: of that directory, see `entry_name`.
+      place: a JSON value: where the images are, and how they are decoded.
+      key: a JSON value that changes with the images.
       build: called if there is no valid entry.
-
-    Returns:
-      The examples, memory-mapped and read-only, and the labels or None. They stay valid whatever happens to the
-      directory.
 
     Raises:
       UserError: if the cache cannot be written; nothing is left behind then.
 
-    An entry that is truncated, belongs to another key or fails its checksums is built again, with a warning. The
-    checksums are over 16 MiB of evenly spaced blocks, so that opening 32 GB takes no longer than opening 32 MB: they
-    find a cut or overwritten file, not a single flipped bit.
+    An entry of another key is replaced. One that is truncated or fails its checksums is built again, with a warning.
+    The checksums are over 16 MiB of evenly spaced blocks, so that opening 32 GB takes no longer than opening 32 MB:
+    they find a cut or overwritten file, not a single flipped bit.
     """
-    directory = cache_dir / 'decoded' / f'{re.sub("[^A-Za-z0-9_.-]+", "_", name)}-{fingerprint(key)[:16]}'
+    directory, key = cache_dir / 'decoded' / name, {'place': place, 'images': key}
     if directory.exists():
         try:
-            return _open(directory, key)
+            if (decoded := _open(directory, key)) is not None:
+                return decoded
         except _INVALID as error:
             warnings.warn(f'The decoded data set {directory} is damaged ({error}); building it again.', stacklevel=2)
     images = build()
     required = int(np.prod(images.shape))
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(directory)
+        _remove_unused_entries(directory)
         temporary = directory.with_name(f'{directory.name}.incomplete.{uuid.uuid4().hex}')
         temporary.mkdir()
         try:
             if (free := shutil.disk_usage(temporary).free) < required:
                 raise OSError(f'only {free:,} bytes are free')
             _write(temporary, key, images)
-            arrays = _open(temporary, key)
+            decoded = _open(temporary, key)
             _install(temporary, directory, key)
-            return arrays
+            return decoded
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
@@ -104,17 +142,19 @@ def _write(directory: pathlib.Path, key: Any, images: DecodedImages) -> None:
             for examples, chunk_labels in chunks:
                 file.write(examples.data)
                 labels.append(chunk_labels)
-    if labels[0] is not None:
-        np.save(directory / 'labels.npy', np.concatenate(labels))
+    labels = None if labels[0] is None else np.concatenate(labels)
+    if labels is not None:
+        np.save(directory / 'labels.npy', labels)
+    fingerprint = fingerprints.of_arrays(np.load(directory / 'examples.npy', mmap_mode='r'), labels)
     files = {path.name: _summary(path) for path in directory.glob('*.npy')}
-    (directory / 'meta.json').write_text(json.dumps({'key': key, 'files': files}, indent=1))
+    (directory / 'meta.json').write_text(json.dumps({'key': key, 'fingerprint': fingerprint, 'files': files}, indent=1))
 
 
-def _open(directory: pathlib.Path, key: Any) -> Arrays:
-    """The arrays of an entry; raises one of `_INVALID` if anything about it is not right."""
+def _open(directory: pathlib.Path, key: Any) -> Decoded | None:
+    """An entry, or None if it is of another key; raises one of `_INVALID` if anything about it is not right."""
     meta = json.loads((directory / 'meta.json').read_text())
-    if fingerprint(meta['key']) != fingerprint(key):
-        raise ValueError('it is of another data set')
+    if fingerprints.of_value(meta['key']) != fingerprints.of_value(key):
+        return None
     for name, summary in meta['files'].items():
         if _summary(directory / name) != summary:
             raise ValueError(f'{name} is not as it was written')
@@ -122,7 +162,10 @@ def _open(directory: pathlib.Path, key: Any) -> Arrays:
     if examples.nbytes > _host_memory() and hasattr(mmap, 'MADV_RANDOM'):
         # Batches are drawn in random order: of what the kernel reads ahead most would be gone before its turn.
         examples._mmap.madvise(mmap.MADV_RANDOM)
-    return examples, np.load(directory / 'labels.npy') if 'labels.npy' in meta['files'] else None
+    labels = np.load(directory / 'labels.npy') if 'labels.npy' in meta['files'] else None
+    with contextlib.suppress(OSError):  # the cache may be another user's
+        os.utime(directory)  # for `_remove_unused_entries`
+    return Decoded(examples, labels, meta['fingerprint'])
 
 
 def _host_memory() -> int:
@@ -136,12 +179,9 @@ def _install(temporary: pathlib.Path, directory: pathlib.Path, key: Any) -> None
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         with contextlib.suppress(*_INVALID):
-            _open(directory, key)
-            return  # another process was faster
-        discarded = temporary.with_name(f'{temporary.name}.damaged')
-        with contextlib.suppress(FileNotFoundError):  # another process has moved it away
-            os.rename(directory, discarded)
-        shutil.rmtree(discarded, ignore_errors=True)
+            if _open(directory, key) is not None:
+                return  # another process was faster
+        discard(directory)
         _install(temporary, directory, key)
 
 
@@ -160,9 +200,11 @@ def _summary(path: pathlib.Path) -> dict[str, Any]:
     return {'bytes': size, 'sha256_of_sample': digest.hexdigest()}
 
 
-def _remove_abandoned(directory: pathlib.Path) -> None:
-    """Removes what killed processes have left of this entry: nothing has been written there for an hour."""
-    for path in directory.parent.glob(f'{directory.name}.incomplete.*'):
+def _remove_unused_entries(current: pathlib.Path) -> None:
+    """Removes what killed processes left (nothing written there for an hour) and entries not opened for 90 days."""
+    for entry in current.parent.iterdir():
         with contextlib.suppress(OSError):
-            if time.time() - max(p.stat().st_mtime for p in (path, *path.iterdir())) > _ABANDONED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+            limit = _ABANDONED_SECONDS if '.incomplete.' in entry.name else _UNUSED_SECONDS
+            newest = max(path.stat().st_mtime for path in (entry, *entry.iterdir()))
+            if entry != current and time.time() - newest > limit:
+                shutil.rmtree(entry, ignore_errors=True)

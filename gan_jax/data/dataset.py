@@ -5,8 +5,9 @@ import os
 import warnings
 
 import numpy as np
+import PIL
 
-from gan_jax.data import cache, stacked
+from gan_jax.data import cache, fingerprints, stacked
 from gan_jax.data.folder import ARCHIVES, folder_source
 from gan_jax.data.images import RULE, decode_all
 from gan_jax.data.tfds_source import find_builder, tfds_source
@@ -29,7 +30,7 @@ class Dataset:
         [num, 2].
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
       num_classes: the number of classes (of modes, for a mixture); None where there are no labels.
-      fingerprint: a hash of what decides the examples: the data set, its version, the split, the preprocessing.
+      fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of.
       class_names: of the classes in order: of a folder's sub-directories, or TFDS's; None where they have none.
     """
 
@@ -99,25 +100,31 @@ def load(
     if name.startswith('folder:'):
         source = folder_source(name, name.removeprefix('folder:'), split)
     elif name == 'digits':
-        from gan_jax.data.digits import prepared_digits
+        from gan_jax.data.digits import digits_source
 
-        source = tfds_source(prepared_digits(root / 'tfds'), name, split)
+        source = digits_source(root / 'tfds', split)
     else:
         try:
             builder = find_builder(name, data_dir)
         except UserError as error:
             raise _about_path(name) or error from None
         source = tfds_source(builder, name, split)
-    key = {'format': cache.FORMAT, 'rule': RULE, 'size': size, 'channels': channels, 'source': source.identity}
-    examples, labels = cache.open_or_build(
+    options = {'format': cache.FORMAT, 'rule': RULE, 'pillow': PIL.__version__, 'size': size, 'channels': channels}
+    place = {'place': source.place, 'split': split}
+    contents = fingerprints.of_files(
+        source.files,
+        root / 'hashes' / f'{cache.entry_name(name, split, place)}.json',
+        title=f'reading {name} {split}',
+        show_progress=show_progress,
+    )
+    decoded = cache.open_or_build(
         root,
-        f'{name.rpartition("/")[2]}-{split}',
-        key,
+        cache.entry_name(name, split, place | options),
+        place | options,
+        fingerprints.of_value([source.identity, contents]),
         lambda: decode_all(source, size=size, channels=channels, show_progress=show_progress),
     )
-    dataset = Dataset(
-        name, split, examples, labels, source.num_classes, cache.fingerprint(key), class_names=source.class_names
-    )
+    dataset = Dataset(name, split, *decoded[:2], source.num_classes, decoded.fingerprint, source.class_names)
     if channels == 3:
         _warn_of_grey(dataset)
     return dataset
@@ -152,7 +159,7 @@ def _about_path(name: str) -> UserError | None:
 def _stack(name: str, data: Dataset) -> Dataset:
     stacked.check_stackable(data.name, data.shape, data.labels)
     examples, labels = stacked.stack(data.examples, data.labels, data.num_classes, seed=data.split)
-    fingerprint = cache.fingerprint(['stacked', data.fingerprint, data.split, len(examples)])
+    fingerprint = fingerprints.of_value(['stacked', data.fingerprint, data.split, len(examples)])
     return Dataset(name, data.split, examples, labels, data.num_classes**3, fingerprint)
 
 
@@ -163,5 +170,4 @@ def _load_mixture(name: str, split: str, size: int | None, channels: int | None)
         raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_TOY_SEEDS)}.')
     mixture = MIXTURES[name]
     points, modes = mixture.sample(_NUM_POINTS, _TOY_SEEDS[split])
-    key = [mixture.centres.tolist(), mixture.std, _NUM_POINTS, _TOY_SEEDS[split]]
-    return Dataset(name, split, points, modes, len(mixture.centres), cache.fingerprint(key))
+    return Dataset(name, split, points, modes, len(mixture.centres), fingerprints.of_arrays(points, modes))

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pathlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from gan_jax.data import cache
+from gan_jax.data.images import ImageSource
+from gan_jax.data.tfds_source import DamagedDataError, tfds_source
 from gan_jax.errors import UserError
 
 _NUM_TRAIN = 1500
@@ -51,23 +55,48 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             yield index, {'image': file.getvalue(), 'label': int(label)}
 
 
-def prepared_digits(data_dir: pathlib.Path) -> Digits:
-    """The builder, its data set prepared in `data_dir` (by this process or by another that is faster).
+def digits_source(directory: pathlib.Path, split: str) -> ImageSource:
+    """The images of a split of the digits, prepared in the directory where they are not there yet.
+
+    Damaged files, which are found by reading all of them, are prepared again, with a warning.
 
     Raises:
-      UserError: if the directory cannot be written.
+      UserError: there is no such split, or the directory cannot be written.
     """
-    try:
-        builder = Digits(data_dir=os.fspath(data_dir))
+    place = directory / Digits.name / str(Digits.VERSION)
+    is_damaged = False
+    if place.exists():
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # TFDS's bars
-                builder.download_and_prepare(file_format='array_record')
-        except OSError:
-            if not builder.data_path.exists():
-                raise
-        return Digits(data_dir=os.fspath(data_dir))
-    except OSError as error:
-        raise UserError(
-            f'the digits cannot be written to {str(data_dir)!r} ({error.strerror or error}): make it writable, or '
-            'choose another place by cache_dir or XDG_CACHE_HOME.'
-        ) from error
+            return _read(place, split)
+        except DamagedDataError as error:
+            warnings.warn(
+                f'The prepared digits {place} are damaged ({error.reason}); preparing them again.', stacklevel=2
+            )
+            is_damaged = True
+    _prepare(directory, place, is_damaged)
+    return _read(place, split)
+
+
+def _read(place: pathlib.Path, split: str) -> ImageSource:
+    try:
+        builder = tfds.builder_from_directory(place)
+    except Exception as error:
+        raise DamagedDataError('digits', place, error) from error
+    source = tfds_source(builder, 'digits', split)
+    source.read(0, source.num_examples)
+    return source
+
+
+def _prepare(directory: pathlib.Path, place: pathlib.Path, is_damaged: bool) -> None:
+    """Prepares the digits, in this process or in another that is faster."""
+    try:
+        if is_damaged:
+            cache.discard(place)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # TFDS's bars
+            Digits(data_dir=os.fspath(directory)).download_and_prepare(file_format='array_record')
+    except Exception as error:  # of a full disk, array_record raises a RuntimeError
+        if isinstance(error, PermissionError) or not place.exists():
+            raise UserError(
+                f'the digits cannot be written to {str(directory)!r} ({" ".join(str(error).split())}): make room there '
+                'or make it writable, or choose another place by cache_dir or XDG_CACHE_HOME.'
+            ) from error

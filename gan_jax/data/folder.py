@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 
-from gan_jax.data.cache import fingerprint
 from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
 
@@ -57,14 +56,12 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
     if not files:
         raise UserError(f'the split {split!r} of {str(root)!r} is empty: it has {len(images)} images.')
 
-    def identify(file: pathlib.Path) -> list[str | int]:
-        status = file.stat()
-        return [file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns]
-
     return ImageSource(
         name=name,
         split=split,
-        identity=fingerprint([identify(file) for file in files]),
+        place=os.path.realpath(root),
+        files=files,
+        identity=[file.relative_to(root).as_posix() for file in files],
         num_examples=len(files),
         num_classes=len(classes) or None,
         class_names=tuple(classes) or None,

@@ -4,7 +4,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -35,7 +35,9 @@ class ImageSource:
     Attributes:
       name: the data set's name, for messages.
       split: the split's name, for messages.
-      identity: what decides the images and their order, as JSON; no paths, so that a copy elsewhere is the same.
+      place: where the data set lies, an absolute path.
+      files: whose contents decide the images.
+      identity: what else decides them and their order, as JSON.
       num_examples: number of images.
       num_classes: number of classes, or None where there are no labels.
       class_names: their names in order, or None where they have none.
@@ -46,6 +48,8 @@ class ImageSource:
 
     name: str
     split: str
+    place: str
+    files: Sequence[str | os.PathLike]
     identity: Any
     num_examples: int
     num_classes: int | None

@@ -1,7 +1,6 @@
 """TFDS data sets, read from array_record files without TensorFlow."""
 
 import difflib
-import hashlib
 import io
 import os
 import pathlib
@@ -15,7 +14,18 @@ from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 
 EMBEDDED = ('digits', *MIXTURES)
-_NUM_SAMPLED = 32
+_METADATA = ('dataset_info.json', 'features.json')
+
+
+class DamagedDataError(UserError):
+    """The files of a prepared data set are damaged or missing; TFDS, protobuf and array_record raise anything then."""
+
+    def __init__(self, name: str, directory: str | os.PathLike, reason: Exception | str):
+        self.reason = ' '.join(str(reason).split())[:200] or type(reason).__name__
+        super().__init__(
+            f'the data set {name!r} in {os.fspath(directory)!r} is damaged ({self.reason}): copy its files again, or '
+            'delete them and prepare it again.'
+        )
 
 
 def tfds_directory(data_dir: str | None) -> str:
@@ -30,19 +40,26 @@ def find_builder(name: str, data_dir: str | None) -> Any:
     It is made from the prepared files alone, so that neither the data set's code nor what that imports is needed.
 
     Raises:
-      UserError: if it is not there.
+      UserError: if it is not there, or damaged.
     """
     import tensorflow_datasets as tfds
 
     directory = tfds_directory(data_dir)
     try:
-        return tfds.core.read_only_builder.builder_from_files(name, data_dir=directory)
-    except tfds.core.DatasetNotFoundError:
-        raise _not_found(name, directory) from None
+        tfds.core.naming.parse_builder_name_kwargs(name)
     except ValueError:
         raise UserError(
             f"{name!r} is not a data set's name, which looks like name, name/config or name:1.0.0."
         ) from None
+    try:
+        return tfds.core.read_only_builder.builder_from_files(name, data_dir=directory)
+    except tfds.core.DatasetNotFoundError as error:
+        for info in pathlib.Path(directory, re.split('[/:]', name)[0]).rglob(_METADATA[0]):
+            if not info.with_name(_METADATA[1]).exists():  # without which TFDS passes a data set over
+                raise DamagedDataError(name, info.parent, f'{_METADATA[1]} is missing') from error
+        raise _not_found(name, directory) from None
+    except Exception as error:
+        raise DamagedDataError(name, directory, error) from error
 
 
 def download_and_prepare(name: str, data_dir: str | None = None) -> pathlib.Path:
@@ -70,7 +87,7 @@ def download_and_prepare(name: str, data_dir: str | None = None) -> pathlib.Path
         raise UserError(
             f"TFDS needs another package to prepare {name!r} ({error}): run pip install -e '.[tensorflow]'."
         ) from error
-    except (OSError, AssertionError, ValueError, tfds.download.DownloadError) as error:
+    except Exception as error:
         raise UserError(
             f'TFDS cannot prepare {name!r} in {directory!r}: {str(error).strip() or type(error)}'
         ) from error
@@ -84,18 +101,14 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
     alphabetically first name; the label, likewise, is the second of the supervised keys or the first class label, if
     any. Where an example of a labelled data set has no label, TFDS says -1.
 
-    The source's identity rests on a sample of the examples and not on the files, because the same data set prepared
-    twice gives files that differ, in the order of the fields, and a data set of the same version prepared elsewhere
-    may have another order.
-
     Args:
       builder: a TFDS builder whose data set is prepared.
       name: the data set's name, for messages.
       split: a split, a slice of one or a sum of them, as TFDS writes it: 'train', 'train[:10%]', 'train+test'.
 
     Raises:
-      UserError: if the data set has no such split, no images of 8 or 16 bits, or files that are missing or not
-        array_record.
+      UserError: if the data set has no such split, no images of 8 or 16 bits, or is not prepared as array_record.
+      DamagedDataError: (reading, too) if its files are missing or damaged.
     """
     import tensorflow_datasets as tfds
 
@@ -113,28 +126,33 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
     if split_info.num_examples == 0:
         raise UserError(f'the split {split!r} of {name!r} is empty: choose a larger one.')
     for path in split_info.filepaths:
-        if not path.exists():
-            raise UserError(f'{str(path)!r} of {name!r} is missing: copy or prepare the data set again.')
+        if not path.is_file():
+            raise DamagedDataError(name, builder.data_path, f'{path.name} is missing')
+    parts = split_info.file_instructions
     raw = tfds.decode.DeserializeMethod.RAW_BYTES
-    records = builder.as_data_source(split, deserialize_method=raw, file_format='array_record')
+    try:
+        records = builder.as_data_source(split, deserialize_method=raw, file_format='array_record')
+    except Exception as error:
+        raise DamagedDataError(name, builder.data_path, error) from error
     parser = tfds.features.FeaturesDict({key: info.features[key] for key in (image, label) if key is not None})
     skip = {image: tfds.decode.SkipDecoding()}
 
     def read(start: int, stop: int) -> list[tuple[io.BytesIO, int | None]]:
-        examples = (parser.deserialize_example_np(r, decoders=skip) for r in records.__getitems__(range(start, stop)))
-        return [(io.BytesIO(example[image]), example[label] if label else None) for example in examples]
-
-    def sample() -> str:
-        digest = hashlib.sha256()
-        for i in np.linspace(0, len(records) - 1, min(_NUM_SAMPLED, len(records))).astype(int).tolist():
-            [(file, label)] = read(i, i + 1)
-            digest.update(f'{i} {label} '.encode() + file.getvalue())
-        return digest.hexdigest()
+        try:
+            found = records.__getitems__(range(start, stop))
+            if len(found) != stop - start or not all(found):  # of a file that ends early
+                raise EOFError('records are missing')
+            examples = [parser.deserialize_example_np(record, decoders=skip) for record in found]
+            return [(io.BytesIO(example[image]), example[label] if label else None) for example in examples]
+        except Exception as error:
+            raise DamagedDataError(name, builder.data_path, error) from error
 
     return ImageSource(
         name=name,
         split=split,
-        identity=[info.full_name, image, label, len(records), sample()],
+        place=os.path.realpath(builder.data_path),
+        files=[*(builder.data_path / file for file in _METADATA), *sorted(set(split_info.filepaths))],
+        identity=[image, label, [[os.path.basename(part.filename), part.skip, part.take] for part in parts]],
         num_examples=len(records),
         num_classes=info.features[label].num_classes if label else None,
         class_names=tuple(info.features[label].names or ()) or None if label else None,

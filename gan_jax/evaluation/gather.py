@@ -1,7 +1,7 @@
 """From a data set or a generator to a feature store, on all devices, with the statistics of real data kept on disk."""
 
+import contextlib
 import pathlib
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -11,16 +11,16 @@ import jax
 import numpy as np
 import tqdm
 
-from gan_jax import __version__, npz, parallel
-from gan_jax.data import Dataset, to_uint8
-from gan_jax.data.cache import cache_directory, fingerprint
+from gan_jax import npz, parallel
+from gan_jax.checkpoint import package_versions
+from gan_jax.data import Dataset, cache, fingerprints, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
 from gan_jax.game import Game, Player, named_key
 from gan_jax.parallel import Layout
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Samples(NamedTuple):
@@ -80,8 +80,8 @@ def gather_dataset(
 ) -> FeatureStore:
     """The store of a data set, from the cache where it has been made before.
 
-    The cache's key is all that the features depend on: the data set's fingerprint (name, version, split, size,
-    channels, preprocessing), the extractor with the hash of its weights and its resize rule, this package's version.
+    The cache has one file for the data set's name, split and shape, the extractor and what is kept. In it stands the
+    fingerprint of the examples and the versions of the packages that made it; where these are others, it is made anew.
 
     Args:
         dataset: images.
@@ -96,17 +96,19 @@ def gather_dataset(
     """
     check_images(dataset)
     cached_parts = sorted(set(keep) - {'images'})
-    key = [_FORMAT, dataset.fingerprint, len(dataset), extractor.name, extractor.identity, cached_parts, __version__]
-    name = re.sub(r'[^\w.-]+', '_', f'{dataset.name.rpartition("/")[2]}-{dataset.split}')
-    path = cache_directory(cache_dir) / 'features' / f'{name}-{fingerprint(key)[:16]}.npz'
-    arrays = _read(path)
+    place = [dataset.name, dataset.split, dataset.shape, extractor.name, extractor.identity, cached_parts]
+    key = fingerprints.of_value([_FORMAT, place, dataset.fingerprint, len(dataset), package_versions()])
+    directory = cache.cache_directory(cache_dir) / 'features'
+    path = directory / f'{cache.entry_name(dataset.name, dataset.split, place)}.npz'
+    arrays = _read(path, key)
     if parallel.any_process(arrays is None):  # every process takes part in the work, or none does
         store = FeatureStore(compile_extractor(extractor, batch_size, layout), cached_parts)
         for i in _progress(range(0, len(dataset), batch_size), batch_size, len(dataset), f'features of {dataset.name}'):
             labels = None if dataset.labels is None else dataset.labels[i : i + batch_size]
             store.update(np.asarray(dataset.examples[i : i + batch_size]), labels)
         arrays = store.to_arrays()
-        npz.save(path, arrays)
+        npz.save(path, {'key': key, **arrays})
+        cache.remove_unused(directory)
     store = FeatureStore.from_arrays(arrays)
     if 'images' in keep:
         store.hold_images(dataset.examples)
@@ -163,12 +165,17 @@ def _progress(steps: range, batch_size: int, total: int, title: str) -> Iterable
             bar.update(min(batch_size, total - i))
 
 
-def _read(path: pathlib.Path) -> Mapping[str, np.ndarray] | None:
-    """The arrays of a cache file; None where there is none or it is damaged."""
+def _read(path: pathlib.Path, key: str) -> Mapping[str, np.ndarray] | None:
+    """The arrays of a cache file; None where there is none, it is of another key or it is damaged."""
     if not path.exists():
         return None
     try:
-        return npz.load(path)
-    except (OSError, ValueError) as error:
+        arrays = npz.load(path)
+        if str(arrays.pop('key')) != key:
+            return None
+    except (OSError, ValueError, KeyError) as error:
         warnings.warn(f'The cached features {path} are damaged ({error}); making them again.', stacklevel=3)
         return None
+    with contextlib.suppress(OSError):  # the cache may be another user's
+        path.touch()  # for `cache.remove_unused`
+    return arrays

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from gan_jax import files
 from gan_jax.errors import UserError
 
 # Of matplotlib's cycle, so that a curve has the same colour here and in the pictures.
@@ -254,8 +255,7 @@ def _five_digits(value: float | None, above_zero: bool) -> float | None:
 def _source(image: bytes | str | os.PathLike) -> str:
     """A picture as a data URL."""
     if not isinstance(image, bytes):
-        status = os.stat(image)
-        return _file_source(os.fspath(image), status.st_mtime_ns, status.st_size)
+        return _file_source(os.fspath(image), *files.state(image))
     return _data_url(image)
 
 

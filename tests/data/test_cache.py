@@ -1,6 +1,5 @@
 """The cache of decoded data sets: what is damaged, raced for, unwritable or full."""
 
-import json
 import os
 import pathlib
 import re
@@ -12,14 +11,15 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax.data import cache, load
+from gan_jax.data import cache, fingerprints, load
 from gan_jax.data.cache import cache_directory, open_or_build
 from gan_jax.data.images import DecodedImages
 from gan_jax.errors import UserError
 
 EXAMPLES = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), dtype=np.uint8)
 LABELS = np.arange(10, dtype=np.int32)
-KEY = {'name': 'test', 'size': None}
+PLACE = {'place': '/pictures', 'size': None}
+KEY = 'hash'
 
 
 def decoded(examples=EXAMPLES, labels=LABELS):
@@ -34,7 +34,7 @@ def never():
 @pytest.fixture
 def entry(tmp_path):
     """The directory of a valid entry of KEY under tmp_path."""
-    open_or_build(tmp_path, 'test', KEY, decoded)
+    open_or_build(tmp_path, 'test', PLACE, KEY, decoded)
     [directory] = (tmp_path / 'decoded').iterdir()
     return directory
 
@@ -45,23 +45,61 @@ def assert_valid(arrays):
 
 
 def test_second_start_maps_the_files_and_builds_nothing(tmp_path, entry):
-    examples, labels = open_or_build(tmp_path, 'test', KEY, never)
-    assert_valid((examples, labels))
+    decoded = open_or_build(tmp_path, 'test', PLACE, KEY, never)
+    examples = decoded.examples
+    assert_valid(decoded)
+    assert decoded.fingerprint == fingerprints.of_arrays(EXAMPLES, LABELS)
     assert isinstance(examples, np.memmap)
     assert not examples.flags.writeable
     assert sorted(path.name for path in entry.iterdir()) == ['examples.npy', 'labels.npy', 'meta.json']
 
 
 def test_without_labels(tmp_path):
-    assert open_or_build(tmp_path, 'test', KEY, lambda: decoded(labels=None))[1] is None
-    assert open_or_build(tmp_path, 'test', KEY, never)[1] is None
+    assert open_or_build(tmp_path, 'test', PLACE, KEY, lambda: decoded(labels=None))[1] is None
+    assert open_or_build(tmp_path, 'test', PLACE, KEY, never)[1] is None
 
 
-def test_another_key_is_another_entry(tmp_path, entry):
-    other = open_or_build(tmp_path, 'test', {**KEY, 'size': 4}, lambda: decoded(255 - EXAMPLES))
-    np.testing.assert_array_equal(other[0], 255 - EXAMPLES)
-    assert_valid(open_or_build(tmp_path, 'test', KEY, never))
-    assert len(list(entry.parent.iterdir())) == 2
+def test_other_images_take_the_place_of_the_former_ones(tmp_path, entry, recwarn):
+    before = open_or_build(tmp_path, 'test', PLACE, KEY, never)
+    other = open_or_build(tmp_path, 'test', PLACE, 'other hash', lambda: decoded(255 - EXAMPLES))
+    np.testing.assert_array_equal(other.examples, 255 - EXAMPLES)
+    assert_valid(before)  # who had them still has them
+    assert list(entry.parent.iterdir()) == [entry]
+    assert_valid(open_or_build(tmp_path, 'test', PLACE, KEY, decoded))
+    assert not recwarn
+
+
+def test_an_entry_that_is_in_another_places_way_is_replaced(tmp_path, entry):
+    other = open_or_build(tmp_path, 'test', {**PLACE, 'size': 4}, KEY, lambda: decoded(255 - EXAMPLES))
+    np.testing.assert_array_equal(other.examples, 255 - EXAMPLES)
+
+
+def test_names_of_places():
+    names = [
+        cache.entry_name(name, 'train', place)
+        for name, place in (
+            ('folder:a/samples', 1),
+            ('folder:b/samples/', 2),
+            ('mnist', 1),
+            ('folder:/' + 'x' * 250, 1),
+        )
+    ]
+    assert [name[:-16] for name in names] == ['samples-train-', 'samples-train-', 'mnist-train-', 'x' * 80 + '-']
+    assert len({name[-16:] for name in names}) == 2
+
+
+def age(path, days):
+    for one in (*path.rglob('*'), path):
+        os.utime(one, (time.time() - days * 86400,) * 2)
+
+
+def test_what_was_not_opened_for_90_days_goes_with_the_next_that_is_written(tmp_path):
+    for name, days in (('old', 91), ('young', 89), ('used', 91)):
+        open_or_build(tmp_path, name, PLACE, KEY, decoded)
+        age(tmp_path / 'decoded' / name, days)
+    assert_valid(open_or_build(tmp_path, 'used', PLACE, KEY, never))
+    open_or_build(tmp_path, 'new', PLACE, KEY, decoded)
+    assert sorted(path.name for path in (tmp_path / 'decoded').iterdir()) == ['new', 'used', 'young']
 
 
 def truncate(entry):
@@ -94,32 +132,27 @@ def replace_meta(entry):
     (entry / 'meta.json').write_text('[]')
 
 
-def make_foreign(entry):
-    meta = json.loads((entry / 'meta.json').read_text())
-    (entry / 'meta.json').write_text(json.dumps({**meta, 'key': {'name': 'another'}}))
-
-
-DAMAGES = [truncate, cut_labels, overwrite, lose_examples, lose_meta, break_meta, replace_meta, make_foreign]
+DAMAGES = [truncate, cut_labels, overwrite, lose_examples, lose_meta, break_meta, replace_meta]
 
 
 @pytest.mark.parametrize('damage', DAMAGES)
 def test_a_damaged_entry_is_built_again_with_a_warning(tmp_path, entry, damage):
     damage(entry)
     with pytest.warns(UserWarning, match=rf'^The decoded data set {re.escape(str(entry))} is damaged \(.*\); building'):
-        assert_valid(open_or_build(tmp_path, 'test', KEY, decoded))
-    assert_valid(open_or_build(tmp_path, 'test', KEY, never))
+        assert_valid(open_or_build(tmp_path, 'test', PLACE, KEY, decoded))
+    assert_valid(open_or_build(tmp_path, 'test', PLACE, KEY, never))
     assert list(entry.parent.iterdir()) == [entry]
 
 
 def test_damage_in_the_middle_of_a_file_too_long_to_read_whole(tmp_path):
     examples = np.zeros((10, 2000, 1000, 1), np.uint8)
-    open_or_build(tmp_path, 'test', KEY, lambda: decoded(examples))
+    open_or_build(tmp_path, 'test', PLACE, KEY, lambda: decoded(examples))
     [entry] = (tmp_path / 'decoded').iterdir()
     with open(entry / 'examples.npy', 'r+b') as file:
         file.seek(10_000_000)
         file.write(b'\1' * 100_000)
     with pytest.warns(UserWarning, match='examples.npy is not as it was written'):
-        open_or_build(tmp_path, 'test', KEY, lambda: decoded(examples))
+        open_or_build(tmp_path, 'test', PLACE, KEY, lambda: decoded(examples))
 
 
 @pytest.mark.parametrize('damaged', [False, True])
@@ -128,17 +161,17 @@ def test_a_process_that_comes_second_takes_what_the_first_has_written(tmp_path, 
 
     def overtaken():
         """While this builds, another process builds the same entry from beginning to end."""
-        arrays.append(open_or_build(tmp_path, 'test', KEY, decoded))
+        arrays.append(open_or_build(tmp_path, 'test', PLACE, KEY, decoded))
         if damaged:
-            [entry] = (tmp_path / 'decoded').glob('test-????????????????')
+            [entry] = (tmp_path / 'decoded').glob('test')
             truncate(entry)
         return decoded()
 
-    arrays.append(open_or_build(tmp_path, 'test', KEY, overtaken))
+    arrays.append(open_or_build(tmp_path, 'test', PLACE, KEY, overtaken))
     assert_valid(arrays[1])
     if not damaged:  # a map of a file that is then cut has lost its pages
         assert_valid(arrays[0])
-    assert_valid(open_or_build(tmp_path, 'test', KEY, never))
+    assert_valid(open_or_build(tmp_path, 'test', PLACE, KEY, never))
     assert len(list((tmp_path / 'decoded').iterdir())) == 1
 
 
@@ -152,13 +185,13 @@ def test_what_a_killed_process_left_is_removed_after_an_hour(tmp_path):
     [entry] = make_and_list(tmp_path / 'other')
     for name in ('old', 'young'):
         (tmp_path / 'decoded' / name).rename(tmp_path / 'decoded' / f'{entry.name}.incomplete.{name}')
-    open_or_build(tmp_path, 'test', KEY, decoded)
+    open_or_build(tmp_path, 'test', PLACE, KEY, decoded)
     names = sorted(path.name for path in (tmp_path / 'decoded').iterdir())
     assert names == [entry.name, f'{entry.name}.incomplete.young']
 
 
 def make_and_list(root):
-    open_or_build(root, 'test', KEY, decoded)
+    open_or_build(root, 'test', PLACE, KEY, decoded)
     return list((root / 'decoded').iterdir())
 
 
@@ -168,14 +201,14 @@ def test_a_failing_decoder_leaves_nothing_behind(tmp_path):
         raise UserError('an image cannot be read.')
 
     with pytest.raises(UserError, match=r'^an image cannot be read\.$'):
-        open_or_build(tmp_path, 'test', KEY, lambda: DecodedImages(EXAMPLES.shape, chunks()))
+        open_or_build(tmp_path, 'test', PLACE, KEY, lambda: DecodedImages(EXAMPLES.shape, chunks()))
     assert not list((tmp_path / 'decoded').iterdir())
 
 
 def test_a_directory_that_cannot_be_made(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError) as caught:
-        open_or_build(tmp_path / 'file', 'test', KEY, decoded)
+        open_or_build(tmp_path / 'file', 'test', PLACE, KEY, decoded)
     assert str(caught.value) == (
         f"the decoded data set needs 480 bytes in '{tmp_path / 'file' / 'decoded'}', which cannot be written (Not a "
         'directory): make room there, or choose another place by cache_dir or XDG_CACHE_HOME.'
@@ -192,7 +225,7 @@ def test_a_disk_with_too_little_room_is_found_out_before_decoding(tmp_path, monk
         yield EXAMPLES, LABELS
 
     with pytest.raises(UserError, match=r'needs 480 bytes in .*, which cannot be written \(only 479 bytes are free\)'):
-        open_or_build(tmp_path, 'test', KEY, lambda: DecodedImages(EXAMPLES.shape, chunks()))
+        open_or_build(tmp_path, 'test', PLACE, KEY, lambda: DecodedImages(EXAMPLES.shape, chunks()))
     assert not started
     assert not list((tmp_path / 'decoded').iterdir())
 
@@ -278,7 +311,7 @@ def test_default_directory(monkeypatch):
 @pytest.mark.parametrize(('memory', 'at_random'), [(10 * 4 * 4 * 3, False), (10 * 4 * 4 * 3 - 1, True)])
 def test_only_data_larger_than_memory_are_read_without_reading_ahead(tmp_path, monkeypatch, memory, at_random):
     monkeypatch.setattr(cache, '_host_memory', lambda: memory)
-    kept = open_or_build(tmp_path, 'test', KEY, decoded)
+    kept = open_or_build(tmp_path, 'test', PLACE, KEY, decoded)
     maps = pathlib.Path('/proc/self/smaps').read_text().split(str(tmp_path))[1]
     assert (' rr ' in re.search('VmFlags:.*', maps)[0]) == at_random
     np.testing.assert_array_equal(kept[0], EXAMPLES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import load
+from gan_jax.data import fingerprints, load
 from gan_jax.errors import UserError
 
 
@@ -199,17 +199,39 @@ def test_three_channels_of_grey_images_are_told_what_they_are(tmp_path, write_im
     assert load_folder(tmp_path / 'grey', tmp_path, channels=3).shape == (2, 2, 3)
 
 
-def test_fingerprint_follows_contents_and_preprocessing_not_the_place(folder, tmp_path, write_image):
+def test_fingerprint_follows_contents_and_preprocessing_not_names_places_and_times(folder, tmp_path, write_image):
     original = load_folder(folder, tmp_path).fingerprint
     assert load_folder(folder, tmp_path, size=8).fingerprint != original
-    moved = tmp_path / 'elsewhere' / 'pictures'
+    moved = tmp_path / 'elsewhere' / 'renamed'
     shutil.copytree(folder, moved)
+    (moved / 'b/3.png').rename(moved / 'b/4.png')
     assert load_folder(moved, tmp_path).fingerprint == original
-    os.utime(moved / 'b/3.png', ns=(0, 0))
-    touched = load_folder(moved, tmp_path).fingerprint
-    assert touched != original
-    write_image(moved / 'b/4.png', np.zeros((4, 6, 3)))
-    assert load_folder(moved, tmp_path).fingerprint not in (original, touched)
+    os.utime(moved / 'b/4.png', ns=(0, 0))
+    assert load_folder(moved, tmp_path).fingerprint == original
+    write_image(moved / 'b/5.png', np.zeros((4, 6, 3)))
+    assert load_folder(moved, tmp_path).fingerprint != original
+
+
+@pytest.mark.parametrize('slash', ['', '/'])
+def test_folders_alike_in_names_sizes_and_times_are_told_apart(tmp_path, write_image, slash):
+    """What unpacking two archives leaves."""
+    for run, value in (('r1', 10), ('r2', 200)):
+        write_image(tmp_path / run / 'samples/1.bmp', np.full((4, 4), value))
+        os.utime(tmp_path / run / 'samples/1.bmp', ns=(10**18, 10**18))
+    first, second = (load_folder(f'{tmp_path}/{run}/samples{slash}', tmp_path) for run in ('r1', 'r2'))
+    assert (first.examples == 10).all()
+    assert (second.examples == 200).all()
+    assert first.fingerprint != second.fingerprint
+
+
+def test_an_image_replaced_by_one_of_the_same_size_and_time_is_seen(tmp_path, write_image, monkeypatch):
+    monkeypatch.setattr(fingerprints, '_SETTLED_NANOSECONDS', 0)
+    path = tmp_path / 'pictures/1.bmp'
+    for value in (10, 200):
+        write_image(path, np.full((4, 4), value))
+        os.utime(path, ns=(10**18, 10**18))
+        assert (load_folder(path.parent, tmp_path).examples == value).all()
+    assert len(list((tmp_path / 'cache/decoded').iterdir())) == 1  # not another copy for each
 
 
 def test_sentences(folder, tmp_path, write_image):

@@ -3,8 +3,11 @@
 import io
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -155,10 +158,101 @@ def test_sentences_about_a_prepared_data_set(pictures, tmp_path):
     )
 
 
-def test_sentence_about_a_missing_file(pictures, tmp_path):
-    [file] = pictures.glob('*train*')
-    file.unlink()
-    assert sentence(tmp_path) == f"'{file}' of 'pictures' is missing: copy or prepare the data set again."
+def test_another_version_than_the_prepared_one_is_not_prepared(pictures, tmp_path):
+    assert "there is no data set 'pictures:9.9.9'" in sentence(tmp_path, name='pictures:9.9.9')
+
+
+def delete(path):
+    path.unlink()
+
+
+def tear(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path):
+    """One bit: of the first image, or of the first key."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b'IHDR') if path.name.endswith('of-00001') else data.index(b'"')
+    data[place + 1] ^= 1
+    path.write_bytes(data)
+
+
+def make_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+def hold_null(path):
+    path.write_text('null')
+
+
+DAMAGES = [delete, tear, flip, make_directory, hold_null]
+FILES = ['dataset_info.json', 'features.json', 'train.array_record-00000-of-00001']
+
+
+@pytest.mark.parametrize('damage', DAMAGES)
+@pytest.mark.parametrize('file', FILES)
+def test_damaged_files_of_a_users_own_get_one_sentence(pictures, tmp_path, file, damage):
+    load_from(tmp_path)  # it is found although all is in the cache
+    [path] = pictures.glob(f'*{file}')
+    damage(path)
+    told = sentence(tmp_path)
+    assert re.match(
+        r"the data set 'pictures' in '.*' is damaged \(.+\): copy its files again, or delete them and ", told
+    )
+    assert '\n' not in told
+
+
+@pytest.mark.parametrize('damage', DAMAGES)
+@pytest.mark.parametrize('file', FILES)
+def test_damaged_digits_are_prepared_again_with_a_warning(prepared_digits, tmp_path, file, damage):
+    shutil.copytree(prepared_digits, tmp_path, dirs_exist_ok=True)
+    whole = load('digits', cache_dir=tmp_path, show_progress=False)
+    [path] = (tmp_path / 'tfds').rglob(f'*{file}')
+    damage(path)
+    told = r'^The prepared digits .*/tfds/digits/1.0.0 are damaged \(.+\); preparing them again\.$'
+    with pytest.warns(UserWarning, match=told):
+        again = load('digits', cache_dir=tmp_path, show_progress=False)
+    np.testing.assert_array_equal(again.examples, whole.examples)
+    assert again.fingerprint == whole.fingerprint
+    assert not list((tmp_path / 'tfds').rglob('*incomplete*'))
+    with warnings.catch_warnings(action='error'):
+        load('digits', cache_dir=tmp_path, show_progress=False)
+
+
+@pytest.fixture(scope='module')
+def prepared_digits(tmp_path_factory):
+    """A cache that holds the digits."""
+    directory = tmp_path_factory.mktemp('digits')
+    load('digits', cache_dir=directory, show_progress=False)
+    return directory
+
+
+def test_digits_on_a_full_disk_get_one_sentence(tmp_path):
+    """The system refuses to let a file grow, as it does on a full disk."""
+    code = f"""
+import resource, signal
+import sklearn.datasets, tensorflow_datasets
+from gan_jax.data.digits import digits_source
+from gan_jax.errors import UserError
+import pathlib
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    digits_source(pathlib.Path({str(tmp_path)!r}), 'train')
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=pathlib.Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert re.fullmatch(
+        rf"the digits cannot be written to '{tmp_path}' \(.*too large.*\): make room there or make it writable, or "
+        r'choose another place by cache_dir or XDG_CACHE_HOME\.\n',
+        done.stdout,
+    ), done
+    assert not list(tmp_path.rglob('*incomplete*'))
 
 
 def test_sentences_about_features(tmp_path):
@@ -207,7 +301,7 @@ def test_digits_print_nothing(tmp_path, capfd):
 def test_digits_where_nothing_can_be_written(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(
-        UserError, match=r"^the digits cannot be written to '.*/file/tfds' \(.*\): make it writable, or"
+        UserError, match=r"^the digits cannot be written to '.*/file/tfds' \(.*\): make room there or make it writable"
     ):
         load('digits', cache_dir=tmp_path / 'file')
 

@@ -1,5 +1,8 @@
 """Stores of data sets and of generators: the cache of real images, and samples that do not depend on devices."""
 
+import os
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,6 +54,30 @@ def test_a_changed_key_never_reads_an_old_cache(tmp_path, reals, extractor):
     gather(REALS, tmp_path)
     with pytest.raises(AssertionError, match='the images were looked at'):
         gather(reals, tmp_path, extractor._replace(apply=blind))
+
+
+def test_changed_images_take_the_place_of_the_former_ones(tmp_path):
+    gather(REALS, tmp_path)
+    changed = Dataset('squares', 'train', 255 - IMAGES, LABELS, 3, 'beef')
+    np.testing.assert_allclose(gather(changed, tmp_path).array('features'), look(255 - IMAGES).features, rtol=1e-6)
+    assert len(list((tmp_path / 'features').iterdir())) == 1
+
+
+def test_features_of_other_packages_are_not_read(tmp_path, monkeypatch):
+    gather(REALS, tmp_path)
+    monkeypatch.setattr('gan_jax.evaluation.gather.package_versions', lambda: {'jax': '0.0'})
+    with pytest.raises(AssertionError, match='the images were looked at'):
+        gather(REALS, tmp_path, QUADRANTS._replace(apply=blind))
+
+
+def test_features_that_nobody_read_for_90_days_go(tmp_path):
+    for name, days in (('old', 91), ('young', 89)):
+        gather(Dataset(name, 'train', IMAGES, LABELS, 3, 'f00d'), tmp_path)
+        [path] = (tmp_path / 'features').glob(f'{name}*')
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    gather(REALS, tmp_path)
+    names = sorted(path.name.partition('-')[0] for path in (tmp_path / 'features').iterdir())
+    assert names == ['squares', 'young']
 
 
 def test_a_damaged_cache_is_made_again(tmp_path):
