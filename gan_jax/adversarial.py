@@ -14,16 +14,32 @@ nothing.
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
 from gan_jax import augment, losses
+from gan_jax.balance import NO_BALANCE, Balance
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Lazy, Network, Outcome, Pair, PyTree, normal_latents, stream
+from gan_jax.game import (
+    Array,
+    Batch,
+    Game,
+    GanState,
+    Key,
+    Network,
+    Outcome,
+    Pair,
+    PlayerLoss,
+    PyTree,
+    Turn,
+    normal_latents,
+    stream,
+)
 from gan_jax.judgement import Judgement, judgement
-from gan_jax.layers.choices import choose, require
+from gan_jax.layers.choices import choose, is_on, require
 from gan_jax.losses import Loss
 from gan_jax.replay import exchange, start_replay
 from gan_jax.terms import NO_TERMS, Term, View, total
@@ -53,6 +69,11 @@ def adversarial(
     top_share: Callable[[Array], Array] | None = None,
     discriminators: int = 1,
     combine: str = 'mean',
+    discriminator_steps: int = 1,
+    generator_steps: int = 1,
+    discriminator_count: Callable[[Array], Array] | None = None,
+    balance: Balance = NO_BALANCE,
+    unrolled_steps: int = 0,
     axis_name: str | None = None,
 ) -> Game:
     """The game of one generator against one or several discriminators (Goodfellow et al. 2014, algorithm 1).
@@ -78,19 +99,30 @@ def adversarial(
             (Sinha et al. 2020); None: all.
         discriminators: how many there are, each with parameters and randomness of its own (Durugkar et al. 2017).
         combine: the generator's loss over several discriminators: 'mean', 'max' or 'softmax'.
+        discriminator_steps: steps of the discriminator in each round, each on a fresh batch and fresh noise.
+        generator_steps: steps of the generator in each round, each on fresh noise.
+        discriminator_count: step -> how many of its steps the discriminator makes in that round; None: all.
+        balance: when a player sits a step out.
+        unrolled_steps: steps that a copy of the discriminator takes, as its optimiser would, before the generator's
+            loss is computed against it; the gradient passes through them (Metz et al. 2017, "Unrolled Generative
+            Adversarial Networks", equations 7 to 10). Adam needs `eps_root` above 0 for that.
         axis_name: the mapped axis over which the global batch lies, when the game is played under `pmap` or
             `shard_map`.
 
     Returns:
-        A game over batches `{'real': [B, ...]}`, with `'label': [B, ...]` when there is a condition. Real and fake
-        examples pass through the discriminator one after the other, each normalised by its own batch statistics (Ioffe
-        and Szegedy 2015; the DCGAN practice). The losses see the logits of the whole global batch.
+        A game of the players 'generator' and 'discriminator' over batches `{'real': [B, ...]}`, with
+        `'label': [B, ...]` when there is a condition. Real and fake examples pass through the discriminator one after
+        the other, each normalised by its own batch statistics (Ioffe and Szegedy 2015; the DCGAN practice). The losses
+        see the logits of the whole global batch.
 
     Raises:
-        UserError: an option's value is impossible; when a step is traced, a batch without the labels it needs.
+        UserError: an argument is of the wrong kind, or an option's value is impossible; when a step is traced, a batch
+            without the examples or labels that the game needs.
     """
+    _check_kinds(generator, discriminator, loss, terms)
     require(discriminators >= 1, 'The number of discriminators', discriminators, 'at least 1')
     require(0 <= flip_labels <= 1, 'flip_labels', flip_labels, 'a probability')
+    balance.check()
     rules = _Rules(
         generator=generator,
         discriminator=discriminator,
@@ -108,20 +140,60 @@ def adversarial(
         top_share=top_share,
         discriminators=discriminators,
         combine=choose(COMBINATIONS, combine, 'way to combine discriminators'),
+        reads_fooled=is_on(balance.fooling),
         axis_name=axis_name,
     )
-    return Game(
-        rules.init,
-        rules.discriminator_loss,
-        rules.generator_loss,
-        rules.sample,
-        rules.latents,
-        rules.memory,
-        Pair(
-            Lazy(lazy[0], rules.lazy_generator_loss) if rules.later.generator else None,
-            Lazy(lazy[1], rules.lazy_discriminator_loss) if rules.later.discriminator else None,
+    turns = [
+        Turn(
+            'discriminator',
+            rules.discriminator_loss,
+            times=discriminator_steps,
+            fresh=True,
+            count=discriminator_count,
+            gate=None if balance.measure == 'none' else balance.discriminator_moves,
         ),
-    )
+        _lazy_turn('discriminator', rules.lazy_discriminator_loss, lazy[1], rules.later.discriminator),
+        Turn(
+            'generator',
+            rules.generator_loss,
+            times=generator_steps,
+            gate=balance.generator_moves if rules.reads_fooled else None,
+            unrolled=('discriminator', unrolled_steps) if unrolled_steps else None,
+            keeps=('loss',) if balance.measure == 'loss_ratio' else (),
+        ),
+        _lazy_turn('generator', rules.lazy_generator_loss, lazy[0], rules.later.generator),
+    ]
+    return Game(rules.init, tuple(filter(None, turns)), rules.sample, rules.latents, rules.memory)
+
+
+def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: Pair) -> None:
+    """Raises a UserError for what is easily given in place of an argument of `adversarial`."""
+    for what, network in (('generator', generator), ('discriminator', discriminator)):
+        if not isinstance(network, Network):
+            raise UserError(
+                f'The {what} is a {type(network).__name__}: give a gan_jax.game.Network, as from_flax(module, '
+                'input_shape) and pure(init, apply) make it.'
+            )
+    if not isinstance(loss, Loss):
+        hint = f': call it, {loss.__name__}()' if inspect.isfunction(loss) else ''
+        raise UserError(f'The loss is a {type(loss).__name__}, not a gan_jax.losses.Loss{hint}.')
+    fits = isinstance(terms, Sequence) and len(terms) == len(Pair._fields)
+    if not fits or not all(isinstance(term, Term) for some in terms for term in (some if _is_tuple(some) else [some])):
+        raise UserError(
+            'terms are the terms of the generator and those of the discriminator, as the functions of gan_jax.terms '
+            'make them: terms.r1(weight=10), or terms.joined([...]) of several.'
+        )
+
+
+def _is_tuple(value: object) -> bool:
+    return isinstance(value, tuple | list) and not isinstance(value, Term)
+
+
+def _lazy_turn(player: str, loss: PlayerLoss, every: int, terms: Sequence[Term]) -> Turn | None:
+    """The turn of a player's terms with an update of their own; None if it has none."""
+    if not terms:
+        return None
+    return Turn(player, loss, name=f'{player}/lazy', every=every, keeps=tuple(term.name for term in terms))
 
 
 def _due(terms: Sequence[Term], every: int, *, lazily: bool) -> tuple[Term, ...]:
@@ -152,6 +224,7 @@ class _Rules:
     top_share: Callable[[Array], Array] | None
     discriminators: int
     combine: Callable[[Array], Array]
+    reads_fooled: bool
     axis_name: str | None
 
     # Several discriminators have their parameters and variables in dicts, one alone has them bare.
@@ -168,38 +241,36 @@ class _Rules:
         """Of the discriminators, in order."""
         return [f'discriminator{i:02d}' for i in range(self.discriminators)]
 
-    def init(self, key: Key) -> Pair:
+    def init(self, key: Key) -> dict[str, _Networks]:
         """See `Game.init`."""
         generator_key, discriminator_key = jax.random.split(key)
         keys = [discriminator_key]
         if self.discriminators > 1:
             keys = jax.random.split(discriminator_key, self.discriminators)
         each = zip(*map(self.discriminator.init, keys), strict=True)
-        return Pair(self.generator.init(generator_key), tuple(self.together(trees) for trees in each))
+        discriminator = tuple(self.together(trees) for trees in each)
+        return {'generator': self.generator.init(generator_key), 'discriminator': discriminator}
 
-    def memory(self, networks: Pair) -> dict[str, PyTree]:
+    def memory(self, networks: dict[str, _Networks]) -> dict[str, PyTree]:
         """See `Game.memory`."""
         kept = {}
         terms = Pair(*(now + later for now, later in zip(self.now, self.later, strict=True)))
-        if starts := _starts(terms.generator, networks.generator):
+        if starts := _starts(terms.generator, networks['generator']):
             kept['generator_terms'] = starts
-        members = zip(*map(self.members, networks.discriminator), strict=True)
+        members = zip(*map(self.members, networks['discriminator']), strict=True)
         starts = [_starts(terms.discriminator, member) for member in members]
         if any(starts):
             kept['discriminator_terms'] = starts
-        for name, later in zip(Pair._fields, self.later, strict=True):
-            if later:
-                kept[f'{name}_lazy'] = {term.name: jnp.zeros(()) for term in later}
         if self.augmentation is not None and self.augmentation.controller is not None:
             kept['augmentation'] = jnp.float32(self.augmentation.initial)
         if self.replay:
-            kept['replay'] = start_replay(self.replay, self._example_shape(networks), self.condition)
+            kept['replay'] = start_replay(self.replay, self._example_shape(networks['generator']), self.condition)
         return kept
 
-    def _example_shape(self, networks: Pair) -> tuple[int, ...]:
+    def _example_shape(self, generator: _Networks) -> tuple[int, ...]:
         label = None if self.condition is None else jnp.zeros((1, *self.condition.shape), self.condition.dtype)
         latent = self.latents(jax.random.key(0), jnp.arange(1))
-        return jax.eval_shape(self.sample, *networks.generator, latent, label).shape[1:]
+        return jax.eval_shape(self.sample, *generator, latent, label).shape[1:]
 
     def sample(self, params: PyTree, variables: PyTree, latents: Array, condition: Array | None = None) -> Array:
         """See `Game.sample`."""
@@ -211,6 +282,8 @@ class _Rules:
 
     def labels(self, batch: Batch) -> Array | None:
         """The conditions of a batch's real examples, which are also given to the fake ones."""
+        if 'real' not in batch:
+            raise UserError(f"The batch has {', '.join(sorted(batch))}, but this game needs 'real': real examples.")
         if self.condition is None:
             return None
         if 'label' not in batch:
@@ -352,6 +425,8 @@ class _Rules:
             real = self.gather(view.real_judgement.logits) if self.loss.generator_sees_real else None
             values.append(self.loss.generator(logits, real))
         added, metrics, memory = self.generator_terms(self.now.generator, views, state)
+        if self.reads_fooled:
+            metrics['fooled'] = _mean([(view.fake_judgement.logits > 0).mean() for view in views])
         return self.combine(jnp.stack(values)) + added, Outcome(variables, metrics, memory)
 
     def generator_terms(self, terms: tuple[Term, ...], views: Sequence[View], state: GanState, factor: float = 1.0):

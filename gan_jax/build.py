@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax import models, optim, penalties, steps
 from gan_jax.adversarial import adversarial
+from gan_jax.balance import Balance
 from gan_jax.compiler import ONCE
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS, Array, Game, GanState, Key, Network, Pair, from_flax, named_key, recomputed
@@ -139,15 +140,34 @@ def make_game(
         top_share=(lambda step: top.share ** jnp.minimum(1.0, step / (top.until * total))) if top.share < 1 else None,
         discriminators=config.discriminators.number,
         combine=config.discriminators.combine,
+        discriminator_steps=batches_in_round(config),
+        generator_steps=config.generator_steps,
+        discriminator_count=_discriminator_count(config, total),
+        balance=Balance(**config.balance),
+        unrolled_steps=config.unrolled_steps,
         axis_name=axis_name,
     )
     made = jax.eval_shape(
-        lambda key: game.sample(*game.init(key).generator, latents(key, jnp.arange(2)), _labels(condition, 2)),
+        lambda key: game.sample(*game.init(key)['generator'], latents(key, jnp.arange(2)), _labels(condition, 2)),
         jax.random.key(0),
     )
     if made.shape[1:] != tuple(shape):
         raise UserError(f'The generator of {config.model} makes examples of shape {made.shape[1:]}, not {shape}.')
     return game
+
+
+def batches_in_round(config: ConfigDict) -> int:
+    """How many batches a round sees: the most steps that the discriminator may make in one."""
+    return max(config.discriminator_steps, config.discriminator_schedule.steps)
+
+
+def _discriminator_count(config: ConfigDict, total: int) -> Callable[[Array], Array] | None:
+    """How many steps the discriminator makes in a round, by its number; None: always the same."""
+    schedule, first = config.discriminator_schedule, config.discriminator_steps
+    last, until = schedule.steps, schedule.until
+    if last in (0, first):
+        return None
+    return lambda step: jnp.round(first + (last - first) * jnp.minimum(1.0, step / (until * total))).astype(jnp.int32)
 
 
 def make_networks(
@@ -217,6 +237,11 @@ def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
             f'balance.measure=loss_ratio compares losses that are positive, but those of loss.name={config.loss.name} '
             'can have either sign: use balance.measure=accuracy.'
         )
+    if config.balance.fooling and config.generator_steps == 1:
+        raise UserError(
+            'balance.fooling says when the generator makes a further step in a round, but generator_steps=1 allows '
+            'none: raise it, or leave balance.fooling at 0.'
+        )
     if config.feature_matching.alone and not config.feature_matching.weight:
         raise UserError('feature_matching.alone leaves the generator nothing to learn from: give it a weight.')
     if config.replay and config.replay < config.batch_size:
@@ -278,12 +303,13 @@ def warn_of_mixing(config: ConfigDict, shape: tuple[int, ...], num_classes: int 
         )
 
 
-def make_optimizers(config: ConfigDict) -> Pair:
+def make_optimizers(config: ConfigDict) -> steps.Optimizers:
     """An optax optimiser for each player."""
     rounds, made = configs.steps(config, 'duration'), configs.make_terms(config)
+    moves = {'generator': config.generator_steps, 'discriminator': batches_in_round(config)}
 
     def one(player: str):
-        updates, every = rounds * config[f'{player}_steps'], 1
+        updates, every = rounds * moves[player], 1
         if _is_lazy(config, made, player):
             every = config.lazy[player]
             updates += -(-rounds // every)
@@ -296,13 +322,7 @@ def make_optimizers(config: ConfigDict) -> Pair:
             schedule = configs.make(config, 'schedule')(updates)
         return optim.OPTIMIZERS[name](**options, schedule=schedule)
 
-    return Pair(*map(one, Pair._fields))
-
-
-def make_balance(config: ConfigDict) -> steps.Balance | None:
-    """When the discriminator sits a step out."""
-    balance = config.balance
-    return None if balance.measure == 'none' else steps.Balance(balance.measure, balance.threshold)
+    return {player: one(player) for player in Pair._fields}
 
 
 def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> steps.TrainStep:
@@ -311,13 +331,9 @@ def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> s
     return steps.make_train_step(
         game,
         make_optimizers(config),
-        discriminator_steps=config.discriminator_steps,
-        generator_steps=config.generator_steps,
         ema_decay=optim.ema_decay(average.half_life_kimg, average.ramp_up, config.batch_size)
         if average.half_life_kimg
         else None,
-        unrolled_steps=config.unrolled_steps,
-        balance=make_balance(config),
         accumulate=config.accumulate,
         axis_name=axis_name,
     )
@@ -330,10 +346,4 @@ def init_state(config: ConfigDict, game: Game) -> GanState:
 
 def initializer(config: ConfigDict, game: Game) -> Callable[[Key], GanState]:
     """The pure function from a root key to the state before the first step."""
-    return functools.partial(
-        steps.init_state,
-        game,
-        make_optimizers(config),
-        ema=bool(config.ema.half_life_kimg),
-        balance=make_balance(config),
-    )
+    return functools.partial(steps.init_state, game, make_optimizers(config), ema=bool(config.ema.half_life_kimg))

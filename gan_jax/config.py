@@ -85,6 +85,10 @@ def base(model: str) -> ConfigDict:
             'batch_size': 64,  # over all devices
             'duration': '1000 steps',  # steps of the generator, or thousands of images as '100 kimg'
             'discriminator_steps': 1,  # in each round, on a batch each
+            'discriminator_schedule': {
+                'steps': 0,
+                'until': 1.0,
+            },  # goes to that many steps by that share of the run; 0: no
             'generator_steps': 1,  # in each round
             'accumulate': 1,  # parts of a batch, one after the other, whose gradients make one update
             'latents': {'size': 100, 'distribution': 'normal'},
@@ -108,7 +112,11 @@ def base(model: str) -> ConfigDict:
                 'share': 1.0,
                 'until': 0.5,
             },  # of fakes that teach the generator, reached at that share of the run
-            'balance': {'measure': 'none', 'threshold': 0.8},  # when the discriminator rests: accuracy, loss_ratio
+            'balance': {
+                'measure': 'none',  # by which the discriminator rests: accuracy, loss_ratio
+                'threshold': 0.8,
+                'fooling': 0.0,  # the generator moves on while less than this share of its examples passes for real
+            },
             'reference_batch': 64,  # examples of virtual batch normalisation
             'generator_optimizer': _section(OPTIMIZERS, 'adam'),
             'discriminator_optimizer': _section(OPTIMIZERS, 'adam'),

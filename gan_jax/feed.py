@@ -37,16 +37,14 @@ class Feed(NamedTuple):
     open: Callable[[Iterable[tuple[int, int]]], contextlib.AbstractContextManager[Iterator[Any]]]
 
 
-def make_feed(
-    dataset: Dataset, layout: Layout, *, seed: int, discriminator_steps: int, flip: bool, placement: str
-) -> Feed:
+def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip: bool, placement: str) -> Feed:
     """The feed of a run.
 
     Args:
         dataset: what to train on.
         layout: where.
         seed: decides order and flips.
-        discriminator_steps: batches for each step of the generator, stacked when there are several.
+        batches: in each round, stacked when there are several.
         flip: mirror every example with probability 1/2.
         placement: 'device' keeps the whole data set on every device, 'host' streams it, 'auto' keeps what fits.
 
@@ -59,9 +57,9 @@ def make_feed(
         )
 
     def stacked(one: Callable, first) -> Any:
-        if discriminator_steps == 1:
+        if batches == 1:
             return one(first)
-        return jax.vmap(one)(first + jnp.arange(discriminator_steps))
+        return jax.vmap(one)(first + jnp.arange(batches))
 
     def finish(examples, labels, batch_number, positions):
         key = jax.random.fold_in(named_key(seed, 'flips'), batch_number)
@@ -76,12 +74,12 @@ def make_feed(
             )
             return finish(*gather(data['examples'], data.get('labels'), indices), batch_number, positions)
 
-        return stacked(one, step * discriminator_steps)
+        return stacked(one, step * batches)
 
     def streamed_batch(data, step, slot, positions):
         def one(ahead):
-            here = jax.tree.map(lambda array: array[slot * discriminator_steps + ahead], data)
-            return finish(here['examples'], here.get('labels'), step * discriminator_steps + ahead, positions)
+            here = jax.tree.map(lambda array: array[slot * batches + ahead], data)
+            return finish(here['examples'], here.get('labels'), step * batches + ahead, positions)
 
         return stacked(one, 0)
 
@@ -96,8 +94,8 @@ def make_feed(
     @contextlib.contextmanager
     def open_stream(spans):
         spans = list(spans)
-        _check_stretches(dataset, spans, discriminator_steps * layout.batch_size)
-        counts = ((begin * discriminator_steps, (end - begin) * discriminator_steps) for begin, end in spans)
+        _check_stretches(dataset, spans, batches * layout.batch_size)
+        counts = ((begin * batches, (end - begin) * batches) for begin, end in spans)
         with Stream(
             dataset.examples,
             dataset.labels,

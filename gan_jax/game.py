@@ -1,8 +1,8 @@
-"""The game: a frozen tuple of pure functions, and the state that training carries.
+"""The game: a frozen tuple of pure functions over named players, and the state that training carries.
 
-A `Game` is to a GAN what `optax.GradientTransformation` is to an optimiser. It knows its two players' losses and how to
-sample, and nothing of devices, files, configs or optimisers. `gan_jax.adversarial.adversarial` makes the usual game of
-a generator against a discriminator; any other game is another tuple of the same functions.
+A `Game` is to a GAN what `optax.GradientTransformation` is to an optimiser. It knows its players, their losses and the
+order of their turns, and nothing of devices, files, configs or optimisers. `gan_jax.adversarial.adversarial` makes the
+usual game of a generator against a discriminator; any other game is another tuple of the same functions.
 """
 
 import zlib
@@ -23,7 +23,7 @@ Batch = Mapping[str, Array]
 
 
 class Pair(NamedTuple):
-    """One thing for each player."""
+    """One thing for each of the two players of an adversarial game."""
 
     generator: Any
     discriminator: Any
@@ -50,19 +50,35 @@ class GanState:
     """Everything that training carries; saving it saves the run.
 
     Attributes:
-        step: int32 scalar, the number of generator steps taken.
-        key: the root key (typed). A step derives its randomness from `fold_in(key, step)`; the key never changes.
-        generator: the generator's `Player`.
-        discriminator: the discriminator's `Player`.
-        memory: what parts of the game carry from step to step, by name: a controller's setting, a replay buffer,
+        step: int32 scalar, the number of rounds played.
+        key: the root key (typed). A round derives its randomness from `fold_in(key, step)`; the key never changes.
+        players: each `Player` by name.
+        memory: what parts of the game carry from round to round, by name: a controller's setting, a replay buffer,
             running means. `{}` for most games.
     """
 
     step: Array
     key: Key
-    generator: Player
-    discriminator: Player
+    players: dict[str, Player]
     memory: dict[str, PyTree] = flax.struct.field(default_factory=dict)
+
+    @property
+    def generator(self) -> Player:
+        """The player 'generator'."""
+        return self.players['generator']
+
+    @property
+    def discriminator(self) -> Player:
+        """The player 'discriminator'."""
+        return self.players['discriminator']
+
+    def with_player(self, name: str, **changes: PyTree) -> 'GanState':
+        """The state with other values in some fields of a player."""
+        return self.replace(players={**self.players, name: self.players[name]._replace(**changes)})
+
+    def with_memory(self, changes: Mapping[str, PyTree]) -> 'GanState':
+        """The state with other values for some entries of its memory."""
+        return self.replace(memory={**self.memory, **changes})
 
 
 class Network(NamedTuple):
@@ -97,39 +113,75 @@ class Outcome(NamedTuple):
 PlayerLoss = Callable[..., tuple[Array, Outcome]]
 
 
-class Lazy(NamedTuple):
-    """A loss with an update of its own after every `every`-th step of its player."""
+class Turn(NamedTuple):
+    """A player's turn in each round of a game: one or several moves down the gradient of a loss.
 
-    every: int
+    Attributes:
+        player: who moves.
+        loss: (params, state, batch, key, positions) -> (scalar, `Outcome`). It is differentiated with respect to
+            `params`, that player's own; everything else is read from `state`. `positions` [B] are the places of the
+            batch's examples in the global batch: noise drawn from them does not depend on how the batch lies over
+            devices.
+        name: of the turn; '': the player's. Each part between slashes names a stream of randomness.
+        times: moves in a round.
+        fresh: whether each move sees a batch of its own. Else all of them see the round's last batch.
+        count: step -> how many of the `times` moves are made in that round, at least 1; None: all. The others cost
+            nothing.
+        every: the turn is made in every `every`-th round, from the first on.
+        gate: (metrics, kept, i) -> whether move number i of the round is made. `metrics` are those of its forward pass,
+            `kept` is the memory's 'turns'. A move that is not made leaves every bit of the player, and costs no
+            backward pass.
+        unrolled: (name of another turn, n): the loss sees that turn's player as it will be after n moves of its own,
+            and the gradient passes through them (Metz et al. 2017, equations 7 to 10).
+        keeps: names of metrics whose last values stay in the memory, as `memory['turns'][name]`. A turn that is not
+            made in every round reports these alone.
+    """
+
+    player: str
     loss: PlayerLoss
+    name: str = ''
+    times: int = 1
+    fresh: bool = False
+    count: Callable[[Array], Array] | None = None
+    every: int = 1
+    gate: Callable[[dict[str, Array], dict[str, dict[str, Array]], Array], Array] | None = None
+    unrolled: tuple[str, int] | None = None
+    keeps: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Its name, or else its player's."""
+        return self.name or self.player
 
 
 class Game(NamedTuple):
-    """A two-player game as pure functions.
-
-    A player's loss is `(params, state, batch, key, positions) -> (scalar, Outcome)`: it is differentiated with respect
-    to `params`, that player's own; everything else is read from `state`. `positions` are the places [B] of the batch's
-    examples in the global batch: noise drawn from them does not depend on how the batch lies over devices.
+    """A game as pure functions.
 
     Attributes:
-        init: key -> Pair of (params, variables).
-        discriminator_loss: the discriminator's loss.
-        generator_loss: the generator's loss.
+        init: key -> (params, variables) of each player by name. A player without a turn never changes.
+        turns: the turns of a round, in order.
         sample: (params, variables, latents [n, ...], condition=None) -> examples [n, ...], the generator in evaluation
             mode.
         latents: (key, positions [n]) -> latents [n, ...], one independent draw for each position.
-        memory: Pair of (params, variables) -> the state's memory before the first step.
-        lazy: for each player a `Lazy` loss, or None. The memory has its metrics as 'generator_lazy' and
-            'discriminator_lazy'.
+        memory: (params, variables) of each player by name -> the state's memory before the first round.
+        averaged: the players of whose parameters and variables a moving average may be kept.
     """
 
-    init: Callable[[Key], Pair]
-    discriminator_loss: PlayerLoss
-    generator_loss: PlayerLoss
+    init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
+    turns: tuple[Turn, ...]
     sample: Callable[..., Array]
     latents: Callable[[Key, Array], Array]
-    memory: Callable[[Pair], dict[str, PyTree]] = lambda networks: {}
-    lazy: Pair = Pair(None, None)
+    memory: Callable[[dict[str, tuple[PyTree, PyTree]]], dict[str, PyTree]] = lambda networks: {}
+    averaged: tuple[str, ...] = ('generator',)
+
+    def turn(self, name: str) -> Turn:
+        """The turn of that name."""
+        return next(turn for turn in self.turns if turn.title == name)
+
+    @property
+    def batches(self) -> int:
+        """How many batches a round sees. With several, every array of a batch has a leading axis of that length."""
+        return max([turn.times for turn in self.turns if turn.fresh], default=1)
 
 
 def stream(key: Key, name: str) -> Key:

@@ -56,7 +56,7 @@ def make_feed(
         dataset,
         layout,
         seed=config.seed if seed is None else seed,
-        discriminator_steps=config.discriminator_steps,
+        batches=build.batches_in_round(config),
         flip=config.data.flip,
         placement=placement or config.data.placement,
     )
@@ -144,7 +144,7 @@ def write_json(path: pathlib.Path, values: dict) -> None:
 
 def facts(dataset: data.Dataset, layout: Layout, state: GanState) -> dict:
     """What a run was made with, beside its config; sampling reads the shape and the classes."""
-    networks = {name: _arrays(getattr(state, name).params) for name in Pair._fields}
+    networks = {name: _arrays(player.params) for name, player in state.players.items()}
     return {
         'data': {
             'name': dataset.name,
@@ -194,8 +194,8 @@ def begin_directory(
 
 def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: GanState, begin: int) -> None:
     """Says what is trained, on what, and where."""
-    for name in ('generator', 'discriminator'):
-        say(f'{name}:\n' + clu.parameter_overview.get_parameter_overview(getattr(state, name).params))
+    for name, player in state.players.items():
+        say(f'{name}:\n' + clu.parameter_overview.get_parameter_overview(player.params))
     device = f'{len(layout.devices)} x {layout.devices[0].device_kind} ({layout.mode})'
     size = 'x'.join(map(str, dataset.shape))
     say(f'{len(dataset)} examples of {dataset.name}, {size}; batches of {config.batch_size}; {device}.')

@@ -1,97 +1,65 @@
 """The train step of any game: (state, batch) -> (state, metrics), a pure function to jit, pmap, scan or vmap."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Pair, Player, PlayerLoss, PyTree, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Player, PlayerLoss, PyTree, Turn, stream
 
 Metrics = dict[str, Array]
+Optimizers = Mapping[str, optax.GradientTransformation]
 TrainStep = Callable[..., tuple[GanState, Metrics]]
 
 
-class Balance(NamedTuple):
-    """When the discriminator sits a step out, so that it does not run away from the generator.
-
-    Attributes:
-        measure: 'accuracy': it moves while its accuracy on the batch is at most the threshold; 'loss_ratio': it moves
-            while its loss is at least the threshold times the generator's last loss, for losses that are positive.
-        threshold: in [0, 1] for the accuracy.
-    """
-
-    measure: str
-    threshold: float
-
-    def moves(self, metrics: Metrics, memory: dict[str, PyTree]) -> Array:
-        """Whether the discriminator, of which the metrics are, makes its step."""
-        if self.measure == 'accuracy':
-            return metrics['accuracy'] <= self.threshold
-        return metrics['loss'] >= self.threshold * memory['generator_loss']
-
-
-BALANCES = ('none', 'accuracy', 'loss_ratio')
-
-
-def init_state(
-    game: Game, optimizers: Pair, key: Key, *, ema: bool = False, balance: Balance | None = None
-) -> GanState:
-    """The state before the first step. Pure: run it under `jax.jit` to initialise in one compiled call.
+def init_state(game: Game, optimizers: Optimizers, key: Key, *, ema: bool = False) -> GanState:
+    """The state before the first round. Pure: run it under `jax.jit` to initialise in one compiled call.
 
     Args:
         game: the game.
-        optimizers: an `optax.GradientTransformation` for each player.
+        optimizers: an `optax.GradientTransformation` for each player that has a turn, by name.
         key: the run's root key, from `jax.random.key`.
-        ema: whether the generator's moving average is kept.
-        balance: as given to `make_train_step`.
+        ema: whether moving averages of the players in `game.averaged` are kept.
+
+    Raises:
+        UserError: a player that moves has no optimiser, or the game has no such player.
     """
+    check_optimizers(game, optimizers)
     init_key, root_key = jax.random.split(key)
     networks = game.init(init_key)
+    moving = {turn.player for turn in game.turns}
+    for name in moving | set(game.averaged):
+        if name not in networks:
+            raise UserError(f'The game has no player {name!r}: its init makes {", ".join(sorted(networks))}.')
 
-    def player(network, optimizer, averaged):
-        params, variables = network
-        return Player(params, variables, optimizer.init(params), (params, variables) if averaged else None)
+    def player(name: str) -> Player:
+        params, variables = networks[name]
+        opt_state = optimizers[name].init(params) if name in moving else ()
+        return Player(params, variables, opt_state, (params, variables) if ema and name in game.averaged else None)
 
-    state = GanState(
-        step=jnp.zeros((), jnp.int32),
-        key=root_key,
-        generator=player(networks.generator, optimizers.generator, ema),
-        discriminator=player(networks.discriminator, optimizers.discriminator, False),
-        memory=game.memory(networks),
-    )
-    if balance is not None:
-        state.memory['generator_loss'] = jnp.zeros(())
-    return state
+    memory = game.memory(networks)
+    if kept := {turn.title: {name: jnp.zeros(()) for name in turn.keeps} for turn in game.turns if turn.keeps}:
+        memory = {**memory, 'turns': kept}
+    return GanState(jnp.zeros((), jnp.int32), root_key, {name: player(name) for name in networks}, memory)
 
 
 def make_train_step(
     game: Game,
-    optimizers: Pair,
+    optimizers: Optimizers,
     *,
-    discriminator_steps: int = 1,
-    generator_steps: int = 1,
     ema_decay: Callable[[Array], Array] | None = None,
-    unrolled_steps: int = 0,
-    balance: Balance | None = None,
     accumulate: int = 1,
     axis_name: str | None = None,
 ) -> TrainStep:
-    """One round of the game: `discriminator_steps` steps of the discriminator, then `generator_steps` of the generator.
+    """One round of the game: the turns of its players, in order.
 
     Args:
         game: the game.
-        optimizers: an `optax.GradientTransformation` for each player, as given to `init_state`.
-        discriminator_steps: steps of the discriminator in each round, each on a fresh batch and fresh noise.
-        generator_steps: steps of the generator in each round, each on fresh noise.
-        ema_decay: step -> decay in [0, 1] of the generator's moving average; needs `init_state(..., ema=True)`.
-        unrolled_steps: steps that a copy of the discriminator takes, as its optimiser would, before the generator's
-            loss is computed against it; the gradient passes through them (Metz et al. 2017, "Unrolled Generative
-            Adversarial Networks", equations 7 to 10). Adam needs `eps_root` above 0 for that.
-        balance: when the discriminator sits a step out; needs `init_state(..., balance=...)`.
+        optimizers: an `optax.GradientTransformation` for each player that has a turn, as given to `init_state`.
+        ema_decay: step -> decay in [0, 1] of the moving averages; needs `init_state(..., ema=True)`.
         accumulate: parts into which each batch is cut, one after the other, for the memory's sake: their gradients are
             averaged into one update. Batch statistics are each part's own.
         axis_name: the mapped axis when the step runs inside `pmap` or `shard_map`, each instance holding its share of
@@ -100,26 +68,33 @@ def make_train_step(
 
     Returns:
         `step(state, batch, positions=None) -> (state, metrics)`. The batch is a dict of arrays [B, ...], or
-        [discriminator_steps, B, ...] when `discriminator_steps` > 1; the generator's step sees the last one.
-        `positions` [B] are the places of these examples in the global batch (default 0 .. B-1). The metrics are
-        float32 scalars named `discriminator/...` and `generator/...` (means over a player's steps): `loss`,
-        `gradient_norm`, `parameter_norm` and what the game adds; with a balance, `discriminator/moved`.
+        [game.batches, B, ...] where a round sees several batches. `positions` [B] are the places of these examples in
+        the global batch (default 0 .. B-1). The metrics are float32 scalars named `PLAYER/...` (means over the moves
+        of a turn): `loss`, `gradient_norm`, `parameter_norm` and what the game adds; with a gate also `moved`, the
+        share of the moves that were made, and a `gradient_norm` of 0 for the others.
 
     Raises:
-        UserError: when the batch has no leading axis of length `discriminator_steps` or does not divide into
-            `accumulate` parts, or the state has no average or no balance.
+        UserError: a player that moves has no optimiser; two turns have one name. When the step is traced: the batch is
+            no dict, has no leading axis of length `game.batches` or does not divide into `accumulate` parts, or the
+            state has no average.
     """
-    return _Round(
-        game,
-        optimizers,
-        discriminator_steps,
-        generator_steps,
-        ema_decay,
-        unrolled_steps,
-        balance,
-        accumulate,
-        axis_name,
-    ).step
+    check_optimizers(game, optimizers)
+    titles = [turn.title for turn in game.turns]
+    if doubled := sorted({title for title in titles if titles.count(title) > 1}):
+        raise UserError(f'Two turns of the game are called {doubled[0]!r}: give each a name of its own.')
+    return _Round(game, optimizers, ema_decay, accumulate, axis_name).step
+
+
+def check_optimizers(game: Game, optimizers: Optimizers) -> None:
+    """Raises a UserError unless every player that moves has an optimiser."""
+    names = sorted({turn.player for turn in game.turns})
+    if not isinstance(optimizers, Mapping):
+        raise UserError(
+            f'The optimizers are a {type(optimizers).__name__}: give a dict with one for each of {", ".join(names)}.'
+        )
+    for name in names:
+        if name not in optimizers:
+            raise UserError(f'The player {name!r} moves and has no optimizer: add one to the dict of optimizers.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,142 +102,179 @@ class _Round:
     """The arguments of `make_train_step`, and the step made of them."""
 
     game: Game
-    optimizers: Pair
-    discriminator_steps: int
-    generator_steps: int
+    optimizers: Optimizers
     ema_decay: Callable[[Array], Array] | None
-    unrolled_steps: int
-    balance: Balance | None
     accumulate: int
     axis_name: str | None
 
     def step(self, state: GanState, batch: Batch, positions: Array | None = None) -> tuple[GanState, Metrics]:
-        """One round: (state, metrics) -> (state, metrics)."""
-        several = self.discriminator_steps > 1
-        leaves = jax.tree.leaves(batch)
-        if several and any(leaf.shape[0] != self.discriminator_steps for leaf in leaves):
-            raise UserError(
-                f'With discriminator_steps={self.discriminator_steps} every array of the batch needs the leading axis '
-                f'[{self.discriminator_steps}, batch, ...], but the shapes are {[leaf.shape for leaf in leaves]}.'
-            )
+        """One round: (state, batch) -> (state, metrics)."""
+        several = self.game.batches > 1
+        size = _size(batch, self.game.batches)
         if positions is None:
-            positions = jnp.arange(leaves[0].shape[1 if several else 0])
+            positions = jnp.arange(size)
         last = jax.tree.map(lambda leaf: leaf[-1], batch) if several else batch
-        key = jax.random.fold_in(state.key, state.step)
-        discriminator_key, generator_key = stream(key, 'discriminator'), stream(key, 'generator')
+        round_key = jax.random.fold_in(state.key, state.step)
 
-        if several:
-            keys = jax.random.split(discriminator_key, self.discriminator_steps)
-            state, discriminator = _scan(
-                lambda state, xs: self.discriminator_step(state, xs[0], xs[1], positions), state, (batch, keys)
-            )
-        else:
-            state, discriminator = self.discriminator_step(state, batch, discriminator_key, positions)
-        state, lazy_discriminator = self.lazy_update('discriminator', state, last, discriminator_key, positions)
-        if self.generator_steps > 1:
-            keys = jax.random.split(generator_key, self.generator_steps)
-            state, generator = _scan(lambda state, key: self.generator_step(state, last, key, positions), state, keys)
-        else:
-            state, generator = self.generator_step(state, last, generator_key, positions)
-        state, lazy_generator = self.lazy_update('generator', state, last, generator_key, positions)
+        metrics = {}
+        for turn in self.game.turns:
+            key = round_key
+            for part in turn.title.split('/'):
+                key = stream(key, part)
+            seen = batch if several and turn.fresh else last
+            state, reported = self.take(turn, state, seen, key, positions)
+            metrics |= {f'{turn.player}/{name}': value for name, value in reported.items()}
         if self.ema_decay is not None:
             state = self.average(state)
-
-        metrics = {f'discriminator/{name}': value for name, value in (discriminator | lazy_discriminator).items()}
-        metrics |= {f'generator/{name}': value for name, value in (generator | lazy_generator).items()}
         return state.replace(step=state.step + 1), metrics
 
-    def discriminator_step(self, state: GanState, batch: Batch, key: Key, positions: Array):
-        """One step of the discriminator, unless the balance lets it rest."""
-        before = state.discriminator
-        state, metrics = self.update('discriminator', self.game.discriminator_loss, state, batch, key, positions)
-        if self.balance is None:
-            return state, metrics
-        if 'generator_loss' not in state.memory:
-            raise UserError('balance was given but the state keeps none: use init_state(..., balance=...).')
-        moves = self.balance.moves(metrics, state.memory)
-        player = jax.tree.map(lambda old, new: jnp.where(moves, new, old), before, state.discriminator)
-        return state.replace(discriminator=player), metrics | {'moved': moves.astype(jnp.float32)}
-
-    def generator_step(self, state: GanState, batch: Batch, key: Key, positions: Array):
-        """One step of the generator."""
-        loss = self.unrolled_loss if self.unrolled_steps else self.game.generator_loss
-        state, metrics = self.update('generator', loss, state, batch, key, positions)
-        if self.balance is not None:
-            state = state.replace(memory={**state.memory, 'generator_loss': metrics['loss']})
-        return state, metrics
-
-    def unrolled_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-        """The generator's loss against the discriminator as it will be some steps from now."""
-        live = state.replace(generator=state.generator._replace(params=params))
-        whole = dataclasses.replace(self, accumulate=1)  # the batch is a part already
-
-        def one(live: GanState, key: Key):
-            return whole.update('discriminator', self.game.discriminator_loss, live, batch, key, positions)
-
-        live, _ = _scan(one, live, jax.random.split(stream(key, 'unrolled'), self.unrolled_steps))
-        return self.game.generator_loss(params, state.replace(discriminator=live.discriminator), batch, key, positions)
-
-    def lazy_update(self, name: str, state: GanState, batch: Batch, key: Key, positions: Array):
-        """The player's lazy step when it is due; its metrics stay in the memory until the next."""
-        lazy, kept = getattr(self.game.lazy, name), f'{name}_lazy'
-        if lazy is None:
-            return state, {}
+    def take(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
+        """A player's turn, when it is due."""
+        if turn.every == 1:
+            return self.moves(turn, state, batch, key, positions)
 
         def due(state: GanState) -> GanState:
-            state, metrics = self.update(name, lazy.loss, state, batch, stream(key, 'lazy'), positions)
-            own = {term: metrics[term] for term in state.memory[kept]}
-            return state.replace(memory={**state.memory, kept: own})
+            return self.moves(turn, state, batch, key, positions)[0]
 
-        state = jax.lax.cond(state.step % lazy.every == 0, due, lambda state: state, state)
-        return state, state.memory[kept]
+        state = jax.lax.cond(state.step % turn.every == 0, due, lambda state: state, state)
+        return state, state.memory['turns'][turn.title]
 
-    def update(self, name: str, loss: PlayerLoss, state: GanState, batch: Batch, key: Key, positions: Array):
-        """Moves a player down the gradient of its loss."""
-        before, optimizer = getattr(state, name), getattr(self.optimizers, name)
-        gradients, metrics, state = self.gradients(name, loss, state, batch, key, positions)
-        updates, opt_state = optimizer.update(gradients, before.opt_state, before.params)
-        params = optax.apply_updates(before.params, updates)
-        metrics |= {'gradient_norm': optax.tree.norm(gradients), 'parameter_norm': optax.tree.norm(params)}
-        player = getattr(state, name)._replace(params=params, opt_state=opt_state)
-        return state.replace(**{name: player}), metrics
+    def moves(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
+        """The moves of a turn; the means of their metrics."""
+        several = turn.fresh and self.game.batches > 1
+        if turn.times == 1:
+            batch = jax.tree.map(lambda leaf: leaf[0], batch) if several else batch
+            return self.move(turn, state, batch, key, positions, jnp.int32(0))
 
-    def gradients(self, name: str, loss: PlayerLoss, state: GanState, batch: Batch, key: Key, positions: Array):
-        """The player's gradients and metrics, and the state with its new variables and memory."""
+        def move(state: GanState, xs) -> tuple[GanState, Metrics]:
+            i, key, own = xs
+            return self.move(turn, state, own if several else batch, key, positions, i)
+
+        own = jax.tree.map(lambda leaf: leaf[: turn.times], batch) if several else None
+        xs = jnp.arange(turn.times), jax.random.split(key, turn.times), own
+        if turn.count is None:
+            return _scan(move, state, xs)
+        count = jnp.clip(turn.count(state.step), 1, turn.times)
+
+        def move_if_asked(state: GanState, xs) -> tuple[GanState, Metrics]:
+            _, silent = jax.eval_shape(move, state, xs)
+            silent = jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), silent)
+            return jax.lax.cond(xs[0] < count, move, lambda state, xs: (state, silent), state, xs)
+
+        state, metrics = jax.lax.scan(move_if_asked, state, xs)
+        return state, jax.tree.map(lambda values: values.sum(0) / count, metrics)
+
+    def move(
+        self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array, i: Array
+    ) -> tuple[GanState, Metrics]:
+        """One move of a player down the gradient of the turn's loss, unless the turn's gate is shut."""
+        name, optimizer, before = turn.player, self.optimizers[turn.player], state.players[turn.player]
+        loss = turn.loss if turn.unrolled is None else self.unrolled(turn)
+        metrics, state, backward = self.forward(name, loss, state, batch, key, positions)
+
+        def made() -> tuple[Player, Array]:
+            gradients = backward()
+            updates, opt_state = optimizer.update(gradients, before.opt_state, before.params)
+            params = optax.apply_updates(before.params, updates)
+            return state.players[name]._replace(params=params, opt_state=opt_state), optax.tree.norm(gradients)
+
+        if turn.gate is None:
+            player, gradient_norm = made()
+        else:
+            moves = turn.gate(metrics, state.memory.get('turns', {}), i)
+            player, gradient_norm = jax.lax.cond(moves, made, lambda: (before, jnp.zeros(())))
+            metrics['moved'] = moves.astype(jnp.float32)
+        metrics |= {'gradient_norm': gradient_norm, 'parameter_norm': optax.tree.norm(player.params)}
+        state = state.replace(players={**state.players, name: player})
+        if turn.keeps:
+            kept = {metric: metrics[metric] for metric in turn.keeps}
+            state = state.with_memory({'turns': {**state.memory['turns'], turn.title: kept}})
+        return state, metrics
+
+    def forward(self, name: str, loss: PlayerLoss, state: GanState, batch: Batch, key: Key, positions: Array):
+        """A player's loss on a batch.
+
+        Returns:
+            Its metrics, the state with the player's new variables and the new memory, and a function that makes the
+            player's gradients.
+        """
 
         def part(state: GanState, batch: Batch, key: Key, positions: Array):
-            params = getattr(state, name).params
+            params = state.players[name].params
             if self.axis_name is not None:  # else shard_map would sum the gradients of replicated parameters by itself
                 params = jax.tree.map(lambda leaf: jax.lax.pcast(leaf, self.axis_name, to='varying'), params)
-            (value, outcome), gradients = jax.value_and_grad(loss, has_aux=True)(params, state, batch, key, positions)
-            gradients, metrics = self.mean((gradients, {'loss': value, **outcome.metrics}))
-            player = getattr(state, name)._replace(variables=outcome.variables)
-            return gradients, metrics, state.replace(**{name: player}, memory={**state.memory, **outcome.memory})
+            value, gradients, outcome = jax.vjp(
+                lambda params: loss(params, state, batch, key, positions), params, has_aux=True
+            )
+            metrics = self.mean({'loss': value, **outcome.metrics})
+            state = state.with_player(name, variables=outcome.variables).with_memory(outcome.memory)
+            return metrics, state, lambda: self.mean(gradients(jnp.ones_like(value))[0])
 
         if self.accumulate == 1:
             return part(state, batch, key, positions)
 
         def add(carry, xs):
             total, state = carry
-            gradients, metrics, state = part(state, *xs)
-            return (jax.tree.map(jnp.add, total, gradients), state), metrics
+            metrics, state, backward = part(state, *xs)
+            return (jax.tree.map(jnp.add, total, backward()), state), metrics
 
         (batch, positions), keys = _cut((batch, positions), self.accumulate), jax.random.split(key, self.accumulate)
-        zeros = jax.tree.map(jnp.zeros_like, getattr(state, name).params)
+        zeros = jax.tree.map(jnp.zeros_like, state.players[name].params)
         (total, state), metrics = _scan(add, (zeros, state), (batch, keys, positions))
-        return jax.tree.map(lambda leaf: leaf / self.accumulate, total), metrics, state
+        return metrics, state, lambda: jax.tree.map(lambda leaf: leaf / self.accumulate, total)
+
+    def unrolled(self, turn: Turn) -> PlayerLoss:
+        """The loss of a turn against an opponent as it will be some moves from now."""
+        name, count = turn.unrolled
+        opponent = self.game.turn(name)._replace(gate=None, unrolled=None, keeps=())
+        whole = dataclasses.replace(self, accumulate=1)  # the batch is a part already
+
+        def loss(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+            def one(ahead: GanState, key: Key):
+                return whole.move(opponent, ahead, batch, key, positions, jnp.int32(0))
+
+            ahead = state.with_player(turn.player, params=params)
+            ahead, _ = _scan(one, ahead, jax.random.split(stream(key, 'unrolled'), count))
+            against = {**state.players, opponent.player: ahead.players[opponent.player]}
+            return turn.loss(params, state.replace(players=against), batch, key, positions)
+
+        return loss
 
     def average(self, state: GanState) -> GanState:
-        """Moves the generator's average on."""
-        player = state.generator
-        if player.ema is None:
-            raise UserError('ema_decay was given but the state keeps no average: use init_state(..., ema=True).')
-        ema = _moving_average(player.ema, (player.params, player.variables), self.ema_decay(state.step))
-        return state.replace(generator=player._replace(ema=ema))
+        """Moves the averages on."""
+        decay, players = self.ema_decay(state.step), dict(state.players)
+        for name in self.game.averaged:
+            player = players[name]
+            if player.ema is None:
+                raise UserError('ema_decay was given but the state keeps no average: use init_state(..., ema=True).')
+            ema = _moving_average(player.ema, (player.params, player.variables), decay)
+            players[name] = player._replace(ema=ema)
+        return state.replace(players=players)
 
     def mean(self, tree: PyTree) -> PyTree:
         """The mean over the devices."""
         return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
+
+
+def _size(batch: Batch, batches: int) -> int:
+    """The number of examples in a batch.
+
+    Raises:
+        UserError: the batch is no dict of arrays of one size, or has no leading axis for several batches.
+    """
+    if not isinstance(batch, Mapping) or not batch:
+        what = f'an array {list(batch.shape)}' if hasattr(batch, 'shape') else f'a {type(batch).__name__}'
+        raise UserError(f"A batch is a dict of arrays by name, such as {{'real': examples}}, but this one is {what}.")
+    shapes = [leaf.shape for leaf in jax.tree.leaves(batch)]
+    if batches > 1 and any(shape[:1] != (batches,) for shape in shapes):
+        raise UserError(
+            f'A round of this game sees {batches} batches, so that every array needs the leading axis '
+            f'[{batches}, batch, ...], but the shapes are {shapes}.'
+        )
+    sizes = {shape[1 if batches > 1 else 0] for shape in shapes}
+    if len(sizes) > 1:
+        raise UserError(f'All arrays of a batch need one size, but the shapes are {shapes}.')
+    return sizes.pop()
 
 
 def _scan(body: Callable, carry: PyTree, xs: PyTree) -> tuple[PyTree, Metrics]:

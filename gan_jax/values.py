@@ -8,11 +8,11 @@ from typing import Any
 
 from gan_jax import models
 from gan_jax.adversarial import COMBINATIONS
+from gan_jax.balance import BALANCES
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS
 from gan_jax.layers.choices import require
 from gan_jax.parallel import MODES
-from gan_jax.steps import BALANCES
 
 _KINDS = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'text', tuple: 'a tuple'}
 # The types of the keys whose default, None, does not tell; a network's fields have theirs in their annotations.
@@ -29,6 +29,7 @@ _SMALLEST = {
     'batch_size': 1,
     'population': 1,
     'discriminator_steps': 1,
+    'discriminator_schedule.steps': 0,
     'generator_steps': 1,
     'accumulate': 1,
     'lazy.generator': 1,
@@ -49,6 +50,8 @@ _SMALLEST = {
 }
 _SHARES = {
     'flip_labels': 'from 0 to 1',
+    'balance.fooling': 'from 0 to 1',
+    'discriminator_schedule.until': 'above 0 and at most 1',
     'instance_noise.until': 'above 0 and at most 1',
     'top_k.share': 'above 0 and at most 1',
     'top_k.until': 'above 0 and at most 1',

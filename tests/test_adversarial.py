@@ -53,7 +53,9 @@ def seen_by(apply):
 
 
 def start(game, optimizers=None, **options):
-    return steps.init_state(game, optimizers or Pair(optax.sgd(0.1), optax.sgd(0.1)), jax.random.key(0), **options)
+    return steps.init_state(
+        game, optimizers or Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict(), jax.random.key(0), **options
+    )
 
 
 def batch_of(shape=(2,), **entries):
@@ -66,11 +68,11 @@ def fakes(state):
 
 def discriminator_loss(game, state, batch, key=None):
     key = jax.random.key(3) if key is None else key
-    return game.discriminator_loss(state.discriminator.params, state, batch, key, PLACES)
+    return game.turn('discriminator').loss(state.discriminator.params, state, batch, key, PLACES)
 
 
 def generator_loss(game, state, batch):
-    return game.generator_loss(state.generator.params, state, batch, jax.random.key(3), PLACES)
+    return game.turn('generator').loss(state.generator.params, state, batch, jax.random.key(3), PLACES)
 
 
 def identical(a, b):
@@ -129,9 +131,13 @@ def test_each_of_several_discriminators_learns_by_itself():
     assert not any(np.array_equal(a, b) for a, b in ((each[0], each[1]), (each[1], each[2]), (each[0], each[2])))
 
     value, _ = discriminator_loss(several, state, batch)
-    gradients = jax.grad(lambda params: several.discriminator_loss(params, state, batch, jax.random.key(3), PLACES)[0])
-    own = start(single).replace(generator=state.generator)
-    grad = jax.value_and_grad(lambda params: single.discriminator_loss(params, own, batch, state.key, PLACES)[0])
+    gradients = jax.grad(
+        lambda params: several.turn('discriminator').loss(params, state, batch, jax.random.key(3), PLACES)[0]
+    )
+    own = start(single).with_player('generator', **state.generator._asdict())
+    grad = jax.value_and_grad(
+        lambda params: single.turn('discriminator').loss(params, own, batch, state.key, PLACES)[0]
+    )
     values, expected = zip(*map(grad, each), strict=True)
     np.testing.assert_allclose(value, sum(values), rtol=1e-6)
     close(of_several(gradients(state.discriminator.params)), list(expected))
@@ -179,7 +185,7 @@ def test_top_k_training_follows_its_share_of_the_step():
     best = jnp.argsort(-(fakes(state) @ w))[:3]
     for step, latents in ((0, z), (10, z[best])):
         now = state.replace(step=jnp.int32(step))
-        gradient = jax.grad(lambda g, now=now: game.generator_loss(g, now, batch, state.key, PLACES)[0])
+        gradient = jax.grad(lambda g, now=now: game.turn('generator').loss(g, now, batch, state.key, PLACES)[0])
         expected = jax.grad(lambda g, latents=latents: jax.nn.softplus(-(jnp.tanh(latents @ g) @ w)).mean())
         close(gradient(state.generator.params), expected(state.generator.params))
 
@@ -194,8 +200,8 @@ def test_instance_noise_fades_from_all_that_the_discriminator_is_shown():
     for step in (0, 5, 10, 11):
         seen.clear()
         shared = state.replace(step=jnp.int32(step)), {'real': clean[0]}, jax.random.key(3), places
-        game.discriminator_loss(state.discriminator.params, *shared)
-        game.generator_loss(state.generator.params, *shared)
+        game.turn('discriminator').loss(state.discriminator.params, *shared)
+        game.turn('generator').loss(state.generator.params, *shared)
         noise = [shown - example for (shown, _), example in zip(seen, clean, strict=True)]
         deviations.append(np.std(noise))
         assert step >= 10 or not np.allclose(noise[0], noise[1])  # real and fake have noise of their own
@@ -226,7 +232,9 @@ def test_an_augmentation_is_applied_to_real_and_fake_in_both_players_steps_and_l
     close([shown for shown, _ in seen], [real, fake, fake, real])
 
     w = state.discriminator.params
-    gradient = jax.grad(lambda g: game.generator_loss(g, state, batch, state.key, PLACES)[0])(state.generator.params)
+    gradient = jax.grad(lambda g: game.turn('generator').loss(g, state, batch, state.key, PLACES)[0])(
+        state.generator.params
+    )
     expected = jax.grad(
         lambda g: jax.nn.softplus(((real - 0.25) - 3 * jnp.tanh(repeated_latents(None, PLACES) @ g)) @ w).mean()
     )
@@ -243,7 +251,7 @@ def test_the_controller_augments_more_while_the_discriminator_is_sure_of_real_im
         discriminator=pure(lambda key: jnp.ones(()), lambda w, x: w * x.sum((1, 2, 3)) + bias),
         augmentation=ada,
     )
-    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))
+    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
     state, step = start(game, optimizers), jax.jit(steps.make_train_step(game, optimizers))
     for i in range(1, 3):
         state, metrics = step(state, batch_of(shape))
@@ -262,7 +270,7 @@ def test_a_relativistic_generator_plays_against_the_real_logits():
         real, fake = batch['real'] @ w, jnp.tanh(repeated_latents(None, PLACES) @ g) @ w
         return jax.nn.softplus(real.mean() - fake).mean() + jax.nn.softplus(real - fake.mean()).mean()
 
-    value, gradient = jax.value_and_grad(lambda g: game.generator_loss(g, state, batch, state.key, PLACES)[0])(
+    value, gradient = jax.value_and_grad(lambda g: game.turn('generator').loss(g, state, batch, state.key, PLACES)[0])(
         state.generator.params
     )
     close((value, gradient), jax.value_and_grad(expected)(state.generator.params))
@@ -338,10 +346,10 @@ def counting_game(**options):
 def counted():
     """The game with every term, its state, and `step(state, moves)` where `moves` are factors of the updates."""
     game = counting_game(lazy=Pair(1, 2))
-    optimizers = Pair(optax.adam(1e-3), optax.adam(1e-3))
+    optimizers = Pair(optax.adam(1e-3), optax.adam(1e-3))._asdict()
 
     def scaled(moves):
-        return Pair(*(optax.chain(one, optax.scale(by)) for one, by in zip(optimizers, moves, strict=True)))
+        return {name: optax.chain(one, optax.scale(getattr(moves, name))) for name, one in optimizers.items()}
 
     state = start(game, scaled(Pair(1.0, 1.0)))
     step = jax.jit(lambda state, moves: steps.make_train_step(game, scaled(moves))(state, batch_of((8, 8, 1))))

@@ -56,7 +56,7 @@ def test_losses_and_gradients_equal_those_of_gan_jax(name):
     @jax.jit
     def evaluate(state, real):
         arguments = (state, {'real': real}, key, positions)
-        losses = game.discriminator_loss, game.generator_loss
+        losses = game.turn('discriminator').loss, game.turn('generator').loss
         params = state.discriminator.params, state.generator.params
         return [jax.value_and_grad(loss, has_aux=True)(p, *arguments) for loss, p in zip(losses, params, strict=True)]
 

@@ -131,7 +131,8 @@ def test_a_lazy_penalty_corrects_its_players_adam(every, share):
     optimizers = build.make_optimizers(config)
     expected = Pair(optax.adam(0.02, b1=0.5, b2=0.999), optax.adam(0.01 * share, b1=0.5**share, b2=0.9**share))
     params = jnp.array([1.0, -2.0])
-    for made, by_hand in zip(optimizers, expected, strict=True):
+    for player, by_hand in expected._asdict().items():
+        made = optimizers[player]
         state, hand_state = made.init(params), by_hand.init(params)
         for gradient in (jnp.array([1.0, -3.0]), jnp.array([0.5, 2.0]), jnp.array([-1.0, 0.1])):
             update, state = made.update(gradient, state, params)
@@ -151,7 +152,7 @@ def test_a_lazy_penalty_corrects_its_players_adam(every, share):
 def test_a_schedule_ends_with_the_run(overrides, player, updates):
     sgd = f'{player}_optimizer.name=sgd', f'{player}_optimizer.learning_rate=1.0'
     config = config_of('schedule.name=linear', *sgd, *overrides)
-    optimizer = getattr(build.make_optimizers(config), player)
+    optimizer = build.make_optimizers(config)[player]
     state, sizes = optimizer.init(jnp.zeros(())), []
     for _ in range(updates + 1):
         update, state = optimizer.update(jnp.ones(()), state, jnp.zeros(()))
@@ -210,7 +211,7 @@ def test_recomputing_is_the_same_step_and_keeps_less_for_the_gradients():
         after.append(jax.jit(build.make_step(config, game))(state, batch)[1])
 
         def discriminator_loss(params, game=game, state=state, batch=batch):
-            return game.discriminator_loss(params, state, batch, state.key, jnp.arange(512))[0]
+            return game.turn('discriminator').loss(params, state, batch, state.key, jnp.arange(512))[0]
 
         residuals = jax.eval_shape(
             lambda params, loss=discriminator_loss: jax.vjp(loss, params)[1], state.discriminator.params

@@ -146,12 +146,12 @@ def make(config, shape, monkeypatch):
     }
     reference = (batch['real'][:4], batch['label'][:4] if build.is_conditional(config) else None)
     game = build.make_game(config, shape, num_classes=CLASSES, reference=reference)
-    if config.discriminator_steps > 1:
-        batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * config.discriminator_steps), batch)
+    if game.batches > 1:
+        batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * game.batches), batch)
     optimizers = build.make_optimizers(config)
 
     def use(moves):
-        scaled = Pair(*(optax.chain(one, optax.scale(by)) for one, by in zip(optimizers, moves, strict=True)))
+        scaled = {name: optax.chain(one, optax.scale(getattr(moves, name))) for name, one in optimizers.items()}
         monkeypatch.setattr(build, 'make_optimizers', lambda config: scaled)
 
     def step(state, batch, moves):

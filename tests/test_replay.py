@@ -109,7 +109,7 @@ def test_the_discriminator_is_shown_earlier_fakes_and_a_resumed_run_has_them_too
         1,
         replay=16,
     )
-    optimizers = Pair(optax.sgd(1.0), optax.set_to_zero())
+    optimizers = Pair(optax.sgd(1.0), optax.set_to_zero())._asdict()
     step = jax.jit(steps.make_train_step(game, optimizers))
     state, batch, states = steps.init_state(game, optimizers, jax.random.key(0)), {'real': jnp.zeros((8, 1))}, []
     for _ in range(5):

@@ -10,10 +10,11 @@ import optax
 import pytest
 from jax.sharding import PartitionSpec as P
 
-from gan_jax import losses, optim, steps, terms
+from gan_jax import losses, optim, penalties, steps, terms
 from gan_jax.adversarial import adversarial
+from gan_jax.balance import Balance
 from gan_jax.errors import UserError
-from gan_jax.game import Network, Pair, from_flax, normal_latents, pure, stream
+from gan_jax.game import Game, Network, Outcome, Pair, Turn, from_flax, normal_latents, pure, stream
 from gan_jax.judgement import Judgement
 
 LATENT = 3
@@ -35,14 +36,14 @@ class Layer(nn.Module):
         return x[:, 0] if self.features == 1 else x
 
 
-def flax_game(loss=None):
+def flax_game(loss=None, **options):
     return adversarial(
-        from_flax(Layer(2), (LATENT,)), from_flax(Layer(1), (2,)), loss or losses.non_saturating(), LATENT
+        from_flax(Layer(2), (LATENT,)), from_flax(Layer(1), (2,)), loss or losses.non_saturating(), LATENT, **options
     )
 
 
 def adam_pair():
-    return Pair(optax.adam(1e-2), optax.adam(1e-2))
+    return Pair(optax.adam(1e-2), optax.adam(1e-2))._asdict()
 
 
 def start(game, optimizers, **options):
@@ -63,19 +64,21 @@ def close(a, b, rtol=1e-5, atol=1e-6):
 
 def one_step_by_hand(name, game, optimizers, state, batch, key):
     """A player's step without the train step; the new state and the loss."""
-    player, loss = getattr(state, name), getattr(game, f'{name}_loss')
+    player, loss = state.players[name], game.turn(name).loss
     positions = jnp.arange(len(batch['real']))
     grad = jax.jit(jax.value_and_grad(loss, has_aux=True))
     (value, outcome), gradients = grad(player.params, state, batch, key, positions)
-    updates, opt_state = getattr(optimizers, name).update(gradients, player.opt_state, player.params)
+    updates, opt_state = optimizers[name].update(gradients, player.opt_state, player.params)
     params = optax.apply_updates(player.params, updates)
-    player = player._replace(params=params, variables=outcome.variables, opt_state=opt_state)
-    return state.replace(**{name: player}, memory={**state.memory, **outcome.memory}), value
+    state = state.with_player(name, params=params, variables=outcome.variables, opt_state=opt_state)
+    return state.with_memory(outcome.memory), value
 
 
 @pytest.mark.parametrize('still', ['generator', 'discriminator'])
 def test_a_player_whose_optimizer_stands_still_keeps_every_bit_of_its_parameters(still):
-    optimizers = Pair(**{name: optax.set_to_zero() if name == still else optax.adam(1e-2) for name in Pair._fields})
+    optimizers = Pair(
+        **{name: optax.set_to_zero() if name == still else optax.adam(1e-2) for name in Pair._fields}
+    )._asdict()
     game = flax_game()
     before = start(game, optimizers)
     after, _ = jax.jit(steps.make_train_step(game, optimizers))(before, real_batch(16))
@@ -120,7 +123,7 @@ def test_each_step_changes_only_its_own_players_variables():
 
 def test_batch_statistics_follow_the_real_and_then_the_fake_batch():
     game = flax_game()
-    optimizers = Pair(optax.set_to_zero(), optax.set_to_zero())
+    optimizers = Pair(optax.set_to_zero(), optax.set_to_zero())._asdict()
     state = start(game, optimizers)
     batch = real_batch(32)
     after, _ = steps.make_train_step(game, optimizers)(state, batch)
@@ -138,10 +141,10 @@ def test_batch_statistics_follow_the_real_and_then_the_fake_batch():
 
 
 def test_several_discriminator_steps_are_that_many_single_ones():
-    game, optimizers = flax_game(), Pair(optax.sgd(0.1), optax.sgd(0.1))
+    game, optimizers = flax_game(discriminator_steps=3), Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
     batch = real_batch(3, 16)
     state = start(game, optimizers)
-    many, metrics = jax.jit(steps.make_train_step(game, optimizers, discriminator_steps=3))(state, batch)
+    many, metrics = jax.jit(steps.make_train_step(game, optimizers))(state, batch)
 
     keys = jax.random.split(stream(jax.random.fold_in(state.key, 0), 'discriminator'), 3)
     by_hand, seen = state, []
@@ -154,12 +157,12 @@ def test_several_discriminator_steps_are_that_many_single_ones():
 
 
 def test_several_generator_steps_are_that_many_single_ones_on_fresh_noise():
-    game, optimizers = flax_game(), Pair(optax.sgd(0.1), optax.set_to_zero())
+    game, optimizers = flax_game(generator_steps=3), Pair(optax.sgd(0.1), optax.set_to_zero())._asdict()
     batch = real_batch(16)
     state = start(game, optimizers)
-    many, metrics = jax.jit(steps.make_train_step(game, optimizers, generator_steps=3))(state, batch)
+    many, metrics = jax.jit(steps.make_train_step(game, optimizers))(state, batch)
 
-    by_hand, seen = state.replace(discriminator=many.discriminator), []
+    by_hand, seen = state.replace(players={**state.players, 'discriminator': many.discriminator}), []
     for key in jax.random.split(stream(jax.random.fold_in(state.key, 0), 'generator'), 3):
         by_hand, value = one_step_by_hand('generator', game, optimizers, by_hand, batch, key)
         seen.append(value)
@@ -170,8 +173,8 @@ def test_several_generator_steps_are_that_many_single_ones_on_fresh_noise():
 
 
 def test_a_batch_without_the_discriminators_axis_is_refused():
-    game, optimizers = flax_game(), adam_pair()
-    step = steps.make_train_step(game, optimizers, discriminator_steps=5)
+    game, optimizers = flax_game(discriminator_steps=5), adam_pair()
+    step = steps.make_train_step(game, optimizers)
     with pytest.raises(UserError, match=r'needs the leading axis \[5, batch, ...\], but the shapes are \[\(16, 2\)\]'):
         step(start(game, optimizers), real_batch(16))
 
@@ -261,7 +264,7 @@ def test_the_discriminator_learns_the_density_ratio_of_a_one_dimensional_game():
             1,
         )
         rate = optax.cosine_decay_schedule(0.05, steps_taken)
-        optimizers = Pair(optax.set_to_zero(), optax.adam(rate))
+        optimizers = Pair(optax.set_to_zero(), optax.adam(rate))._asdict()
 
         def batch_at(data, step, slot, positions):
             # Antithetic pairs: the sample mean is exact, which leaves less noise to average away.
@@ -290,7 +293,7 @@ def test_under_shard_map_the_step_is_that_of_the_whole_batch(check_vma):
         losses.non_saturating(),
         LATENT,
     )
-    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))
+    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
     state, batch = start(game, optimizers), real_batch(16)
     whole, metrics = steps.make_train_step(game, optimizers)(state, batch)
     share = jax.shard_map(
@@ -341,20 +344,19 @@ def test_under_shard_map_a_game_with_everything_added_is_that_of_the_whole_batch
             top_share=lambda step: 0.6,
             discriminators=2,
             combine='softmax',
+            unrolled_steps=1,
+            balance=Balance('accuracy', 0.9),
             axis_name=axis_name,
         )
 
-    optimizers, balance = Pair(optax.sgd(0.1), optax.sgd(0.1)), steps.Balance('accuracy', 0.9)
+    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
 
     def two_steps(axis_name):
-        step = steps.make_train_step(
-            game_over(axis_name), optimizers, unrolled_steps=1, balance=balance, axis_name=axis_name
-        )
-
+        step = steps.make_train_step(game_over(axis_name), optimizers, axis_name=axis_name)
         return steps.scan_steps(step, lambda batch, k, slot, positions: batch, 2)
 
     with jax.enable_x64(True):  # so that only what is wrong differs
-        state, batch = start(game_over(None), optimizers, balance=balance), real_batch(16)
+        state, batch = start(game_over(None), optimizers), real_batch(16)
         whole, metrics = jax.jit(two_steps(None))(state, batch, jnp.arange(16))
         share = jax.shard_map(
             two_steps('devices'),
@@ -383,9 +385,9 @@ def bilinear_game(**options):
     )
 
 
-def radii(game, optimizers, count, **options):
+def radii(game, optimizers, count):
     """How far from the equilibrium the bilinear game is after each step."""
-    step = steps.make_train_step(game, optimizers, **options)
+    step = steps.make_train_step(game, optimizers)
 
     def one(state, _):
         state, _ = step(state, {'real': jnp.zeros((2, 1))})
@@ -401,9 +403,9 @@ def test_the_gradient_through_unrolled_steps_is_that_worked_out_by_hand(unrolled
     So the generator's loss is -x y'_k, and its gradient -(y' - k b x) + k b x = -y' + 2 k b x.
     """
     a, b = 0.1, 0.2
-    optimizers = Pair(optax.sgd(a), optax.sgd(b))
-    game = bilinear_game()
-    step = steps.make_train_step(game, optimizers, unrolled_steps=unrolled_steps)
+    optimizers = Pair(optax.sgd(a), optax.sgd(b))._asdict()
+    game = bilinear_game(unrolled_steps=unrolled_steps)
+    step = steps.make_train_step(game, optimizers)
     after, metrics = step(start(game, optimizers), {'real': jnp.zeros((2, 1))})
     y = 0.5 - b
     np.testing.assert_allclose(after.discriminator.params, y, rtol=1e-6)  # one step, however many are unrolled
@@ -412,8 +414,8 @@ def test_the_gradient_through_unrolled_steps_is_that_worked_out_by_hand(unrolled
 
 
 def test_unrolling_contracts_towards_the_equilibrium_that_plain_play_circles():
-    optimizers = Pair(optax.sgd(0.2), optax.sgd(0.2))
-    plain, unrolled = (radii(bilinear_game(), optimizers, 200, unrolled_steps=k) for k in (0, 3))
+    optimizers = Pair(optax.sgd(0.2), optax.sgd(0.2))._asdict()
+    plain, unrolled = (radii(bilinear_game(unrolled_steps=k), optimizers, 200) for k in (0, 3))
     assert plain[-50:].min() > 0.5  # from a radius of 1.1 at the start
     assert unrolled[-1] < 1e-6
 
@@ -429,21 +431,24 @@ def test_the_gradient_through_unrolled_steps_is_that_of_finite_differences():
             ),
             losses.non_saturating(),
             repeated_latents,
+            unrolled_steps=3,
         )
-        optimizers = Pair(optax.sgd(1.0), optax.sgd(0.3))
+        optimizers = Pair(optax.sgd(1.0), optax.sgd(0.3))._asdict()
         state = start(game, optimizers)
-        step = jax.jit(steps.make_train_step(game, optimizers, unrolled_steps=3))
+        step = jax.jit(steps.make_train_step(game, optimizers))
         after, _ = step(state, batch)
         gradient = state.generator.params - after.generator.params
 
         def value(params):
             live = after.discriminator.params
             for _ in range(3):
-                held = state.replace(generator=state.generator._replace(params=params))
-                slope = jax.grad(lambda w, held=held: game.discriminator_loss(w, held, batch, state.key, places)[0])
+                held = state.with_player('generator', params=params)
+                slope = jax.grad(
+                    lambda w, held=held: game.turn('discriminator').loss(w, held, batch, state.key, places)[0]
+                )
                 live = live - 0.3 * slope(live)
-            held = state.replace(discriminator=state.discriminator._replace(params=live))
-            return game.generator_loss(params, held, batch, state.key, places)[0]
+            held = state.with_player('discriminator', params=live)
+            return game.turn('generator').loss(params, held, batch, state.key, places)[0]
 
         places, value, small = jnp.arange(8), jax.jit(value), 1e-6
         for index in np.ndindex(LATENT, 2):
@@ -466,39 +471,41 @@ def test_unrolling_through_adam_needs_its_eps_root(eps_root, finite):
         pure(lambda key: (jnp.ones(2), jnp.ones(())), lambda w, x: x @ w[0] + 0 * w[1]),
         losses.non_saturating(),
         LATENT,
+        unrolled_steps=2,
     )
-    optimizers = Pair(optax.sgd(0.1), optax.adam(1e-2, eps_root=eps_root))
-    step = steps.make_train_step(game, optimizers, unrolled_steps=2)
+    optimizers = Pair(optax.sgd(0.1), optax.adam(1e-2, eps_root=eps_root))._asdict()
+    step = steps.make_train_step(game, optimizers)
     after, _ = jax.jit(step)(start(game, optimizers), real_batch(8))
     assert bool(jnp.isfinite(after.generator.params).all()) == finite
 
 
 def test_the_unrolled_steps_leave_the_discriminator_of_the_state_where_it_was():
-    game, optimizers = flax_game(), Pair(optax.adam(1e-2), optax.adam(1e-2, eps_root=1e-16))
-    before, batch = start(game, optimizers), real_batch(16)
+    optimizers = Pair(optax.adam(1e-2), optax.adam(1e-2, eps_root=1e-16))._asdict()
+    before, batch = start(flax_game(), optimizers), real_batch(16)
     plain, unrolled = (
-        jax.jit(steps.make_train_step(game, optimizers, unrolled_steps=k))(before, batch)[0] for k in (0, 2)
+        jax.jit(steps.make_train_step(flax_game(unrolled_steps=k), optimizers))(before, batch)[0] for k in (0, 2)
     )
     close(plain.discriminator, unrolled.discriminator, rtol=1e-6, atol=0)
     assert not identical(plain.generator.params, unrolled.generator.params)
 
 
 def test_parts_of_a_batch_are_unrolled_each_against_its_own_part():
-    game = constant_noise_game()
-    optimizers = Pair(optax.sgd(0.1), optax.set_to_zero())
+    game = constant_noise_game(unrolled_steps=2)
+    optimizers = Pair(optax.sgd(0.1), optax.set_to_zero())._asdict()
     state, batch = start(game, optimizers), real_batch(12)
-    step = steps.make_train_step(game, optimizers, unrolled_steps=2, accumulate=4)
+    step = steps.make_train_step(game, optimizers, accumulate=4)
     after, _ = jax.jit(step)(state, batch)
     assert not identical(after.generator.params, state.generator.params)
 
 
-def judging_game(real, fake):
+def judging_game(real, fake, **options):
     """All real examples are 1 and all fake ones 0; the discriminator says `real` and `fake` of them, plus a bias."""
     return adversarial(
         pure(lambda key: jnp.zeros(()), lambda w, z: w * z[:, :1]),
         pure(lambda key: jnp.zeros(()), lambda bias, x: x[:, 0] * (real - fake) + fake + bias),
         losses.non_saturating(),
         LATENT,
+        **options,
     )
 
 
@@ -507,10 +514,10 @@ def judging_game(real, fake):
     [(2.0, -2.0, 0.8, False), (2.0, -2.0, 1.0, True), (-2.0, -2.0, 0.8, True), (-2.0, -2.0, 0.4, False)],
 )
 def test_balanced_by_accuracy_the_discriminator_rests_while_it_is_above_the_threshold(real, fake, threshold, moves):
-    game, balance = judging_game(real, fake), steps.Balance('accuracy', threshold)
+    game = judging_game(real, fake, balance=Balance('accuracy', threshold))
     optimizers = adam_pair()
-    before = start(game, optimizers, balance=balance)
-    step = steps.make_train_step(game, optimizers, balance=balance)
+    before = start(game, optimizers)
+    step = steps.make_train_step(game, optimizers)
     after, metrics = step(before, {'real': jnp.ones((4, 1))})
     np.testing.assert_allclose(metrics['discriminator/accuracy'], (float(real > 0) + float(fake < 0)) / 2)
     assert metrics['discriminator/moved'] == moves
@@ -520,25 +527,18 @@ def test_balanced_by_accuracy_the_discriminator_rests_while_it_is_above_the_thre
 
 def test_balanced_by_losses_the_discriminator_rests_while_its_loss_is_below_the_generators_share():
     """Its loss is softplus(-3) + softplus(-2) = 0.18 and the generator's softplus(2) = 2.13, a ratio of 0.083."""
-    game, optimizers = judging_game(3.0, -2.0), Pair(optax.set_to_zero(), optax.sgd(0.1))
+    optimizers = Pair(optax.set_to_zero(), optax.sgd(0.1))._asdict()
     for threshold, moves in ((0.08, True), (0.085, False)):
-        balance = steps.Balance('loss_ratio', threshold)
-        step = steps.make_train_step(game, optimizers, balance=balance)
-        before = start(game, optimizers, balance=balance)
+        game = judging_game(3.0, -2.0, balance=Balance('loss_ratio', threshold))
+        step = steps.make_train_step(game, optimizers)
+        before = start(game, optimizers)
         first, metrics = step(before, {'real': jnp.ones((4, 1))})
         assert metrics['discriminator/moved'] == 1  # the generator's loss is not known yet
-        np.testing.assert_allclose(first.memory['generator_loss'], metrics['generator/loss'])
-        known = before.replace(memory={'generator_loss': jax.nn.softplus(2.0)})
+        np.testing.assert_allclose(first.memory['turns']['generator']['loss'], metrics['generator/loss'])
+        known = before.replace(memory={'turns': {'generator': {'loss': jax.nn.softplus(2.0)}}})
         after, metrics = step(known, {'real': jnp.ones((4, 1))})
         assert metrics['discriminator/moved'] == moves
         assert identical(before.discriminator, after.discriminator) == (not moves)
-
-
-def test_a_balance_that_the_state_does_not_keep_is_refused():
-    game, optimizers = flax_game(), adam_pair()
-    step = steps.make_train_step(game, optimizers, balance=steps.Balance('accuracy', 0.8))
-    with pytest.raises(UserError, match=r'use init_state\(..., balance=...\)'):
-        step(start(game, optimizers), real_batch(8))
 
 
 class Normalized(nn.Module):
@@ -550,12 +550,13 @@ class Normalized(nn.Module):
         return nn.Dense(1)(nn.leaky_relu(x, 0.2))[:, 0]
 
 
-def constant_noise_game(discriminator=None):
+def constant_noise_game(discriminator=None, **options):
     return adversarial(
         pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: jnp.tanh(z @ w)),
         discriminator or pure(lambda key: jax.random.normal(key, (2,)), lambda w, x: x @ w),
         losses.non_saturating(),
         repeated_latents,
+        **options,
     )
 
 
@@ -569,17 +570,17 @@ def test_accumulated_parts_are_the_step_of_the_whole_batch_where_examples_do_not
 
 def test_accumulated_gradients_are_the_mean_of_the_parts_and_statistics_each_parts_own():
     game = constant_noise_game(from_flax(Normalized(), (2,)))
-    optimizers = Pair(optax.set_to_zero(), optax.sgd(0.1))
+    optimizers = Pair(optax.set_to_zero(), optax.sgd(0.1))._asdict()
     state, batch = start(game, optimizers), real_batch(12)
     after, _ = jax.jit(steps.make_train_step(game, optimizers, accumulate=3))(state, batch)
 
     moving, gradients = state, []
-    grad = jax.jit(jax.grad(game.discriminator_loss, has_aux=True))
+    grad = jax.jit(jax.grad(game.turn('discriminator').loss, has_aux=True))
     for i in range(0, 12, 4):
         part = {'real': batch['real'][i : i + 4]}
         gradient, outcome = grad(state.discriminator.params, moving, part, jax.random.key(0), jnp.arange(i, i + 4))
         gradients.append(gradient)
-        moving = moving.replace(discriminator=moving.discriminator._replace(variables=outcome.variables))
+        moving = moving.with_player('discriminator', variables=outcome.variables)
     mean = jax.tree.map(lambda *parts: sum(parts) / 3, *gradients)
     params = jax.tree.map(lambda old, gradient: old - 0.1 * gradient, state.discriminator.params, mean)
     close(after.discriminator.params, params)
@@ -604,7 +605,7 @@ def test_a_lazy_penalty_is_applied_in_every_kth_step_with_k_times_the_weight():
         pure(lambda key: jnp.array([2.0, -1.0]), lambda w, x: x @ w),
     )
     rate, weight, every = 0.1, 0.5, 3
-    optimizers = Pair(optax.set_to_zero(), optax.sgd(rate))
+    optimizers = Pair(optax.set_to_zero(), optax.sgd(rate))._asdict()
     plain_game = adversarial(*networks, losses.non_saturating(), LATENT)
     lazy_game = adversarial(*networks, losses.non_saturating(), LATENT, terms=terms.r1(weight), lazy=Pair(1, every))
     plain, lazy = (jax.jit(steps.make_train_step(game, optimizers)) for game in (plain_game, lazy_game))
@@ -615,8 +616,141 @@ def test_a_lazy_penalty_is_applied_in_every_kth_step_with_k_times_the_weight():
         if i % every == 0:
             w = expected.discriminator.params
             penalty = jnp.sum(w**2) / 2
-            expected = expected.replace(
-                discriminator=expected.discriminator._replace(params=(1 - rate * every * weight) * w)
-            )
+            expected = expected.with_player('discriminator', params=(1 - rate * every * weight) * w)
         close(state.discriminator.params, expected.discriminator.params)
         np.testing.assert_allclose(metrics['discriminator/r1'], penalty, rtol=1e-5)  # kept in between
+
+
+def still(name, every=1, **options):
+    """A turn of the player `name`, which walks down a slope of 1 and counts its passes."""
+
+    def loss(params, state, batch, key, positions):
+        del key, positions
+        return params * jnp.mean(batch['real'] ** 0), Outcome(
+            {'passes': state.players[name].variables['passes'] + 1}, {'seen': batch['real'].mean()}
+        )
+
+    return Turn(name, loss, every=every, keeps=('seen',) if every > 1 else (), **options)
+
+
+def walkers(*turns):
+    """A game of walkers, with one that never moves."""
+    names = ('first', 'second', 'third', 'frozen')
+
+    def init(key):
+        del key
+        return {name: (jnp.float32(i), {'passes': jnp.zeros((), jnp.int32)}) for i, name in enumerate(names)}
+
+    return Game(init, turns, sample=None, latents=None, averaged=('second', 'third'))
+
+
+def walk(game, rounds, batch, **options):
+    optimizers = {name: optax.sgd(1.0, momentum=0.5) for name in {turn.player for turn in game.turns}}
+    state = start(game, optimizers, ema=bool(options))
+    step = jax.jit(steps.make_train_step(game, optimizers, **options))
+    rows = []
+    for _ in range(rounds):
+        state, metrics = step(state, batch)
+        rows.append((state, metrics))
+    return rows
+
+
+def test_any_number_of_players_take_their_turns_and_one_without_a_turn_never_moves():
+    game = walkers(still('third'), still('first'), still('second', every=2))
+    rows = walk(game, 3, {'real': jnp.full((4, 1), 5.0)}, ema_decay=lambda step: 0.5)
+    state, metrics = rows[-1]
+    assert {name: int(player.variables['passes']) for name, player in state.players.items()} == {
+        'first': 3,
+        'second': 2,
+        'third': 3,
+        'frozen': 0,
+    }
+    assert state.players['frozen'] == rows[0][0].players['frozen']
+    assert [int(row.players['second'].variables['passes']) for row, _ in rows] == [1, 1, 2]
+    assert metrics['second/seen'] == 5.0  # of its last turn, and nothing else is reported of it
+    assert {name for name in metrics if name.startswith('second/')} == {'second/seen'}
+    assert state.players['first'].ema is None
+    x, average = 2.0, 2.0
+    for row, _ in rows:
+        x = row.players['third'].params
+        average = (average + x) / 2
+    np.testing.assert_allclose(state.players['third'].ema[0], average)
+
+
+def test_a_gate_that_is_shut_leaves_every_bit_of_the_player_and_reports_the_pass():
+    def gate(metrics, kept, i):
+        return (metrics['seen'] > 0) & (i == 0)
+
+    game = walkers(still('first', times=3, fresh=True, gate=gate), still('second'))
+    for level, moved in ((1.0, 1 / 3), (-1.0, 0.0)):
+        optimizers = {name: optax.sgd(1.0, momentum=0.5) for name in ('first', 'second')}
+        before = start(game, optimizers)
+        after, metrics = jax.jit(steps.make_train_step(game, optimizers))(before, {'real': jnp.full((3, 4, 1), level)})
+        np.testing.assert_allclose(metrics['first/moved'], moved)
+        np.testing.assert_allclose(metrics['first/seen'], level)
+        np.testing.assert_allclose(metrics['first/gradient_norm'], moved)  # 0 for a move that is not made
+        assert identical(before.players['first'], after.players['first']) == (not moved)
+        assert after.players['first'].params == (-1.0 if moved else 0.0)
+
+
+def test_a_count_says_how_many_of_the_moves_are_made_and_metrics_are_theirs():
+    game = walkers(still('first', times=3, fresh=True, count=lambda step: 3 - step), still('second', times=2))
+    batch = {'real': jnp.array([1.0, 2.0, 6.0])[:, None, None] * jnp.ones((3, 4, 1))}
+    rows = walk(game, 4, batch)
+    assert [int(row.players['first'].variables['passes']) for row, _ in rows] == [3, 5, 6, 7]  # at least one a round
+    np.testing.assert_allclose([metrics['first/seen'] for _, metrics in rows], [3.0, 1.5, 1.0, 1.0])
+    assert rows[-1][0].players['second'].variables['passes'] == 8
+    np.testing.assert_allclose(rows[-1][1]['second/seen'], 6.0)  # the last batch of the round
+
+
+def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
+    """Its examples are its parameter w, of which the discriminator says w - 2.5: from w = 0 it takes steps of 1."""
+    game = adversarial(
+        pure(lambda key: jnp.zeros(()), lambda w, z: w * jnp.ones((len(z), 1))),
+        pure(lambda key: jnp.zeros(()), lambda bias, x: x[:, 0] - 2.5),
+        losses.wasserstein(),
+        LATENT,
+        generator_steps=6,
+        balance=Balance(fooling=0.5),
+    )
+    optimizers = Pair(optax.sgd(1.0), optax.sgd(1.0))._asdict()
+    after, metrics = steps.make_train_step(game, optimizers)(start(game, optimizers), {'real': jnp.ones((4, 1))})
+    assert after.generator.params == 3.0
+    np.testing.assert_allclose(metrics['generator/moved'], 0.5)
+    assert jax.tree.leaves(after.memory) == []
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lambda game: start(game, optax.adam(1e-3)), r'give a dict with one for each of discriminator, generator\.'),
+        (lambda game: start(game, {'generator': optax.adam(1e-3)}), r"'discriminator' moves and has no optimizer"),
+        (
+            lambda game: steps.make_train_step(game._replace(turns=game.turns * 2), adam_pair()),
+            r"Two turns of the game are called 'discriminator'",
+        ),
+        (
+            lambda game: start(game._replace(averaged=('encoder',)), adam_pair()),
+            r"no player 'encoder': its init makes discriminator, generator\.",
+        ),
+        (lambda game: step_of(game)(jnp.ones((4, 2))), r'A batch is a dict .* but this one is an array \[4, 2\]\.'),
+        (lambda game: step_of(game)({'image': jnp.ones((4, 2))}), r"The batch has image, but this game needs 'real'"),
+        (lambda game: step_of(game)({'real': jnp.ones((4, 2)), 'label': jnp.ones(3)}), r'need one size'),
+        (lambda game: flax_game(losses.non_saturating), r'is a function, not a .*Loss: call it, non_saturating\(\)\.'),
+        (lambda game: flax_game(terms=penalties.gradient_penalty), r'terms\.r1\(weight=10\)'),
+        (lambda game: flax_game(terms=[penalties.gradient_penalty, ()]), r'terms\.r1\(weight=10\)'),
+        (
+            lambda game: adversarial(Layer(2), Layer(1), losses.hinge(), LATENT),
+            r'The generator is a Layer: give a gan_jax.game.Network',
+        ),
+        (lambda game: flax_game(balance=Balance('loss')), r"The measure of a balance is 'loss'; choose one of none"),
+    ],
+)
+def test_what_no_step_can_be_made_of_is_refused_in_a_sentence(make, message):
+    with pytest.raises(UserError, match=message):
+        make(flax_game())
+
+
+def step_of(game):
+    step = steps.make_train_step(game, adam_pair())
+    return lambda batch: step(start(game, adam_pair()), batch)

@@ -148,15 +148,15 @@ def linear_game(**options):
 
 def test_a_term_joins_its_players_loss():
     """With the same key a term changes nothing but the sum."""
-    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))
+    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
     plain = linear_game()
     full = linear_game(terms=terms.joined([terms.r1(4.0), terms.drift(0.5), terms.orthogonal(250.0)]))
     state = steps.init_state(full, optimizers, jax.random.key(0))
     batch = {'real': jax.random.normal(jax.random.key(7), (BATCH, 2))}
     for name, weights in (('discriminator', {'r1': 4.0, 'drift': 0.5}), ('generator', {'orthogonal': 250.0})):
         arguments = getattr(state, name).params, state, batch, KEY, jnp.arange(BATCH)
-        value, outcome = getattr(full, f'{name}_loss')(*arguments)
-        bare, _ = getattr(plain, f'{name}_loss')(*arguments)
+        value, outcome = full.turn(name).loss(*arguments)
+        bare, _ = plain.turn(name).loss(*arguments)
         added = sum(weight * outcome.metrics[term] for term, weight in weights.items())
         np.testing.assert_allclose(value, bare + added, rtol=1e-6)
         assert added > 0.1
@@ -167,7 +167,7 @@ def test_a_term_joins_its_players_loss():
 
 def test_lecam_keeps_moving_averages_of_the_mean_logits():
     game = linear_game(terms=terms.lecam(0.3, decay=0.75))
-    optimizers = Pair(optax.set_to_zero(), optax.set_to_zero())
+    optimizers = Pair(optax.set_to_zero(), optax.set_to_zero())._asdict()
     state = steps.init_state(game, optimizers, jax.random.key(0))
     assert state.memory['discriminator_terms'][0]['lecam'] == (0.0, 0.0)
     step = jax.jit(steps.make_train_step(game, optimizers))
@@ -198,7 +198,7 @@ def test_path_length_keeps_its_moving_average():
         LATENT,
         terms=terms.path_length(2.0, decay=0.5),
     )
-    optimizers = Pair(optax.sgd(0.01), optax.sgd(0.01))
+    optimizers = Pair(optax.sgd(0.01), optax.sgd(0.01))._asdict()
     state = steps.init_state(game, optimizers, jax.random.key(0))
     state, metrics = jax.jit(steps.make_train_step(game, optimizers))(state, {'real': jnp.zeros((BATCH, *SHAPE))})
     average = state.memory['generator_terms']['path_length']
@@ -220,7 +220,7 @@ def bilinear_game(weight):
 
 def play_bilinear(weight, count):
     """The state after `count` steps, and both players' parameters before and after each of them."""
-    game, optimizers = bilinear_game(weight), Pair(optax.sgd(0.2), optax.sgd(0.2))
+    game, optimizers = bilinear_game(weight), Pair(optax.sgd(0.2), optax.sgd(0.2))._asdict()
     step = steps.make_train_step(game, optimizers)
 
     def one(state, _):

@@ -39,7 +39,7 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
         'variances' the trace of the covariance of such gradients.
     """
     game = next(iter(games.values()))
-    optimizers = build.make_optimizers(config)._replace(generator=optax.set_to_zero())  # frozen
+    optimizers = build.make_optimizers(config) | {'generator': optax.set_to_zero()}  # frozen
     step = steps.make_train_step(game, optimizers)
     layout = parallel.make_layout(config.batch_size, num_devices=1)
     positions = jnp.arange(config.batch_size, dtype=jnp.uint32)
@@ -52,8 +52,7 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
     @jax.jit
     def start(generator: Player, seed) -> GanState:
         state = steps.init_state(game, optimizers, named_key(seed, 'probe'))
-        frozen = state.generator._replace(params=generator.params, variables=generator.variables)
-        return state.replace(generator=frozen)
+        return state.with_player('generator', params=generator.params, variables=generator.variables)
 
     @jax.jit
     def train(state: GanState, arrays, seed, until) -> GanState:
@@ -62,15 +61,17 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
 
         return jax.lax.while_loop(lambda state: state.step < until, one, state)
 
+    generator_gradients = {name: jax.grad(one.turn('generator').loss, has_aux=True) for name, one in games.items()}
+
     @jax.jit
     def measure(state: GanState, arrays, seed):
         def one(number):
             batch, key = batch_at(arrays, seed, _FRESH + number), jax.random.fold_in(named_key(seed, 'reading'), number)
             moment = state, batch, key, positions
-            loss, outcome = game.discriminator_loss(state.discriminator.params, *moment)
+            loss, outcome = game.turn('discriminator').loss(state.discriminator.params, *moment)
             gradients = {
-                name: ravel_pytree(jax.grad(one.generator_loss, has_aux=True)(state.generator.params, *moment)[0])[0]
-                for name, one in games.items()
+                name: ravel_pytree(gradient(state.generator.params, *moment)[0])[0]
+                for name, gradient in generator_gradients.items()
             }
             return {'loss': loss, 'accuracy': outcome.metrics['accuracy']}, gradients
 

@@ -53,23 +53,26 @@ def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: 
     )
 
 
-def transposed_convolution(images: jax.Array, kernel: jax.Array, stride: int = 2) -> jax.Array:
+def transposed_convolution(
+    images: jax.Array, kernel: jax.Array, stride: int = 2, padding: int | None = None
+) -> jax.Array:
     """Transposed convolution that multiplies height and width by the stride exactly.
 
     The adjoint of the 'SAME' strided convolution of an image of the output's size: out[stride i + u - p] += images[i]
-    kernel[u], with p = (k - stride) // 2 for a kernel of size k. For size 4 and stride 2 that is PyTorch's
-    `ConvTranspose2d(4, stride=2, padding=1)`.
+    kernel[u], by default with p = (k - stride) // 2 for a kernel of size k. For size 4 and stride 2 that is PyTorch's
+    `ConvTranspose2d(4, stride=2, padding=1)`; `ConvTranspose2d(3, stride=2, padding=1, output_padding=1)` has p = 1.
 
     Args:
         images: [B, H, W, C].
         kernel: [h, w, C, D].
         stride: in both directions.
+        padding: p, less than k; None: the default.
 
     Returns:
         [B, stride H, stride W, D].
     """
     places, window = images.shape[1:3], kernel.shape[:2]
-    low = tuple(max(k - stride, 0) // 2 for k in window)
+    low = tuple(max(k - stride, 0) // 2 if padding is None else padding for k in window)
     windows = _Windows(window, stride, low, tuple(stride * n for n in places), places)
     kernel = kernel.swapaxes(2, 3)  # as in the convolution that this is the adjoint of
     return lax.platform_dependent(

@@ -73,16 +73,18 @@ class ConvTranspose(_Linear):
     Attributes:
         kernel_size: of both sides, or (h, w).
         stride: in both directions.
+        padding: as in `gan_jax.layers.convolution.transposed_convolution`.
     """
 
     kernel_size: int | tuple[int, int] = 4
     stride: int = 2
+    padding: int | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """The outputs; `train` lets spectral normalisation move its vector on."""
         kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1]), train)
-        return transposed_convolution(images.astype(self.dtype), kernel, self.stride) + bias
+        return transposed_convolution(images.astype(self.dtype), kernel, self.stride, self.padding) + bias
 
 
 def weight_options(network: nn.Module) -> dict[str, Any]:

@@ -23,13 +23,14 @@ def normalize(
     momentum: float = 0.9,
     epsilon: float = 1e-5,
     axis_name: str | None = None,
+    affine: bool = True,
     dtype: Any = jnp.float32,
 ) -> jax.Array:
     """Adds a normalisation layer to the linen module that calls it.
 
     Statistics are float32 whatever the dtype. All but 'pixel' and 'none' have a learnt scale and shift for each
-    channel. With a condition there is one pair for each class (de Vries et al. 2017; Dumoulin et al. 2017; Miyato and
-    Koyama 2018), 1 and 0 at first, and for 'pixel' too.
+    channel, unless `affine` is false. With a condition there is one pair for each class (de Vries et al. 2017; Dumoulin
+    et al. 2017; Miyato and Koyama 2018), 1 and 0 at first, and for 'pixel' too.
 
     Args:
         name: 'batch' (Ioffe and Szegedy 2015) over batch and space, with running averages in 'batch_stats'; 'layer'
@@ -45,6 +46,7 @@ def normalize(
             this one. Their variance is the biased one.
         epsilon: added to the variance; 'pixel' has its own, 1e-8.
         axis_name: the mapped axis over which batch statistics are global.
+        affine: whether there are a learnt scale and shift where no condition chooses them.
         dtype: of the outputs.
 
     Returns:
@@ -58,7 +60,7 @@ def normalize(
     layer = choose(NORMALIZATIONS, name, 'normalisation')
     layer = functools.partial(layer, inputs, train=train, momentum=momentum, epsilon=epsilon, axis_name=axis_name)
     if condition is None:
-        return layer(affine=True, dtype=dtype)
+        return layer(affine=affine, dtype=dtype)
     if name in ('none', 'spectral'):
         raise UserError(
             f'The normalisation {name!r} normalises no activations, so that a condition has no scale and shift to '

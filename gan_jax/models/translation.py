@@ -1,0 +1,193 @@
+"""Networks from images to images, and the discriminator of patches: those of pix2pix and CycleGAN.
+
+Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", appendix; Zhu et al. 2017,
+"Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", appendix. Layers, biases and
+paddings are those of the authors' PyTorch code.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.errors import UserError
+from gan_jax.layers.choices import require, require_positive
+from gan_jax.layers.dropout import Dropout
+from gan_jax.layers.initializers import initializer
+from gan_jax.layers.linear import Conv, ConvTranspose
+from gan_jax.layers.normalization import normalize
+
+_MAX_LEVELS = 8  # a U-Net of 256x256 pixels reaches 1x1
+_PAD_ONE = ((1, 1), (1, 1))
+RECEPTIVE_FIELDS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}  # pixels -> strided layers of the discriminator
+
+
+class _Translation(nn.Module):
+    """Options of all networks here.
+
+    Attributes:
+        width: channels of the first layer.
+        normalization: 'instance' has no learnt scale and shift, and its layers have a bias (CycleGAN); 'batch' has both
+            in the normalisation (pix2pix, whose batches are single images). 'none' is possible as well.
+        momentum: of batch statistics: new = momentum old + (1 - momentum) batch.
+        initializer: of the weights: 'normal' (deviation 0.02) is the published one.
+        dtype: of the arithmetic; parameters are float32.
+        axis_name: the mapped axis over which batch statistics and dropout are global.
+    """
+
+    width: int = 64
+    normalization: str = 'instance'
+    momentum: float = 0.9
+    initializer: str = 'normal'
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    def _layers(self, train: bool):
+        """Convolution, transposed convolution and normalisation with this network's options."""
+        weights = {'kernel_init': initializer(self.initializer), 'dtype': self.dtype}
+        inner = {**weights, 'use_bias': self.normalization != 'batch'}
+        normalized = functools.partial(
+            normalize,
+            self.normalization,
+            train=train,
+            momentum=self.momentum,
+            axis_name=self.axis_name,
+            affine=self.normalization == 'batch',
+            dtype=self.dtype,
+        )
+        return weights, inner, normalized
+
+
+class UNet(_Translation):
+    """pix2pix's generator: a U-Net whose noise is dropout.
+
+    The encoder halves the image `levels` times by 4x4 convolutions; the decoder doubles it again, and each of its
+    levels is given the encoder's features of the same size. Its innermost level has no normalisation, which would leave
+    nothing of a single pixel.
+
+    Attributes:
+        channels: of the images that are made.
+        max_width: most channels of a layer.
+        levels: halvings of the image; 0: all that leave whole pixels, at most 8.
+        dropout: of the first three levels of the decoder, at sampling too; see `gan_jax.games.translation`.
+    """
+
+    channels: int = 3
+    max_width: int = 512
+    levels: int = 0
+    dropout: float = 0.5
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Images [B, H, W, C] -> images [B, H, W, channels] in [-1, 1]."""
+        require_positive(self, 'width', 'max_width', 'channels')
+        weights, inner, normalized = self._layers(train)
+        levels = _levels(images.shape[1:3], self.levels)
+        widths = [min(self.width * 2**level, self.max_width) for level in range(levels)]
+
+        x, skips = images, []
+        for level, width in enumerate(widths):
+            x = nn.leaky_relu(x, 0.2) if level else x
+            x = Conv(width, kernel_size=4, stride=2, padding=_PAD_ONE, **inner)(x)
+            if 0 < level < levels - 1:
+                x = normalized(x)
+            skips.append(x)
+        for level in reversed(range(levels)):
+            x = x if level == levels - 1 else jnp.concatenate([skips[level], x], axis=-1)
+            x = nn.relu(x)
+            if level == 0:
+                return jnp.tanh(ConvTranspose(self.channels, kernel_size=4, **weights)(x))
+            x = normalized(ConvTranspose(widths[level - 1], kernel_size=4, **inner)(x))
+            if levels - level <= 3:
+                x = Dropout(self.dropout, self.axis_name)(x, train=train)
+        raise AssertionError('a U-Net has a level 0')
+
+
+class Residual(_Translation):
+    """CycleGAN's generator: two halvings, residual blocks, two doublings.
+
+    Attributes:
+        channels: of the images that are made.
+        blocks: residual blocks; 0: 6 for images below 256 pixels and 9 from there on, as published.
+        dropout: inside the blocks; CycleGAN has none.
+    """
+
+    channels: int = 3
+    blocks: int = 0
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Images [B, H, W, C] -> images [B, H, W, channels] in [-1, 1]; sides are multiples of 4."""
+        require_positive(self, 'width', 'channels')
+        sides = images.shape[1:3]
+        if any(side % 4 for side in sides):
+            raise UserError(f'A residual translation halves images twice, but {sides[0]}x{sides[1]} pixels cannot be.')
+        weights, inner, normalized = self._layers(train)
+
+        def reflected(x: jax.Array, features: int, size: int, options: dict[str, Any]) -> jax.Array:
+            pad = (size // 2, size // 2)
+            x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)), mode='reflect')
+            return Conv(features, kernel_size=size, padding='VALID', **options)(x)
+
+        x = nn.relu(normalized(reflected(images, self.width, 7, inner)))
+        for width in (2 * self.width, 4 * self.width):
+            x = nn.relu(normalized(Conv(width, kernel_size=3, stride=2, padding=_PAD_ONE, **inner)(x)))
+        for _ in range(self.blocks or (9 if min(sides) >= 256 else 6)):
+            y = nn.relu(normalized(reflected(x, x.shape[-1], 3, inner)))
+            y = Dropout(self.dropout, self.axis_name)(y, train=train)
+            x = x + normalized(reflected(y, x.shape[-1], 3, inner))
+        for width in (2 * self.width, self.width):
+            x = nn.relu(normalized(ConvTranspose(width, kernel_size=3, padding=1, **inner)(x)))
+        return jnp.tanh(reflected(x, self.channels, 7, weights))
+
+
+class PatchDiscriminator(_Translation):
+    """A discriminator that judges every patch of an image by itself (Isola et al. 2017, section 3.2.2).
+
+    Attributes:
+        receptive_field: side of a patch in pixels: 1 (the pixel discriminator), 16, 34, 70, 142 or 286.
+    """
+
+    receptive_field: int = 70
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Images [B, H, W, C] -> logits [B, h, w], one for each patch."""
+        require_positive(self, 'width')
+        fields = ', '.join(map(str, RECEPTIVE_FIELDS))
+        require(self.receptive_field in RECEPTIVE_FIELDS, 'receptive_field', self.receptive_field, f'one of {fields}')
+        weights, inner, normalized = self._layers(train)
+        strided = RECEPTIVE_FIELDS[self.receptive_field]
+        if not strided:
+            x = nn.leaky_relu(Conv(self.width, kernel_size=1, **weights)(images), 0.2)
+            x = nn.leaky_relu(normalized(Conv(2 * self.width, kernel_size=1, **inner)(x)), 0.2)
+            return Conv(1, kernel_size=1, **inner)(x)[..., 0]
+
+        convolution = functools.partial(Conv, kernel_size=4, padding=_PAD_ONE)
+        x = nn.leaky_relu(convolution(self.width, stride=2, **weights)(images), 0.2)
+        for layer in range(1, strided + 1):
+            stride = 2 if layer < strided else 1
+            width = self.width * min(2**layer, 8)
+            x = nn.leaky_relu(normalized(convolution(width, stride=stride, **inner)(x)), 0.2)
+        if min(x.shape[1:3]) < 2:
+            raise UserError(
+                f'Images of {images.shape[1]}x{images.shape[2]} pixels are too small for patches of '
+                f'{self.receptive_field}: choose a smaller receptive_field, of {fields}.'
+            )
+        return convolution(1, **weights)(x)[..., 0]
+
+
+def _levels(sides: tuple[int, int], wanted: int) -> int:
+    """How often a U-Net halves an image."""
+    possible = 0
+    while all(side % 2 ** (possible + 1) == 0 for side in sides) and possible < _MAX_LEVELS:
+        possible += 1
+    if not possible or wanted > possible:
+        raise UserError(
+            f'A U-Net can halve images of {sides[0]}x{sides[1]} pixels {possible} times, not {wanted or "once"}: '
+            'choose other levels, or a size that is a multiple of a power of two.'
+        )
+    return wanted or possible
