@@ -74,7 +74,7 @@ def test_conditional_networks_need_data_with_classes():
     with pytest.raises(UserError, match='the data set has no classes: unset the conditioning of both players'):
         game_of(*told)
     game = game_of(*told, num_classes=3)
-    params, variables = game.init(jax.random.key(0)).generator
+    params, variables = game.init(jax.random.key(0))['generator']
     latents = jnp.ones((3, 2))
     points = game.sample(params, variables, latents, jnp.arange(3))
     assert len(np.unique(np.asarray(points), axis=0)) == 3  # one latent, three classes
