@@ -63,8 +63,9 @@ def read(workdir: pathlib.Path) -> Finished:
     """What a run's directory holds."""
     protocols = {}
     for record in MetricsFile(workdir / 'evaluations.jsonl').read():
-        facts = {**record['protocol'], 'seed': "the run's own"}
-        protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in facts.items())
+        if 'failure' not in record:
+            facts = {**record['protocol'], 'seed': "the run's own"}
+            protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in facts.items())
     return Finished(workdir, MetricsFile(workdir / 'metrics.jsonl').read(), protocols)
 
 

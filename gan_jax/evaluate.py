@@ -12,11 +12,10 @@ mnist@test, 'cifar10@train[:1000]'.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -25,27 +24,45 @@ import numpy as np
 from gan_jax import data, files, parallel
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import UserError, exit_code
-from gan_jax.evaluation import archive
-from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
+from gan_jax.evaluation import archive, results
+from gan_jax.evaluation.evaluator import Evaluator, draw_labels
 from gan_jax.evaluation.features.find import GRAMMAR, find_extractor
 from gan_jax.evaluation.gather import Samples, check_images
-from gan_jax.evaluation.metrics import METRICS, check_names, check_of_generator
-from gan_jax.evaluation.record import Record, differences
+from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
+from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.layers.choices import require
 from gan_jax.trained import is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000
 
+FLAGS: dict[str, dict[str, Any]] = {
+    'metrics': {
+        'type': lambda text: tuple(name.strip() for name in text.split(',') if name.strip()),
+        'metavar': 'A,B',
+        'help': f'of {", ".join(METRICS)} (default: {",".join(DEFAULT_METRICS)})',
+    },
+    'bootstrap': {'type': int, 'metavar': 'N', 'help': 'resamples for an interval of each value (default: none)'},
+    'batch_size': {'type': int, 'metavar': 'N', 'help': 'images at a time on all devices (default: 64 on each)'},
+    **{name: {'type': int, 'metavar': 'N', 'help': option.help} for name, option in OPTIONS.items()},
+}
+"""The flags that `python -m gan_jax.evaluate` and `--mode eval` alone have: arguments of `argparse` by name."""
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What `python -m gan_jax.evaluate` and `--mode eval` have in common."""
-    names = lambda text: tuple(filter(None, text.split(',')))  # noqa: E731
-    parser.add_argument(
-        '--metrics', type=names, default=DEFAULT_METRICS, metavar='A,B', help=f'of {", ".join(METRICS)}'
-    )
-    parser.add_argument('--extractor', default='auto', help=GRAMMAR)
-    parser.add_argument('--bootstrap', type=int, default=0, metavar='N', help='resamples for an interval of each value')
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Defines `FLAGS`, and the extractor."""
+    for name, options in FLAGS.items():
+        parser.add_argument(f'--{name}', **options)
+    parser.add_argument('--extractor', help=f'{GRAMMAR} (default: auto)')
+
+
+def given(flags: argparse.Namespace, *more: str) -> dict[str, Any]:
+    """The arguments of `evaluate` among the flags that somebody has set: `FLAGS`, the extractor, and more by name."""
+    found = {name: getattr(flags, name) for name in (*FLAGS, 'extractor', *more) if getattr(flags, name) is not None}
+    return {
+        **{name: value for name, value in found.items() if name not in OPTIONS},
+        'options': {name: value for name, value in found.items() if name in OPTIONS},
+    }
 
 
 def evaluate(
@@ -54,14 +71,16 @@ def evaluate(
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     extractor: str = 'auto',
-    num: int = NUM_SAMPLES,
-    seed: int = 0,
+    num: int | None = None,
+    seed: int | None = None,
     step: int | None = None,
     size: int | None = None,
     channels: int | None = None,
     bootstrap: int = 0,
+    batch_size: int | None = None,
+    options: Mapping[str, int] | None = None,
     data_dir: str | None = None,
-) -> list[Record]:
+) -> Evaluation:
     """The metrics of images, or of a run's generator.
 
     Args:
@@ -69,42 +88,70 @@ def evaluate(
         reals: what to judge by, likewise; None: the data that the run was trained on.
         metrics: names from `gan_jax.evaluation.metrics.METRICS`.
         extractor: as in `gan_jax.evaluation.features.find.find_extractor`.
-        num: samples of a run.
-        seed: of their latents.
+        num: samples of a run; None: 10,000.
+        seed: of their latents; None: 0.
         step: of the run's checkpoint; None: the latest.
         size: to bring images of directories and data sets to; None: their own, or that of the run.
         channels: likewise.
         bootstrap: resamples of the fakes for an interval of each value; 0: none.
+        batch_size: images at a time on all devices; None: 64 on each.
+        options: constants of the metrics, by names in `gan_jax.evaluation.metrics.OPTIONS`.
         data_dir: where TFDS data sets lie.
 
+    Returns:
+        The values, and the metrics that could not be computed.
+
     Raises:
-        UserError: there are no such images, the extractor's weights are missing, or a metric cannot be computed.
+        UserError: there are no such images, the extractor's weights are missing, or an argument is out of its range or
+            has no effect.
     """
+    require(len(metrics) > 0, '--metrics', ','.join(metrics), f'names of metrics, of {", ".join(METRICS)}')
+    require(bootstrap >= 0, '--bootstrap', bootstrap, 'at least 0')
     check_names(metrics)
-    require(num >= 2, '--num', num, 'at least 2')
-    require(0 <= seed < 2**32, '--seed', seed, f'a whole number from 0 to {2**32 - 1}')
-    images = {'size': size, 'channels': channels, 'data_dir': data_dir}
+    check_options(options or {}, metrics)
+    judging = {
+        'metrics': metrics,
+        'extractor': extractor,
+        'bootstrap': bootstrap,
+        'batch_size': batch_size,
+        'options': options or {},
+    }
+    images = {'size': size, 'channels': channels}
     if not is_run(fakes):
         if reals is None:
             raise UserError(f'{fakes} is not the directory of a run, and no real images are named to judge it by.')
-        return _judge(_load(fakes, **images), _load(reals, **images), metrics, extractor, bootstrap)
+        _refuse({'num': num, 'seed': seed, 'step': step}, f'is of the samples of a run, which {fakes} is not')
+        if all(map(_is_archive, (fakes, reals))):
+            _refuse(images, 'does not change images that a file holds as arrays')
+        if not any(map(_is_named, (fakes, reals))):
+            _refuse({'data_dir': data_dir}, 'says where TFDS data sets lie, and none is asked for')
+        fake, real = (_load(one, **images, data_dir=data_dir) for one in (fakes, reals))
+        _check_shapes(fake.shape, real.shape, fakes, reals)
+        return _judge(fake, real, **judging)
+    _refuse(images, f'does not change the samples of a run, and reals are brought to their size: {fakes} is a run')
+    num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
+    require(num >= 2, '--num', num, 'at least 2')
+    require(0 <= seed < 2**32, '--seed', seed, f'a whole number from 0 to {2**32 - 1}')
     run = load_run(pathlib.Path(fakes), step)
     if len(run.shape) != 3:
         raise UserError(f'{fakes} generates points, not images: metrics of images cannot be computed of it.')
     trained_on = run.config.data
     if reals in (None, trained_on.name):
         reals = f'{trained_on.name}@{trained_on.split}'
+    if not _is_named(reals):
+        _refuse({'data_dir': data_dir}, f'says where TFDS data sets lie, and {reals} is none')
     if str(reals).split('@')[0] == trained_on.name:  # so that its decoded copy is found
-        images |= {'size': trained_on.size, 'channels': trained_on.channels}
+        images = {'size': trained_on.size, 'channels': trained_on.channels}
         images |= {'data_dir': data_dir or trained_on.directory, 'cache_dir': trained_on.cache}
     else:
-        images |= {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
+        images = {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
+        images |= {'data_dir': data_dir}
     real = _load(reals, **images)
-    check_of_generator(metrics, run.is_conditional)
+    _check_shapes(run.shape, real.shape, fakes, reals)
     samples = Samples(run.game, run.generator, num, seed, None, f'{fakes} at step {run.step}')
     if run.is_conditional:
         samples = samples._replace(**_conditions(run.num_classes, real, num, seed))
-    return _judge(samples, real, metrics, extractor, bootstrap, trained_on.cache)
+    return _judge(samples, real, cache_dir=trained_on.cache, **judging)
 
 
 def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, seed: int = 0, **options: Any) -> None:
@@ -119,52 +166,35 @@ def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, se
         **options: of `evaluate`.
 
     Raises:
-        UserError: as `evaluate`.
+        UserError: as `evaluate`; a file of earlier values is damaged; or, at the end, a metric could not be computed.
     """
     latest = load_run(workdir, None if step == 'all' else step).step
     steps = Checkpoints(workdir / 'checkpoints').all_steps() if step == 'all' else [latest]
-    results = {}
-    for number in steps:
+    paths = {number: workdir / 'evaluation' / f'step{number:07d}-seed{seed}.json' for number in steps}
+    earlier = {number: results.read(path).records if path.exists() else [] for number, path in paths.items()}
+    found = {}
+    for number, path in paths.items():
+        files.check_writable(path)
         print(f'step {number}')
-        results[number] = evaluate(workdir, step=number, seed=seed, **options)
-        path = workdir / 'evaluation' / f'step{number:07d}-seed{seed}.json'
-        earlier = _read(path) if path.exists() else []
-        report(results[number], path, [one for one in earlier if all(differences(one, new) for new in results[number])])
+        found[number] = evaluate(workdir, step=number, seed=seed, **options)
+        new = found[number].records
+        results.report(
+            found[number], path, [old for old in earlier[number] if all(differences(old, one) for one in new)]
+        )
     if len(steps) > 1:
-        names = [record.metric for record in results[latest]]
-        print('\n' + '  '.join(f'{name:>12}' for name in ('step', *names)))
-        for number, records in results.items():
-            print(
-                f'{number:12}  ' + '  '.join(f'{record.value:{max(12, len(record.metric))}.6g}' for record in records)
-            )
+        print(f'\n{_over_steps(found)}')
+    results.check_complete(found.values())
 
 
-def report(records: Sequence[Record], path: pathlib.Path, earlier: Iterable[Record] = ()) -> None:
-    """Prints records as a table and writes them as JSON, after earlier ones of the same file.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    print(table(records))
-    values = [record.to_json() for record in (*earlier, *records)]
-    files.replace(path, (json.dumps(values, indent=2, allow_nan=False) + '\n').encode())
-    print(f'\nWritten to {path}.')
-
-
-def compare(first: pathlib.Path, second: pathlib.Path) -> str:
-    """Two results of `report` side by side, and what keeps them from being compared.
-
-    Raises:
-        UserError: a file is no such result, or they have no metric in common.
-    """
-    one, other = ({record.metric: record for record in _read(path)} for path in (first, second))
-    names = [name for name in one if name in other]
-    if not names:
-        raise UserError(f'{first} and {second} have no metric in common: {", ".join(one)}; {", ".join(other)}.')
-    lines = []
-    for name in names:
-        lines.append(f'{name:24}  {one[name].value:12.6g}  {other[name].value:12.6g}')
-        lines += [f'{"":24}  not comparable: {difference}' for difference in differences(one[name], other[name])]
+def _over_steps(found: Mapping[int, Evaluation]) -> str:
+    """A table of values with a row for each step."""
+    values = {step: {record.metric: record.value for record in one.records} for step, one in found.items()}
+    names = list(dict.fromkeys(name for row in values.values() for name in row))
+    lines = ['  '.join(f'{name:>12}' for name in ('step', *names))]
+    for step, row in values.items():
+        cells = (f'{row[name]:.6g}' if name in row else '-' for name in names)
+        columns = (f'{cell:>{max(12, len(name))}}' for name, cell in zip(names, cells, strict=True))
+        lines.append('  '.join((f'{step:12}', *columns)))
     return '\n'.join(lines)
 
 
@@ -178,15 +208,50 @@ def _conditions(num_classes: int, real: data.Dataset, num: int, seed: int) -> di
 def _judge(
     fakes: Samples | data.Dataset,
     real: data.Dataset,
+    *,
     metrics: Sequence[str],
     extractor: str,
     bootstrap: int,
+    batch_size: int | None,
+    options: Mapping[str, int],
     cache_dir: str | None = None,
-) -> list[Record]:
+) -> Evaluation:
     check_images(real)
     layout = parallel.make_layout(jax.device_count())
-    found = find_extractor(extractor, real.name, real.shape)
-    return Evaluator(metrics, found, real, layout, cache_dir, bootstrap).evaluate(fakes)
+    found = find_extractor(extractor, real.name, real.shape, labelled=real.labels is not None)
+    return Evaluator(metrics, found, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)
+
+
+def _refuse(arguments: Mapping[str, Any], reason: str) -> None:
+    """Raises a UserError for an argument that is set and has no effect."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise UserError(f'--{name} has no effect here: it {reason}; leave it away.')
+
+
+def _is_archive(spec: str | os.PathLike) -> bool:
+    return pathlib.Path(spec).suffix in archive.SUFFIXES
+
+
+def _is_named(spec: str | os.PathLike) -> bool:
+    """Whether images are a data set of TFDS, and not a file, a directory or embedded."""
+    is_path = _is_archive(spec) or pathlib.Path(spec).is_dir() or str(spec).startswith('folder:')
+    return not is_path and str(spec).partition('@')[0] != 'digits'
+
+
+def _check_shapes(fake: tuple[int, ...], real: tuple[int, ...], fakes: Any, reals: Any) -> None:
+    """Raises a UserError where two sets of images differ in shape, with what can be done about it."""
+    if fake == real:
+        return
+    if is_run(fakes):
+        remedy = 'give reals of the size and channels of the samples'
+    elif all(map(_is_archive, (fakes, reals))):
+        remedy = 'save both anew in one size and number of channels'
+    else:
+        shape = fake if _is_archive(fakes) else real
+        remedy = f'bring both to one by --size and --channels, such as --size {shape[0]} --channels {shape[-1]}'
+    seen = [' x '.join(map(str, shape)) for shape in (fake, real)]
+    raise UserError(f'The images of {fakes} are {seen[0]} and those of {reals} {seen[1]}: {remedy}.')
 
 
 def _load(
@@ -207,13 +272,6 @@ def _load(
     return data.load(name, split=split or 'train', **options)
 
 
-def _read(path: pathlib.Path) -> list[Record]:
-    try:
-        return [Record(**values) for values in json.loads(path.read_text())]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f'{path} is not the result of an evaluation ({error}).') from error
-
-
 def main(argv: list[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(prog='python -m gan_jax.evaluate', description=__doc__, allow_abbrev=False)
@@ -222,23 +280,33 @@ def main(argv: list[str] | None = None) -> int:
         'fakes', metavar='GENERATED', help='a run, a directory of images, an .npz or .npy file or NAME[@SPLIT]'
     )
     parser.add_argument('reals', metavar='REAL', nargs='?', help='likewise (default: what the run was trained on)')
-    add_options(parser)
-    parser.add_argument('--num', type=int, default=NUM_SAMPLES, help='samples of a run')
-    parser.add_argument('--seed', type=int, default=0, help='seed of their latents')
+    add_flags(parser)
+    parser.add_argument('--num', type=int, help='samples of a run (default: 10,000)')
+    parser.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
     parser.add_argument('--step', type=int, help="of a run's checkpoint (default: the latest)")
     parser.add_argument('--size', type=int, help='pixels to bring images of directories and data sets to')
     parser.add_argument('--channels', type=int, choices=(1, 3))
     parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR)')
-    parser.add_argument('--output', type=pathlib.Path, default='evaluation.json', metavar='JSON')
-    options = vars(parser.parse_args(argv))
+    parser.add_argument('--output', type=pathlib.Path, metavar='JSON', help='default: evaluation.json')
+    flags = parser.parse_args(argv)
 
     def run() -> None:
         parallel.enable_compilation_cache()
-        fakes, reals, output = options.pop('fakes'), options.pop('reals'), options.pop('output')
-        if fakes.endswith('.json') and reals is not None:
-            print(compare(pathlib.Path(fakes), pathlib.Path(reals)))
-        else:
-            report(evaluate(fakes, reals, **options), output)
+        chosen = given(flags, 'num', 'seed', 'step', 'size', 'channels', 'data_dir')
+        if '.json' in (pathlib.Path(flags.fakes).suffix, pathlib.Path(flags.reals or '').suffix):
+            if flags.reals is None:
+                raise UserError(f'{flags.fakes} is an earlier result: name another to compare it with.')
+            _refuse(
+                {'output': flags.output, **chosen['options'], **chosen, 'options': None},
+                'does not change what earlier results hold',
+            )
+            print(results.compare(flags.fakes, flags.reals))
+            return
+        output = flags.output or pathlib.Path('evaluation.json')
+        files.check_writable(output)
+        evaluation = evaluate(flags.fakes, flags.reals, **chosen)
+        results.report(evaluation, output)
+        results.check_complete([evaluation])
 
     return exit_code(run)
 

@@ -11,9 +11,8 @@ import os
 import pathlib
 import sys
 
+from gan_jax import evaluate, sample
 from gan_jax.errors import UserError, exit_code
-from gan_jax.evaluate import add_options
-from gan_jax.sample import FLAGS
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -31,10 +30,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     sampling.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
     sampling.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
     pictures = parser.add_argument_group('mode sample')
-    for name, options in FLAGS.items():
+    for name, options in sample.FLAGS.items():
         pictures.add_argument(f'--{name}', **options)
     judging = parser.add_argument_group('mode eval')
-    add_options(judging)
+    evaluate.add_flags(judging)
     hosts = parser.add_argument_group('several processes or hosts')
     hosts.add_argument('--distributed', action='store_true', help='join by what the cluster says in the environment')
     hosts.add_argument('--coordinator', metavar='HOST:PORT', help='address of the first process')
@@ -61,9 +60,10 @@ def _step(text: str) -> int | str:
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import evaluate, parallel, population, sample, train
+    from gan_jax import parallel, population, train
 
     parallel.enable_compilation_cache()
+    _refuse_others(flags)
     if flags.mode != 'train':
         doing = {'sample': 'Sampling', 'eval': 'Evaluation'}[flags.mode]
         if overrides:
@@ -73,10 +73,8 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     if flags.mode == 'sample':
         sample.run(flags)
         return
-    sample.refuse(flags)
     if flags.mode == 'eval':
-        chosen = {name: getattr(flags, name) for name in ('metrics', 'extractor', 'num', 'seed', 'step', 'bootstrap')}
-        evaluate.evaluate_workdir(flags.workdir, **{name: value for name, value in chosen.items() if value is not None})
+        evaluate.evaluate_workdir(flags.workdir, **evaluate.given(flags, 'num', 'seed', 'step'))
         return
     if flags.config is None:
         raise UserError('Training needs --config, such as --config configs/dcgan.py:fashion_mnist.')
@@ -87,6 +85,21 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     workdir = flags.workdir or pathlib.Path('runs') / configs.run_name(flags.config, config)
     start = population.train_population if config.population > 1 or config.vary else train.train
     start(config, workdir, accept_config_changes=flags.accept_config_changes)
+
+
+def _refuse_others(flags: argparse.Namespace) -> None:
+    """Raises a UserError for a flag that has no effect in this mode."""
+    training = ('config', 'accept_config_changes', 'distributed', 'coordinator', 'num_processes', 'process_id')
+    for names, modes in (
+        (sample.FLAGS, ('sample',)),
+        (evaluate.FLAGS, ('eval',)),
+        (sample.SHARED, ('sample', 'eval')),
+        (training, ('train',)),
+    ):
+        given = [name for name in names if getattr(flags, name) is not None and getattr(flags, name) is not False]
+        if given and flags.mode not in modes:
+            others = ' and '.join(f'--mode {mode}' for mode in modes)
+            raise UserError(f'--{given[0]} is for {others} and has no meaning for --mode {flags.mode}: leave it away.')
 
 
 def main(argv: list[str] | None = None) -> int:

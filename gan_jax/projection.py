@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 
 from gan_jax.data.images import decode, unreadable
 from gan_jax.errors import UserError
-from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.game import Array
 from gan_jax.layers.choices import require
 
@@ -134,7 +134,7 @@ def feature_error(extractor: Extractor) -> Distance:
     """The squared distance of an extractor's features from the target's, relative to the length of the target's."""
 
     def distance(images: Array, target: Array) -> Array:
-        features = extractor.apply((jnp.append(target[None], images, axis=0) + 1) * 127.5).features
+        features = look(extractor, (jnp.append(target[None], images, axis=0) + 1) * 127.5).features
         return jnp.sum(jnp.square(features[1:] - features[0]), axis=1) / jnp.sum(jnp.square(features[0]))
 
     return distance

@@ -84,19 +84,21 @@ def make_evaluation(
     reals = dataset if split == dataset.split else load_data(config.data, split)
     check_images(reals)
     check_of_generator(config.evaluate, conditional=classes is not None)
-    extractor = find_extractor(options.extractor, reals.name, reals.shape)
+    extractor = find_extractor(options.extractor, reals.name, reals.shape, labelled=reals.labels is not None)
     evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
 
     def evaluate(step: int, generator: Player, out: Writers, seed: int) -> dict[str, float]:
         conditions = None if classes is None else draw_labels(dataset, options.samples, seed)
         samples = Samples(game, generator, options.samples, seed, conditions, f'step {step}')
         try:
-            records = evaluator.evaluate(samples)
-        except UserError as error:  # such as too few samples for a metric: no reason to stop training
+            evaluation = evaluator.evaluate(samples)
+        except UserError as error:  # no reason to stop training, as a metric that fails is none
             warnings.warn(f'Step {step} could not be evaluated: {error}', stacklevel=2)
             return {}
-        out.evaluation(step, step * config.batch_size / 1000, records)
-        return {f'eval/{record.metric}': record.value for record in records}
+        for failed in evaluation.failures:
+            warnings.warn(f'{failed.metric} of step {step} could not be computed: {failed.failure}', stacklevel=2)
+        out.evaluation(step, step * config.batch_size / 1000, evaluation)
+        return {f'eval/{record.metric}': record.value for record in evaluation.records}
 
     return evaluate
 

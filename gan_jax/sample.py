@@ -68,13 +68,8 @@ FLAGS = {
 }
 """The flags of `--mode sample` alone: arguments of `argparse` by name."""
 
-_SHARED = ('num', 'seed', 'step', 'extractor')
-
-
-def refuse(flags: argparse.Namespace) -> None:
-    """Raises a UserError for a flag that only mode sample has."""
-    if given := [name for name in FLAGS if getattr(flags, name) is not None]:
-        raise UserError(f'--{given[0]} is for --mode sample and has no meaning for --mode {flags.mode}: leave it away.')
+SHARED = ('num', 'seed', 'step', 'extractor')
+"""Those that `--mode eval` has too."""
 
 
 def run(flags: argparse.Namespace) -> pathlib.Path:
@@ -85,17 +80,14 @@ def run(flags: argparse.Namespace) -> pathlib.Path:
     """
     if flags.step == 'all':
         raise UserError('--step all is for mode eval: name one checkpoint, or leave it away for the latest.')
-    given = {name: getattr(flags, name) for name in (*FLAGS, *_SHARED)}
-    given = {
-        name: value for name, value in given.items() if value is not None and (name, value) != ('extractor', 'auto')
-    }
+    given = {name: getattr(flags, name) for name in (*FLAGS, *SHARED) if getattr(flags, name) is not None}
     what = given.pop('what', 'samples')
     functions = [sample_workdir] if what == 'samples' else [draw, PICTURES[what][0]]
     takes = [name for function in functions for name in inspect.signature(function).parameters]
     if 'seed' in given and what != 'samples' and 'seeds' not in given:
         given['seeds'] = (given.pop('seed'),)
     if strangers := [name for name in given if name not in takes]:
-        known = ', '.join(f'--{name}' for name in takes if name in (*FLAGS, *_SHARED) and name != 'what')
+        known = ', '.join(f'--{name}' for name in takes if name in (*FLAGS, *SHARED) and name != 'what')
         raise UserError(f'--{strangers[0]} has no meaning for --what {what}, which takes {known}.')
     if what == 'samples':
         return sample_workdir(flags.workdir, **given)

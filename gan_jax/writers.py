@@ -9,13 +9,13 @@ import io
 import os
 import pathlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 
 from gan_jax import files, report
-from gan_jax.evaluation.record import Record
+from gan_jax.evaluation.record import Evaluation
 from gan_jax.progress import Progress
 from gan_jax.records import MetricsFile
 
@@ -149,23 +149,26 @@ class Writers:
         self._tensorboard.scalars(step, values | {f'timing/{name}': value for name, value in timing.items()})
         self._tensorboard.flush()
 
-    def evaluation(self, step: int, kimg: float, records: Sequence[Record]) -> None:
-        """Records an evaluation: its values with the metrics, its records with their protocols in `evaluations.jsonl`.
+    def evaluation(self, step: int, kimg: float, evaluation: Evaluation) -> None:
+        """Records an evaluation: its values with the metrics; its records and failures in `evaluations.jsonl`.
 
         Args:
           step: how many steps were made.
           kimg: as in `metrics`.
-          records: of the evaluation.
+          evaluation: of the samples of this step.
 
         Raises:
           UserError: something cannot be written; the sentence names the file.
         """
         if not self.enabled:
             return
+        records = evaluation.records
+        for one in (*records, *evaluation.failures):
+            self._evaluations.append({'step': step, 'kimg': kimg, **one.to_json()})
+        if not records:
+            return
         values = {f'eval/{record.metric}': record.value for record in records}
         self._metrics.write(step, kimg, values)
-        for record in records:
-            self._evaluations.append({'step': step, 'kimg': kimg, **record.to_json()})
         self._tensorboard.scalars(step, values)
         self._tensorboard.flush()
         self._progress.note(f'step {step}  ' + '  '.join(f'{record.metric} {record.value:.5g}' for record in records))

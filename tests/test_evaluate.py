@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from gan_jax.evaluate import main
+from gan_jax.evaluation import results
+from gan_jax.evaluation.record import Failure
 
 EXTRACTOR = '--extractor=tests.extractors:QUADRANTS'
 
@@ -26,7 +28,7 @@ def files(tmp_path, monkeypatch):
 
 def evaluate(files, *arguments, output='out.json'):
     code = main([*map(str, arguments), EXTRACTOR, '--output', str(files / output)])
-    return code, json.loads((files / output).read_text()) if code == 0 else None
+    return code, json.loads((files / output).read_text()) if (files / output).exists() else None
 
 
 def test_files_are_judged_by_files_and_the_result_is_a_table_and_json(files, capsys):
@@ -56,12 +58,120 @@ def test_two_results_are_compared_if_they_may_be(files, capsys):
     assert 'not comparable: reals (40 of real.npz' in capsys.readouterr().out
 
 
+def test_a_metric_that_fails_leaves_the_others_and_is_named_in_json_and_by_the_exit_code(files, capsys):
+    with np.load(files / 'real.npz') as archive:
+        np.savez(files / 'five.npz', archive['arr_0'][:5])
+    code, records = evaluate(files, files / 'five.npz', files / 'real.npz')
+    assert code == 2
+    values = [record['metric'] for record in records if 'value' in record]
+    assert values == ['fid', 'kid', 'precision', 'recall', 'density', 'coverage']
+    (failed,) = [record for record in records if 'failure' in record]
+    assert failed['metric'] == 'inception_score'
+    assert failed['failure'].startswith('5 images cannot be cut into 10 splits')
+    output = capsys.readouterr()
+    assert f'{records[0]["value"]:.6g}' in output.out
+    sentence = 'gan_jax: Not all could be computed, and the rest is written. inception_score of five.npz all: '
+    assert sentence + failed['failure'] in output.err
+    assert results.read(files / 'out.json').failures == [Failure(**failed)]
+
+
+def test_a_record_names_the_fakes_and_their_number(files):
+    _, (one,) = evaluate(files, files / 'dark.npz', files / 'real.npz', '--metrics= fid ')
+    _, (same,) = evaluate(files, files / 'dark.npz', files / 'real.npz', '--metrics=fid')
+    _, (other,) = evaluate(files, files / 'folder', files / 'real.npz', '--metrics=fid')
+    assert one['number'] == other['number'] == 40
+    assert one['fingerprint'] == same['fingerprint'] != other['fingerprint']
+
+
+def test_constants_of_the_metrics_have_flags(files):
+    flags = ['--kid_subsets=7', '--kid_subset_size=20', '--kid_seed=3', '--batch_size=16', '--precision_recall_k=2']
+    code, records = evaluate(files, files / 'dark.npz', files / 'real.npz', '--metrics=kid,precision_recall', *flags)
+    assert code == 0
+    assert '7 subsets of 20 by RandomState(3)' in records[0]['protocol']['rule']
+    assert records[1]['protocol']['rule'].startswith('k=2, ')
+
+
+def test_extractors_are_named_for_what_the_images_allow(files, capsys):
+    """Files and images without classes are nothing that a classifier can be trained of."""
+    for reals, extractor, wanted in (
+        ('real.npz', 'auto', 'name the classifier of similar images, as "classifier:NAME"'),
+        ('folder', 'auto', 'name the classifier of similar images, as "classifier:NAME"'),
+        ('real.npz', 'classifier', "A classifier of 'real.npz' cannot be trained"),
+    ):
+        arguments = [str(files / 'folder'), str(files / reals), f'--extractor={extractor}']
+        assert main([*arguments, '--output', str(files / 'out.json')]) == 2
+        error = capsys.readouterr().err
+        assert wanted in error
+        assert 'tools.train_classifier' not in error
+
+
+@pytest.mark.parametrize(
+    'content',
+    ['', '[]', '{}', '5', '[1]', '[{"metric": "fid"}]', '[{"failure": 1}]', '\x00', '[' * 100_000],
+)
+def test_a_json_file_of_something_else_is_compared_with_nothing(files, content, capsys):
+    evaluate(files, files / 'dark.npz', files / 'real.npz', '--metrics=fid')
+    (files / 'other.json').write_text(content)
+    capsys.readouterr()
+    assert main([str(files / 'out.json'), str(files / 'other.json')]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert ('is not the result of an evaluation' in error) == (content != '[]')
+    assert ('no metric in common: fid; none.' in error) == (content == '[]')
+
+
+@pytest.mark.parametrize('field', ['value', 'error', 'protocol', 'subject', 'interval', 'number', 'fingerprint', 'new'])
+def test_a_record_with_a_wrong_field_is_no_record(files, field, capsys):
+    _, records = evaluate(files, files / 'dark.npz', files / 'real.npz', '--metrics=fid')
+    records[0][field] = [{}]
+    (files / 'other.json').write_text(json.dumps(records))
+    assert main([str(files / 'out.json'), str(files / 'other.json')]) == 2
+    assert f"is not the result of an evaluation ('{field}' is [{{}}])" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (['real.npz', 'dark.npz', '--num=50'], '--num has no effect here: it is of the samples of a run, which '),
+        (['folder', 'real.npz', '--step=3'], '--step has no effect here: it is of the samples of a run'),
+        (['folder', 'real.npz', '--seed=0'], '--seed has no effect here: it is of the samples of a run'),
+        (['real.npz', 'dark.npz', '--size=8'], '--size has no effect here: it does not change images that a file'),
+        (['real.npz', 'dark.npz', '--channels=1'], '--channels has no effect here'),
+        (['folder', 'real.npz', '--data_dir=x'], '--data_dir has no effect here: it says where TFDS data sets lie'),
+        (['real.npz', 'dark.npz', '--metrics=fid', '--kid_seed=1'], 'kid_seed is an option of kid, which is not among'),
+        (['a.json', 'b.json', '--metrics=fid'], '--metrics has no effect here: it does not change what earlier'),
+        (['a.json', 'b.json', '--kid_seed=0'], '--kid_seed has no effect here'),
+        (['a.json'], 'a.json is an earlier result: name another to compare it with.'),
+        (['a.json', 'real.npz'], 'a.json is not the result of an evaluation'),
+        (['real.npz', 'dark.npz', '--metrics='], "--metrics is ''; it must be names of metrics, of fid, "),
+        (['real.npz', 'dark.npz', '--bootstrap=-1'], '--bootstrap is -1; it must be at least 0'),
+        (['real.npz', 'dark.npz', '--batch_size=3'], 'batch_size is 3; it must be a multiple of the 8 devices'),
+        (['real.npz', 'small.npz'], 'save both anew in one size and number of channels.'),
+        (['folder', 'small.npz'], 'bring both to one by --size and --channels, such as --size 4 --channels 1.'),
+    ],
+)
+def test_what_has_no_effect_or_no_sense_is_refused(files, arguments, sentence, capsys):
+    np.savez(files / 'small.npz', np.zeros((9, 4, 4, 1), np.uint8))
+    paths = [argument if argument.startswith('--') else str(files / argument) for argument in arguments]
+    output = [] if paths[0].endswith('.json') else [EXTRACTOR, '--output', str(files / 'out.json')]
+    assert main([*paths, *output]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (files / 'out.json').exists()
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_work(files, monkeypatch, capsys):
+    monkeypatch.setattr('gan_jax.evaluate.evaluate', lambda *_, **__: pytest.fail('it works'))
+    for output in (files, files / 'real.npz' / 'out.json'):
+        assert main([str(files / 'dark.npz'), str(files / 'real.npz'), EXTRACTOR, '--output', str(output)]) == 2
+        error = capsys.readouterr().err
+        assert f'{output} cannot be written' in error
+        assert 'checkpoint' not in error
+
+
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
         (['real.npz'], 'is not the directory of a run, and no real images are named to judge it by.'),
-        (['real.npz', 'real.npz', '--num=0'], '--num is 0; it must be at least 2'),
-        (['real.npz', 'real.npz', '--seed=-1'], '--seed is -1; it must be a whole number'),
         (['real.npz', 'gone.npz'], 'cannot be read as a NumPy file'),
         (['real.npz', 'no_such_data'], 'no_such_data'),
         (['real.npz', 'digits@tset'], 'tset'),
@@ -69,6 +179,12 @@ def test_two_results_are_compared_if_they_may_be(files, capsys):
         (['real.npz', 'real.npz', '--extractor=xception'], "There is no extractor 'xception': write auto, inception"),
         (['real.npz', 'real.npz', '--extractor=json:dumps'], 'json:dumps is not a gan_jax'),
         (['real.npz', 'real.npz', '--extractor=no.such:thing'], 'cannot be imported'),
+        (['real.npz', 'real.npz', '--extractor=:'], "There is no extractor ':': write auto, inception"),
+        (['real.npz', 'real.npz', '--extractor=.a:c'], "There is no extractor '.a:c': write auto, inception"),
+        (['real.npz', 'real.npz', '--extractor=a..b:c'], "There is no extractor 'a..b:c': write auto, inception"),
+        (['real.npz', 'real.npz', '--extractor=a:'], "There is no extractor 'a:': write auto, inception"),
+        (['real.npz', 'real.npz', '--extractor=inception:foo'], "There is no resize rule 'foo': did you mean"),
+        (['real.npz', 'real.npz', '--extractor=inception:tf1:100'], 'The tap is 100; it must be one of 64, 192'),
         (['real.npz', 'real.npz', '--extractor=inception'], 'tools.convert_inception'),
         (['real.npz', 'real.npz', '--extractor=classifier:mnist'], 'tools.train_classifier mnist'),
         (['real.npz', 'real.npz', '--extractor=auto'], 'There is nothing to look at images of'),
@@ -81,3 +197,11 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(files, arguments, s
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith('gan_jax: ')]
     assert sentence in line
     assert not (files / 'out.json').exists()
+
+
+def test_a_module_with_a_mistake_of_its_own_is_one_sentence(files, monkeypatch, capsys):
+    (files / 'own_extractors.py').write_text('E = 1 / 0')
+    monkeypatch.syspath_prepend(str(files))
+    arguments = [str(files / 'dark.npz'), str(files / 'real.npz'), '--extractor=own_extractors:E']
+    assert main([*arguments, '--output', str(files / 'out.json')]) == 2
+    assert 'cannot be imported (ZeroDivisionError: division by zero)' in capsys.readouterr().err

@@ -29,6 +29,13 @@ def test_an_unknown_flag_is_refused(capsys):
         (['--mode', 'eval', '--workdir', '/nowhere', '--psi', '0.5'], '--psi is for --mode sample and has no meaning'),
         (['--what', 'loop', '--config', 'configs/mlp.py'], '--what is for --mode sample and has no meaning for --mode'),
         (
+            ['--metrics', 'fid', '--config', 'configs/mlp.py'],
+            '--metrics is for --mode eval and has no meaning for --mode',
+        ),
+        (['--num', '5', '--config', 'configs/mlp.py'], '--num is for --mode sample and --mode eval and has no meaning'),
+        (['--mode', 'sample', '--workdir', '/nowhere', '--kid_seed', '0'], '--kid_seed is for --mode eval and has no'),
+        (['--mode', 'eval', '--workdir', '/nowhere', '--config', 'a.py'], '--config is for --mode train and has no'),
+        (
             ['--mode', 'sample', '--workdir', '/nowhere', '--extractor', 'inception'],
             '--extractor has no meaning for --what samples',
         ),

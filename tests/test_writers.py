@@ -6,13 +6,19 @@ import os
 import struct
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
+from experiments import results
+from gan_jax import config, run
+from gan_jax.data import Dataset
 from gan_jax.errors import UserError
+from gan_jax.evaluation.record import Evaluation, Failure, Record
+from gan_jax.pages import workdir
 from gan_jax.progress import Progress
 from gan_jax.writers import MetricsFile, TensorBoard, Writers
 
@@ -232,3 +238,24 @@ print(threading.active_count(), 'matplotlib' in sys.modules, 'tensorflow' in sys
 """
     output = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True).stdout
     assert output == '1 False False\n'
+
+
+def test_a_metric_that_fails_while_training_is_warned_about_and_recorded_beside_the_others(tmp_path, monkeypatch):
+    """Readers of the records pass it over."""
+    record = Record('fid', 2.0, None, 'step 5', {'rule': 'a rule'})
+    failure = Failure('kid', 'There are too few.', 'step 5')
+    found = iter([Evaluation([record], [failure]), Evaluation([], [failure])])
+    monkeypatch.setattr(run, 'Evaluator', lambda *_: types.SimpleNamespace(evaluate=lambda samples: next(found)))
+    overrides = {'evaluate': 'fid,kid', 'evaluation.extractor': 'tests.extractors:QUADRANTS', 'batch_size': '10'}
+    reals = Dataset('squares', 'train', np.zeros((4, 8, 8, 1), np.uint8), None, None, 'f00d')
+    evaluate = run.make_evaluation(config.load('configs/mlp.py:digits', overrides), reals, None, None, None)
+    with Writers(tmp_path, begin=0, total=10, quiet=True) as out:
+        for step, values in ((5, {'eval/fid': 2.0}), (6, {})):
+            with pytest.warns(UserWarning, match=f'^kid of step {step} could not be computed: There are too few'):
+                assert evaluate(step, None, out, 0) == values
+    assert MetricsFile(tmp_path / 'metrics.jsonl').read() == [{'step': 5, 'kimg': 0.05, 'eval/fid': 2.0}]
+    lines = MetricsFile(tmp_path / 'evaluations.jsonl').read()
+    assert [line['metric'] for line in lines] == ['fid', 'kid', 'kid']
+    assert lines[1] == {'step': 5, 'kimg': 0.05, **failure.to_json()}
+    assert results.read(tmp_path).protocols == {'fid': "rule=a rule; seed=the run's own"}
+    assert list(workdir.protocols(types.SimpleNamespace(evaluations=lines))) == ['fid']

@@ -31,11 +31,11 @@ SHOWN = 8  # images of each set in the picture
 def judge(judges: dict[str, Evaluator], fakes: data.Dataset | Samples) -> list[Record]:
     """All metrics that can be computed of a set; a set without labels has no metrics of classes."""
     records = []
-    for name, evaluator in judges.items():
-        try:
-            records += evaluator.evaluate(fakes)
-        except UserError as error:
-            print(f'  {name}: {error}')
+    for evaluator in judges.values():
+        evaluation = evaluator.evaluate(fakes)
+        records += evaluation.records
+        for failed in evaluation.failures:
+            print(f'  {failed.metric}: {failed.failure}')
     return records
 
 

@@ -121,7 +121,7 @@ def judge(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
     extractor = find_extractor(options.extractor, reals.name, reals.shape)
     layout = parallel.make_layout(config.batch_size, num_devices=1)
     evaluator = Evaluator(config.evaluate, extractor, against, layout, config.data.cache)
-    return {record.metric: record.value for record in evaluator.evaluate(reals)}
+    return {record.metric: record.value for record in evaluator.evaluate(reals).records}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -196,7 +196,8 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
             if image.shape != shape:
                 raise UserError(
                     f'the images of {source.name!r} differ in size ({source.describe(0)} is {shape[0]}x{shape[1]}, '
-                    f'{source.describe(index)} is {image.shape[0]}x{image.shape[1]}): give the size to bring them to.'
+                    f'{source.describe(index)} is {image.shape[0]}x{image.shape[1]}): give the size to '
+                    'bring them to, by --config.data.size=64 in training, elsewhere by --size 64.'
                 )
             images.append(image)
             labels.append(label)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gan_jax.errors import UserError
+from gan_jax.evaluation.features.extractor import is_real
 
 
 def features_array(features: ArrayLike, what: str = 'the features', least: int = 1) -> np.ndarray:
@@ -15,9 +16,14 @@ def features_array(features: ArrayLike, what: str = 'the features', least: int =
         least: the smallest n that is enough.
 
     Raises:
-        UserError: they have another shape, are too few, or hold NaN or infinity.
+        UserError: they are no real numbers, have another shape, are too few, or hold NaN or infinity.
     """
-    array = np.asarray(features)
+    try:
+        array = np.asarray(features)
+    except ValueError as error:
+        raise UserError(f'{what} are no array, as their rows differ in length: give one row for each image.') from error
+    if not (is_real(array.dtype) or array.dtype == bool):
+        raise UserError(f'{what} are {array.dtype}; a metric takes real numbers.')
     if array.dtype != np.float32:
         array = array.astype(np.float64, copy=False)
     if array.ndim != 2 or array.shape[1] == 0:

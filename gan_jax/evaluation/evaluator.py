@@ -1,8 +1,10 @@
 """An evaluation: metrics of fakes against reals, each as a record with its protocol."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 
+import jax
 import numpy as np
 
 from gan_jax.checkpoint import package_versions
@@ -11,11 +13,15 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.gather import Samples, check_images, compile_samples, describe, gather_dataset, gather_samples
-from gan_jax.evaluation.record import Record
+from gan_jax.evaluation.record import Estimate, Evaluation, Failure, Record
 from gan_jax.evaluation.store import FeatureStore
+from gan_jax.layers.choices import require
 from gan_jax.parallel import Layout
 
 IMAGES_PER_DEVICE = 64
+
+# What one metric may raise without harm to the others: a set that it cannot judge, or too little memory for it.
+_FAILURES = (UserError, ArithmeticError, MemoryError, np.linalg.LinAlgError, jax.errors.JaxRuntimeError)
 
 
 @dataclasses.dataclass
@@ -25,15 +31,17 @@ class Evaluator:
     The real images are looked at when it is made; their features are kept on disk for later runs.
 
     Attributes:
-        names: of metrics, from `metrics.METRICS`.
+        names: of metrics, from `metrics.METRICS`; a second mention of one counts for nothing.
         extractor: what looks at the images.
         reals: the real images.
         layout: the devices.
         cache_dir: where features of real images are kept; None: the user's cache directory.
         bootstrap: resamples of the fakes for an interval around each value; 0: none.
+        options: constants of the metrics, by names in `metrics.OPTIONS`.
+        batch_size: images at a time on all devices; None: 64 on each.
 
     Raises:
-        UserError: there is no such metric, the reals are not images, or the extractor refuses them.
+        UserError: there is no such metric or option, the reals are not images, or the extractor refuses them.
     """
 
     names: Sequence[str]
@@ -42,52 +50,111 @@ class Evaluator:
     layout: Layout
     cache_dir: str | None = None
     bootstrap: int = 0
+    options: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        self.names = tuple(dict.fromkeys(self.names))
         metrics.check_names(self.names)
+        metrics.check_options(self.options, self.names)
         check_images(self.reals)
+        devices = len(self.layout.devices)
+        self.batch_size = IMAGES_PER_DEVICE * devices if self.batch_size is None else self.batch_size
+        fits = self.batch_size > 0 and self.batch_size % devices == 0
+        require(fits, 'batch_size', self.batch_size, f'a multiple of the {devices} devices')
         self._compiled = {}
         self._real_store = self._gather(self.reals, metrics.kept(self.names, 'real'))
 
-    def evaluate(self, fakes: Samples | Dataset) -> list[Record]:
+    def evaluate(self, fakes: Samples | Dataset) -> Evaluation:
         """The metrics of a generator's samples, or of a data set taken for generated.
 
-        Raises:
-            UserError: the fakes are not images of the reals' shape, or a metric asks for more than there is.
-        """
-        keep = metrics.kept(self.names, 'fake') | ({'features'} if self.bootstrap else set())
-        if isinstance(fakes, Samples):
-            if fakes.game not in self._compiled:
-                self._compiled[fakes.game] = compile_samples(fakes.game, self.extractor, self.layout)
-            store = gather_samples(fakes, self._compiled[fakes.game], keep=keep, batch_size=self._batch_size)
-            evidence = metrics.Evidence(self._real_store, store, self.extractor, fakes)
-            return list(self._records(evidence, fakes.name, fakes.protocol))
-        check_images(fakes)
-        if fakes.shape != self.reals.shape:
-            sizes = f'images of {fakes.name} are {_size(fakes)} and those of {self.reals.name} {_size(self.reals)}'
-            raise UserError(f'The {sizes}: bring both to one by --size and --channels.')
-        evidence = metrics.Evidence(self._real_store, self._gather(fakes, keep), self.extractor)
-        return list(self._records(evidence, f'{fakes.name} {fakes.split}', {'fakes': f'{len(fakes)} images'}))
+        A metric that cannot be computed of them (too few images, no labels, no classes in the extractor) is a failure
+        with its reason and takes nothing from the others.
 
-    @property
-    def _batch_size(self) -> int:
-        return IMAGES_PER_DEVICE * len(self.layout.devices)
+        Raises:
+            UserError: the fakes are not images of the reals' shape.
+        """
+        if isinstance(fakes, Samples):
+            subject, protocol = fakes.name, fakes.protocol
+        else:
+            subject, protocol = f'{fakes.name} {fakes.split}', {'fakes': f'{len(fakes)} images'}
+            check_images(fakes)
+            if fakes.shape != self.reals.shape:
+                sizes = f'images of {fakes.name} are {_size(fakes)} and those of {self.reals.name} {_size(self.reals)}'
+                raise UserError(f'The {sizes}: bring both to one size and number of channels.')
+        failures = self._unfit(fakes, subject)
+        names = [name for name in self.names if name not in {failure.metric for failure in failures}]
+        records: list[Record] = []
+        if not names:
+            return Evaluation(records, failures)
+        evidence = self._look_at(fakes, metrics.kept(names, 'fake') | ({'features'} if self.bootstrap else set()))
+        for name in names:
+            try:
+                estimates = metrics.METRICS[name].compute(evidence)
+            except _FAILURES as error:
+                failures.append(Failure(name, _reason(error), subject))
+                continue
+            for value, estimate in estimates.items():
+                if not math.isfinite(estimate.value):
+                    failures.append(Failure(value, f'it is {estimate.value}.', subject))
+                    continue
+                try:
+                    interval = self._interval(name, value, evidence)
+                except _FAILURES as error:
+                    interval = None
+                    failures.append(Failure(f'interval of {value}', _reason(error), subject))
+                records.append(self._record(name, value, estimate, interval, subject, protocol, evidence.fake))
+        return Evaluation(records, failures)
+
+    def _unfit(self, fakes: Samples | Dataset, subject: str) -> list[Failure]:
+        """The metrics that are known not to fit before anything is looked at."""
+        failures = []
+        for name in self.names if isinstance(fakes, Samples) else ():
+            try:
+                metrics.check_of_generator([name], fakes.conditions is not None)
+            except UserError as error:
+                failures.append(Failure(name, _reason(error), subject))
+        return failures
+
+    def _look_at(self, fakes: Samples | Dataset, keep: set[str]) -> metrics.Evidence:
+        if not isinstance(fakes, Samples):
+            store = self._gather(fakes, keep)
+            return metrics.Evidence(self._real_store, store, self.extractor, options=self.options)
+        if fakes.game not in self._compiled:
+            self._compiled[fakes.game] = compile_samples(fakes.game, self.extractor, self.layout)
+        store = gather_samples(fakes, self._compiled[fakes.game], keep=keep, batch_size=self.batch_size)
+        return metrics.Evidence(self._real_store, store, self.extractor, fakes, self.options)
 
     def _gather(self, dataset: Dataset, keep: set[str]) -> FeatureStore:
-        options = {'keep': keep, 'batch_size': self._batch_size, 'cache_dir': self.cache_dir}
+        options = {'keep': keep, 'batch_size': self.batch_size, 'cache_dir': self.cache_dir}
         return gather_dataset(dataset, self.extractor, self.layout, **options)
 
-    def _records(self, evidence: metrics.Evidence, subject: str, fakes: dict) -> Iterable[Record]:
-        for name in self.names:
-            metric = metrics.METRICS[name]
-            for value, estimate in metric.compute(evidence).items():
-                extractor = f'{self.extractor.name} ({self.extractor.identity})' if metric.sees != 'pixels' else 'none'
-                protocol = {'extractor': extractor, 'reals': describe(self.reals), **fakes, 'rule': estimate.rule}
-                protocol['versions'] = versions()
-                interval = None
-                if self.bootstrap and metric.sees != 'generator':
-                    interval = metrics.interval(name, value, evidence, self.bootstrap, seed=0)
-                yield Record(value, estimate.value, estimate.error, subject, protocol, interval)
+    def _interval(self, name: str, value: str, evidence: metrics.Evidence) -> tuple[float, float] | None:
+        if not self.bootstrap or metrics.METRICS[name].sees == 'generator':
+            return None
+        return metrics.interval(name, value, evidence, self.bootstrap, seed=0)
+
+    def _record(
+        self,
+        name: str,
+        value: str,
+        estimate: Estimate,
+        interval: tuple[float, float] | None,
+        subject: str,
+        fakes: Mapping[str, object],
+        store: FeatureStore,
+    ) -> Record:
+        sees_features = metrics.METRICS[name].sees != 'pixels'
+        protocol = {
+            'extractor': f'{self.extractor.name} ({self.extractor.identity})' if sees_features else 'none',
+            'reals': describe(self.reals),
+            **fakes,
+            'rule': estimate.rule,
+            'versions': versions(),
+        }
+        has_error = estimate.error is not None and math.isfinite(estimate.error)
+        error = estimate.error if has_error else None
+        return Record(value, estimate.value, error, subject, protocol, interval, len(store), store.fingerprint)
 
 
 def versions() -> str:
@@ -124,3 +191,7 @@ def table(records: Sequence[Record]) -> str:
 
 def _size(dataset: Dataset) -> str:
     return 'x'.join(map(str, dataset.shape))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f'{type(error).__name__}: {error}'

@@ -1,6 +1,7 @@
 """From a data set or a generator to a feature store, on all devices, with the statistics of real data kept on disk."""
 
 import contextlib
+import hashlib
 import pathlib
 import sys
 import warnings
@@ -15,7 +16,7 @@ from gan_jax import npz, parallel
 from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset, cache, fingerprints, to_uint8
 from gan_jax.errors import UserError
-from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
 from gan_jax.game import Game, Player, named_key
 from gan_jax.parallel import Layout
@@ -110,6 +111,7 @@ def gather_dataset(
         npz.save(path, {'key': key, **arrays})
         cache.remove_unused(directory)
     store = FeatureStore.from_arrays(arrays)
+    store.fingerprint = dataset.fingerprint
     if 'images' in keep:
         store.hold_images(dataset.examples)
     return store
@@ -125,7 +127,7 @@ def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callabl
         weights, seed = constants
         latents = game.latents(named_key(seed, 'evaluation'), batch['positions'])
         images = to_uint8(game.sample(*weights, latents, batch.get('conditions')))
-        return images, extractor.apply(images)
+        return images, look(extractor, images)
 
     return layout.compile_map(make)
 
@@ -144,15 +146,17 @@ def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str],
     """
     generator = samples.generator
     constants = generator.ema or (generator.params, generator.variables), np.uint32(samples.seed)
-    store = FeatureStore(keep=keep)
+    store, digest = FeatureStore(keep=keep), hashlib.sha256()
     for i in _progress(range(0, samples.number, batch_size), batch_size, samples.number, f'evaluating {samples.name}'):
         positions = np.arange(i, i + batch_size, dtype=np.uint32)  # those behind the last are thrown away
         batch = {'positions': positions}
         if samples.conditions is not None:
             batch['conditions'] = np.take(samples.conditions, positions, axis=0, mode='clip')
         images, features = jax.tree.map(lambda array: array[: samples.number - i], compiled(constants, batch))  # noqa: B023
+        digest.update(np.ascontiguousarray(images))
         labels = batch.get('conditions')
         store.add(features, images, None if labels is None else labels[: samples.number - i])
+    store.fingerprint = digest.hexdigest()
     return store
 
 

@@ -1,7 +1,8 @@
 """Every metric by name, over what a feature store keeps: what it looks at, how it is computed, which way is better."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 
 from gan_jax import compiler
 from gan_jax.errors import UserError
+from gan_jax.evaluation.arrays import features_array
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.features.extractor import Extractor
@@ -25,7 +27,7 @@ from gan_jax.evaluation.precision_recall import density_coverage, precision_reca
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gan_jax.evaluation.store import FeatureStore
-from gan_jax.layers.choices import choose
+from gan_jax.layers.choices import choose, require
 
 _KID_SUBSET = 1000
 _NUM_PATHS = 10_000  # a fifth of the paper's
@@ -39,12 +41,34 @@ class Evidence(NamedTuple):
         fake: the generated ones.
         extractor: what looked at both.
         samples: the generator, where the fakes come from one on these devices.
+        options: constants of metrics that are not the default ones, by names in `OPTIONS`.
     """
 
     real: FeatureStore
     fake: FeatureStore
     extractor: Extractor
     samples: Samples | None = None
+    options: Mapping[str, int] = MappingProxyType({})
+
+    def chosen(self, metric: str) -> dict[str, int]:
+        """The options of one metric, as keyword arguments of its function."""
+        return {OPTIONS[name].keyword: value for name, value in self.options.items() if OPTIONS[name].metric == metric}
+
+
+class Option(NamedTuple):
+    """A constant of a metric that can be chosen.
+
+    Attributes:
+        metric: the name of the metric.
+        keyword: of the metric's function.
+        least: the smallest value.
+        help: what it is, with its default.
+    """
+
+    metric: str
+    keyword: str
+    least: int
+    help: str
 
 
 class Metric(NamedTuple):
@@ -83,20 +107,24 @@ def _intra_fid(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _inception_score(evidence: Evidence) -> dict[str, Estimate]:
-    return {'inception_score': inception_score(evidence.fake.array('logits'))}
+    return {'inception_score': inception_score(evidence.fake.array('logits'), **evidence.chosen('inception_score'))}
 
 
 def _kid(evidence: Evidence) -> dict[str, Estimate]:
-    real, fake = _features(evidence)
-    return {'kid': kid(real, fake, subset_size=min(_KID_SUBSET, len(real), len(fake)))}
+    real, fake = (
+        features_array(features, what, least=OPTIONS['kid_subset_size'].least)
+        for features, what in zip(_features(evidence), ('The real features', 'The fake features'), strict=True)
+    )
+    usual = {'subset_size': min(_KID_SUBSET, len(real), len(fake))}
+    return {'kid': kid(real, fake, **usual | evidence.chosen('kid'))}
 
 
 def _precision_recall(evidence: Evidence) -> dict[str, Estimate]:
-    return precision_recall(*_features(evidence))._asdict()
+    return precision_recall(*_features(evidence), **evidence.chosen('precision_recall'))._asdict()
 
 
 def _density_coverage(evidence: Evidence) -> dict[str, Estimate]:
-    return density_coverage(*_features(evidence))._asdict()
+    return density_coverage(*_features(evidence), **evidence.chosen('density_coverage'))._asdict()
 
 
 def _sliced_wasserstein(evidence: Evidence) -> dict[str, Estimate]:
@@ -172,6 +200,14 @@ METRICS: dict[str, Metric] = {
         _classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES, labels=True
     ),
 }
+OPTIONS = {
+    'kid_subsets': Option('kid', 'subsets', 1, 'subsets of KID (100)'),
+    'kid_subset_size': Option('kid', 'subset_size', 3, 'images in each, of either set (1,000, or the smaller set)'),
+    'kid_seed': Option('kid', 'seed', 0, 'seed of the subsets (2020)'),
+    'precision_recall_k': Option('precision_recall', 'k', 1, 'neighbour that the balls reach to (3)'),
+    'density_coverage_k': Option('density_coverage', 'k', 1, 'neighbour that the balls reach to (5)'),
+    'inception_score_splits': Option('inception_score', 'splits', 1, 'splits of the images (10)'),
+}
 BEST = {value: best for metric in METRICS.values() for value, best in metric.best.items()}  # as in Metric.best
 
 
@@ -179,6 +215,15 @@ def check_names(names: Sequence[str]) -> None:
     """Raises a UserError for the first that is no metric, naming the nearest."""
     for name in names:
         choose(METRICS, name, 'metric')
+
+
+def check_options(options: Mapping[str, int], names: Sequence[str]) -> None:
+    """Raises a UserError for the first option that is none, is out of its range or of a metric not among `names`."""
+    for name, value in options.items():
+        option = choose(OPTIONS, name, 'option of metrics')
+        require(option.least <= value < 2**32, name, value, f'a whole number from {option.least} to {2**32 - 1}')
+        if option.metric not in names:
+            raise UserError(f'{name} is an option of {option.metric}, which is not among the metrics: leave it away.')
 
 
 def check_of_generator(names: Sequence[str], conditional: bool) -> None:

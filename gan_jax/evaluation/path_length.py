@@ -13,7 +13,7 @@ import numpy as np
 
 from gan_jax import compiler
 from gan_jax.errors import UserError
-from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.evaluation.record import Estimate
 from gan_jax.game import named_key
 from gan_jax.latents import lerp, slerp
@@ -114,7 +114,7 @@ def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
     """
 
     def distance(x: Any, y: Any) -> Array:
-        one, other = (extractor.apply((jnp.asarray(images) + 1) * 127.5).features for images in (x, y))
+        one, other = (look(extractor, (jnp.asarray(images) + 1) * 127.5).features for images in (x, y))
         return jnp.sum((one - other) ** 2, axis=-1)
 
     return jax.jit(distance, compiler_options=compiler.often())

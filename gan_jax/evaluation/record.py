@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 
 class Estimate(NamedTuple):
@@ -30,6 +30,8 @@ class Record:
         subject: what was judged: 'runs/dcgan-mnist at step 3000'.
         protocol: everything else the value depends on, by name: extractor, resize rule, data and number of reals, ...
         interval: where 95 % of bootstrap resamples of the fakes lie, where that was asked for.
+        number: of the fakes, where they were images.
+        fingerprint: a hash of the fakes; records of the same one judge the same images.
     """
 
     metric: str
@@ -38,6 +40,8 @@ class Record:
     subject: str
     protocol: Mapping[str, Any]
     interval: tuple[float, float] | None = None
+    number: int | None = None
+    fingerprint: str | None = None
 
     def __str__(self) -> str:
         error = '' if self.error is None else f' ± {self.error:.4g}'
@@ -50,6 +54,62 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**dataclasses.asdict(self), 'protocol': dict(self.protocol)}
+
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """The inverse of `to_json`; raises a ValueError for values that are no record's."""
+        if not isinstance(values, dict):
+            raise ValueError(f'{type(values).__name__} stands where an object is wanted')
+        types = {field.name: _TYPES.get(field.name, str) for field in dataclasses.fields(cls)}
+        required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
+        for name in sorted(required | values.keys()):
+            if name not in types or not isinstance(values.get(name), types[name]):
+                raise ValueError(f'{name!r} is {values.get(name)!r}')
+        interval = values.get('interval')
+        if interval is not None and [type(bound) for bound in interval] != [float, float]:
+            raise ValueError(f"'interval' is {interval!r}")
+        return cls(**values | {'interval': interval and tuple(interval)})
+
+
+_TYPES = {
+    'value': (int, float),
+    'error': (int, float, type(None)),
+    'protocol': dict,
+    'interval': (list, type(None)),
+    'number': (int, type(None)),
+    'fingerprint': (str, type(None)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A metric that could not be computed.
+
+    Attributes:
+        metric: its name.
+        failure: the reason, a sentence.
+        subject: what was judged, as in `Record`.
+    """
+
+    metric: str
+    failure: str
+    subject: str
+
+    def to_json(self) -> dict[str, str]:
+        """Plain JSON values; a failure is known by the key 'failure'."""
+        return dataclasses.asdict(self)
+
+
+class Evaluation(NamedTuple):
+    """What came of an evaluation.
+
+    Attributes:
+        records: of the values.
+        failures: of the metrics that could not be computed.
+    """
+
+    records: list[Record]
+    failures: list[Failure]
 
 
 def differences(first: Record, second: Record) -> list[str]:

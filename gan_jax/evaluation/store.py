@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from gan_jax.errors import UserError
-from gan_jax.evaluation.features.extractor import Extractor, Features
+from gan_jax.evaluation.features.extractor import Extractor, Features, look
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.moments import Moments
 from gan_jax.parallel import Layout, make_layout
@@ -24,6 +24,7 @@ class FeatureStore:
 
     Attributes:
         moments: of the features, in float64; None before the first batch.
+        fingerprint: a hash of the images; None where nobody has said it.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class FeatureStore:
         self._extract = extract
         self.keep = frozenset(keep)
         self.moments: Moments | None = None
+        self.fingerprint: str | None = None
         self._parts: dict[str, list[np.ndarray]] = {}
 
     def __len__(self) -> int:
@@ -123,7 +125,7 @@ def compile_extractor(
         UserError: the batch does not divide over the devices.
     """
     layout = layout or make_layout(batch_size)
-    compiled = layout.compile_map(lambda _, images: extractor.apply(images))
+    compiled = layout.compile_map(lambda _, images: look(extractor, images))
 
     def extract(images: np.ndarray) -> Features:
         parts = [_whole(compiled, images[i : i + batch_size], batch_size) for i in range(0, len(images), batch_size)]

@@ -32,7 +32,7 @@ class Workdir(NamedTuple):
         facts: what `run.json` says.
         metrics: records of `metrics.jsonl`.
         timing: records of `timing.jsonl`.
-        evaluations: records of `evaluations.jsonl`.
+        evaluations: records and failures of `evaluations.jsonl`.
         samples: (step, picture) of each grid of samples, in their order.
         troubles: sentences on what could not be read.
     """
@@ -137,6 +137,7 @@ def protocols(workdir: Workdir) -> dict[str, Record]:
             record['metric'], record['value'], record['error'], f'step {record["step"]}', record['protocol']
         )
         for record in workdir.evaluations
+        if 'failure' not in record
     }
 
 

@@ -258,7 +258,7 @@ def test_sentences(folder, tmp_path, write_image):
     write_image(folder / 'b/4.png', np.zeros((5, 7, 3)))
     assert sentence(folder) == (
         f"the images of 'folder:{folder}' differ in size ('{folder}/a/1.png' is 4x6, '{folder}/b/4.png' is 5x7): "
-        'give the size to bring them to.'
+        'give the size to bring them to, by --config.data.size=64 in training, elsewhere by --size 64.'
     )
     (folder / 'b/4.png').write_bytes((folder / 'b/3.png').read_bytes()[:50])
     pattern = rf"^'{re.escape(str(folder))}/b/4\.png' cannot be read as an image \(.*\): replace or remove it\.$"

@@ -266,7 +266,7 @@ def test_sentences_about_features(tmp_path):
     prepare(tmp_path, 'sizes', cut, [{'image': whole}, {'image': png(np.zeros((7, 8, 3)))}])
     assert sentence(tmp_path, name='sizes') == (
         "the images of 'sizes' differ in size (example 0 of 'sizes' (train) is 9x9, example 1 of 'sizes' (train) is "
-        '7x8): give the size to bring them to.'
+        '7x8): give the size to bring them to, by --config.data.size=64 in training, elsewhere by --size 64.'
     )
     assert load_from(tmp_path, name='sizes', size=5).shape == (5, 5, 3)
 

@@ -1,5 +1,7 @@
 """Every metric by name, over stores, and evaluations with their protocols."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
+from gan_jax.evaluation.features.extractor import Extractor, Features
 from gan_jax.evaluation.gather import Samples
-from gan_jax.evaluation.record import differences
+from gan_jax.evaluation.record import Estimate, Failure, differences
 from gan_jax.game import Player, pure
 from tests.extractors import QUADRANTS
 
@@ -34,7 +37,8 @@ def evaluator(cache, *names, **options):
 
 def test_every_metric_is_computed_and_says_which_way_is_better(tmp_path):
     names = [name for name in metrics.METRICS if name not in OWN_FILES]
-    records = evaluator(tmp_path, *names).evaluate(squares(60, 1))
+    records, failures = evaluator(tmp_path, *names).evaluate(squares(60, 1))
+    assert failures == []
     values = {record.metric: record.value for record in records}
     promised = [value for name in names for value in metrics.METRICS[name].best]
     assert list(values) == promised
@@ -44,7 +48,7 @@ def test_every_metric_is_computed_and_says_which_way_is_better(tmp_path):
 
 
 def test_the_set_itself_is_perfect(tmp_path):
-    records = evaluator(tmp_path, 'fid', 'intra_fid', 'precision_recall', 'sliced_wasserstein').evaluate(REALS)
+    records = evaluator(tmp_path, 'fid', 'intra_fid', 'precision_recall', 'sliced_wasserstein').evaluate(REALS).records
     values = {record.metric: record.value for record in records}
     assert values == pytest.approx(
         {'fid': 0, 'intra_fid': 0, 'precision': 1, 'recall': 1, 'sliced_wasserstein': 0}, abs=1e-12
@@ -52,14 +56,15 @@ def test_the_set_itself_is_perfect(tmp_path):
 
 
 def test_a_record_has_the_whole_protocol_and_pixels_have_no_extractor(tmp_path):
-    fid, pixels = evaluator(tmp_path, 'fid', 'sliced_wasserstein').evaluate(squares(60, 1))
+    fid, pixels = evaluator(tmp_path, 'fid', 'sliced_wasserstein').evaluate(squares(60, 1)).records
     assert fid.subject == 'squares seed1'
     assert fid.protocol['extractor'] == 'quadrants (version 1)'
     assert fid.protocol['reals'] == '100 of squares seed0 8x8x1 (fingerpr)'
     assert fid.protocol['fakes'] == '60 images'
+    assert (fid.number, fid.fingerprint) == (60, 'fingerprint1')
     assert 'jax' in fid.protocol['versions']
     assert pixels.protocol['extractor'] == 'none'
-    other, _ = evaluator(tmp_path, 'fid', 'sliced_wasserstein').evaluate(squares(50, 2))
+    other, _ = evaluator(tmp_path, 'fid', 'sliced_wasserstein').evaluate(squares(50, 2)).records
     assert differences(fid, other) == ['fakes (60 images -> 50 images)']
     lines = table([fid, pixels])
     assert f'{fid.value:12.6g}' in lines
@@ -67,10 +72,11 @@ def test_a_record_has_the_whole_protocol_and_pixels_have_no_extractor(tmp_path):
 
 
 def test_bootstrap_intervals_surround_what_resampling_does_not_bias(tmp_path):
-    (score,) = evaluator(tmp_path, 'inception_score', bootstrap=100).evaluate(squares(60, 1))
+    judge = evaluator(tmp_path, 'inception_score', bootstrap=100)
+    (score,) = judge.evaluate(squares(60, 1)).records
     low, high = score.interval
     assert low < score.value < high
-    assert score.interval == evaluator(tmp_path, 'inception_score', bootstrap=100).evaluate(squares(60, 1))[0].interval
+    assert score.interval == judge.evaluate(squares(60, 1)).records[0].interval
 
 
 def test_what_cannot_be_evaluated_gets_one_sentence(tmp_path):
@@ -79,10 +85,117 @@ def test_what_cannot_be_evaluated_gets_one_sentence(tmp_path):
     small = Dataset('small', 'train', np.zeros((5, 4, 4, 1), np.uint8), None, None, 'x')
     with pytest.raises(UserError, match='images of small are 4x4x1 and those of squares 8x8x1: bring both to one'):
         evaluator(tmp_path, 'fid').evaluate(small)
-    with pytest.raises(UserError, match='at least'):
-        evaluator(tmp_path, 'precision_recall').evaluate(squares(3, 1))
-    with pytest.raises(UserError, match='path_length walks in the latent space of a generator without classes'):
-        evaluator(tmp_path, 'path_length').evaluate(REALS)
+    with pytest.raises(UserError, match='batch_size is 0; it must be a multiple of the 1 devices'):
+        evaluator(tmp_path, 'fid', batch_size=0)
+
+
+def test_a_metric_that_fails_takes_nothing_from_the_others(tmp_path):
+    names = ('inception_score', 'fid', 'precision_recall', 'path_length', 'lpips', 'fid')
+    records, failures = evaluator(tmp_path, *names).evaluate(squares(3, 1))
+    assert [record.metric for record in records] == ['fid']
+    assert records == evaluator(tmp_path, 'fid').evaluate(squares(3, 1)).records
+    reasons = {failed.metric: failed.failure for failed in failures}
+    assert list(reasons) == ['inception_score', 'precision_recall', 'path_length', 'lpips']
+    assert reasons['inception_score'].startswith('3 images cannot be cut into 10 splits')
+    assert 'needs at least 4' in reasons['precision_recall']
+    assert reasons['path_length'].startswith('path_length walks in the latent space of a generator without classes')
+    assert failures[0].to_json() == {
+        'metric': 'inception_score',
+        'failure': reasons['inception_score'],
+        'subject': 'squares seed1',
+    }
+
+
+def test_an_extractor_without_classes_fails_the_inception_score_alone(tmp_path):
+    blind = QUADRANTS._replace(name='blind', apply=lambda images: Features(QUADRANTS.apply(images).features))
+    records, failures = Evaluator(['inception_score', 'fid'], blind, REALS, LAYOUT, tmp_path).evaluate(squares(20, 1))
+    assert [record.metric for record in records] == ['fid']
+    assert failures[0].failure == 'There are no logits of these images: the extractor tells no classes apart.'
+
+
+def test_what_is_not_finite_or_too_large_for_the_memory_is_a_failure(tmp_path, monkeypatch):
+    def of(value):
+        return metrics.Metric(lambda evidence: {'odd': Estimate(value)}, {'odd': 'min'})
+
+    def too_large(evidence):
+        raise MemoryError('8 TiB')
+
+    for metric, reason in ((of(np.nan), 'it is nan.'), (metrics.Metric(too_large, {}), 'MemoryError: 8 TiB')):
+        monkeypatch.setitem(metrics.METRICS, 'odd', metric)
+        records, failures = evaluator(tmp_path, 'odd', 'fid').evaluate(squares(20, 1))
+        assert [record.metric for record in records] == ['fid']
+        assert failures == [Failure('odd', reason, 'squares seed1')]
+
+
+def test_an_interval_that_fails_keeps_its_value(tmp_path):
+    """Two images, of which some resamples are one image twice, whose distances have no median."""
+    records, failures = evaluator(tmp_path, 'kid_full', bootstrap=20).evaluate(squares(2, 1))
+    assert [failed.metric for failed in failures] == ['kid_full']
+    alike = dataclasses.replace(REALS, examples=np.repeat(REALS.examples[:2], 3, axis=0), labels=None)
+    judge = Evaluator(['mmd'], QUADRANTS, dataclasses.replace(alike, fingerprint='alike'), LAYOUT, tmp_path, 50)
+    records, failures = judge.evaluate(dataclasses.replace(alike, fingerprint='again'))
+    assert [record.interval for record in records] == [None]
+    assert [failed.metric for failed in failures] == ['interval of mmd']
+
+
+def test_the_constants_of_metrics_can_be_chosen_and_stand_in_the_protocol(tmp_path):
+    options = {
+        'kid_subsets': 7,
+        'kid_subset_size': 20,
+        'kid_seed': 3,
+        'precision_recall_k': 2,
+        'density_coverage_k': 4,
+        'inception_score_splits': 5,
+    }
+    names = ['kid', 'precision_recall', 'density_coverage', 'inception_score']
+    records = evaluator(tmp_path, *names, options=options, batch_size=32).evaluate(squares(60, 1)).records
+    rules = {record.metric: record.protocol['rule'] for record in records}
+    assert '7 subsets of 20 by RandomState(3)' in rules['kid']
+    assert rules['precision'].startswith('k=2, closed')
+    assert rules['coverage'].startswith('k=4, open')
+    assert '2 classes, 5 splits' in rules['inception_score']
+    assert set(options) == set(metrics.OPTIONS)
+    usual = evaluator(tmp_path, *names).evaluate(squares(60, 1)).records
+    assert '100 subsets of 60 by RandomState(2020)' in usual[0].protocol['rule']
+    for wrong, sentence in (
+        ({'kid_subsets': 0}, 'kid_subsets is 0; it must be a whole number from 1 to'),
+        ({'kid_sub': 1}, "no option of metrics 'kid_sub': did you mean 'kid_sub"),
+        ({'inception_score_splits': 5}, 'inception_score_splits is an option of inception_score, which is not among'),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            evaluator(tmp_path, 'kid', options=wrong)
+
+
+def test_one_image_is_too_few_for_kid(tmp_path):
+    _, (failed,) = evaluator(tmp_path, 'kid').evaluate(squares(1, 1))
+    assert failed.failure == 'The fake features are of 1 images; this metric needs at least 3.'
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'sentence'),
+    [
+        (
+            lambda images: Features(images.mean((1, 2, 3))),
+            r'The features of the extractor own are float32\[64\] for 64 im',
+        ),
+        (
+            lambda images: Features(images.mean((1, 2)), images.mean((1, 2, 3))),
+            r'The logits of the extractor own are floa',
+        ),
+        (lambda images: images.mean((1, 2)), 'The extractor own returns .*: let it return the Features of'),
+        (lambda images: Features(np.full((64, 3), 'a')), r'The features of the extractor own are <U1\[64, 3\] for 64'),
+        (
+            lambda images: Features(images.mean((1, 2)) * 1j),
+            r'are complex64\[64, 1\] for 64 images: let it return real',
+        ),
+        (lambda images: Features(images.mean((1, 2))[:5]), r'are float32\[5, 1\] for 64 images'),
+        (lambda images: Features(jnp.zeros((64, 0))), r'are float32\[64, 0\] for 64 images'),
+        (lambda images: Features('a text'), 'are str for 64 images'),
+    ],
+)
+def test_an_extractor_of_ones_own_that_returns_something_else(tmp_path, wrong, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Evaluator(['fid'], Extractor('own', '1', wrong), REALS, LAYOUT, tmp_path)
 
 
 def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
@@ -94,12 +207,15 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
         losses.non_saturating(),
         2,
     )
-    lengths = []
+    lengths, fingerprints, judge = [], set(), evaluator(tmp_path, 'path_length')
     for scale in (0.0, 0.1, 0.2):
         samples = Samples(game, Player(jnp.full((), scale), {}, None), 20, 0, None, 'a test')
-        (record,) = evaluator(tmp_path, 'path_length').evaluate(samples)
+        (record,) = judge.evaluate(samples).records
+        assert (record.number, len(record.fingerprint)) == (20, 64)
+        fingerprints.add(record.fingerprint)
         lengths.append(record.value)
     assert lengths[0] == 0
+    assert len(fingerprints) == 3
     assert 3.2 < lengths[2] / lengths[1] < 4.2  # squared distances, and tanh flattens
 
 

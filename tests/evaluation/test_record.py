@@ -12,10 +12,13 @@ PROTOCOL = {
 
 
 def test_a_record_shows_its_protocol_and_survives_json():
-    record = Record('fid', 12.5, 0.25, 'runs/x at step 9', PROTOCOL, (12.0, 13.0))
+    record = Record('fid', 12.5, 0.25, 'runs/x at step 9', PROTOCOL, (12.0, 13.0), 50, 'f00d')
     assert str(record).startswith('fid of runs/x at step 9: 12.5 ± 0.25 [extractor=inception (weights 6726825d, tf1); ')
     values = json.loads(json.dumps(record.to_json()))
-    assert Record(**values | {'interval': tuple(values['interval'])}) == record
+    assert Record.from_json(values) == record
+    assert Record.from_json({name: values[name] for name in ('metric', 'value', 'error', 'subject', 'protocol')}) == (
+        Record('fid', 12.5, 0.25, 'runs/x at step 9', PROTOCOL)
+    )
 
 
 def test_what_was_judged_may_differ_and_nothing_else():

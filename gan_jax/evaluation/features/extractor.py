@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax.errors import UserError
+
 Array = jax.Array
 
 
@@ -40,3 +42,32 @@ class Extractor(NamedTuple):
     name: str
     identity: str
     apply: Callable[[Array], Features]
+
+
+def look(extractor: Extractor, images: Array) -> Features:
+    """What an extractor sees in images [n, H, W, C], once it is known to be what metrics take; to be traced.
+
+    Raises:
+        UserError: the extractor returns something else than rows of real numbers, one for each image.
+    """
+    seen = extractor.apply(images)
+    if not isinstance(seen, Features):
+        raise UserError(
+            f'The extractor {extractor.name} returns {type(seen).__name__}: let it return the Features of '
+            'gan_jax.evaluation.features.extractor.'
+        )
+    given = {name: array for name, array in seen._asdict().items() if name == 'features' or array is not None}
+    for name, array in given.items():
+        shape, dtype = getattr(array, 'shape', None), getattr(array, 'dtype', None)
+        if shape is None or not is_real(dtype) or len(shape) != 2 or shape[0] != len(images) or shape[1] == 0:
+            kind = type(array).__name__ if shape is None else f'{dtype}{list(shape)}'
+            raise UserError(
+                f'The {name} of the extractor {extractor.name} are {kind} for {len(images)} images: let it return real '
+                f'numbers [n, D], one row for each of n images.'
+            )
+    return Features(**{name: jnp.asarray(array, jnp.float32) for name, array in given.items()})
+
+
+def is_real(dtype: jax.typing.DTypeLike) -> bool:
+    """Whether a type is one of real numbers."""
+    return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
