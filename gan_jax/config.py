@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import json
 import math
+import os
 import pathlib
 import re
 import traceback
@@ -20,6 +21,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import models
 from gan_jax.augment import AUGMENTATIONS
+from gan_jax.data import absolute_name
 from gan_jax.errors import UserError
 from gan_jax.evaluation.metrics import check_names
 from gan_jax.game import Pair
@@ -185,6 +187,7 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
     for key in sorted(overrides, key=lambda key: key.split('.')[-1] not in ('name', 'model')):
         _override(config, key, overrides[key])
     check(config)
+    _make_absolute(config)
     return config
 
 
@@ -275,8 +278,14 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """The keys that make two configs (from `to_json`) two runs, each as 'x.y (saved -> current)'."""
+    """The keys that make two configs (from `to_json`) two runs, each as 'x.y (saved -> current)'.
+
+    A folder's path only says where the data are; `provenance` compares what they are.
+    """
     saved, current = _flat(saved), _flat(current)
+    names = [str(values.get('data.name')).partition('folder:') for values in (saved, current)]
+    if names[0][:2] == names[1][:2] and names[0][1]:
+        saved['data.name'] = current['data.name']
     missing = '(absent)'
     return [
         f'{key} ({saved.get(key, missing)!r} -> {current.get(key, missing)!r})'
@@ -352,6 +361,17 @@ def _override(config: ConfigDict, key: str, text: str) -> None:
         holder = value_of(config, section) if section else config
         with holder.ignore_type():
             holder[name] = value
+
+
+def _make_absolute(config: ConfigDict) -> None:
+    """Makes the paths in a config absolute, so that what a run records of it holds from every directory."""
+    config.data.name = absolute_name(config.data.name)
+    for key in ('directory', 'cache'):
+        if config.data[key] is not None:
+            config.data[key] = os.path.abspath(os.path.expanduser(config.data[key]))
+    kind, _, file = config.evaluation.extractor.partition(':')
+    if kind == 'classifier' and file.endswith('.npz'):
+        config.evaluation.extractor = f'{kind}:{os.path.abspath(os.path.expanduser(file))}'
 
 
 def _make_tiny(config: ConfigDict) -> None:

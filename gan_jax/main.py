@@ -24,7 +24,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument('--workdir', type=pathlib.Path, help='directory of the run (default: runs/CONFIG-DATA)')
     parser.add_argument('--mode', choices=('train', 'sample', 'eval'), default='train')
-    parser.add_argument('--accept_config_changes', action='store_true', help='go on although the config differs')
+    parser.add_argument('--accept_config_changes', action='store_true', help='go on although config or data differ')
     sampling = parser.add_argument_group('mode sample and mode eval')
     sampling.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
     sampling.add_argument('--seed', type=int, help='seed of their latents (default: 0)')

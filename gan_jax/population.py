@@ -118,7 +118,7 @@ def train_population(
     Args:
         config: from `gan_jax.config.load`, with `population` or `vary`.
         workdir: the members' directories are below it.
-        accept_config_changes: go on although a member's config differs from the one it was started with.
+        accept_config_changes: go on although the data or a member's config differ from those it was started with.
 
     Returns:
         The members' last states.
@@ -138,7 +138,7 @@ def train_population(
 
     # Data, game, program
     layout = parallel.make_layout(config.batch_size, num_devices=1)
-    dataset = run.load_data(config.data)
+    dataset = run.load_training_data(config.data, directories, accept_config_changes)
     classes = run.count_classes(config, dataset)
     game = run.make_game(configurations[0], dataset, classes, layout)
     program = Program(population, dataset, classes, layout)

@@ -4,7 +4,7 @@ import itertools
 import json
 import pathlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import clu.metrics
@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, feed, files, parallel, report, sampling
+from gan_jax import build, data, feed, files, parallel, provenance, report, sampling
 from gan_jax import config as configs
 from gan_jax.checkpoint import package_versions
 from gan_jax.errors import DivergedError, UserError
@@ -46,6 +46,14 @@ def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
         cache_dir=options.cache,
         show_progress=parallel.is_main_process(),
     )
+
+
+def load_training_data(options: ConfigDict, workdirs: Iterable[pathlib.Path], accept_changes: bool) -> data.Dataset:
+    """The data set of the config's section `data`, if the runs in these directories were trained on it so far."""
+    dataset = load_data(options)
+    for workdir in workdirs:
+        provenance.check_same_data(workdir, dataset, accept_changes)
+    return dataset
 
 
 def make_feed(
@@ -148,15 +156,7 @@ def facts(dataset: data.Dataset, layout: Layout, state: GanState) -> dict:
     """What a run was made with, beside its config; sampling reads the shape and the classes."""
     networks = {name: _arrays(player.params) for name, player in state.players.items()}
     return {
-        'data': {
-            'name': dataset.name,
-            'split': dataset.split,
-            'examples': len(dataset),
-            'shape': list(dataset.shape),
-            'classes': dataset.num_classes,
-            'class_names': dataset.class_names,
-            'fingerprint': dataset.fingerprint,
-        },
+        'data': provenance.describe(dataset),
         'devices': {'kind': layout.devices[0].device_kind, 'number': len(layout.devices), 'mode': layout.mode},
         'networks': {
             name: {
@@ -188,7 +188,8 @@ def begin_directory(
     What an earlier start left of its divergence goes.
     """
     write_json(workdir / 'config.json', configs.to_json(config))
-    write_json(workdir / 'run.json', facts(dataset, layout, state))
+    data_record = provenance.record(workdir, dataset, int(state.step))
+    write_json(workdir / 'run.json', facts(dataset, layout, state) | data_record)
     if parallel.is_main_process():
         (workdir / DIVERGED).unlink(missing_ok=True)
         pictures.save_reals(workdir / 'real.png', dataset, samples, config.seed)

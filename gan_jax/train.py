@@ -33,7 +33,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     Args:
         config: from `gan_jax.config.load`.
         workdir: the run's directory; everything the run writes is below it.
-        accept_config_changes: go on although the config differs from the one the run was started with.
+        accept_config_changes: go on although the config or the data differ from those the run was started with.
 
     Returns:
         The last state, on the devices.
@@ -52,7 +52,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     run.check_same_run(workdir, config, accept_config_changes)
 
     # Data, game, step
-    dataset = run.load_data(config.data)
+    dataset = run.load_training_data(config.data, [workdir], accept_config_changes)
     feed = run.make_feed(config, dataset, layout)
     classes = run.count_classes(config, dataset)
     game = run.make_game(config, dataset, classes, layout)

@@ -1,5 +1,6 @@
 """The grammar of configs, and the sentence that every mistake gets."""
 
+import os
 import pathlib
 
 import pytest
@@ -204,7 +205,7 @@ def test_where_and_how_a_run_runs_makes_no_other_run():
         'parallel.devices': '1',
     }
     config = configs.load(DCGAN, elsewhere)
-    assert (config.data.directory, config.parallel.devices) == ('7', 1)  # a directory may be called 7
+    assert (config.data.directory, config.parallel.devices) == (os.path.abspath('7'), 1)  # a directory may be called 7
     assert configs.differences(configs.to_json(configs.load(DCGAN)), configs.to_json(config)) == []
     config = configs.load(DCGAN, elsewhere | {'log_every': '10 steps'})  # it cuts the stretches
     assert configs.differences(configs.to_json(configs.load(DCGAN)), configs.to_json(config)) == [

@@ -51,6 +51,15 @@ class Dataset:
         return len(self.examples)
 
 
+def absolute_name(name: str) -> str:
+    """A data set's name that means the same from every directory: that of a folder with an absolute path."""
+    for kind in ('stacked:', 'folder:'):
+        if name.startswith(kind):
+            rest = name.removeprefix(kind)
+            return kind + (absolute_name(rest) if kind == 'stacked:' else os.path.abspath(os.path.expanduser(rest)))
+    return name
+
+
 def load(
     name: str,
     *,

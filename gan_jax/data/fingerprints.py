@@ -48,7 +48,7 @@ def of_files(paths: Sequence[str | os.PathLike], memory: pathlib.Path, *, title:
       memory: a file of what is remembered. It is written anew where something was read; that it cannot be, or is
         damaged, costs time and is warned about.
       title: of the progress bar.
-      show_progress: whether to show one while files are read.
+      show_progress: whether to show one where reading takes more than a second.
 
     Raises:
       UserError: a file cannot be read.
@@ -76,7 +76,7 @@ def _read_all(paths: Sequence[str], title: str, show_progress: bool) -> dict[str
     parts = [paths[i : i + _FILES_PER_TASK] for i in range(0, len(paths), _FILES_PER_TASK)]
     hashes = []
     with (
-        tqdm.tqdm(desc=title, total=len(paths), unit='file', disable=not show_progress) as bar,
+        tqdm.tqdm(desc=title, total=len(paths), unit='file', delay=1, disable=not show_progress) as bar,
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
         for part in pool.map(lambda part: [_read(path) for path in part], parts):

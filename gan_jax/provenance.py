@@ -1,0 +1,69 @@
+"""The data that a run was trained on, as its run.json keeps them, and whether those of today are the same."""
+
+import os
+import pathlib
+from typing import Any
+
+from gan_jax import files
+from gan_jax.data import Dataset
+from gan_jax.errors import UserError
+
+_PLACE = ('name', 'split')  # of data, which the config has too; what is there is another matter
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """What a run keeps of its data, as JSON values."""
+    return {
+        'name': dataset.name,
+        'split': dataset.split,
+        'examples': len(dataset),
+        'shape': list(dataset.shape),
+        'classes': dataset.num_classes,
+        'class_names': None if dataset.class_names is None else list(dataset.class_names),
+        'fingerprint': dataset.fingerprint,
+    }
+
+
+def differences(trained_on: dict[str, Any], today: dict[str, Any]) -> list[str]:
+    """What makes two descriptions of data those of different ones, each as 'examples (1500 -> 1501)'."""
+    pairs = {name: (trained_on[name], today[name]) for name in today if name in trained_on and name not in _PLACE}
+    if 'fingerprint' in pairs:
+        pairs['fingerprint'] = tuple(str(value)[:8] for value in pairs['fingerprint'])
+    return [f'{name} ({before} -> {now})' for name, (before, now) in pairs.items() if before != now]
+
+
+def check_same_data(workdir: str | os.PathLike, dataset: Dataset, accept_changes: bool) -> None:
+    """Compares a data set with the one that the directory's run was trained on so far.
+
+    Raises:
+        UserError: they differ, which is not accepted, or the record cannot be read.
+    """
+    changes = differences(_read(workdir).get('data', {}), describe(dataset))
+    if changes and not accept_changes:
+        raise UserError(
+            f'{workdir} holds a run of other data: those of {dataset.name!r} have changed in {", ".join(changes)}. '
+            'Restore them, choose another --workdir, or go on with the data of today by --accept_config_changes.'
+        )
+
+
+def record(workdir: str | os.PathLike, dataset: Dataset, step: int) -> dict[str, Any]:
+    """What run.json says of the data: `data` from a step on, and `former_data` of earlier steps where they differed."""
+    before, today = _read(workdir), describe(dataset)
+    former = before.get('former_data', [])
+    if step and differences(before.get('data', {}), today):
+        former = [*former, before['data'] | {'until_step': step}]
+    return {'data': today} | ({'former_data': former} if step and former else {})
+
+
+def _read(workdir: str | os.PathLike) -> dict[str, Any]:
+    """What run.json says; nothing where there is none."""
+    path = pathlib.Path(workdir) / 'run.json'
+    try:
+        found = files.read_object(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except UserError as error:
+        raise UserError(f'{error} Choose another --workdir, or remove it to go on.') from error
+    if not isinstance(found.get('data'), dict) or not isinstance(found.get('former_data', []), list):
+        raise UserError(f'{path} is damaged: its data are no record. Choose another --workdir, or remove it to go on.')
+    return found
