@@ -14,6 +14,7 @@ mnist@test, 'cifar10@train[:1000]'.
 import argparse
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,10 +29,11 @@ from gan_jax.evaluation import archive, results
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels
 from gan_jax.evaluation.features.find import GRAMMAR, find_extractor
 from gan_jax.evaluation.gather import Samples, check_images
+from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.layers.choices import require
-from gan_jax.trained import is_run, load_run
+from gan_jax.trained import Run, is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000
@@ -116,6 +118,7 @@ def evaluate(
         'batch_size': batch_size,
         'options': options or {},
     }
+    fakes, reals = os.path.expanduser(fakes), reals and os.path.expanduser(reals)
     images = {'size': size, 'channels': channels}
     if not is_run(fakes):
         if reals is None:
@@ -140,7 +143,7 @@ def evaluate(
         reals = f'{trained_on.name}@{trained_on.split}'
     if not _is_named(reals):
         _refuse({'data_dir': data_dir}, f'says where TFDS data sets lie, and {reals} is none')
-    if str(reals).split('@')[0] == trained_on.name:  # so that its decoded copy is found
+    if name_and_split(reals)[0] == trained_on.name:  # so that its decoded copy is found
         images = {'size': trained_on.size, 'channels': trained_on.channels}
         images |= {'data_dir': data_dir or trained_on.directory, 'cache_dir': trained_on.cache}
     else:
@@ -150,7 +153,7 @@ def evaluate(
     _check_shapes(run.shape, real.shape, fakes, reals)
     samples = Samples(run.game, run.generator, num, seed, None, f'{fakes} at step {run.step}')
     if run.is_conditional:
-        samples = samples._replace(**_conditions(run.num_classes, real, num, seed))
+        samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
     return _judge(samples, real, cache_dir=trained_on.cache, **judging)
 
 
@@ -198,11 +201,15 @@ def _over_steps(found: Mapping[int, Evaluation]) -> str:
     return '\n'.join(lines)
 
 
-def _conditions(num_classes: int, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:
-    """Classes as often as in the reals, where those have the generator's classes; else all equally often."""
-    if real.labels is not None and real.num_classes == num_classes and np.min(real.labels) >= 0:
-        return {'conditions': draw_labels(real, num, seed)}
-    return {'conditions': np.arange(num, dtype=np.int32) % num_classes, 'labels': 'all equally often'}
+def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:
+    """Classes as often as in the reals, where the generator has these classes; else all equally often."""
+    if real.labels is not None and np.min(real.labels) >= 0:
+        drawn, both = draw_labels(real, num, seed), (real.class_names, run.class_names)
+        if None not in both and set(real.class_names) <= set(run.class_names):
+            return {'conditions': renumber(drawn, *both)}
+        if None in both and real.num_classes == run.num_classes:
+            return {'conditions': drawn}
+    return {'conditions': np.arange(num, dtype=np.int32) % run.num_classes, 'labels': 'all equally often'}
 
 
 def _judge(
@@ -236,7 +243,7 @@ def _is_archive(spec: str | os.PathLike) -> bool:
 def _is_named(spec: str | os.PathLike) -> bool:
     """Whether images are a data set of TFDS, and not a file, a directory or embedded."""
     is_path = _is_archive(spec) or pathlib.Path(spec).is_dir() or str(spec).startswith('folder:')
-    return not is_path and str(spec).partition('@')[0] != 'digits'
+    return not is_path and name_and_split(spec)[0] != 'digits'
 
 
 def _check_shapes(fake: tuple[int, ...], real: tuple[int, ...], fakes: Any, reals: Any) -> None:
@@ -267,9 +274,17 @@ def _load(
         return archive.load_archive(path)
     if path.is_dir():
         return data.load(f'folder:{spec}', size=size, channels=channels)
-    name, _, split = str(spec).partition('@')
+    name, split = name_and_split(spec)
     options = {'size': size, 'channels': channels, 'data_dir': data_dir, 'cache_dir': cache_dir}
-    return data.load(name, split=split or 'train', **options)
+    return data.load(name, split=split, **options)
+
+
+def name_and_split(spec: str | os.PathLike) -> tuple[str, str]:
+    """The parts of 'NAME@SPLIT'. A folder's path may have an @ itself: only '@train' or '@train[...]' ends it."""
+    name, found, split = str(spec).rpartition('@')
+    if not found or ('folder:' in name and not re.fullmatch(r'train(\[[^/]*\])?', split)):
+        return str(spec), 'train'
+    return name, split
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -97,7 +97,9 @@ def make_evaluation(
 
     def evaluate(step: int, generator: Player, out: Writers, seed: int) -> dict[str, float]:
         conditions = None if classes is None else draw_labels(dataset, options.samples, seed)
-        samples = Samples(game, generator, options.samples, seed, conditions, f'step {step}')
+        samples = Samples(
+            game, generator, options.samples, seed, conditions, f'step {step}', class_names=dataset.class_names
+        )
         try:
             evaluation = evaluator.evaluate(samples)
         except UserError as error:  # no reason to stop training, as a metric that fails is none

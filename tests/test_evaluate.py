@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.evaluate import main
+from gan_jax.data import Dataset
+from gan_jax.evaluate import draw_conditions, main, name_and_split
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Failure
+from gan_jax.trained import Run
 
 EXTRACTOR = '--extractor=tests.extractors:QUADRANTS'
 
@@ -46,6 +48,46 @@ def test_a_directory_of_the_same_images_is_the_same(files):
     code, records = evaluate(files, files / 'folder', files / 'real.npz', '--metrics=fid,kid')
     assert code == 0
     assert records[0]['value'] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_path_may_begin_with_a_tilde_and_hold_an_at(files, monkeypatch):
+    monkeypatch.setenv('HOME', str(files))
+    (files / 'folder').rename(files / 'me@home')
+    for fakes in ('~/me@home', 'folder:~/me@home', f'folder:{files}/me@home@train'):
+        code, records = evaluate(files, fakes, '~/real.npz', '--metrics=fid')
+        assert code == 0
+        assert records[0]['value'] == pytest.approx(0, abs=1e-12)
+    code, records = evaluate(files, f'folder:{files}/me@home@train[:30]', files / 'real.npz', '--metrics=fid')
+    assert records[0]['protocol']['fakes'] == '30 images'
+
+
+@pytest.mark.parametrize(
+    ('spec', 'parts'),
+    [
+        ('mnist', ('mnist', 'train')),
+        ('mnist@test[:100]', ('mnist', 'test[:100]')),
+        ('folder:/a@b', ('folder:/a@b', 'train')),
+        ('folder:/a@b/c@train', ('folder:/a@b/c', 'train')),
+        ('folder:/a@train/c', ('folder:/a@train/c', 'train')),
+        ('stacked:folder:/a@b@train[:9]', ('stacked:folder:/a@b', 'train[:9]')),
+    ],
+)
+def test_a_split_stands_behind_a_name(spec, parts):
+    assert name_and_split(spec) == parts
+
+
+def test_samples_have_the_classes_of_the_reals_by_name():
+    def conditions(labels, names, class_names, num_classes=3):
+        reals = Dataset('d', 'train', np.zeros((len(labels), 1, 1, 1)), np.array(labels), max(labels) + 1, '', names)
+        run = Run(None, 0, None, None, (1, 1, 1), num_classes, class_names)
+        return draw_conditions(run, reals, 12, seed=0)
+
+    assert set(conditions([0, 0, 0], ('c',), ('a', 'b', 'c'))['conditions']) == {2}
+    assert set(conditions([0, 1, 1], ('b', 'a'), ('a', 'b', 'c'))['conditions']) == {0, 1}
+    assert set(conditions([1, 2, 2], None, ('a', 'b', 'c'))['conditions']) == {1, 2}
+    for strangers in (conditions([0, 1, 1], ('a', 'x'), ('a', 'b', 'c')), conditions([0, 1, 1], None, None)):
+        assert strangers['labels'] == 'all equally often'
+        np.testing.assert_array_equal(strangers['conditions'], np.arange(12) % 3)
 
 
 def test_two_results_are_compared_if_they_may_be(files, capsys):

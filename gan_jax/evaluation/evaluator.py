@@ -117,13 +117,13 @@ class Evaluator:
         return failures
 
     def _look_at(self, fakes: Samples | Dataset, keep: set[str]) -> metrics.Evidence:
+        facts = {'options': self.options, 'real_names': self.reals.class_names, 'fake_names': fakes.class_names}
         if not isinstance(fakes, Samples):
-            store = self._gather(fakes, keep)
-            return metrics.Evidence(self._real_store, store, self.extractor, options=self.options)
+            return metrics.Evidence(self._real_store, self._gather(fakes, keep), self.extractor, **facts)
         if fakes.game not in self._compiled:
             self._compiled[fakes.game] = compile_samples(fakes.game, self.extractor, self.layout)
         store = gather_samples(fakes, self._compiled[fakes.game], keep=keep, batch_size=self.batch_size)
-        return metrics.Evidence(self._real_store, store, self.extractor, fakes, self.options)
+        return metrics.Evidence(self._real_store, store, self.extractor, fakes, **facts)
 
     def _gather(self, dataset: Dataset, keep: set[str]) -> FeatureStore:
         options = {'keep': keep, 'batch_size': self.batch_size, 'cache_dir': self.cache_dir}

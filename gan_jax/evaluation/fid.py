@@ -8,6 +8,8 @@ No matrix square root is taken: with S1 = A A^T and S2 = B B^T, the trace of (S1
 for the eigenvalues of S1 S2 are the squares of its singular values.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -105,7 +107,13 @@ def fid(real: ArrayLike, fake: ArrayLike) -> Estimate:
     return Estimate(distance, rule='covariances with ddof 1, float64')
 
 
-def class_fids(real: ArrayLike, real_labels: ArrayLike, fake: ArrayLike, fake_labels: ArrayLike) -> dict[int, float]:
+def class_fids(
+    real: ArrayLike,
+    real_labels: ArrayLike,
+    fake: ArrayLike,
+    fake_labels: ArrayLike,
+    names: Sequence[str] | None = None,
+) -> dict[int, float]:
     """The FID of each class, between its reals and its fakes.
 
     Args:
@@ -113,6 +121,7 @@ def class_fids(real: ArrayLike, real_labels: ArrayLike, fake: ArrayLike, fake_la
         real_labels: [n], whole numbers.
         fake: [m, D].
         fake_labels: [m], the class that each fake was made for.
+        names: of the classes by label, for the error.
 
     Returns:
         The distance of each label, in order.
@@ -131,20 +140,27 @@ def class_fids(real: ArrayLike, real_labels: ArrayLike, fake: ArrayLike, fake_la
     for label in np.union1d(real_labels, fake_labels).tolist():
         reals, fakes = real[real_labels == label], fake[fake_labels == label]
         if min(len(reals), len(fakes)) < 2:
+            name = label if names is None or label < 0 else repr(names[label])
             raise UserError(
-                f'Class {label} has {len(reals)} reals and {len(fakes)} fakes; its FID needs at least 2 of each: make '
+                f'Class {name} has {len(reals)} reals and {len(fakes)} fakes; its FID needs at least 2 of each: make '
                 'more, or leave the class out.'
             )
         distances[label] = fid(reals, fakes).value
     return distances
 
 
-def intra_fid(real: ArrayLike, real_labels: ArrayLike, fake: ArrayLike, fake_labels: ArrayLike) -> Estimate:
+def intra_fid(
+    real: ArrayLike,
+    real_labels: ArrayLike,
+    fake: ArrayLike,
+    fake_labels: ArrayLike,
+    names: Sequence[str] | None = None,
+) -> Estimate:
     """The mean of `class_fids`, as in Miyato and Koyama 2018, "cGANs with Projection Discriminator", section 5.
 
     Classes weigh the same, whatever their sizes. Each has few samples, so that the bias of `fid` is large.
     """
-    distances = list(class_fids(real, real_labels, fake, fake_labels).values())
+    distances = list(class_fids(real, real_labels, fake, fake_labels, names).values())
     return Estimate(
         float(np.mean(distances)), rule=f'mean over {len(distances)} classes, covariances with ddof 1, float64'
     )

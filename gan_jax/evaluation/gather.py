@@ -35,6 +35,7 @@ class Samples(NamedTuple):
         conditions: [number, ...] for a conditional game, or None.
         name: of the generator, for protocols.
         labels: how the conditions were chosen, for protocols.
+        class_names: of the classes that the conditions are, or None.
     """
 
     game: Game
@@ -44,6 +45,7 @@ class Samples(NamedTuple):
     conditions: np.ndarray | None
     name: str
     labels: str = 'drawn as in the data'
+    class_names: tuple[str, ...] | None = None
 
     @property
     def protocol(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gan_jax.evaluation.fid import frechet_distance, intra_fid
 from gan_jax.evaluation.fid_infinity import fid_infinity
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.inception_score import inception_score
+from gan_jax.evaluation.labels import Matched, match
 from gan_jax.evaluation.lpips import load_lpips, lpips_diversity
 from gan_jax.evaluation.mmd import kid, kid_full, mmd
 from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
@@ -42,6 +43,8 @@ class Evidence(NamedTuple):
         extractor: what looked at both.
         samples: the generator, where the fakes come from one on these devices.
         options: constants of metrics that are not the default ones, by names in `OPTIONS`.
+        real_names: of the classes of the reals, or None.
+        fake_names: of the classes of the fakes, or None.
     """
 
     real: FeatureStore
@@ -49,6 +52,8 @@ class Evidence(NamedTuple):
     extractor: Extractor
     samples: Samples | None = None
     options: Mapping[str, int] = MappingProxyType({})
+    real_names: tuple[str, ...] | None = None
+    fake_names: tuple[str, ...] | None = None
 
     def chosen(self, metric: str) -> dict[str, int]:
         """The options of one metric, as keyword arguments of its function."""
@@ -102,8 +107,9 @@ def _fid_infinity(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _intra_fid(evidence: Evidence) -> dict[str, Estimate]:
-    arrays = (store.array(name) for store in (evidence.real, evidence.fake) for name in ('features', 'labels'))
-    return {'intra_fid': intra_fid(*arrays)}
+    (real, fake), labels = _features(evidence), _matched_labels(evidence)
+    estimate = intra_fid(real, labels.real, fake, labels.fake, labels.names)
+    return {'intra_fid': estimate._replace(rule=f'{estimate.rule}, {labels.rule}')}
 
 
 def _inception_score(evidence: Evidence) -> dict[str, Estimate]:
@@ -160,13 +166,19 @@ def _path_length(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _classification_accuracy(evidence: Evidence) -> dict[str, Estimate]:
-    arrays = [store.array(name) for store in (evidence.fake, evidence.real) for name in ('images', 'labels')]
-    num_classes = int(max(labels.max() for labels in arrays[1::2])) + 1
-    return {'classification_accuracy': classification_accuracy_score(*arrays, num_classes)}
+    real, fake, labels = evidence.real.array('images'), evidence.fake.array('images'), _matched_labels(evidence)
+    num_classes = int(max(labels.real.max(), labels.fake.max())) + 1
+    score = classification_accuracy_score(fake, labels.fake, real, labels.real, num_classes)
+    return {'classification_accuracy': score._replace(rule=f'{score.rule}, {labels.rule}')}
 
 
 def _features(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
     return evidence.real.array('features'), evidence.fake.array('features')
+
+
+def _matched_labels(evidence: Evidence) -> Matched:
+    labels = (evidence.real.array('labels'), evidence.real_names, evidence.fake.array('labels'), evidence.fake_names)
+    return match(*labels)
 
 
 def _labels(store: FeatureStore) -> np.ndarray | None:

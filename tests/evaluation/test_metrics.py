@@ -1,6 +1,7 @@
 """Every metric by name, over stores, and evaluations with their protocols."""
 
 import dataclasses
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -53,6 +54,30 @@ def test_the_set_itself_is_perfect(tmp_path):
     assert values == pytest.approx(
         {'fid': 0, 'intra_fid': 0, 'precision': 1, 'recall': 1, 'sliced_wasserstein': 0}, abs=1e-12
     )
+
+
+def test_classes_are_matched_by_their_names(tmp_path, monkeypatch):
+    def share_of_equal_labels(fake_images, fake_labels, real_images, real_labels, num_classes):
+        return Estimate((fake_labels == real_labels).mean(), rule='of a test')
+
+    monkeypatch.setattr(metrics, 'classification_accuracy_score', share_of_equal_labels)
+    reals = dataclasses.replace(REALS, class_names=('cats', 'dogs'))
+    swapped = dataclasses.replace(REALS, fingerprint='swapped', labels=1 - REALS.labels, class_names=('dogs', 'cats'))
+    names = ('intra_fid', 'classification_accuracy')
+    judge = Evaluator(names, QUADRANTS, reals, LAYOUT, tmp_path)
+    matched = {record.metric: record for record in judge.evaluate(swapped).records}
+    assert matched['intra_fid'].value == pytest.approx(0, abs=1e-12)
+    assert matched['classification_accuracy'].value == 1
+    assert all(record.protocol['rule'].endswith(', classes matched by name') for record in matched.values())
+
+    numbered = dataclasses.replace(swapped, class_names=None)
+    (record,) = Evaluator(['intra_fid'], QUADRANTS, reals, LAYOUT, tmp_path).evaluate(numbered).records
+    assert record.value > 1e-4
+    assert record.protocol['rule'].endswith(', classes matched by number')
+
+    strangers = dataclasses.replace(REALS, class_names=('cats', 'cows'))
+    (failure,) = Evaluator(['intra_fid'], QUADRANTS, reals, LAYOUT, tmp_path).evaluate(strangers).failures
+    assert re.match(r"Class 'dogs' has \d+ reals and 0 fakes", failure.failure)
 
 
 def test_a_record_has_the_whole_protocol_and_pixels_have_no_extractor(tmp_path):
