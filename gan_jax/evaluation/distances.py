@@ -1,14 +1,17 @@
-"""Euclidean distances between two sets of features, a block at a time on the device.
+"""Exact Euclidean distances between two sets of features: nearest neighbours, and points in balls.
 
-Only blocks of `block` x `block` distances are ever held, so that 50,000 against 50,000 needs no 20 GB. Sets are padded
-to whole blocks: one program is compiled for each dimension, type and block size.
+A distance is what float64 gives for the root of the sum of squared differences: copies are at distance 0, and ties stay
+ties. All pairs that way would cost far more than matrix products, so that products only exclude: |x|^2 + |y|^2 - 2 x.y
+in float32 on the device, with a bound of its rounding error, settles which pairs cannot matter. The few that it leaves
+open are computed from differences. Where it leaves many, as between clusters that are far apart, it is done again in
+float64. Neither changes a result.
 
-Squared distances come from |x|^2 + |y|^2 - 2 x.y, which loses digits where the points are far from the origin: give
-both sets to `centred` first. What is within rounding of 0 is 0, so that copies are at distance 0. float64 features are
-computed in float64, float32 ones in float32 at the highest precision of products.
+A block of queries meets all references at a time, so that 50,000 against 50,000 needs no 10 GB. All numbers are scaled
+by a power of two; only distances below 1e-154 of the largest feature underflow to 0.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -21,19 +24,21 @@ from gan_jax.evaluation.arrays import check_same_dimension
 
 Array = jax.Array
 
-BLOCK = 1024
-_ROUNDING = 32  # relative to |x|^2 + |y|^2, in units of the type's epsilon; copies of 2048 numbers are off by 6
+BLOCK = 512
+_OPEN_SHARE = 1 / 32  # of a block's pairs, above which the products in float64 are cheaper than the differences
+_NUMBERS_AT_ONCE = 2**21  # in differences
+_CENTRE_ROWS = 1000
 
 
 class Nearest(NamedTuple):
     """The nearest references of each query, nearest first, ties by the smaller index.
 
     Attributes:
-        squared_distances: [n, k], float32 or float64.
+        distances: float64 [n, k].
         indices: int64 [n, k], of rows of the references.
     """
 
-    squared_distances: np.ndarray
+    distances: np.ndarray
     indices: np.ndarray
 
 
@@ -49,118 +54,197 @@ class BallCounts(NamedTuple):
     points: np.ndarray
 
 
-def centred(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Subtracts the mean of all rows from two sets [n, D] and [m, D]; both become float32 only if both are.
-
-    The mean is rounded to float32, so that features of few digits keep exact ties.
-
-    Raises:
-        UserError: the sets differ in D.
-    """
-    check_same_dimension(first, second)
-    dtype = np.promote_types(first.dtype, second.dtype)
-    total = first.sum(axis=0, dtype=np.float64) + second.sum(axis=0, dtype=np.float64)
-    centre = (total / (len(first) + len(second))).astype(np.float32).astype(np.float64)
-    return (first - centre).astype(dtype), (second - centre).astype(dtype)
-
-
 def nearest(
     queries: np.ndarray, references: np.ndarray, k: int, exclude_self: bool = False, block: int = BLOCK
 ) -> Nearest:
     """The k nearest references of each query.
 
     Args:
-        queries: [n, D], float32 or float64, centred.
-        references: [m, D] of the same type, centred likewise.
+        queries: [n, D], float32 or float64.
+        references: [m, D].
         k: how many.
         exclude_self: whether row i of the references does not count for query i, as where both are one set. Copies of
             it in other rows count.
-        block: how many rows are compared at a time. Memory grows with its square and with the features, which the
+        block: how many queries are compared at a time. Memory grows with `block` m and with the features, which the
             device holds, not with n m.
 
     Raises:
-        UserError: there are fewer than k references to be found.
+        UserError: there are fewer than k references to be found, or the sets differ in D.
     """
     available = len(references) - exclude_self
     if not 1 <= k <= available:
         raise UserError(f'{k} nearest neighbours were asked for among {available}: k must be from 1 to {available}.')
-    squared, indices = [], []
-    with jax.enable_x64(queries.dtype == np.float64):
-        blocks = [jnp.asarray(rows) for _, rows in _blocks(references, block)]
-        for start, rows in _blocks(queries, block):
-            some = jnp.asarray(rows)
-            best = jnp.full((block, k), jnp.inf, some.dtype), jnp.zeros((block, k), jnp.int32)
-            for number, others in enumerate(blocks):
-                best = _merge(*best, some, others, start, number * block, len(references), exclude_self)
-            squared.append(np.asarray(best[0]))
-            indices.append(np.asarray(best[1]))
-    found = np.concatenate(squared)[: len(queries)], np.concatenate(indices)[: len(queries)].astype(np.int64)
-    return Nearest(*found)
+    pairs = _Pairs(queries, references, block)
+    distances, indices = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
+    for rows in pairs.blocks():
+        _, query, reference = pairs.screened(partial(_candidates, k=k, exclude_self=exclude_self), rows)
+        found = pairs.distances(query, reference)
+        order = np.lexsort((reference, found, query))
+        first = np.searchsorted(query[order], np.arange(rows.start, rows.stop))
+        chosen = order[first[:, None] + np.arange(k)]
+        distances[rows], indices[rows] = found[chosen], reference[chosen]
+    return Nearest(distances, indices)
 
 
 def ball_counts(
-    points: np.ndarray, centres: np.ndarray, squared_radii: np.ndarray, *, closed: bool, block: int = BLOCK
+    points: np.ndarray, centres: np.ndarray, radii: np.ndarray, *, closed: bool, block: int = BLOCK
 ) -> BallCounts:
     """Counts points in balls.
 
     Args:
-        points: [n, D], float32 or float64, centred.
-        centres: [m, D] of the balls, of the same type and centred likewise.
-        squared_radii: [m], as `nearest` gives them, so that ties stay ties.
+        points: [n, D], float32 or float64.
+        centres: [m, D] of the balls.
+        radii: float64 [m], such as `nearest` gives them, so that ties stay ties.
         closed: whether a point at the very radius is inside.
-        block: as in `nearest`.
+        block: how many points are compared at a time; as in `nearest`.
+
+    Raises:
+        UserError: the sets differ in D.
     """
-    balls = np.zeros(len(points), np.int64)
-    held = np.zeros(len(centres), np.int64)
-    with jax.enable_x64(points.dtype == np.float64):
-        blocks = [jnp.asarray(rows) for _, rows in _blocks(centres, block)]
-        radii = [jnp.asarray(rows[:, 0]) for _, rows in _blocks(squared_radii[:, None], block)]
-        for start, rows in _blocks(points, block):
-            some, here = jnp.asarray(rows), slice(start, start + block)
-            for number, (others, their_radii) in enumerate(zip(blocks, radii, strict=True)):
-                there = slice(number * block, number * block + block)
-                sizes = len(balls[here]), len(held[there])
-                per_point, per_ball = _count(some, others, their_radii, *sizes, closed)
-                balls[here] += np.asarray(per_point)[: sizes[0]]
-                held[there] += np.asarray(per_ball)[: sizes[1]]
+    pairs = _Pairs(points, centres, block)
+    scaled = np.where(radii > 0, pairs.scaled(radii).clip(np.finfo(np.float32).tiny), 0)  # 0 to float32 where it is 0
+    balls, held = np.zeros(len(points), np.int64), np.zeros(len(centres), np.int64)
+    for rows in pairs.blocks():
+        counts, point, centre = pairs.screened(partial(_inside, closed=closed), rows, scaled)
+        balls[rows] += counts[0][: rows.stop - rows.start]
+        held += counts[1][: len(centres)]
+        found = pairs.distances(point, centre)
+        inside = found <= radii[centre] if closed else found < radii[centre]
+        np.add.at(balls, point[inside], 1)
+        np.add.at(held, centre[inside], 1)
     return BallCounts(balls, held)
 
 
-def _blocks(rows: np.ndarray, block: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Whole blocks of rows, the last padded with zeros, each with the number of its first row."""
-    for start in range(0, len(rows), block):
-        some = rows[start : start + block]
-        yield start, np.pad(some, ((0, block - len(some)), (0, 0)))
+class _Rows(NamedTuple):
+    """Rows on the device, of float32 or float64.
+
+    Attributes:
+        features: [b, D], centred and scaled.
+        norms: [b], squared.
+        identities: int32 [b], equal for copies; -1 for padding.
+        numbers: int32 [b] in the set.
+    """
+
+    features: Array
+    norms: Array
+    identities: Array
+    numbers: Array
 
 
-def _squared_distances(x: Array, y: Array) -> Array:
-    norms = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)
-    squared = norms - 2 * jnp.matmul(x, y.T, precision='highest')
-    return jnp.where(squared <= _ROUNDING * jnp.finfo(x.dtype).eps * norms, 0, squared)
+class _Pairs:
+    """All pairs of two sets, in blocks of the first."""
+
+    def __init__(self, queries: np.ndarray, references: np.ndarray, block: int):
+        check_same_dimension(queries, references)
+        self._sets, self._block = (queries, references), block
+        largest = max(max(-float(rows.min()), float(rows.max())) for rows in self._sets)
+        self._scale = 2.0 ** np.clip(np.frexp(largest)[1], -1000, 1000)
+        sample = np.concatenate([rows[:: -(-len(rows) // _CENTRE_ROWS)] for rows in self._sets])
+        self._centre = np.median(self.scaled(sample), axis=0)  # unlike the mean, it stays where most points are
+        self._identities = self._identify()
+        self._references: dict[type, _Rows] = {}
+
+    def blocks(self) -> Iterator[slice]:
+        number = len(self._sets[0])
+        return (slice(start, min(start + self._block, number)) for start in range(0, number, self._block))
+
+    def scaled(self, rows: np.ndarray) -> np.ndarray:
+        return np.multiply(rows, 1 / self._scale, dtype=np.float64)
+
+    def screened(self, program: Callable, rows: slice, radii: np.ndarray | None = None) -> tuple:
+        """What a program counts over a block of queries, and the numbers [p] and [p] of the pairs it leaves open."""
+        for dtype in (np.float32, np.float64):
+            with jax.enable_x64(dtype == np.float64):
+                if dtype not in self._references:
+                    whole = -(-len(self._sets[1]) // self._block) * self._block
+                    self._references[dtype] = self._rows(1, slice(0, len(self._sets[1])), whole, dtype)
+                references = self._references[dtype]
+                arguments = () if radii is None else (_padded(radii, len(references.norms)),)
+                left, number, *counts = program(self._rows(0, rows, self._block, dtype), references, *arguments)
+                if int(number) <= _OPEN_SHARE * left.size:
+                    break
+        query, reference = np.nonzero(np.asarray(left)) if int(number) else (np.empty(0, np.int64),) * 2
+        return [np.asarray(count) for count in counts], query + rows.start, reference
+
+    def distances(self, query: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Of pairs [p], from differences in float64."""
+        squares = np.empty(len(query))
+        step = max(_NUMBERS_AT_ONCE // self._centre.size, 1)
+        for start in range(0, len(query), step):
+            some = slice(start, start + step)
+            first, second = (
+                self.scaled(rows[at[some]]) for rows, at in zip(self._sets, (query, reference), strict=True)
+            )
+            squares[some] = ((first - second) ** 2).sum(axis=1)
+        return np.sqrt(squares) * self._scale
+
+    def _rows(self, which: int, rows: slice, length: int, dtype: type) -> _Rows:
+        features, norms = np.zeros((length, self._centre.size), dtype), np.zeros(length)
+        number = rows.stop - rows.start
+        for start in range(0, number, BLOCK):
+            some = slice(start, min(start + BLOCK, number))
+            centred = self.scaled(self._sets[which][rows][some]) - self._centre
+            features[some], norms[some] = centred, (centred**2).sum(axis=1)
+        identities = _padded(self._identities[which][rows], length, -1)
+        numbers = np.arange(rows.start, rows.start + length, dtype=np.int32)
+        return _Rows(*map(jnp.asarray, (features, norms.astype(dtype), identities, numbers)))
+
+    def _identify(self) -> list[np.ndarray]:
+        """For each set int32 [n], the same for equal rows: of a collapsed set no products could tell the distances."""
+        known: dict[bytes, int] = {}
+        dtype, zero = np.result_type(*self._sets), np.float32(0)
+
+        def identify(row: np.ndarray) -> int:
+            row = row.astype(dtype) + zero  # no -0
+            return known.setdefault(hashlib.blake2b(row, digest_size=16).digest(), len(known))
+
+        return [np.array([identify(row) for row in rows], np.int32) for rows in self._sets]
 
 
-@partial(jax.jit, static_argnames='exclude_self')
-def _merge(squared, indices, queries, references, query_start, reference_start, num_references, exclude_self):
-    """Puts one block's nearest references among those found before."""
-    k, block = squared.shape[1], len(references)
-    numbers = reference_start + jnp.arange(block, dtype=jnp.int32)
-    forbidden = numbers >= num_references
+def _padded(array: np.ndarray, length: int, value: float = 0) -> np.ndarray:
+    return np.pad(array, (0, length - len(array)), constant_values=value)
+
+
+def _bounds(x: _Rows, y: _Rows) -> tuple[Array, Array, Array]:
+    """Below and above which the squared distances [n, m] are, and whether rows are copies.
+
+    Products of D numbers are off by at most D / 2 epsilons of |x| |y| in any order of summation (Higham 2002, "Accuracy
+    and Stability of Numerical Algorithms", section 3.1), and underflow by D of the smallest number; rounded features
+    and norms and the exact distances' own rounding are off by far less than 64 epsilons.
+    """
+    info, dimension = jnp.finfo(x.norms.dtype), x.features.shape[1]
+    norms = x.norms[:, None] + y.norms
+    squared = norms - 2 * jnp.matmul(x.features, y.features.T, precision='highest')
+    error = (dimension + 64) * (info.eps * norms + 2 * info.tiny)
+    copies = x.identities[:, None] == y.identities
+    return jnp.where(copies, 0, squared - error), jnp.where(copies, 0, squared + error), copies
+
+
+@partial(jax.jit, static_argnames=('k', 'exclude_self'))
+def _candidates(queries: _Rows, references: _Rows, *, k: int, exclude_self: bool) -> tuple[Array, Array]:
+    """Which pairs [n, m] may be among the k nearest of the query, and how many those are."""
+    low, high, copies = _bounds(queries, references)
+    allowed = (references.identities >= 0) & (queries.identities >= 0)[:, None]
     if exclude_self:
-        forbidden = forbidden | (numbers == (query_start + jnp.arange(block, dtype=jnp.int32))[:, None])
-    found = jnp.where(forbidden, jnp.inf, _squared_distances(queries, references))
-    squared = jnp.concatenate([squared, found], axis=1)
-    indices = jnp.concatenate([indices, jnp.broadcast_to(numbers, found.shape)], axis=1)
-    chosen = []
-    for _ in range(k):  # on a CPU far faster than top_k, which sorts
-        place = squared.argmin(axis=1, keepdims=True)
-        chosen.append((jnp.take_along_axis(squared, place, 1), jnp.take_along_axis(indices, place, 1)))
-        squared = jnp.where(jnp.arange(squared.shape[1]) == place, jnp.inf, squared)
-    return tuple(jnp.concatenate(columns, axis=1) for columns in zip(*chosen, strict=True))
+        allowed &= queries.numbers[:, None] != references.numbers
+    high = jnp.where(allowed, high, jnp.inf)
+    places, first = jnp.arange(high.shape[1]), jnp.zeros_like(copies)
+    for _ in range(k):  # on a CPU faster than top_k
+        place = high.argmin(axis=1, keepdims=True)
+        limit = jnp.take_along_axis(high, place, 1)
+        first |= places == place
+        high = jnp.where(places == place, jnp.inf, high)
+    candidates = allowed & (first | (low <= limit) & ~copies)  # of copies, the first k are enough
+    return candidates, candidates.sum()
 
 
-@jax.jit
-def _count(points, centres, squared_radii, num_points, num_centres, closed):
-    squared = _squared_distances(points, centres)
-    inside = jnp.where(closed, squared <= squared_radii, squared < squared_radii)
-    inside &= (jnp.arange(len(points)) < num_points)[:, None] & (jnp.arange(len(centres)) < num_centres)
-    return inside.sum(axis=1), inside.sum(axis=0)
+@partial(jax.jit, static_argnames='closed')
+def _inside(points: _Rows, centres: _Rows, radii: Array, *, closed: bool) -> tuple[Array, Array, Array, Array]:
+    """Which pairs [n, m] are too near the radius to tell, and how many; then the counts without them."""
+    low, high, copies = _bounds(points, centres)
+    info, squared = jnp.finfo(low.dtype), radii.astype(low.dtype) ** 2
+    error = 4 * info.eps * squared + 2 * info.tiny
+    allowed = (points.identities >= 0)[:, None] & (centres.identities >= 0)
+    inside = allowed & jnp.where(copies, closed | (radii > 0), high < squared - error)
+    left = allowed & ~copies & (low <= squared + error) & ~inside
+    return left, left.sum(), inside.sum(axis=1), inside.sum(axis=0)

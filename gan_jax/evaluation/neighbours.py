@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from gan_jax import report
 from gan_jax.errors import UserError
 from gan_jax.evaluation.arrays import features_array
-from gan_jax.evaluation.distances import BLOCK, Nearest, centred, nearest
+from gan_jax.evaluation.distances import BLOCK, nearest
 from gan_jax.evaluation.images import check_same_shape, images_array
 from gan_jax.evaluation.record import Estimate
 
@@ -15,9 +15,6 @@ def nearest_training(
     real_features: ArrayLike, fake_features: ArrayLike, k: int = 5, block: int = BLOCK
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k training examples nearest to each fake.
-
-    Neighbours are found as `distances.nearest` finds them, and their distances then computed anew in float64 from
-    differences, so that they are right for near copies too and 0 for copies.
 
     Args:
         real_features: [n, D], of the whole training set.
@@ -32,9 +29,7 @@ def nearest_training(
         UserError: features are unfit, or the reals are fewer than k.
     """
     real, fake = features_array(real_features, 'The real features'), features_array(fake_features, 'The fake features')
-    centred_real, centred_fake = centred(real, fake)
-    found = nearest(centred_fake, centred_real, k, block=block)
-    return _refined(real, fake, found)
+    return tuple(nearest(fake, real, k, block=block))
 
 
 def authenticity(real_features: ArrayLike, fake_features: ArrayLike, block: int = BLOCK) -> Estimate:
@@ -58,9 +53,8 @@ def authenticity(real_features: ArrayLike, fake_features: ArrayLike, block: int 
     """
     real = features_array(real_features, 'The real features', 2)
     fake = features_array(fake_features, 'The fake features')
-    centred_real, centred_fake = centred(real, fake)
-    to_real, closest = _refined(real, fake, nearest(centred_fake, centred_real, 1, block=block))
-    among_real, _ = _refined(real, real, nearest(centred_real, centred_real, 1, exclude_self=True, block=block))
+    to_real, closest = nearest(fake, real, 1, block=block)
+    among_real = nearest(real, real, 1, exclude_self=True, block=block).distances
     share = float((to_real > among_real[closest[:, 0]]).mean())
     error = (share * (1 - share) / len(fake)) ** 0.5
     return Estimate(share, error, f'nearest of {len(real)} real, {len(fake)} fake, binomial standard error')
@@ -89,15 +83,3 @@ def neighbour_grid(fake_images: ArrayLike, real_images: ArrayLike, indices: np.n
         )
     rows = np.concatenate([fake[:, None], real[indices]], axis=1)
     return report.image_grid(rows.reshape(-1, *fake.shape[1:]), columns=rows.shape[1])
-
-
-def _refined(references: np.ndarray, queries: np.ndarray, found: Nearest) -> tuple[np.ndarray, np.ndarray]:
-    """Distances from differences in float64 for neighbours that were found from products, and in their order."""
-    distances = np.empty(found.indices.shape)
-    for column, indices in enumerate(found.indices.T):
-        for start in range(0, len(queries), BLOCK):
-            rows = slice(start, start + BLOCK)
-            differences = queries[rows].astype(np.float64) - references[indices[rows]]
-            distances[rows, column] = np.sqrt((differences**2).sum(axis=1))
-    order = distances.argsort(axis=1, kind='stable')
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(found.indices, order, axis=1)

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gan_jax.evaluation.arrays import features_array
-from gan_jax.evaluation.distances import BLOCK, ball_counts, centred, nearest
+from gan_jax.evaluation.arrays import check_same_dimension, features_array
+from gan_jax.evaluation.distances import BLOCK, ball_counts, nearest
 from gan_jax.evaluation.record import Estimate
 from gan_jax.layers.choices import require
 
@@ -58,8 +58,8 @@ def precision_recall(
         UserError: features are unfit, or a set has no k-th neighbour.
     """
     real, fake = _sets(real_features, fake_features, k, fake_least=k + 1)
-    precision = ball_counts(fake, real, _squared_radii(real, k, block), closed=True, block=block).balls
-    recall = ball_counts(real, fake, _squared_radii(fake, k, block), closed=True, block=block).balls
+    precision = ball_counts(fake, real, _radii(real, k, block), closed=True, block=block).balls
+    recall = ball_counts(real, fake, _radii(fake, k, block), closed=True, block=block).balls
     rule = f'k={k}, closed balls, {len(real)} real and {len(fake)} fake'
     return PrecisionRecall(*(Estimate(float((counts > 0).mean()), None, rule) for counts in (precision, recall)))
 
@@ -82,7 +82,7 @@ def density_coverage(
         UserError: features are unfit, or the reals have no k-th neighbour.
     """
     real, fake = _sets(real_features, fake_features, k, fake_least=1)
-    counts = ball_counts(fake, real, _squared_radii(real, k, block), closed=False, block=block)
+    counts = ball_counts(fake, real, _radii(real, k, block), closed=False, block=block)
     rule = f'k={k}, open balls, {len(real)} real and {len(fake)} fake'
     density, coverage = float(counts.balls.mean() / k), float((counts.points > 0).mean())
     return DensityCoverage(Estimate(density, None, rule), Estimate(coverage, None, rule))
@@ -91,8 +91,10 @@ def density_coverage(
 def _sets(real: ArrayLike, fake: ArrayLike, k: int, fake_least: int) -> tuple[np.ndarray, np.ndarray]:
     require(k >= 1, 'The neighbour k', k, 'at least 1')
     real = features_array(real, 'The real features', k + 1)
-    return centred(real, features_array(fake, 'The fake features', fake_least))
+    fake = features_array(fake, 'The fake features', fake_least)
+    check_same_dimension(real, fake)
+    return real, fake
 
 
-def _squared_radii(features: np.ndarray, k: int, block: int) -> np.ndarray:
-    return nearest(features, features, k, exclude_self=True, block=block).squared_distances[:, -1]
+def _radii(features: np.ndarray, k: int, block: int) -> np.ndarray:
+    return nearest(features, features, k, exclude_self=True, block=block).distances[:, -1]

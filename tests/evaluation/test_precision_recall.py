@@ -75,6 +75,39 @@ def test_blocks_and_types_change_nothing():
     assert _values((real + offset).astype(np.float32), (fake + offset).astype(np.float32), 3) == expected
 
 
+def test_few_digits_keep_their_ties():
+    # Real radii for k = 1: 2, 2, 4; fake ones: 2, 2, 2.
+    real, fake = np.array([[5.0], [3], [9]]), np.array([[9.0], [5], [7]])
+    for dtype in (np.float32, np.float64):
+        assert _values(real.astype(dtype), fake.astype(dtype), 1) == [1, 1, 1, 2 / 3]
+
+
+def test_clusters_far_apart_keep_their_small_distances():
+    near = np.arange(10.0)[:, None]
+    real, fake = np.concatenate([near, [[1e5]]]), near + 0.25
+    _, _, density, coverage = _values(real.astype(np.float32), fake.astype(np.float32), 1)
+    assert density == 2  # each is within 1 of two reals; the last of one, and in the ball of 1e5, which ends at 9
+    assert coverage == 1
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_two_far_clusters_are_as_each_of_them(dtype):
+    random = np.random.RandomState(0)
+    cluster, other = random.standard_normal((2, 60, 8)).astype(np.float32)
+    both = [np.concatenate([points, points + np.float32(1000)]).astype(dtype) for points in (cluster, other)]
+    exact = [points.astype(np.float64) for points in both]
+    between = np.sqrt(((exact[0][:, None] - exact[1]) ** 2).sum(axis=2))
+    radii = [np.sort(np.sqrt(((points[:, None] - points) ** 2).sum(axis=2)), axis=1)[:, 3] for points in exact]
+    expected = [
+        (between <= radii[0][:, None]).any(axis=0).mean(),
+        (between <= radii[1]).any(axis=1).mean(),
+        (between < radii[0][:, None]).sum() / 3 / 120,
+        (between < radii[0][:, None]).any(axis=1).mean(),
+    ]
+    assert _values(*both, 3) == expected
+    assert 0.5 < expected[0] < 0.95
+
+
 def test_duplicated_sets_are_in_closed_balls_of_radius_zero_and_in_no_open_one():
     points = np.repeat(np.random.RandomState(0).standard_normal((6, 40)), 6, axis=0)
     assert _values(points, points, 3) == [1, 1, 0, 0]
