@@ -26,8 +26,8 @@ from gan_jax import data, files, parallel
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import archive, results
-from gan_jax.evaluation.evaluator import Evaluator, draw_labels
-from gan_jax.evaluation.features.find import GRAMMAR, find_extractor
+from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
+from gan_jax.evaluation.features.find import GRAMMAR
 from gan_jax.evaluation.gather import Samples, check_images
 from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
@@ -225,7 +225,7 @@ def _judge(
 ) -> Evaluation:
     check_images(real)
     layout = parallel.make_layout(jax.device_count())
-    found = find_extractor(extractor, real.name, real.shape, labelled=real.labels is not None)
+    found = choose_extractor(metrics, extractor, real)
     return Evaluator(metrics, found, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)
 
 

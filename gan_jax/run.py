@@ -17,8 +17,7 @@ from gan_jax import build, data, feed, files, parallel, provenance, report, samp
 from gan_jax import config as configs
 from gan_jax.checkpoint import package_versions
 from gan_jax.errors import DivergedError, UserError
-from gan_jax.evaluation.evaluator import Evaluator, draw_labels
-from gan_jax.evaluation.features.find import find_extractor
+from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.gather import Samples, check_images
 from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
@@ -92,7 +91,7 @@ def make_evaluation(
     reals = dataset if split == dataset.split else load_data(config.data, split)
     check_images(reals)
     check_of_generator(config.evaluate, conditional=classes is not None)
-    extractor = find_extractor(options.extractor, reals.name, reals.shape, labelled=reals.labels is not None)
+    extractor = choose_extractor(config.evaluate, options.extractor, reals)
     evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
 
     def evaluate(step: int, generator: Player, out: Writers, seed: int) -> dict[str, float]:

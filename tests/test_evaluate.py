@@ -133,6 +133,14 @@ def test_constants_of_the_metrics_have_flags(files):
     assert records[1]['protocol']['rule'].startswith('k=2, ')
 
 
+def test_metrics_of_pixels_ask_for_no_extractor(files):
+    arguments = [str(files / 'dark.npz'), str(files / 'real.npz'), '--metrics=sliced_wasserstein']
+    assert main([*arguments, '--output', str(files / 'out.json')]) == 0
+    record = results.read(files / 'out.json').records[0]
+    assert record.protocol['extractor'] == 'none'
+    assert record.value > 0
+
+
 def test_extractors_are_named_for_what_the_images_allow(files, capsys):
     """Files and images without classes are nothing that a classifier can be trained of."""
     for reals, extractor, wanted in (

@@ -14,8 +14,7 @@ from ml_collections import ConfigDict
 from experiments import results, sweep
 from gan_jax import data, files, parallel, report, run, sampling
 from gan_jax.errors import exit_code
-from gan_jax.evaluation.evaluator import Evaluator
-from gan_jax.evaluation.features.find import find_extractor
+from gan_jax.evaluation.evaluator import Evaluator, choose_extractor
 
 QUESTION = (
     'How good do the samples of the DCGAN recipe get on CIFAR-10, how steadily do they get better, and is the last '
@@ -118,7 +117,7 @@ def judge(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
     """The metrics of real images that were not trained on, taken for generated ones: what a perfect generator gets."""
     options = config.evaluation
     against = run.load_data(config.data, options.split)
-    extractor = find_extractor(options.extractor, reals.name, reals.shape)
+    extractor = choose_extractor(config.evaluate, options.extractor, reals)
     layout = parallel.make_layout(config.batch_size, num_devices=1)
     evaluator = Evaluator(config.evaluate, extractor, against, layout, config.data.cache)
     return {record.metric: record.value for record in evaluator.evaluate(reals).records}

@@ -11,7 +11,8 @@ from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
-from gan_jax.evaluation.features.extractor import Extractor
+from gan_jax.evaluation.features.extractor import NOTHING, Extractor
+from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import Samples, check_images, compile_samples, describe, gather_dataset, gather_samples
 from gan_jax.evaluation.record import Estimate, Evaluation, Failure, Record
 from gan_jax.evaluation.store import FeatureStore
@@ -155,6 +156,17 @@ class Evaluator:
         has_error = estimate.error is not None and math.isfinite(estimate.error)
         error = estimate.error if has_error else None
         return Record(value, estimate.value, error, subject, protocol, interval, len(store), store.fingerprint)
+
+
+def choose_extractor(names: Sequence[str], spec: str, reals: Dataset) -> Extractor:
+    """What metrics look at the reals with: the extractor of a spec, or none where they see pixels alone.
+
+    Raises:
+        UserError: as `find_extractor`.
+    """
+    if all(metrics.METRICS[name].sees == 'pixels' for name in names):
+        return NOTHING
+    return find_extractor(spec, reals.name, reals.shape, labelled=reals.labels is not None)
 
 
 def versions() -> str:

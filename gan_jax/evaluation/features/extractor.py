@@ -71,3 +71,7 @@ def look(extractor: Extractor, images: Array) -> Features:
 def is_real(dtype: jax.typing.DTypeLike) -> bool:
     """Whether a type is one of real numbers."""
     return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
+
+
+NOTHING = Extractor('none', 'sees nothing', lambda images: Features(jnp.zeros((len(images), 1))))
+"""Where metrics look at pixels alone."""
