@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax import compiler
+from gan_jax.canonical import canonical
 from gan_jax.errors import UserError
 
 AXIS = 'devices'
@@ -91,6 +92,7 @@ class Layout:
             stretch: from `gan_jax.steps.scan_steps`.
             data_axis: the axis along which the data was `split`, or None where it was `replicate`d.
         """
+        stretch = canonical(stretch)
         if self.mode == 'pmap':
             mapped = jax.pmap(
                 stretch,

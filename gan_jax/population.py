@@ -27,6 +27,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import build, compiler, data, lock, parallel, report, run, sampling, steps
 from gan_jax import config as configs
+from gan_jax.canonical import canonical
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.game import Game, GanState, Pair, Player, named_key
@@ -317,7 +318,7 @@ class Program:
             )
             return mapped(*arguments)
 
-        return jax.jit(spread, **options)
+        return jax.jit(canonical(spread), **options)
 
     def _first_state(self, number: dict[str, jax.Array]) -> GanState:
         return build.initializer(*self._member(number))(named_key(number['seed'], 'state'))

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
+from gan_jax.canonical import canonical
 from gan_jax.data.images import decode, unreadable
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
@@ -117,7 +118,7 @@ def _descend(
         updates, state = optimizer.update(gradients, state)
         return (optax.apply_updates(latents, updates), state), (distances, latents)
 
-    (latents, _), (distances, path) = jax.lax.scan(step, (starts, optimizer.init(starts)), length=iterations)
+    (latents, _), (distances, path) = jax.lax.scan(canonical(step), (starts, optimizer.init(starts)), length=iterations)
     _, (last, objectives) = losses(latents)
     best = jnp.nanargmin(objectives)
     image = generate(latents, *given)[best]
