@@ -16,13 +16,14 @@ import os
 import pathlib
 import re
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from gan_jax import data, files, parallel
+from gan_jax import data, files, parallel, provenance
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import archive, results
@@ -150,6 +151,8 @@ def evaluate(
         images = {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
         images |= {'data_dir': data_dir}
     real = _load(reals, **images)
+    if str(reals) == f'{trained_on.name}@{trained_on.split}' and (changed := provenance.changes(fakes, real)):
+        warnings.warn(f'Since {fakes} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=2)
     _check_shapes(run.shape, real.shape, fakes, reals)
     samples = Samples(run.game, run.generator, num, seed, None, f'{fakes} at step {run.step}')
     if run.is_conditional:

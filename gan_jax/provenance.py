@@ -32,16 +32,21 @@ def differences(trained_on: dict[str, Any], today: dict[str, Any]) -> list[str]:
     return [f'{name} ({before} -> {now})' for name, (before, now) in pairs.items() if before != now]
 
 
+def changes(workdir: str | os.PathLike, dataset: Dataset) -> list[str]:
+    """What makes a data set another than that of the directory's run; raises a UserError if the record is damaged."""
+    return differences(_read(workdir).get('data', {}), describe(dataset))
+
+
 def check_same_data(workdir: str | os.PathLike, dataset: Dataset, accept_changes: bool) -> None:
     """Compares a data set with the one that the directory's run was trained on so far.
 
     Raises:
         UserError: they differ, which is not accepted, or the record cannot be read.
     """
-    changes = differences(_read(workdir).get('data', {}), describe(dataset))
-    if changes and not accept_changes:
+    changed = changes(workdir, dataset)
+    if changed and not accept_changes:
         raise UserError(
-            f'{workdir} holds a run of other data: those of {dataset.name!r} have changed in {", ".join(changes)}. '
+            f'{workdir} holds a run of other data: those of {dataset.name!r} have changed in {", ".join(changed)}. '
             'Restore them, choose another --workdir, or go on with the data of today by --accept_config_changes.'
         )
 

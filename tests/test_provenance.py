@@ -168,11 +168,17 @@ def test_paths_in_a_config_become_absolute(tmp_path, monkeypatch):
     assert made.evaluation.extractor == f'classifier:{tmp_path}/made/it.npz'
 
 
-def test_a_run_of_a_relative_path_is_evaluated_from_elsewhere(pictures, tmp_path, monkeypatch):
+def test_a_run_of_a_relative_path_is_evaluated_from_elsewhere(pictures, tmp_path, monkeypatch, capsys):
     assert run('pictures', 2) == 0
     (tmp_path / 'elsewhere').mkdir()
     monkeypatch.chdir(tmp_path / 'elsewhere')
     options = ['--metrics=fid', '--num=16', '--extractor=tests.extractors:QUADRANTS']
     assert main(['--mode', 'eval', '--workdir', str(tmp_path / 'run'), *options]) == 0
+    assert 'has changed' not in capsys.readouterr().err
+    paint(pictures / 'a/0.png')
+    assert main(['--mode', 'eval', '--workdir', str(tmp_path / 'run'), *options]) == 0
+    assert (
+        f"Since {tmp_path}/run was trained, 'folder:{pictures}' has changed in fingerprint" in capsys.readouterr().err
+    )
     shutil.rmtree(pictures)
     assert main(['--mode', 'eval', '--workdir', str(tmp_path / 'run'), *options]) == 2

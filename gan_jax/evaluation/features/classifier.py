@@ -20,6 +20,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from gan_jax import npz
+from gan_jax.data import absolute_name, fingerprints
 from gan_jax.data.cache import cache_directory
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, Features, is_image_type
@@ -182,9 +183,16 @@ def weights_hash(variables: PyTree) -> str:
 def classifier_path(
     name: str, *, size: int | None = None, channels: int | None = None, cache_dir: str | os.PathLike | None = None
 ) -> pathlib.Path:
-    """Where the classifier of a data set lies in the cache, for a size and channels as they are given to `load`."""
+    """Where the classifier of a data set lies in the cache, for a size and channels as they are given to `load`.
+
+    Names that are no file's get a hash of their own, so that those of two folders never meet.
+    """
+    name = absolute_name(name)
+    readable = re.sub('[^A-Za-z0-9_.-]+', '_', name)
+    if readable != name:
+        readable = f'{readable[-80:]}-{fingerprints.of_value(name)[:8]}'
     kind = ''.join(f'-{key}{value}' for key, value in (('size', size), ('channels', channels)) if value)
-    return cache_directory(cache_dir) / 'classifiers' / f'{re.sub("[^A-Za-z0-9_.-]+", "_", name)}{kind}.npz'
+    return cache_directory(cache_dir) / 'classifiers' / f'{readable}{kind}.npz'
 
 
 def save_classifier(trained: Classifier, path: str | os.PathLike) -> None:

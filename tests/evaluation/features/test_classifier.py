@@ -145,7 +145,17 @@ def test_size_channels_and_odd_names_are_in_the_files_name(tmp_path):
         classifier_path(*arguments, **options, cache_dir=tmp_path).relative_to(tmp_path).as_posix()
         for arguments, options in ((['mnist'], {}), (['mnist'], {'size': 32}), (['folder:/a b'], {'channels': 1}))
     ]
-    assert names == [f'classifiers/{name}.npz' for name in ('mnist', 'mnist-size32', 'folder_a_b-channels1')]
+    assert names == [f'classifiers/{name}.npz' for name in ('mnist', 'mnist-size32', 'folder_a_b-fc755de6-channels1')]
+
+
+def test_classifiers_of_two_folders_never_meet(tmp_path, monkeypatch):
+    (tmp_path / 'other').mkdir()
+    monkeypatch.chdir(tmp_path)
+    paths = [classifier_path(name) for name in ('folder:a/b', 'folder:a_b', 'folder:a:b')]
+    again = classifier_path(f'folder:{tmp_path}/a/b/')
+    monkeypatch.chdir('other')
+    assert len({*paths, classifier_path('folder:a/b')}) == 4
+    assert again == paths[0]
 
 
 @pytest.mark.parametrize('size', [20, 9])
