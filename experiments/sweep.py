@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
+from gan_jax import files
 from gan_jax.errors import DivergedError
 from gan_jax.population import train_population
 
@@ -62,8 +63,8 @@ def parse(name: str, description: str, argv: Sequence[str] | None, *, seeds: int
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('--seeds', type=int, default=seeds, help=f'how many; the first is 0 (default: {seeds})')
     parser.add_argument('--full', action='store_true', help='the published recipe, for a GPU')
-    parser.add_argument('--runs', type=pathlib.Path, help=f'directory of the runs (default: runs/{name})')
-    parser.add_argument('--out', type=pathlib.Path, help=f'of the results (default: experiments/{name}/results)')
+    parser.add_argument('--runs', type=files.user_path, help=f'directory of the runs (default: runs/{name})')
+    parser.add_argument('--out', type=files.user_path, help=f'of the results (default: experiments/{name}/results)')
     flags, rest = parser.parse_known_args(argv)
     wrong = [text for text in rest if not re.fullmatch(r'--config\.[^=]+=.*', text)]
     if wrong:

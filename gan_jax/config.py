@@ -19,7 +19,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import models
+from gan_jax import files, models
 from gan_jax.augment import AUGMENTATIONS
 from gan_jax.data import absolute_name
 from gan_jax.errors import UserError
@@ -296,7 +296,7 @@ def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
 
 def _split(spec: str) -> tuple[pathlib.Path, str]:
     path, found, argument = spec.partition('.py:')
-    return pathlib.Path(path + '.py' if found else path), argument
+    return files.user_path(path + '.py' if found else path), argument
 
 
 def _load_file(path: pathlib.Path):

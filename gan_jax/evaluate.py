@@ -119,7 +119,7 @@ def evaluate(
         'batch_size': batch_size,
         'options': options or {},
     }
-    fakes, reals = os.path.expanduser(fakes), reals and os.path.expanduser(reals)
+    fakes, reals = str(files.user_path(fakes)), reals and str(files.user_path(reals))
     images = {'size': size, 'channels': channels}
     if not is_run(fakes):
         if reals is None:
@@ -305,7 +305,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--size', type=int, help='pixels to bring images of directories and data sets to')
     parser.add_argument('--channels', type=int, choices=(1, 3))
     parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR)')
-    parser.add_argument('--output', type=pathlib.Path, metavar='JSON', help='default: evaluation.json')
+    parser.add_argument('--output', type=files.user_path, metavar='JSON', help='default: evaluation.json')
     flags = parser.parse_args(argv)
 
     def run() -> None:

@@ -14,6 +14,11 @@ from gan_jax.errors import UserError
 _TEMPORARY = re.compile(r'\..+\.[0-9a-f]{32}\.tmp')
 
 
+def user_path(path: str | os.PathLike) -> pathlib.Path:
+    """A path as a user writes it: ~ and ~NAME at its beginning are home directories, also where no shell saw them."""
+    return pathlib.Path(os.path.expanduser(path))
+
+
 def replace(path: str | os.PathLike, data: bytes) -> None:
     """Writes a file under another name and then renames it, so that nobody sees a part of it.
 

@@ -11,7 +11,7 @@ import os
 import pathlib
 import sys
 
-from gan_jax import evaluate, sample
+from gan_jax import evaluate, files, sample
 from gan_jax.errors import UserError, exit_code
 
 
@@ -22,7 +22,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         '--config', metavar='FILE.py[:DATA]', help='a config file; --config.x.y=value overrides any of its keys'
     )
-    parser.add_argument('--workdir', type=pathlib.Path, help='directory of the run (default: runs/CONFIG-DATA)')
+    parser.add_argument('--workdir', type=files.user_path, help='directory of the run (default: runs/CONFIG-DATA)')
     parser.add_argument('--mode', choices=('train', 'sample', 'eval'), default='train')
     parser.add_argument('--accept_config_changes', action='store_true', help='go on although config or data differ')
     sampling = parser.add_argument_group('mode sample and mode eval')

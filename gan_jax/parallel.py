@@ -7,7 +7,6 @@ position in it, noise is drawn by position, and gradients, batch statistics and 
 import dataclasses
 import functools
 import os
-import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax import compiler
+from gan_jax import compiler, files
 from gan_jax.canonical import canonical
 from gan_jax.errors import UserError
 
@@ -177,7 +176,7 @@ def enable_compilation_cache() -> None:
     points only: it changes the configuration of the whole process.
     """
     if not jax.config.jax_compilation_cache_dir:
-        cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache')
+        cache = files.user_path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
         jax.config.update('jax_compilation_cache_dir', str(cache / 'gan_jax' / 'xla'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 

@@ -8,6 +8,7 @@ import inspect
 import pathlib
 import re
 
+from gan_jax import files
 from gan_jax.class_choice import parse_classes
 from gan_jax.errors import UserError
 from gan_jax.latent_pictures import PICTURES, draw
@@ -59,7 +60,7 @@ FLAGS = {
     'directions': {'type': int, 'metavar': 'N', 'help': 'directions: how many of the strongest (default: 6)'},
     'frames': {'type': int, 'help': 'walk, loop: from one seed to the next (default: 20, which is a second)'},
     'format': {'help': 'walk, loop: gif (default) or mp4'},
-    'image': {'type': pathlib.Path, 'metavar': 'FILE', 'help': 'projection: the image to look for'},
+    'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'projection: the image to look for'},
     'resize': {'action': 'store_true', 'default': None, 'help': 'projection: centre crop to a square and resample'},
     'loss': {'help': 'projection: squared error of pixels (default) or of features, those of --extractor'},
     'iterations': {'type': int, 'help': 'projection: steps of Adam (default: 300)'},

@@ -1,7 +1,11 @@
 """The command line's grammar."""
 
+import pathlib
+
 import pytest
 
+from gan_jax import config as configs
+from gan_jax.data.cache import cache_directory
 from gan_jax.main import main, parse
 
 
@@ -86,3 +90,14 @@ def test_a_flag_that_cannot_be_read_is_refused(arguments, sentence, capsys):
     with pytest.raises(SystemExit):
         parse(['--mode', 'sample', *arguments])
     assert sentence in capsys.readouterr().err
+
+
+def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert parse(['--workdir=~/x'])[0].workdir == tmp_path / 'x'
+    assert parse(['--workdir', '~/x', '--image=~/a.png'])[0].image == tmp_path / 'a.png'
+    assert parse(['--workdir=~nobody_here/x'])[0].workdir == pathlib.Path('~nobody_here/x')
+    assert cache_directory('~/cache') == tmp_path / 'cache'
+    lines = ('from gan_jax.config import base', 'def get_config(argument):', '    return base("mlp")')
+    (tmp_path / 'recipe.py').write_text('\n'.join(lines))
+    assert configs.load('~/recipe.py').model == 'mlp'

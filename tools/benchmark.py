@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument('--sides', nargs='+', choices=SIDES, default=SIDES)
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--quick', action='store_true', help='one short round: whether all runs, not how fast')
-    parser.add_argument('--output', type=pathlib.Path, help='a file for the table')
+    parser.add_argument('--output', type=files.user_path, help='a file for the table')
     arguments = parser.parse_args()
     if arguments.output:
         files.check_writable(arguments.output)

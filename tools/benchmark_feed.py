@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax import files
 from gan_jax.errors import exit_code
 from tools import benchmark_sides
 from tools.benchmark import CASES
@@ -139,7 +140,9 @@ def main() -> None:
     cases = [name for name, case in CASES.items() if case.members == 1]
     parser.add_argument('--case', choices=cases, default='dcgan64')
     parser.add_argument('--gigabytes', type=float, default=2.0)
-    parser.add_argument('--directory', type=pathlib.Path, help='where the file is kept; a temporary one if not given')
+    parser.add_argument(
+        '--directory', type=files.user_path, help='where the file is kept; a temporary one if not given'
+    )
     parser.add_argument('--steps', type=int, help="in a stretch; the case's if not given")
     parser.add_argument('--stretches', type=int, default=10, help='in a round')
     parser.add_argument('--rounds', type=int, default=5)

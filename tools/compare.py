@@ -32,7 +32,8 @@ def compare(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None
     """
     if not paths:
         raise UserError('There is nothing to compare: give the directories of runs.')
-    resolved = [pathlib.Path(path).resolve() for path in paths]
+    paths, output = [files.user_path(path) for path in paths], output and files.user_path(output)
+    resolved = [path.resolve() for path in paths]
     for i, path in enumerate(resolved):
         if path in resolved[:i]:
             raise UserError(f'{paths[i]} is given twice: give each run once.')

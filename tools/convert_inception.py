@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('file', nargs='?', help='a published file of the weights')
     source.add_argument('--download', action='store_true', help='fetch the published weights (96 MB) and verify them')
-    parser.add_argument('--output', help="where to put them (default: gan_jax's cache, where they are looked for)")
+    parser.add_argument(
+        '--output', type=files.user_path, help="where to put them (default: gan_jax's cache, where they are looked for)"
+    )
     parser.add_argument('--unverified', action='store_true', help='take a file that is not the published one')
     arguments = parser.parse_args(argv)
 

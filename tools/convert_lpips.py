@@ -63,10 +63,10 @@ def convert(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('trunk', type=pathlib.Path, help="torchvision's weights of the network")
-    parser.add_argument('lin', type=pathlib.Path, help='the linear weights of LPIPS, version 0.1')
+    parser.add_argument('trunk', type=files.user_path, help="torchvision's weights of the network")
+    parser.add_argument('lin', type=files.user_path, help='the linear weights of LPIPS, version 0.1')
     parser.add_argument('--network', choices=list(TRUNKS), default='vgg16')
-    parser.add_argument('--output', type=pathlib.Path, help='the .npz to write (default: in the cache directory)')
+    parser.add_argument('--output', type=files.user_path, help='the .npz to write (default: in the cache directory)')
     parser.add_argument('--unverified', action='store_true', help='take files that are not the published ones')
     arguments = parser.parse_args(argv)
     output = arguments.output or default_path(arguments.network)

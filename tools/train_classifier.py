@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--full', action='store_true', help='the recipe for a GPU')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR or ~/tensorflow_datasets)')
-    parser.add_argument('--output', help='a file .npz (default: in the cache)')
+    parser.add_argument('--output', type=files.user_path, help='a file .npz (default: in the cache)')
     arguments = parser.parse_args(argv)
     parallel.enable_compilation_cache()
     return exit_code(lambda: run(arguments))

@@ -22,7 +22,7 @@ from experiments.mode_collapse.classifier import DigitClassifier
 from experiments.mode_collapse.recipes import MIXTURE, RECIPES, STACKED, STACKED_RECIPES
 from experiments.population import watch_population
 from experiments.results import markdown, table
-from gan_jax import build, data, parallel, report
+from gan_jax import build, data, files, parallel, report
 from gan_jax import config as configs
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import exit_code
@@ -208,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--recipes', nargs='+', choices=list(RECIPES), metavar='RECIPE', help='default: all')
     parser.add_argument('--seeds', type=int, default=5, help='how many; the first is 0')
     parser.add_argument('--steps', type=int, help='of the generator (default: the recipe)')
-    parser.add_argument('--out', type=pathlib.Path, default=HERE / 'results')
+    parser.add_argument('--out', type=files.user_path, default=HERE / 'results')
     flags = parser.parse_args(argv)
     parallel.enable_compilation_cache()
     warnings.filterwarnings('ignore', message='Explicitly requested dtype')

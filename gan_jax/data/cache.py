@@ -29,6 +29,7 @@ import numpy as np
 from gan_jax.data import fingerprints
 from gan_jax.data.images import DecodedImages
 from gan_jax.errors import UserError
+from gan_jax.files import user_path
 
 FORMAT = 2
 _SAMPLE_BLOCKS = 256
@@ -55,8 +56,8 @@ class Decoded(NamedTuple):
 def cache_directory(cache_dir: str | os.PathLike | None) -> pathlib.Path:
     """The given directory, or `gan_jax` under XDG_CACHE_HOME, which is ~/.cache where it is not set."""
     if cache_dir is not None:
-        return pathlib.Path(cache_dir).expanduser()
-    return pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser() / 'gan_jax'
+        return user_path(cache_dir)
+    return user_path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'gan_jax'
 
 
 def entry_name(name: str, split: str, place: Any) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
+from gan_jax.files import user_path
 
 EXTENSIONS = (
     *('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.gif', '.tif', '.tiff'),
@@ -37,7 +38,7 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
       UserError: if there is no such directory, it holds no images, it holds both images and classes of images, its
         sub-directories are named like splits, or a link in it leads nowhere or back.
     """
-    root = pathlib.Path(os.path.expanduser(path))
+    root = user_path(path)
     chosen = _slice(split)
     if not os.path.isdir(root):
         if root.suffix.lower() in ARCHIVES:

@@ -12,6 +12,7 @@ import numpy as np
 from gan_jax.data.images import ImageSource
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
+from gan_jax.files import user_path
 
 EMBEDDED = ('digits', *MIXTURES)
 _METADATA = ('dataset_info.json', 'features.json')
@@ -31,7 +32,7 @@ class DamagedDataError(UserError):
 def tfds_directory(data_dir: str | None) -> str:
     """Where TFDS data sets lie: the argument, or TFDS_DATA_DIR, or ~/tensorflow_datasets."""
     directory = data_dir or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'
-    return str(pathlib.Path(directory).expanduser())
+    return str(user_path(directory))
 
 
 def find_builder(name: str, data_dir: str | None) -> Any:

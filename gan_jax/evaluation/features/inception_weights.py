@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax import npz
+from gan_jax import files, npz
 from gan_jax.data.cache import cache_directory
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.inception_graph import read_graph
@@ -72,7 +72,7 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
     Raises:
         UserError: there is no such file, or it is not as it was written.
     """
-    path = weights_path() if path is None else pathlib.Path(path).expanduser()
+    path = weights_path() if path is None else files.user_path(path)
     try:
         arrays = npz.load(path)
         checksum = str(arrays.pop(_CHECKSUM))
@@ -92,7 +92,7 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
 
 def save_inception_weights(weights: InceptionWeights, path: str | os.PathLike | None = None) -> pathlib.Path:
     """Writes the weights, whole or not at all, and returns where; by default to `weights_path()`."""
-    path = weights_path() if path is None else pathlib.Path(path).expanduser()
+    path = weights_path() if path is None else files.user_path(path)
     npz.save(path, {**weights.arrays, _CHECKSUM: weights.sha256, _SOURCE: weights.source})
     return path
 
@@ -108,7 +108,7 @@ def convert(path: str | os.PathLike, unverified: bool = False) -> InceptionWeigh
         UserError: it cannot be read, is not the published file, holds another network, or needs TensorFlow, which is
             not installed.
     """
-    path = pathlib.Path(path).expanduser()
+    path = files.user_path(path)
     is_graph = path.suffix == '.pb'
     source = verify(path, None if is_graph else SHA256, "Inception's weights of 2015-12-05", unverified)
     arrays = read_graph(path) if is_graph else read_torch_file(path)
