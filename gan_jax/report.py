@@ -56,7 +56,7 @@ def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '') 
 
     Args:
       path: the file.
-      image: the picture.
+      image: the picture; two channels are shown as red and green, and of more than three the first three.
       description: what it shows, kept inside the file.
 
     Raises:
@@ -182,7 +182,12 @@ def sample_grids(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
 
 
 def _picture(image: np.ndarray) -> Image.Image:
-    return Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image)
+    """Grey or colour; two channels are shown as red and green, and of more than three the first three."""
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
+    elif image.ndim == 3:
+        image = np.pad(image[..., :3], ((0, 0), (0, 0), (0, 3 - min(3, image.shape[-1]))))
+    return Image.fromarray(image)
 
 
 def _frame(frame: np.ndarray | str | os.PathLike, max_size: int) -> Image.Image:

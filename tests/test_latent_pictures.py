@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import build, files, latent_pictures, latents, sampling, trained
+from gan_jax import build, data, files, latent_pictures, latents, sampling, trained
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import UserError
@@ -153,6 +153,9 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
     with Image.open(directory / '00001.png') as image:
         np.testing.assert_array_equal(image, singles[1])
     np.testing.assert_array_equal(tiles(directory / 'grid.png', 1, 3)[0], singles)
+    with pytest.warns(UserWarning, match=r'left out \(1 grid\.png, 1 interpolation\.png\)'):
+        judged = data.load(f'folder:{directory}', cache_dir=coloured / 'cache', show_progress=False)
+    np.testing.assert_array_equal(judged.examples, singles)
     assert main([*command, str(grey), '--grid', '2x3', '--threshold', '0.5', '--seed', '4']) == 0
     directory = grey / 'generated' / 'step0000003-seed4-grid2x3-threshold0.5'
     expected = made(grey, sampling.fixed_latents(load_once(grey, None).game, 6, 4, threshold=0.5))

@@ -13,6 +13,15 @@ from gan_jax.writers import MetricsFile
 ORANGE = (255, 127, 14)  # C1 of matplotlib
 
 
+@pytest.mark.parametrize(('channels', 'shown'), [(1, (9,)), (2, (9, 1, 0)), (3, (9, 1, 2)), (5, (9, 1, 2))])
+def test_any_number_of_channels_is_grey_or_colour(tmp_path, channels, shown):
+    image = np.broadcast_to(np.array([9, 1, 2, 3, 4], np.uint8)[:channels], (2, 2, channels))
+    report.save_png(tmp_path / 'a.png', report.image_grid(image[None], padding=0, scale=1))
+    with Image.open(tmp_path / 'a.png') as picture:
+        assert picture.mode == ('L' if channels == 1 else 'RGB')
+        np.testing.assert_array_equal(np.atleast_3d(picture)[0, 0], shown)
+
+
 def test_grid_by_hand():
     images = np.array([[[1, 2]], [[3, 4]], [[5, 6]]], np.uint8)[..., None]  # three of 1 x 2
     b = 128
