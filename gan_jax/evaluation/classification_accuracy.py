@@ -6,14 +6,13 @@ the score of real training images under the same recipe. A generator scores low 
 it gets wrong.
 """
 
-import math
-
 import numpy as np
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features import classifier_training
 from gan_jax.evaluation.features.classifier_training import Recipe, Report
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import binomial
 
 
 def classification_accuracy_score(
@@ -40,8 +39,8 @@ def classification_accuracy_score(
         report: as in `train_classifier`.
 
     Returns:
-        The accuracy in [0, 1], with the binomial standard error over the m images. The error does not hold what
-        another seed of the training would change.
+        The accuracy in [0, 1], with the binomial standard error over the m images; without one where it is 0 or 1. The
+        error does not hold what another seed of the training would change.
 
     Raises:
         UserError: the arrays are no labelled images, or generated and real images differ in shape.
@@ -61,4 +60,4 @@ def classification_accuracy_score(
         f'classifier ({settings}, seed {seed}) trained on {len(fake_images)} generated images, tested on '
         f'{len(real_images)} real ones, binomial standard error'
     )
-    return Estimate(score, math.sqrt(score * (1 - score) / len(real_images)), rule)
+    return Estimate(score, binomial(score, len(real_images)), rule)

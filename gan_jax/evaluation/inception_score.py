@@ -25,7 +25,8 @@ def inception_score(logits: ArrayLike, *, splits: int = 10, shuffle_seed: int | 
             It matters where images are sorted by class.
 
     Returns:
-        The mean over splits, with the population deviation over them.
+        The mean over splits, with the population deviation over them; None for a single split, and where a split is of
+        one image, whose score is 1 whatever it shows.
 
     Raises:
         UserError: there are fewer images than splits, or logits are NaN or infinite.
@@ -40,11 +41,11 @@ def inception_score(logits: ArrayLike, *, splits: int = 10, shuffle_seed: int | 
     bounds = [part * len(logits) // splits for part in range(splits + 1)]
     scores = [_score(logits[order[start:end]]) for start, end in itertools.pairwise(bounds)]
     shuffling = 'in order' if shuffle_seed is None else f'shuffled by RandomState({shuffle_seed})'
-    return Estimate(
-        float(np.mean(scores)),
-        float(np.std(scores)),
-        f'{logits.shape[1]} classes, {splits} splits {shuffling}, deviation over splits',
-    )
+    rule = f'{logits.shape[1]} classes, {splits} splits {shuffling}'
+    if splits == 1 or len(logits) < 2 * splits:
+        reason = 'for there is one split' if splits == 1 else 'for a split is of one image, which scores 1'
+        return Estimate(float(np.mean(scores)), None, f'{rule}, no error, {reason}')
+    return Estimate(float(np.mean(scores)), float(np.std(scores)), f'{rule}, deviation over splits')
 
 
 def _score(logits: np.ndarray) -> float:

@@ -22,6 +22,7 @@ from gan_jax.evaluation.features.published import recorded
 from gan_jax.evaluation.features.vgg import TRUNKS, Trunk
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import over_pairs
 from gan_jax.layers.choices import choose, require
 
 Array = jax.Array
@@ -133,8 +134,8 @@ def lpips_diversity(
     2020, arXiv:1912.01865. Noise is diverse too: read it beside a measure of quality.
 
     Each pair is drawn anew: the first image uniformly, the second uniformly from the others, of the same class where
-    there are labels. The error is the standard error over pairs. It takes them as independent, and so is too small
-    where pairs are many more than images.
+    there are labels. The error is an upper bound of the standard error, of `standard_errors.over_pairs`; None of two
+    images.
 
     Args:
         distance: such as `Lpips.distance`.
@@ -162,8 +163,8 @@ def lpips_diversity(
         raise UserError(f'{(~np.isfinite(distances)).sum()} of {pairs} distances are not finite: look at the weights.')
     within = 'of any two images' if np.all(labels == labels[0]) else 'within classes'
     left_out = f', {alone} alone in their class left out' if alone else ''
-    rule = f'{pairs} random pairs {within}{left_out}, standard error over pairs'
-    return Estimate(float(distances.mean()), float(distances.std(ddof=1) / np.sqrt(pairs)), rule)
+    rule = f'{pairs} random pairs {within}{left_out}, bound of the standard error over pairs that share images'
+    return Estimate(float(distances.mean()), over_pairs(distances, len(images) - alone), rule)
 
 
 def _draw_pairs(labels: np.ndarray, pairs: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:

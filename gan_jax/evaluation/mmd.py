@@ -60,7 +60,9 @@ def kid(
 
     Returns:
         The mean over subsets, with the population deviation over them. That is the deviation of one subset's estimate,
-        not of the mean. For a standard error see `kid_full`.
+        not of the mean, and the smaller the larger the part of the sets that all subsets share. It is None for a single
+        subset, and where a subset is the whole of a set, whose share of the deviation is then missing. For a standard
+        error see `kid_full`.
 
     Raises:
         UserError: a set is smaller than a subset, or the features do not fit each other.
@@ -81,8 +83,11 @@ def kid(
         fakes = fake[rng.choice(len(fake), subset_size, replace=False)]
         reals = real[rng.choice(len(real), subset_size, replace=False)]
         values.append(_unbiased(reals, fakes, kernel)[0])
-    rule = f'{formula}, {subsets} subsets of {subset_size} by RandomState({seed}), deviation over subsets'
-    return Estimate(float(np.mean(values)), float(np.std(values)), rule)
+    varied = subsets > 1 and subset_size < smaller
+    rule = f'{formula}, {subsets} subsets of {subset_size} by RandomState({seed})'
+    if not varied:
+        return Estimate(float(np.mean(values)), None, f'{rule}, no error, for the subsets do not vary')
+    return Estimate(float(np.mean(values)), float(np.std(values)), f'{rule}, deviation over subsets')
 
 
 def kid_full(

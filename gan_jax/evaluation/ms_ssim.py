@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from gan_jax.errors import UserError
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import over_pairs
 from gan_jax.layers.choices import require
 
 Array = jax.Array
@@ -66,7 +67,7 @@ def ms_ssim_diversity(
         seed: of the pairs.
 
     Returns:
-        The mean and its standard error over the pairs, a little small because they share images.
+        The mean and an upper bound of its standard error, of `standard_errors.over_pairs`; None of two images.
 
     Raises:
         UserError: the images or labels are unfit, or there are no two images to pair.
@@ -76,13 +77,12 @@ def ms_ssim_diversity(
     random = np.random.default_rng(seed)
     first, second = _pairs(_groups(len(images), labels), pairs, random)
     values = _in_batches(images, images, first, second).astype(np.float64)
-    error = float(values.std(ddof=1) / pairs**0.5) if pairs > 1 else None
     within = 'any two' if labels is None else 'two of a class'
     rule = (
         f'five scales, window of 11 pixels or the smaller side, {pairs} pairs of {within} of {len(images)} images, '
-        f'seed {seed}, standard error over pairs'
+        f'seed {seed}, bound of the standard error over pairs that share images'
     )
-    return Estimate(float(values.mean()), error, rule)
+    return Estimate(float(values.mean()), over_pairs(values, len(images)), rule)
 
 
 def _groups(number: int, labels: ArrayLike | None) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ from gan_jax.evaluation.arrays import features_array
 from gan_jax.evaluation.distances import BLOCK, nearest
 from gan_jax.evaluation.images import check_same_shape, images_array
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import binomial
 
 
 def nearest_training(
@@ -46,7 +47,7 @@ def authenticity(real_features: ArrayLike, fake_features: ArrayLike, block: int 
         block: as in `distances.nearest`.
 
     Returns:
-        The share in [0, 1], with its binomial standard error.
+        The share in [0, 1], with its binomial standard error; without one where it is 0 or 1.
 
     Raises:
         UserError: features are unfit, or the reals are fewer than two.
@@ -56,8 +57,9 @@ def authenticity(real_features: ArrayLike, fake_features: ArrayLike, block: int 
     to_real, closest = nearest(fake, real, 1, block=block)
     among_real = nearest(real, real, 1, exclude_self=True, block=block).distances
     share = float((to_real > among_real[closest[:, 0]]).mean())
-    error = (share * (1 - share) / len(fake)) ** 0.5
-    return Estimate(share, error, f'nearest of {len(real)} real, {len(fake)} fake, binomial standard error')
+    return Estimate(
+        share, binomial(share, len(fake)), f'nearest of {len(real)} real, {len(fake)} fake, binomial standard error'
+    )
 
 
 def neighbour_grid(fake_images: ArrayLike, real_images: ArrayLike, indices: np.ndarray) -> np.ndarray:

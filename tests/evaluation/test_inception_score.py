@@ -22,7 +22,7 @@ def test_two_images_by_hand():
     ]
     estimate = inception_score(logits + 3, splits=1)  # a constant changes no softmax
     assert estimate.value == pytest.approx(math.exp(sum(divergences) / 2), rel=1e-14)
-    assert estimate.error == 0
+    assert estimate.error is None
 
 
 def test_certain_and_even_predictions_score_the_number_of_classes():
@@ -46,6 +46,21 @@ def test_splits_are_runs_of_neighbours_with_their_population_deviation():
     assert estimate.error == pytest.approx(0.5, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ('images', 'splits', 'reason'),
+    [
+        (10, 10, 'no error, for a split is of one image, which scores 1'),
+        (19, 10, 'no error, for a split is of one image, which scores 1'),
+        (10, 1, 'no error, for there is one split'),
+        (20, 10, 'deviation over splits'),
+    ],
+)
+def test_splits_that_tell_nothing_have_no_error(images, splits, reason):
+    estimate = inception_score(np.random.RandomState(0).standard_normal((images, 5)), splits=splits)
+    assert estimate.rule.endswith(reason)
+    assert (estimate.error is None) == reason.startswith('no error')
+
+
 def test_the_shuffle_matters_for_sorted_images_and_is_in_the_rule():
     logits = np.repeat(50 * np.eye(10), 30, axis=0)
     assert inception_score(logits, shuffle_seed=None).value == pytest.approx(1, rel=1e-12)
@@ -62,7 +77,8 @@ def test_equals_torch_fidelity(key):
     splits, order = key.split(maxsplit=1)
     logits = 4 * np.random.RandomState(4).standard_normal((503, 20))
     estimate = inception_score(logits, splits=int(splits), shuffle_seed=2020 if order == 'shuffled' else None)
-    np.testing.assert_allclose([estimate.value, estimate.error], GOLDEN[key], rtol=0, atol=1e-12)
+    error = estimate.error if splits != '1' else 0.0  # which is torch-fidelity's of one split
+    np.testing.assert_allclose([estimate.value, error], GOLDEN[key], rtol=0, atol=1e-12)
 
 
 def test_bad_input_is_said():

@@ -50,7 +50,7 @@ def test_kid_by_hand():
     assert kid_full(real, fake).value == pytest.approx(expected, rel=1e-14)
     estimate = kid(real, fake, subsets=4, subset_size=3)  # each is the whole set
     assert estimate.value == pytest.approx(expected, rel=1e-14)
-    assert estimate.error == pytest.approx(0, abs=1e-14)
+    assert estimate.error is None
 
 
 @pytest.mark.parametrize('key', GOLDEN)
@@ -60,6 +60,23 @@ def test_kid_equals_torch_fidelity(key):
     real, fake = _sets(int(n), int(m), int(dimension))
     estimate = kid(real, fake, subsets=20, subset_size=50, degree=int(degree), gamma=gamma, coef=coef)
     np.testing.assert_allclose([estimate.value, estimate.error], GOLDEN[key], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'subsets', 'has_error'),
+    [
+        ((9, 9), 20, False),
+        ((30, 9), 20, False),
+        ((9, 30), 20, False),
+        ((30, 30), 1, False),
+        ((30, 10), 2, True),
+    ],
+)
+def test_kid_of_subsets_that_do_not_vary_has_no_error(sizes, subsets, has_error):
+    """The deviation over them would be 0, or that of one set alone."""
+    estimate = kid(*_sets(*sizes, 4), subsets=subsets, subset_size=9)
+    assert (estimate.error is not None) == has_error
+    assert estimate.rule.endswith('deviation over subsets' if has_error else 'no error, for the subsets do not vary')
 
 
 def test_kid_of_float32_features_is_computed_in_float64():

@@ -67,10 +67,10 @@ def test_diversity_is_the_mean_over_pairs():
     images = _images(0, 2, 32, 1)
     value, error, rule = ms_ssim_diversity(images, pairs=20)
     assert value == pytest.approx(ms_ssim(images[:1], images[1:])[0], rel=1e-6)
-    assert error == pytest.approx(0, abs=1e-7)
+    assert error is None, 'two images are one pair'
     assert rule == (
         'five scales, window of 11 pixels or the smaller side, 20 pairs of any two of 2 images, seed 0, '
-        'standard error over pairs'
+        'bound of the standard error over pairs that share images'
     )
 
 
@@ -79,7 +79,7 @@ def test_collapse_has_one_and_diverse_images_less():
     assert ms_ssim_diversity(np.repeat(images[:1], 30, axis=0), pairs=40).value == pytest.approx(1, rel=1e-6)
     diverse = ms_ssim_diversity(images, pairs=100)
     assert diverse.value < 0.5
-    assert 0 < diverse.error < 0.05
+    assert 0 < diverse.error < 0.1
     assert diverse == ms_ssim_diversity(images, pairs=100)
     assert diverse.value != ms_ssim_diversity(images, pairs=100, seed=1).value
 
