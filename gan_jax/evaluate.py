@@ -112,6 +112,8 @@ def evaluate(
     require(bootstrap >= 0, '--bootstrap', bootstrap, 'at least 0')
     check_names(metrics)
     check_options(options or {}, metrics)
+    if extractor != 'auto' and all(METRICS[name].sees == 'pixels' for name in metrics):
+        _refuse({'extractor': extractor}, 'looks at no image, as these metrics see pixels alone')
     judging = {
         'metrics': metrics,
         'extractor': extractor,
@@ -130,6 +132,8 @@ def evaluate(
         if not any(map(_is_named, (fakes, reals))):
             _refuse({'data_dir': data_dir}, 'says where TFDS data sets lie, and none is asked for')
         fake, real = (_load(one, **images, data_dir=data_dir) for one in (fakes, reals))
+        check_images(fake)
+        check_images(real)
         _check_shapes(fake.shape, real.shape, fakes, reals)
         return _judge(fake, real, **judging)
     _refuse(images, f'does not change the samples of a run, and reals are brought to their size: {fakes} is a run')
@@ -151,6 +155,7 @@ def evaluate(
         images = {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
         images |= {'data_dir': data_dir}
     real = _load(reals, **images)
+    check_images(real)
     if str(reals) == f'{trained_on.name}@{trained_on.split}' and (changed := provenance.changes(fakes, real)):
         warnings.warn(f'Since {fakes} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=2)
     _check_shapes(run.shape, real.shape, fakes, reals)
@@ -226,7 +231,6 @@ def _judge(
     options: Mapping[str, int],
     cache_dir: str | None = None,
 ) -> Evaluation:
-    check_images(real)
     layout = parallel.make_layout(jax.device_count())
     found = choose_extractor(metrics, extractor, real)
     return Evaluator(metrics, found, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)

@@ -193,6 +193,10 @@ def test_a_record_with_a_wrong_field_is_no_record(files, field, capsys):
         (['a.json', 'b.json', '--kid_seed=0'], '--kid_seed has no effect here'),
         (['a.json'], 'a.json is an earlier result: name another to compare it with.'),
         (['a.json', 'real.npz'], 'a.json is not the result of an evaluation'),
+        (
+            ['real.npz', 'dark.npz', '--metrics=ms_ssim'],
+            '--extractor has no effect here: it looks at no image, as these',
+        ),
         (['real.npz', 'dark.npz', '--metrics='], "--metrics is ''; it must be names of metrics, of fid, "),
         (['real.npz', 'dark.npz', '--bootstrap=-1'], '--bootstrap is -1; it must be at least 0'),
         (['real.npz', 'dark.npz', '--batch_size=3'], 'batch_size is 3; it must be a multiple of the 8 devices'),
@@ -225,6 +229,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(files, monkey
         (['real.npz', 'gone.npz'], 'cannot be read as a NumPy file'),
         (['real.npz', 'no_such_data'], 'no_such_data'),
         (['real.npz', 'digits@tset'], 'tset'),
+        (['real.npz', 'ring'], "'ring' has points, not images"),
         (['real.npz', 'real.npz', '--metrics=fdi'], "There is no metric 'fdi': did you mean 'fid'"),
         (['real.npz', 'real.npz', '--extractor=xception'], "There is no extractor 'xception': write auto, inception"),
         (['real.npz', 'real.npz', '--extractor=json:dumps'], 'json:dumps is not a gan_jax'),
