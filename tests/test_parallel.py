@@ -52,7 +52,7 @@ def compiled(options, layout, placement='device', length=STEPS):
         dataset,
         layout,
         seed=options.seed,
-        discriminator_steps=options.discriminator_steps,
+        batches=options.discriminator_steps,
         flip=options.data.flip,
         placement=placement,
     )

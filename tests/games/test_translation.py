@@ -1,0 +1,200 @@
+"""pix2pix and CycleGAN: their losses by hand, who moves, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import augment, losses, steps, terms
+from gan_jax.balance import Balance
+from gan_jax.errors import UserError
+from gan_jax.game import from_flax, pure, stream
+from gan_jax.games.translation import cyclegan, least_squares, pix2pix
+from gan_jax.models.translation import PatchDiscriminator, Residual, UNet
+
+SHAPE, BATCH = (2, 2, 1), 3
+SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
+
+
+def images(seed, channels=1):
+    return jax.random.normal(jax.random.key(seed), (BATCH, *SHAPE[:2], channels))
+
+
+def scaling(start):
+    """A translation that multiplies by its parameter."""
+    return pure(lambda key: jnp.float32(start), lambda w, x: w * x)
+
+
+def patches(start):
+    """A discriminator whose patches are pixels, each with the sum over its channels."""
+    return pure(lambda key: jnp.float32(start), lambda w, x: w * x.sum(-1))
+
+
+def state_of(game):
+    return steps.init_state(game, SGD, jax.random.key(0))
+
+
+def values_of(game, name, state, batch):
+    loss = game.turn(name).loss
+    key, places = jax.random.key(3), jnp.arange(BATCH)
+    return jax.value_and_grad(lambda params: loss(params, state, batch, key, places)[0])(state.players[name].params)
+
+
+def test_pix2pix_is_its_adversary_of_pairs_and_a_hundred_times_l1():
+    game = pix2pix(scaling(0.7), patches(0.4), input_shape=SHAPE)
+    batch, state = {'input': images(1), 'target': images(2)}, state_of(game)
+
+    def generator(w):
+        made = w * batch['input']
+        logits = 0.4 * (batch['input'] + made)
+        return jax.nn.softplus(-logits).mean() + 100 * jnp.abs(made - batch['target']).mean()
+
+    def discriminator(v):
+        real, fake = v * (batch['input'] + batch['target']), v * 1.7 * batch['input']
+        return jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean()
+
+    for name, by_hand, at in (('generator', generator, 0.7), ('discriminator', discriminator, 0.4)):
+        value, gradient = values_of(game, name, state, batch)
+        np.testing.assert_allclose((value, gradient), jax.value_and_grad(by_hand)(jnp.float32(at)), rtol=1e-5)
+
+
+def cycle_game(**options):
+    return cyclegan(
+        {'a_to_b': scaling(0.7), 'b_to_a': scaling(-1.2)},
+        {'a': patches(0.4), 'b': patches(0.3)},
+        shapes={'a': SHAPE, 'b': SHAPE},
+        **{'replay': 0, **options},
+    )
+
+
+def test_cyclegan_is_both_adversaries_both_cycles_and_both_identities_in_one_loss():
+    game = cycle_game(identity=0.5)
+    batch, state = {'a': images(1), 'b': images(2)}, state_of(game)
+    a, b = batch['a'], batch['b']
+
+    def generator(w):
+        f, g = w['a_to_b'], w['b_to_a']
+        adversary = jnp.mean((0.3 * f * a - 1) ** 2) + jnp.mean((0.4 * g * b - 1) ** 2)
+        cycle = jnp.abs(g * f * a - a).mean() + jnp.abs(f * g * b - b).mean()
+        identity = jnp.abs(f * b - b).mean() + jnp.abs(g * a - a).mean()
+        return adversary + 10 * cycle + 5 * identity
+
+    def discriminator(v):
+        of_a = jnp.mean((v['a'] * a - 1) ** 2) + jnp.mean((v['a'] * -1.2 * b) ** 2)
+        of_b = jnp.mean((v['b'] * b - 1) ** 2) + jnp.mean((v['b'] * 0.7 * a) ** 2)
+        return (of_a + of_b) / 2
+
+    starts = {'generator': {'a_to_b': 0.7, 'b_to_a': -1.2}, 'discriminator': {'a': 0.4, 'b': 0.3}}
+    for name, by_hand in (('generator', generator), ('discriminator', discriminator)):
+        value, gradient = values_of(game, name, state, batch)
+        expected, slopes = jax.value_and_grad(by_hand)(jax.tree.map(jnp.float32, starts[name]))
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+        jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5), gradient, slopes)
+
+
+def test_a_step_reports_means_over_the_directions_and_remembers_each_apart():
+    game = cycle_game(replay=4, terms=terms.lecam(0.1))
+    batch, state = {'a': images(1), 'b': images(2)}, state_of(game)
+    after, metrics = jax.jit(steps.make_train_step(game, SGD))(state, batch)
+    w, a, b = after.players['generator'].params, batch['a'], batch['b']
+    assert not np.isclose(w['a_to_b'], 0.7)
+    assert not np.isclose(w['b_to_a'], -1.2)
+    cycle = (jnp.abs(0.7 * -1.2 * a - a).mean() + jnp.abs(0.7 * -1.2 * b - b).mean()) / 2
+    np.testing.assert_allclose(metrics['generator/cycle'], cycle, rtol=1e-5)
+    assert 'generator/identity' not in metrics
+    for direction, source, factor in (('a_to_b', a, 0.7), ('b_to_a', b, -1.2)):
+        kept = after.memory[direction]['replay']
+        stored = kept.examples[np.asarray(kept.filled)]
+        np.testing.assert_allclose(np.sort(stored.ravel()), np.sort(factor * np.ravel(source)), rtol=1e-5)
+        assert jax.tree.leaves(after.memory[direction]['discriminator_terms'])
+
+
+def test_parts_of_the_toolbox_join_both_games():
+    """Lazy penalties with a turn of their own, a balance, averages and a mapped axis of two devices."""
+    pair_options = {'terms': terms.r1(1.0), 'lazy': (1, 2), 'balance': Balance('accuracy', 0.9)}
+
+    def games(axis_name=None):
+        options = {**pair_options, 'axis_name': axis_name}
+        yield cycle_game(**options), {'a': images(1)[:2], 'b': images(2)[:2]}
+        game = pix2pix(scaling(0.7), patches(0.4), losses.hinge(), input_shape=SHAPE, **options)
+        yield game, {'input': images(1)[:2], 'target': images(2)[:2]}
+
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ('devices',))
+    spec = jax.sharding.PartitionSpec
+    for (game, batch), (shared_game, _) in zip(games(), games('devices'), strict=True):
+        assert [turn.title for turn in game.turns] == ['discriminator', 'discriminator/lazy', 'generator']
+        options = {'ema_decay': lambda step: 0.5}
+        step = steps.make_train_step(game, SGD, **options)
+        state = steps.init_state(game, SGD, jax.random.key(0), ema=True)
+        whole = jax.jit(step)(state, batch)
+        shared = jax.shard_map(
+            steps.make_train_step(shared_game, SGD, axis_name='devices', **options),
+            mesh=mesh,
+            in_specs=(spec(), spec('devices'), spec('devices')),
+            out_specs=spec(),
+            check_vma=False,
+        )
+        shared = jax.jit(shared)(state, batch, jnp.arange(2))
+        leaves = (whole[0].players, whole[1]), (shared[0].players, shared[1])
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), *leaves)
+        assert whole[1]['discriminator/r1'] > 0
+
+
+def test_the_published_networks_play_both_games():
+    size = (16, 16, 3)
+    unet, patch = UNet(width=2), PatchDiscriminator(width=2, receptive_field=16)
+    game = pix2pix(from_flax(unet, (16, 16, 1)), from_flax(patch, (16, 16, 4)), input_shape=(16, 16, 1))
+    key = jax.random.key(5)
+    batch = {'input': jax.random.normal(key, (2, 16, 16, 1)), 'target': jnp.tanh(jax.random.normal(key, (2, *size)))}
+    state, metrics = jax.jit(steps.make_train_step(game, SGD))(state_of(game), batch)
+    assert all(np.isfinite(value) for value in metrics.values())
+    player = state.players['generator']
+    one, other = (game.sample(player.params, player.variables, batch['input'], stream(key, name)) for name in 'xy')
+    assert one.shape == (2, *size)
+    assert not np.allclose(one, other)  # dropout is the noise
+
+    residual = from_flax(Residual(width=2, blocks=1), size)
+    game = cyclegan(
+        dict.fromkeys(('a_to_b', 'b_to_a'), residual),
+        dict.fromkeys('ab', from_flax(patch, size)),
+        shapes=dict.fromkeys('ab', size),
+        identity=0.5,
+    )
+    batch = {'a': batch['target'], 'b': -batch['target']}
+    state, metrics = jax.jit(steps.make_train_step(game, SGD))(state_of(game), batch)
+    assert {'generator/cycle', 'generator/identity', 'discriminator/accuracy'} <= set(metrics)
+    assert all(np.isfinite(value) for value in metrics.values())
+    player = state.players['generator']
+    back = game.sample(player.params, player.variables, batch['b'], direction='b_to_a')
+    assert back.shape == (2, *size)
+
+
+def test_the_published_loss_weighs_the_generators_squares_whole():
+    logits = jnp.array([0.5, -1.0])
+    np.testing.assert_allclose(least_squares().generator(logits), np.mean([0.25, 4.0]))
+    np.testing.assert_allclose(least_squares().discriminator(logits, logits), np.mean([0.25, 4.0, 0.25, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (
+            lambda: cyclegan({'a_to_b': scaling(1)}, {}, shapes={}),
+            r"generators of a CycleGAN are a dict of 'a_to_b' and",
+        ),
+        (lambda: cycle_game(cycle=-1), r'The weight of cycle is -1; it must be at least 0'),
+        (lambda: pix2pix(scaling(1), patches(1), input_shape=SHAPE, l1=-2), r'weight of l1 is -2'),
+        (
+            lambda: pix2pix(scaling(1), patches(1), input_shape=SHAPE, augmentation=augment.diff_augment()),
+            r'the target would move without its input',
+        ),
+        (
+            lambda: values_of(game := cycle_game(), 'generator', state_of(game), {'a': images(1)}),
+            r'The batch has a, but this game needs a and b',
+        ),
+    ],
+)
+def test_what_makes_no_game_is_refused(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
