@@ -83,4 +83,4 @@ def test_data_that_are_not_there_are_one_sentence(capsys, monkeypatch, tmp_path)
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     assert experiment.main(['--data', 'stacked:mnist', '--out', str(tmp_path / 'out')]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("mode_collapse: the TFDS data set 'mnist' is not prepared")
+    assert line.startswith("gan_jax: the TFDS data set 'mnist' is not prepared")
