@@ -46,9 +46,7 @@ def test_a_member_of_a_population_is_the_run_of_its_seed():
     assert last == STEPS
 
     layout = parallel.make_layout(config.batch_size, num_devices=1)
-    feed = make_feed(
-        dataset, layout, seed=3, batches=config.discriminator_steps, flip=False, placement='device'
-    )
+    feed = make_feed(dataset, layout, seed=3, batches=config.discriminator_steps, flip=False, placement='device')
     stretch = layout.compile(
         steps.scan_steps(build.make_step(config, game), feed.batch_at, STEPS), data_axis=feed.data_axis
     )

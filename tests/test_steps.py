@@ -88,7 +88,7 @@ def test_a_player_whose_optimizer_stands_still_keeps_every_bit_of_its_parameters
 
 
 def test_each_step_changes_only_its_own_players_variables():
-    """The table in gan_jax/adversarial.py, pass by pass."""
+    """The table in gan_jax/passes.py, pass by pass."""
     calls = []
 
     def counting(name, network):

@@ -1,0 +1,317 @@
+"""The passes of an adversarial game: what each player sees, and the losses of their turns.
+
+Which pass updates what (batch statistics and all other variables; tested in tests/test_steps.py):
+
+| step | differentiated | variables that change |
+| --- | --- | --- |
+| discriminator | its parameters | its own, by its pass over the real and then by its pass over the fake examples |
+| generator | its parameters | its own, by its one pass |
+
+The opponent always runs in training mode (batch norm normalises with the batch at hand) and what it would have
+updated is thrown away. So a step leaves every bit of the opponent as it was. Passes that only a penalty asks for update
+nothing.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import augment, losses
+from gan_jax.errors import UserError
+from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, stream
+from gan_jax.judgement import Judgement, judgement
+from gan_jax.losses import Loss
+from gan_jax.replay import exchange, start_replay
+from gan_jax.terms import Term, View, total
+
+_Networks = tuple[PyTree, PyTree]  # params and variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Passes:
+    """The functions of the game; the fields are the arguments of `adversarial`, checked.
+
+    `now` are the terms of every step, `later` those with an update of their own after every `every`-th.
+    """
+
+    generator: Network
+    discriminator: Network
+    loss: Loss
+    latents: Callable[[Key, Array], Array]
+    condition: jax.ShapeDtypeStruct | None
+    now: Pair
+    later: Pair
+    every: Pair
+    critic: Network
+    augmentation: augment.Augmentation | None
+    noise: Callable[[Array], Array] | None
+    flip_labels: float
+    replay: int
+    top_share: Callable[[Array], Array] | None
+    discriminators: int
+    combine: Callable[[Array], Array]
+    reads_fooled: bool
+    axis_name: str | None
+
+    # Several discriminators have their parameters and variables in dicts, one alone has them bare.
+
+    def members(self, tree: PyTree) -> list[PyTree]:
+        """Each discriminator's share of the parameters or variables."""
+        return [tree] if self.discriminators == 1 else [tree[name] for name in self.names()]
+
+    def together(self, trees: Sequence[PyTree]) -> PyTree:
+        """The inverse of `members`."""
+        return trees[0] if self.discriminators == 1 else dict(zip(self.names(), trees, strict=True))
+
+    def names(self) -> list[str]:
+        """Of the discriminators, in order."""
+        return [f'discriminator{i:02d}' for i in range(self.discriminators)]
+
+    def init(self, key: Key) -> dict[str, _Networks]:
+        """See `Game.init`."""
+        generator_key, discriminator_key = jax.random.split(key)
+        keys = [discriminator_key]
+        if self.discriminators > 1:
+            keys = jax.random.split(discriminator_key, self.discriminators)
+        each = zip(*map(self.discriminator.init, keys), strict=True)
+        discriminator = tuple(self.together(trees) for trees in each)
+        return {'generator': self.generator.init(generator_key), 'discriminator': discriminator}
+
+    def memory(self, networks: dict[str, _Networks]) -> dict[str, PyTree]:
+        """See `Game.memory`."""
+        kept = {}
+        terms = Pair(*(now + later for now, later in zip(self.now, self.later, strict=True)))
+        if starts := _starts(terms.generator, networks['generator']):
+            kept['generator_terms'] = starts
+        members = zip(*map(self.members, networks['discriminator']), strict=True)
+        starts = [_starts(terms.discriminator, member) for member in members]
+        if any(starts):
+            kept['discriminator_terms'] = starts
+        if self.augmentation is not None and self.augmentation.controller is not None:
+            kept['augmentation'] = jnp.float32(self.augmentation.initial)
+        if self.replay:
+            kept['replay'] = start_replay(self.replay, self._example_shape(networks['generator']), self.condition)
+        return kept
+
+    def _example_shape(self, generator: _Networks) -> tuple[int, ...]:
+        label = None if self.condition is None else jnp.zeros((1, *self.condition.shape), self.condition.dtype)
+        latent = self.latents(jax.random.key(0), jnp.arange(1))
+        return jax.eval_shape(self.sample, *generator, latent, label).shape[1:]
+
+    def sample(self, params: PyTree, variables: PyTree, latents: Array, condition: Array | None = None) -> Array:
+        """See `Game.sample`."""
+        return self.generator.apply(params, variables, latents, None, False, condition)[0]
+
+    def gather(self, values: Array) -> Array:
+        """[B, ...] of this device -> [B, ...] of the whole global batch."""
+        return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)
+
+    def labels(self, batch: Batch) -> Array | None:
+        """The conditions of a batch's real examples, which are also given to the fake ones."""
+        if 'real' not in batch:
+            raise UserError(f"The batch has {', '.join(sorted(batch))}, but this game needs 'real': real examples.")
+        if self.condition is None:
+            return None
+        if 'label' not in batch:
+            raise UserError("A conditional game needs the conditions of its examples: give batches a 'label' [B, ...].")
+        return batch['label']
+
+    def show(self, examples: Array, key: Key, positions: Array, state: GanState) -> Array:
+        """The examples as the discriminator is shown them."""
+        if self.augmentation is not None:
+            strength = state.memory.get('augmentation', jnp.float32(self.augmentation.initial))
+            examples = self.augmentation.apply(examples, stream(key, 'augmentation'), positions, strength)
+        if self.noise is not None:
+            examples = augment.instance_noise(examples, stream(key, 'noise'), positions, self.noise(state.step))
+        return examples
+
+    def generate(self, player: _Networks, key: Key, positions: Array, labels: Array | None):
+        """The fake examples of a step, the generator's new variables, and the latents."""
+        latents = self.latents(stream(key, 'latents'), positions)
+        made, variables = self.generator.apply(*player, latents, stream(key, 'generator'), True, labels)
+        return made, variables, latents
+
+    def view(self, params: PyTree, pair: Pair, state: GanState, batch: Batch, key: Key, positions: Array, i: int):
+        """What discriminator number i and the terms see of a pass, but for the fake examples: a partial `View`.
+
+        Args:
+            params: of the player that moves.
+            pair: each network's (params, variables).
+            state: before the step.
+            batch: the real examples.
+            key: of the step.
+            positions: of the examples in the global batch.
+            i: which discriminator.
+        """
+        labels, critic_key = self.labels(batch), stream(key, 'critic')
+
+        def critic(examples: Array) -> Array:
+            examples = self.show(examples, critic_key, positions, state).astype(jnp.float32)
+            outputs, _ = self.critic.apply(*pair.discriminator, examples, critic_key, True, labels)
+            return judgement(outputs).logits.astype(jnp.float32)
+
+        def generate(latents: Array) -> Array:
+            return self.generator.apply(*pair.generator, latents, stream(key, 'generator'), True, labels)[0]
+
+        return functools.partial(
+            View,
+            params=params,
+            critic=critic,
+            generate=generate,
+            real=batch['real'],
+            condition=labels,
+            key=jax.random.fold_in(stream(key, 'terms'), i),
+            positions=positions,
+            axis_name=self.axis_name,
+        )
+
+    def discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+        """See `Game`."""
+        labels, maker = self.labels(batch), state.generator[:2]
+        made, _, latents = self.generate(maker, key, positions, labels)
+        fake, fake_labels, memory = made, labels, {}
+        if self.replay:
+            fake, fake_labels, memory['replay'] = exchange(
+                state.memory['replay'], made, labels, stream(key, 'replay'), self.axis_name
+            )
+        real_shown = self.show(batch['real'], stream(key, 'show_real'), positions, state)
+        fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
+        kept = state.memory.get('discriminator_terms', [{}] * self.discriminators)
+
+        def one(i: int, params: PyTree, variables: PyTree):
+            """Discriminator number i: its loss, new variables, metrics, terms' memory and mean sign on real ones."""
+            real_key, fake_key, flip_key, noise_key = (
+                jax.random.fold_in(stream(key, name), i) for name in ('real', 'fake', 'flip_labels', 'label_noise')
+            )
+            outputs, updated = self.discriminator.apply(params, variables, real_shown, real_key, True, labels)
+            real_judgement = judgement(outputs)
+            outputs, updated = self.discriminator.apply(params, updated, fake_shown, fake_key, True, fake_labels)
+            fake_judgement = judgement(outputs)
+            real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
+            metrics, sign = _reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
+            if self.flip_labels:
+                real_logits, fake_logits = losses.flip_labels(real_logits, fake_logits, flip_key, self.flip_labels)
+            view = self.view(params, Pair(maker, (params, variables)), state, batch, key, positions, i)(
+                latents=latents,
+                fake=made,
+                fake_condition=fake_labels,
+                judge_real=lambda: real_judgement,
+                fake_judgement=fake_judgement,
+            )
+            added, term_metrics, remembered = total(self.now.discriminator, view, kept[i])
+            value = self.loss.discriminator(real_logits, fake_logits, noise_key) + added
+            return value, updated, metrics | term_metrics, kept[i] | remembered, sign
+
+        members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
+        each = [one(i, *member) for i, member in enumerate(members)]
+        values, updated, metrics, remembered, signs = zip(*each, strict=True)
+        metrics = _mean(metrics)
+        if 'discriminator_terms' in state.memory:
+            memory['discriminator_terms'] = list(remembered)
+        if 'augmentation' in state.memory:
+            metrics['augmentation'] = state.memory['augmentation']
+            memory['augmentation'] = self.augmentation.controller(
+                state.memory['augmentation'], _mean(signs), len(self.gather(positions))
+            )
+        return sum(values), Outcome(self.together(updated), metrics, memory)
+
+    def opponents(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+        """The generator's pass before each discriminator: its new variables and one `View` for each."""
+        labels, maker = self.labels(batch), (params, state.generator.variables)
+        fake, variables, latents = self.generate(maker, key, positions, labels)
+        fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
+
+        def one(i: int, *member: PyTree) -> View:
+            def judge(examples: Array, name: str) -> Judgement:
+                judge_key = jax.random.fold_in(stream(key, name), i)
+                return judgement(self.discriminator.apply(*member, examples, judge_key, True, labels)[0])
+
+            def judge_real() -> Judgement:
+                return judge(self.show(batch['real'], stream(key, 'show_real'), positions, state), 'real')
+
+            return self.view(params, Pair(maker, member), state, batch, key, positions, i)(
+                latents=latents,
+                fake=fake,
+                fake_condition=labels,
+                judge_real=judge_real,
+                fake_judgement=judge(fake_shown, 'fake'),
+            )
+
+        members = zip(*map(self.members, state.discriminator[:2]), strict=True)
+        return variables, [one(i, *member) for i, member in enumerate(members)]
+
+    def generator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+        """See `Game`."""
+        variables, views = self.opponents(params, state, batch, key, positions)
+        values = []
+        for view in views:
+            logits = self.gather(view.fake_judgement.logits)
+            if self.top_share is not None:
+                logits = learn_from_best(logits, self.top_share(state.step))
+            real = self.gather(view.real_judgement.logits) if self.loss.generator_sees_real else None
+            values.append(self.loss.generator(logits, real))
+        added, metrics, memory = self.generator_terms(self.now.generator, views, state)
+        if self.reads_fooled:
+            metrics['fooled'] = _mean([(view.fake_judgement.logits > 0).mean() for view in views])
+        return self.combine(jnp.stack(values)) + added, Outcome(variables, metrics, memory)
+
+    def generator_terms(self, terms: tuple[Term, ...], views: Sequence[View], state: GanState, factor: float = 1.0):
+        """Their mean over the discriminators; a term's memory is that of the first one's view."""
+        kept = state.memory.get('generator_terms', {})
+        added, metrics, remembered = zip(*(total(terms, view, kept, factor) for view in views), strict=True)
+        memory = {'generator_terms': kept | remembered[0]} if kept else {}
+        return _mean(added), _mean(metrics), memory
+
+    def lazy_discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+        """The terms of the discriminators with an update of their own."""
+        labels, maker = self.labels(batch), state.generator[:2]
+        fake, _, latents = self.generate(maker, key, positions, labels)
+        members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
+        values, metrics = [], []
+        for i, member in enumerate(members):
+            view = self.view(member[0], Pair(maker, member), state, batch, key, positions, i)(
+                latents=latents, fake=fake, fake_condition=labels, judge_real=None, fake_judgement=None
+            )
+            value, named, _ = total(self.later.discriminator, view, {}, self.every.discriminator)
+            values, metrics = [*values, value], [*metrics, named]
+        return sum(values), Outcome(state.discriminator.variables, _mean(metrics))
+
+    def lazy_generator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+        """The terms of the generator with an update of their own."""
+        _, views = self.opponents(params, state, batch, key, positions)
+        value, metrics, memory = self.generator_terms(self.later.generator, views, state, self.every.generator)
+        return value, Outcome(state.generator.variables, metrics, memory)
+
+
+def _reading(real: Array, fake: Array) -> dict[str, Array]:
+    """How well logits [n] tell real from fake examples."""
+    return {
+        'real_probability': jax.nn.sigmoid(real).mean(),
+        'fake_probability': jax.nn.sigmoid(fake).mean(),
+        'accuracy': ((real > 0).mean() + (fake < 0).mean()) / 2,
+    }
+
+
+def _mean(trees: Sequence[PyTree]) -> PyTree:
+    """The mean of trees of scalars."""
+    return jax.tree.map(lambda *values: sum(values) / len(values), *trees)
+
+
+def _starts(terms: Sequence[Term], network: _Networks) -> dict[str, PyTree]:
+    """What terms remember before the first step."""
+    return {term.name: term.memory(network) for term in terms if term.memory is not None}
+
+
+def learn_from_best(logits: Array, share: Array | float) -> Array:
+    """The logits [B], of which only the highest pass gradients on: top-k training.
+
+    Sinha et al. 2020, "Top-k Training of GANs", algorithm 1. With k = ceil(share B) the gradient of a mean over the
+    returned logits is that of the mean over the k best.
+    """
+    count = jnp.ceil(share * len(logits) - 1e-4)
+    rank = jnp.sum(logits[None, :] > logits[:, None], axis=1)
+    constant = jax.lax.stop_gradient(logits)
+    return constant + jnp.where(rank < count, len(logits) / count, 0.0) * (logits - constant)
