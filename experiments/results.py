@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from gan_jax import files, report
 from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages import document
-from gan_jax.records import MetricsFile
+from gan_jax.records import evaluations_of, metrics_of
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # {arm: {column: a value for each seed}}
 Curve = tuple[np.ndarray, np.ndarray]  # thousands of images, values
@@ -62,11 +62,11 @@ class Finished(NamedTuple):
 def read(workdir: pathlib.Path) -> Finished:
     """What a run's directory holds."""
     protocols = {}
-    for record in MetricsFile(workdir / 'evaluations.jsonl').read():
+    for record in evaluations_of(workdir).read():
         if 'failure' not in record:
             facts = {**record['protocol'], 'seed': "the run's own"}
             protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in facts.items())
-    return Finished(workdir, MetricsFile(workdir / 'metrics.jsonl').read(), protocols)
+    return Finished(workdir, metrics_of(workdir).read(), protocols)
 
 
 def read_all(directories: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, list[Finished]]:

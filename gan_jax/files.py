@@ -91,16 +91,28 @@ def sweep(directory: str | os.PathLike, *, idle_seconds: float = 0) -> None:
                 os.unlink(entry.path)
 
 
+def remove(path: str | os.PathLike) -> None:
+    """Removes a file where there is one.
+
+    Raises:
+      UserError: it cannot be removed.
+    """
+    try:
+        pathlib.Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(pathlib.Path(path), error) from error
+
+
 def read_object(path: str | os.PathLike) -> dict[str, Any]:
     """Reads a JSON file that holds an object.
 
     Raises:
-      FileNotFoundError: there is none.
+      FileNotFoundError, NotADirectoryError: there is none.
       UserError: it cannot be read, or holds something else.
     """
     try:
         found = json.loads(pathlib.Path(path).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror}).') from error

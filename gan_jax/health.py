@@ -6,7 +6,6 @@ the first steps are not reported. Numbers are judged only where the loss gives t
 no probabilities.
 """
 
-import json
 import os
 import pathlib
 import re
@@ -17,12 +16,12 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gan_jax import build, report
+from gan_jax import build, description, files, report
 from gan_jax import config as configs
 from gan_jax.diversity import Diversity, compare, cut_grid
 from gan_jax.errors import UserError
 from gan_jax.evaluation.metrics import BEST
-from gan_jax.records import MetricsFile
+from gan_jax.records import metrics_of
 
 SHORTEST_WINDOW = 5  # records; the median of fewer is at the mercy of one
 SATURATED_ACCURACY = 0.99  # of a batch of 64 with its fakes, one example is judged wrongly: no lesson left to learn
@@ -110,15 +109,13 @@ def read(workdir: str | os.PathLike) -> Run:
     """
     workdir = pathlib.Path(workdir)
     try:
-        config = configs.from_json(json.loads((workdir / 'config.json').read_text()))
-        facts = json.loads((workdir / 'run.json').read_text())['data']
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f'{workdir} is not the directory of a run: its config.json or run.json is unreadable.'
-        ) from error
+        config = configs.from_json(description.read_config(workdir))
+        facts = description.read_data_facts(workdir)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f'{workdir} is not the directory of a run: its config.json or run.json is missing.') from error
     diverged = workdir / 'diverged.json'
-    given_up = json.loads(diverged.read_text())['reason'] if diverged.exists() else None
-    run = Run(config, MetricsFile(workdir / 'metrics.jsonl').read(), given_up)
+    given_up = str(files.read_object(diverged).get('reason')) if diverged.exists() else None
+    run = Run(config, metrics_of(workdir).scan()[0], given_up)
 
     *earlier, last = [path for _, path in report.sample_grids(workdir)] or [None]
     if last is None or len(facts['shape']) != 3:

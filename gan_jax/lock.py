@@ -77,6 +77,8 @@ def _exclusive(directory: pathlib.Path) -> Iterator[None]:
         return
     for place in (directory, directory / 'samples'):
         files.sweep(place)
+    for place in (directory / 'evaluation', directory / 'generated'):  # written without the lock
+        files.sweep(place, idle_seconds=3600)
     ended = threading.Event()
     threading.Thread(target=_beat, args=(descriptor, ended), daemon=True).start()
     try:

@@ -143,7 +143,7 @@ def train_population(
     classes = run.count_classes(config, dataset)
     game = run.make_game(configurations[0], dataset, classes, layout)
     program = Program(population, dataset, classes, layout)
-    total, *intervals = (configs.steps(config, key) for key in configs.INTERVALS)
+    total, *intervals, log_every = (configs.steps(config, key) for key in (*configs.INTERVALS, 'log_every'))
 
     with contextlib.ExitStack() as stack, StopSignals() as signals:
         stack.enter_context(lock.exclusive(*directories))  # each is that of a run, which could be trained alone
@@ -158,7 +158,9 @@ def train_population(
             return _unstacked(states, len(checkpoints))
         members, evaluate = [], run.make_evaluation(config, dataset, game, classes, layout)
         for member, directory, kept in zip(configurations, directories, checkpoints, strict=True):
-            out = stack.enter_context(Writers(directory, begin=begin, total=total, quiet=bool(members)))
+            out = stack.enter_context(
+                Writers(directory, begin=begin, total=total, every=log_every, quiet=bool(members))
+            )
             samples = sampling.fixed_samples(game, config.samples, member.seed, classes)
             diverged = DivergedError('it was given up before') if len(members) in given_up else None
             if not diverged:
@@ -167,7 +169,7 @@ def train_population(
         run.introduce(config, dataset, layout, _member(states, 0), begin)
         run.say(f'{len(members)} members over {program.mesh.size} devices: {population.describe()}.')
 
-        for first, last in run.spans(begin, total, configs.steps(config, 'log_every')):
+        for first, last in run.spans(begin, total, log_every):
             states, metrics = program.stretch(last - first)(states)
             if first == begin:  # as in a run alone: while the devices are at work
                 build.warn_of_mixing(config, dataset.shape, classes)

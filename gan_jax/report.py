@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from gan_jax import files
 from gan_jax.errors import UserError
-from gan_jax.records import MetricsFile
+from gan_jax.records import metrics_of
 
 _BACKGROUND = 128
 _WIDEST_GRID = 900  # pixels
@@ -133,7 +133,7 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Non
     whose name ends in `_probability`. Long series are smoothed, with the numbers themselves pale behind the curve.
 
     Args:
-      records: as `gan_jax.writers.MetricsFile.read` returns them.
+      records: as `gan_jax.records.MetricsFile.read` returns them.
       path: the file.
 
     Raises:
@@ -165,13 +165,13 @@ def write(workdir: str | os.PathLike) -> None:
     `metrics.jsonl`).
 
     Raises:
-      UserError: a file cannot be written, or `metrics.jsonl` is damaged.
+      UserError: a file cannot be written, or `metrics.jsonl` cannot be read.
     """
     workdir = pathlib.Path(workdir)
     if pictures := [path for _, path in sample_grids(workdir)]:
         files.replace(workdir / 'samples.png', pictures[-1].read_bytes())
         save_animation(workdir / 'samples.gif', pictures)
-    if records := MetricsFile(workdir / 'metrics.jsonl').read():
+    if records := metrics_of(workdir).read():
         curves(records, workdir / 'curves.png')
 
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, feed, files, parallel, provenance, report, sampling
+from gan_jax import build, data, description, feed, files, parallel, provenance, report, sampling
 from gan_jax import config as configs
 from gan_jax.checkpoint import package_versions
 from gan_jax.errors import DivergedError, UserError
@@ -130,15 +130,12 @@ def _reference(config: ConfigDict, dataset: data.Dataset, classes: int | None) -
 
 def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
     """Compares the config with the one that the directory's run was started with."""
-    path = workdir / 'config.json'
     try:
-        saved = json.loads(path.read_text())
+        saved = description.read_config(workdir)
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f'{path} cannot be read ({error}): choose another --workdir, or delete the file to go on.'
-        ) from error
+    except UserError as error:
+        raise UserError(f'{error} Choose another --workdir, or remove it to go on.') from error
     changes = configs.differences(saved, configs.to_json(config))
     if changes and not accept_changes:
         raise UserError(
@@ -192,7 +189,7 @@ def begin_directory(
     data_record = provenance.record(workdir, dataset, int(state.step))
     write_json(workdir / 'run.json', facts(dataset, layout, state) | data_record)
     if parallel.is_main_process():
-        (workdir / DIVERGED).unlink(missing_ok=True)
+        files.remove(workdir / DIVERGED)
         pictures.save_reals(workdir / 'real.png', dataset, samples, config.seed)
 
 

@@ -20,6 +20,8 @@ from gan_jax.latents import towards_mean, truncated
 from gan_jax.layers.choices import require
 from gan_jax.trained import Run, load_run
 
+_WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.png|points\.npy')  # into a directory of samples
+
 
 def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = None) -> jax.Array:
     """The same latents [num, ...] for the same seed; a larger `num` keeps the first ones.
@@ -274,8 +276,7 @@ def sample_workdir(
         options = {'seed': seed or 0, **options}
     options['grid'] = grid and f'{grid[0]}x{grid[1]}'
     directory = generated(workdir, run.step, **options)
-    for stale in directory.glob('*'):
-        stale.unlink()
+    _remove_earlier(directory)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))
     if examples.ndim == 4:
         for i, image in enumerate(np.asarray(to_uint8(examples))):
@@ -303,6 +304,14 @@ def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> 
     given = {name: value for name, value in options.items() if value is not None and (name, value) != ('psi', 1)}
     words = (f'{name}{_short(value)}' for name, value in given.items())
     return pathlib.Path(workdir) / 'generated' / '-'.join([f'step{step:07d}', *names, *words])
+
+
+def _remove_earlier(directory: pathlib.Path) -> None:
+    """Removes the pictures of an earlier, perhaps larger, number of samples; what somebody else put there stays."""
+    files.sweep(directory)
+    for path in directory.glob('*'):
+        if _WRITTEN.fullmatch(path.name) and not path.is_dir():
+            files.remove(path)
 
 
 def _short(value: Any) -> str:

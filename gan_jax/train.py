@@ -62,7 +62,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     def compiled_stretch(length: int):
         return layout.compile(steps.scan_steps(step, feed.batch_at, length), data_axis=feed.data_axis)
 
-    total, *intervals = (configs.steps(config, key) for key in configs.INTERVALS)
+    total, *intervals, log_every = (configs.steps(config, key) for key in (*configs.INTERVALS, 'log_every'))
     samples = sampling.fixed_samples(game, config.samples, config.seed, classes)
     evaluate = run.make_evaluation(config, dataset, game, classes, layout)
     draw = functools.partial(run.picture_whole, workdir, config, dataset, game, samples)
@@ -70,7 +70,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
 
     def advance(begin: int, state: GanState, out: Writers) -> GanState:
         """Trains from step `begin` to the end, or raises what stops it."""
-        spans = run.spans(begin, total, configs.steps(config, 'log_every'))
+        spans = run.spans(begin, total, log_every)
         waiting, means = [], {}
         with feed.open(spans) as stretches:
             for first, last in spans:
@@ -113,7 +113,9 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
 
         for attempt in range(1, _MAX_RESTORES + 2):
             try:
-                with Writers(workdir, begin=begin, total=total, enabled=parallel.is_main_process()) as out:
+                with Writers(
+                    workdir, begin=begin, total=total, every=log_every, enabled=parallel.is_main_process()
+                ) as out:
                     state = advance(begin, layout.replicate(state), out)
                 break
             except DivergedError as error:

@@ -1,6 +1,5 @@
 """A finished run, or one under way, as its directory holds it."""
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from typing import NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, checkpoint
+from gan_jax import build, checkpoint, description
 from gan_jax import config as configs
 from gan_jax.class_choice import choose_classes
 from gan_jax.errors import UserError
@@ -74,11 +73,11 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     """
     workdir = pathlib.Path(workdir)
     try:
-        facts = json.loads((workdir / 'run.json').read_text())['data']
-        shape, num_classes = tuple(facts['shape']), facts['classes']
-        class_names = tuple(facts.get('class_names') or ()) or None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        facts = description.read_data_facts(workdir)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
+    shape, num_classes = tuple(facts['shape']), facts['classes']
+    class_names = tuple(facts.get('class_names') or ()) or None
     about = checkpoint.peek(workdir / 'checkpoints', step)
     if about is None:
         raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')

@@ -17,7 +17,7 @@ import numpy as np
 from gan_jax import files, report
 from gan_jax.evaluation.record import Evaluation
 from gan_jax.progress import Progress
-from gan_jax.records import MetricsFile
+from gan_jax.records import evaluations_of, metrics_of, timing_of
 
 
 class TensorBoard:
@@ -90,29 +90,38 @@ class Writers:
         `samples/<step>.png` and `tensorboard/`.
       begin: the step from which the run goes on; 0 starts all records anew.
       total: the run's last step.
+      every: how many steps lie between two records of metrics at most, to notice that some are lost.
       enabled: False on every process but one: such an object writes nothing.
       quiet: whether the terminal is told nothing.
     """
 
     def __init__(
-        self, workdir: str | os.PathLike, *, begin: int, total: int, enabled: bool = True, quiet: bool = False
+        self,
+        workdir: str | os.PathLike,
+        *,
+        begin: int,
+        total: int,
+        every: int | None = None,
+        enabled: bool = True,
+        quiet: bool = False,
     ):
         self.workdir = pathlib.Path(workdir)
         self.enabled = enabled
         self._quiet = quiet
+        self._every = every
         self._last = begin or -1  # a run that starts has no records to keep, not even of step 0
         self._total = total
 
     def __enter__(self) -> Self:
         if self.enabled:
-            self._metrics = MetricsFile(self.workdir / 'metrics.jsonl')
-            self._timing = MetricsFile(self.workdir / 'timing.jsonl')
-            self._evaluations = MetricsFile(self.workdir / 'evaluations.jsonl')
-            for file in (self._metrics, self._timing, self._evaluations):
+            self._metrics, self._timing = metrics_of(self.workdir), timing_of(self.workdir)
+            self._evaluations = evaluations_of(self.workdir)
+            self._metrics.rewind(self._last, self._every)
+            for file in (self._timing, self._evaluations):
                 file.rewind(self._last)
             for step, picture in report.sample_grids(self.workdir):
                 if step > self._last:
-                    picture.unlink()
+                    files.remove(picture)
             self._progress = Progress(self._total, stream=io.StringIO() if self._quiet else None)
         return self
 

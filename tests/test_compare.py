@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from gan_jax import report
 from gan_jax.errors import UserError
 from gan_jax.pages.metrics_table import summary
 from gan_jax.pages.workdir import read
@@ -159,8 +160,46 @@ def test_a_page_has_the_name_of_one(tmp_path):
         compare([run], tmp_path / 'pyproject.toml')
 
 
-def test_a_damaged_picture_is_named(tmp_path):
-    run = make_run(tmp_path / 'run')
-    (run / 'samples' / '00000020.png').write_bytes(b'torn')
-    with pytest.raises(UserError, match=r'00000020\.png is no whole picture'):
-        compare([run])
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    'torn': lambda path: path.write_bytes(path.read_bytes()[:50]),
+    'none': lambda path: path.write_bytes(b'no picture'),
+    'empty': lambda path: path.write_bytes(b''),
+    'flipped': flip,
+}
+
+
+@pytest.mark.parametrize('damage', DAMAGE.values(), ids=DAMAGE)
+def test_damaged_pictures_are_named_and_left_out(tmp_path, damage):
+    run, other = make_run(tmp_path / 'run'), make_run(tmp_path / 'other')
+    report.save_png(run / 'real.png', np.full((60, 60, 1), 9, np.uint8))
+    grid, real = run / 'samples' / '00000020.png', run / 'real.png'
+    damage(grid)
+    damage(real)
+    page = Tree(compare([run]).read_text())
+    assert [text for text in page.texts('p') if 'is no whole picture and is left out: delete it.' in text] == [
+        f'{path} is no whole picture and is left out: delete it.' for path in (grid, real)
+    ]
+    assert len(page.all('img')) == 2  # of steps 10 and 30
+    page = Tree(compare([run, other], tmp_path / 'page.html').read_text())
+    assert f'{grid} is no whole picture and is left out: delete it.' in page.texts('p')
+    assert len(page.all('img')) == 2 + 3
+
+
+@pytest.mark.parametrize('name', ['config.json', 'run.json'])
+@pytest.mark.parametrize('content', ['[]', 'null', '5', '{}', '{"data": 3}', '{"data": {"shape": 3}}', 'torn {', None])
+def test_a_damaged_description_is_one_sentence(tmp_path, name, content):
+    run, other = make_run(tmp_path / 'run'), make_run(tmp_path / 'other')
+    (run / name).unlink()
+    if content is None:
+        (run / name).mkdir()
+    else:
+        (run / name).write_text(content)
+    for paths in ([run], [run, other]):
+        with pytest.raises(UserError, match=rf'^{run}/{name} (is damaged: |cannot be read \(Is a directory\))'):
+            compare(paths, tmp_path / 'page.html')

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gan_jax import files, report
 from gan_jax.errors import UserError
-from gan_jax.writers import MetricsFile
+from gan_jax.records import MetricsFile
 
 ORANGE = (255, 127, 14)  # C1 of matplotlib
 

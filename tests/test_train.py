@@ -236,12 +236,25 @@ def test_sampling_needs_nothing_but_the_directory(finished, tmp_path):
     assert done.returncode == 0, done.stderr
     directory = workdir / 'generated' / 'step0000060-seed0'
     assert sorted(path.name for path in directory.iterdir()) == [*(f'{i:05d}.png' for i in range(5)), 'grid.png']
+    (directory / '.ipynb_checkpoints').mkdir()
+    (directory / 'mine').mkdir()
+    (directory / 'mine.png').write_bytes(b'')
+    (directory / f'.grid.png.{"0a" * 16}.tmp').write_bytes(b'')
     with Image.open(directory / '00000.png') as image:
         assert image.size == (16, 16)
         first = np.asarray(image)
     again = sampling.sample_workdir(workdir, num=2, seed=0)
     with Image.open(again / '00000.png') as image:
         assert np.array_equal(np.asarray(image), first)  # the same latents whatever their number
+    names = [
+        '.ipynb_checkpoints',
+        '00000.png',
+        '00001.png',
+        'grid.png',
+        'mine',
+        'mine.png',
+    ]  # what is not its own stays
+    assert sorted(path.name for path in directory.iterdir()) == names
 
 
 def test_a_directory_without_a_run_cannot_be_sampled(tmp_path):
@@ -277,6 +290,26 @@ def test_sampling_takes_no_overrides(finished):
         expect=2,
     )
     assert done.stderr.startswith('gan_jax: Sampling takes the config of the run')
+
+
+@pytest.mark.parametrize('content', ['[]', 'null', '{}', '{"data": 3}', 'torn {', None])
+def test_a_damaged_config_in_the_directory_is_one_sentence(tmp_path, content):
+    if content is None:
+        (tmp_path / 'config.json').mkdir()
+    else:
+        (tmp_path / 'config.json').write_text(content)
+    sentence = (
+        rf'^{tmp_path}/config.json (is damaged|cannot be read).*\. Choose another --workdir, or remove it to go on'
+    )
+    with pytest.raises(UserError, match=sentence):
+        train(small_config(), tmp_path)
+
+
+@pytest.mark.parametrize('content', ['[]', 'null', '{"data": 3}', '{"data": {"shape": 5, "classes": 10}}'])
+def test_a_damaged_run_json_is_one_sentence_for_sampling(tmp_path, content):
+    (tmp_path / 'run.json').write_text(content)
+    with pytest.raises(UserError, match=rf'^{tmp_path}/run.json is damaged: '):
+        sampling.sample_workdir(tmp_path)
 
 
 def test_a_workdir_that_is_a_file_is_refused(tmp_path):

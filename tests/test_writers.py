@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Evaluation, Failure, Record
 from gan_jax.pages import workdir
 from gan_jax.progress import Progress
-from gan_jax.writers import MetricsFile, TensorBoard, Writers
+from gan_jax.records import MetricsFile, evaluations_of, metrics_of, timing_of
+from gan_jax.writers import TensorBoard, Writers
 
 FULL_DISK = r'{path} cannot be written \(No space left on device\): make room or get the right to write there, then '
 
@@ -54,11 +56,93 @@ def test_a_resumed_file_equals_that_of_a_run_never_stopped(tmp_path, torn):
     assert sorted(os.listdir(tmp_path)) == ['resumed', 'straight']
 
 
-def test_a_damaged_line_in_the_middle_is_one_sentence(tmp_path):
+NO_RECORDS = ['not json', '5', 'null', '[]', '{}', '{"step": "1"}', '{"step": true}', '[' * 100_000, '\\xff']
+
+
+@pytest.mark.parametrize('line', NO_RECORDS)
+def test_a_line_that_is_no_record_is_left_out_with_a_warning(tmp_path, line):
     file = MetricsFile(tmp_path / 'metrics.jsonl')
-    file.path.write_text('{"step": 1}\nnot json\n{"step": 2}\n')
-    with pytest.raises(UserError, match=rf'^{file.path} is damaged: line 2 is no JSON object; delete that line\.$'):
+    file.path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n')
+    sentence = rf'^{file.path} is damaged: line 2 is no record and is left out\.$'
+    with pytest.warns(UserWarning, match=sentence):
+        assert [record['step'] for record in file.read()] == [1, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')  # what follows the checkpoint is dropped anyway
         file.rewind(1)
+    assert file.path.read_text() == '{"step": 1}\n'
+
+    file.path.write_text(f'{line}\n{line}\n{{"step": 2}}\n')
+    with pytest.warns(UserWarning, match=r'is damaged: lines 1, 2 are no records and are left out\.$'):
+        file.rewind(2)
+    assert file.path.read_text() == '{"step": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ('file_of', 'whole', 'damaged'),
+    [
+        (metrics_of, '"kimg": 1.0, "fid": null', ['"fid": 1.0', '"kimg": 1.0, "fid": "x"', '"kimg": 1.0, "fid": {}']),
+        (timing_of, '"kimg": 1.0, "seconds": 2.0', ['"kimg": 1.0', '"kimg": 1.0, "seconds": null']),
+        (
+            evaluations_of,
+            '"metric": "fid", "value": null, "error": 1.0, "protocol": {}',
+            [
+                '"metric": "fid", "value": 3.0, "error": 1.0',
+                '"metric": "fid", "value": "3", "error": 1, "protocol": {}',
+            ],
+        ),
+    ],
+)
+def test_what_a_record_of_each_file_needs(tmp_path, file_of, whole, damaged):
+    file = file_of(tmp_path)
+    file.path.write_text('\n'.join(f'{{"step": 1, {inside}}}' for inside in [whole, *damaged]) + '\n')
+    records, trouble = file.scan()
+    assert records == [json.loads(f'{{"step": 1, {whole}}}')]
+    assert trouble.startswith(f'{file.path} is damaged: line')
+
+
+def test_records_of_two_processes_at_once_count_once(tmp_path):
+    straight, doubled = metrics_of(tmp_path / 'straight'), metrics_of(tmp_path / 'doubled')
+    for step in (10, 20, 30, 40):
+        straight.write(step, step / 10, {'loss': step / 7})
+        straight.write(step, step / 10, {'eval/fid': step / 3})
+    one, *rest = straight.path.read_bytes().splitlines(keepends=True)
+    doubled.path.parent.mkdir()
+    doubled.path.write_bytes(b''.join([one, *rest[:5], *rest, *rest[2:]]))
+    assert doubled.read() == straight.read()
+    doubled.rewind(40)
+    assert doubled.path.read_bytes() == straight.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ('steps', 'begin', 'gaps'),
+    [
+        ([10, 20, 30], 30, None),
+        ([10, 20, 27], 27, None),  # the end of a run that was made longer
+        ([10, 20], 27, None),  # saved before the stretch was over
+        ([10, 40, 50], 50, '10 and 40'),
+        ([30, 40, 60], 60, '0 and 30, 40 and 60'),
+        ([10, 20], 50, '20 and 50'),
+        ([], 20, '0 and 20'),
+    ],
+)
+def test_a_gap_before_the_checkpoint_is_told(tmp_path, steps, begin, gaps):
+    file = metrics_of(tmp_path)
+    file.path.touch()
+    for step in (*steps, 90):
+        file.write(step, step / 10, {'loss': 1.0})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter('always')
+        file.rewind(begin, every=10)
+    sentences = [f'{file.path} lacks the records between the steps {gaps}.'] if gaps else []
+    assert [str(one.message) for one in told] == sentences
+    assert [record['step'] for record in file.read()] == steps
+
+
+def test_a_directory_in_the_place_of_records_is_one_sentence(tmp_path):
+    (tmp_path / 'metrics.jsonl').mkdir()
+    for use in (metrics_of(tmp_path).read, lambda: metrics_of(tmp_path).rewind(1)):
+        with pytest.raises(UserError, match=r'metrics.jsonl cannot be read \(Is a directory\): move it away\.$'):
+            use()
 
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
@@ -71,7 +155,7 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 def test_what_a_write_did_not_take_whole_is_a_full_disk_too(tmp_path):
     script = """
 import resource, sys
-from gan_jax.writers import MetricsFile
+from gan_jax.records import MetricsFile
 file = MetricsFile(sys.argv[1])
 file.write(1, 0.1, {'loss': 1.0})
 resource.setrlimit(resource.RLIMIT_FSIZE, (60, resource.RLIM_INFINITY))

@@ -188,14 +188,20 @@ def films(named: Mapping[str, Sequence[Frame]]) -> str:
     40 frames that many are kept, evenly spaced, the first and the last among them.
 
     Args:
-        named: title -> frames, in the order of their time; a film without frames is left out.
+        named: title -> frames, in the order of their time; a film without frames is left out. In the place of damaged
+            frames stands a sentence for each.
     """
-    named = {name: evenly(frames, _MAX_FRAMES) for name, frames in named.items() if frames}
+    packed = {name: [_packed(frame) for frame in evenly(frames, _MAX_FRAMES)] for name, frames in named.items()}
+    damaged = [
+        paragraph(frame, 'bad') for frames in packed.values() for frame in frames if isinstance(frame, UserError)
+    ]
+    named = {name: [frame for frame in frames if isinstance(frame, Frame)] for name, frames in packed.items()}
+    named = {name: frames for name, frames in named.items() if frames}
     if not named:
-        return ''
+        return '\n'.join(damaged)
     stops = sorted({frame.at for frames in named.values() for frame in frames})
     figures = '\n'.join(_film(name if len(named) > 1 else '', frames) for name, frames in named.items())
-    return (
+    return '\n'.join(damaged) + (
         f'<div class="films" data-stops="{json.dumps(stops)}">\n<div class="row">\n{figures}\n</div>\n'
         '<div class="controls"><button type="button">Play</button>'
         f'<input type="range" min="0" max="{len(stops) - 1}" value="{len(stops) - 1}" aria-label="time"></div>\n</div>'
@@ -209,10 +215,18 @@ def evenly(items: Sequence[Any], most: int) -> list[Any]:
     return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
+def _packed(frame: Frame) -> Frame | UserError:
+    """The frame with its picture as a data URL, or the sentence on a damaged one."""
+    try:
+        return frame._replace(image=_source(frame.image))
+    except UserError as error:
+        return error
+
+
 def _film(title: str, frames: Sequence[Frame]) -> str:
     last = frames[-1]
     images = '\n'.join(
-        f'<img src="{_source(frame.image)}" data-at="{json.dumps(frame.at)}" '
+        f'<img src="{frame.image}" data-at="{json.dumps(frame.at)}" '
         f'alt="{escape(frame.caption)}"{"" if frame is last else " hidden"}>'
         for frame in frames
     )
@@ -264,8 +278,8 @@ def _file_source(path: str, *_state: int) -> str:
     """That of a file in some state: a page that is written again and again packs each picture once."""
     try:
         return _data_url(pathlib.Path(path).read_bytes())
-    except OSError as error:
-        raise UserError(f'{path} is no whole picture ({error}): delete it, and write the page again.') from error
+    except Exception as error:  # decoders raise many kinds
+        raise UserError(f'{path} is no whole picture and is left out: delete it.') from error
 
 
 def _data_url(original: bytes) -> str:

@@ -102,8 +102,12 @@ def _picture_of(run: Workdir, name: str, caption: str = '') -> str:
     path = run.path / name
     if not path.exists():
         return ''
-    with Image.open(path) as opened:
-        return html.picture(path, opened.info.get('Description', caption))
+    try:
+        with Image.open(path) as opened:
+            caption = opened.info.get('Description', caption)
+        return html.picture(path, caption)
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file, and `picture`
+        return html.paragraph(f'{path} is no whole picture and is left out: delete it.', 'bad')
 
 
 def _charts(curves: dict[str, Curve]) -> dict[str, html.Chart]:

@@ -1,7 +1,6 @@
 """What a run's directory holds, as pages show it."""
 
 import itertools
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -11,11 +10,11 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from gan_jax import config as configs
-from gan_jax import report
+from gan_jax import description, report
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Record
 from gan_jax.pages.document import Frame
-from gan_jax.records import MetricsFile
+from gan_jax.records import MetricsFile, evaluations_of, metrics_of, timing_of
 
 _SCHEDULE_POINTS = 201
 
@@ -72,28 +71,29 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
         name: what to call the run; by default as the directory, with the one above for a member of a population.
 
     Raises:
-        UserError: there is no run.
+        UserError: there is no run, or its config or facts are damaged.
     """
     path, troubles = pathlib.Path(path), []
 
-    def records(name: str) -> list[dict[str, Any]]:
+    def records(file: MetricsFile) -> list[dict[str, Any]]:
         try:
-            return MetricsFile(path / name).read()
+            found, trouble = file.scan()
         except UserError as error:
-            troubles.append(str(error))
-            return []
+            found, trouble = [], str(error)
+        troubles.extend([trouble] if trouble else [])
+        return found
 
     try:
-        config, facts = (json.loads((path / name).read_text()) for name in ('config.json', 'run.json'))
-    except (OSError, ValueError) as error:
+        config, facts = description.read_config(path), description.read_facts(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f'{path} is not the directory of a run: its config.json and run.json cannot be read; give the --workdir '
             'of a run.'
         ) from error
-    names = ('metrics.jsonl', 'timing.jsonl', 'evaluations.jsonl')
+    files = (metrics_of(path), timing_of(path), evaluations_of(path))
     parent, own = path.resolve().parts[-2:]
     name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
-    return Workdir(name, path, config, facts, *map(records, names), report.sample_grids(path), troubles)
+    return Workdir(name, path, config, facts, *map(records, files), report.sample_grids(path), troubles)
 
 
 def curves(workdir: Workdir) -> dict[str, Curve]:

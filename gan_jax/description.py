@@ -1,0 +1,80 @@
+"""What `config.json` and `run.json` in a run's directory say, checked when they are read."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from gan_jax import files
+from gan_jax.errors import UserError
+
+# What every version of gan_jax has written, as far as pages, findings and sampling rely on it.
+_CONFIG = {
+    'model': str,
+    'batch_size': int,
+    'duration': str | int,
+    'samples': int,
+    'generator_steps': int,
+    'discriminator_steps': int,
+    'data': {'name': str},
+    'latents': dict,
+    'loss': {'name': str},
+    'schedule': {'name': str},
+    'generator': dict,
+    'discriminator': dict,
+    'generator_optimizer': {'name': str, 'learning_rate': float | int},
+    'discriminator_optimizer': {'name': str, 'learning_rate': float | int},
+}
+_DATA = {'shape': list, 'classes': int | None}
+_FACTS = {
+    'data': {'name': str, 'split': str, 'examples': int, 'fingerprint': str, **_DATA},
+    'devices': {'kind': str, 'number': int, 'mode': str},
+    'versions': dict,
+}
+_NETWORK = {'parameters': int, 'shapes': dict}
+
+
+def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
+    """The config of a run, as JSON values.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is none.
+        UserError: it cannot be read, or is not the config of a run.
+    """
+    path = pathlib.Path(workdir) / 'config.json'
+    return _check(path, files.read_object(path), _CONFIG)
+
+
+def read_facts(workdir: str | os.PathLike) -> dict[str, Any]:
+    """What `gan_jax.run.facts` said of a run, as JSON values.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there are none.
+        UserError: they cannot be read, or are not those of a run.
+    """
+    path = pathlib.Path(workdir) / 'run.json'
+    facts = _check(path, files.read_object(path), _FACTS)
+    networks = facts.get('networks', {})
+    _check(path, networks, dict.fromkeys(networks, _NETWORK), 'networks.')
+    return facts
+
+
+def read_data_facts(workdir: str | os.PathLike) -> dict[str, Any]:
+    """What `run.json` says of the data, of which sampling needs the shape and the classes; raises as `read_facts`."""
+    path = pathlib.Path(workdir) / 'run.json'
+    data = _check(path, files.read_object(path), {'data': _DATA})['data']
+    sides = {str(i): side for i, side in enumerate(data['shape'])}
+    _check(path, sides, dict.fromkeys(sides, int), 'data.shape.')
+    _check(path, {'class_names': data.get('class_names')}, {'class_names': list | None}, 'data.')
+    return data
+
+
+def _check(path: pathlib.Path, found: dict[str, Any], form: Mapping[str, Any], above: str = '') -> dict[str, Any]:
+    """Returns what was found if it has the names of a form, with values of its types."""
+    for name, kind in form.items():
+        inside = isinstance(kind, Mapping)
+        if name not in found or not isinstance(found[name], dict if inside else kind):
+            raise UserError(f'{path} is damaged: its {above}{name} is not what a run writes.')
+        if inside:
+            _check(path, found[name], kind, f'{above}{name}.')
+    return found
