@@ -23,7 +23,7 @@ def finished(tmp_path):
     for step, fid in ((10, 30.0), (20, 10.0), (30, 12.0)):
         metrics.write(step, step / 10, {'generator/loss': 1.0})
         metrics.write(step, step / 10, {'eval/fid': fid, 'eval/inception_score': fid, 'eval/unheard_of': fid})
-    record = {'step': 30, 'metric': 'fid', 'protocol': {'reals': 'ten', 'seed': 0}}
+    record = {'step': 30, 'metric': 'fid', 'value': 12.0, 'error': None, 'protocol': {'reals': 'ten', 'seed': 0}}
     MetricsFile(tmp_path / 'evaluations.jsonl').append(record)
     return results.read(tmp_path)
 
