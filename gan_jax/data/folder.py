@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
@@ -114,7 +114,7 @@ def _is_image(path: pathlib.Path) -> bool:
     return path.name not in _OVERVIEWS or not path.with_name('00000.png').exists()
 
 
-def _check(root: pathlib.Path, images: Sequence[pathlib.Path], classes: Sequence[str]) -> None:
+def _check(root: pathlib.Path, images: Sequence[pathlib.Path], classes: Mapping[str, list[pathlib.Path]]) -> None:
     """Raises a UserError where images and classes are none that a data set could be made of."""
     if not images:
         raise UserError(f'{str(root)!r} holds no images: put {", ".join(EXTENSIONS)} files in it.')
