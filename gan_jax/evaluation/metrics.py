@@ -25,8 +25,10 @@ from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
 from gan_jax.evaluation.neighbours import authenticity
 from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
 from gan_jax.evaluation.precision_recall import density_coverage, precision_recall
+from gan_jax.evaluation.psnr import mean_psnr
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
+from gan_jax.evaluation.ssim import mean_ssim
 from gan_jax.evaluation.store import FeatureStore
 from gan_jax.layers.choices import choose, require
 
@@ -86,6 +88,7 @@ class Metric(NamedTuple):
         fake: what the store of fakes must keep.
         sees: 'features' or 'pixels' of the two sets, or the 'generator' itself.
         labels: whether fakes and reals need classes.
+        paired: whether fake i is compared with real i.
     """
 
     compute: Callable[[Evidence], dict[str, Estimate]]
@@ -94,6 +97,7 @@ class Metric(NamedTuple):
     fake: tuple[str, ...] = ()
     sees: str = 'features'
     labels: bool = False
+    paired: bool = False
 
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
@@ -148,6 +152,14 @@ def _lpips(evidence: Evidence) -> dict[str, Estimate]:
     perceptual = load_lpips()
     diversity = lpips_diversity(perceptual.distance, evidence.fake.array('images'), labels=_labels(evidence.fake))
     return {'lpips': diversity._replace(rule=f'{perceptual.identity}, {diversity.rule}')}
+
+
+def _psnr(evidence: Evidence) -> dict[str, Estimate]:
+    return {'psnr': mean_psnr(evidence.real.array('images'), evidence.fake.array('images'))}
+
+
+def _ssim(evidence: Evidence) -> dict[str, Estimate]:
+    return {'ssim': mean_ssim(evidence.real.array('images'), evidence.fake.array('images'))}
 
 
 def _path_length(evidence: Evidence) -> dict[str, Estimate]:
@@ -207,6 +219,8 @@ METRICS: dict[str, Metric] = {
     'sliced_wasserstein': Metric(_sliced_wasserstein, {'sliced_wasserstein': 'min'}, **_BOTH_IMAGES),
     'ms_ssim': Metric(_ms_ssim, {'ms_ssim': 'real'}, fake=('images',), sees='pixels'),
     'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),
+    'psnr': Metric(_psnr, {'psnr': 'max'}, **_BOTH_IMAGES, paired=True),
+    'ssim': Metric(_ssim, {'ssim': 'max'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
     'classification_accuracy': Metric(
         _classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES, labels=True
@@ -243,6 +257,8 @@ def check_of_generator(names: Sequence[str], conditional: bool) -> None:
     for name in names:
         if METRICS[name].labels and not conditional:
             raise UserError(f'{name} judges classes, which this generator is not told: leave it out of the metrics.')
+        if METRICS[name].paired:
+            raise UserError(f'{name} compares pairs of images, and samples have no real image each: leave it out.')
         if METRICS[name].sees == 'generator' and conditional:
             raise UserError(f'{name} walks in the latent space of a generator without classes: leave it out.')
         if name == 'lpips':
@@ -267,6 +283,8 @@ def interval(name: str, value: str, evidence: Evidence, resamples: int, seed: in
 
     def statistic(rows: np.ndarray) -> float:
         resampled = evidence._replace(fake=evidence.fake.take(rows[:, 0]))
+        if METRICS[name].paired:
+            resampled = resampled._replace(real=evidence.real.take(rows[:, 0]))
         return METRICS[name].compute(resampled)[value].value
 
     return tuple(bootstrap(statistic, np.arange(len(evidence.fake))[:, None], resamples=resamples, seed=seed))

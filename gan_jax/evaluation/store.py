@@ -88,10 +88,11 @@ class FeatureStore:
         return name in self._parts
 
     def take(self, rows: np.ndarray) -> 'FeatureStore':
-        """The store of some of the images, by their places, repeated ones included; it must keep the features."""
+        """The store of some of the images, by their places, repeated ones too; its moments need the features."""
         store = FeatureStore(keep=self.keep)
         store._parts = {name: [self.array(name)[rows]] for name in self._parts}
-        store.moments = Moments.of(store.array('features'))
+        if self.has('features'):
+            store.moments = Moments.of(store.array('features'))
         return store
 
     def to_arrays(self) -> dict[str, np.ndarray]:

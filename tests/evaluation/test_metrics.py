@@ -20,6 +20,7 @@ from gan_jax.game import Player, pure
 from tests.extractors import QUADRANTS
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length'}  # what trains, or asks for weights or a generator
+PAIRED = {'psnr', 'ssim'}
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
 
@@ -37,7 +38,7 @@ def evaluator(cache, *names, **options):
 
 
 def test_every_metric_is_computed_and_says_which_way_is_better(tmp_path):
-    names = [name for name in metrics.METRICS if name not in OWN_FILES]
+    names = [name for name in metrics.METRICS if name not in OWN_FILES | PAIRED]
     records, failures = evaluator(tmp_path, *names).evaluate(squares(60, 1))
     assert failures == []
     values = {record.metric: record.value for record in records}
@@ -94,6 +95,26 @@ def test_a_record_has_the_whole_protocol_and_pixels_have_no_extractor(tmp_path):
     lines = table([fid, pixels])
     assert f'{fid.value:12.6g}' in lines
     assert lines.count('extractor: quadrants') == 1
+
+
+def test_paired_metrics_compare_image_by_image_and_resample_pairs(tmp_path):
+    images = np.random.default_rng(0).integers(0, 236, (30, 12, 12, 1), np.uint8)
+    reals = Dataset('reals', 'train', images, None, None, 'r')
+    fakes = Dataset(
+        'fakes', 'train', images + np.arange(1, 31, dtype=np.uint8)[:, None, None, None] % 21, None, None, 'f'
+    )
+    judge = Evaluator(['psnr', 'ssim'], QUADRANTS, reals, LAYOUT, tmp_path, bootstrap=50)
+    errors = np.arange(1, 31) % 21
+    fakes.examples[20] += np.uint8(1)  # where the difference is 0
+    records, failures = judge.evaluate(fakes)
+    assert failures == []
+    expected = 20 * np.log10(255 / np.where(errors == 0, 1, errors)).mean()
+    assert records[0].value == pytest.approx(expected)
+    for record in records:
+        assert record.interval[0] < record.value < record.interval[1]
+        assert record.protocol['extractor'] == 'none'
+    _, (psnr, _) = judge.evaluate(Dataset('few', 'train', images[:9], None, None, 'few'))
+    assert psnr.failure.startswith('Image i of one set is compared with image i of the other, and there are 30 and 9')
 
 
 def test_bootstrap_intervals_surround_what_resampling_does_not_bias(tmp_path):
@@ -251,6 +272,7 @@ def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, t
         (['fid', 'intra_fid'], False, 'intra_fid judges classes, which this generator is not told'),
         (['path_length'], True, 'path_length walks in the latent space of a generator without classes'),
         (['lpips'], False, 'convert_lpips'),
+        (['psnr'], False, 'psnr compares pairs of images, and samples have no real image each'),
     ):
         with pytest.raises(UserError, match=sentence):
             metrics.check_of_generator(names, conditional)
