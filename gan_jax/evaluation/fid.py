@@ -20,6 +20,7 @@ from gan_jax.evaluation.record import Estimate
 
 EPSILON = np.finfo(np.float64).eps
 TOLERANCE = 1e-9  # of the overlap; rounding was seen to do far less than its bound
+SMALL = 256  # side of a matrix whose singular values take no time worth saving
 SMALLEST_PIVOT = 1e-10  # of the largest: far above the rounding that a singular covariance has there
 
 
@@ -75,9 +76,12 @@ def covariance_root(sigma: np.ndarray) -> np.ndarray:
 def _nuclear_norm(matrix: np.ndarray) -> float:
     """The sum of the singular values.
 
-    They are the roots of the eigenvalues of the Gram matrix, which are found twice as fast, but small ones lose digits
-    in the square: where rounding could change the sum by more than `TOLERANCE` of it, the singular values are computed.
+    In large matrices they are the roots of the eigenvalues of the Gram matrix, which are found twice as fast, but small
+    ones lose digits in the square: where rounding could change the sum by more than `TOLERANCE` of it, the singular
+    values are computed.
     """
+    if min(matrix.shape) <= SMALL:
+        return np.linalg.svd(matrix, compute_uv=False).sum()
     squares = np.linalg.eigvalsh(matrix @ matrix.T if len(matrix) < matrix.shape[1] else matrix.T @ matrix)
     rounding = EPSILON * squares.max(initial=0) + np.finfo(np.float64).tiny
     values = np.sqrt(squares.clip(rounding))
