@@ -69,8 +69,6 @@ def _exclusive(directory: pathlib.Path) -> Iterator[None]:
         except UserError as error:
             refusal = error
     if parallel.any_process(refusal is not None):  # so that no process waits for one that has left
-        if descriptor is not None:
-            _release(directory / NAME, descriptor)
         raise refusal or UserError(f'The first process cannot train in {directory}: its message says why.')
     if descriptor is None:
         yield
@@ -80,11 +78,13 @@ def _exclusive(directory: pathlib.Path) -> Iterator[None]:
     for place in (directory / 'evaluation', directory / 'generated'):  # written without the lock
         files.sweep(place, idle_seconds=3600)
     ended = threading.Event()
-    threading.Thread(target=_beat, args=(descriptor, ended), daemon=True).start()
+    beat = threading.Thread(target=_beat, args=(descriptor, ended), daemon=True)
+    beat.start()
     try:
         yield
     finally:
         ended.set()
+        beat.join()
         _release(directory / NAME, descriptor)
         if is_new:
             with contextlib.suppress(OSError):  # where the run was refused, there is nothing in it
