@@ -4,9 +4,8 @@ An `Augmentation` is applied alike to real and to generated images. Each example
 the global batch, so a batch split over devices is augmented as it would have been on one.
 """
 
-import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 from gan_jax import adaptive_augment
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose, require
+from gan_jax.ranges import POSITIVE_AMOUNT, SHARE, Range, checked
 
 Array = jax.Array
 Key = jax.Array
@@ -69,15 +69,16 @@ def diff_augment(policy: tuple[str, ...] = ('color', 'translation', 'cutout')) -
     return Augmentation(apply)
 
 
+@checked
 def adaptive(
     transforms: tuple[str, ...] = (
         *adaptive_augment.PIXEL_BLITTING,
         *adaptive_augment.GEOMETRY,
         *adaptive_augment.COLOUR,
     ),
-    target: float = 0.6,
-    adjust_kimg: float = 500.0,
-    initial: float = 0.0,
+    target: Annotated[float, Range(-1, 1, above=True, below=True)] = 0.6,
+    adjust_kimg: Annotated[float, POSITIVE_AMOUNT] = 500.0,
+    initial: Annotated[float, SHARE] = 0.0,
     fixed: bool = False,
 ) -> Augmentation:
     """Adaptive discriminator augmentation (ADA), with StyleGAN2-ADA's distributions.
@@ -102,9 +103,6 @@ def adaptive(
     require(len(transforms) > 0, 'augmentation.transforms', transforms, 'at least one transform')
     for name in transforms:
         choose(adaptive_augment.TRANSFORMS, name, 'transform of ada')
-    require(-1 < target < 1, 'augmentation.target', target, 'between -1 and 1')
-    require(0 < adjust_kimg < math.inf, 'augmentation.adjust_kimg', adjust_kimg, 'above 0 and finite')
-    require(0 <= initial <= 1, 'augmentation.initial', initial, 'a probability, from 0 to 1')
 
     def apply(images: Array, key: Key, positions: Array, probability: Array) -> Array:
         _check_images('ada', images)

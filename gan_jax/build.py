@@ -15,11 +15,14 @@ from gan_jax import models, optim, penalties, steps
 from gan_jax.adversarial import adversarial
 from gan_jax.balance import Balance
 from gan_jax.compiler import ONCE
-from gan_jax.errors import UserError
+from gan_jax.errors import UserError, blaming
 from gan_jax.game import LATENTS, Array, Game, GanState, Key, Network, Pair, from_flax, named_key, recomputed
 from gan_jax.judgement import judgement
+from gan_jax.layers.choices import nearest
 
 _ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
+_MANY_UPDATES = 10**5  # of a network in one stretch
+_MANY_DISCRIMINATORS = 16
 _CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2')
 
 
@@ -43,7 +46,7 @@ def make_modules(
     Raises:
         UserError: the family cannot make examples of that shape, or an option's value is impossible.
     """
-    family = models.find(config.model)
+    family = models.find(config.model, importing=False)
     for network in (family.Generator, family.Discriminator):
         if axis_name and 'axis_name' not in inspect.signature(network).parameters:
             raise UserError(
@@ -147,10 +150,11 @@ def make_game(
         unrolled_steps=config.unrolled_steps,
         axis_name=axis_name,
     )
-    made = jax.eval_shape(
-        lambda key: game.sample(*game.init(key)['generator'], latents(key, jnp.arange(2)), _labels(condition, 2)),
-        jax.random.key(0),
-    )
+    with blaming(f'The model {config.model}'):
+        made = jax.eval_shape(
+            lambda key: game.sample(*game.init(key)['generator'], latents(key, jnp.arange(2)), _labels(condition, 2)),
+            jax.random.key(0),
+        )
     if made.shape[1:] != tuple(shape):
         raise UserError(f'The generator of {config.model} makes examples of shape {made.shape[1:]}, not {shape}.')
     return game
@@ -183,15 +187,16 @@ def make_networks(
     modules = make_modules(config, shape, axis_name, num_classes=num_classes, dtype=dtype)
     condition, count = condition_of(config, num_classes), config.reference_batch
     latents = LATENTS[config.latents.distribution](config.latents.size)
-    examples, labels = reference or (jnp.zeros((count, *shape)), _labels(condition, count))
-    references = {
-        'generator': lambda key: (latents(key, jnp.arange(count)), labels),
-        'discriminator': lambda key: (examples, labels),
-    }
+
+    def references(name: str) -> Callable[[Key], tuple[Array, Array | None]]:
+        examples, labels = reference or (jnp.zeros((count, *shape)), _labels(condition, count))
+        if name == 'generator':
+            return lambda key: (latents(key, jnp.arange(count)), labels)
+        return lambda key: (examples, labels)
 
     def network(name: str, module: nn.Module, input_shape: tuple[int, ...]) -> Network:
         virtual = config[name].get('normalization') == 'virtual'
-        made = from_flax(module, input_shape, condition=condition, reference=references[name] if virtual else None)
+        made = from_flax(module, input_shape, condition=condition, reference=references(name) if virtual else None)
         return recomputed(made) if config.recompute else made
 
     return Pair(
@@ -221,7 +226,7 @@ def _labels(condition: jax.ShapeDtypeStruct | None, count: int) -> Array | None:
 
 
 def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
-    """Raises a UserError, or warns, where parts of a recipe make no sense together."""
+    """Raises a UserError where parts of a recipe make no sense together, and warns where they hardly do."""
     made = configs.make_terms(config)
     consistency = config.penalties.consistency
     if len(shape) != 3:
@@ -256,6 +261,32 @@ def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
                 f'lazy.{player}={config.lazy[player]} has nothing to apply lazily: give {what} a weight, or '
                 'set it to 1.'
             )
+    _warn_of_doubts(config, made)
+
+
+def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
+    """Warns of a recipe that works, but badly or for long; `made` are its terms."""
+    for player in Pair._fields:
+        if config[player].get('normalization') == 'batch' and config.batch_size <= config.accumulate:
+            warnings.warn(
+                f'{player}.normalization=batch has only one example to take its statistics of, as batch_size is '
+                f'{config.batch_size} and accumulate {config.accumulate}: make the batch larger, or take layer or '
+                'instance normalisation.',
+                stacklevel=2,
+            )
+    updates = configs.updates_of_a_stretch(config)
+    if updates > _MANY_UPDATES:
+        warnings.warn(
+            f'a stretch of log_every={config.log_every} makes {updates:,} updates, and nothing is seen or saved before '
+            'its end: lower log_every, or the steps of a round.',
+            stacklevel=2,
+        )
+    if config.discriminators.number > _MANY_DISCRIMINATORS:
+        warnings.warn(
+            f'discriminators.number={config.discriminators.number} discriminators are compiled one after the other, '
+            'which takes long: fewer are usual (5 in GMAN).',
+            stacklevel=2,
+        )
     bounded = config.discriminator.get('normalization') == 'spectral' or config.discriminator.get('spectral_iterations')
     if config.loss.name == 'wasserstein' and not (
         made.discriminator or bounded or config.discriminator_optimizer.clip_weights
@@ -337,6 +368,25 @@ def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> s
         accumulate=config.accumulate,
         axis_name=axis_name,
     )
+
+
+def check_best_metric(config: ConfigDict, shape: tuple[int, ...], num_classes: int | None = None) -> None:
+    """Raises a UserError where the best checkpoint is kept by a metric of the step that this game has not."""
+    wanted = config.checkpoints.best_metric
+    if wanted is None or wanted.startswith('eval/'):
+        return
+    game = make_game(config, shape, num_classes=num_classes)
+    leading = (game.batches,) * (game.batches > 1) + (config.batch_size,)
+    batch = {'real': jax.ShapeDtypeStruct((*leading, *shape), jnp.float32)}
+    if num_classes is not None:
+        batch['label'] = jax.ShapeDtypeStruct(leading, jnp.int32)
+    state = jax.eval_shape(initializer(config, game), jax.random.key(0))
+    _, metrics = jax.eval_shape(make_step(config, game), state, batch)
+    if wanted not in metrics:
+        raise UserError(
+            f'checkpoints.best_metric is {wanted!r}, which this game has not; the nearest is '
+            f'{nearest(wanted, metrics)!r}.'
+        )
 
 
 def init_state(config: ConfigDict, game: Game) -> GanState:

@@ -5,7 +5,7 @@ recipe needs. Every option that exists has its default in the config, so whateve
 at `train.py` and the `make` functions it calls.
 """
 
-import difflib
+import contextlib
 import importlib.util
 import inspect
 import json
@@ -14,38 +14,25 @@ import os
 import pathlib
 import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import files, models
-from gan_jax.augment import AUGMENTATIONS
+from gan_jax import defaults, files, models
 from gan_jax.data import absolute_name
-from gan_jax.errors import UserError
-from gan_jax.evaluation.metrics import check_names
+from gan_jax.defaults import FACTORIES, defaults_of, network_options
+from gan_jax.errors import UserError, blaming
+from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
 from gan_jax.game import Pair
-from gan_jax.losses import LOSSES
-from gan_jax.optim import OPTIMIZERS, SCHEDULES
+from gan_jax.layers.choices import nearest
 from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching, joined
-from gan_jax.values import check_range, check_type, parse, type_of
+from gan_jax.values import Default, flat
 
-# Sections whose remaining keys are the options of whatever their `name` chooses.
-_FACTORIES: dict[str, Mapping[str, Callable]] = {
-    'loss': LOSSES,
-    'generator_optimizer': OPTIMIZERS,
-    'discriminator_optimizer': OPTIMIZERS,
-    'schedule': SCHEDULES,
-    'augment': AUGMENTATIONS,
-}
-_GIVEN_TO_NETWORKS = {
-    'shape',
-    'dtype',
-    'axis_name',
-    'num_classes',
-    'parent',
-    'name',
-}  # what build.py passes, and linen's own
+_MOST_STEPS = 2**31 - 1  # an int32 counts them
+_MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
+base, section = defaults.base, defaults.section  # what a config file is written with
 INTERVALS = (
     'duration',
     'sample_every',
@@ -65,92 +52,6 @@ _OPERATIONAL = (
     'evaluate',  # which of its samples are judged, and how
     'evaluation.',
 )
-
-
-def base(model: str) -> ConfigDict:
-    """The defaults of everything, for a model family ('dcgan', 'mlp', or a module of your own)."""
-    return ConfigDict(
-        {
-            'seed': 0,
-            'data': {
-                'name': 'digits',  # digits, ring, grid, spiral, folder:/path, or any TFDS image data set
-                'split': 'train',
-                'size': None,  # pixels, height = width; None: the data's own
-                'channels': None,  # 1 or 3; None: the data's own
-                'flip': False,  # mirror every other image at random
-                'directory': None,  # where TFDS data sets are; None: TFDS_DATA_DIR or TFDS's default
-                'cache': None,  # where decoded images are kept; None: the user's cache directory
-                'placement': 'auto',  # 'device': resident; 'host': streamed from a memory map; 'auto': what fits
-            },
-            'population': 1,  # runs in one program, with the seeds from `seed` on; see population.py
-            'vary': '',  # or with these values of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'
-            'batch_size': 64,  # over all devices
-            'duration': '1000 steps',  # steps of the generator, or thousands of images as '100 kimg'
-            'discriminator_steps': 1,  # in each round, on a batch each
-            'discriminator_schedule': {
-                'steps': 0,
-                'until': 1.0,
-            },  # goes to that many steps by that share of the run; 0: no
-            'generator_steps': 1,  # in each round
-            'accumulate': 1,  # parts of a batch, one after the other, whose gradients make one update
-            'latents': {'size': 100, 'distribution': 'normal'},
-            'model': model,
-            **_network_options(model),
-            'loss': _section(LOSSES, 'non_saturating'),
-            'flip_labels': 0.0,  # probability that a real and a fake example change places in the discriminator's loss
-            'penalties': {name: _options(penalty) for name, penalty in PENALTIES.items()},  # weight 0: off
-            'lazy': {'generator': 1, 'discriminator': 1},  # gradient penalties and path length after every k-th round
-            'feature_matching': {
-                **_options(feature_matching),
-                'alone': False,
-            },  # alone: it is the generator's only loss
-            'auxiliary': _options(auxiliary_classifier),  # where discriminator.conditioning is auxiliary
-            'augment': _section(AUGMENTATIONS, 'none'),  # of all that the discriminator is shown
-            'instance_noise': {'deviation': 0.0, 'until': 1.0},  # falls to 0 at that share of the run
-            'replay': 0,  # remembered fake examples
-            'discriminators': {'number': 1, 'combine': 'mean'},  # mean, max or softmax of the generator's losses
-            'unrolled_steps': 0,  # of the discriminator, seen by the generator
-            'top_k': {
-                'share': 1.0,
-                'until': 0.5,
-            },  # of fakes that teach the generator, reached at that share of the run
-            'balance': {
-                'measure': 'none',  # by which the discriminator rests: accuracy, loss_ratio
-                'threshold': 0.8,
-                'fooling': 0.0,  # the generator moves on while less than this share of its examples passes for real
-            },
-            'reference_batch': 64,  # examples of virtual batch normalisation
-            'generator_optimizer': _section(OPTIMIZERS, 'adam'),
-            'discriminator_optimizer': _section(OPTIMIZERS, 'adam'),
-            'schedule': _section(SCHEDULES, 'constant'),  # of both learning rates
-            'ema': {'half_life_kimg': 10.0, 'ramp_up': 0.05},  # half_life_kimg 0: no average is kept
-            'dtype': 'float32',  # of the networks' arithmetic; parameters and penalties are float32
-            'recompute': False,  # the forward passes for the gradients: less memory, more time
-            'parallel': {'mode': 'pmap', 'devices': 0},  # on several devices: pmap or sharding; 0: all there are
-            'log_every': '50 steps',  # also the stretch that is one compiled call; the other intervals round up to it
-            'sample_every': '500 steps',
-            'checkpoint_every': '500 steps',
-            'samples': 64,  # images in a grid
-            'evaluate': (),  # metrics of the averaged generator's samples: ('fid', 'kid', 'precision_recall', ...)
-            'evaluate_every': '2000 steps',  # and at the end
-            'evaluation': {
-                'samples': 10_000,
-                'extractor': 'auto',  # inception[:RESIZE[:TAP]], classifier[:NAME], module:name; auto: what is there
-                'split': None,  # of the real images; None: the one trained on
-            },
-            'checkpoints': {'keep_last': 3, 'keep_best': 1, 'best_metric': None, 'best_mode': 'min'},
-            'on_nan': 'stop',  # 'stop', or 'restore' the last good checkpoint and go on with other noise
-        }
-    ).lock()
-
-
-def section(name: str, choice: str) -> ConfigDict:
-    """One choice for a section, with the defaults of its options: the 'hinge' for the section 'loss'.
-
-    Raises:
-        UserError: there is no such choice.
-    """
-    return ConfigDict(_section(_FACTORIES[name], choice, name))
 
 
 def choose_data(config: ConfigDict, argument: str) -> None:
@@ -185,7 +86,9 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
         overrides = dict(_parse_override(text) for text in overrides)
     # A name decides which options there are, so it comes first.
     for key in sorted(overrides, key=lambda key: key.split('.')[-1] not in ('name', 'model')):
-        _override(config, key, overrides[key])
+        lost = _override(config, key, overrides[key])
+        if lost := [words for one, words in lost.items() if one not in overrides]:
+            warnings.warn(f'{key}={overrides[key]} drops what the config had: {"; ".join(lost)}.', stacklevel=2)
     check(config)
     _make_absolute(config)
     return config
@@ -203,25 +106,67 @@ def check(config: ConfigDict) -> None:
 
     The sizes and names among a network's options are for the network to check, when the game is made.
     """
-    values = _flat(config)
-    for key in ('model', *(f'{section}.name' for section in _FACTORIES)):
+    values = flat(config)
+    for key in ('model', *(f'{name}.name' for name in FACTORIES)):
         if not isinstance(values.get(key), str):
             raise UserError(_missing_key(key))
-    defaults = _defaults(config)
+    known = defaults_of(config)
     for key, value in values.items():
-        if key not in defaults:
-            raise UserError(_unknown_key(key, defaults))
-        check_type(key, value, defaults[key], type_of(key, defaults[key], config.model))
-    for key in defaults:
+        if key not in known:
+            raise UserError(_unknown_key(key, known, config.model))
+        known[key].check(key, value)
+    for key in known:
         if key not in values:
             raise UserError(_missing_key(key))
-        check_range(key, values[key])
-    for section in _FACTORIES:
-        make(config, section)
+    for name in FACTORIES:
+        make(config, name)
     make_terms(config)
     check_names(config.evaluate)
     for key in (*INTERVALS, 'log_every'):
         steps(config, key)
+    retention(config)
+    if updates_of_a_stretch(config) > _MOST_UPDATES:
+        raise UserError(
+            f'A stretch of log_every={config.log_every} would make {updates_of_a_stretch(config):.1e} updates before '
+            f'anything is seen of them: lower log_every, {", ".join(_REPEATS[:-1])} or {_REPEATS[-1]}.'
+        )
+
+
+def retention(config: ConfigDict) -> dict[str, Any]:
+    """The options of `gan_jax.checkpoint.Checkpoints`: the direction of the best metric is its own, unless it is given.
+
+    Raises:
+        UserError: no checkpoint can have such a metric, or nobody can tell which of its values is the best.
+    """
+    options = config.checkpoints.to_dict()
+    name, mode = options['best_metric'], options['best_mode']
+    if name is None:
+        return options | {'best_mode': 'min'}
+    player, _, value = name.partition('/')
+    if player == 'eval':
+        check_best(value, config.evaluate)
+    elif player not in Pair._fields:
+        known = [f'eval/{one}' for one in BEST] + [f'{player}/loss' for player in Pair._fields]
+        raise UserError(
+            f'checkpoints.best_metric is {name!r}, which no run has; the nearest is {nearest(name, known)!r}.'
+        )
+    if mode == 'auto':
+        mode = best_of(value) if player == 'eval' else 'min' if value.endswith('loss') else None
+        if mode not in ('min', 'max'):
+            raise UserError(f'{name} does not say which of its values is the best: set checkpoints.best_mode.')
+    return options | {'best_mode': mode}
+
+
+_REPEATS = ('discriminator_steps', 'generator_steps', 'unrolled_steps', 'discriminators.number')
+
+
+def updates_of_a_stretch(config: ConfigDict) -> int:
+    """How many updates of one network a stretch makes, those of unrolled discriminators among them."""
+    rounds = min(steps(config, 'log_every'), steps(config, 'duration'))
+    discriminators = config.discriminators.number
+    unrolled = config.generator_steps * config.unrolled_steps
+    steps_of_discriminator = max(config.discriminator_steps, config.discriminator_schedule.steps)
+    return rounds * (config.generator_steps + discriminators * (steps_of_discriminator + unrolled))
 
 
 def steps(config: ConfigDict, key: str) -> int:
@@ -235,19 +180,19 @@ def steps(config: ConfigDict, key: str) -> int:
     try:
         value = float(number)
         count = math.ceil(value * 1000 / config.batch_size) if unit == 'kimg' else int(value)
-        if count < 1 or (unit != 'kimg' and count != value):
+        if not 1 <= count <= _MOST_STEPS or (unit != 'kimg' and count != value):
             raise ValueError
     except (ValueError, OverflowError) as error:
         raise UserError(
-            f"{key} is {text!r}; write a duration as '500 steps' or '32 kimg', at least one step."
+            f"{key} is {text!r}; write a duration as '500 steps' or '32 kimg', from one step to {_MOST_STEPS}."
         ) from error
     return count
 
 
-def make(config: ConfigDict, section: str) -> Any:
+def make(config: ConfigDict, name: str) -> Any:
     """What a section with a `name` and options stands for: a Loss, an optimiser, a schedule, an augmentation."""
-    options = config[section].to_dict()
-    return _FACTORIES[section][options.pop('name')](**options)
+    options = config[name].to_dict()
+    return FACTORIES[name][options.pop('name')](**options)
 
 
 def make_terms(config: ConfigDict) -> Pair:
@@ -282,7 +227,7 @@ def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
 
     A folder's path only says where the data are; `provenance` compares what they are.
     """
-    saved, current = _flat(saved), _flat(current)
+    saved, current = flat(saved), flat(current)
     names = [str(values.get('data.name')).partition('folder:') for values in (saved, current)]
     if names[0][:2] == names[1][:2] and names[0][1]:
         saved['data.name'] = current['data.name']
@@ -300,14 +245,16 @@ def _split(spec: str) -> tuple[pathlib.Path, str]:
 
 
 def _load_file(path: pathlib.Path):
+    if path.is_dir():
+        raise UserError(f'{path} is a directory: give the config file itself, such as {path / "dcgan.py"}.')
     if not path.is_file():
         known = sorted(str(file) for file in path.parent.glob('*.py'))
-        nearest = difflib.get_close_matches(str(path), known, n=1, cutoff=0.0)
-        hint = f'did you mean {nearest[0]}?' if nearest else 'give the path of a config file.'
+        hint = f'did you mean {nearest(str(path), known)}?' if known else 'give the path of a config file.'
         raise UserError(f'There is no config file {path}; {hint}')
     module_spec = importlib.util.spec_from_file_location(f'gan_jax_config_{path.stem}', path)
     module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    with blaming(f'The config file {path}'):
+        module_spec.loader.exec_module(module)
     if not hasattr(module, 'get_config'):
         raise UserError(f'The config file {path} defines no get_config(argument).')
     return module
@@ -319,16 +266,32 @@ def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
         inspect.signature(get_config).bind(argument)
     except TypeError as error:
         raise UserError(f'The get_config of {path} must take one argument, the text behind the colon.') from error
-    try:
-        config = get_config(argument)
-    except (AttributeError, KeyError, TypeError) as error:  # a ConfigDict's refusal, or a mistake in the file's code
-        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-        if not frames[-1].f_globals['__name__'].startswith('ml_collections'):
-            raise
-        raise UserError(f'{path} asks too much of the config: {" ".join(str(error.args[0]).split())}') from error
+    with blaming(f'The config file {path}'):
+        try:
+            config = get_config(argument)
+        except (AttributeError, KeyError, TypeError) as error:  # a ConfigDict's refusal, or a mistake in the code
+            frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+            if not frames[-1].f_globals['__name__'].startswith('ml_collections'):
+                raise
+            raise UserError(f'{path} asks too much of the config: {" ".join(str(error.args[0]).split())}') from error
     if not isinstance(config, ConfigDict):
         raise UserError(f'The get_config of {path} returns {config!r}; it must return a config made by base(model).')
+    for name in FACTORIES:
+        if isinstance(config.get(name), ConfigDict) and isinstance(config[name].get('name'), str):
+            _settle(config, name)
     return config
+
+
+def _settle(config: ConfigDict, name: str) -> None:
+    """Gives a section the options of what its name chooses, and keeps those that it has.
+
+    What belongs to another choice goes; what belongs to none stays, for `check` to name it.
+    """
+    options, old = section(name, config[name].name), config[name]
+    others = {option for choice in FACTORIES[name] for option in section(name, choice)} - set(options)
+    options = options.to_dict() | {option: value for option, value in old.items() if option not in others}
+    with config.unlocked():
+        config[name] = options
 
 
 def _parse_override(text: str) -> tuple[str, str]:
@@ -338,29 +301,43 @@ def _parse_override(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _override(config: ConfigDict, key: str, text: str) -> None:
-    known = _flat(config)
-    if key not in known:
-        raise UserError(_unknown_key(key, known))
-    section, _, name = key.rpartition('.')
-    default = _defaults(config)[key]
-    wanted = type_of(key, default, config.model)
-    value = parse(text, wanted, default)
-    check_type(key, value, default, wanted)
-    if name == 'name' and section in _FACTORIES:
-        options = _section(_FACTORIES[section], value, section)
-        options |= {name: kept for name, kept in config[section].items() if name in options and name != 'name'}
-        with config.unlocked():
-            config[section] = options
+def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
+    """Sets a key; returns what is lost of the config where it chooses other parts, in words by key."""
+    before, values = defaults_of(config), flat(config)
+    if key not in before:
+        raise UserError(_unknown_key(key, before, config.model))
+    value = before[key].parse(text)
+    before[key].check(key, value)
+    place, _, name = key.rpartition('.')
+    holder = value_of(config, place) if place else config
+    with holder.ignore_type():
+        holder[name] = value
+    if name == 'name' and place in FACTORIES:
+        _settle(config, place)
     elif key == 'model':
-        options = _network_options(value)
-        with config.unlocked():
-            config.model = value
-            config.generator, config.discriminator = options['generator'], options['discriminator']
+        _settle_networks(config, before)
     else:
-        holder = value_of(config, section) if section else config
-        with holder.ignore_type():
-            holder[name] = value
+        return {}
+    after, lost = flat(config), {}
+    for one, old in values.items():
+        was_set = old != before[one].value
+        if one != key and ((one not in after and was_set) or old not in (after.get(one, old), None)):
+            lost[one] = f'{one}={old}' + (f' ({after[one]} now)' if one in after else '')
+    return lost
+
+
+def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
+    """Gives the networks the options of the config's model, and keeps what differs from the defaults `before`."""
+    for player, options in network_options(config.model).items():
+        for name, default in options.items():
+            key, kept = f'{player}.{name}', default.value
+            if name in config[player] and config[player][name] != before[key].value:
+                with contextlib.suppress(UserError):  # the same option may take other values there
+                    default.check(key, config[player][name])
+                    kept = config[player][name]
+            options[name] = kept
+        with config.unlocked():
+            config[player] = options
 
 
 def _make_absolute(config: ConfigDict) -> None:
@@ -386,46 +363,6 @@ def _make_tiny(config: ConfigDict) -> None:
             options.width = min(options.width, 16)
 
 
-def _defaults(config: ConfigDict) -> dict[str, Any]:
-    """Every key that a config of this model, loss and optimisers has, with its default."""
-    defaults = base(config.model)
-    with defaults.unlocked():
-        for section, table in _FACTORIES.items():
-            defaults[section] = _section(table, config[section].name, section)
-    return _flat(defaults)
-
-
-def _options(factory: Callable) -> dict[str, Any]:
-    """The options of a function or dataclass, with their defaults; keyword-only ones are for code."""
-    parameters = inspect.signature(factory).parameters.values()
-    return {one.name: one.default for one in parameters if one.kind is not one.KEYWORD_ONLY}
-
-
-def _network_options(model: str) -> dict[str, dict[str, Any]]:
-    family = models.find(model)
-    sections = {'generator': _options(family.Generator), 'discriminator': _options(family.Discriminator)}
-    for section, options in sections.items():
-        for name in _GIVEN_TO_NETWORKS & options.keys():
-            del options[name]
-        for name, default in options.items():
-            if default is inspect.Parameter.empty:
-                raise UserError(f'The {section} of {model} has no default for {name!r}; an option needs one.')
-    return sections
-
-
-def _section(table: Mapping[str, Callable], name: str, section: str = '') -> dict[str, Any]:
-    if name not in table:
-        raise UserError(f'{section}.name is {name!r}; choose one of {", ".join(table)}.')
-    return {'name': name, **_options(table[name])}
-
-
-def _flat(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-    flat = {}
-    for key, value in config.items():
-        flat |= _flat(value, f'{prefix}{key}.') if isinstance(value, Mapping | ConfigDict) else {prefix + key: value}
-    return flat
-
-
 def _missing_key(key: str) -> str:
     return f'The config has no {key}: start from gan_jax.config.base(model), where every key has its default.'
 
@@ -443,6 +380,10 @@ def value_of(config: ConfigDict, key: str) -> Any:
     return config
 
 
-def _unknown_key(key: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(key, list(known), n=1, cutoff=0.0)
-    return f'The config has no key {key!r}; the nearest is {nearest[0]!r}.'
+def _unknown_key(key: str, known: Iterable[str], model: str) -> str:
+    player, _, option = key.partition('.')
+    for family in models.families() if player in Pair._fields else ():
+        with contextlib.suppress(UserError):  # not every family has these two networks
+            if option in network_options(family)[player]:
+                return f'The networks of {model} have no {key!r}: in a config file, start from base({model!r}).'
+    return f'The config has no key {key!r}; the nearest is {nearest(key, known)!r}.'

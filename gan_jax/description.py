@@ -31,6 +31,7 @@ _FACTS = {
     'devices': {'kind': str, 'number': int, 'mode': str},
     'versions': dict,
 }
+_ORIGIN = {'name': str, 'file': str, 'root': str}
 _NETWORK = {'parameters': int, 'shapes': dict}
 
 
@@ -67,6 +68,16 @@ def read_data_facts(workdir: str | os.PathLike) -> dict[str, Any]:
     _check(path, sides, dict.fromkeys(sides, int), 'data.shape.')
     _check(path, {'class_names': data.get('class_names')}, {'class_names': list | None}, 'data.')
     return data
+
+
+def read_origin(workdir: str | os.PathLike) -> dict[str, str]:
+    """Where the networks of a run come from, as `gan_jax.models.origin` said; {} where an older run does not tell.
+
+    Raises as `read_facts`.
+    """
+    path = pathlib.Path(workdir) / 'run.json'
+    facts = files.read_object(path)
+    return _check(path, facts, {'model': _ORIGIN})['model'] if 'model' in facts else {}
 
 
 def _check(path: pathlib.Path, found: dict[str, Any], form: Mapping[str, Any], above: str = '') -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """The ways in which a run ends early, and what a command makes of them."""
 
+import contextlib
+import pathlib
 import signal
 import sys
+import sysconfig
+import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class UserError(ValueError):
@@ -12,6 +16,10 @@ class UserError(ValueError):
     The command line prints the message without a traceback and exits with 2; a program that imports `gan_jax` catches
     it as a `ValueError`.
     """
+
+
+class SourceError(UserError):
+    """A Python file of the user's has a mistake of its own; the cause is what it raised, for its traceback."""
 
 
 class DivergedError(RuntimeError):
@@ -34,6 +42,8 @@ def exit_code(run: Callable[[], None]) -> int:
             run()
     except UserError as error:
         print(f'gan_jax: {error}', file=sys.stderr)
+        if isinstance(error, SourceError):
+            traceback.print_exception(error.__cause__)
         return 2
     except DivergedError as error:
         print(f'gan_jax: {error}', file=sys.stderr)
@@ -45,6 +55,37 @@ def exit_code(run: Callable[[], None]) -> int:
         print('gan_jax: interrupted.', file=sys.stderr)
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Raises a SourceError for what code of the user's raises: the file, line and message of its last frame.
+
+    An exception without a frame outside of installed packages is nobody's but ours, and passes.
+
+    Args:
+        what: the code, in words: 'The config file x.py'.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if place := _place(error):
+            message = ' '.join(f'{type(error).__name__}: {getattr(error, "msg", None) or error}'.split())
+            raise SourceError(f'{what} has a mistake in {place}: {message}') from error
+        raise
+
+
+def _place(error: Exception) -> str | None:
+    """'x.py, line 3': where a file does not compile, or the last frame in code that is not installed."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f'{error.filename}, line {error.lineno}'
+    installed = [sysconfig.get_path(name) for name in ('stdlib', 'purelib', 'platlib')]
+    installed += [str(pathlib.Path(__file__).parent), '<']
+    trace = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in trace if not frame.filename.startswith(tuple(installed))]
+    return f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else None
 
 
 def _show_warning(message, category, *where, **more) -> None:

@@ -34,7 +34,7 @@ from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.layers.choices import require
-from gan_jax.trained import Run, is_run, load_run
+from gan_jax.trained import Run, import_model, is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000
@@ -309,11 +309,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--size', type=int, help='pixels to bring images of directories and data sets to')
     parser.add_argument('--channels', type=int, choices=(1, 3))
     parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR)')
+    parser.add_argument('--import_model', action='store_true', help="import a run's own module of networks")
     parser.add_argument('--output', type=files.user_path, metavar='JSON', help='default: evaluation.json')
     flags = parser.parse_args(argv)
 
     def run() -> None:
         parallel.enable_compilation_cache()
+        if flags.import_model:
+            import_model(flags.fakes)
         chosen = given(flags, 'num', 'seed', 'step', 'size', 'channels', 'data_dir')
         if '.json' in (pathlib.Path(flags.fakes).suffix, pathlib.Path(flags.reals or '').suffix):
             if flags.reals is None:

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import animation, files, latents, report
+from gan_jax import animation, cost, files, latents, report
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.latents import towards_mean
 from gan_jax.layers.choices import choose, require
 from gan_jax.projection import feature_error, load_image, project
+from gan_jax.ranges import Range
 from gan_jax.sampling import (
     Samples,
     arrange,
@@ -35,6 +36,7 @@ from gan_jax.trained import Run, load_run
 
 _VARIANCE = {'normal': 1.0, 'uniform': 1 / 3}
 _REACH = {'normal': 3.0, 'uniform': 1.0}
+_MOST_STEPS = 10_000  # of a row, or from one seed to the next
 _ANIMATION_WIDTH = 448  # pixels of two images or more side by side, unless they are larger themselves
 
 
@@ -109,8 +111,9 @@ def draw(
 
 def interpolation(chosen: Chosen, *, path: str = 'spherical', columns: int = 10) -> pathlib.Path:
     """A row from each seed to the next, on a great circle or (path 'linear') a line."""
-    between, share = _between(chosen, path), np.linspace(0, 1, _checked('--columns', columns, 2))
-    rows = [between(chosen.latents[i : i + 1], chosen.latents[i + 1 : i + 2], share) for i in _legs(chosen)]
+    between, legs = _between(chosen, path), _legs(chosen)
+    share = np.linspace(0, 1, _checked(chosen, '--columns', columns, 2, len(legs)))
+    rows = [between(chosen.latents[i : i + 1], chosen.latents[i + 1 : i + 2], share) for i in legs]
     return _save_rows(chosen.name('interpolation', path), chosen, rows)
 
 
@@ -118,7 +121,7 @@ def traversal(
     chosen: Chosen, *, dimension: Sequence[int] = (0,), range: Sequence[float] | None = None, columns: int = 9
 ) -> pathlib.Path:
     """A row for each seed and dimension, along which that component goes through the range."""
-    values = _values(chosen, range, columns)
+    values = _values(chosen, range, columns, len(dimension))
     rows = [latents.traverse(latent, one, values) for latent in chosen.latents for one in dimension]
     return _save_rows(chosen.name('traversal', dimension=dimension, range=range), chosen, rows)
 
@@ -130,7 +133,7 @@ def directions(
 
     Of a conditional generator they are shown in the first class unless some are named.
     """
-    run, amounts = chosen.run, _values(chosen, range, columns)
+    run, amounts = chosen.run, _values(chosen, range, columns, max(1, directions))
     if chosen.classes and chosen.options['classes'] is None:  # there are rows enough without all classes
         chosen = chosen._replace(classes=chosen.classes[:1])
     params, _ = run.generator.ema or (run.generator.params, run.generator.variables)
@@ -146,7 +149,9 @@ def classes(chosen: Chosen, *, columns: int = 10) -> pathlib.Path:
     run = chosen.run
     if chosen.classes is None:
         raise UserError(f'The generator of {chosen.workdir} is not told classes: there is no way from one to another.')
-    conditions = class_interpolation(run.num_classes, _checked('--columns', columns, 2), chosen.classes)
+    conditions = class_interpolation(
+        run.num_classes, _checked(chosen, '--columns', columns, 2, len(chosen.latents)), chosen.classes
+    )
     conditions = np.tile(conditions, (len(chosen.latents), 1))
     points = np.repeat(chosen.latents, len(conditions) // len(chosen.latents), axis=0)
     return _save(chosen.name('classes'), run, Samples(points, conditions, columns))
@@ -154,17 +159,17 @@ def classes(chosen: Chosen, *, columns: int = 10) -> pathlib.Path:
 
 def walk(chosen: Chosen, *, path: str = 'spherical', frames: int = 20, format: str = 'gif') -> pathlib.Path:
     """An animation from each seed to the next that rests at the last."""
-    _legs(chosen)
-    points = latents.walk(chosen.latents, _checked('--frames', frames, 1), _between(chosen, path))
+    frames = _checked(chosen, '--frames', frames, 1, len(_legs(chosen)))
+    points = latents.walk(chosen.latents, frames, _between(chosen, path))
     return _animate(chosen.name('walk', path), chosen, points, format, hold=1.0)
 
 
 def loop(chosen: Chosen, *, path: str = 'spherical', frames: int = 20, format: str = 'gif') -> pathlib.Path:
     """An animation through all seeds and back to the first, smooth everywhere; see `gan_jax.latents.loop`."""
-    _legs(chosen)
+    frames = _checked(chosen, '--frames', frames, 1, len(_legs(chosen)) + 1)
     _between(chosen, path)
     distribution = chosen.distribution if path == 'spherical' else None
-    points = latents.loop(chosen.latents, _checked('--frames', frames, 1), distribution)
+    points = latents.loop(chosen.latents, frames, distribution)
     return _animate(chosen.name('loop', path), chosen, points, format)
 
 
@@ -248,15 +253,19 @@ def _legs(chosen: Chosen) -> Sequence[int]:
     return np.arange(len(chosen.latents) - 1)
 
 
-def _values(chosen: Chosen, given: Sequence[float] | None, columns: int) -> np.ndarray:
+def _values(chosen: Chosen, given: Sequence[float] | None, columns: int, rows: int) -> np.ndarray:
+    """What each of the rows that a seed has goes through."""
     reach = _REACH[chosen.distribution]
     low, high = given or (-reach, reach)
     require(math.isfinite(low) and math.isfinite(high), '--range', f'{low:g} {high:g}', 'two finite numbers')
-    return np.linspace(low, high, _checked('--columns', columns, 2))
+    return np.linspace(low, high, _checked(chosen, '--columns', columns, 2, rows * len(chosen.latents)))
 
 
-def _checked(flag: str, value: int, least: int) -> int:
-    require(value >= least, flag, value, f'at least {least}')
+def _checked(chosen: Chosen, flag: str, value: int, least: int, rows: int) -> int:
+    """The flag's value: how many pictures each of the rows has, or each leg of a path."""
+    Range(least, _MOST_STEPS).check(flag, value)
+    number = value * rows * len(chosen.classes or [None])
+    cost.check_pictures(number, chosen.run.shape, chosen.run.config.latents.size)
     return value
 
 

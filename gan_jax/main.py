@@ -29,6 +29,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     sampling.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
     sampling.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
     sampling.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
+    sampling.add_argument(
+        '--import_model', action='store_true', help="import a run's own module of networks, which runs its code"
+    )
     pictures = parser.add_argument_group('mode sample')
     for name, options in sample.FLAGS.items():
         pictures.add_argument(f'--{name}', **options)
@@ -60,7 +63,7 @@ def _step(text: str) -> int | str:
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import parallel, population, train
+    from gan_jax import parallel, population, train, trained
 
     parallel.enable_compilation_cache()
     _refuse_others(flags)
@@ -70,6 +73,8 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
             raise UserError(f'{doing} takes the config of the run, so that --config.x.y=value has no meaning there.')
         if flags.workdir is None:
             raise UserError(f'{doing} needs --workdir, the directory of a run.')
+        if flags.import_model:
+            trained.import_model(flags.workdir)
     if flags.mode == 'sample':
         sample.run(flags)
         return

@@ -3,28 +3,34 @@
 All optimisers share the options of `_optimizer`. With these off, the updates are those of optax's own.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.layers.choices import is_on, is_traced, require
+from gan_jax.layers.choices import is_on, require
+from gan_jax.ranges import AMOUNT, DECAY, POSITIVE_AMOUNT, SHARE, Range, checked
 
 Scheduler = Callable[[int], optax.Schedule]  # the number of updates in a run -> update count -> factor
+Rate = Annotated[float, Range(0, 1000)]
+Decay = Annotated[float, DECAY]
+Epsilon = Annotated[float, Range(0, 1, above=True)]
+Amount = Annotated[float, AMOUNT]
+Share = Annotated[float, SHARE]
 
 
+@checked
 def adam(
-    learning_rate: float = 2e-4,
-    b1: float = 0.5,
-    b2: float = 0.999,
-    eps: float = 1e-8,
-    clip_norm: float = 0.0,
-    weight_decay: float = 0.0,
-    clip_weights: float = 0.0,
+    learning_rate: Rate = 2e-4,
+    b1: Decay = 0.5,
+    b2: Decay = 0.999,
+    eps: Epsilon = 1e-8,
+    clip_norm: Amount = 0.0,
+    weight_decay: Amount = 0.0,
+    clip_weights: Amount = 0.0,
     *,
     schedule: optax.Schedule | None = None,
     eps_root: float = 0.0,
@@ -44,38 +50,37 @@ def adam(
         eps_root: added under that root, for differentiating through updates (an unrolled discriminator), where the
             root's derivative at 0 would be infinite.
     """
-    _check(learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
     direction = optax.scale_by_adam(b1, b2, eps, eps_root)
     return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
 
 
+@checked
 def rmsprop(
-    learning_rate: float = 5e-5,
-    decay: float = 0.99,
-    eps: float = 1e-8,
-    clip_norm: float = 0.0,
-    weight_decay: float = 0.0,
-    clip_weights: float = 0.0,
+    learning_rate: Rate = 5e-5,
+    decay: Decay = 0.99,
+    eps: Epsilon = 1e-8,
+    clip_norm: Amount = 0.0,
+    weight_decay: Amount = 0.0,
+    clip_weights: Amount = 0.0,
     *,
     schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
     """RMSProp with the WGAN paper's rate (Arjovsky et al. 2017, algorithm 1); shared options as in `adam`."""
-    _check(learning_rate=learning_rate, decay=decay, eps=eps)
     direction = optax.scale_by_rms(decay, eps)
     return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
 
 
+@checked
 def sgd(
-    learning_rate: float = 1e-2,
-    momentum: float = 0.0,
-    clip_norm: float = 0.0,
-    weight_decay: float = 0.0,
-    clip_weights: float = 0.0,
+    learning_rate: Rate = 1e-2,
+    momentum: Decay = 0.0,
+    clip_norm: Amount = 0.0,
+    weight_decay: Amount = 0.0,
+    clip_weights: Amount = 0.0,
     *,
     schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
     """Stochastic gradient descent, with heavy-ball momentum where it is not 0; shared options as in `adam`."""
-    _check(learning_rate=learning_rate, momentum=momentum)
     direction = optax.trace(momentum) if momentum else optax.identity()
     return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
 
@@ -106,8 +111,6 @@ def _optimizer(
     limit: float,
 ) -> optax.GradientTransformation:
     """An optimiser from its direction of descent; the shared options are described in `adam`."""
-    for name, value in (('clip_norm', clip_norm), ('weight_decay', weight_decay), ('clip_weights', limit)):
-        require(is_traced(value) or 0 <= value < math.inf, f"An optimiser's {name}", value, 'at least 0 and finite')
     rate = (lambda count: learning_rate * schedule(count)) if schedule else learning_rate
     return optax.chain(
         *([optax.clip_by_global_norm(clip_norm)] if is_on(clip_norm) else []),
@@ -120,16 +123,6 @@ def _optimizer(
 
 def _is_weight(params: Any) -> Any:
     return jax.tree.map(lambda param: param.ndim >= 2, params)
-
-
-def _check(*, learning_rate: float, eps: float | None = None, **shares: float) -> None:
-    """Raises a UserError for a value of which no optimiser comes; `shares` are the weights of the past in averages."""
-    fits = is_traced(learning_rate) or 0 <= learning_rate < math.inf
-    require(fits, "An optimiser's learning_rate", learning_rate, 'at least 0 and finite')
-    if eps is not None:
-        require(is_traced(eps) or 0 < eps < math.inf, "An optimiser's eps", eps, 'above 0 and finite')
-    for name, value in shares.items():
-        require(is_traced(value) or 0 <= value < 1, f"An optimiser's {name}", value, 'at least 0 and below 1')
 
 
 def lazy_adam_options(options: dict[str, Any], every: int) -> dict[str, Any]:
@@ -150,12 +143,14 @@ def lazy_adam_options(options: dict[str, Any], every: int) -> dict[str, Any]:
     return {**options, 'learning_rate': options['learning_rate'] * share, **betas}
 
 
-def constant(warm_up: float = 0.0) -> Scheduler:
+@checked
+def constant(warm_up: Share = 0.0) -> Scheduler:
     """The full learning rate, after a linear rise from 0 over the share `warm_up` of the run (as in all schedules)."""
     return _schedule(lambda updates: optax.constant_schedule(1.0), warm_up)
 
 
-def linear(begin: float = 0.0, end: float = 0.0, warm_up: float = 0.0) -> Scheduler:
+@checked
+def linear(begin: Share = 0.0, end: Amount = 0.0, warm_up: Share = 0.0) -> Scheduler:
     """A straight line from the full rate to `end` of it; with begin=0.5, the schedule of CycleGAN (Zhu et al. 2017).
 
     Args:
@@ -164,27 +159,26 @@ def linear(begin: float = 0.0, end: float = 0.0, warm_up: float = 0.0) -> Schedu
         warm_up: the share of the run, in [0, 1], over which the rate rises from 0. Its factor multiplies the decay's,
             whose clock runs from the first update.
     """
-    _check_end(end)
     return _schedule(lambda updates: optax.linear_schedule(1.0, end, updates), warm_up, begin)
 
 
-def cosine(begin: float = 0.0, end: float = 0.0, warm_up: float = 0.0) -> Scheduler:
+@checked
+def cosine(begin: Share = 0.0, end: Amount = 0.0, warm_up: Share = 0.0) -> Scheduler:
     """Half a cosine from the full rate to `end` of it (Loshchilov and Hutter 2017, equation 5, without restarts)."""
-    _check_end(end)
     return _schedule(lambda updates: optax.cosine_decay_schedule(1.0, updates, end), warm_up, begin)
 
 
-def exponential(begin: float = 0.0, end: float = 0.01, warm_up: float = 0.0) -> Scheduler:
+@checked
+def exponential(begin: Share = 0.0, end: Annotated[float, POSITIVE_AMOUNT] = 0.01, warm_up: Share = 0.0) -> Scheduler:
     """A constant ratio from each update to the next, from the full rate to `end` of it, which must be above 0."""
-    require(0 < end < math.inf, "A schedule's end", end, 'above 0 and finite')
     return _schedule(lambda updates: optax.exponential_decay(1.0, updates, end, end_value=end), warm_up, begin)
 
 
-def step(at: tuple[float, ...] = (0.5, 0.75), factor: float = 0.1, warm_up: float = 0.0) -> Scheduler:
+@checked
+def step(
+    at: Annotated[tuple[float, ...], SHARE] = (0.5, 0.75), factor: Amount = 0.1, warm_up: Share = 0.0
+) -> Scheduler:
     """The rate times `factor` (at least 0) at each of the places `at` in the run, all in [0, 1]."""
-    for place in at:
-        _check_share('at', place)
-    require(0 <= factor < math.inf, "A schedule's factor", factor, 'at least 0 and finite')
 
     def steps(updates: int) -> optax.Schedule:
         places = Counter(round(place * updates) for place in at)
@@ -204,8 +198,6 @@ SCHEDULES: dict[str, Callable[..., Scheduler]] = {
 
 def _schedule(decay: Callable[[int], optax.Schedule], warm_up: float, begin: float = 0.0) -> Scheduler:
     """1 until `begin`, then `decay` of the updates that are left, all times the rise over `warm_up`."""
-    _check_share('warm_up', warm_up)
-    _check_share('begin', begin)
 
     def schedule(num_updates: int) -> optax.Schedule:
         first, risen = round(begin * num_updates), round(warm_up * num_updates)
@@ -216,14 +208,6 @@ def _schedule(decay: Callable[[int], optax.Schedule], warm_up: float, begin: flo
         return lambda count: rise(count) * factor(count)
 
     return schedule
-
-
-def _check_share(name: str, value: float) -> None:
-    require(0 <= value <= 1, f"A schedule's {name}", value, 'a share of the run between 0 and 1')
-
-
-def _check_end(end: float) -> None:
-    require(0 <= end < math.inf, "A schedule's end", end, 'at least 0 and finite')
 
 
 def ema_decay(half_life_kimg: float, ramp_up: float, batch_size: int) -> Callable[[jax.Array], jax.Array]:

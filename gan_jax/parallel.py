@@ -276,10 +276,11 @@ class Program:
         if stats is None:
             return None
         output = max(0, stats.output_size_in_bytes - stats.alias_size_in_bytes)
-        return Memory(stats.argument_size_in_bytes, stats.temp_size_in_bytes + output, _available_memory())
+        return Memory(stats.argument_size_in_bytes, stats.temp_size_in_bytes + output, available_memory())
 
 
-def _available_memory() -> int:
+def available_memory() -> int:
+    """Bytes of memory of one device; on a CPU its share of the host's."""
     if memory := device_memory():
         return memory
     return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // len(jax.local_devices())

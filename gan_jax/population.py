@@ -25,7 +25,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from gan_jax import build, compiler, data, lock, parallel, report, run, sampling, steps
+from gan_jax import build, compiler, cost, data, lock, parallel, report, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.canonical import canonical
 from gan_jax.checkpoint import Checkpoints
@@ -143,12 +143,14 @@ def train_population(
     classes = run.count_classes(config, dataset)
     game = run.make_game(configurations[0], dataset, classes, layout)
     program = Program(population, dataset, classes, layout)
+    target = jax.eval_shape(build.initializer(configurations[0], game), jax.random.key(0))
+    cost.check_state(config, target, members=len(configurations) // program.mesh.size)
     total, *intervals, log_every = (configs.steps(config, key) for key in (*configs.INTERVALS, 'log_every'))
 
     with contextlib.ExitStack() as stack, StopSignals() as signals:
         stack.enter_context(lock.exclusive(*directories))  # each is that of a run, which could be trained alone
         checkpoints = [
-            stack.enter_context(Checkpoints(one / 'checkpoints', **config.checkpoints)) for one in directories
+            stack.enter_context(Checkpoints(one / 'checkpoints', **configs.retention(config))) for one in directories
         ]
         given_up = _given_up(directories, accept_config_changes)
         begin, states = _restore(checkpoints, program, given_up)

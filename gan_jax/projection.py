@@ -21,7 +21,7 @@ from gan_jax.data.images import decode, unreadable
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.game import Array
-from gan_jax.layers.choices import require
+from gan_jax.ranges import AMOUNT, Range
 
 Distance = Callable[[Array, Array], Array]
 
@@ -78,9 +78,9 @@ def project(
     Raises:
         UserError: an option is impossible, or the target has another shape than the generated images.
     """
-    require(iterations >= 1, 'iterations', iterations, 'at least 1')
-    require(learning_rate > 0, 'learning_rate', learning_rate, 'above 0')
-    require(prior >= 0, 'prior', prior, '0 or more')
+    Range(1, 10**6).check('iterations', iterations)
+    Range(0, 1000, above=True).check('learning_rate', learning_rate)
+    AMOUNT.check('prior', prior)
     given = () if conditions is None else (jnp.asarray(conditions),)
     target, starts, generate = jnp.asarray(target, jnp.float32), jnp.asarray(starts), jax.tree_util.Partial(generate)
     made = jax.eval_shape(generate, starts, *given).shape[1:]

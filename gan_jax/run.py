@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, description, feed, files, parallel, provenance, report, sampling
+from gan_jax import build, cost, data, description, feed, files, models, parallel, provenance, report, sampling
 from gan_jax import config as configs
 from gan_jax.checkpoint import package_versions
 from gan_jax.errors import DivergedError, UserError
@@ -114,6 +114,8 @@ def make_evaluation(
 
 def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
     """The game of the config for this data, with what it needs to know of the data."""
+    cost.check_batches(config, dataset.shape, len(layout.devices))
+    build.check_best_metric(config, dataset.shape, classes)
     virtual = any(config[player].get('normalization') == 'virtual' for player in Pair._fields)
     reference = _reference(config, dataset, classes) if virtual else None
     return build.make_game(config, dataset.shape, layout.axis_name, num_classes=classes, reference=reference)
@@ -186,8 +188,8 @@ def begin_directory(
     What an earlier start left of its divergence goes.
     """
     write_json(workdir / 'config.json', configs.to_json(config))
-    data_record = provenance.record(workdir, dataset, int(state.step))
-    write_json(workdir / 'run.json', facts(dataset, layout, state) | data_record)
+    origins = provenance.record(workdir, dataset, int(state.step)) | {'model': models.origin(config.model)}
+    write_json(workdir / 'run.json', facts(dataset, layout, state) | origins)
     if parallel.is_main_process():
         files.remove(workdir / DIVERGED)
         pictures.save_reals(workdir / 'real.png', dataset, samples, config.seed)

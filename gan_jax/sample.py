@@ -12,7 +12,7 @@ from gan_jax import files
 from gan_jax.class_choice import parse_classes
 from gan_jax.errors import UserError
 from gan_jax.latent_pictures import PICTURES, draw
-from gan_jax.sampling import sample_workdir
+from gan_jax.sampling import MOST_PICTURES, sample_workdir
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -25,6 +25,8 @@ def _numbers(text: str) -> tuple[int, ...]:
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
             raise argparse.ArgumentTypeError(f'{text!r} has a range that ends before it begins')
+        if last - first + len(numbers) >= MOST_PICTURES:
+            raise argparse.ArgumentTypeError(f'{text!r} are more than {MOST_PICTURES:,} numbers')
         numbers += range(first, last + 1)
     return tuple(numbers)
 
@@ -34,6 +36,8 @@ def _grid(text: str) -> tuple[int, int]:
     found = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
     if found is None:
         raise argparse.ArgumentTypeError(f'{text!r} is not rows x columns such as 4x8')
+    if int(found[1]) * int(found[2]) > MOST_PICTURES:
+        raise argparse.ArgumentTypeError(f'{text!r} are more than {MOST_PICTURES:,} pictures')
     return int(found[1]), int(found[2])
 
 

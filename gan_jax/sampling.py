@@ -12,15 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gan_jax import compiler, files, report
+from gan_jax import compiler, cost, files, report
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
 from gan_jax.latents import towards_mean, truncated
-from gan_jax.layers.choices import require
+from gan_jax.ranges import SEED, Range
 from gan_jax.trained import Run, load_run
 
 _WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.png|points\.npy')  # into a directory of samples
+MOST_PICTURES = 10**6  # in one directory, a file each
 
 
 def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = None) -> jax.Array:
@@ -39,10 +40,10 @@ def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = 
     """A latent [len(seeds), ...] for each seed: the first of its `fixed_latents`, whatever the other seeds are.
 
     Raises:
-        UserError: a seed is no whole number below 2^32.
+        UserError: a seed is not from 0 to 2^32 - 1.
     """
     for seed in seeds:
-        require(0 <= seed < 2**32, 'A seed', seed, f'a whole number from 0 to {2**32 - 1}')
+        SEED.check('A seed', seed)
 
     def first(seed: jax.Array) -> jax.Array:
         return _drawn(game, named_key(seed, 'samples'), jnp.arange(1), threshold)[0]
@@ -211,6 +212,7 @@ def choose_samples(
     columns = needed if shown else None
     if grid:
         columns, needed = grid[1], grid[1] * -(-grid[0] // rows)
+    cost.check_pictures(needed * rows, run.shape, run.config.latents.size)
     if seeds and len(seeds) != needed:
         raise UserError(f'--grid {grid[0]}x{grid[1]} shows {needed} latents, but there are {len(seeds)} seeds.')
     if seeds:
@@ -257,9 +259,8 @@ def sample_workdir(
     Raises:
         UserError: the directory holds no run or no checkpoint, or cannot be written; or an option is impossible.
     """
-    if num is not None and num < 1:
-        raise UserError(f'--num is {num}; ask for at least one picture.')
-    require(seed is None or seed >= 0, '--seed', seed, 'a whole number from 0')
+    Range(1, MOST_PICTURES).check('--num', num)
+    SEED.check('--seed', seed)
     if seeds and (num, seed) != (None, None):
         raise UserError('--seeds says which latents there are, one for each seed: leave --num and --seed away.')
     if grid and num is not None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, lock, parallel, run, sampling, steps
+from gan_jax import build, cost, lock, parallel, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError
@@ -102,8 +102,8 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                     )
         return state
 
-    with Checkpoints(workdir / 'checkpoints', **config.checkpoints) as checkpoints, StopSignals() as signals:
-        target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
+    with Checkpoints(workdir / 'checkpoints', **configs.retention(config)) as checkpoints, StopSignals() as signals:
+        target = cost.check_state(config, jax.eval_shape(build.initializer(config, game), jax.random.key(0)))
         begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
         if begin >= total:
             _finish_again(workdir, begin, total, lambda: draw(run.generator_of(state)))

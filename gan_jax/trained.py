@@ -1,14 +1,16 @@
 """A finished run, or one under way, as its directory holds it."""
 
+import importlib.util
 import os
 import pathlib
+import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, checkpoint, description
+from gan_jax import build, checkpoint, description, models
 from gan_jax import config as configs
 from gan_jax.class_choice import choose_classes
 from gan_jax.errors import UserError
@@ -36,6 +38,10 @@ class Run(NamedTuple):
     num_classes: int | None
     class_names: tuple[str, ...] | None = None
 
+    def __repr__(self) -> str:
+        shape = 'x'.join(map(str, self.shape))
+        return f'<Run: {self.config.model} on {self.config.data.name}, {shape}, at step {self.step}>'
+
     @property
     def is_conditional(self) -> bool:
         """Whether the generator is told classes."""
@@ -61,6 +67,28 @@ def is_run(path: str | os.PathLike) -> bool:
     return (pathlib.Path(path) / 'run.json').is_file()
 
 
+def import_model(workdir: str | os.PathLike) -> None:
+    """Imports the module of a run's networks, which runs its code, so that `load_run` finds it.
+
+    It is looked for where Python finds modules, and then where the run was trained with it.
+
+    Raises:
+        UserError: the directory holds no run, or the module is missing or fails.
+    """
+    workdir = pathlib.Path(workdir)
+    _data_facts(workdir)
+    name, origin = _peek(workdir, None)['config']['model'], description.read_origin(workdir)
+    top = name.partition('.')[0]
+    if top and not models.is_here(name) and importlib.util.find_spec(top) is None:
+        root = pathlib.Path(origin.get('root', ''))
+        if not origin or not any((root / one).exists() for one in (top, f'{top}.py')):
+            raise UserError(
+                f'The module {name} of the networks of {workdir} is missing{_trained_with(origin)}: put it on PYTHONPATH.'
+            )
+        sys.path.append(str(root))
+    models.find(name)
+
+
 def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     """Reads a run from its directory; needs no data set.
 
@@ -69,21 +97,41 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
         step: which checkpoint; the latest by default.
 
     Raises:
-        UserError: the directory holds no run or no such checkpoint.
+        UserError: the directory holds no run or no such checkpoint; or its networks are a module of somebody's that has
+            not been imported (see `import_model`).
     """
     workdir = pathlib.Path(workdir)
-    try:
-        facts = description.read_data_facts(workdir)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
+    facts = _data_facts(workdir)
     shape, num_classes = tuple(facts['shape']), facts['classes']
     class_names = tuple(facts.get('class_names') or ()) or None
-    about = checkpoint.peek(workdir / 'checkpoints', step)
-    if about is None:
-        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
+    about = _peek(workdir, step)
     config = configs.from_json(about['config'])
+    if not models.is_here(config.model):
+        where = _trained_with(description.read_origin(workdir))
+        raise UserError(
+            f'The networks of {workdir} are the module {config.model}{where}, and reading a run imports no modules but '
+            "gan_jax's: give --import_model if you trust it, as importing runs its code."
+        )
     game = build.make_game(config, shape, num_classes=num_classes)
     target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
     return Run(config, step, game, state.generator, shape, num_classes, class_names)
+
+
+def _data_facts(workdir: pathlib.Path) -> dict[str, Any]:
+    try:
+        return description.read_data_facts(workdir)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
+
+
+def _peek(workdir: pathlib.Path, step: int | None) -> dict[str, Any]:
+    about = checkpoint.peek(workdir / 'checkpoints', step)
+    if about is None:
+        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
+    return about
+
+
+def _trained_with(origin: dict[str, str]) -> str:
+    return f' (trained with {origin["file"]})' if origin else ''

@@ -1,119 +1,125 @@
-"""What the values of a config's keys may be: their types, ranges and choices."""
+"""What the value of a config's key may be: its default, and beside it type, range and choices."""
 
 import ast
+import collections.abc
 import inspect
 import types
 import typing
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from gan_jax import models
-from gan_jax.adversarial import COMBINATIONS
-from gan_jax.balance import BALANCES
 from gan_jax.errors import UserError
-from gan_jax.game import LATENTS
-from gan_jax.layers.choices import require
-from gan_jax.parallel import MODES
+from gan_jax.ranges import Range, range_of, unannotated
 
 _KINDS = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'text', tuple: 'a tuple'}
-# The types of the keys whose default, None, does not tell; a network's fields have theirs in their annotations.
-_TYPES = {
-    'data.size': int,
-    'data.channels': int,
-    'data.directory': str,
-    'data.cache': str,
-    'checkpoints.best_metric': str,
-    'evaluation.split': str,
-}
-_SMALLEST = {
-    'data.size': 1,
-    'batch_size': 1,
-    'population': 1,
-    'discriminator_steps': 1,
-    'discriminator_schedule.steps': 0,
-    'generator_steps': 1,
-    'accumulate': 1,
-    'lazy.generator': 1,
-    'lazy.discriminator': 1,
-    'instance_noise.deviation': 0,
-    'replay': 0,
-    'discriminators.number': 1,
-    'unrolled_steps': 0,
-    'reference_batch': 2,
-    'latents.size': 1,
-    'ema.half_life_kimg': 0,
-    'ema.ramp_up': 0,
-    'parallel.devices': 0,
-    'samples': 1,
-    'evaluation.samples': 2,
-    'checkpoints.keep_last': 1,
-    'checkpoints.keep_best': 0,
-}
-_SHARES = {
-    'flip_labels': 'from 0 to 1',
-    'balance.fooling': 'from 0 to 1',
-    'discriminator_schedule.until': 'above 0 and at most 1',
-    'instance_noise.until': 'above 0 and at most 1',
-    'top_k.share': 'above 0 and at most 1',
-    'top_k.until': 'above 0 and at most 1',
-}
-_CHOICES = {
-    'balance.measure': BALANCES,
-    'discriminators.combine': tuple(COMBINATIONS),
-    'data.placement': ('auto', 'device', 'host'),
-    'latents.distribution': tuple(LATENTS),
-    'dtype': ('float32', 'bfloat16'),  # not float16, which would need its losses scaled
-    'parallel.mode': MODES,
-    'checkpoints.best_mode': ('min', 'max'),
-    'on_nan': ('stop', 'restore'),
-}
+_ELEMENTS = {int: 'whole numbers', float: 'numbers', str: 'names'}
 
 
-def type_of(key: str, default: Any, model: str) -> type:
-    """The type that a key's values must have; `object` where neither default nor annotation tells."""
-    if default is not None:
-        return type(default)
-    if key in _TYPES:
-        return _TYPES[key]
-    player, option, *_ = key.split('.')
-    annotation = inspect.signature(getattr(models.find(model), player.capitalize())).parameters[option].annotation
-    if typing.get_origin(annotation) not in (types.UnionType, typing.Union):
-        return object
-    some, *others = (kind for kind in typing.get_args(annotation) if kind is not types.NoneType)
-    return object if others else typing.get_origin(some) or some
+class Default(NamedTuple):
+    """A key's default and what else it may be.
+
+    Attributes:
+        value: the default. Where it is None, so may the value be.
+        kind: the type of all other values; `object` where nobody knows.
+        range: of a number, or of each number of a tuple.
+        choices: all there are, of text.
+        element: the type of a tuple's elements; `object` where nobody knows.
+    """
+
+    value: Any
+    kind: type
+    range: Range | None = None
+    choices: tuple[str, ...] = ()
+    element: type = object
+
+    def check(self, key: str, value: Any) -> None:
+        """Raises a UserError for a value of another type, outside of the range, or none of the choices."""
+        if value is None and self.value is None:
+            return
+        if not _is(self.kind, value) or (self.kind is tuple and not all(_is(self.element, one) for one in value)):
+            kind = _KINDS[self.kind] + (f' of {_ELEMENTS[self.element]}' if self.element in _ELEMENTS else '')
+            example = ' or None' if self.value is None else f', such as {self.value!r}' if self.value != () else ''
+            raise UserError(f'{key} takes {kind}{example}, not {value!r}.')
+        if self.range:
+            if self.kind is tuple and not value:
+                raise UserError(f'{key} is (); give at least one number.')
+            self.range.check(key, value)
+        if self.choices and value not in self.choices:
+            raise UserError(f'{key} is {value!r}; choose one of {", ".join(self.choices)}.')
+
+    def parse(self, text: str) -> Any:
+        """The value of an override's text, which fits unless the text is wrong."""
+        if self.kind is str:
+            return None if self.value is None and text == 'None' else text
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            if self.kind is tuple and self.value is not None:  # of names: fid,kid
+                return tuple(part.strip() for part in text.split(',') if part.strip())
+            return {'true': True, 'false': False}.get(text.lower(), text)
+        exact = {(int, float): float, (list, tuple): tuple}.get((type(value), self.kind))
+        try:
+            return exact(value) if exact else value
+        except OverflowError:  # an integer that no float holds; its range refuses it
+            return value
 
 
-def parse(text: str, wanted: type, default: Any) -> Any:
-    """The value of an override's text, which is of the wanted type unless the text is wrong."""
-    if wanted is str:
-        return None if default is None and text == 'None' else text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        if wanted is tuple and default is not None:  # of names: fid,kid
-            return tuple(part.strip() for part in text.split(',') if part.strip())
-        return {'true': True, 'false': False}.get(text.lower(), text)
-    exact = {(int, float): float, (list, tuple): tuple}.get((type(value), wanted))
-    return exact(value) if exact else value
+def number(value: float, range: Range) -> Default:
+    """The default of a number."""
+    return Default(value, type(value), range)
 
 
-def check_type(key: str, value: Any, default: Any, wanted: type) -> None:
-    """Raises a UserError for a value of another type than the wanted one; None is for keys whose default it is."""
-    if wanted not in _KINDS or (value is None and default is None):
-        return
-    accepted = {float: (float, int), tuple: (tuple, list)}.get(wanted, (wanted,))
-    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-        example = ' or None' if default is None else f', such as {default!r}'
-        raise UserError(f'{key} takes {_KINDS[wanted]}{example}, not {value!r}.')
+def choice(value: str, *choices: str) -> Default:
+    """The default of a text that is one of several."""
+    return Default(value, str, choices=choices)
 
 
-def check_range(key: str, value: Any) -> None:
-    """Raises a UserError for a value of the right type with which no run could work."""
-    if key == 'seed':
-        require(0 <= value < 2**32, key, value, f'a whole number from 0 to {2**32 - 1}')
-    if key in _SMALLEST and value is not None:
-        kind = 'a number' if isinstance(value, float) else 'a whole number'
-        require(value >= _SMALLEST[key], key, value, f'{kind} of at least {_SMALLEST[key]}')
-    if key in _SHARES:
-        require(0 <= value <= 1 and (value > 0 or 'above' not in _SHARES[key]), key, value, _SHARES[key])
-    if key in _CHOICES and value not in _CHOICES[key]:
-        raise UserError(f'{key} is {value!r}; choose one of {", ".join(_CHOICES[key])}.')
+def plain(value: Any) -> Default:
+    """The default of a key that may have any value of the type."""
+    return value if isinstance(value, Default) else Default(value, type(value))
+
+
+def options(factory: Callable, otherwise: Range) -> dict[str, Default]:
+    """The options of a function or dataclass by name, as its signature has them; keyword-only ones are for code.
+
+    Args:
+        factory: its annotations may have ranges, `Annotated[float, SHARE]`.
+        otherwise: the range of a number that has none.
+    """
+    parameters = inspect.signature(factory).parameters.values()
+    return {one.name: _option(one, otherwise) for one in parameters if one.kind is not one.KEYWORD_ONLY}
+
+
+def _option(parameter: inspect.Parameter, otherwise: Range) -> Default:
+    annotation, value = parameter.annotation, parameter.default
+    stated, kind = range_of(annotation), unannotated(annotation)
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        some, *others = (one for one in typing.get_args(kind) if one is not types.NoneType)
+        kind = object if others else some
+    elements = typing.get_args(kind)[:1] if typing.get_origin(kind) in (tuple, collections.abc.Sequence) else ()
+    if value is not None:
+        elements = elements or tuple(map(type, value[:1] if isinstance(value, tuple) else ()))
+        kind = type(value)
+    kind = typing.get_origin(kind) or kind
+    return Default(
+        value,
+        kind if kind in _KINDS else object,
+        stated or (otherwise if kind in (int, float) or elements[:1] in ((int,), (float,)) else None),
+        element=elements[0] if elements and elements[0] in _ELEMENTS else object,
+    )
+
+
+def flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+    """A tree of sections as one dict by 'x.y'."""
+    leaves = {}
+    for key, value in tree.items():
+        is_section = isinstance(value, Mapping) or hasattr(value, 'to_dict')
+        leaves |= flat(value, f'{prefix}{key}.') if is_section else {prefix + key: value}
+    return leaves
+
+
+def _is(kind: type, value: Any) -> bool:
+    if kind is object:
+        return True
+    accepted = {float: (float, int), tuple: (tuple, list)}.get(kind, kind)
+    return isinstance(value, accepted) and not (isinstance(value, bool) and kind is not bool)

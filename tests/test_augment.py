@@ -395,9 +395,12 @@ def test_a_fixed_probability_has_no_controller():
     [
         (lambda: augment.adaptive(('flop',)), "There is no transform of ada 'flop': did you mean 'flip'"),
         (lambda: augment.adaptive(()), 'augmentation.transforms is (); it must be at least one transform.'),
-        (lambda: augment.adaptive(target=1.0), 'augmentation.target is 1.0; it must be between -1 and 1.'),
-        (lambda: augment.adaptive(adjust_kimg=0.0), 'augmentation.adjust_kimg is 0.0; it must be above 0 and finite.'),
-        (lambda: augment.adaptive(initial=1.5), 'augmentation.initial is 1.5; it must be a probability, from 0 to 1.'),
+        (lambda: augment.adaptive(target=1.0), "adaptive's target is 1.0; it must be above -1 and below 1."),
+        (
+            lambda: augment.adaptive(adjust_kimg=0.0),
+            "adaptive's adjust_kimg is 0.0; it must be above 0 and at most 1000000.",
+        ),
+        (lambda: augment.adaptive(initial=1.5), "adaptive's initial is 1.5; it must be from 0 to 1."),
         (lambda: augment.diff_augment(('colour',)), "There is no policy of diffaugment 'colour': did you mean 'color'"),
         (lambda: augment.diff_augment(()), 'augmentation.policy is (); it must be at least one of color, translation'),
     ],

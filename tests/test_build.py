@@ -237,6 +237,46 @@ def test_virtual_batch_norm_trains_against_its_reference_and_samples_one_by_one(
     np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)  # no example depends on its batch
 
 
+def test_batch_normalisation_of_one_example_is_warned_about():
+    batch = 'generator.normalization=batch'
+    for overrides in (['batch_size=1'], ['batch_size=8', 'accumulate=8']):
+        with pytest.warns(UserWarning, match=r'generator\.normalization=batch has only one example to take its'):
+            game_of(batch, *overrides)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        game_of(batch, 'batch_size=8', 'accumulate=4')
+        game_of('batch_size=1')
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'sentence'),
+    [
+        (['discriminators.number=17'], r'discriminators\.number=17 discriminators are compiled one after the other'),
+        (['discriminator_steps=20000'], r'a stretch of log_every=200 steps makes 200,010 updates, and nothing is seen'),
+    ],
+)
+def test_what_takes_long_is_warned_about(overrides, sentence):
+    with pytest.warns(UserWarning, match=sentence):
+        game_of(*overrides)
+
+
+def test_reference_examples_are_made_for_virtual_normalisation_alone():
+    count = 2_000_000_000
+    game = game_of(f'reference_batch={count}')  # 16 GB of points
+    assert jax.eval_shape(game.init, jax.random.key(0))
+
+
+def test_the_best_metric_is_one_of_the_games():
+    for known in ('discriminator/loss', 'generator/gradient_norm'):
+        config = config_of(f'checkpoints.best_metric={known}', 'checkpoints.best_mode=min', 'discriminator_steps=2')
+        build.check_best_metric(config, POINTS)
+    config = config_of('checkpoints.best_metric=discriminator/los', 'checkpoints.best_mode=min')
+    with pytest.raises(
+        UserError, match=r"'discriminator/los', which this game has not; the nearest is 'discriminator/loss'"
+    ):
+        build.check_best_metric(config, POINTS)
+
+
 def test_feature_matching_alone_is_the_generators_only_loss():
     config = config_of('feature_matching.weight=2', 'feature_matching.alone=True')
     _, _, metrics = first_step(config, build.make_game(config, POINTS))

@@ -28,6 +28,25 @@ def test_importing_brings_no_tensorflow_flags_threads_or_devices():
     subprocess.run([sys.executable, '-c', _IMPORT_ALL], cwd=ROOT, check=True, timeout=120)
 
 
+_LAZY = """
+import sys
+import gan_jax
+assert not [name for name in sys.modules if name.startswith(('gan_jax.', 'jax', 'flax'))]
+assert 'losses' in dir(gan_jax) and 'data' in dir(gan_jax) and 'absl' not in sys.modules
+assert gan_jax.losses.hinge and gan_jax.data.load and gan_jax.losses is sys.modules['gan_jax.losses']
+try:
+    gan_jax.nosuch
+except AttributeError as error:
+    assert str(error) == "module 'gan_jax' has no attribute 'nosuch'"
+else:
+    raise AssertionError
+"""
+
+
+def test_modules_are_attributes_that_are_imported_when_asked_for():
+    subprocess.run([sys.executable, '-c', _LAZY], cwd=ROOT, check=True, timeout=120)
+
+
 def test_the_readmes_program_trains_a_gan_of_plain_functions():
     programs = re.findall(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
     (program,) = (text for text in programs if 'def network' in text)

@@ -190,8 +190,8 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
             '--what walk --path sphere',
             "There is no path 'sphere': did you mean 'spherical', of spherical, linear?",
         ),
-        ('grey', '--what walk --frames 0', '--frames is 0; it must be at least 1.'),
-        ('grey', '--what interpolation --columns 1', '--columns is 1; it must be at least 2.'),
+        ('grey', '--what walk --frames 0', '--frames is 0; it must be from 1 to 10000.'),
+        ('grey', '--what interpolation --columns 1', '--columns is 1; it must be from 2 to 10000.'),
         (
             'grey',
             '--what walk --dimension 3',

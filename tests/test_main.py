@@ -29,7 +29,20 @@ def test_an_unknown_flag_is_refused(capsys):
     [
         (['--mode', 'sample'], 'Sampling needs --workdir, the directory of a run.'),
         (['--mode', 'sample', '--workdir', '/nowhere'], 'is not the directory of a run'),
-        (['--mode', 'sample', '--workdir', '/nowhere', '--num', '0'], '--num is 0; ask for at least one picture.'),
+        *(
+            (
+                ['--mode', 'sample', '--workdir', '/nowhere', '--num', num],
+                f'--num is {num}; it must be from 1 to 1000000.',
+            )
+            for num in ('0', '100000000000')
+        ),
+        *(
+            (
+                ['--mode', 'sample', '--workdir', '/nowhere', '--seed', seed],
+                f'--seed is {seed}; it must be from 0 to 4294967295.',
+            )
+            for seed in ('-1', '4294967296', '99999999999999999999')
+        ),
         (['--mode', 'eval', '--workdir', '/nowhere', '--psi', '0.5'], '--psi is for --mode sample and has no meaning'),
         (['--what', 'loop', '--config', 'configs/mlp.py'], '--what is for --mode sample and has no meaning for --mode'),
         (
@@ -82,6 +95,9 @@ def test_the_flags_of_pictures(arguments, name, value):
     [
         (['--seeds', '0,x'], "'0,x' is not a list of whole numbers such as 0,7,20-29"),
         (['--dimension', '7-3'], "'7-3' has a range that ends before it begins"),
+        (['--seeds', '0-99999999999'], "'0-99999999999' are more than 1,000,000 numbers"),
+        (['--seeds', '0-600000,0-600000'], 'are more than 1,000,000 numbers'),
+        (['--grid', '100000x100000'], "'100000x100000' are more than 1,000,000 pictures"),
         (['--grid', '4'], "'4' is not rows x columns such as 4x8"),
         (['--what', 'dance'], "invalid choice: 'dance'"),
     ],

@@ -83,9 +83,9 @@ def test_images_are_compared_by_features_where_that_is_asked_for():
 @pytest.mark.parametrize(
     ('options', 'sentence'),
     [
-        ({'iterations': 0}, r'iterations is 0; it must be at least 1\.'),
-        ({'learning_rate': 0}, r'learning_rate is 0; it must be above 0\.'),
-        ({'prior': -1}, r'prior is -1; it must be 0 or more\.'),
+        ({'iterations': 0}, r'iterations is 0; it must be from 1 to 1000000\.'),
+        ({'learning_rate': 0}, r'learning_rate is 0; it must be above 0 and at most 1000\.'),
+        ({'prior': -1}, r'prior is -1; it must be from 0 to 1000000\.'),
         ({'target': np.zeros((4, 4, 3))}, r'has shape \(4, 4, 3\), but the generator makes \(4, 4, 1\)'),
     ],
 )

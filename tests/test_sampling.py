@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import config as configs
-from gan_jax import losses, sampling
+from gan_jax import losses, parallel, sampling
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Player, pure
@@ -68,7 +68,7 @@ def test_a_seed_has_the_same_latent_whatever_the_other_seeds(game, threshold):
         expected = sampling.fixed_latents(game, 3, seed, threshold=threshold)[0]
         np.testing.assert_allclose(latent, expected, rtol=0 if threshold is None else 1e-6)  # fused otherwise
     assert len(np.unique(latents[:, 0])) == 3
-    with pytest.raises(UserError, match=r'A seed is -1; it must be a whole number from 0 to 4294967295\.'):
+    with pytest.raises(UserError, match=r'A seed is -1; it must be from 0 to 4294967295\.'):
         sampling.seed_latents(game, [-1])
 
 
@@ -146,3 +146,10 @@ def test_the_interpolation_keeps_to_classes_and_truncation(game, tmp_path):
 def test_a_grid_has_a_row_for_each_class_that_is_named(game):
     with pytest.raises(UserError, match=r'--grid has 2 rows, too few for 3 classes: ask for a row for each\.'):
         sampling.choose_samples(a_run(game), grid=(2, 4), classes=(0, 1, 2))
+
+
+def test_samples_that_fit_in_no_memory_are_refused_before_they_are_made(game, monkeypatch):
+    monkeypatch.setattr(parallel, 'available_memory', lambda: 2**29)
+    run = a_run(game)
+    with pytest.raises(UserError, match=r'^999,999 samples of 4x4x1 take 443 MiB, of 256 MiB for them: ask for fewer'):
+        sampling.choose_samples(run, num=10**6)

@@ -124,7 +124,8 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
         split_info = info.splits[split]
     except (KeyError, ValueError):
         raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(info.splits)}.') from None
-    if split_info.num_examples == 0:
+    # Of a slice that ends before it begins, TFDS counts examples below 0.
+    if split_info.num_examples <= 0:
         raise UserError(f'the split {split!r} of {name!r} is empty: choose a larger one.')
     for path in split_info.filepaths:
         if not path.is_file():

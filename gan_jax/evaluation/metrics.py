@@ -30,7 +30,7 @@ from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gan_jax.evaluation.ssim import mean_ssim
 from gan_jax.evaluation.store import FeatureStore
-from gan_jax.layers.choices import choose, require
+from gan_jax.layers.choices import choose, nearest, require
 
 _KID_SUBSET = 1000
 _NUM_PATHS = 10_000  # a fifth of the paper's
@@ -197,6 +197,7 @@ def _labels(store: FeatureStore) -> np.ndarray | None:
     return store.array('labels') if store.has('labels') else None
 
 
+_SLICED = 'sliced_wasserstein'  # which also has a value for each level of the pyramid
 _BOTH_FEATURES = {'real': ('features',), 'fake': ('features',)}
 _BOTH_IMAGES = {'real': ('images',), 'fake': ('images',), 'sees': 'pixels'}
 METRICS: dict[str, Metric] = {
@@ -250,6 +251,26 @@ def check_options(options: Mapping[str, int], names: Sequence[str]) -> None:
         require(option.least <= value < 2**32, name, value, f'a whole number from {option.least} to {2**32 - 1}')
         if option.metric not in names:
             raise UserError(f'{name} is an option of {option.metric}, which is not among the metrics: leave it away.')
+
+
+def best_of(value: str) -> str:
+    """Which of a value is the best, as in `Metric.best`."""
+    return BEST[_SLICED if value.startswith(f'{_SLICED}_') else value]
+
+
+def check_best(value: str, names: Sequence[str]) -> None:
+    """Raises a UserError unless one of the metrics gives the value, naming the nearest that they or all others give."""
+    given = [one for name in names for one in METRICS[name].best]
+    if value in given or (value.startswith(f'{_SLICED}_') and _SLICED in given):
+        return
+    if value in BEST:
+        (name,) = (name for name, metric in METRICS.items() if value in metric.best)
+        raise UserError(
+            f'Nothing measures {value}, by which the best checkpoint is to be kept: add {name} to evaluate.'
+        )
+    raise UserError(
+        f'There is no value {value!r} to keep the best checkpoint by: the nearest is {nearest(value, BEST)!r}.'
+    )
 
 
 def check_of_generator(names: Sequence[str], conditional: bool) -> None:

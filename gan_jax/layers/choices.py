@@ -1,7 +1,7 @@
 """Options by name and by value, with errors that help."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -9,6 +9,33 @@ import jax
 from gan_jax.errors import UserError
 
 T = TypeVar('T')
+
+
+def nearest(wanted: str, known: Iterable[str]) -> str:
+    """What somebody may have meant: a name that differs in case, that is abbreviated, or else the most similar one.
+
+    Names 'x.y_z' are abbreviated in their last part: to its beginning ('y'), or to initials of its words ('yz'). Other
+    parts decide among several.
+
+    Args:
+        wanted: what is not there.
+        known: the names, at least one.
+    """
+    known = list(known)
+    short = wanted.lower().rpartition('.')[2]
+
+    def rank(name: str) -> tuple[int, float]:
+        own = name.lower().rpartition('.')[2]
+        initials = ''.join(word[:1] for word in own.split('_'))
+        fits = (
+            name.lower() == wanted.lower(),
+            own == short,
+            bool(short) and (own.startswith(short) or initials == short),
+        )
+        similarity = difflib.SequenceMatcher(None, wanted.lower(), name.lower()).ratio()
+        return (fits.index(True) if True in fits else len(fits), -similarity)
+
+    return min(known, key=rank)
 
 
 def choose(table: Mapping[str, T], name: str, what: str) -> T:
@@ -23,8 +50,9 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
         UserError: no option has that name.
     """
     if name not in table:
-        nearest = difflib.get_close_matches(str(name), table, n=1, cutoff=0.0)[0]
-        raise UserError(f'There is no {what} {name!r}: did you mean {nearest!r}, of {", ".join(table)}?')
+        raise UserError(
+            f'There is no {what} {name!r}: did you mean {nearest(str(name), table)!r}, of {", ".join(table)}?'
+        )
     return table[name]
 
 
@@ -59,7 +87,7 @@ def require_positive(network: Any, *options: str) -> None:
         if name != 'widths':
             require(_is_positive(value), what, value, 'a whole number of at least 1')
         elif value is not None:
-            fits = isinstance(value, Sequence) and all(map(_is_positive, value))
+            fits = isinstance(value, Sequence) and len(value) > 0 and all(map(_is_positive, value))
             require(fits, what, value, 'a tuple of whole numbers of at least 1')
 
 

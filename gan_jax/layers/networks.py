@@ -1,7 +1,7 @@
 """What the networks of all families have in common: their options, how a condition enters, how a discriminator ends."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -13,6 +13,7 @@ from gan_jax.layers.choices import choose, require, require_positive
 from gan_jax.layers.conditioning import Embedding, as_vectors, planes
 from gan_jax.layers.linear import Dense, weight_options
 from gan_jax.layers.minibatch import MinibatchDiscrimination, minibatch_deviation
+from gan_jax.ranges import COUNT, COUNT_OR_NONE, DECAY, SHARE, Range
 
 
 class _Network(nn.Module):
@@ -34,10 +35,10 @@ class _Network(nn.Module):
 
     num_classes: int | None = None
     conditioning: str = 'none'
-    embedding_size: int = 50
+    embedding_size: Annotated[int, COUNT] = 50
     normalization: str = 'none'
-    spectral_iterations: int = 0
-    momentum: float = 0.9
+    spectral_iterations: Annotated[int, Range(0, 100)] = 0
+    momentum: Annotated[float, SHARE] = 0.9
     initializer: str = 'normal'
     dtype: Any = jnp.float32
     axis_name: str | None = None
@@ -123,13 +124,13 @@ class DiscriminatorNetwork(_Network):
         minibatch_dims: dimensions of each of these.
     """
 
-    joint_width: int = 256
-    dropout: float = 0.0
+    joint_width: Annotated[int, COUNT] = 256
+    dropout: Annotated[float, DECAY] = 0.0
     minibatch: str = 'none'
-    minibatch_group: int = 4
-    minibatch_features: int = 1
-    minibatch_kernels: int = 50
-    minibatch_dims: int = 5
+    minibatch_group: Annotated[int, COUNT_OR_NONE] = 4
+    minibatch_features: Annotated[int, COUNT] = 1
+    minibatch_kernels: Annotated[int, COUNT] = 50
+    minibatch_dims: Annotated[int, COUNT] = 5
 
     def see(self, examples: jax.Array, condition: jax.Array | None) -> jax.Array:
         """The examples [B, ..., C], with planes of the condition if that is the conditioning.

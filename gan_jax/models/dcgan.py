@@ -6,7 +6,7 @@ stage of both: 28 is 7 in two stages, 32 is 4 in three, 64 is 4 in four.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -20,6 +20,7 @@ from gan_jax.layers.linear import Conv, Dense, weight_options
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, dense_logits
 from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.layers.resampling import downsample, upsample
+from gan_jax.ranges import COUNT, Range
 
 SMALLEST_BASE = 4
 
@@ -39,10 +40,10 @@ class Generator(GeneratorNetwork):
         upsampling: 'transposed', 'nearest', 'bilinear' or 'pixel_shuffle'.
     """
 
-    width: int = 64
-    max_width: int = 512
-    widths: tuple[int, ...] | None = None
-    kernel_size: int = 4
+    width: Annotated[int, COUNT] = 64
+    max_width: Annotated[int, COUNT] = 512
+    widths: Annotated[tuple[int, ...] | None, COUNT] = None
+    kernel_size: Annotated[int, Range(1, 1024)] = 4
     upsampling: str = 'transposed'
     normalization: str = 'batch'
 
@@ -85,10 +86,10 @@ class Discriminator(DiscriminatorNetwork):
             the same map of the same number of parameters.
     """
 
-    width: int = 64
-    max_width: int = 512
-    widths: tuple[int, ...] | None = None
-    kernel_size: int = 4
+    width: Annotated[int, COUNT] = 64
+    max_width: Annotated[int, COUNT] = 512
+    widths: Annotated[tuple[int, ...] | None, COUNT] = None
+    kernel_size: Annotated[int, Range(1, 1024)] = 4
     downsampling: str = 'strided'
     final: str = 'dense'
     normalization: str = 'batch'

@@ -1,6 +1,7 @@
 """Fully connected GAN: the networks of Goodfellow et al. 2014 as they are mostly built today, with LeakyReLU 0.2."""
 
 import math
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -12,6 +13,7 @@ from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Dense, weight_options
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, flatten
 from gan_jax.layers.normalization import normalizer, replaces_bias
+from gan_jax.ranges import COUNT
 
 OUTPUTS = {'tanh': jnp.tanh, 'linear': lambda outputs: outputs}
 
@@ -25,7 +27,7 @@ class Generator(GeneratorNetwork):
         output: 'tanh' for images in [-1, 1], 'linear' for points.
     """
 
-    widths: tuple[int, ...] = (256, 512, 1024)
+    widths: Annotated[tuple[int, ...], COUNT] = (256, 512, 1024)
     output: str = 'tanh'
     initializer: str = 'he'
 
@@ -49,7 +51,7 @@ class Discriminator(DiscriminatorNetwork):
         widths: of the hidden layers.
     """
 
-    widths: tuple[int, ...] = (1024, 512, 256)
+    widths: Annotated[tuple[int, ...], COUNT] = (1024, 512, 256)
     initializer: str = 'he'
 
     @nn.compact

@@ -5,6 +5,8 @@ Sizes and stages follow from the shape of the images as in `gan_jax.models.dcgan
 stages.
 """
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork
 from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.layers.resampling import upsample
 from gan_jax.models.dcgan import count_stages, image_shape, stage_widths
+from gan_jax.ranges import COUNT
 
 
 class Generator(GeneratorNetwork):
@@ -32,9 +35,9 @@ class Generator(GeneratorNetwork):
         upsampling: 'transposed', 'nearest', 'bilinear' or 'pixel_shuffle'.
     """
 
-    width: int = 64
-    max_width: int = 512
-    widths: tuple[int, ...] | None = None
+    width: Annotated[int, COUNT] = 64
+    max_width: Annotated[int, COUNT] = 512
+    widths: Annotated[tuple[int, ...] | None, COUNT] = None
     upsampling: str = 'transposed'
     normalization: str = 'batch'
 
@@ -72,9 +75,9 @@ class Discriminator(DiscriminatorNetwork):
         widths: channels of each stage and of the last convolution; None: computed.
     """
 
-    width: int = 64
-    max_width: int = 512
-    widths: tuple[int, ...] | None = None
+    width: Annotated[int, COUNT] = 64
+    max_width: Annotated[int, COUNT] = 512
+    widths: Annotated[tuple[int, ...] | None, COUNT] = None
     normalization: str = 'spectral'
 
     @nn.compact

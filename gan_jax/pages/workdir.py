@@ -116,7 +116,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def changed(config: Mapping[str, Any]) -> set[str]:
     """The keys whose values are not the base config's, or not the defaults of what a section's name chooses."""
-    known = flat(configs.to_json(configs.base(config['model'])))
+    known = flat(configs.to_json(configs.base(config['model'], importing=False)))
     for name, options in config.items():
         if name != 'data' and isinstance(options, Mapping) and 'name' in options:
             chosen = flat({name: configs.to_json(configs.section(name, options['name']))})

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from gan_jax.errors import UserError
+from gan_jax.layers.choices import nearest
 from gan_jax.layers.dropout import Dropout
 from gan_jax.models import dcgan, mlp
 
@@ -60,3 +61,21 @@ def test_momentum_is_a_share(family, momentum):
         with pytest.raises(UserError) as error:
             shapes(network, inputs)
         assert str(error.value) == f'momentum is {momentum}; it must be between 0 and 1.'
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'meant'),
+    [
+        ('lr', 'learning_rate'),
+        ('g.lr', 'g.learning_rate'),
+        ('LEARNING_RATE', 'learning_rate'),
+        ('learn', 'learning_rate'),
+        ('d.b', 'd.beta'),
+        ('g.bta', 'g.beta'),
+        ('lerning', 'learning_rate'),
+        ('', 'b2'),
+    ],
+)
+def test_the_nearest_name_is_first_one_that_is_abbreviated(wanted, meant):
+    names = ['b2', 'beta', 'learning_rate', 'd.beta', 'g.beta', 'g.learning_rate']
+    assert nearest(wanted, names) == meant
