@@ -98,7 +98,7 @@ def _refuse_others(flags: argparse.Namespace) -> None:
     for names, modes in (
         (sample.FLAGS, ('sample',)),
         (evaluate.FLAGS, ('eval',)),
-        (sample.SHARED, ('sample', 'eval')),
+        (('import_model', *sample.SHARED), ('sample', 'eval')),
         (training, ('train',)),
     ):
         given = [name for name in names if getattr(flags, name) is not None and getattr(flags, name) is not False]

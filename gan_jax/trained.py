@@ -83,7 +83,8 @@ def import_model(workdir: str | os.PathLike) -> None:
         root = pathlib.Path(origin.get('root', ''))
         if not origin or not any((root / one).exists() for one in (top, f'{top}.py')):
             raise UserError(
-                f'The module {name} of the networks of {workdir} is missing{_trained_with(origin)}: put it on PYTHONPATH.'
+                f'The module {name} of the networks of {workdir} is missing{_trained_with(origin)}: put it '
+                'on PYTHONPATH.'
             )
         sys.path.append(str(root))
     models.find(name)

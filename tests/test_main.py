@@ -44,6 +44,10 @@ def test_an_unknown_flag_is_refused(capsys):
             for seed in ('-1', '4294967296', '99999999999999999999')
         ),
         (['--mode', 'eval', '--workdir', '/nowhere', '--psi', '0.5'], '--psi is for --mode sample and has no meaning'),
+        (
+            ['--import_model', '--config', 'configs/mlp.py'],
+            '--import_model is for --mode sample and --mode eval and has',
+        ),
         (['--what', 'loop', '--config', 'configs/mlp.py'], '--what is for --mode sample and has no meaning for --mode'),
         (
             ['--metrics', 'fid', '--config', 'configs/mlp.py'],
