@@ -45,17 +45,16 @@ def pil_uint8(images: Array) -> Array:
     """PIL's antialiased bicubic filter on uint8 images, rounded after each axis as PIL does, then (x - 128) / 128.
 
     That is what images that were saved at 299x299 have been through. It is computed in PIL's own fixed-point numbers,
-    so that it equals them bit for bit.
+    so that it equals them bit for bit: those of Pillow up to 12, whatever is installed here.
     """
+    return _in_fixed_point(images, (2, 1))
 
-    def along(images: Array, axis: int) -> Array:
-        matrix = bicubic_matrix(images.shape[axis]) * 2**_UINT8_PRECISION
-        rounded = np.trunc(matrix + np.copysign(0.5, matrix)).astype(np.int32)
-        sums = _multiply(rounded, images, axis) + 2 ** (_UINT8_PRECISION - 1)
-        return jnp.clip(sums >> _UINT8_PRECISION, 0, 255)
 
-    resized = along(along(_checked(images).astype(jnp.int32), 2), 1)
-    return (_coloured(resized.astype(jnp.float32)) - 128) / 128
+def pil13_uint8(images: Array) -> Array:
+    """`pil_uint8` as Pillow has it from 13 on: tall images are resized along their height first, so bits differ."""
+    height, width = images.shape[1:3]
+    vertical_first = height > SIZE and height - SIZE > 2 * (width - SIZE)
+    return _in_fixed_point(images, (1, 2) if vertical_first else (2, 1))
 
 
 def pytorch_fid(images: Array) -> Array:
@@ -64,7 +63,14 @@ def pytorch_fid(images: Array) -> Array:
 
 
 RESIZES = MappingProxyType(
-    {'tf1': tf1, 'clean': clean, 'friendly': friendly, 'pil-uint8': pil_uint8, 'pytorch-fid': pytorch_fid}
+    {
+        'tf1': tf1,
+        'clean': clean,
+        'friendly': friendly,
+        'pil-uint8': pil_uint8,
+        'pil13-uint8': pil13_uint8,
+        'pytorch-fid': pytorch_fid,
+    }
 )
 
 
@@ -118,6 +124,17 @@ def _resample(images: Array, matrix: Callable[[int], np.ndarray]) -> Array:
     for axis in (2, 1):
         images = _multiply(matrix(images.shape[axis]).astype(np.float32), images, axis)
     return _coloured(images)
+
+
+def _in_fixed_point(images: Array, axes: tuple[int, int]) -> Array:
+    def along(images: Array, axis: int) -> Array:
+        matrix = bicubic_matrix(images.shape[axis]) * 2**_UINT8_PRECISION
+        rounded = np.trunc(matrix + np.copysign(0.5, matrix)).astype(np.int32)
+        sums = _multiply(rounded, images, axis) + 2 ** (_UINT8_PRECISION - 1)
+        return jnp.clip(sums >> _UINT8_PRECISION, 0, 255)
+
+    resized = along(along(_checked(images).astype(jnp.int32), axes[0]), axes[1])
+    return (_coloured(resized.astype(jnp.float32)) - 128) / 128
 
 
 def _multiply(matrix: np.ndarray, images: Array, axis: int) -> Array:

@@ -80,11 +80,29 @@ def test_friendly_is_pil_bilinear_in_float():
     np.testing.assert_allclose(resize.friendly(image)[0], 2 * expected / 255 - 1, atol=2e-6)
 
 
-@pytest.mark.parametrize(('height', 'width'), [(32, 24), (310, 299)])
+# Pillow 13 turns to the height first for the last three.
+@pytest.mark.parametrize(
+    ('height', 'width'), [(32, 24), (310, 299), (299, 40), (298, 20), (341, 320), (342, 320), (320, 240), (900, 20)]
+)
 def test_pil_uint8_is_pil_bit_for_bit(height, width):
-    image = noise(height, width)
-    expected = pil(image[0], np.uint8, PIL.Image.BICUBIC)
-    np.testing.assert_array_equal(resize.pil_uint8(image)[0], (expected.astype(np.float32) - 128) / 128)
+    """One axis at a time, whose order is then given; at once, in the order of the version that is installed."""
+    image = noise(height, width, 1)
+    by_rows = PIL.Image.fromarray(image[0, :, :, 0]).resize((299, height), PIL.Image.BICUBIC)
+    expected = np.asarray(by_rows.resize((299, 299), PIL.Image.BICUBIC))
+    np.testing.assert_array_equal(128 * np.asarray(resize.pil_uint8(image)[0, :, :, 0]) + 128, expected)
+    rule = resize.pil13_uint8 if int(PIL.__version__.split('.')[0]) >= 13 else resize.pil_uint8
+    expected = pil(image[0], np.uint8, PIL.Image.BICUBIC)[:, :, 0]
+    np.testing.assert_array_equal(128 * np.asarray(rule(image)[0, :, :, 0]) + 128, expected)
+
+
+@pytest.mark.parametrize(('height', 'width', 'differ'), [(341, 320, False), (342, 320, True), (320, 240, True)])
+def test_pillow_13_resizes_tall_images_in_another_order(height, width, differ):
+    image = noise(height, width, 1)
+    old, new = resize.pil_uint8(image), resize.pil13_uint8(image)
+    assert (np.abs(old - new).max() > 0) == differ
+    if differ:
+        turned = resize.pil_uint8(image.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3)
+        np.testing.assert_array_equal(new, turned)
 
 
 @pytest.mark.parametrize('rule', resize.RESIZES)
