@@ -8,7 +8,8 @@ python -m gan_jax.evaluate first.json second.json                       # two ea
 
 Images are a run's directory, a directory of image files, an .npy file of images (uint8 [n, H, W, C]), an .npz file with
 them as 'images' or 'arr_0' (and classes as 'labels' or 'arr_1'), or the name of a data set with its split: mnist,
-mnist@test, 'cifar10@train[:1000]'.
+mnist@test, 'cifar10@train[:1000]'. Instead of either side's images an .npz file of statistics 'mu' and 'sigma', as
+pytorch-fid and clean-fid write them, gives FID.
 """
 
 import argparse
@@ -28,11 +29,13 @@ from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import archive, results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
+from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
 from gan_jax.evaluation.gather import Samples, check_images
 from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
+from gan_jax.evaluation.statistics import Statistics, is_statistics, read_statistics
 from gan_jax.layers.choices import require
 from gan_jax.trained import Run, import_model, is_run, load_run
 
@@ -116,7 +119,6 @@ def evaluate(
         _refuse({'extractor': extractor}, 'looks at no image, as these metrics see pixels alone')
     judging = {
         'metrics': metrics,
-        'extractor': extractor,
         'bootstrap': bootstrap,
         'batch_size': batch_size,
         'options': options or {},
@@ -131,11 +133,11 @@ def evaluate(
             _refuse(images, 'does not change images that a file holds as arrays')
         if not any(map(_is_named, (fakes, reals))):
             _refuse({'data_dir': data_dir}, 'says where TFDS data sets lie, and none is asked for')
-        fake, real = (_load(one, **images, data_dir=data_dir) for one in (fakes, reals))
+        fake, real = (load_images(one, **images, data_dir=data_dir) for one in (fakes, reals))
         check_images(fake)
         check_images(real)
         _check_shapes(fake.shape, real.shape, fakes, reals)
-        return _judge(fake, real, **judging)
+        return _judge(fake, real, _choose_extractor(metrics, extractor, real, fake), **judging)
     _refuse(images, f'does not change the samples of a run, and reals are brought to their size: {fakes} is a run')
     num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
     require(num >= 2, '--num', num, 'at least 2')
@@ -154,7 +156,7 @@ def evaluate(
     else:
         images = {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
         images |= {'data_dir': data_dir}
-    real = _load(reals, **images)
+    real = load_images(reals, **images)
     check_images(real)
     if str(reals) == f'{trained_on.name}@{trained_on.split}' and (changed := provenance.changes(fakes, real)):
         warnings.warn(f'Since {fakes} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=2)
@@ -162,7 +164,9 @@ def evaluate(
     samples = Samples(run.game, run.generator, num, seed, None, f'{fakes} at step {run.step}')
     if run.is_conditional:
         samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
-    return _judge(samples, real, cache_dir=trained_on.cache, **judging)
+    name = trained_on.name if isinstance(real, Statistics) else real.name
+    found = choose_extractor(metrics, extractor, name, run.shape, labelled=real.labels is not None)
+    return _judge(samples, real, found, cache_dir=trained_on.cache, **judging)
 
 
 def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, seed: int = 0, **options: Any) -> None:
@@ -220,20 +224,28 @@ def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[s
     return {'conditions': np.arange(num, dtype=np.int32) % run.num_classes, 'labels': 'all equally often'}
 
 
+def _choose_extractor(metrics: Sequence[str], spec: str, *sides: data.Dataset | Statistics) -> Extractor:
+    """What looks at the first side that has images; nothing where both are statistics."""
+    images = [side for side in sides if isinstance(side, data.Dataset)]
+    if images:
+        return choose_extractor(metrics, spec, images[0].name, images[0].shape, labelled=images[0].labels is not None)
+    _refuse({'extractor': None if spec == 'auto' else spec}, 'looks at no image, as both sides are statistics')
+    return NOTHING
+
+
 def _judge(
-    fakes: Samples | data.Dataset,
-    real: data.Dataset,
+    fakes: Samples | data.Dataset | Statistics,
+    real: data.Dataset | Statistics,
+    extractor: Extractor,
     *,
     metrics: Sequence[str],
-    extractor: str,
     bootstrap: int,
     batch_size: int | None,
     options: Mapping[str, int],
     cache_dir: str | None = None,
 ) -> Evaluation:
     layout = parallel.make_layout(jax.device_count())
-    found = choose_extractor(metrics, extractor, real)
-    return Evaluator(metrics, found, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)
+    return Evaluator(metrics, extractor, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)
 
 
 def _refuse(arguments: Mapping[str, Any], reason: str) -> None:
@@ -253,9 +265,9 @@ def _is_named(spec: str | os.PathLike) -> bool:
     return not is_path and name_and_split(spec)[0] != 'digits'
 
 
-def _check_shapes(fake: tuple[int, ...], real: tuple[int, ...], fakes: Any, reals: Any) -> None:
+def _check_shapes(fake: tuple[int, ...] | None, real: tuple[int, ...] | None, fakes: Any, reals: Any) -> None:
     """Raises a UserError where two sets of images differ in shape, with what can be done about it."""
-    if fake == real:
+    if fake == real or None in (fake, real):
         return
     if is_run(fakes):
         remedy = 'give reals of the size and channels of the samples'
@@ -268,15 +280,22 @@ def _check_shapes(fake: tuple[int, ...], real: tuple[int, ...], fakes: Any, real
     raise UserError(f'The images of {fakes} are {seen[0]} and those of {reals} {seen[1]}: {remedy}.')
 
 
-def _load(
+def load_images(
     spec: str | os.PathLike,
     *,
     size: int | None,
     channels: int | None,
     data_dir: str | None,
     cache_dir: str | None = None,
-) -> data.Dataset:
+) -> data.Dataset | Statistics:
+    """Images as `evaluate` takes them, or statistics of their features.
+
+    Raises:
+        UserError: there are none.
+    """
     path = pathlib.Path(spec)
+    if is_statistics(path):
+        return read_statistics(path)
     if path.suffix in archive.SUFFIXES:
         return archive.load_archive(path)
     if path.is_dir():

@@ -91,7 +91,9 @@ def make_evaluation(
     reals = dataset if split == dataset.split else load_data(config.data, split)
     check_images(reals)
     check_of_generator(config.evaluate, conditional=classes is not None)
-    extractor = choose_extractor(config.evaluate, options.extractor, reals)
+    extractor = choose_extractor(
+        config.evaluate, options.extractor, reals.name, reals.shape, labelled=reals.labels is not None
+    )
     evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
 
     def evaluate(step: int, generator: Player, out: Writers, seed: int) -> dict[str, float]:

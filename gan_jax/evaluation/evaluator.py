@@ -15,6 +15,7 @@ from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import Samples, check_images, compile_samples, describe, gather_dataset, gather_samples
 from gan_jax.evaluation.record import Estimate, Evaluation, Failure, Record
+from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore
 from gan_jax.layers.choices import require
 from gan_jax.parallel import Layout
@@ -34,7 +35,7 @@ class Evaluator:
     Attributes:
         names: of metrics, from `metrics.METRICS`; a second mention of one counts for nothing.
         extractor: what looks at the images.
-        reals: the real images.
+        reals: the real images, or statistics of their features by the same extractor.
         layout: the devices.
         cache_dir: where features of real images are kept; None: the user's cache directory.
         bootstrap: resamples of the fakes for an interval around each value; 0: none.
@@ -47,7 +48,7 @@ class Evaluator:
 
     names: Sequence[str]
     extractor: Extractor
-    reals: Dataset
+    reals: Dataset | Statistics
     layout: Layout
     cache_dir: str | None = None
     bootstrap: int = 0
@@ -66,8 +67,8 @@ class Evaluator:
         self._compiled = {}
         self._real_store = self._gather(self.reals, metrics.kept(self.names, 'real'))
 
-    def evaluate(self, fakes: Samples | Dataset) -> Evaluation:
-        """The metrics of a generator's samples, or of a data set taken for generated.
+    def evaluate(self, fakes: Samples | Dataset | Statistics) -> Evaluation:
+        """The metrics of a generator's samples, of a data set taken for generated, or of statistics of one.
 
         A metric that cannot be computed of them (too few images, no labels, no classes in the extractor) is a failure
         with its reason and takes nothing from the others.
@@ -77,10 +78,12 @@ class Evaluator:
         """
         if isinstance(fakes, Samples):
             subject, protocol = fakes.name, fakes.protocol
+        elif isinstance(fakes, Statistics):
+            subject, protocol = fakes.name, {'fakes': describe(fakes)}
         else:
             subject, protocol = f'{fakes.name} {fakes.split}', {'fakes': f'{len(fakes)} images'}
             check_images(fakes)
-            if fakes.shape != self.reals.shape:
+            if self.reals.shape not in (None, fakes.shape):
                 sizes = f'images of {fakes.name} are {_size(fakes)} and those of {self.reals.name} {_size(self.reals)}'
                 raise UserError(f'The {sizes}: bring both to one size and number of channels.')
         failures = self._unfit(fakes, subject)
@@ -107,7 +110,7 @@ class Evaluator:
                 records.append(self._record(name, value, estimate, interval, subject, protocol, evidence.fake))
         return Evaluation(records, failures)
 
-    def _unfit(self, fakes: Samples | Dataset, subject: str) -> list[Failure]:
+    def _unfit(self, fakes: Samples | Dataset | Statistics, subject: str) -> list[Failure]:
         """The metrics that are known not to fit before anything is looked at."""
         failures = []
         for name in self.names if isinstance(fakes, Samples) else ():
@@ -117,7 +120,7 @@ class Evaluator:
                 failures.append(Failure(name, _reason(error), subject))
         return failures
 
-    def _look_at(self, fakes: Samples | Dataset, keep: set[str]) -> metrics.Evidence:
+    def _look_at(self, fakes: Samples | Dataset | Statistics, keep: set[str]) -> metrics.Evidence:
         facts = {'options': self.options, 'real_names': self.reals.class_names, 'fake_names': fakes.class_names}
         if not isinstance(fakes, Samples):
             return metrics.Evidence(self._real_store, self._gather(fakes, keep), self.extractor, **facts)
@@ -126,7 +129,7 @@ class Evaluator:
         store = gather_samples(fakes, self._compiled[fakes.game], keep=keep, batch_size=self.batch_size)
         return metrics.Evidence(self._real_store, store, self.extractor, fakes, **facts)
 
-    def _gather(self, dataset: Dataset, keep: set[str]) -> FeatureStore:
+    def _gather(self, dataset: Dataset | Statistics, keep: set[str]) -> FeatureStore:
         options = {'keep': keep, 'batch_size': self.batch_size, 'cache_dir': self.cache_dir}
         return gather_dataset(dataset, self.extractor, self.layout, **options)
 
@@ -145,7 +148,7 @@ class Evaluator:
         fakes: Mapping[str, object],
         store: FeatureStore,
     ) -> Record:
-        sees_features = metrics.METRICS[name].sees != 'pixels'
+        sees_features = metrics.METRICS[name].sees != 'pixels' and self.extractor is not NOTHING
         protocol = {
             'extractor': f'{self.extractor.name} ({self.extractor.identity})' if sees_features else 'none',
             'reals': describe(self.reals),
@@ -155,18 +158,20 @@ class Evaluator:
         }
         has_error = estimate.error is not None and math.isfinite(estimate.error)
         error = estimate.error if has_error else None
-        return Record(value, estimate.value, error, subject, protocol, interval, len(store), store.fingerprint)
+        return Record(value, estimate.value, error, subject, protocol, interval, len(store) or None, store.fingerprint)
 
 
-def choose_extractor(names: Sequence[str], spec: str, reals: Dataset) -> Extractor:
-    """What metrics look at the reals with: the extractor of a spec, or none where they see pixels alone.
+def choose_extractor(
+    names: Sequence[str], spec: str, data_name: str, shape: tuple[int, ...], labelled: bool
+) -> Extractor:
+    """What metrics look at images with: the extractor that `find_extractor` finds, or none where they see pixels alone.
 
     Raises:
         UserError: as `find_extractor`.
     """
     if all(metrics.METRICS[name].sees == 'pixels' for name in names):
         return NOTHING
-    return find_extractor(spec, reals.name, reals.shape, labelled=reals.labels is not None)
+    return find_extractor(spec, data_name, shape, labelled=labelled)
 
 
 def versions() -> str:

@@ -17,6 +17,7 @@ from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset, cache, fingerprints, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
+from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
 from gan_jax.game import Game, Player, named_key
 from gan_jax.parallel import Layout
@@ -60,20 +61,22 @@ class Samples(NamedTuple):
         }
 
 
-def describe(dataset: Dataset) -> str:
+def describe(dataset: Dataset | Statistics) -> str:
     """A data set for a protocol: number, name, split, size and the beginning of its fingerprint."""
+    if isinstance(dataset, Statistics):
+        return str(dataset)
     shape = 'x'.join(map(str, dataset.shape))
     return f'{len(dataset)} of {dataset.name} {dataset.split} {shape} ({dataset.fingerprint[:8]})'
 
 
-def check_images(dataset: Dataset) -> None:
+def check_images(dataset: Dataset | Statistics) -> None:
     """Raises a UserError where the examples are not images."""
-    if len(dataset.shape) != 3:
+    if dataset.shape is not None and len(dataset.shape) != 3:
         raise UserError(f'{dataset.name!r} has points, not images: metrics of images cannot be computed of it.')
 
 
 def gather_dataset(
-    dataset: Dataset,
+    dataset: Dataset | Statistics,
     extractor: Extractor,
     layout: Layout,
     *,
@@ -87,7 +90,7 @@ def gather_dataset(
     fingerprint of the examples and the versions of the packages that made it; where these are others, it is made anew.
 
     Args:
-        dataset: images.
+        dataset: images, or what is known of their features.
         extractor: what looks at them.
         layout: the devices.
         keep: what the store keeps, of `store.KEPT`.
@@ -97,6 +100,8 @@ def gather_dataset(
     Raises:
         UserError: the examples are no images, the extractor refuses them, or the cache cannot be written.
     """
+    if isinstance(dataset, Statistics):
+        return FeatureStore.of_statistics(dataset)
     check_images(dataset)
     cached_parts = sorted(set(keep) - {'images'})
     place = [dataset.name, dataset.split, dataset.shape, extractor.name, extractor.identity, cached_parts]

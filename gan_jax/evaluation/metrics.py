@@ -10,7 +10,7 @@ import numpy as np
 
 from gan_jax import compiler
 from gan_jax.errors import UserError
-from gan_jax.evaluation.arrays import features_array
+from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.features.extractor import Extractor
@@ -102,6 +102,7 @@ class Metric(NamedTuple):
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
     real, fake = evidence.real.moments, evidence.fake.moments
+    check_same_dimension(real.mean[None], fake.mean[None])
     distance = frechet_distance(real.mean, real.covariance, fake.mean, fake.covariance)
     return {'fid': Estimate(distance, rule='covariances with ddof 1, float64')}
 

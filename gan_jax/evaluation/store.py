@@ -10,6 +10,7 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, Features, look
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.moments import Moments
+from gan_jax.evaluation.statistics import Statistics
 from gan_jax.parallel import Layout, make_layout
 
 KEPT = ('features', 'logits', 'images')
@@ -23,7 +24,7 @@ class FeatureStore:
         keep: which of `KEPT` to keep; moments are always kept, as they need no memory.
 
     Attributes:
-        moments: of the features, in float64; None before the first batch.
+        moments: of the features, in float64; None before the first batch. `Statistics` where nothing else is known.
         fingerprint: a hash of the images; None where nobody has said it.
     """
 
@@ -32,12 +33,12 @@ class FeatureStore:
     ):
         self._extract = extract
         self.keep = frozenset(keep)
-        self.moments: Moments | None = None
+        self.moments: Moments | Statistics | None = None
         self.fingerprint: str | None = None
         self._parts: dict[str, list[np.ndarray]] = {}
 
     def __len__(self) -> int:
-        return self.moments.count if self.moments else 0
+        return self.moments.count if isinstance(self.moments, Moments) else 0
 
     def update(self, images: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Extracts the features of images and adds them.
@@ -74,6 +75,8 @@ class FeatureStore:
             UserError: it was not kept, or there is none.
         """
         if name not in self._parts:
+            if isinstance(self.moments, Statistics):
+                raise UserError(f'There are no {name} of these images: a file has their mean and covariance alone.')
             reason = {
                 'logits': 'the extractor tells no classes apart',
                 'labels': 'the images have no labels',
@@ -93,6 +96,13 @@ class FeatureStore:
         store._parts = {name: [self.array(name)[rows]] for name in self._parts}
         if self.has('features'):
             store.moments = Moments.of(store.array('features'))
+        return store
+
+    @classmethod
+    def of_statistics(cls, statistics: Statistics) -> 'FeatureStore':
+        """A store that has nothing but moments."""
+        store = cls(keep=())
+        store.moments, store.fingerprint = statistics, statistics.fingerprint
         return store
 
     def to_arrays(self) -> dict[str, np.ndarray]:
