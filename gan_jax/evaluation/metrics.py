@@ -14,7 +14,8 @@ from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.features.extractor import Extractor
-from gan_jax.evaluation.fid import frechet_distance, intra_fid
+from gan_jax.evaluation.features.inception_network import TAPS
+from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid
 from gan_jax.evaluation.fid_infinity import fid_infinity
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.inception_score import inception_score
@@ -105,6 +106,16 @@ def _fid(evidence: Evidence) -> dict[str, Estimate]:
     check_same_dimension(real.mean[None], fake.mean[None])
     distance = frechet_distance(real.mean, real.covariance, fake.mean, fake.covariance)
     return {'fid': Estimate(distance, rule='covariances with ddof 1, float64')}
+
+
+def _fid_taps(evidence: Evidence) -> dict[str, Estimate]:
+    real, fake = evidence.real.taps(), evidence.fake.taps()
+    if not real or real.keys() != fake.keys():
+        raise UserError('fid_taps asks for an extractor with taps, such as inception, and images on both sides.')
+    distances = {name: fid(real[name], fake[name]) for name in real}
+    return {
+        f'fid_{name}': estimate._replace(rule=f'tap {name}, {estimate.rule}') for name, estimate in distances.items()
+    }
 
 
 def _fid_infinity(evidence: Evidence) -> dict[str, Estimate]:
@@ -203,6 +214,7 @@ _BOTH_FEATURES = {'real': ('features',), 'fake': ('features',)}
 _BOTH_IMAGES = {'real': ('images',), 'fake': ('images',), 'sees': 'pixels'}
 METRICS: dict[str, Metric] = {
     'fid': Metric(_fid, {'fid': 'min'}),
+    'fid_taps': Metric(_fid_taps, {f'fid_{tap}': 'min' for tap in TAPS}, real=('taps',), fake=('taps',)),
     'fid_infinity': Metric(_fid_infinity, {'fid_infinity': 'min'}, fake=('features',)),
     'intra_fid': Metric(_intra_fid, {'intra_fid': 'min'}, **_BOTH_FEATURES, labels=True),
     'inception_score': Metric(_inception_score, {'inception_score': 'max'}, fake=('logits',)),

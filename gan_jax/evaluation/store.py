@@ -13,7 +13,7 @@ from gan_jax.evaluation.moments import Moments
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.parallel import Layout, make_layout
 
-KEPT = ('features', 'logits', 'images')
+KEPT = ('features', 'logits', 'taps', 'images')
 
 
 class FeatureStore:
@@ -60,7 +60,10 @@ class FeatureStore:
             self.moments = Moments(pooled.shape[1])
         self.moments.update(pooled)
         given = {'features': pooled, 'logits': features.logits, 'images': images}
-        for name, part in {**{name: given[name] for name in self.keep}, 'labels': labels}.items():
+        parts = {name: part for name, part in given.items() if name in self.keep} | {'labels': labels}
+        if 'taps' in self.keep:
+            parts |= {f'taps/{name}': tap for name, tap in (features.taps or {}).items()}
+        for name, part in parts.items():
             if part is not None:
                 self._parts.setdefault(name, []).append(np.asarray(part))
 
@@ -85,6 +88,11 @@ class FeatureStore:
         if len(self._parts[name]) > 1:
             self._parts[name] = [np.concatenate(self._parts[name])]
         return self._parts[name][0]
+
+    def taps(self) -> dict[str, np.ndarray]:
+        """What was kept of the extractor's taps, [n, D] by name, the narrowest first."""
+        found = {name.removeprefix('taps/'): self.array(name) for name in self._parts if name.startswith('taps/')}
+        return dict(sorted(found.items(), key=lambda tap: tap[1].shape[1]))
 
     def has(self, name: str) -> bool:
         """Whether `array` would give it."""

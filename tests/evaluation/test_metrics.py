@@ -14,13 +14,14 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
 from gan_jax.evaluation.features.extractor import Extractor, Features
+from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.record import Estimate, Failure, differences
 from gan_jax.game import Player, pure
-from tests.extractors import QUADRANTS
+from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length'}  # what trains, or asks for weights or a generator
-PAIRED = {'psnr', 'ssim'}
+OTHER_INPUT = {'psnr', 'ssim', 'fid_taps'}  # pairs, or an extractor with taps
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
 
@@ -38,7 +39,7 @@ def evaluator(cache, *names, **options):
 
 
 def test_every_metric_is_computed_and_says_which_way_is_better(tmp_path):
-    names = [name for name in metrics.METRICS if name not in OWN_FILES | PAIRED]
+    names = [name for name in metrics.METRICS if name not in OWN_FILES | OTHER_INPUT]
     records, failures = evaluator(tmp_path, *names).evaluate(squares(60, 1))
     assert failures == []
     values = {record.metric: record.value for record in records}
@@ -95,6 +96,27 @@ def test_a_record_has_the_whole_protocol_and_pixels_have_no_extractor(tmp_path):
     lines = table([fid, pixels])
     assert f'{fid.value:12.6g}' in lines
     assert lines.count('extractor: quadrants') == 1
+
+
+def deep(images):
+    seen = QUADRANTS.apply(images)
+    return seen._replace(taps={'deep': seen.features, 'early': seen.features[:, :2]})
+
+
+def test_taps_of_one_pass_have_a_fid_each(tmp_path):
+    fakes = squares(60, 1)
+    judge = Evaluator(['fid', 'fid_taps'], Extractor('deep', '1', deep), REALS, LAYOUT, tmp_path, bootstrap=20)
+    for again in (judge, dataclasses.replace(judge)):  # whose reals come from the cache
+        records, failures = again.evaluate(fakes)
+        assert failures == []
+        values = {record.metric: record.value for record in records}
+        assert list(values) == ['fid', 'fid_early', 'fid_deep'], 'the narrowest tap first'
+        assert values['fid_deep'] == pytest.approx(values['fid'], rel=1e-9)
+        early = [np.asarray(look(images).features)[:, :2] for images in (REALS.examples, fakes.examples)]
+        assert values['fid_early'] == pytest.approx(fid(*early).value, rel=1e-5)
+        assert records[1].protocol['rule'] == 'tap early, covariances with ddof 1, float64'
+    _, (failure,) = evaluator(tmp_path, 'fid_taps').evaluate(fakes)
+    assert failure.failure.startswith('fid_taps asks for an extractor with taps, such as inception')
 
 
 def test_paired_metrics_compare_image_by_image_and_resample_pairs(tmp_path):

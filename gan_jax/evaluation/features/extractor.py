@@ -1,6 +1,6 @@
 """What looks at images for the metrics: a pure function from images to features, and its name for protocols."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -17,10 +17,12 @@ class Features(NamedTuple):
     Attributes:
         features: float32 [n, D], what distances and moments are taken of.
         logits: float32 [n, K] over classes, whose softmax the Inception Score takes; None where there are no classes.
+        taps: float32 [n, D] by name, features at other depths from the same pass; None where there are none.
     """
 
     features: Array
     logits: Array | None = None
+    taps: Mapping[str, Array] | None = None
 
 
 def is_image_type(dtype: jax.typing.DTypeLike) -> bool:
@@ -56,8 +58,9 @@ def look(extractor: Extractor, images: Array) -> Features:
             f'The extractor {extractor.name} returns {type(seen).__name__}: let it return the Features of '
             'gan_jax.evaluation.features.extractor.'
         )
-    given = {name: array for name, array in seen._asdict().items() if name == 'features' or array is not None}
-    for name, array in given.items():
+    given = {'features': seen.features} | ({} if seen.logits is None else {'logits': seen.logits})
+    taps = {f'tap {name}': array for name, array in (seen.taps or {}).items()}
+    for name, array in (given | taps).items():
         shape, dtype = getattr(array, 'shape', None), getattr(array, 'dtype', None)
         if shape is None or not is_real(dtype) or len(shape) != 2 or shape[0] != len(images) or shape[1] == 0:
             kind = type(array).__name__ if shape is None else f'{dtype}{list(shape)}'
@@ -65,7 +68,7 @@ def look(extractor: Extractor, images: Array) -> Features:
                 f'The {name} of the extractor {extractor.name} are {kind} for {len(images)} images: let it return real '
                 f'numbers [n, D], one row for each of n images.'
             )
-    return Features(**{name: jnp.asarray(array, jnp.float32) for name, array in given.items()})
+    return jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), seen)
 
 
 def is_real(dtype: jax.typing.DTypeLike) -> bool:

@@ -23,6 +23,7 @@ def inception(
     """An extractor of Inception's features: a tap's mean over space, and the logits without the last layer's bias.
 
     Those are what FID and the Inception Score take. Smaller taps cost less (192: a third of 2048) and have no logits.
+    All taps before the last come with it.
 
     Args:
         weights: from `inception_weights.load_inception_weights`; None: those that are on this machine.
@@ -42,7 +43,8 @@ def inception(
 
     def apply(images: Array) -> Features:
         taps = network.apply(variables, resized(images))
-        return Features(taps[str(tap)], taps.get('logits_unbiased'))
+        means = {name: mean for name, mean in taps.items() if name.isdigit()}
+        return Features(taps[str(tap)], taps.get('logits_unbiased'), means)
 
     name = NAME if weights.source == PUBLISHED else f'{NAME}-{weights.source}'
     identity = f'{NAME}, {weights.source} weights {weights.sha256[:12]}, tap {tap}, resize {resize}, {dtype}'

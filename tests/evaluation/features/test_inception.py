@@ -138,8 +138,9 @@ def test_wrong_networks_are_seen(monkeypatch, weights, module, name, mistake, fi
 
 def test_extractor_of_tap_64_stops_there(weights):
     made = extractor.inception(weights, tap=64)
-    features, logits = jax.jit(made.apply)(images()['mnist'][None])
+    features, logits, taps = jax.jit(made.apply)(images()['mnist'][None])
     assert logits is None
+    assert list(taps) == ['64']
     assert error(features[0], goldens()['torch-fidelity/mnist/64']) < TOLERANCE
     assert made.identity == (
         f'inception-v3-2015-12-05, unverified weights {weights.sha256[:12]}, tap 64, resize tf1, float32'
@@ -149,7 +150,8 @@ def test_extractor_of_tap_64_stops_there(weights):
 
 def test_extractor_gives_2048_features_and_1008_logits(weights):
     made = extractor.inception(weights, resize='clean', dtype='bfloat16')
-    features, logits = jax.eval_shape(made.apply, jax.ShapeDtypeStruct((5, 28, 30, 1), jnp.uint8))
+    features, logits, taps = jax.eval_shape(made.apply, jax.ShapeDtypeStruct((5, 28, 30, 1), jnp.uint8))
+    assert {name: tap.shape for name, tap in taps.items()} == {str(tap): (5, tap) for tap in inception_network.TAPS}
     assert (features.shape, features.dtype) == ((5, 2048), jnp.float32)
     assert (logits.shape, logits.dtype) == ((5, 1008), jnp.float32)
     assert made.identity.endswith('tap 2048, resize clean, bfloat16')
