@@ -26,12 +26,10 @@ from importlib import metadata
 from typing import Any, Literal, Self
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
-from jax.experimental import multihost_utils
 
-from gan_jax import __version__, checkpoint_files, snapshot
+from gan_jax import __version__, checkpoint_files, hosts, snapshot
 from gan_jax.errors import UserError
 
 PyTree = Any
@@ -129,8 +127,7 @@ class Checkpoints:
             do not read the same checkpoint.
         """
         self.close()
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices('gan_jax.checkpoint.restore')
+        hosts.gather('restore')  # so that the first process has written its last
         found = _latest_readable(self.directory, step, checkpoint_files.read)
         _check_agreement(found and found[0], self.directory)
         if found is None:
@@ -306,10 +303,10 @@ def _check_none_damaged(directory: pathlib.Path, step: int | None) -> None:
 
 def _check_agreement(step: int | None, directory: pathlib.Path) -> None:
     """On several processes, checks that all of them found the same checkpoint."""
-    found = multihost_utils.process_allgather(np.int32(-1 if step is None else step)).reshape(-1).tolist()
+    found = hosts.gather('none' if step is None else str(step))
     if len(set(found)) > 1:
         raise UserError(
-            f'The processes do not read the same checkpoint in {directory} (steps by process, -1 for none: '
+            f'The processes do not read the same checkpoint in {directory} (steps by process: '
             f'{_join(found)}); the directory must be on a file system that they all share.'
         )
 
@@ -329,7 +326,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, 'strerror', None) or str(error).partition('\n')[0] or type(error).__name__
 
 
-def _join(values: Sequence[int]) -> str:
+def _join(values: Sequence[int | str]) -> str:
     return ', '.join(map(str, values))
 
 

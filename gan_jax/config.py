@@ -39,10 +39,10 @@ INTERVALS = (
     'checkpoint_every',
     'evaluate_every',
 )  # the whole, and what comes every so often
+PLACES = ('data.cache', 'data.directory')  # of files: each host may have its own
 # Where and how a run runs, not what it computes: it may go on elsewhere, on other devices, keeping other checkpoints.
 _OPERATIONAL = (
-    'data.cache',
-    'data.directory',
+    *PLACES,
     'data.placement',
     'parallel.',
     'checkpoints.',
@@ -222,10 +222,11 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
     return ConfigDict(tuples(values)).lock()
 
 
-def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
+def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[str, ...] = _OPERATIONAL) -> list[str]:
     """The keys that make two configs (from `to_json`) two runs, each as 'x.y (saved -> current)'.
 
-    A folder's path only says where the data are; `provenance` compares what they are.
+    A folder's path only says where the data are; `provenance` compares what they are. Keys that begin as one of `but`
+    may differ.
     """
     saved, current = flat(saved), flat(current)
     names = [str(values.get('data.name')).partition('folder:') for values in (saved, current)]
@@ -235,7 +236,7 @@ def differences(saved: dict[str, Any], current: dict[str, Any]) -> list[str]:
     return [
         f'{key} ({saved.get(key, missing)!r} -> {current.get(key, missing)!r})'
         for key in sorted(saved.keys() | current.keys())
-        if saved.get(key, missing) != current.get(key, missing) and not key.startswith(_OPERATIONAL)
+        if saved.get(key, missing) != current.get(key, missing) and not key.startswith(but)
     ]
 
 

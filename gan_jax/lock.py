@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gan_jax import files, parallel
+from gan_jax import files, hosts, parallel
 from gan_jax.errors import UserError
 
 NAME = 'run.lock'
@@ -68,7 +68,7 @@ def _exclusive(directory: pathlib.Path) -> Iterator[None]:
             )
         except UserError as error:
             refusal = error
-    if parallel.any_process(refusal is not None):  # so that no process waits for one that has left
+    if hosts.any_process(refusal is not None):  # so that no process waits for one that has left
         raise refusal or UserError(f'The first process cannot train in {directory}: its message says why.')
     if descriptor is None:
         yield

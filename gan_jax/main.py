@@ -37,11 +37,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         pictures.add_argument(f'--{name}', **options)
     judging = parser.add_argument_group('mode eval')
     evaluate.add_flags(judging)
-    hosts = parser.add_argument_group('several processes or hosts')
-    hosts.add_argument('--distributed', action='store_true', help='join by what the cluster says in the environment')
-    hosts.add_argument('--coordinator', metavar='HOST:PORT', help='address of the first process')
-    hosts.add_argument('--num_processes', type=int)
-    hosts.add_argument('--process_id', type=int)
+    processes = parser.add_argument_group('several processes or hosts')
+    processes.add_argument(
+        '--distributed', action='store_true', help='join by what the cluster says in the environment'
+    )
+    processes.add_argument('--coordinator', metavar='HOST:PORT', help='address of the first process')
+    processes.add_argument('--num_processes', type=int)
+    processes.add_argument('--process_id', type=int)
+    processes.add_argument('--join_seconds', type=float, default=300, help='how long to wait for all (default: 300)')
     flags, rest = parser.parse_known_args(argv)
 
     overrides = []
@@ -63,7 +66,7 @@ def _step(text: str) -> int | str:
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import parallel, population, train, trained
+    from gan_jax import hosts, parallel, population, train, trained
 
     parallel.enable_compilation_cache()
     _refuse_others(flags)
@@ -85,7 +88,7 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
         raise UserError('Training needs --config, such as --config configs/dcgan.py:fashion_mnist.')
     identity = (flags.coordinator, flags.num_processes, flags.process_id)
     if flags.distributed or identity != (None, None, None):
-        parallel.initialize_processes(*identity, by_environment=flags.distributed)
+        hosts.join(*identity, by_environment=flags.distributed, seconds=flags.join_seconds)
     config = configs.load(flags.config, overrides)
     workdir = flags.workdir or pathlib.Path('runs') / configs.run_name(flags.config, config)
     start = population.train_population if config.population > 1 or config.vary else train.train

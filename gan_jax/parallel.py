@@ -181,44 +181,9 @@ def enable_compilation_cache() -> None:
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 
 
-def initialize_processes(
-    coordinator: str | None, num_processes: int | None, process_id: int | None, *, by_environment: bool = False
-) -> None:
-    """Joins several processes (hosts) into one run, before any device is touched.
-
-    Args:
-        coordinator: 'host:port' of the first process.
-        num_processes: of all hosts together.
-        process_id: of this one, from 0.
-        by_environment: let `jax.distributed` ask the cluster's environment (SLURM, Open MPI, Cloud TPU, Kubernetes,
-            ...) for what is None.
-
-    Raises:
-        UserError: when the processes cannot be joined.
-    """
-    if not by_environment and None in (coordinator, num_processes, process_id):
-        raise UserError('--coordinator, --num_processes and --process_id go together; or give --distributed alone.')
-    try:
-        jax.distributed.initialize(coordinator, num_processes, process_id)
-    except (ValueError, RuntimeError) as error:
-        advice = 'check' if coordinator else 'give'
-        raise UserError(
-            f'The processes could not be joined ({error}): {advice} --coordinator, --num_processes and --process_id.'
-        ) from error
-
-
 def is_main_process() -> bool:
     """Whether this process writes the run's files and speaks to the terminal."""
     return jax.process_index() == 0
-
-
-def any_process(flag: bool) -> bool:
-    """Whether the flag is set in any process; every process must call it."""
-    if jax.process_count() == 1:
-        return flag
-    from jax.experimental import multihost_utils
-
-    return bool(multihost_utils.process_allgather(np.asarray(flag)).any())
 
 
 class Memory(NamedTuple):

@@ -13,7 +13,20 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, cost, data, description, feed, files, models, parallel, provenance, report, sampling
+from gan_jax import (
+    agreement,
+    build,
+    cost,
+    data,
+    description,
+    feed,
+    files,
+    models,
+    parallel,
+    provenance,
+    report,
+    sampling,
+)
 from gan_jax import config as configs
 from gan_jax.checkpoint import package_versions
 from gan_jax.errors import DivergedError, UserError
@@ -50,6 +63,7 @@ def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
 def load_training_data(options: ConfigDict, workdirs: Iterable[pathlib.Path], accept_changes: bool) -> data.Dataset:
     """The data set of the config's section `data`, if the runs in these directories were trained on it so far."""
     dataset = load_data(options)
+    agreement.check_data(dataset)
     for workdir in workdirs:
         provenance.check_same_data(workdir, dataset, accept_changes)
     return dataset
@@ -133,7 +147,8 @@ def _reference(config: ConfigDict, dataset: data.Dataset, classes: int | None) -
 
 
 def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
-    """Compares the config with the one that the directory's run was started with."""
+    """Compares the config with that of all processes, and with the one that the directory's run was started with."""
+    agreement.check_config(config)
     try:
         saved = description.read_config(workdir)
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, cost, lock, parallel, run, sampling, steps
+from gan_jax import build, cost, hosts, lock, parallel, run, sampling, steps
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError, InterruptedRunError
@@ -81,7 +81,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
                 if first == begin:  # takes a while to find out, for which the devices need not wait
                     build.warn_of_mixing(config, dataset.shape, classes)
                 waiting.append((first, last, metrics))
-                stop = parallel.any_process(signals.received is not None)
+                stop = hosts.any_process(signals.received is not None)
                 sample, save, judge = (last == total or first // every != last // every for every in intervals)
                 # Metrics are read one stretch late, to keep the devices at work, unless they are needed now.
                 while len(waiting) > (0 if sample or save or judge or stop else 1):

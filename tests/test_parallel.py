@@ -149,18 +149,14 @@ def test_impossible_layouts_are_refused():
         parallel.make_layout(72, num_devices=9)
     with pytest.raises(UserError, match=r"parallel.mode is 'threads'; choose one of pmap, sharding"):
         parallel.make_layout(8, mode='threads')
-    with pytest.raises(UserError, match=r'--coordinator, --num_processes and --process_id go together'):
-        parallel.initialize_processes('localhost:1', None, None)
-    with pytest.raises(UserError, match=r'go together; or give --distributed alone'):
-        parallel.initialize_processes(None, 2, 1)
 
 
 _TWO_PROCESSES = """
 import json, os, sys
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
 sys.path[:0] = [{root!r}, {tests!r}]
-from gan_jax import parallel
-parallel.initialize_processes('localhost:{port}', 2, int(sys.argv[1]))
+from gan_jax import hosts
+hosts.join('localhost:{port}', 2, int(sys.argv[1]), seconds=120)
 import numpy as np, jax
 import test_parallel
 result = test_parallel.train({mode!r}, None, {placement!r})

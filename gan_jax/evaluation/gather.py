@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import tqdm
 
-from gan_jax import npz, parallel
+from gan_jax import hosts, npz, parallel
 from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset, cache, fingerprints, to_uint8
 from gan_jax.errors import UserError
@@ -109,7 +109,7 @@ def gather_dataset(
     directory = cache.cache_directory(cache_dir) / 'features'
     path = directory / f'{cache.entry_name(dataset.name, dataset.split, place)}.npz'
     arrays = _read(path, key)
-    if parallel.any_process(arrays is None):  # every process takes part in the work, or none does
+    if hosts.any_process(arrays is None):  # every process takes part in the work, or none does
         store = FeatureStore(compile_extractor(extractor, batch_size, layout), cached_parts)
         for i in _progress(range(0, len(dataset), batch_size), batch_size, len(dataset), f'features of {dataset.name}'):
             labels = None if dataset.labels is None else dataset.labels[i : i + batch_size]

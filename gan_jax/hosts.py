@@ -1,0 +1,150 @@
+"""How the processes of a run on several hosts join, and what they tell each other besides their computations.
+
+Words pass through JAX's coordination service, not through the devices. Collective operations of devices must start in
+the same order on all hosts; a word that was one would stop all of them where it overtook a stretch of training.
+"""
+
+import itertools
+import re
+import socket
+import threading
+
+import jax
+
+from gan_jax.errors import UserError
+
+_ANSWER_SECONDS = 3600  # the first process writes pictures and pages meanwhile
+_GO_TOGETHER = '--coordinator, --num_processes and --process_id'
+_rounds = itertools.count()
+
+
+def join(
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    *,
+    by_environment: bool = False,
+    seconds: float,
+) -> None:
+    """Joins several processes (hosts) into one run, before any device is touched.
+
+    Args:
+        coordinator: 'host:port' of the first process.
+        num_processes: of all hosts together.
+        process_id: of this one, from 0.
+        by_environment: let `jax.distributed` ask the cluster's environment (SLURM, Open MPI, Cloud TPU, Kubernetes,
+            ...) for what is None.
+        seconds: how long to wait for the other processes.
+
+    Raises:
+        UserError: when the processes cannot be joined, or do not all come in time.
+    """
+    if not by_environment and None in (coordinator, num_processes, process_id):
+        raise UserError(f'{_GO_TOGETHER} go together; or give --distributed alone.')
+    _check(coordinator, num_processes, process_id)
+    if seconds <= 0:
+        raise UserError(f'--join_seconds is {seconds:g}; it must be above 0.')
+    failures = []
+
+    def initialize() -> None:
+        try:  # JAX's own time-out ends the process without a Python exception: ours comes first
+            jax.distributed.initialize(
+                coordinator, num_processes, process_id, initialization_timeout=int(seconds) + 600
+            )
+        except Exception as error:  # of the cluster's detection too, which has its own
+            failures.append(error)
+
+    thread = threading.Thread(target=initialize, daemon=True, name='join')
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        where = f' at {coordinator}' if coordinator else ''
+        count = f'the {num_processes} processes' if num_processes else 'the processes'
+        raise UserError(
+            f'Not all of {count} have joined{where} within {seconds:g} s: start one on each host, with the same '
+            '--coordinator and --num_processes and its own --process_id, or wait longer by --join_seconds.'
+        )
+    if failures:
+        raise UserError(
+            f'The processes could not be joined ({_reason(failures[0])}): {"check" if coordinator else "give"} '
+            f'{_GO_TOGETHER}.'
+        ) from failures[0]
+
+
+def _check(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
+    """Raises a UserError for what JAX would take no notice of, or not understand."""
+    if coordinator is not None:
+        found = re.fullmatch(r'(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})', coordinator)
+        if not found or not 0 < int(found['port']) < 2**16:
+            raise UserError(f'--coordinator is {coordinator!r}; write HOST:PORT, such as 10.0.0.1:1234.')
+        try:
+            socket.getaddrinfo(found['host'].strip('[]'), int(found['port']))
+        except OSError as error:
+            raise UserError(f'--coordinator names the host {found["host"]}, which is not known: {error}.') from error
+        if process_id == 0:
+            _check_free(int(found['port']))
+    if num_processes is not None and num_processes < 1:
+        raise UserError(f'--num_processes is {num_processes}; it must be at least 1.')
+    if process_id is not None and not 0 <= process_id < (num_processes or float('inf')):
+        last = '' if num_processes is None else f' to {num_processes - 1}'
+        raise UserError(f'--process_id is {process_id}; processes are numbered from 0{last}.')
+
+
+def _check_free(port: int) -> None:
+    """Raises a UserError where JAX could not listen, at which it would crash."""
+    both = socket.has_dualstack_ipv6()
+    try:
+        socket.create_server(
+            ('', port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both
+        ).close()
+    except OSError as error:
+        raise UserError(
+            f'--coordinator names port {port}, at which the first process cannot listen ({error.strerror}): choose '
+            'another, the same on each host.'
+        ) from error
+
+
+def gather(word: str) -> list[str]:
+    """What each process says, in their order.
+
+    Every process must call it, and always in the same order with other calls. No device takes part.
+
+    Raises:
+        UserError: another process does not answer.
+    """
+    if jax.process_count() == 1:
+        return [word]
+    client, number = _client(), next(_rounds)
+
+    def place(number: int, process: int) -> str:
+        return f'gan_jax/words/{number}/{process}'
+
+    try:
+        client.key_value_set(place(number, jax.process_index()), word)
+        words = [
+            client.blocking_key_value_get(place(number, process), _ANSWER_SECONDS * 1000)
+            for process in range(jax.process_count())
+        ]
+        if number:  # all have answered, and so read the words before
+            client.key_value_delete(place(number - 1, jax.process_index()))
+        return words
+    except jax.errors.JaxRuntimeError as error:
+        raise UserError(
+            f'Another process of this run does not answer ({_reason(error)}): look at what it printed last, then start '
+            'all of them again.'
+        ) from error
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process; every process must call it, as `gather`."""
+    return str(True) in gather(str(bool(flag)))
+
+
+def _client():
+    from jax._src import distributed  # JAX has no public way to it; orbax takes the same
+
+    return distributed.global_state.client
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition('\n')[0] or type(error).__name__

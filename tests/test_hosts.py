@@ -1,0 +1,162 @@
+"""Processes join in time or say why not, agree on what they train, and talk past their devices."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gan_jax import agreement, config, hosts
+from gan_jax.data import Dataset
+from gan_jax.errors import UserError
+
+ROOT = pathlib.Path(__file__).parent.parent
+TOY = ['--config', 'configs/toy.py', '--config.duration=20 steps', '--config.log_every=10 steps']
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        return free.getsockname()[1]
+
+
+def start(*arguments):
+    """A process with one device that prints."""
+    environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def start_training(port, process, workdir, *arguments, processes=2):
+    identity = ['--coordinator', f'localhost:{port}', '--num_processes', str(processes), '--process_id', str(process)]
+    return start('-m', 'gan_jax.main', *TOY, '--workdir', str(workdir), *identity, *arguments)
+
+
+def sentences(process):
+    """What it said as an error, after it ended with exit code 2."""
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 2, errors
+    assert 'Traceback' not in errors
+    return [line for line in errors.splitlines() if line.startswith('gan_jax: ')]
+
+
+@pytest.mark.parametrize(
+    ('identity', 'sentence'),
+    [
+        (('localhost:1', None, None), '--coordinator, --num_processes and --process_id go together; or give'),
+        ((None, 2, 1), 'go together; or give --distributed alone'),
+        (('localhost', 2, 0), r"--coordinator is 'localhost'; write HOST:PORT"),
+        (('localhost:http', 2, 0), r"--coordinator is 'localhost:http'; write HOST:PORT"),
+        (('localhost:70000', 2, 0), r"--coordinator is 'localhost:70000'; write HOST:PORT"),
+        (('http://localhost:1234', 2, 0), 'write HOST:PORT, such as 10.0.0.1:1234'),
+        (('no-such-host.invalid:1234', 2, 0), 'names the host no-such-host.invalid, which is not known'),
+        (('localhost:1234', 0, 0), '--num_processes is 0; it must be at least 1'),
+        (('localhost:1234', 2, 2), '--process_id is 2; processes are numbered from 0 to 1'),
+        (('localhost:1234', 2, -1), '--process_id is -1; processes are numbered from 0 to 1'),
+    ],
+)
+def test_what_cannot_join_is_refused_before_anything_is_waited_for(identity, sentence):
+    with pytest.raises(UserError, match=sentence):
+        hosts.join(*identity, seconds=1000)
+
+
+def test_a_process_that_is_alone_gives_up_in_time(tmp_path):
+    alone = [start_training(free_port(), process, tmp_path, '--join_seconds=2') for process in range(2)]
+    for process in alone:
+        (line,) = sentences(process)
+        assert 'Not all of the 2 processes have joined at localhost:' in line
+        assert 'within 2 s: start one on each host' in line
+
+
+def test_a_port_that_is_taken_is_said():
+    with socket.create_server(('localhost', 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f'names port {port}, at which the first process cannot listen'):
+            hosts.join(f'localhost:{port}', 2, 0, seconds=1000)
+
+
+def test_hosts_with_different_configs_refuse_to_train(tmp_path):
+    port = free_port()
+    pair = [start_training(port, i, tmp_path / str(i), f'--config.seed={i}', '--join_seconds=150') for i in range(2)]
+    for process in pair:
+        (line,) = sentences(process)
+        assert 'Process 1 differs from process 0 in seed (0 -> 1): start the same command' in line
+    assert not list(tmp_path.rglob('config.json'))
+
+
+@pytest.fixture
+def second(monkeypatch):
+    """Lets a second process say what it is told to say, word by word; None: what the first says."""
+    words = []
+    monkeypatch.setattr(hosts, 'gather', lambda word: [word, words.pop(0)(word)])
+    return words
+
+
+def test_other_code_and_other_versions_are_found(second):
+    options = config.load(str(ROOT / 'configs' / 'toy.py'))
+    same = str
+    second += [same, same]
+    agreement.check_config(options)
+    second += [lambda word: word.replace(f'"code": "{agreement._code()[:8]}"', '"code": "0"')]
+    with pytest.raises(UserError, match=r'Process 1 differs from process 0 in code \(\w{8} -> 0\)'):
+        agreement.check_config(options)
+    version = agreement.package_versions()['jax']
+    second += [lambda word: word.replace(f'"jax": "{version}"', '"jax": "0.1"')]
+    with pytest.raises(UserError, match=rf'in jax \({version} -> 0.1\): start the same command'):
+        agreement.check_config(options)
+
+
+def test_hosts_may_keep_their_files_in_other_places_but_must_judge_the_same_samples(second):
+    options = config.load(str(ROOT / 'configs' / 'toy.py'), {'data.cache': '/a', 'evaluate_every': '10 steps'})
+    second += [str, lambda word: word.replace('"/a"', '"/b"')]
+    agreement.check_config(options)
+    second += [str, lambda word: word.replace('"10 steps"', '"20 steps"')]
+    with pytest.raises(UserError, match=r"evaluate_every \('10 steps' -> '20 steps'\)"):
+        agreement.check_config(options)
+
+
+def test_other_data_are_found(second):
+    dataset = Dataset('points', 'train', np.zeros((5, 2), np.float32), None, None, 'abc')
+    second += [str]
+    agreement.check_data(dataset)
+    second += [lambda word: word.replace('"abc"', '"xyz"')]
+    with pytest.raises(UserError, match=r'Process 1 differs from process 0 in fingerprint \(abc -> xyz\)'):
+        agreement.check_data(dataset)
+
+
+_TALK = """
+import os, sys
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=2'
+import jax, numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from gan_jax import hosts
+process = int(sys.argv[1])
+hosts.join('localhost:{port}', 2, process, seconds=120)
+split = NamedSharding(Mesh(np.array(jax.devices()), ('x',)), PartitionSpec('x'))
+array = jax.make_array_from_callback((4,), split, lambda index: np.ones(1, np.float32))
+work = jax.jit(lambda array: array.sum())
+if process == 0:  # its devices are at work on what the other process starts only after the word
+    total = work(array)
+words = hosts.gather(f'word {{process}}')
+if process == 1:
+    total = work(array)
+print(words, [hosts.any_process(process == 1), hosts.any_process(False)], float(total))
+"""
+
+
+def test_a_word_waits_for_no_device():
+    script = _TALK.format(port=free_port())
+    pair = [start('-c', script, str(process)) for process in range(2)]
+    for process in pair:
+        output, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors
+        assert output.splitlines()[-1] == "['word 0', 'word 1'] [True, False] 4.0"
