@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import scipy.spatial.distance
 from numpy.typing import ArrayLike
 
 from gan_jax.errors import UserError
@@ -22,6 +23,7 @@ from gan_jax.layers.choices import choose, require
 
 BLOCK = 1024
 MEDIAN_SAMPLES = 1000
+_ROUNDING = 1e-9  # in squared bandwidths, and of a squared distance
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # float64 [n, D] and [m, D] to a new [n, m]
 
@@ -143,7 +145,7 @@ def mmd(real: ArrayLike, fake: ArrayLike, kernel: str = 'gaussian', bandwidth: f
     if kernel in PROFILES:
         bandwidth = median_distance(real, fake) if bandwidth is None else bandwidth
         require(bandwidth > 0, 'The bandwidth', bandwidth, 'above 0')
-        centre = real.mean(axis=0, dtype=np.float64)  # distances of features far from 0 would lose digits
+        centre = np.median(real[:: -(-len(real) // MEDIAN_SAMPLES)].astype(np.float64), axis=0)  # where most are
         chosen = functools.partial(_radial, PROFILES[kernel], centre, bandwidth)
         return _full_estimate(real, fake, chosen, f'{kernel} kernel of bandwidth {bandwidth:.6g}')
     require(bandwidth is None, f'The bandwidth of the {kernel} kernel', bandwidth, 'None, for it has none')
@@ -161,8 +163,7 @@ def median_distance(real: ArrayLike, fake: ArrayLike) -> float:
     """
     real, fake = _pair(real, fake)
     rows = np.concatenate([array[:: -(-len(array) // MEDIAN_SAMPLES)] for array in (real, fake)]).astype(np.float64)
-    rows -= rows.mean(axis=0)
-    median = float(np.median(np.sqrt(_squared_distances(rows, rows)[np.triu_indices(len(rows), 1)])))
+    median = float(np.median(scipy.spatial.distance.pdist(rows)))
     if median == 0:
         raise UserError('Most samples are equal, so that their median distance is 0: give the bandwidth.')
     return median
@@ -236,8 +237,14 @@ def _polynomial(dimension: int, degree: int, gamma: float | None, coef: float) -
 def _radial(
     profile: Callable[[np.ndarray], np.ndarray], centre: np.ndarray, bandwidth: float, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    return profile(_squared_distances((x - centre) / bandwidth, (y - centre) / bandwidth))
-
-
-def _squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.maximum((x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T, 0)
+    """The profile of squared distances from products, or from differences where those lose most digits of it."""
+    inner, outer = (x - centre) / bandwidth, (y - centre) / bandwidth
+    norms = (inner**2).sum(axis=1)[:, None] + (outer**2).sum(axis=1)
+    squares = np.maximum(norms - 2 * inner @ outer.T, 0)
+    error = x.shape[1] * np.finfo(np.float64).eps * norms
+    first, second = np.nonzero((error > _ROUNDING) & (squares < error / _ROUNDING))
+    step = max(BLOCK * BLOCK // x.shape[1], 1)
+    for start in range(0, len(first), step):
+        some = first[start : start + step], second[start : start + step]
+        squares[some] = (((x[some[0]] - y[some[1]]) / bandwidth) ** 2).sum(axis=1)
+    return profile(squares)

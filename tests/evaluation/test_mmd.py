@@ -185,6 +185,17 @@ def test_distances_far_from_zero_keep_their_digits():
     assert median_distance(real + 2**20, fake + 2**20) == pytest.approx(median_distance(real, fake), rel=1e-9)
 
 
+def test_kernels_see_small_distances_within_a_cluster_far_away():
+    real, fake = _sets(30, 40, 4)
+    for rows in (real, fake):
+        rows[:10] += 1e9
+    for name in ('gaussian', 'laplacian'):
+        assert mmd(real, fake, name, bandwidth=1.5).value == pytest.approx(_loop(real, fake, KERNELS[name]), rel=1e-9)
+    everything = np.concatenate([real, fake])
+    exact = np.sqrt(((everything[:, None] - everything) ** 2).sum(axis=2))[np.triu_indices(70, 1)]
+    assert median_distance(real, fake) == pytest.approx(np.median(exact), rel=1e-12)
+
+
 def test_the_seed_and_the_rule_of_kid():
     real, fake = _sets(40, 40, 4)
     first, again, other = (kid(real, fake, subsets=3, subset_size=20, seed=seed) for seed in (1, 1, 2))
