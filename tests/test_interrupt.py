@@ -11,7 +11,7 @@ from gan_jax.interrupt import StopSignals
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_noted_and_the_handlers_are_put_back(number):
     before = signal.getsignal(number)
-    with StopSignals() as signals:
+    with StopSignals(lambda: 'after step 20') as signals:
         assert signals.received is None
         os.kill(os.getpid(), number)
         assert signals.received == number
@@ -22,7 +22,7 @@ def test_a_signal_is_noted_and_the_handlers_are_put_back(number):
 def test_a_second_ctrl_c_interrupts_at_once(request):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in a shell's background ignore it
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
-    with StopSignals():
+    with StopSignals(lambda: 'soon'):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
