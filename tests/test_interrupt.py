@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -17,6 +18,19 @@ def test_a_signal_is_noted_and_the_handlers_are_put_back(number):
         assert signals.received == number
         assert signal.getsignal(number) is before
     assert signal.getsignal(number) is before
+
+
+def test_the_first_signal_is_answered_at_once(capsys):
+    with StopSignals(lambda: 'after step 20, in about 3 s') as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while not (answer := capsys.readouterr().err) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert answer == (
+        'gan_jax: SIGTERM was heard: the run stops after step 20, in about 3 s, and is saved; a second signal ends it '
+        'without saving.\n'
+    )
+    assert signals.received == signal.SIGTERM
 
 
 def test_a_second_ctrl_c_interrupts_at_once(request):
