@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import files, parallel, run
+from gan_jax import files, run
 from gan_jax.population import Program, make_population
 
 ROUNDS = 3
@@ -31,17 +31,18 @@ def seconds_per_step(path: pathlib.Path, arms: Mapping[str, ConfigDict]) -> dict
         return kept['seconds']
     stretches, states, members = {}, {}, {}
     for name, config in arms.items():
-        layout = parallel.make_layout(config.batch_size, num_devices=1)
         population = make_population(config)
-        program = Program(population, run.load_data(config.data), None, layout)
+        program = Program(population, run.load_data(config.data), None)
         length = configs.steps(config, 'log_every')
-        stretches[name], members[name] = program.stretch(length), length * len(population.seeds)
-        states[name], _ = jax.block_until_ready(stretches[name](program.start()))
+        with program.open([(0, length)]) as blocks:
+            arguments = (*next(blocks), np.int32(0), np.int32(length))
+        stretches[name], members[name] = (program.stretch(length), arguments), length * len(population.seeds)
+        states[name], _ = jax.block_until_ready(stretches[name][0](program.start(), *arguments))
     seconds = {name: [] for name in arms}
     for _ in range(ROUNDS):
-        for name, stretch in stretches.items():
+        for name, (stretch, arguments) in stretches.items():
             start = time.perf_counter()
-            states[name], _ = jax.block_until_ready(stretch(states[name]))
+            states[name], _ = jax.block_until_ready(stretch(states[name], *arguments))
             seconds[name].append((time.perf_counter() - start) / members[name])
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
     files.replace(path, json.dumps({'of': wanted, 'seconds': medians}).encode())

@@ -6,7 +6,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import data, parallel
+from gan_jax import data, run
 from gan_jax.game import GanState
 from gan_jax.population import Population, Program
 
@@ -27,11 +27,13 @@ def watch_population(
         first step without metrics, then after every `every` steps, and at the end.
     """
     total = configs.steps(config, 'duration')
-    layout = parallel.make_layout(config.batch_size, num_devices=1)
-    program = Program(Population(config, tuple(seeds), None, ()), dataset, None, layout)
-    states, first = program.start(), 0
-    yield first, states, {}
-    for last in [*range(every, total, every), total]:
-        states, metrics = program.stretch(last - first)(states)
-        yield last, states, {name: np.asarray(values[:, -1]) for name, values in metrics.items()}
-        first = last
+    program = Program(Population(config, tuple(seeds), None, ()), dataset, None)
+    states = program.start()
+    yield 0, states, {}
+    longest = min(every, total)
+    stretch = program.stretch(longest)
+    spans = run.spans(0, total, longest)
+    with program.open(spans) as blocks:
+        for (first, last), block in zip(spans, blocks, strict=False):
+            states, metrics = stretch(states, *block, np.int32(0), np.int32(last - first))
+            yield last, states, {name: np.asarray(values[:, last - first - 1]) for name, values in metrics.items()}

@@ -67,7 +67,13 @@ class Checkpoints:
         self._is_proven = False
 
     def save(
-        self, step: int, state: PyTree, *, config: dict[str, Any], metrics: dict[str, float] | None = None
+        self,
+        step: int,
+        state: PyTree,
+        *,
+        config: dict[str, Any],
+        metrics: dict[str, float] | None = None,
+        unfinished: dict[str, list[float]] | None = None,
     ) -> None:
         """Copies `state` to the host and starts writing it; a step that is already saved is left as it is.
 
@@ -79,6 +85,7 @@ class Checkpoints:
           state: a tree of arrays, typed PRNG keys among them; arrays spread over several processes are replicated.
           config: the resolved config, of JSON values.
           metrics: the latest evaluation, if there was one.
+          unfinished: the metrics of the steps that are not recorded yet, a value for each.
 
         Raises:
           UserError: the directory cannot be written or the disk is full; earlier checkpoints stay as they are. Or
@@ -96,10 +103,12 @@ class Checkpoints:
         meta = {
             'config': config,
             'metrics': metrics,
+            'unfinished': unfinished or {},
             'versions': package_versions(),
             'leaves': leaves,
             'crc32': zlib.crc32(data),
         }
+        _drop_equal(self.directory / f'set-aside-{step}', meta)
         self._retention.note(step, metrics)
         self._writing = step
         with self._explaining(step):
@@ -108,15 +117,19 @@ class Checkpoints:
             self.wait()
             self._prove(step)
 
-    def restore(self, target: PyTree, step: int | None = None) -> tuple[int, PyTree] | None:
+    def restore(
+        self, target: PyTree, step: int | None = None, *, at_most: int | None = None
+    ) -> tuple[int, PyTree] | None:
         """Reads the latest checkpoint that reads, or the one of `step`, into the structure of `target`.
 
         A damaged checkpoint is passed over with a warning. After a restore, the first `save` moves all later
-        checkpoints (damaged, or of a course that was given up) to `set-aside-<step>`.
+        checkpoints (damaged, or of a course that was given up) to `set-aside-<step>`, which goes when the same is saved
+        anew.
 
         Args:
           target: a tree with the structure, shapes and dtypes of the saved one, of arrays or `jax.ShapeDtypeStruct`s.
           step: which checkpoint to read; by default the latest.
+          at_most: later ones are not read.
 
         Returns:
           The step and the state, in new buffers on the default device, bit for bit as saved; None where there is no
@@ -128,10 +141,10 @@ class Checkpoints:
         """
         self.close()
         hosts.gather('restore')  # so that the first process has written its last
-        found = _latest_readable(self.directory, step, checkpoint_files.read)
+        found = _latest_readable(self.directory, step, checkpoint_files.read, at_most)
         _check_agreement(found and found[0], self.directory)
         if found is None:
-            _check_none_damaged(self.directory, step)
+            _check_none_damaged(self.directory, step, at_most)
             self._restored = -1
             return None
         step, (meta, data) = found
@@ -228,7 +241,7 @@ def peek(directory: str | os.PathLike, step: int | None = None) -> dict[str, Any
       step: which one; by default the latest that reads.
 
     Returns:
-      `step`, `config`, `metrics` and `versions`; None where there is no checkpoint.
+      `step`, `config`, `metrics`, `unfinished` and `versions`; None where there is no checkpoint.
 
     Raises:
       UserError: `step` does not exist, or none of the checkpoints reads.
@@ -239,7 +252,8 @@ def peek(directory: str | os.PathLike, step: int | None = None) -> dict[str, Any
         _check_none_damaged(directory, step)
         return None
     step, meta = found
-    return {'step': step, **{name: meta[name] for name in ('config', 'metrics', 'versions')}}
+    meta.setdefault('unfinished', {})  # of checkpoints before there was such a thing
+    return {'step': step, **{name: meta[name] for name in ('config', 'metrics', 'unfinished', 'versions')}}
 
 
 class _Retention:
@@ -270,9 +284,9 @@ class _Retention:
         return [checkpoint.step in keep for checkpoint in checkpoints]
 
 
-def _steps(directory: pathlib.Path) -> list[int]:
+def _steps(directory: pathlib.Path, at_most: int | None = None) -> list[int]:
     with checkpoint_files.manager(directory) as manager:
-        return sorted(manager.all_steps())
+        return sorted(step for step in manager.all_steps() if at_most is None or step <= at_most)
 
 
 def _readable(directory: pathlib.Path, steps: Sequence[int], read: Callable) -> Iterator[tuple[int, Any]]:
@@ -286,15 +300,17 @@ def _readable(directory: pathlib.Path, steps: Sequence[int], read: Callable) -> 
             yield step, contents
 
 
-def _latest_readable(directory: pathlib.Path, step: int | None, read: Callable) -> tuple[int, Any] | None:
-    steps = _steps(directory)
+def _latest_readable(
+    directory: pathlib.Path, step: int | None, read: Callable, at_most: int | None = None
+) -> tuple[int, Any] | None:
+    steps = _steps(directory, at_most)
     if step is not None and step not in steps:
         raise UserError(f'There is no checkpoint of step {step} in {directory}; there are: {_join(steps) or "none"}.')
     return next(_readable(directory, steps if step is None else [step], read), None)
 
 
-def _check_none_damaged(directory: pathlib.Path, step: int | None) -> None:
-    if steps := _steps(directory) if step is None else [step]:
+def _check_none_damaged(directory: pathlib.Path, step: int | None, at_most: int | None = None) -> None:
+    if steps := _steps(directory, at_most) if step is None else [step]:
         raise UserError(
             f'No checkpoint in {directory} can be read (tried: {_join(steps)}); put back a copy, or move the directory '
             'away to start from the beginning.'
@@ -317,6 +333,13 @@ def _set_aside(directory: pathlib.Path, after: int) -> None:
             aside = path.with_name(f'set-aside-{path.name}')
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
+
+
+def _drop_equal(aside: pathlib.Path, meta: dict[str, Any]) -> None:
+    """Removes a checkpoint that was set aside, if it is of the same state, config and metrics as one described so."""
+    with contextlib.suppress(Exception):  # there is none, or it is damaged
+        if checkpoint_files.read_meta(aside.parent, aside.name) == meta:
+            shutil.rmtree(aside)
 
 
 def _reason(error: Exception) -> str:

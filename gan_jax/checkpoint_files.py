@@ -62,7 +62,7 @@ def manager(directory: pathlib.Path, **options: Any) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(directory, options=options)
 
 
-def read_meta(directory: pathlib.Path, step: int) -> dict[str, Any]:
+def read_meta(directory: pathlib.Path, step: int | str) -> dict[str, Any]:
     """Reads the description of a checkpoint; what is raised for a damaged one is of many kinds."""
     meta = json.loads((directory / str(step) / 'meta' / 'metadata').read_bytes())
     if meta.pop('meta_crc32') != _checksum(meta):

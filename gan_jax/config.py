@@ -46,6 +46,7 @@ _OPERATIONAL = (
     'data.placement',
     'parallel.',
     'checkpoints.',
+    'stretch_seconds',
     'on_nan',
     'population',  # a member's config has none of these
     'vary',

@@ -108,7 +108,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'recompute': False,  # the forward passes for the gradients: less memory, more time
         # on several devices: pmap or sharding; 0: all there are
         'parallel': {'mode': choice('pmap', *MODES), 'devices': number(0, COUNT_OR_NONE)},
-        'log_every': '50 steps',  # also the stretch that is one compiled call; the other intervals round up to it
+        'log_every': '50 steps',  # the other intervals round up to it
+        'stretch_seconds': number(10.0, AMOUNT),  # of training in one call, about; a signal is heard after it
         'sample_every': '500 steps',
         'checkpoint_every': '500 steps',
         'samples': number(64, COUNT),  # images in a grid

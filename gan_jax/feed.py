@@ -27,7 +27,7 @@ class Feed(NamedTuple):
     """How a run's batches reach the compiled stretch.
 
     Attributes:
-        batch_at: (data, step, slot, positions) -> batch, as `gan_jax.steps.scan_steps` wants it.
+        batch_at: (data, step, slot, positions) -> batch, as `gan_jax.stretch.make_stretch` wants it.
         data_axis: the axis along which the data are split over devices; None when they are replicated.
         open: spans [(first step, last step), ...] -> context manager of an iterator over the data of each.
     """

@@ -140,6 +140,11 @@ def any_process(flag: bool) -> bool:
     return str(True) in gather(str(bool(flag)))
 
 
+def largest(value: float) -> float:
+    """The largest value of all processes; every process must call it, as `gather`."""
+    return max(map(float, gather(repr(float(value)))))
+
+
 def _client():
     from jax._src import distributed  # JAX has no public way to it; orbax takes the same
 

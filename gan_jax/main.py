@@ -66,7 +66,7 @@ def _step(text: str) -> int | str:
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import hosts, parallel, population, train, trained
+    from gan_jax import hosts, parallel, train, trained
 
     parallel.enable_compilation_cache()
     _refuse_others(flags)
@@ -91,7 +91,7 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
         hosts.join(*identity, by_environment=flags.distributed, seconds=flags.join_seconds)
     config = configs.load(flags.config, overrides)
     workdir = flags.workdir or pathlib.Path('runs') / configs.run_name(flags.config, config)
-    start = population.train_population if config.population > 1 or config.vary else train.train
+    start = train.train_population if config.population > 1 or config.vary else train.train
     start(config, workdir, accept_config_changes=flags.accept_config_changes)
 
 

@@ -85,10 +85,10 @@ class Layout:
         return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), tree)
 
     def compile(self, stretch: Callable, *, data_axis: int | None) -> 'Program':
-        """Makes a program of `stretch(state, data, positions) -> (state, metrics)` that donates the state.
+        """Makes a program of `stretch(state, data, positions, slot, count) -> (state, metrics)` that donates the state.
 
         Args:
-            stretch: from `gan_jax.steps.scan_steps`.
+            stretch: from `gan_jax.stretch.make_stretch`.
             data_axis: the axis along which the data was `split`, or None where it was `replicate`d.
         """
         stretch = canonical(stretch)
@@ -96,7 +96,7 @@ class Layout:
             mapped = jax.pmap(
                 stretch,
                 axis_name=AXIS,
-                in_axes=(None, data_axis, 0),
+                in_axes=(None, data_axis, 0, None, None),
                 out_axes=(None, None),
                 devices=self.devices if jax.process_count() == 1 else None,
                 donate_argnums=0,
@@ -106,7 +106,7 @@ class Layout:
         data = replicated if data_axis is None else self._sharding(*[None] * data_axis, AXIS)
         jitted = jax.jit(
             stretch,
-            in_shardings=(replicated, data, self._sharding(AXIS)),
+            in_shardings=(replicated, data, self._sharding(AXIS), replicated, replicated),
             out_shardings=(replicated, replicated),
             donate_argnums=0,
             compiler_options=compiler.training(),

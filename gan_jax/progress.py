@@ -53,9 +53,12 @@ class Progress:
         self._line = ''  # what is on the terminal's line, or what the log file has not been told yet
         self._printed: float | None = None
 
-    def report(self, step: int, kimg: float, metrics: Mapping[str, float]) -> None:
-        """Shows step `step`, after `kimg` thousand images, with the metrics that are in `metrics`."""
-        self.seconds = self._clock() - self._started
+    def report(self, step: int, kimg: float, metrics: Mapping[str, float], done: float | None = None) -> None:
+        """Shows step `step`, after `kimg` thousand images, with the metrics that are in `metrics`.
+
+        `done` is the clock's time when the step was done, which can be long before it is reported; None: now.
+        """
+        self.seconds = (self._clock() if done is None else done) - self._started
         self._marks.append((self.seconds, step, 1000 * kimg))
         parts = {
             'step': f'step {step}/{self.total} {100 * step // self.total:3d}%',

@@ -1,9 +1,11 @@
 """Pictures of a run for people: grids of samples, their progress, scatter plots and curves."""
 
+import functools
 import io
 import math
 import os
 import pathlib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +17,8 @@ from gan_jax import files
 from gan_jax.errors import UserError
 from gan_jax.records import metrics_of
 
+# The pictures of a whole run, as it is at its last step.
+LAST_PICTURES = ('neighbours.png', 'interpolation.png', 'samples.png', 'samples.gif', 'curves.png')
 _BACKGROUND = 128
 _WIDEST_GRID = 900  # pixels
 
@@ -51,13 +55,14 @@ def image_grid(
     return grid
 
 
-def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '') -> None:
+def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '', *, step: int | None = None) -> None:
     """Writes uint8 [H, W], [H, W, 1] (grey) or [H, W, 3] (colour) as a PNG file, whole or not at all.
 
     Args:
       path: the file.
       image: the picture; two channels are shown as red and green, and of more than three the first three.
       description: what it shows, kept inside the file.
+      step: of the run that it shows, kept inside the file for `step_of`.
 
     Raises:
       UserError: the file cannot be written.
@@ -65,6 +70,8 @@ def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '') 
     data, about = io.BytesIO(), PngInfo()
     if description:
         about.add_itxt('Description', description)
+    if step is not None:
+        about.add_text('Step', str(step))
     _picture(image).save(data, 'png', optimize=True, pnginfo=about)
     files.replace(path, data.getvalue())
 
@@ -77,6 +84,7 @@ def save_animation(
     max_size: int = 512,
     seconds: float = 0.15,
     hold: float = 2.0,
+    step: int | None = None,
 ) -> None:
     """Writes an endless GIF, whole or not at all.
 
@@ -87,6 +95,7 @@ def save_animation(
       max_size: larger frames are shrunk to this many pixels.
       seconds: how long each frame is shown.
       hold: how long the last one is shown.
+      step: of the run that the last one shows, kept inside the file for `step_of`.
 
     Raises:
       UserError: the file cannot be written.
@@ -94,9 +103,19 @@ def save_animation(
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), max_frames)).round().astype(int))
     pictures = [_frame(frames[i], max_size) for i in chosen]
     durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * hold)]
-    data = io.BytesIO()
-    pictures[0].save(data, 'gif', save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    data, options = io.BytesIO(), {} if step is None else {'comment': f'Step {step}'}
+    pictures[0].save(data, 'gif', save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options)
     files.replace(path, data.getvalue())
+
+
+def step_of(path: str | os.PathLike) -> int | None:
+    """The step that a picture says it shows; None where it says none, cannot be read, or is not there."""
+    try:
+        with Image.open(path) as picture:
+            text = picture.info.get('Step') or picture.info.get('comment', b'').decode().removeprefix('Step ')
+        return int(text)
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file
+        return None
 
 
 def scatter(points: np.ndarray, real: np.ndarray | None = None, limit: float | None = None) -> np.ndarray:
@@ -154,31 +173,60 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Non
     for axes in all_axes[max(0, len(drawn) - 2) : len(drawn)]:
         axes.set_xlabel(f'steps   ({last["step"]:,} steps are {last["kimg"]:,.4g} thousand images)', color='0.3')
     data = io.BytesIO()
-    figure.savefig(data, format='png')
+    figure.savefig(data, format='png', metadata={'Step': str(last['step'])})
     files.replace(path, data.getvalue())
 
 
 def write(workdir: str | os.PathLike) -> None:
-    """Sums up a run from what its directory holds.
+    """Sums up a run from what its directory holds; pictures that are there and of the last step stay.
 
     Writes `samples.png` (the last picture in `samples/`), `samples.gif` (all of them) and `curves.png` (from
-    `metrics.jsonl`).
+    `metrics.jsonl`). A picture that cannot be read is passed over with a warning.
 
     Raises:
       UserError: a file cannot be written, or `metrics.jsonl` cannot be read.
     """
     workdir = pathlib.Path(workdir)
-    if pictures := [path for _, path in sample_grids(workdir)]:
-        files.replace(workdir / 'samples.png', pictures[-1].read_bytes())
-        save_animation(workdir / 'samples.gif', pictures)
-    if records := metrics_of(workdir).read():
-        curves(records, workdir / 'curves.png')
+    names, grids = outdated(workdir), sample_grids(workdir)
+    if 'samples.png' in names:
+        files.replace(workdir / 'samples.png', grids[-1][1].read_bytes())
+    if 'samples.gif' in names:
+        save_animation(workdir / 'samples.gif', [path for _, path in grids], step=grids[-1][0])
+    if 'curves.png' in names:
+        curves(metrics_of(workdir).read(), workdir / 'curves.png')
 
 
-def sample_grids(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
+def outdated(workdir: str | os.PathLike) -> list[str]:
+    """The pictures that `write` would write: those that are missing, or of another step than the last record."""
+    workdir = pathlib.Path(workdir)
+    samples = [step for step, _ in sample_grids(workdir)][-1:]
+    records = [record['step'] for record in metrics_of(workdir).read()[-1:]]
+    wanted = {'samples.png': samples, 'samples.gif': samples, 'curves.png': records}
+    return [name for name, step in wanted.items() if step and step != [step_of(workdir / name)]]
+
+
+def sample_files(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
     """(step, file) of every picture in a run's `samples/`, in their order; other files there are passed over."""
     found = (pathlib.Path(workdir) / 'samples').glob('*.png')
     return sorted((int(path.stem), path) for path in found if path.stem.isdigit())
+
+
+def sample_grids(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
+    """Those `sample_files` that can be read; a damaged one is passed over with a warning."""
+    return [(step, path) for step, path in sample_files(workdir) if _is_whole(path, path.stat().st_mtime_ns)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_whole(path: pathlib.Path, time_changed: int) -> bool:
+    """Whether a picture is whole, looked at once for each time that it was written."""
+    del time_changed
+    try:
+        with Image.open(path) as picture:
+            picture.verify()
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
+        warnings.warn(f'{path} is damaged and passed over ({error}).', stacklevel=2)
+        return False
+    return True
 
 
 def _picture(image: np.ndarray) -> Image.Image:

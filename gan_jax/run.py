@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,7 +25,6 @@ from gan_jax import (
     models,
     parallel,
     provenance,
-    report,
     sampling,
 )
 from gan_jax import config as configs
@@ -132,13 +132,16 @@ def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, la
     """The game of the config for this data, with what it needs to know of the data."""
     cost.check_batches(config, dataset.shape, len(layout.devices))
     build.check_best_metric(config, dataset.shape, classes)
-    virtual = any(config[player].get('normalization') == 'virtual' for player in Pair._fields)
-    reference = _reference(config, dataset, classes) if virtual else None
-    return build.make_game(config, dataset.shape, layout.axis_name, num_classes=classes, reference=reference)
+    given = {'num_classes': classes, 'reference': reference(config, dataset, classes)}
+    return build.make_game(config, dataset.shape, layout.axis_name, **given)
 
 
-def _reference(config: ConfigDict, dataset: data.Dataset, classes: int | None) -> tuple[jax.Array, jax.Array | None]:
-    """The real examples of virtual batch normalisation, with their labels in a conditional game."""
+def reference(
+    config: ConfigDict, dataset: data.Dataset, classes: int | None
+) -> tuple[jax.Array, jax.Array | None] | None:
+    """The seed's real examples of virtual batch normalisation, with their labels in a conditional game, or None."""
+    if not any(config[player].get('normalization') == 'virtual' for player in Pair._fields):
+        return None
     chosen = np.random.default_rng(config.seed).choice(len(dataset), config.reference_batch)
     labels = None if classes is None else np.asarray(dataset.labels)[chosen]
     positions = np.arange(config.reference_batch)
@@ -223,6 +226,15 @@ def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: 
         say(f'Going on from step {begin}.')
 
 
+def compile_stretch(stretch: parallel.Program, arguments: tuple[Any, ...], batch_size: int) -> None:
+    """Compiles the program of training, which can take minutes, and says so."""
+    say('Compiling the training step ...')
+    started = time.monotonic()
+    memory = stretch.compile(*arguments)
+    say(f'Compiled in {time.monotonic() - started:.0f} s.')
+    introduce_memory(memory, batch_size)
+
+
 def introduce_memory(memory: parallel.Memory | None, batch_size: int) -> None:
     """Says what the compiled program takes of each device, and what batch would fit."""
     if memory is None:
@@ -248,51 +260,22 @@ def spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(cuts))
 
 
-def record(first: int, last: int, metrics: dict[str, jax.Array], out: Writers, batch_size: int) -> dict[str, float]:
-    """Writes the means of a stretch's metrics; raises DivergedError at the first step that is not finite."""
-    metrics = jax.device_get(metrics)
+def record(
+    first: int, last: int, metrics: dict[str, np.ndarray], out: Writers, batch_size: int, done: float
+) -> dict[str, float]:
+    """Writes the means of the metrics of steps, `done` at a time of the clock.
+
+    Raises:
+        DivergedError: a metric is not finite; the message names the first step.
+    """
     finite = np.all([np.isfinite(values) for values in metrics.values()], axis=0)
     if not finite.all():
         at = int(np.argmin(finite))
         culprits = [name for name, values in metrics.items() if not np.isfinite(values[at])]
         raise DivergedError(f'{" and ".join(culprits)} became NaN or infinite in step {first + at + 1}')
     means = {name: float(clu.metrics.Average.from_model_output(values).compute()) for name, values in metrics.items()}
-    out.metrics(last, last * batch_size / 1000, means)
+    out.metrics(last, last * batch_size / 1000, means, done)
     return means
-
-
-def picture_samples(samples: sampling.Samples, game: Game, state: GanState, dataset: data.Dataset) -> np.ndarray:
-    """The picture of what the generator makes of its samples: uint8 [H, W, 1 or 3]."""
-    examples = samples.draw(game, generator_of(state))
-    return sampling.picture(examples, dataset.examples, columns=samples.columns)
-
-
-def picture_whole(
-    workdir: pathlib.Path,
-    config: ConfigDict,
-    dataset: data.Dataset,
-    game: Game,
-    samples: sampling.Samples,
-    generator: Player,
-) -> None:
-    """Draws the pictures of a whole run and its page into its directory, by the main process alone."""
-    if not parallel.is_main_process():
-        return
-    pictures.save_neighbours(workdir / 'neighbours.png', samples.draw(game, generator), dataset, config.seed)
-    path = workdir / 'interpolation.png'
-    if samples.conditions is None:
-        pictures.save_interpolation(path, game, generator, config.seed, config.latents.distribution, dataset.shape)
-    else:
-        sampling.save_interpolation(path, game, generator, samples.latents[:1], dataset.num_classes)
-    refresh_page(workdir)
-    report.write(workdir)  # last: by its pictures a run is known to have all
-
-
-def give_up(workdir: pathlib.Path, error: DivergedError, advice: str = '') -> DivergedError:
-    """Leaves word in a run's directory and on its page that it diverged; returns the error with the advice."""
-    write_json(workdir / DIVERGED, {'reason': str(error)})
-    refresh_page(workdir)
-    return DivergedError(f'{error}; {advice}')
 
 
 def refresh_page(workdir: pathlib.Path) -> None:

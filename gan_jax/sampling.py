@@ -173,6 +173,7 @@ def save_interpolation(
     *,
     classes: Sequence[int] | None = None,
     columns: int = 10,
+    step: int | None = None,
 ) -> None:
     """Writes a picture whose rows go from class to class with one latent [1, ...]; nothing where examples are points.
 
@@ -183,7 +184,7 @@ def save_interpolation(
     latents = jnp.repeat(latent, len(conditions), axis=0)
     examples = generate(game, generator, latents, conditions)
     if examples.ndim == 4:
-        report.save_png(path, picture(examples, columns=columns))
+        report.save_png(path, picture(examples, columns=columns), step=step)
 
 
 def choose_samples(

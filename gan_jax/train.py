@@ -1,29 +1,30 @@
-"""The story of a run: data, game, state, compiled stretches, and the loop that logs, samples and saves.
+"""The story of a run: data, game, program, and the loop that logs, samples and saves.
 
-A run is a function of its config. Batch k depends on (seed, k) and the noise of a step on (key, step), so whatever
-stops a run, starting it again continues with the bits it would have had.
+A run is a population of one, so that the same loop trains it and a population of many. A run is a function of its
+config: batch k depends on (seed, k) and the noise of a step on (key, step), so whatever stops a run, starting it again
+continues with the bits it would have had.
 """
 
-import functools
 import os
 import pathlib
 import signal
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
-import jax
+import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, cost, hosts, lock, parallel, run, sampling, steps
+from gan_jax import build, cost, data, hosts, lock, population, run, sampling, single
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
-from gan_jax.errors import DivergedError, InterruptedRunError
+from gan_jax.errors import InterruptedRunError
 from gan_jax.game import GanState
 from gan_jax.interrupt import StopSignals
 from gan_jax.layers.choices import require
+from gan_jax.member import Member
+from gan_jax.members import GoBackError, Members
+from gan_jax.pace import Pace
 from gan_jax.pages import run_page
-from gan_jax.writers import Writers
-
-_MAX_RESTORES = 3  # of on_nan='restore', in one start
 
 
 @lock.alone
@@ -45,106 +46,155 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     """
     configs.check(config)
     require(config.population == 1 and not config.vary, 'A population', config.population, 'given to train_population')
-    workdir = pathlib.Path(workdir)
-    layout = parallel.make_layout(
-        config.batch_size, mode=config.parallel.mode, num_devices=config.parallel.devices or None
-    )
-    run.check_same_run(workdir, config, accept_config_changes)
-
-    # Data, game, step
-    dataset = run.load_training_data(config.data, [workdir], accept_config_changes)
-    feed = run.make_feed(config, dataset, layout)
-    classes = run.count_classes(config, dataset)
-    game = run.make_game(config, dataset, classes, layout)
-    step = build.make_step(config, game, layout.axis_name)
-
-    @functools.cache
-    def compiled_stretch(length: int):
-        return layout.compile(steps.scan_steps(step, feed.batch_at, length), data_axis=feed.data_axis)
-
-    total, *intervals, log_every = (configs.steps(config, key) for key in (*configs.INTERVALS, 'log_every'))
-    samples = sampling.fixed_samples(game, config.samples, config.seed, classes)
-    evaluate = run.make_evaluation(config, dataset, game, classes, layout)
-    draw = functools.partial(run.picture_whole, workdir, config, dataset, game, samples)
-    positions = layout.split(layout.local_positions)
-
-    def advance(begin: int, state: GanState, out: Writers) -> GanState:
-        """Trains from step `begin` to the end, or raises what stops it."""
-        spans = run.spans(begin, total, log_every)
-        waiting, means = [], {}
-        with feed.open(spans) as stretches:
-            for first, last in spans:
-                stretch, arguments = compiled_stretch(last - first), (state, next(stretches), positions)
-                if first == begin:
-                    run.introduce_memory(stretch.compile(*arguments), config.batch_size)
-                state, metrics = stretch(*arguments)
-                if first == begin:  # takes a while to find out, for which the devices need not wait
-                    build.warn_of_mixing(config, dataset.shape, classes)
-                waiting.append((first, last, metrics))
-                stop = hosts.any_process(signals.received is not None)
-                sample, save, judge = (last == total or first // every != last // every for every in intervals)
-                # Metrics are read one stretch late, to keep the devices at work, unless they are needed now.
-                while len(waiting) > (0 if sample or save or judge or stop else 1):
-                    means = run.record(*waiting.pop(0), out, config.batch_size)
-                if sample:
-                    out.samples(last, run.picture_samples(samples, game, state, dataset))
-                if judge:
-                    means |= evaluate(last, run.generator_of(state), out, config.seed)
-                if sample or judge:
-                    run.refresh_page(workdir)
-                if save or (judge and config.evaluate) or stop:
-                    checkpoints.save(last, state, config=configs.to_json(config), metrics=means)
-                if stop and last < total:
-                    checkpoints.wait()
-                    raise InterruptedRunError(
-                        f'the run is saved at step {last} of {total}, as asked: the same command goes on from there.',
-                        signals.received or signal.SIGTERM,
-                    )
-        return state
-
-    with Checkpoints(workdir / 'checkpoints', **configs.retention(config)) as checkpoints, StopSignals() as signals:
-        target = cost.check_state(config, jax.eval_shape(build.initializer(config, game), jax.random.key(0)))
-        begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
-        if begin >= total:
-            _finish_again(workdir, begin, total, lambda: draw(run.generator_of(state)))
-            return state
-        run.begin_directory(workdir, config, dataset, layout, state, samples)
-        run.introduce(config, dataset, layout, state, begin)
-
-        for attempt in range(1, _MAX_RESTORES + 2):
-            try:
-                with Writers(
-                    workdir, begin=begin, total=total, every=log_every, enabled=parallel.is_main_process()
-                ) as out:
-                    state = advance(begin, layout.replicate(state), out)
-                break
-            except DivergedError as error:
-                ending = _last_good(checkpoints)
-                if config.on_nan == 'stop' or attempt > _MAX_RESTORES:
-                    raise run.give_up(
-                        workdir,
-                        error,
-                        f'{ending}: set on_nan=restore to go back to it and on with other noise, or lower the learning '
-                        'rates and add --accept_config_changes.',
-                    ) from error
-                run.say(f'{error}; {ending}: going back to it and on with other noise.')
-                begin, state = checkpoints.restore(target) or (0, build.init_state(config, game))
-                state = state.replace(key=jax.random.fold_in(state.key, attempt))
-
-    draw(run.generator_of(state))
-    run.say(f'Done. Look at {workdir}/report.html, samples.png, samples.gif (how they came about) and curves.png.')
+    (state,) = _train(population.make_population(config), [pathlib.Path(workdir)], accept_config_changes)
     return state
 
 
-def _last_good(checkpoints: Checkpoints) -> str:
-    checkpoints.wait()
-    good = checkpoints.latest_step()
-    return 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
+@lock.alone
+def train_population(
+    config: ConfigDict, workdir: str | os.PathLike, *, accept_config_changes: bool = False
+) -> list[GanState]:
+    """Trains all members of a population, or goes on where an earlier start was stopped.
+
+    A member whose metrics become NaN or infinite is given up, with its last good checkpoint and a `diverged.json`, and
+    the others go on.
+
+    Args:
+        config: from `gan_jax.config.load`, with `population` or `vary`.
+        workdir: the members' directories, `member-0` and so on, are below it, each that of a run.
+        accept_config_changes: go on although the data or a member's config differ from those it was started with.
+
+    Returns:
+        The members' last states.
+
+    Raises:
+        UserError: something that the user has to mend.
+        DivergedError: all members have diverged.
+        InterruptedRunError: SIGTERM or Ctrl-C came; all members are saved that have not diverged.
+    """
+    members = population.make_population(config)
+    directories = [pathlib.Path(workdir) / f'member-{i}' for i in range(len(members.seeds))]
+    with lock.exclusive(*directories):  # each is that of a run, which could be trained alone
+        return _train(members, directories, accept_config_changes)
 
 
-def _finish_again(workdir: pathlib.Path, step: int, total: int, draw: Callable[[], None]) -> None:
-    if not (workdir / 'curves.png').exists():  # stopped on the last yards
-        draw()
-    if not (workdir / run_page.NAME).exists():
-        run.refresh_page(workdir)
-    run.say(f'This run is finished (step {step} of {total}): look at {workdir}/{run_page.NAME}.')
+def _train(
+    recipe: population.Population, directories: Sequence[pathlib.Path], accept_config_changes: bool
+) -> list[GanState]:
+    config, alone = recipe.config, len(directories) == 1
+    own_configs = [recipe.member(i) for i in range(len(directories))]
+    for own, directory in zip(own_configs, directories, strict=True):
+        configs.check(own)
+        run.check_same_run(directory, own, accept_config_changes)
+
+    # Data, game, program
+    dataset = run.load_training_data(config.data, directories, accept_config_changes)
+    classes = run.count_classes(config, dataset)
+    program = (single.Single if alone else population.Program)(recipe, dataset, classes)
+    cost.check_state(config, program.target(), members=program.share)
+    log_every, total, *intervals = (configs.steps(config, key) for key in ('log_every', *configs.INTERVALS))
+    longest = min(log_every, total)
+    stretch = program.stretch(longest)
+    members = _make_members(own_configs, directories, dataset, classes, program)
+    pace = Pace(config.stretch_seconds)
+
+    def catch_up(*, leave: int) -> None:
+        """Records what is done, until no more stretches than `leave` are under way."""
+        for done in pace.done(leave=leave):
+            members.read(done)
+
+    def stop(step: int, states: Any) -> None:
+        catch_up(leave=0)
+        members.save(step, states)
+        members.wait()
+        raise InterruptedRunError(
+            f'the {recipe.noun} is saved at step {step} of {total}, as asked: the same command goes on from there.',
+            signals.received or signal.SIGTERM,
+        )
+
+    def advance(begin: int, states: Any) -> Any:
+        """Trains from step `begin` to the end, or raises what stops it."""
+        lines = run.spans(begin - members.unfinished_steps, total, log_every)
+        of_lines = [(first, first + longest) for first, _ in lines]
+        with members.recording(begin, total, log_every), program.open(of_lines) as blocks, pace:
+            for first, last in lines:
+                block, step = next(blocks), max(first, begin)
+                while step < last:
+                    if hosts.any_process(signals.received is not None):
+                        stop(step, states)
+                    is_start = pace.step_seconds is None
+                    if is_start:
+                        arguments = (states, *block, np.int32(0), np.int32(1))
+                        run.compile_stretch(stretch, arguments, config.batch_size)
+                    count = pace.steps(last - step)
+                    states, metrics = stretch(states, *block, np.int32(step - first), np.int32(count))
+                    pace.add(step, step + count, metrics, is_line=step + count == last)
+                    step += count
+                    if is_start:  # what takes a while to find out, for which the devices need not wait
+                        build.warn_of_mixing(config, dataset.shape, classes)
+                        run.say(pace.first_words(last - step))
+                    catch_up(leave=1)  # so that the devices are at work while the host is
+                sample, save, judge = (last == total or first // every != last // every for every in intervals)
+                if sample or save or judge:
+                    catch_up(leave=0)
+                members.look(last, states, sample=sample, judge=judge)
+                if save or (judge and config.evaluate):
+                    members.save(last, states)
+        return states
+
+    with members, StopSignals(pace.when) as signals:
+        members.find_given_up(try_again=accept_config_changes or config.on_nan == 'restore')
+        begin, states = members.restore()
+        is_finished = begin >= total
+        if not is_finished:
+            members.begin(states)
+            run.introduce(config, dataset, program.layout, program.member(states, 0), begin)
+            if not alone:
+                run.say(f'{len(directories)} members over {program.mesh.size} devices: {recipe.describe()}.')
+        while begin < total:
+            try:
+                begin, states = total, advance(begin, states)
+            except GoBackError:
+                begin, states = members.restore()
+
+    members.finish(begin, states)
+    run.say(_last_words(directories, begin, total, is_finished))
+    return [program.member(states, i) for i in range(len(directories))]
+
+
+def _make_members(
+    own_configs: Sequence[ConfigDict],
+    directories: Sequence[pathlib.Path],
+    dataset: data.Dataset,
+    classes: int | None,
+    program: single.Single | population.Program,
+) -> Members:
+    game, alone = program.game, len(directories) == 1
+    evaluate = run.make_evaluation(own_configs[0], dataset, game, classes, program.layout)
+    retention = configs.retention(own_configs[0])
+    if not alone:  # an old checkpoint goes when all members have the next
+        retention['keep_last'] = max(2, retention['keep_last'])
+    members = [
+        Member(
+            name='' if alone else f'{directory.name}: ',
+            config=own,
+            workdir=directory,
+            checkpoints=Checkpoints(directory / 'checkpoints', **retention),
+            dataset=dataset,
+            game=game,
+            samples=sampling.fixed_samples(game, own.samples, own.seed, classes),
+            evaluate=evaluate,
+        )
+        for own, directory in zip(own_configs, directories, strict=True)
+    ]
+    return Members(members, program)
+
+
+def _last_words(directories: Sequence[pathlib.Path], step: int, total: int, is_finished: bool) -> str:
+    workdir, alone = directories[0], len(directories) == 1
+    if is_finished:
+        what = f'This {"run" if alone else "population"} is finished (step {step} of {total})'
+        return f'{what}: look at {workdir}/{run_page.NAME}.' if alone else f'{what}.'
+    if alone:
+        return f'Done. Look at {workdir}/report.html, samples.png, samples.gif (how they came about) and curves.png.'
+    return f'Done. Each of {workdir} ... {directories[-1].name} is the directory of a run.'

@@ -119,8 +119,11 @@ class Writers:
             self._metrics.rewind(self._last, self._every)
             for file in (self._timing, self._evaluations):
                 file.rewind(self._last)
-            for step, picture in report.sample_grids(self.workdir):
-                if step > self._last:
+            last = [
+                (report.step_of(path), path) for name in report.LAST_PICTURES if (path := self.workdir / name).exists()
+            ]
+            for step, picture in [*report.sample_files(self.workdir), *last]:
+                if step is not None and step > self._last:
                     files.remove(picture)
             self._progress = Progress(self._total, stream=io.StringIO() if self._quiet else None)
         return self
@@ -136,13 +139,14 @@ class Writers:
         """Opened with the first record, when the devices are at work: tensorboardX imports PyTorch where it can."""
         return TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
 
-    def metrics(self, step: int, kimg: float, values: Mapping[str, float]) -> None:
+    def metrics(self, step: int, kimg: float, values: Mapping[str, float], done: float | None = None) -> None:
         """Records the metrics of a step and moves the progress line.
 
         Args:
           step: how many steps were made.
           kimg: thousands of images by the generator's steps: steps times batch size, in thousands.
           values: numbers by name, such as `generator/loss`.
+          done: the time of `time.monotonic` when the step was done; None: now.
 
         Raises:
           UserError: something cannot be written; the sentence names the file.
@@ -150,7 +154,7 @@ class Writers:
         if not self.enabled:
             return
         self._metrics.write(step, kimg, values)
-        self._progress.report(step, kimg, values)
+        self._progress.report(step, kimg, values, done)
         timing = {'seconds': self._progress.seconds}
         if self._progress.images_per_second is not None:
             timing['images_per_second'] = self._progress.images_per_second
@@ -189,6 +193,6 @@ class Writers:
           UserError: something cannot be written; the sentence names the file.
         """
         if self.enabled:
-            report.save_png(self.workdir / 'samples' / f'{step:08d}.png', picture)
+            report.save_png(self.workdir / 'samples' / f'{step:08d}.png', picture, step=step)
             self._tensorboard.image(step, 'samples', picture)
             self._tensorboard.flush()

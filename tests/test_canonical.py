@@ -11,9 +11,8 @@ from jax import lax
 
 from gan_jax import config, parallel
 from gan_jax.canonical import canonical
-from gan_jax.population import train_population
 from gan_jax.projection import _descend, squared_error
-from gan_jax.train import train
+from gan_jax.train import train, train_population
 
 CONFIG = pathlib.Path(__file__).parent.parent / 'configs' / 'dcgan.py'
 WEIGHTS = 'learning_rate', 'prior', 'variance'

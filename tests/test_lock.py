@@ -16,8 +16,7 @@ import pytest
 
 from gan_jax import config, lock
 from gan_jax.errors import UserError
-from gan_jax.population import train_population
-from gan_jax.train import train
+from gan_jax.train import train, train_population
 
 ROOT = pathlib.Path(__file__).parent.parent
 HOLD = (

@@ -8,8 +8,9 @@ import pytest
 
 from experiments.mode_collapse import __main__ as experiment
 from experiments.population import watch_population
-from gan_jax import build, data, parallel, steps
+from gan_jax import build, data, parallel
 from gan_jax.feed import make_feed
+from gan_jax.stretch import make_stretch
 
 STEPS = 12
 
@@ -48,13 +49,15 @@ def test_a_member_of_a_population_is_the_run_of_its_seed():
     layout = parallel.make_layout(config.batch_size, num_devices=1)
     feed = make_feed(dataset, layout, seed=3, batches=config.discriminator_steps, flip=False, placement='device')
     stretch = layout.compile(
-        steps.scan_steps(build.make_step(config, game), feed.batch_at, STEPS), data_axis=feed.data_axis
+        make_stretch(build.make_step(config, game), feed.batch_at, STEPS), data_axis=feed.data_axis
     )
     with feed.open([(0, STEPS)]) as stretches:
         state, _ = stretch(
             layout.replicate(build.init_state(config, game)),
             next(stretches),
             layout.split(layout.local_positions),
+            np.int32(0),
+            np.int32(STEPS),
         )
     for one, member in zip(
         jax.tree.leaves((state.generator, state.discriminator)),

@@ -13,10 +13,11 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import build, config, parallel, steps
+from gan_jax import build, config, parallel
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.feed import make_feed
+from gan_jax.stretch import make_stretch
 
 ROOT = pathlib.Path(__file__).parent.parent
 STEPS = 20
@@ -56,11 +57,11 @@ def compiled(options, layout, placement='device', length=STEPS):
         flip=options.data.flip,
         placement=placement,
     )
-    stretch = layout.compile(steps.scan_steps(step, feed.batch_at, length), data_axis=feed.data_axis)
+    stretch = layout.compile(make_stretch(step, feed.batch_at, length), data_axis=feed.data_axis)
     with feed.open([(0, length)]) as stretches:
         data = next(stretches)
     state = layout.replicate(build.init_state(options, game))
-    return stretch, state, data, layout.split(layout.local_positions)
+    return stretch, state, data, layout.split(layout.local_positions), np.int32(0), np.int32(length)
 
 
 def train(mode, num_devices, placement='device', length=STEPS, **overrides):

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config, data, parallel, sampling
+from gan_jax import config, data, sampling
 from gan_jax.errors import DivergedError, UserError
-from gan_jax.population import Program, make_population, train_population
-from gan_jax.train import train
+from gan_jax.population import Program, make_population
+from gan_jax.train import train, train_population
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {
@@ -76,11 +76,11 @@ def test_a_member_is_the_run_of_its_seed(seeds, alone):
 def test_members_at_once_are_members_one_after_the_other():
     options = small_config(population='4')
     dataset = data.load('digits', size=16)
-    layout = parallel.make_layout(16, num_devices=1)
     results = []
     for vectorized in (True, False):
-        program = Program(make_population(options), dataset, None, layout, vectorized)
-        results.append(program.stretch(5)(program.start()))
+        program = Program(make_population(options), dataset, None, vectorized)
+        with program.open([(0, 5)]) as blocks:
+            results.append(program.stretch(5)(program.start(), *next(blocks), np.int32(0), np.int32(5)))
     for one, other in zip(*map(jax.tree.leaves, [metrics for _, metrics in results]), strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5)
 
@@ -167,7 +167,6 @@ def test_an_impossible_population_gets_one_sentence(overrides, sentence):
     [
         ({'vary': 'flip_labels=0.05,0.1'}, 'vary names flip_labels, which decides what program is made'),
         ({'vary': 'discriminator_optimizer.clip_norm=0.0,1.0'}, 'which alone would switch clipping off'),
-        ({'population': '2', 'on_nan': 'restore'}, 'on_nan=restore is for a single run'),
     ],
 )
 def test_what_cannot_share_a_program_gets_one_sentence(tmp_path, overrides, sentence):

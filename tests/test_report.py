@@ -184,3 +184,38 @@ def test_a_run_is_summed_up(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ['curves.png', 'metrics.jsonl', 'samples', 'samples.gif', 'samples.png']
     assert np.asarray(Image.open(tmp_path / 'samples.png'))[0, 0] == 20
     assert Image.open(tmp_path / 'samples.gif').n_frames == 2
+
+
+def test_pictures_know_their_step_and_are_written_anew_only_for_another(tmp_path):
+    def record(step):
+        MetricsFile(tmp_path / 'metrics.jsonl').write(step, 1.0, {'generator/loss': 1.0})
+        report.save_png(tmp_path / 'samples' / f'{step:08d}.png', np.full((8, 8, 1), step, np.uint8), step=step)
+
+    names = ('samples.png', 'samples.gif', 'curves.png')
+    record(10)
+    assert report.outdated(tmp_path) == list(names)
+    report.write(tmp_path)
+    assert [report.step_of(tmp_path / name) for name in names] == [10, 10, 10]
+    assert report.outdated(tmp_path) == []
+    before = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
+    report.write(tmp_path)
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in names} == before
+    record(20)  # as of a run that is extended, and killed before its last pictures
+    assert report.outdated(tmp_path) == list(names)
+    report.write(tmp_path)
+    assert [report.step_of(tmp_path / name) for name in names] == [20, 20, 20]
+    assert report.step_of(tmp_path / 'none.png') is None
+    (tmp_path / 'curves.png').write_bytes(b'torn')
+    assert report.outdated(tmp_path) == ['curves.png']
+
+
+def test_a_damaged_picture_of_samples_is_passed_over_with_a_warning(tmp_path):
+    for step in (10, 20, 30):
+        report.save_png(tmp_path / 'samples' / f'{step:08d}.png', np.full((8, 8, 1), step, np.uint8), step=step)
+    os.truncate(tmp_path / 'samples' / '00000010.png', 30)
+    (tmp_path / 'samples' / '00000030.png').write_bytes(b'')
+    with pytest.warns(UserWarning, match=r'00000010.png is damaged and passed over'):
+        report.write(tmp_path)
+    assert np.asarray(Image.open(tmp_path / 'samples.png'))[0, 0] == 20
+    assert getattr(Image.open(tmp_path / 'samples.gif'), 'n_frames', 1) == 1
+    assert [step for step, _ in report.sample_files(tmp_path)] == [10, 20, 30]  # to be dropped with the others

@@ -449,6 +449,6 @@ def test_points_are_trained_and_pictured(tmp_path):
 
 def test_a_stop_from_inside_a_program_is_an_exception(tmp_path, monkeypatch):
     begun = tmp_path / 'run.json'
-    monkeypatch.setattr('gan_jax.parallel.any_process', lambda flag: begun.exists())
-    with pytest.raises(InterruptedRunError, match=r'saved at step 5 of 60, as asked: the same command'):
+    monkeypatch.setattr('gan_jax.hosts.any_process', lambda flag: begun.exists())
+    with pytest.raises(InterruptedRunError, match=r'the run is saved at step 0 of 60, as asked: the same command'):
         train(small_config(), tmp_path)

@@ -93,7 +93,7 @@ def train(training: Training, state: Any, blocks: Iterator[Any], stretches: int)
         before = time.perf_counter()
         block = next(blocks)
         asked += time.perf_counter() - before
-        state, metrics = training.stretch(state, block, training.positions)
+        state, metrics = training.stretch(state, block, *training.whole)
         waiting.append(metrics)
         if len(waiting) > 1:
             jax.device_get(waiting.pop(0))

@@ -31,10 +31,10 @@ class Training(NamedTuple):
 
     Attributes:
         feed: of the data.
-        stretch: (state, data, positions) -> (state, metrics), compiled; it donates the state.
+        stretch: (state, data, positions, slot, count) -> (state, metrics), compiled; it donates the state.
         state: to start from.
         data: those of the first stretch, on the device.
-        positions: as the stretch wants them.
+        whole: positions, slot and count, as a whole stretch wants them.
         seconds: that compiling took.
     """
 
@@ -42,7 +42,7 @@ class Training(NamedTuple):
     stretch: Any
     state: Any
     data: Any
-    positions: Any
+    whole: tuple[Any, ...]
     seconds: float
 
 
@@ -50,20 +50,20 @@ def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Trai
     """A config's training with stretches of so many steps and the data placed on the 'device' or the 'host'."""
     from gan_jax import build, parallel
     from gan_jax.run import make_feed
-    from gan_jax.steps import scan_steps
+    from gan_jax.stretch import make_stretch
 
     layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
     feed = make_feed(config, dataset, layout, placement=placement)
     game = build.make_game(config, dataset.shape, layout.axis_name)
     step = build.make_step(config, game, layout.axis_name)
     state = layout.replicate(build.init_state(config, game))
-    positions = layout.split(layout.local_positions)
+    whole = (layout.split(layout.local_positions), np.int32(0), np.int32(steps))
     with feed.open([(0, steps)]) as stretches:
         data = next(stretches)
     begin = time.perf_counter()
-    jitted = layout.compile(scan_steps(step, feed.batch_at, steps), data_axis=feed.data_axis)
-    stretch = jitted.lower(state, data, positions).compile()
-    return Training(feed, stretch, state, data, positions, time.perf_counter() - begin)
+    jitted = layout.compile(make_stretch(step, feed.batch_at, steps), data_axis=feed.data_axis)
+    stretch = jitted.lower(state, data, *whole).compile()
+    return Training(feed, stretch, state, data, whole, time.perf_counter() - begin)
 
 
 def gan_jax_side(values: dict[str, Any], steps: int) -> Side:
@@ -90,7 +90,7 @@ def repeat(training: Training) -> Callable[[], None]:
         nonlocal state
         waiting = []
         for _ in range(STRETCHES):
-            state, metrics = training.stretch(state, training.data, training.positions)
+            state, metrics = training.stretch(state, training.data, *training.whole)
             waiting.append(metrics)
             if len(waiting) > 1:
                 _means(jax.device_get(waiting.pop(0)))
@@ -104,18 +104,18 @@ def population_side(values: dict[str, Any], steps: int, members: int) -> Side:
     import jax
 
     from gan_jax import config as configs
-    from gan_jax import parallel
     from gan_jax.population import Program, make_population
 
     config = configs.from_json(values | {'population': members})
-    layout = parallel.make_layout(config.batch_size, num_devices=1)
-    program = Program(make_population(config), load_data(config), None, layout)
-    states = program.start()
+    program = Program(make_population(config), load_data(config), None)
+    states, stretch = program.start(), program.stretch(steps)
+    with program.open([(0, steps)]) as blocks:
+        block = next(blocks)
 
     def run() -> None:
         nonlocal states
         for _ in range(STRETCHES):
-            states, metrics = program.stretch(steps)(states)
+            states, metrics = stretch(states, *block, np.int32(0), np.int32(steps))
         jax.device_get(metrics)
 
     return run, {}

@@ -34,7 +34,9 @@ def save_reals(path: pathlib.Path, dataset: Dataset, samples: sampling.Samples, 
     report.save_png(path, report.image_grid(np.asarray(images), samples.columns), f'real images of {dataset.name}')
 
 
-def save_neighbours(path: pathlib.Path, fakes: np.ndarray, dataset: Dataset, seed: int) -> None:
+def save_neighbours(
+    path: pathlib.Path, fakes: np.ndarray, dataset: Dataset, seed: int, step: int | None = None
+) -> None:
     """Writes some samples, each beside its nearest training examples; nothing where examples are points.
 
     Args:
@@ -42,6 +44,7 @@ def save_neighbours(path: pathlib.Path, fakes: np.ndarray, dataset: Dataset, see
         fakes: float32 [n, H, W, C] in [-1, 1]; eight of them are taken, evenly spaced.
         dataset: the training set; of a large one a part is searched, chosen at random, and the caption says so.
         seed: of that choice.
+        step: of the run, which the picture keeps.
     """
     if fakes.ndim != 4:
         return
@@ -58,7 +61,7 @@ def save_neighbours(path: pathlib.Path, fakes: np.ndarray, dataset: Dataset, see
         'Each row: a generated image, then the training images nearest to it by the Euclidean distance of pixels, '
         f'among {part}{len(dataset):,}.'
     )
-    report.save_png(path, grid, caption)
+    report.save_png(path, grid, caption, step=step)
 
 
 def nearest_rows(examples: np.ndarray, searched: np.ndarray, fakes: np.ndarray, k: int) -> np.ndarray:
@@ -86,7 +89,13 @@ def nearest_rows(examples: np.ndarray, searched: np.ndarray, fakes: np.ndarray, 
 
 
 def save_interpolation(
-    path: pathlib.Path, game: Game, generator: Player, seed: int, distribution: str, shape: tuple[int, ...]
+    path: pathlib.Path,
+    game: Game,
+    generator: Player,
+    seed: int,
+    distribution: str,
+    shape: tuple[int, ...],
+    step: int | None = None,
 ) -> None:
     """Writes rows that go from one latent to another on a great circle; nothing where examples are points.
 
@@ -97,6 +106,7 @@ def save_interpolation(
         seed: of the latents: those of the run's samples.
         distribution: of the latents, 'normal' or 'uniform'.
         shape: of an example.
+        step: of the run, which the picture keeps.
     """
     if len(shape) != 3:
         return
@@ -105,4 +115,4 @@ def save_interpolation(
     share = np.tile(np.linspace(0, 1, _COLUMNS), _ROWS)
     examples = sampling.generate(game, generator, latents.SPHERICAL[distribution](start, end, share))
     caption = 'Each row goes from one latent to another on a great circle.'
-    report.save_png(path, report.image_grid(np.asarray(to_uint8(examples)), _COLUMNS), caption)
+    report.save_png(path, report.image_grid(np.asarray(to_uint8(examples)), _COLUMNS), caption, step=step)

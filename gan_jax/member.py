@@ -1,0 +1,176 @@
+"""A member of a population, or the one run of a population of one: what it leaves, how it goes back, how it ends."""
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import checkpoint, data, parallel, report, run, sampling
+from gan_jax import config as configs
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.errors import DivergedError
+from gan_jax.game import Game, GanState, Player
+from gan_jax.pace import Metrics, Stretch
+from gan_jax.pages import pictures, run_page
+from gan_jax.writers import Writers
+
+_MAX_RESTORES = 3  # of on_nan='restore', in one start
+
+
+@dataclasses.dataclass
+class Member:
+    """A run in its directory: records, pictures, evaluations and checkpoints.
+
+    Attributes:
+        name: goes before its sentences: 'member-1: ', or '' of a run alone.
+        config: of the run.
+        workdir: its directory.
+        checkpoints: its own.
+        dataset: what it is trained on.
+        game: that samples.
+        samples: of its pictures.
+        evaluate: judges a generator and records the values; see `gan_jax.run.make_evaluation`.
+        given_up: why it is not trained any more, or None.
+        out: its records, while it is trained.
+        means: of the metrics of the last line, and its evaluation; empty inside a line.
+        unfinished: the metrics of the stretches since the last line.
+    """
+
+    name: str
+    config: ConfigDict
+    workdir: pathlib.Path
+    checkpoints: Checkpoints
+    dataset: data.Dataset
+    game: Game
+    samples: sampling.Samples
+    evaluate: Callable[[int, Player, Writers, int], dict[str, float]]
+    given_up: DivergedError | None = None
+    out: Writers | None = None
+    means: dict[str, float] = dataclasses.field(default_factory=dict)
+    unfinished: list[Metrics] = dataclasses.field(default_factory=list)
+    _restores: int = 0
+    _noise: tuple[int | None, int] = (None, 0)  # the step from which it goes on with other noise, and with which
+
+    def begin(self, layout: parallel.Layout, state: GanState) -> None:
+        """Leaves in the directory what is known before the first step."""
+        run.begin_directory(self.workdir, self.config, self.dataset, layout, state, self.samples)
+
+    @contextlib.contextmanager
+    def recording(self, begin: int, total: int, every: int, *, quiet: bool) -> Iterator[None]:
+        """Opens the records of a course of training from step `begin`, by the main process alone."""
+        options = {'begin': begin, 'total': total, 'every': every, 'quiet': quiet}
+        with Writers(self.workdir, **options, enabled=parallel.is_main_process()) as self.out:
+            yield
+
+    def read(self, stretch: Stretch) -> None:
+        """Takes the metrics of a stretch; writes a line of the records where it ends one.
+
+        Raises:
+            DivergedError: a metric of the line is not finite.
+        """
+        self.unfinished.append(stretch.metrics)
+        self.means = {}
+        if stretch.is_line:
+            first, whole = stretch.last - self.unfinished_steps, _joined(self.unfinished)
+            self.unfinished = []
+            self.means = run.record(first, stretch.last, whole, self.out, self.config.batch_size, stretch.seconds)
+
+    @property
+    def unfinished_steps(self) -> int:
+        """How many steps there are since the last line."""
+        return sum(len(next(iter(metrics.values()))) for metrics in self.unfinished)
+
+    def look(self, step: int, generator: Player, *, sample: bool, judge: bool) -> None:
+        """Leaves a picture of samples and an evaluation, as they are due, and the page with them."""
+        if sample:
+            examples = self.samples.draw(self.game, generator)
+            self.out.samples(step, sampling.picture(examples, self.dataset.examples, columns=self.samples.columns))
+        if judge:
+            self.means |= self.evaluate(step, generator, self.out, self.config.seed)
+        run.refresh_page(self.workdir)
+
+    def save(self, step: int, state: GanState) -> None:
+        """Saves a checkpoint, with the metrics of the line that is not complete."""
+        unfinished = {name: values.tolist() for name, values in _joined(self.unfinished).items()}
+        self.checkpoints.save(
+            step, state, config=configs.to_json(self.config), metrics=self.means, unfinished=unfinished
+        )
+
+    def restore(self, target: GanState, at_most: int | None) -> tuple[int, GanState] | None:
+        """The latest checkpoint, not later than a step; as `Checkpoints.restore`."""
+        found = self.checkpoints.restore(target, at_most=at_most)
+        self.unfinished = []
+        if found and (metrics := checkpoint.peek(self.checkpoints.directory, found[0])['unfinished']):
+            self.unfinished = [{name: np.asarray(values, np.float32) for name, values in metrics.items()}]
+        return found
+
+    def goes_back(self, error: DivergedError) -> bool:
+        """Says that it will go on from its last checkpoint with other noise, if the config has it and it may still."""
+        if self.config.on_nan == 'stop' or self._restores == _MAX_RESTORES:
+            return False
+        run.say(f'{self.name}{error}; {self._last_good()}: going back to it and on with other noise.')
+        self._restores += 1
+        self._noise = (None, self._restores)
+        return True
+
+    def resumed(self, step: int, state: GanState) -> GanState:
+        """The state of a step from which it goes on: with other noise, where it has gone back to that step."""
+        at, number = self._noise
+        if number and at in (None, step):
+            self._noise = (step, number)
+            state = state.replace(key=jax.random.fold_in(state.key, number))
+        return state
+
+    def give_up(self, error: DivergedError) -> None:
+        """Leaves word in the directory and on the page that it diverged."""
+        run.write_json(self.workdir / run.DIVERGED, {'reason': str(error)})
+        run.refresh_page(self.workdir)
+        self.given_up = DivergedError(
+            f'{self.name}{error}; {self._last_good()}: set on_nan=restore to go back to it and on with other noise, or '
+            'lower the learning rates and add --accept_config_changes.'
+        )
+        if self.name:  # the others go on
+            run.say(f'{self.name}{error}; this member is given up, with its last good checkpoint.')
+
+    def finish(self, step: int, generator: Callable[[], Player]) -> None:
+        """Draws those of the last pictures that are missing or of another step, and the page with them."""
+        if not parallel.is_main_process():
+            return
+        names = report.outdated(self.workdir)
+        if self.given_up is None and len(self.dataset.shape) == 3:
+            names += [
+                name for name in ('neighbours.png', 'interpolation.png') if report.step_of(self.workdir / name) != step
+            ]
+        if not names and (self.workdir / run_page.NAME).exists():
+            return
+        if 'neighbours.png' in names:
+            fakes = self.samples.draw(self.game, generator())
+            path = self.workdir / 'neighbours.png'
+            pictures.save_neighbours(path, fakes, self.dataset, self.config.seed, step)
+        if 'interpolation.png' in names:
+            self._draw_interpolation(step, generator())
+        run.refresh_page(self.workdir)
+        report.write(self.workdir)  # last, so that a kill before leaves something outdated
+
+    def _draw_interpolation(self, step: int, generator: Player) -> None:
+        path, config = self.workdir / 'interpolation.png', self.config
+        if self.samples.conditions is None:
+            distribution, shape = config.latents.distribution, self.dataset.shape
+            pictures.save_interpolation(path, self.game, generator, config.seed, distribution, shape, step)
+        else:
+            latents, classes = self.samples.latents[:1], self.dataset.num_classes
+            sampling.save_interpolation(path, self.game, generator, latents, classes, step=step)
+
+    def _last_good(self) -> str:
+        self.checkpoints.wait()
+        good = self.checkpoints.latest_step()
+        return 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
+
+
+def _joined(parts: Sequence[Metrics]) -> Metrics:
+    """The metrics of consecutive steps, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}

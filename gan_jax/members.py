@@ -1,0 +1,155 @@
+"""The members of a population as one, or the one run of a population of one."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from gan_jax import run
+from gan_jax.errors import DivergedError, UserError
+from gan_jax.member import Member
+from gan_jax.pace import Stretch
+from gan_jax.population import Program
+from gan_jax.single import Single
+
+
+class GoBackError(Exception):
+    """A member has diverged that goes on from its last checkpoint with other noise, and all members with it."""
+
+
+class Members:
+    """All members, those that have diverged and are given up among them; a context manager.
+
+    States and metrics are those of all members, in the form of their program.
+
+    Args:
+        members: in the order of the program.
+        program: that trains them.
+    """
+
+    def __init__(self, members: Sequence[Member], program: Single | Program):
+        self._members, self._program = members, program
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            for member in self._members:
+                stack.enter_context(member.checkpoints)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *reason: Any) -> None:
+        self._stack.__exit__(*reason)
+
+    @property
+    def living(self) -> dict[int, Member]:
+        """Those that are trained, by their places."""
+        return {i: member for i, member in enumerate(self._members) if member.given_up is None}
+
+    @property
+    def unfinished_steps(self) -> int:
+        """How many steps there are since the last line of the records."""
+        return next(iter(self.living.values())).unfinished_steps
+
+    def find_given_up(self, *, try_again: bool) -> None:
+        """Leaves those out that have diverged in an earlier start; if all have, they go on only to `try_again`.
+
+        Raises:
+            DivergedError: all have, and are not to try again.
+        """
+        found = [member for member in self._members if (member.workdir / run.DIVERGED).exists()]
+        if len(found) < len(self._members):
+            for member in found:
+                member.given_up = DivergedError(f'{member.name}it was given up before')
+        elif not try_again:
+            one = self._members[0]
+            who = f'all members in {one.workdir.parent} have' if one.name else f'the run in {one.workdir} has'
+            raise DivergedError(
+                f'{who} diverged before: choose another --workdir, set on_nan=restore, or lower the learning rates and '
+                'add --accept_config_changes.'
+            )
+
+    def restore(self) -> tuple[int, Any]:
+        """The states at the last step that all living members have saved, or before the first, on the devices.
+
+        A member without any checkpoint was killed before its first, so that all start anew. Those that are given up get
+        the state of another.
+
+        Raises:
+            UserError: the checkpoints of a member cannot be read, or there is no step in common.
+        """
+        target, at_most = self._program.target(), None
+        while True:
+            found = {i: member.restore(target, at_most) for i, member in self.living.items()}
+            reached = {-1 if one is None else one[0] for one in found.values()}
+            if len(reached) == 1:
+                break
+            if -1 in reached and at_most is not None:
+                raise UserError(
+                    f'The members in {self._members[0].workdir.parent} have no readable checkpoint of one step in '
+                    'common: train them on one by one, or choose another --workdir.'
+                )
+            at_most = min(reached)
+        step = max(0, *reached)
+        if None in found.values():
+            start = self._program.start()
+            states = {i: self._program.member(start, i) for i in found}
+        else:
+            states = {i: state for i, (_, state) in found.items()}
+        states = {i: member.resumed(step, states[i]) for i, member in self.living.items()}
+        other = next(iter(states.values()))
+        return step, self._program.place([states.get(i, other) for i in range(len(self._members))])
+
+    def begin(self, states: Any) -> None:
+        """Leaves in each directory what is known before the first step."""
+        for i, member in self.living.items():
+            member.begin(self._program.layout, self._program.member(states, i))
+
+    @contextlib.contextmanager
+    def recording(self, begin: int, total: int, every: int) -> Iterator[None]:
+        """Opens the records of a course of training from step `begin`; only the first member speaks to the terminal."""
+        with contextlib.ExitStack() as stack:
+            for i, member in self.living.items():
+                stack.enter_context(member.recording(begin, total, every, quiet=i != min(self.living)))
+            yield
+
+    def read(self, stretch: Stretch) -> None:
+        """Takes the metrics of a stretch, and writes a line of the records where it ends one.
+
+        Raises:
+            GoBackError: a member has diverged that goes back.
+            DivergedError: all members have diverged.
+        """
+        go_back = False
+        for i, member in self.living.items():
+            try:
+                member.read(stretch._replace(metrics=self._program.member(stretch.metrics, i)))
+            except DivergedError as error:
+                if member.goes_back(error):
+                    go_back = True
+                else:
+                    member.give_up(error)
+        if go_back:
+            raise GoBackError
+        if not self.living:
+            raise self._members[0].given_up
+
+    def look(self, step: int, states: Any, *, sample: bool, judge: bool) -> None:
+        """Leaves pictures of samples and evaluations, as they are due."""
+        if sample or judge:
+            for i, member in self.living.items():
+                member.look(step, run.generator_of(self._program.member(states, i)), sample=sample, judge=judge)
+
+    def save(self, step: int, states: Any) -> None:
+        """Saves a checkpoint of each; none drops an old one before all have the next."""
+        self.wait()
+        for i, member in self.living.items():
+            member.save(step, self._program.member(states, i))
+
+    def wait(self) -> None:
+        """Waits until the checkpoints are on the disk."""
+        for member in self.living.values():
+            member.checkpoints.wait()
+
+    def finish(self, step: int, states: Any) -> None:
+        """Draws the last pictures of each that are missing or of another step, and the pages with them."""
+        for i, member in enumerate(self._members):
+            member.finish(step, lambda i=i: run.generator_of(self._program.member(states, i)))

@@ -1,0 +1,69 @@
+"""What makes one run a compiled program, over the devices of its layout."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from gan_jax import build, data, parallel, run
+from gan_jax.game import GanState
+from gan_jax.population import Population
+from gan_jax.stretch import make_stretch
+
+
+class Single:
+    """The compiled program of a run alone; `gan_jax.population.Program` is that of several.
+
+    Attributes:
+        share: how many members a device trains.
+        layout: the devices.
+        game: the game.
+
+    Args:
+        alone: the population of one.
+        dataset: to train on.
+        classes: of its labels, where the game is conditional.
+    """
+
+    share = 1
+
+    def __init__(self, alone: Population, dataset: data.Dataset, classes: int | None):
+        config = alone.member(0)
+        self.layout = parallel.make_layout(
+            config.batch_size, mode=config.parallel.mode, num_devices=config.parallel.devices or None
+        )
+        self._feed = run.make_feed(config, dataset, self.layout)
+        self.game = run.make_game(config, dataset, classes, self.layout)
+        self._step = build.make_step(config, self.game, self.layout.axis_name)
+        self._config = config
+
+    def target(self) -> GanState:
+        """The shapes of a member's state."""
+        return jax.eval_shape(build.initializer(self._config, self.game), jax.random.key(0))
+
+    def start(self) -> GanState:
+        """The state before the first step."""
+        return build.init_state(self._config, self.game)
+
+    def place(self, states: list[GanState]) -> GanState:
+        """The members' states in new buffers on the devices."""
+        return self.layout.replicate(states[0])
+
+    def member(self, tree: Any, i: int) -> Any:
+        """What member `i` has of a tree of states or metrics: all of it."""
+        del i
+        return tree
+
+    def stretch(self, longest: int) -> parallel.Program:
+        """The compiled program (state, *data, slot, count) -> (state, metrics); see `gan_jax.stretch`."""
+        return self.layout.compile(
+            make_stretch(self._step, self._feed.batch_at, longest), data_axis=self._feed.data_axis
+        )
+
+    @contextlib.contextmanager
+    def open(self, spans: list[tuple[int, int]]) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """The data of each span of steps, as `stretch` wants them."""
+        positions = self.layout.split(self.layout.local_positions)
+        with self._feed.open(spans) as blocks:
+            yield ((block, positions) for block in blocks)

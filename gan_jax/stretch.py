@@ -1,0 +1,39 @@
+"""A stretch of training as one function, which makes as many steps as it is asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def make_stretch(step: Callable, batch_at: Callable, longest: int) -> Callable:
+    """A stretch of training as one function, so that a whole stretch is one compiled call.
+
+    The number of steps is an argument of the compiled program, not a part of it. One program makes stretches of any
+    length, and a run has the same bits however it is cut into stretches.
+
+    Args:
+        step: from `gan_jax.steps.make_train_step`.
+        batch_at: (data, step, slot, positions) -> the batch of step number `step`, in the place `slot` of the data.
+        longest: the most steps of a stretch.
+
+    Returns:
+        `stretch(state, data, positions, slot, count) -> (state, metrics)` makes `count` steps on the batches in the
+        places from `slot` on; the first `count` values of each metric [longest] are those of the steps.
+    """
+
+    def stretch(state: Any, data: Any, positions: jax.Array, slot: jax.Array, count: jax.Array):
+        def one(state: Any, slot: jax.Array):
+            return step(state, batch_at(data, state.step, slot, positions), positions)
+
+        def body(i: jax.Array, carry: Any):
+            state, metrics = carry
+            state, values = one(state, slot + i)
+            return state, jax.tree.map(lambda kept, value: kept.at[i].set(value), metrics, values)
+
+        _, values = jax.eval_shape(one, state, slot)
+        metrics = jax.tree.map(lambda value: jnp.zeros((longest, *value.shape), value.dtype), values)
+        return jax.lax.fori_loop(0, count, body, (state, metrics))
+
+    return stretch
