@@ -236,16 +236,23 @@ def compile_stretch(stretch: parallel.Program, arguments: tuple[Any, ...], batch
 
 
 def introduce_memory(memory: parallel.Memory | None, batch_size: int) -> None:
-    """Says what the compiled program takes of each device, and what batch would fit."""
+    """Says what the compiled program takes of each device, and on an accelerator what batch would fit.
+
+    Raises:
+        UserError: it takes more than there is.
+    """
     if memory is None:
         return
     taken, kept, available = (f'{size / 2**20:,.0f} MiB' for size in (memory.total, memory.arguments, memory.available))
-    say(
-        f'Memory: {taken} of {available} on each device at the peak, {kept} of it data and state; a batch of about '
-        f'{_rounded(memory.fits(batch_size)):,} would fit.'
-    )
     if memory.total > memory.available:
-        warnings.warn('the program takes more memory than there is: lower batch_size, or set accumulate.', stacklevel=2)
+        raise UserError(
+            f'A training step takes {taken} of memory, {kept} of it data and state, but a device has {available}: '
+            'lower batch_size, or set accumulate.'
+        )
+    fitting = ''
+    if parallel.device_memory():  # a CPU's memory is not the program's alone, and a larger batch gains nothing there
+        fitting = f'; a batch of about {_rounded(memory.fits(batch_size)):,} would fit'
+    say(f'Memory: {taken} of {available} on each device at the peak, {kept} of it data and state{fitting}.')
 
 
 def _rounded(number: int) -> int:

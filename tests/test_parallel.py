@@ -13,11 +13,12 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import build, config, parallel
+from gan_jax import build, config, parallel, run
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.feed import make_feed
 from gan_jax.stretch import make_stretch
+from gan_jax.train import train as train_run
 
 ROOT = pathlib.Path(__file__).parent.parent
 STEPS = 20
@@ -150,6 +151,27 @@ def test_impossible_layouts_are_refused():
         parallel.make_layout(72, num_devices=9)
     with pytest.raises(UserError, match=r"parallel.mode is 'threads'; choose one of pmap, sharding"):
         parallel.make_layout(8, mode='threads')
+
+
+GIBIBYTE = 2**30
+
+
+def test_the_batch_that_would_fit_is_said_where_the_memory_is_a_devices_own(monkeypatch, capsys):
+    memory = parallel.Memory(arguments=GIBIBYTE, temporary=GIBIBYTE, available=4 * GIBIBYTE)
+    run.introduce_memory(memory, 64)
+    line = 'Memory: 2,048 MiB of 4,096 MiB on each device at the peak, 1,024 MiB of it data and state'
+    assert capsys.readouterr().out == f'{line}.\n'
+    monkeypatch.setattr(parallel, 'device_memory', lambda: 4 * GIBIBYTE)
+    run.introduce_memory(memory, 64)
+    assert capsys.readouterr().out == f'{line}; a batch of about 190 would fit.\n'
+
+
+def test_a_step_that_takes_more_memory_than_there_is_is_refused_before_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, 'available_memory', lambda: 4 * 2**20)
+    options = config.load(str(ROOT / 'configs' / 'toy.py'), {'parallel.devices': '1', 'batch_size': '8192'})
+    with pytest.raises(UserError, match=r'A training step takes \d+ MiB of memory, .* but a device has 4 MiB: lower'):
+        train_run(options, tmp_path)
+    assert not (tmp_path / 'checkpoints').exists()
 
 
 _TWO_PROCESSES = """
