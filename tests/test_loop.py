@@ -33,6 +33,9 @@ SMALL = {
     'discriminator.widths': '(8,)',
     'parallel.devices': '1',
 }
+# A critic that nothing bounds: at a learning rate of 1000 it overflows within ten steps.
+UNBOUNDED = {'loss.name': 'wasserstein', 'discriminator_optimizer.name': 'sgd'}
+RATE = 'discriminator_optimizer.learning_rate'
 
 
 class KilledError(BaseException):
@@ -163,10 +166,10 @@ def test_a_checkpoint_of_another_course_stays_where_it_was_set_aside(undisturbed
 
 
 def test_a_member_that_diverges_goes_back_with_other_noise_as_the_run_alone(tmp_path, capsys):
-    vary = {'vary': 'generator_optimizer.learning_rate=1e-4,1e38', 'generator_optimizer.name': 'sgd'}
+    vary = {'vary': f'{RATE}=1e-4,1000', **UNBOUNDED}
     start(tmp_path / 'both', 2, **vary, on_nan='restore')
     assert capsys.readouterr().out.count('member-1: ') == 4  # three times back, then given up
-    alone = {'generator_optimizer.name': 'sgd', 'generator_optimizer.learning_rate': '1e38'}
+    alone = {RATE: '1000', **UNBOUNDED}
     with pytest.raises(DivergedError, match='there is no checkpoint yet'):
         start(tmp_path / 'alone', on_nan='restore', **alone)
     reasons = [(tmp_path / name / 'diverged.json').read_text() for name in ('both/member-1', 'alone')]
@@ -226,7 +229,7 @@ def test_members_have_the_reference_batches_of_their_seeds(tmp_path):
 
 
 def test_a_run_that_has_diverged_is_not_trained_again_unasked(tmp_path):
-    wild = {'generator_optimizer.name': 'sgd', 'generator_optimizer.learning_rate': '1e38'}
+    wild = {RATE: '1000', **UNBOUNDED}
     with pytest.raises(DivergedError, match='became NaN or infinite'):
         start(tmp_path, **wild)
     before = contents(tmp_path)

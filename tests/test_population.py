@@ -31,6 +31,9 @@ SMALL = {
     'evaluation.samples': '50',
     'evaluation.extractor': 'tests.extractors:QUADRANTS',
 }
+# A critic that nothing bounds: at a learning rate of 1000 it overflows within ten steps.
+UNBOUNDED = {'loss.name': 'wasserstein', 'discriminator_optimizer.name': 'sgd'}
+RATE = 'discriminator_optimizer.learning_rate'
 
 
 def small_config(**overrides):
@@ -122,28 +125,28 @@ def test_a_population_goes_on_where_all_of_it_was_saved(seeds, tmp_path):
 
 
 def test_a_member_that_diverges_is_given_up_and_the_others_go_on(tmp_path, capsys):
-    train_population(small_config(vary='generator_optimizer.learning_rate=1e-4,1e38', duration='10'), tmp_path)
+    train_population(small_config(**UNBOUNDED, vary=f'{RATE}=1e-4,1000', duration='10'), tmp_path)
     assert 'member-1: ' in capsys.readouterr().out
     assert lines(tmp_path / 'member-0')[-1]['step'] == 10
     assert not (tmp_path / 'member-1' / 'checkpoints' / '10').exists()
     pages = [(tmp_path / f'member-{i}' / 'report.html').read_text() for i in range(2)]
     assert ['The run was given up' in page for page in pages] == [False, True]
     before = (tmp_path / 'member-0' / 'metrics.jsonl').read_text()
-    again = small_config(vary='generator_optimizer.learning_rate=1e-4,1e38', duration='15')
+    again = small_config(**UNBOUNDED, vary=f'{RATE}=1e-4,1000', duration='15')
     train_population(again, tmp_path, accept_config_changes=True)  # goes on from step 10 without the lost one
     assert (tmp_path / 'member-0' / 'metrics.jsonl').read_text().startswith(before)
     assert lines(tmp_path / 'member-0')[-1]['step'] == 15
 
 
 def test_a_population_of_which_all_diverged_is_not_trained_again_unasked(tmp_path):
-    wild = small_config(vary='generator_optimizer.learning_rate=1e37,1e38', duration='10')
+    wild = small_config(**UNBOUNDED, vary=f'{RATE}=900,1000', duration='10')
     with pytest.raises(DivergedError, match='became NaN or infinite'):
         train_population(wild, tmp_path)
     states = sorted((tmp_path / 'member-0').rglob('*'))
     with pytest.raises(DivergedError, match=r'all members in .* have diverged before: choose another --workdir'):
         train_population(wild, tmp_path)
     assert sorted((tmp_path / 'member-0').rglob('*')) == states
-    calm = small_config(vary='generator_optimizer.learning_rate=1e-4,1e-3', duration='10')
+    calm = small_config(**UNBOUNDED, vary=f'{RATE}=1e-4,1e-3', duration='10')
     train_population(calm, tmp_path, accept_config_changes=True)
     assert [lines(tmp_path / f'member-{i}')[-1]['step'] for i in range(2)] == [10, 10]
 

@@ -38,6 +38,8 @@ SMALL = {
     'evaluation.samples': '100',
     'evaluation.extractor': 'tests.extractors:QUADRANTS',
 }
+# A critic that nothing bounds: at a learning rate of 1000 it overflows within ten steps.
+UNBOUNDED = {'loss.name': 'wasserstein', 'discriminator_optimizer.name': 'sgd'}
 
 
 def small_config(name='mlp', **overrides):
@@ -369,7 +371,7 @@ def test_two_processes_stop_together_resume_and_write_the_lines_of_one(tmp_path,
 
 
 def test_nan_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):
-    options = small_config(**{'generator_optimizer.name': 'sgd', 'generator_optimizer.learning_rate': '1e30'})
+    options = small_config(**UNBOUNDED, **{'discriminator_optimizer.learning_rate': '1000'})
     with pytest.raises(DivergedError, match=r'became NaN or infinite in step \d+; there is no checkpoint yet') as error:
         train(options, tmp_path)
     assert json.loads((tmp_path / 'diverged.json').read_text()) == {'reason': str(error.value).partition(';')[0]}
@@ -379,9 +381,9 @@ def test_nan_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):
 
 
 def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, capsys):
-    good = small_config(duration='20 steps')
+    good = small_config(duration='20 steps', **UNBOUNDED)
     train(good, tmp_path)
-    bad = small_config(on_nan='restore', **{'discriminator_optimizer.learning_rate': '1e38'})
+    bad = small_config(on_nan='restore', **UNBOUNDED, **{'discriminator_optimizer.learning_rate': '1000'})
     with pytest.raises(DivergedError, match=r'the last good checkpoint is step 20'):
         train(bad, tmp_path, accept_config_changes=True)
     assert capsys.readouterr().out.count('is step 20: going back to it') == 3
