@@ -15,7 +15,7 @@ from gan_jax.layers.choices import is_on, require
 from gan_jax.ranges import AMOUNT, DECAY, POSITIVE_AMOUNT, SHARE, Range, checked
 
 Scheduler = Callable[[int], optax.Schedule]  # the number of updates in a run -> update count -> factor
-Rate = Annotated[float, Range(0, 1000)]
+Rate = Annotated[float, Range(0, 1e38)]  # one that is too large is found by training, as a divergence
 Decay = Annotated[float, DECAY]
 Epsilon = Annotated[float, Range(0, 1, above=True)]
 Amount = Annotated[float, AMOUNT]

@@ -150,6 +150,9 @@ def test_sentences_about_a_prepared_data_set(pictures, tmp_path):
     assert sentence(tmp_path, split='train[:1%]') == (
         "the split 'train[:1%]' of 'pictures' is empty: choose a larger one."
     )
+    assert sentence(tmp_path, split='train[5:3]') == (
+        "the split 'train[5:3]' of 'pictures' is empty: choose a larger one."
+    )
     info = pictures / 'dataset_info.json'
     info.write_text(info.read_text().replace('array_record', 'tfrecord'))
     assert sentence(tmp_path) == (
