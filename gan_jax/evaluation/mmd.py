@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import scipy.spatial.distance
+import scipy  # which imports its modules when they are used
 from numpy.typing import ArrayLike
 
 from gan_jax.errors import UserError

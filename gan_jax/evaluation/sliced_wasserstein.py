@@ -17,7 +17,7 @@ Choices where the paper leaves one:
 """
 
 import numpy as np
-import scipy.ndimage
+import scipy  # which imports its modules when they are used
 from numpy.typing import ArrayLike
 
 from gan_jax.evaluation.arrays import check_same_dimension, features_array

@@ -9,7 +9,7 @@ shrunk first.
 from functools import partial
 
 import numpy as np
-import scipy.ndimage
+import scipy  # which imports its modules when they are used
 from numpy.typing import ArrayLike
 
 from gan_jax.errors import UserError
