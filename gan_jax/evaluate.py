@@ -294,7 +294,7 @@ def load_images(
     cache_dir: str | None = None,
     mixed: bool = False,
 ) -> data.Dataset | Statistics:
-    """Images as `evaluate` takes them, or statistics of their features.
+    """Images as `evaluate` takes them, of several sizes if they may be `mixed`; or statistics of their features.
 
     Raises:
         UserError: there are none.
