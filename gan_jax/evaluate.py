@@ -31,7 +31,7 @@ from gan_jax.evaluation import archive, results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
-from gan_jax.evaluation.gather import Samples, check_images
+from gan_jax.evaluation.gather import Samples, check_images, check_looks, shape_text, shapes_agree
 from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
@@ -97,7 +97,8 @@ def evaluate(
         num: samples of a run; None: 10,000.
         seed: of their latents; None: 0.
         step: of the run's checkpoint; None: the latest.
-        size: to bring images of directories and data sets to; None: their own, or that of the run.
+        size: to bring images of directories and data sets to; None: their own, or that of the run. Their own may be
+            several where the extractor resizes each image itself, as Inception does.
         channels: likewise.
         bootstrap: resamples of the fakes for an interval of each value; 0: none.
         batch_size: images at a time on all devices; None: 64 on each.
@@ -133,7 +134,7 @@ def evaluate(
             _refuse(images, 'does not change images that a file holds as arrays')
         if not any(map(_is_named, (fakes, reals))):
             _refuse({'data_dir': data_dir}, 'says where TFDS data sets lie, and none is asked for')
-        fake, real = (load_images(one, **images, data_dir=data_dir) for one in (fakes, reals))
+        fake, real = (load_images(one, **images, data_dir=data_dir, mixed=True) for one in (fakes, reals))
         check_images(fake)
         check_images(real)
         _check_shapes(fake.shape, real.shape, fakes, reals)
@@ -245,6 +246,8 @@ def _judge(
     cache_dir: str | None = None,
 ) -> Evaluation:
     layout = parallel.make_layout(jax.device_count())
+    if not isinstance(fakes, Samples):
+        check_looks(fakes, extractor)  # before the reals are looked at
     return Evaluator(metrics, extractor, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)
 
 
@@ -267,16 +270,18 @@ def _is_named(spec: str | os.PathLike) -> bool:
 
 def _check_shapes(fake: tuple[int, ...] | None, real: tuple[int, ...] | None, fakes: Any, reals: Any) -> None:
     """Raises a UserError where two sets of images differ in shape, with what can be done about it."""
-    if fake == real or None in (fake, real):
+    if shapes_agree(fake, real):
         return
     if is_run(fakes):
         remedy = 'give reals of the size and channels of the samples'
     elif all(map(_is_archive, (fakes, reals))):
         remedy = 'save both anew in one size and number of channels'
+    elif None in (*fake, *real):
+        remedy = 'bring both to one number of channels, by --channels 3'
     else:
         shape = fake if _is_archive(fakes) else real
         remedy = f'bring both to one by --size and --channels, such as --size {shape[0]} --channels {shape[-1]}'
-    seen = [' x '.join(map(str, shape)) for shape in (fake, real)]
+    seen = [shape_text(shape, ' x ') for shape in (fake, real)]
     raise UserError(f'The images of {fakes} are {seen[0]} and those of {reals} {seen[1]}: {remedy}.')
 
 
@@ -287,8 +292,9 @@ def load_images(
     channels: int | None,
     data_dir: str | None,
     cache_dir: str | None = None,
+    mixed: bool = False,
 ) -> data.Dataset | Statistics:
-    """Images as `evaluate` takes them, or statistics of their features.
+    """Images as `evaluate` takes them, of several sizes if they may be `mixed`; or statistics of their features.
 
     Raises:
         UserError: there are none.
@@ -299,9 +305,9 @@ def load_images(
     if path.suffix in archive.SUFFIXES:
         return archive.load_archive(path)
     if path.is_dir():
-        return data.load(f'folder:{spec}', size=size, channels=channels)
+        return data.load(f'folder:{spec}', size=size, channels=channels, mixed=mixed)
     name, split = name_and_split(spec)
-    options = {'size': size, 'channels': channels, 'data_dir': data_dir, 'cache_dir': cache_dir}
+    options = {'size': size, 'channels': channels, 'data_dir': data_dir, 'cache_dir': cache_dir, 'mixed': mixed}
     return data.load(name, split=split, **options)
 
 

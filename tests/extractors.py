@@ -14,4 +14,11 @@ def look(images):
     return Features(features, jnp.stack([features.mean(1), 1 - features.mean(1)], axis=1))
 
 
+def quarters(images):
+    """The mean of each quarter of images [n, H, W, C] with even sides, as an image [n, 2, 2, C]."""
+    number, height, width, channels = images.shape
+    return images.reshape(number, 2, height // 2, 2, width // 2, channels).mean((2, 4))
+
+
 QUADRANTS = Extractor('quadrants', 'version 1', look)
+RESIZED_QUADRANTS = Extractor('resized quadrants', 'version 1', look, quarters)

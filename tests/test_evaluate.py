@@ -29,7 +29,7 @@ def files(tmp_path, monkeypatch):
 
 
 def evaluate(files, *arguments, output='out.json'):
-    code = main([*map(str, arguments), EXTRACTOR, '--output', str(files / output)])
+    code = main([EXTRACTOR, *map(str, arguments), '--output', str(files / output)])
     return code, json.loads((files / output).read_text()) if (files / output).exists() else None
 
 
@@ -48,6 +48,45 @@ def test_a_directory_of_the_same_images_is_the_same(files):
     code, records = evaluate(files, files / 'folder', files / 'real.npz', '--metrics=fid,kid')
     assert code == 0
     assert records[0]['value'] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.fixture
+def mixed(files):
+    """A directory of the same images in several sizes."""
+    with np.load(files / 'real.npz') as archive:
+        quarters = archive['arr_0'][:, ::4, ::4, 0]
+    (files / 'mixed').mkdir()
+    for i, image in enumerate(quarters):
+        Image.fromarray(image.repeat(1 + i % 3, 0).repeat(2 + i % 5, 1)).save(files / 'mixed' / f'{i}.png')
+    return files / 'mixed'
+
+
+def test_images_of_several_sizes_go_straight_to_the_size_of_the_extractor(files, mixed, capsys):
+    resizing = '--extractor=tests.extractors:RESIZED_QUADRANTS'
+    for fakes, reals in (('mixed', 'real.npz'), ('real.npz', 'mixed'), ('mixed', 'mixed')):
+        code, records = evaluate(files, files / fakes, files / reals, resizing, '--metrics=fid,kid,sliced_wasserstein')
+        assert code == 2
+        fid, kid, failed = records
+        assert fid['value'] == pytest.approx(0, abs=1e-9)
+        assert kid['value'] < 0
+        several = "sliced_wasserstein takes images of one size, and those of 'folder:"
+        assert failed['failure'].startswith(several)
+        assert failed['failure'].endswith('): give the size to bring them to by --size 64.')
+    assert fid['protocol']['fakes'] == '40 images of several sizes'
+    assert f'40 of folder:{mixed} train of several sizes in grey (' in fid['protocol']['reals']
+    code, records = evaluate(files, files / 'dark.npz', mixed, resizing, '--metrics=fid')
+    assert (code, len(records)) == (0, 1)
+    assert records[0]['value'] > 0.01
+
+
+def test_images_of_several_sizes_are_refused_before_the_work_where_nothing_brings_them_to_one(files, mixed, capsys):
+    for arguments, sentence in (
+        ([mixed, files / 'real.npz'], "The extractor quadrants takes images of one size, and those of 'folder:"),
+        ([mixed, files / 'real.npz', '--channels=3'], 'are of several sizes in colour and those of'),
+    ):
+        assert evaluate(files, *arguments, '--metrics=fid') == (2, None)
+        assert sentence in capsys.readouterr().err
+    assert evaluate(files, mixed, files / 'real.npz', '--metrics=fid', '--size=8')[0] == 0
 
 
 def test_a_path_may_begin_with_a_tilde_and_hold_an_at(files, monkeypatch):

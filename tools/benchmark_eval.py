@@ -22,6 +22,7 @@ from scipy import linalg
 
 from gan_jax import compiler
 from gan_jax.errors import exit_code
+from gan_jax.evaluation.features.extractor import look
 from gan_jax.evaluation.features.inception import inception
 from gan_jax.evaluation.features.inception_weights import checked_weights, published_shapes
 from gan_jax.evaluation.fid import frechet_distance
@@ -50,7 +51,7 @@ def gan_jax_engine(arrays: dict[str, np.ndarray], dtype: str) -> Engine:
 
     @functools.cache
     def compiled(shape: tuple[int, ...]) -> Callable:
-        lowered = jax.jit(extractor.apply).lower(jax.ShapeDtypeStruct(shape, np.uint8))
+        lowered = jax.jit(lambda images: look(extractor, images)).lower(jax.ShapeDtypeStruct(shape, np.uint8))
         return lowered.compile(compiler.often())
 
     return lambda images: jax.block_until_ready(compiled(images.shape)(images))

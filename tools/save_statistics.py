@@ -36,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     def run() -> None:
         parallel.enable_compilation_cache()
         files.check_writable(flags.output)
-        images = load_images(flags.images, size=flags.size, channels=flags.channels, data_dir=flags.data_dir)
+        options = {'size': flags.size, 'channels': flags.channels, 'data_dir': flags.data_dir}
+        images = load_images(flags.images, **options, mixed=True)
         check_images(images)
         extractor = find_extractor(flags.extractor, images.name, images.shape, labelled=images.labels is not None)
         layout = parallel.make_layout(jax.device_count())

@@ -9,7 +9,8 @@ import PIL
 
 from gan_jax.data import cache, fingerprints, stacked
 from gan_jax.data.folder import ARCHIVES, folder_source
-from gan_jax.data.images import RULE, decode_all
+from gan_jax.data.images import RULE, SizesDifferError, decode_all
+from gan_jax.data.mixed import MixedImages
 from gan_jax.data.tfds_source import find_builder, tfds_source
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
@@ -27,16 +28,17 @@ class Dataset:
       name: as it was asked for.
       split: as it was asked for.
       examples: uint8 [num, height, width, channels], read-only and (but for stacked images) memory-mapped, or float32
-        [num, 2].
+        [num, 2]; images of several sizes, where `load` allows them, as `MixedImages`.
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
       num_classes: the number of classes (of modes, for a mixture); None where there are no labels.
-      fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of.
+      fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of; of images of
+        several sizes a hash of their files, of what else decides them, and of the rules of decoding.
       class_names: of the classes in order: of a folder's sub-directories, or TFDS's; None where they have none.
     """
 
     name: str
     split: str
-    examples: np.ndarray
+    examples: np.ndarray | MixedImages
     labels: np.ndarray | None
     num_classes: int | None
     fingerprint: str
@@ -44,7 +46,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one example."""
+        """The shape of one example; (None, None, channels) of images of several sizes."""
         return self.examples.shape[1:]
 
     def __len__(self) -> int:
@@ -69,6 +71,7 @@ def load(
     data_dir: str | None = None,
     cache_dir: str | None = None,
     show_progress: bool = True,
+    mixed: bool = False,
 ) -> Dataset:
     """Loads a data set; images are decoded the first time and memory-mapped from a cache after that.
 
@@ -87,10 +90,13 @@ def load(
       cache_dir: where decoded data sets and the prepared digits are kept; `gan_jax` under XDG_CACHE_HOME, that is
         ~/.cache/gan_jax, if None.
       show_progress: whether to show a progress bar while decoding.
+      mixed: whether images may differ in size where no `size` is given. Then none is changed, and they are decoded each
+        time they are looked at.
 
     Raises:
       UserError: if there is no such data set or split, it is not prepared, an image cannot be read, the images differ
-        in size and none is given, images to be stacked are in colour or have no labels, or the cache cannot be written.
+        in size, none is given and they are not `mixed`, images to be stacked are in colour or have no labels, or the
+        cache cannot be written.
     """
     if name in MIXTURES:
         return _load_mixture(name, split, size, channels)
@@ -126,13 +132,20 @@ def load(
         title=f'reading {name} {split}',
         show_progress=show_progress,
     )
-    decoded = cache.open_or_build(
-        root,
-        cache.entry_name(name, split, place | options),
-        place | options,
-        fingerprints.of_value([source.identity, contents]),
-        lambda: decode_all(source, size=size, channels=channels, show_progress=show_progress),
-    )
+    key = fingerprints.of_value([source.identity, contents])
+    try:
+        decoded = cache.open_or_build(
+            root,
+            cache.entry_name(name, split, place | options),
+            place | options,
+            key,
+            lambda: decode_all(source, size=size, channels=channels, show_progress=show_progress),
+        )
+    except SizesDifferError as error:
+        if not mixed:
+            raise
+        images = MixedImages(source, channels or source.find_channels(), error.difference)
+        decoded = cache.Decoded(images, images.labels(), fingerprints.of_value([options, split, key]))
     dataset = Dataset(name, split, *decoded[:2], source.num_classes, decoded.fingerprint, source.class_names)
     if channels == 3:
         _warn_of_grey(dataset)
@@ -141,8 +154,11 @@ def load(
 
 def _warn_of_grey(dataset: Dataset) -> None:
     """Says what three channels of grey images are."""
-    looked_at = dataset.examples[:: -(-len(dataset) // _LOOKED_AT)]
-    if (looked_at == looked_at[..., :1]).all():
+    if isinstance(dataset.examples, MixedImages):
+        looked_at = next(dataset.examples.batches(_LOOKED_AT))
+    else:
+        looked_at = dataset.examples[:: -(-len(dataset) // _LOOKED_AT)]
+    if all((image == image[..., :1]).all() for image in looked_at):
         warnings.warn(
             f'the images of {dataset.name!r} are grey, as far as {len(looked_at)} of them tell: with channels=3 '
             'each grey value stands there three times, and the networks are those of colours; leave channels unset for '

@@ -147,6 +147,56 @@ def _open_npy(path: str | BinaryIO) -> Image.Image:
     return Image.fromarray(array)
 
 
+class SizesDifferError(UserError):
+    """The images of a data set differ in size, and no size to bring them to is given.
+
+    Attributes:
+      difference: which images differ, in words.
+    """
+
+    def __init__(self, name: str, difference: str):
+        super().__init__(
+            f'the images of {name!r} differ in size ({difference}): give the size to bring them to, by '
+            '--config.data.size=64 in training, elsewhere by --size 64.'
+        )
+        self.difference = difference
+
+
+class Decoder:
+    """Decodes the images of a source, in any thread, and keeps in mind how bright those of 16 bits are.
+
+    Args:
+      source: the encoded images.
+      size: height and width wanted; None keeps each image's own.
+      channels: 1 or 3.
+    """
+
+    def __init__(self, source: ImageSource, *, size: int | None, channels: int):
+        self._source, self._size, self._channels = source, size, channels
+        self._brightest: list[int] = []  # of each image of 16 bits
+
+    def __call__(self, index: int, file: str | BinaryIO) -> np.ndarray:
+        """One image as uint8 [height, width, channels]; raises a UserError that names it where it cannot be read."""
+        try:
+            with open_image(file) as image:
+                has_16_bits = _has_16_bits(image)
+                pixels = _pixels(image, self._size, self._channels)
+        except Exception as error:
+            raise unreadable(self._source.describe(index), error) from error
+        if has_16_bits:
+            self._brightest.append(int(pixels.max()))
+        return pixels
+
+    def check_brightness(self) -> None:
+        """Raises a UserError where all images of 16 bits are dark, as those of 10, 12 or 14 bits are unless scaled."""
+        if self._brightest and max(self._brightest) < _DARK:
+            raise UserError(
+                f'the images of {self._source.name!r} have 16 bits a value and use '
+                f'{8 + max(self._brightest).bit_length()} of them at most, so that they would be nearly black: '
+                'multiply their values to reach 65535.'
+            )
+
+
 @dataclasses.dataclass(frozen=True)
 class DecodedImages:
     """A data set on its way into arrays: the shape is known, the chunks are decoded when they are asked for."""
@@ -168,23 +218,12 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
       The shape of the whole and an iterator over (uint8 [n, height, width, channels], int32 [n] labels or None).
 
     Raises:
-      UserError: (the iterator too) naming the image that cannot be read, or that differs in size; or all of 16 bits a
-        value are dark, as they are where a camera's 10, 12 or 14 bits were not scaled.
+      SizesDifferError: (the iterator) there is no size, and the images have several.
+      UserError: (the iterator too) naming the image that cannot be read; or all of 16 bits a value are dark, as they
+        are where a camera's 10, 12 or 14 bits were not scaled.
     """
     channels = channels or source.find_channels()
-    brightest = []  # of each image of 16 bits
-
-    def decode_one(index: int, file: str | BinaryIO) -> np.ndarray:
-        try:
-            with open_image(file) as image:
-                has_16_bits = _has_16_bits(image)
-                pixels = _pixels(image, size, channels)
-        except Exception as error:
-            raise unreadable(source.describe(index), error) from error
-        if has_16_bits:
-            brightest.append(int(pixels.max()))
-        return pixels
-
+    decode_one = Decoder(source, size=size, channels=channels)
     [(first, _)] = source.read(0, 1)
     shape = decode_one(0, first).shape
     step = min(512, max(1, _CHUNK_BYTES // int(np.prod(shape))))
@@ -194,10 +233,10 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
         for index, (file, label) in enumerate(source.read(start, min(start + step, source.num_examples)), start):
             image = decode_one(index, file)
             if image.shape != shape:
-                raise UserError(
-                    f'the images of {source.name!r} differ in size ({source.describe(0)} is {shape[0]}x{shape[1]}, '
-                    f'{source.describe(index)} is {image.shape[0]}x{image.shape[1]}): give the size to '
-                    'bring them to, by --config.data.size=64 in training, elsewhere by --size 64.'
+                raise SizesDifferError(
+                    source.name,
+                    f'{source.describe(0)} is {shape[0]}x{shape[1]}, '
+                    f'{source.describe(index)} is {image.shape[0]}x{image.shape[1]}',
                 )
             images.append(image)
             labels.append(label)
@@ -218,11 +257,7 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
             while pending:
                 yield (chunk := pending.popleft().result())
                 bar.update(len(chunk[0]))
-            if brightest and max(brightest) < _DARK:
-                raise UserError(
-                    f'the images of {source.name!r} have 16 bits a value and use {8 + max(brightest).bit_length()} of '
-                    'them at most, so that they would be nearly black: multiply their values to reach 65535.'
-                )
+            decode_one.check_brightness()
         finally:
             pool.shutdown(cancel_futures=True)
             bar.close()

@@ -13,7 +13,18 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import find_extractor
-from gan_jax.evaluation.gather import Samples, check_images, compile_samples, describe, gather_dataset, gather_samples
+from gan_jax.evaluation.gather import (
+    Samples,
+    check_images,
+    check_one_size,
+    compile_samples,
+    describe,
+    gather_dataset,
+    gather_samples,
+    has_several_sizes,
+    shape_text,
+    shapes_agree,
+)
 from gan_jax.evaluation.record import Estimate, Evaluation, Failure, Record
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore
@@ -81,11 +92,14 @@ class Evaluator:
         elif isinstance(fakes, Statistics):
             subject, protocol = fakes.name, {'fakes': describe(fakes)}
         else:
-            subject, protocol = f'{fakes.name} {fakes.split}', {'fakes': f'{len(fakes)} images'}
+            sizes = ' of several sizes' if has_several_sizes(fakes) else ''
+            subject, protocol = f'{fakes.name} {fakes.split}', {'fakes': f'{len(fakes)} images{sizes}'}
             check_images(fakes)
-            if self.reals.shape not in (None, fakes.shape):
-                sizes = f'images of {fakes.name} are {_size(fakes)} and those of {self.reals.name} {_size(self.reals)}'
-                raise UserError(f'The {sizes}: bring both to one size and number of channels.')
+            if not shapes_agree(fakes.shape, self.reals.shape):
+                raise UserError(
+                    f'The images of {fakes.name} are {shape_text(fakes.shape)} and those of {self.reals.name} '
+                    f'{shape_text(self.reals.shape)}: bring both to one size and number of channels.'
+                )
         failures = self._unfit(fakes, subject)
         names = [name for name in self.names if name not in {failure.metric for failure in failures}]
         records: list[Record] = []
@@ -113,9 +127,14 @@ class Evaluator:
     def _unfit(self, fakes: Samples | Dataset | Statistics, subject: str) -> list[Failure]:
         """The metrics that are known not to fit before anything is looked at."""
         failures = []
-        for name in self.names if isinstance(fakes, Samples) else ():
+        for name in self.names:
             try:
-                metrics.check_of_generator([name], fakes.conditions is not None)
+                if 'images' in metrics.METRICS[name].real:
+                    check_one_size(self.reals, name)
+                if isinstance(fakes, Samples):
+                    metrics.check_of_generator([name], fakes.conditions is not None)
+                elif 'images' in metrics.METRICS[name].fake:
+                    check_one_size(fakes, name)
             except UserError as error:
                 failures.append(Failure(name, _reason(error), subject))
         return failures
@@ -204,10 +223,6 @@ def table(records: Sequence[Record]) -> str:
             seen = dict(record.protocol)
     common = {name: value for name, value in seen.items() if name != 'rule'}
     return '\n'.join([*lines, '', *(f'{name}: {value}' for name, value in common.items())])
-
-
-def _size(dataset: Dataset) -> str:
-    return 'x'.join(map(str, dataset.shape))
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ import hashlib
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +15,10 @@ import tqdm
 from gan_jax import hosts, npz, parallel
 from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset, cache, fingerprints, to_uint8
+from gan_jax.data.mixed import MixedImages
 from gan_jax.errors import UserError
-from gan_jax.evaluation.features.extractor import Extractor, look
+from gan_jax.evaluation.features.extractor import Extractor, Features, look
+from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
 from gan_jax.game import Game, Player, named_key
@@ -65,14 +67,48 @@ def describe(dataset: Dataset | Statistics) -> str:
     """A data set for a protocol: number, name, split, size and the beginning of its fingerprint."""
     if isinstance(dataset, Statistics):
         return str(dataset)
-    shape = 'x'.join(map(str, dataset.shape))
+    shape = shape_text(dataset.shape)
     return f'{len(dataset)} of {dataset.name} {dataset.split} {shape} ({dataset.fingerprint[:8]})'
+
+
+def shape_text(shape: tuple[int | None, ...], times: str = 'x') -> str:
+    """The shape of an image in words."""
+    if None in shape:
+        return f'of several sizes in {"grey" if shape[-1] == 1 else "colour"}'
+    return times.join(map(str, shape))
+
+
+def shapes_agree(first: tuple[int | None, ...] | None, second: tuple[int | None, ...] | None) -> bool:
+    """Whether two sets can be compared: the shapes of their images are equal, as far as they have one."""
+    if first is None or second is None:
+        return True
+    return all(None in pair or pair[0] == pair[1] for pair in zip(first, second, strict=True))
+
+
+def has_several_sizes(dataset: Dataset | Statistics) -> bool:
+    """Whether images differ in size."""
+    return dataset.shape is not None and None in dataset.shape
 
 
 def check_images(dataset: Dataset | Statistics) -> None:
     """Raises a UserError where the examples are not images."""
     if dataset.shape is not None and len(dataset.shape) != 3:
         raise UserError(f'{dataset.name!r} has points, not images: metrics of images cannot be computed of it.')
+
+
+def check_one_size(dataset: Dataset | Statistics, who: str) -> None:
+    """Raises a UserError where images differ in size, for `who` takes images of one size only."""
+    if has_several_sizes(dataset):
+        raise UserError(
+            f'{who} takes images of one size, and those of {dataset.name!r} differ ({dataset.examples.difference}): '
+            'give the size to bring them to by --size 64.'
+        )
+
+
+def check_looks(dataset: Dataset | Statistics, extractor: Extractor) -> None:
+    """Raises a UserError where images differ in size and the extractor has no size of its own to bring them to."""
+    if extractor.resize is None:
+        check_one_size(dataset, f'The extractor {extractor.name}')
 
 
 def gather_dataset(
@@ -90,7 +126,7 @@ def gather_dataset(
     fingerprint of the examples and the versions of the packages that made it; where these are others, it is made anew.
 
     Args:
-        dataset: images, or what is known of their features.
+        dataset: images, those of several sizes not to be held by the store; or what is known of their features.
         extractor: what looks at them.
         layout: the devices.
         keep: what the store keeps, of `store.KEPT`.
@@ -103,6 +139,7 @@ def gather_dataset(
     if isinstance(dataset, Statistics):
         return FeatureStore.of_statistics(dataset)
     check_images(dataset)
+    check_looks(dataset, extractor)
     cached_parts = sorted(set(keep) - {'images'})
     place = [dataset.name, dataset.split, dataset.shape, extractor.name, extractor.identity, cached_parts]
     key = fingerprints.of_value([_FORMAT, place, dataset.fingerprint, len(dataset), package_versions()])
@@ -110,18 +147,38 @@ def gather_dataset(
     path = directory / f'{cache.entry_name(dataset.name, dataset.split, place)}.npz'
     arrays = _read(path, key)
     if hosts.any_process(arrays is None):  # every process takes part in the work, or none does
-        store = FeatureStore(compile_extractor(extractor, batch_size, layout), cached_parts)
-        for i in _progress(range(0, len(dataset), batch_size), batch_size, len(dataset), f'features of {dataset.name}'):
-            labels = None if dataset.labels is None else dataset.labels[i : i + batch_size]
-            store.update(np.asarray(dataset.examples[i : i + batch_size]), labels)
+        steps = _progress(range(0, len(dataset), batch_size), batch_size, len(dataset), f'features of {dataset.name}')
+        store = FeatureStore(keep=cached_parts)
+        for features, i in zip(_features(dataset, extractor, layout, batch_size), steps, strict=True):
+            store.add(features, labels=None if dataset.labels is None else dataset.labels[i : i + batch_size])
         arrays = store.to_arrays()
         npz.save(path, {'key': key, **arrays})
         cache.remove_unused(directory)
     store = FeatureStore.from_arrays(arrays)
     store.fingerprint = dataset.fingerprint
-    if 'images' in keep:
+    if 'images' in keep and not has_several_sizes(dataset):
         store.hold_images(dataset.examples)
     return store
+
+
+def _features(dataset: Dataset, extractor: Extractor, layout: Layout, batch_size: int) -> Iterator[Features]:
+    """What an extractor sees in a data set, batch by batch. Images of several sizes are resized one by one on the host.
+
+    So the network is compiled once, for its own size.
+    """
+    if not isinstance(dataset.examples, MixedImages):
+        extract = compile_extractor(extractor, batch_size, layout)
+        for i in range(0, len(dataset), batch_size):
+            yield extract(images_array(dataset.examples[i : i + batch_size]))
+        return
+    extract = compile_extractor(extractor._replace(resize=None), batch_size, layout)
+    for images in dataset.examples.batches(batch_size, lambda image: np.asarray(extractor.resize(image[None]))[0]):
+        if len(shapes := {image.shape for image in images}) > 1:
+            raise UserError(
+                f'The resize of the extractor {extractor.name} returns arrays of the shapes {sorted(shapes)}: let it '
+                'bring all images to one.'
+            )
+        yield extract(np.stack(images))
 
 
 def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callable:

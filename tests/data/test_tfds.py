@@ -272,6 +272,8 @@ def test_sentences_about_features(tmp_path):
         '7x8): give the size to bring them to, by --config.data.size=64 in training, elsewhere by --size 64.'
     )
     assert load_from(tmp_path, name='sizes', size=5).shape == (5, 5, 3)
+    [images] = load_from(tmp_path, name='sizes', mixed=True).examples.batches(2)
+    assert [image.shape for image in images] == [(9, 9, 3), (7, 8, 3)]
 
 
 def test_sentences_about_preparing(tmp_path):

@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from gan_jax import losses, parallel
 from gan_jax.adversarial import adversarial
-from gan_jax.data import Dataset
+from gan_jax.data import Dataset, load
 from gan_jax.errors import UserError
 from gan_jax.evaluation.gather import Samples, compile_samples, gather_dataset, gather_samples
 from gan_jax.game import Player, pure
-from tests.extractors import QUADRANTS, look
+from tests.extractors import QUADRANTS, RESIZED_QUADRANTS, look, quarters
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (21, 6, 6, 1), np.uint8)
 LABELS = np.arange(21, dtype=np.int32) % 3
@@ -89,6 +90,48 @@ def test_a_damaged_cache_is_made_again(tmp_path):
     with pytest.warns(UserWarning, match='are damaged .* making them again'):
         store = gather(REALS, tmp_path)
     np.testing.assert_array_equal(store.array('features'), wanted)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A function that loads 19 images of seven sizes and two classes, written in a given order of their names."""
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (2 + 2 * (i % 7), 4 + 2 * (i % 3), 3), np.uint8) for i in range(19)]
+
+    def load_mixed(order):
+        root = tmp_path / 'photographs' / str(order[0])
+        for place, index in enumerate(order):
+            path = root / 'ab'[place >= 10] / f'{place:02}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[index]).save(path)
+        return load(f'folder:{root}', cache_dir=tmp_path, show_progress=False, mixed=True)
+
+    load_mixed.images = images
+    return load_mixed
+
+
+def test_each_image_of_several_sizes_is_seen_as_alone_in_any_order_and_batch(mixed, tmp_path):
+    wanted = np.concatenate([look(quarters(image[None])).features for image in mixed.images])
+    order = np.random.default_rng(1).permutation(19)
+    for rows, batch_size in ((np.arange(19), 8), (order, 16)):
+        reals = mixed(rows)
+        options = {'keep': ('features', 'logits', 'images'), 'batch_size': batch_size, 'cache_dir': tmp_path}
+        store = gather_dataset(reals, RESIZED_QUADRANTS, LAYOUT, **options)
+        np.testing.assert_allclose(store.array('features'), wanted[rows], rtol=1e-6)
+        np.testing.assert_array_equal(store.array('labels'), np.arange(19) >= 10)
+        assert not store.has('images')
+        again = gather_dataset(reals, RESIZED_QUADRANTS._replace(apply=blind), LAYOUT, **options)
+        np.testing.assert_array_equal(again.array('features'), store.array('features'))
+
+
+def test_images_of_several_sizes_want_an_extractor_that_brings_them_to_one(mixed, tmp_path):
+    reals = mixed(range(19))
+    with pytest.raises(
+        UserError, match=r"The extractor quadrants takes images of one size, .* differ \('.*a/00.png' is 2x4, "
+    ):
+        gather(reals, tmp_path)
+    with pytest.raises(UserError, match=r'resized quadrants returns arrays of the shapes \[\(2, 4, 3\), .* to one\.'):
+        gather(reals, tmp_path, RESIZED_QUADRANTS._replace(resize=lambda images: images))
 
 
 def test_points_are_no_images(tmp_path):

@@ -37,13 +37,17 @@ class Extractor(NamedTuple):
         name: such as 'inception-v3-2015-12-05' or 'classifier-mnist'.
         identity: all that its features depend on, as text for protocols and cache keys: the weights' hash, tap, resize
             rule, accuracy.
-        apply: uint8 [n, H, W, C] to `Features`; pure, to be traced by `jax.jit`. Floats in [0, 255] are taken as
-            images that are not rounded, which path lengths need.
+        apply: uint8 [n, H, W, C], or what `resize` makes of them, to `Features`; pure, to be traced by `jax.jit`.
+            Floats in [0, 255] are taken as images that are not rounded, which path lengths need.
+        resize: uint8 [n, H, W, C] of any H and W to arrays [n, ...] of one shape, as the first step; of NumPy arrays
+            too, as those of several sizes are resized one by one on the host. None: the extractor has no size of its
+            own, and all images must have one.
     """
 
     name: str
     identity: str
     apply: Callable[[Array], Features]
+    resize: Callable[[Array], Array] | None = None
 
 
 def look(extractor: Extractor, images: Array) -> Features:
@@ -52,7 +56,7 @@ def look(extractor: Extractor, images: Array) -> Features:
     Raises:
         UserError: the extractor returns something else than rows of real numbers, one for each image.
     """
-    seen = extractor.apply(images)
+    seen = extractor.apply(extractor.resize(images) if extractor.resize else images)
     if not isinstance(seen, Features):
         raise UserError(
             f'The extractor {extractor.name} returns {type(seen).__name__}: let it return the Features of '
@@ -76,5 +80,10 @@ def is_real(dtype: jax.typing.DTypeLike) -> bool:
     return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
 
 
-NOTHING = Extractor('none', 'sees nothing', lambda images: Features(jnp.zeros((len(images), 1))))
+NOTHING = Extractor(
+    'none',
+    'sees nothing',
+    lambda images: Features(jnp.zeros((len(images), 1))),
+    lambda images: images[:, :1, :1],
+)
 """Where metrics look at pixels alone."""

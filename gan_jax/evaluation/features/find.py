@@ -72,7 +72,7 @@ def _imported(spec: str) -> Extractor:
         raise UserError(
             f'The extractor {spec!r} cannot be imported ({type(error).__name__}: {error}): write {GRAMMAR}.'
         ) from error
-    if not isinstance(made, Extractor) or not callable(made.apply):
+    if not isinstance(made, Extractor) or not all(map(callable, (made.apply, made.resize or made.apply))):
         raise UserError(f'{spec} is not a gan_jax.evaluation.features.extractor.Extractor: make it one.')
     texts = {'name': made.name, 'identity': made.identity}
     for field, text in texts.items():

@@ -36,16 +36,16 @@ def inception(
         UserError: there is no such tap, rule or dtype, or there are no weights.
     """
     require(tap in TAPS, 'The tap', tap, f'one of {", ".join(map(str, TAPS))}')
-    resized = choose(RESIZES, resize, 'resize rule')
+    rule = choose(RESIZES, resize, 'resize rule')
     network = Inception(tap, choose(DTYPES, dtype, 'dtype of Inception'))
     weights = weights or load_inception_weights()
     variables = {'params': folded(weights.arrays, tap)}
 
     def apply(images: Array) -> Features:
-        taps = network.apply(variables, resized(images))
+        taps = network.apply(variables, images)
         means = {name: mean for name, mean in taps.items() if name.isdigit()}
         return Features(taps[str(tap)], taps.get('logits_unbiased'), means)
 
     name = NAME if weights.source == PUBLISHED else f'{NAME}-{weights.source}'
     identity = f'{NAME}, {weights.source} weights {weights.sha256[:12]}, tap {tap}, resize {resize}, {dtype}'
-    return Extractor(name, identity, apply)
+    return Extractor(name, identity, apply, rule)

@@ -2,7 +2,8 @@
 
 Each function takes uint8 [n, H, W, C] in [0, 255], C being 1 or 3, to float32 [n, 299, 299, 3], normalised as that
 rule's authors do. A grey image repeats its channel. All rules are separable, so that each is a product with one matrix
-for each axis, computed by NumPy when the function is traced.
+for each axis, computed by NumPy when the function is traced. NumPy arrays are resized by NumPy, which compiles nothing,
+so that each image may have a size of its own.
 
 How much the rule matters: Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation".
 """
@@ -17,7 +18,7 @@ import numpy as np
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import is_image_type
 
-Array = jax.Array
+Array = jax.Array | np.ndarray
 
 SIZE = 299
 _UINT8_PRECISION = 22  # bits of PIL's fixed-point weights
@@ -33,7 +34,7 @@ def tf1(images: Array) -> Array:
 
 def clean(images: Array) -> Array:
     """PIL's antialiased bicubic filter on float images, clipped to [0, 255], then (x - 128) / 128: clean-fid."""
-    return (jnp.clip(_resample(images, bicubic_matrix), 0, 255) - 128) / 128
+    return (_resample(images, bicubic_matrix).clip(0, 255) - 128) / 128
 
 
 def friendly(images: Array) -> Array:
@@ -120,7 +121,7 @@ def _antialiased_matrix(kernel: Callable[[np.ndarray], np.ndarray], support: int
 
 
 def _resample(images: Array, matrix: Callable[[int], np.ndarray]) -> Array:
-    images = _checked(images).astype(jnp.float32)
+    images = _checked(images).astype(np.float32)
     for axis in (2, 1):
         images = _multiply(matrix(images.shape[axis]).astype(np.float32), images, axis)
     return _coloured(images)
@@ -131,20 +132,22 @@ def _in_fixed_point(images: Array, axes: tuple[int, int]) -> Array:
         matrix = bicubic_matrix(images.shape[axis]) * 2**_UINT8_PRECISION
         rounded = np.trunc(matrix + np.copysign(0.5, matrix)).astype(np.int32)
         sums = _multiply(rounded, images, axis) + 2 ** (_UINT8_PRECISION - 1)
-        return jnp.clip(sums >> _UINT8_PRECISION, 0, 255)
+        return (sums >> _UINT8_PRECISION).clip(0, 255)
 
-    resized = along(along(_checked(images).astype(jnp.int32), axes[0]), axes[1])
-    return (_coloured(resized.astype(jnp.float32)) - 128) / 128
+    resized = along(along(_checked(images).astype(np.int32), axes[0]), axes[1])
+    return (_coloured(resized.astype(np.float32)) - 128) / 128
 
 
 def _multiply(matrix: np.ndarray, images: Array, axis: int) -> Array:
     """[n, H, W, C] with one of its axes multiplied by a matrix [299, H or W]."""
     equation = {1: 'yh,nhwc->nywc', 2: 'xw,nhwc->nhxc'}[axis]
+    if isinstance(images, np.ndarray):  # in float64, in which the products of whole numbers are exact
+        return np.einsum(equation, matrix.astype(np.float64), images, optimize=True).astype(images.dtype)
     return jnp.einsum(equation, matrix, images, precision='highest')
 
 
 def _coloured(images: Array) -> Array:
-    return jnp.broadcast_to(images, (*images.shape[:3], 3))
+    return images.repeat(3 // images.shape[3], axis=3)
 
 
 def _checked(images: Array) -> Array:

@@ -5,14 +5,19 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 from random_inception import GOLDEN, calibrated_arrays
 
 from gan_jax import compiler
+from gan_jax.data import load
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features import inception as extractor
 from gan_jax.evaluation.features import inception_network, inception_weights, resize
+from gan_jax.evaluation.features.extractor import look
 from gan_jax.evaluation.features.inception_network import Inception
+from gan_jax.evaluation.gather import gather_dataset
+from gan_jax.parallel import make_layout
 
 TOLERANCE = 1e-4  # of the tap's maximum
 TAPS = ['64', '192', '768', '2048', 'logits_unbiased']
@@ -138,7 +143,7 @@ def test_wrong_networks_are_seen(monkeypatch, weights, module, name, mistake, fi
 
 def test_extractor_of_tap_64_stops_there(weights):
     made = extractor.inception(weights, tap=64)
-    features, logits, taps = jax.jit(made.apply)(images()['mnist'][None])
+    features, logits, taps = jax.jit(functools.partial(look, made))(images()['mnist'][None])
     assert logits is None
     assert list(taps) == ['64']
     assert error(features[0], goldens()['torch-fidelity/mnist/64']) < TOLERANCE
@@ -148,9 +153,23 @@ def test_extractor_of_tap_64_stops_there(weights):
     assert len(inception_network.parameter_shapes(64)) == 3
 
 
+def test_images_of_several_sizes_are_seen_as_each_alone(weights, tmp_path):
+    made = extractor.inception(weights, tap=64, resize='clean')
+    images = [np.random.default_rng(i).integers(0, 256, (9 + i, 40 - i, 3), np.uint8) for i in range(3)]
+    for i, image in enumerate(images):
+        PIL.Image.fromarray(image).save(tmp_path / f'{i}.png')
+    reals = load(f'folder:{tmp_path}', cache_dir=tmp_path / 'cache', show_progress=False, mixed=True)
+    layout = make_layout(2, num_devices=1)
+    store = gather_dataset(reals, made, layout, keep=['features'], batch_size=2, cache_dir=tmp_path / 'cache')
+    for image, seen in zip(images, store.array('features'), strict=True):
+        alone = look(made, jnp.asarray(image[None])).features[0]
+        assert error(seen, np.asarray(alone)) < TOLERANCE
+
+
 def test_extractor_gives_2048_features_and_1008_logits(weights):
     made = extractor.inception(weights, resize='clean', dtype='bfloat16')
-    features, logits, taps = jax.eval_shape(made.apply, jax.ShapeDtypeStruct((5, 28, 30, 1), jnp.uint8))
+    shape = jax.ShapeDtypeStruct((5, 28, 30, 1), jnp.uint8)
+    features, logits, taps = jax.eval_shape(functools.partial(look, made), shape)
     assert {name: tap.shape for name, tap in taps.items()} == {str(tap): (5, tap) for tap in inception_network.TAPS}
     assert (features.shape, features.dtype) == ((5, 2048), jnp.float32)
     assert (logits.shape, logits.dtype) == ((5, 1008), jnp.float32)

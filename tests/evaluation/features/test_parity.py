@@ -16,6 +16,7 @@ sys.path.insert(0, str(GOLDEN))
 import inception_make  # noqa: E402
 
 from gan_jax.evaluation.features import inception_weights, resize  # noqa: E402
+from gan_jax.evaluation.features.extractor import look  # noqa: E402
 from gan_jax.evaluation.features.inception import inception  # noqa: E402
 from gan_jax.evaluation.features.inception_network import Inception  # noqa: E402
 
@@ -71,7 +72,7 @@ def test_features_of_pytorch_fid(weights, arrays):
     reference = inception_make.pytorch_fid_network(arrays)
     extractor = inception(weights, resize='pytorch-fid')
     image = smooth_image(SHAPES[2])
-    features = jax.jit(extractor.apply)(image[None]).features
+    features = jax.jit(lambda images: look(extractor, images))(image[None]).features
     *_, values = reference(inception_make.as_batch(image) / 255)
     assert error(features, values.numpy()[:, :, 0, 0]) < TOLERANCE
 

@@ -115,6 +115,15 @@ def test_every_rule_repeats_greys_and_can_be_traced(rule):
 
 
 @pytest.mark.parametrize('rule', resize.RESIZES)
+def test_arrays_of_jax_are_resized_as_those_of_numpy(rule):
+    images, function = noise(28, 330), resize.RESIZES[rule]
+    compiled, hosted = jax.jit(function)(images), function(images)
+    assert isinstance(hosted, np.ndarray)
+    assert hosted.dtype == compiled.dtype == np.float32
+    np.testing.assert_allclose(compiled, hosted, rtol=0, atol=0 if rule.endswith('uint8') else 2e-6)
+
+
+@pytest.mark.parametrize('rule', resize.RESIZES)
 def test_a_plain_image_stays_plain(rule):
     low, high = (float(resize.RESIZES[rule](np.full((1, 7, 400, 1), value, np.uint8)).mean()) for value in (0, 255))
     assert low == pytest.approx(-1, abs=1e-6)
