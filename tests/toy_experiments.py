@@ -65,5 +65,5 @@ def run(
         patch.setenv('XDG_CACHE_HOME', str(root / 'cache'))
         patch.setattr(experiment, name, arms)
         for drawing in _OF_SINGLE_RUNS:
-            patch.setattr(drawing, lambda *arguments: None)
+            patch.setattr(drawing, lambda *arguments, **options: None)
         assert experiment.main(argv, **options) == 0
