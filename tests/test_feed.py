@@ -12,7 +12,7 @@ from gan_jax.feed import make_feed
 def feed(examples, **options):
     dataset = Dataset('some', 'train', examples, None, None, '')
     layout = parallel.make_layout(8, num_devices=1)
-    given = {'seed': 0, 'discriminator_steps': 1, 'flip': False, 'placement': 'host'}
+    given = {'seed': 0, 'batches': 1, 'flip': False, 'placement': 'host'}
     return make_feed(dataset, layout, **given | options)
 
 

@@ -93,7 +93,7 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
     files = (metrics_of(path), timing_of(path), evaluations_of(path))
     parent, own = path.resolve().parts[-2:]
     name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
-    return Workdir(name, path, config, facts, *map(records, files), report.sample_grids(path), troubles)
+    return Workdir(name, path, config, facts, *map(records, files), report.sample_files(path), troubles)
 
 
 def curves(workdir: Workdir) -> dict[str, Curve]:
