@@ -141,33 +141,50 @@ def test_parts_of_the_toolbox_join_both_games():
         assert whole[1]['discriminator/r1'] > 0
 
 
-def test_the_published_networks_play_both_games():
-    size = (16, 16, 3)
-    unet, patch = UNet(width=2), PatchDiscriminator(width=2, receptive_field=16)
-    game = pix2pix(from_flax(unet, (16, 16, 1)), from_flax(patch, (16, 16, 4)), input_shape=(16, 16, 1))
+def published_games():
+    """Each game with its published networks, narrow, and a batch."""
+    size, patch = (16, 16, 3), PatchDiscriminator(width=2, receptive_field=16)
     key = jax.random.key(5)
-    batch = {'input': jax.random.normal(key, (2, 16, 16, 1)), 'target': jnp.tanh(jax.random.normal(key, (2, *size)))}
-    state, metrics = jax.jit(steps.make_train_step(game, SGD))(state_of(game), batch)
-    assert all(np.isfinite(value) for value in metrics.values())
-    player = state.players['generator']
-    one, other = (game.sample(player.params, player.variables, batch['input'], stream(key, name)) for name in 'xy')
-    assert one.shape == (2, *size)
-    assert not np.allclose(one, other)  # dropout is the noise
-
-    residual = from_flax(Residual(width=2, blocks=1), size)
-    game = cyclegan(
+    colour, grey = (jnp.tanh(jax.random.normal(key, (2, 16, 16, channels))) for channels in (3, 1))
+    networks = from_flax(UNet(width=2), (16, 16, 1)), from_flax(patch, (16, 16, 4))
+    pairs = pix2pix(*networks, input_shape=(16, 16, 1))
+    residual, judge = from_flax(Residual(width=2, blocks=1), size), from_flax(patch, size)
+    domains = cyclegan(
         dict.fromkeys(('a_to_b', 'b_to_a'), residual),
-        dict.fromkeys('ab', from_flax(patch, size)),
+        dict.fromkeys('ab', judge),
         shapes=dict.fromkeys('ab', size),
         identity=0.5,
     )
-    batch = {'a': batch['target'], 'b': -batch['target']}
-    state, metrics = jax.jit(steps.make_train_step(game, SGD))(state_of(game), batch)
+    return (pairs, {'input': grey, 'target': colour}), (domains, {'a': colour, 'b': -colour})
+
+
+def test_the_published_networks_fit_into_both_games():
+    for game, batch in published_games():
+        state = jax.eval_shape(lambda game=game: state_of(game))
+        after, metrics = jax.eval_shape(steps.make_train_step(game, SGD), state, batch)
+        assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+        assert {'generator/l1', 'generator/cycle'} & set(metrics)
+        assert 'discriminator/accuracy' in metrics
+
+
+@pytest.mark.slow
+def test_the_published_networks_play_both_games():
+    (pairs, batch), (domains, unpaired) = published_games()
+    state, metrics = jax.jit(steps.make_train_step(pairs, SGD))(state_of(pairs), batch)
+    assert all(np.isfinite(value) for value in metrics.values())
+    player = state.players['generator']
+    one, other = (
+        pairs.sample(player.params, player.variables, batch['input'], stream(state.key, name)) for name in 'xy'
+    )
+    assert one.shape == batch['target'].shape
+    assert not np.allclose(one, other)  # dropout is the noise
+
+    state, metrics = jax.jit(steps.make_train_step(domains, SGD))(state_of(domains), unpaired)
     assert {'generator/cycle', 'generator/identity', 'discriminator/accuracy'} <= set(metrics)
     assert all(np.isfinite(value) for value in metrics.values())
     player = state.players['generator']
-    back = game.sample(player.params, player.variables, batch['b'], direction='b_to_a')
-    assert back.shape == (2, *size)
+    back = domains.sample(player.params, player.variables, unpaired['b'], direction='b_to_a')
+    assert back.shape == unpaired['a'].shape
 
 
 def test_the_published_loss_weighs_the_generators_squares_whole():
