@@ -10,11 +10,15 @@ from gan_jax.layers.convolution import transposed_convolution
 from gan_jax.models.translation import PatchDiscriminator, Residual, UNet
 from tests import golden_files
 
-NAMES = {
-    'cyclegan_resnet6_instance': Residual(width=4),
-    'cyclegan_resnet9_batch': Residual(width=3, blocks=9, normalization='batch'),
-    'pix2pix_unet32_instance': UNet(width=3, max_width=24, levels=5),
-    'pix2pix_unet128_batch': UNet(width=2, max_width=16, levels=7, normalization='batch'),
+GENERATORS = {  # with the published names of their first and last layers
+    'cyclegan_resnet6_instance': (Residual(width=4), 'model.1', 'model.23'),
+    'cyclegan_resnet9_batch': (Residual(width=3, blocks=9, channels=1, normalization='batch'), 'model.1', 'model.26'),
+    'pix2pix_unet32_instance': (UNet(width=3, max_width=24, levels=5), 'model.model.0', 'model.model.3'),
+    'pix2pix_unet128_batch': (
+        UNet(width=2, max_width=16, levels=7, normalization='batch'),
+        'model.model.0',
+        'model.model.3',
+    ),
 }
 
 
@@ -24,9 +28,9 @@ def loaded(module, images, arrays, net):
     return golden_files.load_in_order(variables, arrays, f'p/{net}/'), images
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', GENERATORS)
 def test_generators_and_their_gradients_are_the_published_ones(name):
-    arrays, module = golden_files.read(name), NAMES[name]
+    arrays, (module, first, last) = golden_files.read(name), GENERATORS[name]
     variables, images = loaded(module, arrays['in/x'], arrays, 'G')
     cotangent = golden_files.nhwc(arrays['in/cotangent'])
     half = images.shape[1] // 2
@@ -38,10 +42,7 @@ def test_generators_and_their_gradients_are_the_published_ones(name):
 
     gradients, out = jax.grad(value, has_aux=True)(variables['params'])
     golden_files.assert_close(out, golden_files.nhwc(arrays['out/eval/out']), 1e-4)
-    first, last, kind = {
-        Residual: ('model.1', 'model.23', 'Conv'),
-        UNet: ('model.model.0', 'model.model.3', 'ConvTranspose'),
-    }[type(module)]
+    kind = 'ConvTranspose' if isinstance(module, UNet) else 'Conv'
     ours = [key for key in variables['params'] if key.startswith(f'{kind}_')][-1]
     for key, theirs, layer in (('Conv_0', first, 'Conv'), (ours, last, kind)):
         golden = golden_files.kernel(arrays[f'out/eval/vjp_grad/{theirs}.weight'], layer)
