@@ -117,7 +117,8 @@ def judge(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
     """The metrics of real images that were not trained on, taken for generated ones: what a perfect generator gets."""
     options = config.evaluation
     against = run.load_data(config.data, options.split)
-    extractor = choose_extractor(config.evaluate, options.extractor, reals)
+    labelled = reals.labels is not None
+    extractor = choose_extractor(config.evaluate, options.extractor, reals.name, reals.shape, labelled=labelled)
     layout = parallel.make_layout(config.batch_size, num_devices=1)
     evaluator = Evaluator(config.evaluate, extractor, against, layout, config.data.cache)
     return {record.metric: record.value for record in evaluator.evaluate(reals).records}

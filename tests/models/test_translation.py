@@ -28,7 +28,9 @@ def loaded(module, images, arrays, net):
     return golden_files.load_in_order(variables, arrays, f'p/{net}/'), images
 
 
-@pytest.mark.parametrize('name', GENERATORS)
+@pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=pytest.mark.slow) if 'unet128' in name else name for name in GENERATORS]
+)
 def test_generators_and_their_gradients_are_the_published_ones(name):
     arrays, (module, first, last) = golden_files.read(name), GENERATORS[name]
     variables, images = loaded(module, arrays['in/x'], arrays, 'G')
