@@ -271,10 +271,12 @@ def _size(batch: Batch, batches: int) -> int:
             f'A round of this game sees {batches} batches, so that every array needs the leading axis '
             f'[{batches}, batch, ...], but the shapes are {shapes}.'
         )
-    sizes = {shape[1 if batches > 1 else 0] for shape in shapes}
-    if len(sizes) > 1:
+    axis = int(batches > 1)
+    sizes = {shape[axis : axis + 1] for shape in shapes}
+    if len(sizes) > 1 or sizes == {()}:
         raise UserError(f'All arrays of a batch need one size, but the shapes are {shapes}.')
-    return sizes.pop()
+    ((size,),) = sizes
+    return size
 
 
 def _scan(body: Callable, carry: PyTree, xs: PyTree) -> tuple[PyTree, Metrics]:
