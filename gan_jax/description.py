@@ -1,8 +1,9 @@
 """What `config.json` and `run.json` in a run's directory say, checked when they are read."""
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gan_jax import files
@@ -78,6 +79,15 @@ def read_origin(workdir: str | os.PathLike) -> dict[str, str]:
     path = pathlib.Path(workdir) / 'run.json'
     facts = files.read_object(path)
     return _check(path, facts, {'model': _ORIGIN})['model'] if 'model' in facts else {}
+
+
+@contextlib.contextmanager
+def advising() -> Iterator[None]:
+    """Adds to a UserError about a damaged file of a run what to do for training to go on."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f'{error} Choose another --workdir, or remove the file to go on.') from error
 
 
 def _check(path: pathlib.Path, found: dict[str, Any], form: Mapping[str, Any], above: str = '') -> dict[str, Any]:

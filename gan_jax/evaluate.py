@@ -37,10 +37,13 @@ from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_opti
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.statistics import Statistics, is_statistics, read_statistics
 from gan_jax.layers.choices import require
+from gan_jax.ranges import SEED, Range
 from gan_jax.trained import Run, import_model, is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000
+_BOOTSTRAP = Range(0, 10**6)
+_NUM = Range(2, 10**7)  # of samples, whose latents and classes lie in memory at once
 
 FLAGS: dict[str, dict[str, Any]] = {
     'metrics': {
@@ -113,7 +116,7 @@ def evaluate(
             has no effect.
     """
     require(len(metrics) > 0, '--metrics', ','.join(metrics), f'names of metrics, of {", ".join(METRICS)}')
-    require(bootstrap >= 0, '--bootstrap', bootstrap, 'at least 0')
+    _BOOTSTRAP.check('--bootstrap', bootstrap)
     check_names(metrics)
     check_options(options or {}, metrics)
     if extractor != 'auto' and all(METRICS[name].sees == 'pixels' for name in metrics):
@@ -141,8 +144,8 @@ def evaluate(
         return _judge(fake, real, _choose_extractor(metrics, extractor, real, fake), **judging)
     _refuse(images, f'does not change the samples of a run, and reals are brought to their size: {fakes} is a run')
     num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
-    require(num >= 2, '--num', num, 'at least 2')
-    require(0 <= seed < 2**32, '--seed', seed, f'a whole number from 0 to {2**32 - 1}')
+    _NUM.check('--num', num)
+    SEED.check('--seed', seed)
     run = load_run(pathlib.Path(fakes), step)
     if len(run.shape) != 3:
         raise UserError(f'{fakes} generates points, not images: metrics of images cannot be computed of it.')

@@ -4,7 +4,7 @@ import os
 import pathlib
 from typing import Any
 
-from gan_jax import files
+from gan_jax import description, files
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 
@@ -63,12 +63,11 @@ def record(workdir: str | os.PathLike, dataset: Dataset, step: int) -> dict[str,
 def _read(workdir: str | os.PathLike) -> dict[str, Any]:
     """What run.json says; nothing where there is none."""
     path = pathlib.Path(workdir) / 'run.json'
-    try:
-        found = files.read_object(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except UserError as error:
-        raise UserError(f'{error} Choose another --workdir, or remove it to go on.') from error
-    if not isinstance(found.get('data'), dict) or not isinstance(found.get('former_data', []), list):
-        raise UserError(f'{path} is damaged: its data are no record. Choose another --workdir, or remove it to go on.')
+    with description.advising():
+        try:
+            found = files.read_object(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        if not isinstance(found.get('data'), dict) or not isinstance(found.get('former_data', []), list):
+            raise UserError(f'{path} is damaged: its data are no record.')
     return found

@@ -152,12 +152,11 @@ def reference(
 def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
     """Compares the config with that of all processes, and with the one that the directory's run was started with."""
     agreement.check_config(config)
-    try:
-        saved = description.read_config(workdir)
-    except FileNotFoundError:
-        return
-    except UserError as error:
-        raise UserError(f'{error} Choose another --workdir, or remove it to go on.') from error
+    with description.advising():
+        try:
+            saved = description.read_config(workdir)
+        except FileNotFoundError:
+            return
     changes = configs.differences(saved, configs.to_json(config))
     if changes and not accept_changes:
         raise UserError(

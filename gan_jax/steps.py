@@ -75,8 +75,8 @@ def make_train_step(
 
     Raises:
         UserError: a player that moves has no optimiser; two turns have one name. When the step is traced: the batch is
-            no dict, has no leading axis of length `game.batches` or does not divide into `accumulate` parts, or the
-            state has no average.
+            no dict, has no leading axis of length `game.batches` or does not divide into `accumulate` parts, or only
+            one of state and step has averages.
     """
     check_optimizers(game, optimizers)
     titles = [turn.title for turn in game.turns]
@@ -124,9 +124,7 @@ class _Round:
             seen = batch if several and turn.fresh else last
             state, reported = self.take(turn, state, seen, key, positions)
             metrics |= {f'{turn.player}/{name}': value for name, value in reported.items()}
-        if self.ema_decay is not None:
-            state = self.average(state)
-        return state.replace(step=state.step + 1), metrics
+        return self.average(state).replace(step=state.step + 1), metrics
 
     def take(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
         """A player's turn, when it is due."""
@@ -241,7 +239,14 @@ class _Round:
         return loss
 
     def average(self, state: GanState) -> GanState:
-        """Moves the averages on."""
+        """Moves the averages on, where there are any."""
+        if self.ema_decay is None:
+            if any(player.ema is not None for player in state.players.values()):
+                raise UserError(
+                    'The state keeps averages, but the step has no ema_decay to move them by: give it to '
+                    'make_train_step, or use init_state(..., ema=False).'
+                )
+            return state
         decay, players = self.ema_decay(state.step), dict(state.players)
         for name in self.game.averaged:
             player = players[name]
@@ -283,27 +288,6 @@ def _scan(body: Callable, carry: PyTree, xs: PyTree) -> tuple[PyTree, Metrics]:
     """`jax.lax.scan` with the mean of the metrics over the steps."""
     carry, metrics = jax.lax.scan(body, carry, xs)
     return carry, jax.tree.map(lambda values: values.mean(0), metrics)
-
-
-def scan_steps(step: TrainStep, batch_at: Callable[..., Batch], num_steps: int) -> TrainStep:
-    """A stretch of training as one function, so that a whole stretch is one compiled call.
-
-    Args:
-        step: from `make_train_step`.
-        batch_at: (data, step, slot, positions) -> the batch of step number `step`, the `slot`-th of this stretch.
-        num_steps: the length of the stretch.
-
-    Returns:
-        `stretch(state, data, positions) -> (state, metrics)` with every metric of shape [num_steps].
-    """
-
-    def stretch(state: GanState, data, positions: Array):
-        def body(state, slot):
-            return step(state, batch_at(data, state.step, slot, positions), positions)
-
-        return jax.lax.scan(body, state, jnp.arange(num_steps))
-
-    return stretch
 
 
 def _moving_average(average, value, decay):

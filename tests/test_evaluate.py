@@ -237,7 +237,7 @@ def test_a_record_with_a_wrong_field_is_no_record(files, field, capsys):
             '--extractor has no effect here: it looks at no image, as these',
         ),
         (['real.npz', 'dark.npz', '--metrics='], "--metrics is ''; it must be names of metrics, of fid, "),
-        (['real.npz', 'dark.npz', '--bootstrap=-1'], '--bootstrap is -1; it must be at least 0'),
+        (['real.npz', 'dark.npz', '--bootstrap=-1'], '--bootstrap is -1; it must be from 0 to 1000000.'),
         (['real.npz', 'dark.npz', '--batch_size=3'], 'batch_size is 3; it must be a multiple of the 8 devices'),
         (['real.npz', 'small.npz'], 'save both anew in one size and number of channels.'),
         (['folder', 'small.npz'], 'bring both to one by --size and --channels, such as --size 4 --channels 1.'),
@@ -250,6 +250,20 @@ def test_what_has_no_effect_or_no_sense_is_refused(files, arguments, sentence, c
     assert main([*paths, *output]) == 2
     assert sentence in capsys.readouterr().err
     assert not (files / 'out.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('flag', 'value', 'wanted'),
+    [
+        ('num', '1', 'from 2 to 10000000.'),
+        ('num', '100000000000', 'from 2 to 10000000.'),
+        ('seed', '4294967296', 'from 0 to 4294967295.'),
+    ],
+)
+def test_numbers_that_no_run_can_be_sampled_with_are_refused(files, flag, value, wanted, capsys):
+    (files / 'run.json').write_text('{}')
+    assert main([str(files), f'--{flag}', value]) == 2
+    assert f'--{flag} is {value}; it must be {wanted}' in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_written_is_found_before_the_work(files, monkeypatch, capsys):
@@ -270,6 +284,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(files, monkey
         (['real.npz', 'digits@tset'], 'tset'),
         (['real.npz', 'ring'], "'ring' has points, not images"),
         (['real.npz', 'real.npz', '--metrics=fdi'], "There is no metric 'fdi': did you mean 'fid'"),
+        (['real.npz', 'real.npz', '--metrics=FID'], "There is no metric 'FID': did you mean 'fid'"),
         (['real.npz', 'real.npz', '--extractor=xception'], "There is no extractor 'xception': write auto, inception"),
         (['real.npz', 'real.npz', '--extractor=json:dumps'], 'json:dumps is not a gan_jax'),
         (['real.npz', 'real.npz', '--extractor=no.such:thing'], 'cannot be imported'),

@@ -191,6 +191,7 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
             "There is no path 'sphere': did you mean 'spherical', of spherical, linear?",
         ),
         ('grey', '--what walk --frames 0', '--frames is 0; it must be from 1 to 10000.'),
+        ('grey', '--what walk --frames 100000000', '--frames is 100000000; it must be from 1 to 10000.'),
         ('grey', '--what interpolation --columns 1', '--columns is 1; it must be from 2 to 10000.'),
         (
             'grey',

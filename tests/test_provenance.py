@@ -138,7 +138,7 @@ def test_a_record_of_an_earlier_version_lacks_what_it_lacks(tmp_path):
 def test_a_damaged_record_gets_one_sentence(tmp_path, content):
     (tmp_path / 'run.json').write_text(content)
     with pytest.raises(
-        UserError, match=r'run.json is damaged: .*\. Choose another --workdir, or remove it to go on\.$'
+        UserError, match=r'run.json is damaged: .*\. Choose another --workdir, or remove the file to go on\.$'
     ):
         provenance.check_same_data(tmp_path, data.load('digits'), accept_changes=True)
 

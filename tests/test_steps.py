@@ -16,6 +16,7 @@ from gan_jax.balance import Balance
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Network, Outcome, Pair, Turn, from_flax, normal_latents, pure, stream
 from gan_jax.judgement import Judgement
+from gan_jax.stretch import make_stretch
 
 LATENT = 3
 
@@ -184,12 +185,13 @@ def test_a_stretch_is_its_steps_one_by_one_bit_for_bit_wherever_it_is_cut():
     step = steps.make_train_step(game, optimizers)
     data = jax.random.normal(jax.random.key(3), (12, 16, 2))
 
+    stretch = jax.jit(make_stretch(step, lambda data, k, slot, positions: {'real': data[k]}, 12))
+
     def run(lengths):
         state, rows = start(game, optimizers), []
         for length in lengths:
-            stretch = jax.jit(steps.scan_steps(step, lambda data, k, slot, positions: {'real': data[k]}, length))
-            state, metrics = stretch(state, data, jnp.arange(16))
-            rows.append(metrics['generator/loss'])
+            state, metrics = stretch(state, data, jnp.arange(16), 0, length)
+            rows.append(metrics['generator/loss'][:length])
         return state, np.concatenate(rows)
 
     (whole, losses_whole), (cut, losses_cut) = run([12]), run([4, 4, 4])
@@ -224,6 +226,13 @@ def test_an_average_that_the_state_does_not_keep_is_refused():
     step = steps.make_train_step(game, optimizers, ema_decay=lambda step: 0.9)
     with pytest.raises(UserError, match=r'use init_state\(..., ema=True\)'):
         step(start(game, optimizers), real_batch(8))
+
+
+def test_averages_that_a_step_does_not_move_are_refused():
+    game, optimizers = flax_game(), adam_pair()
+    step = steps.make_train_step(game, optimizers)
+    with pytest.raises(UserError, match=r'^The state keeps averages, but the step has no ema_decay'):
+        jax.eval_shape(step, start(game, optimizers, ema=True), real_batch(8))
 
 
 def test_the_decay_halves_in_its_half_life_and_ramps_up():
@@ -272,8 +281,8 @@ def test_the_discriminator_learns_the_density_ratio_of_a_one_dimensional_game():
             return {'real': jnp.concatenate([noise, -noise]) + shift}
 
         step = steps.make_train_step(game, optimizers)
-        stretch = jax.jit(steps.scan_steps(step, batch_at, steps_taken))
-        state, metrics = stretch(steps.init_state(game, optimizers, jax.random.key(0)), None, jnp.arange(batch))
+        stretch = jax.jit(make_stretch(step, batch_at, steps_taken))
+        state, metrics = stretch(start(game, optimizers), None, jnp.arange(batch), 0, steps_taken)
         return state.discriminator.params, metrics['discriminator/loss'][-1000:].mean()
 
     weights, _ = learn(1.0)
@@ -353,7 +362,8 @@ def test_under_shard_map_a_game_with_everything_added_is_that_of_the_whole_batch
 
     def two_steps(axis_name):
         step = steps.make_train_step(game_over(axis_name), optimizers, axis_name=axis_name)
-        return steps.scan_steps(step, lambda batch, k, slot, positions: batch, 2)
+        stretch = make_stretch(step, lambda batch, k, slot, positions: batch, 2)
+        return lambda state, batch, positions: stretch(state, batch, positions, 0, 2)
 
     with jax.enable_x64(True):  # so that only what is wrong differs
         state, batch = start(game_over(None), optimizers), real_batch(16)
