@@ -1,6 +1,7 @@
 """Batches to the compiled stretch: gathered from data that lives on the devices, or streamed from the host.
 
-Either way batch k holds the same examples in the same order, and normalisation and flips happen on the device.
+Either way batch k holds the same examples in the same order, and normalisation and flips happen on the device. Each
+group of the data has as many examples in a batch as the data set itself, in an order and with flips of its own.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import parallel
-from gan_jax.data import Dataset, Stream, batch_indices, gather, prepare
+from gan_jax.data import MAIN, Dataset, Stream, batch_field, batch_indices, gather, group_seed, prepare
 from gan_jax.errors import UserError
 from gan_jax.game import named_key
 from gan_jax.parallel import Layout
@@ -46,49 +47,60 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
         seed: decides order and flips.
         batches: in each round, stacked when there are several.
         flip: mirror every example with probability 1/2.
-        placement: 'device' keeps the whole data set on every device, 'host' streams it, 'auto' keeps what fits.
+        placement: 'device' keeps the whole data set, with its groups, on every device, 'host' streams it, 'auto' keeps
+            what fits.
 
     Raises:
         UserError: points are to be mirrored.
     """
-    if flip and len(dataset.shape) != 3:
-        raise UserError(
-            f'data.flip mirrors images, but {dataset.name!r} has examples of shape {dataset.shape}: unset it.'
-        )
+    for part in dataset.parts.values():
+        if flip and len(part.shape) != 3:
+            raise UserError(
+                f'data.flip mirrors images, but {part.name!r} has examples of shape {part.shape}: unset it.'
+            )
+    lengths = {name: len(part) for name, part in dataset.parts.items()}
+    seeds = {name: seed if name == MAIN else group_seed(seed, name) for name in lengths}
 
     def stacked(one: Callable, first) -> Any:
         if batches == 1:
             return one(first)
         return jax.vmap(one)(first + jnp.arange(batches))
 
-    def finish(examples, labels, batch_number, positions):
-        key = jax.random.fold_in(named_key(seed, 'flips'), batch_number)
-        return prepare(examples, labels, key, positions, flip=flip)
+    def finish(found, batch_number, positions):
+        batch = {}
+        for name, arrays in found.items():
+            key = named_key(seed, 'flips' if name == MAIN else f'flips of {name}')
+            key = jax.random.fold_in(key, batch_number)
+            labels, inputs = arrays.get('labels'), arrays.get('inputs')
+            fields = prepare(arrays['examples'], labels, key, positions, flip=flip, inputs=inputs)
+            batch |= {batch_field(name, kind): array for kind, array in fields.items()}
+        return batch
 
     def resident_batch(data, step, slot, positions):
         del slot
 
-        def one(batch_number):
+        def part_of(name, batch_number):
             indices = batch_indices(
-                seed, batch_number, positions, batch_size=layout.batch_size, num_examples=len(dataset)
+                seeds[name], batch_number, positions, batch_size=layout.batch_size, num_examples=lengths[name]
             )
-            return finish(*gather(data['examples'], data.get('labels'), indices), batch_number, positions)
+            return gather(data[name], indices)
+
+        def one(batch_number):
+            return finish({name: part_of(name, batch_number) for name in lengths}, batch_number, positions)
 
         return stacked(one, step * batches)
 
     def streamed_batch(data, step, slot, positions):
         def one(ahead):
             here = jax.tree.map(lambda array: array[slot * batches + ahead], data)
-            return finish(here['examples'], here.get('labels'), step * batches + ahead, positions)
+            return finish(here, step * batches + ahead, positions)
 
         return stacked(one, 0)
 
     @contextlib.contextmanager
     def open_resident(spans):
-        arrays = {'examples': np.asarray(dataset.examples)}
-        if dataset.labels is not None:
-            arrays['labels'] = np.asarray(dataset.labels)
-        data = layout.replicate(arrays)
+        del spans
+        data = layout.replicate(dataset.arrays)
         yield itertools.repeat(data)
 
     @contextlib.contextmanager
@@ -97,10 +109,9 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
         _check_stretches(dataset, spans, batches * layout.batch_size)
         counts = ((begin * batches, (end - begin) * batches) for begin, end in spans)
         with Stream(
-            dataset.examples,
-            dataset.labels,
+            dataset.arrays,
             counts,
-            seed=seed,
+            seeds=seeds,
             batch_size=layout.batch_size,
             positions=layout.local_positions,
         ) as stream:
@@ -112,7 +123,7 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
 
 
 def _check_stretches(dataset: Dataset, spans: list[tuple[int, int]], examples_per_step: int) -> None:
-    bytes_per_step = examples_per_step * dataset.examples[0].nbytes
+    bytes_per_step = examples_per_step * sum(image[0].nbytes for image in _images(dataset))
     longest = max(end - begin for begin, end in spans)
     if longest * bytes_per_step > _STRETCH_LIMIT:
         raise UserError(
@@ -124,4 +135,9 @@ def _check_stretches(dataset: Dataset, spans: list[tuple[int, int]], examples_pe
 def _fits(dataset: Dataset, layout: Layout) -> bool:
     memory = parallel.device_memory()
     limit = _HOST_LIMIT // len(layout.local_devices) if memory is None else _DEVICE_SHARE * memory
-    return dataset.examples.nbytes <= limit
+    return sum(images.nbytes for images in _images(dataset)) <= limit
+
+
+def _images(dataset: Dataset) -> list[np.ndarray]:
+    """The examples and inputs of all parts of the data."""
+    return [arrays[kind] for arrays in dataset.arrays.values() for kind in ('examples', 'inputs') if kind in arrays]

@@ -181,11 +181,10 @@ class Program:
     def open(self, spans: list[tuple[int, int]]) -> Iterator[Iterator[tuple[Any, ...]]]:
         """The data of each span of steps, as `stretch` wants them: the members' numbers, and all examples."""
         del spans
-        arrays = {'examples': np.asarray(self._dataset.examples)}
-        if self._dataset.labels is not None:
-            arrays['labels'] = np.asarray(self._dataset.labels)
         numbers = jax.device_put(self._numbers, NamedSharding(self.mesh, PartitionSpec(AXIS)))
-        yield itertools.repeat((numbers, jax.device_put(arrays, NamedSharding(self.mesh, PartitionSpec()))))
+        yield itertools.repeat(
+            (numbers, jax.device_put(self._dataset.arrays, NamedSharding(self.mesh, PartitionSpec())))
+        )
 
     def _spread(self, function: Callable, split: int, **options: Any) -> Callable:
         """Compiles a member's function for all; its first `split` arguments are the member's own."""

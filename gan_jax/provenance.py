@@ -21,15 +21,23 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         'classes': dataset.num_classes,
         'class_names': None if dataset.class_names is None else list(dataset.class_names),
         'fingerprint': dataset.fingerprint,
+        'input_shape': None if dataset.inputs is None else list(dataset.inputs.shape[1:]),
+        'groups': {name: describe(group) for name, group in dataset.groups.items()},
     }
 
 
 def differences(trained_on: dict[str, Any], today: dict[str, Any]) -> list[str]:
-    """What makes two descriptions of data those of different ones, each as 'examples (1500 -> 1501)'."""
+    """What makes two descriptions of data those of different ones: 'examples (1500 -> 1501)', 'a examples (...)'.
+
+    The second is of the group 'a'.
+    """
     pairs = {name: (trained_on[name], today[name]) for name in today if name in trained_on and name not in _PLACE}
+    former, groups = pairs.pop('groups', ({}, {}))
     if 'fingerprint' in pairs:
         pairs['fingerprint'] = tuple(str(value)[:8] for value in pairs['fingerprint'])
-    return [f'{name} ({before} -> {now})' for name, (before, now) in pairs.items() if before != now]
+    changed = [f'{name} ({before} -> {now})' for name, (before, now) in pairs.items() if before != now]
+    both = [name for name in groups if name in former]
+    return changed + [f'{name} {change}' for name in both for change in differences(former[name], groups[name])]
 
 
 def changes(workdir: str | os.PathLike, dataset: Dataset) -> list[str]:

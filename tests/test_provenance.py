@@ -182,3 +182,17 @@ def test_a_run_of_a_relative_path_is_evaluated_from_elsewhere(pictures, tmp_path
     )
     shutil.rmtree(pictures)
     assert main(['--mode', 'eval', '--workdir', str(tmp_path / 'run'), *options]) == 2
+
+
+def test_inputs_and_groups_are_told_and_compared():
+    images = np.zeros((4, 2, 3, 1), np.uint8)
+
+    def described(fingerprint, count):
+        group = data.Dataset('other', 'train', images[:count], None, None, fingerprint)
+        pairs = data.Dataset('pairs', 'train', images, None, None, 'f', inputs=images, groups={'a': group})
+        return json.loads(json.dumps(provenance.describe(pairs)))
+
+    before = described('abc', 4)
+    assert before['input_shape'] == before['groups']['a']['shape'] == [2, 3, 1]
+    assert provenance.differences(before, described('abc', 4)) == []
+    assert provenance.differences(before, described('def', 3)) == ['a examples (4 -> 3)', 'a fingerprint (abc -> def)']

@@ -43,7 +43,7 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
     step = steps.make_train_step(game, optimizers)
     layout = parallel.make_layout(config.batch_size, num_devices=1)
     positions = jnp.arange(config.batch_size, dtype=jnp.uint32)
-    examples = {'examples': jnp.asarray(np.asarray(dataset.examples))}
+    examples = jax.tree.map(jnp.asarray, dataset.arrays)
 
     def batch_at(arrays, seed, number):
         feed = run.make_feed(config, dataset, layout, seed=seed, placement='device')

@@ -1,17 +1,24 @@
 """From stored examples to what a training step is fed: pure functions for the inside of a compiled step."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 
 
-def gather(examples: jax.Array, labels: jax.Array | None, indices: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-    """The examples and labels at `indices`, which must lie in range, from arrays that live on the device."""
-    take = lambda array: array.at[indices].get(mode='promise_in_bounds')  # noqa: E731
-    return take(examples), None if labels is None else take(labels)
+def gather(arrays: Mapping[str, jax.Array], indices: jax.Array) -> dict[str, jax.Array]:
+    """What each of the arrays, which live on the device, has at `indices`, which must lie in range."""
+    return {name: array.at[indices].get(mode='promise_in_bounds') for name, array in arrays.items()}
 
 
 def prepare(
-    examples: jax.Array, labels: jax.Array | None, key: jax.Array, positions: jax.Array, *, flip: bool
+    examples: jax.Array,
+    labels: jax.Array | None,
+    key: jax.Array,
+    positions: jax.Array,
+    *,
+    flip: bool,
+    inputs: jax.Array | None = None,
 ) -> dict[str, jax.Array]:
     """The part of a batch that stands at the given positions, as the networks want it.
 
@@ -21,20 +28,31 @@ def prepare(
       key: a typed key for the whole batch.
       positions: int [n], the examples' places in the whole batch: each draws its flip from `fold_in(key, position)`,
         so that a device that holds some of them draws what one that holds all draws for these.
-      flip: whether to mirror each example left to right with probability 1/2; for images only.
+      flip: whether to mirror each example left to right with probability 1/2, its input with it; for images only.
+      inputs: the image that goes with each example, uint8 [n, height, width, channels], or None.
 
     Returns:
-      'real': float32, x / 127.5 - 1 of uint8 examples, in a form that compiles to exactly -1 and 1 at the ends; and
-      'label': int32 [n], unless `labels` is None.
+      'real': float32, x / 127.5 - 1 of uint8 examples, in a form that compiles to exactly -1 and 1 at the ends;
+      'label': int32 [n], unless `labels` is None; and 'input', as 'real', unless `inputs` is None.
     """
-    real = (2 * examples.astype(jnp.float32) - 255) / 255 if examples.dtype == jnp.uint8 else examples
+    images = {'real': examples} if inputs is None else {'real': examples, 'input': inputs}
+    images = {field: _scale(image) for field, image in images.items()}
     if flip:
         mirrored = jax.vmap(lambda position: jax.random.bernoulli(jax.random.fold_in(key, position)))(positions)
-        columns = jnp.arange(real.shape[2])
-        columns = jnp.where(mirrored[:, None], columns[::-1], columns)
-        # By places and not by a choice between two images, for which XLA:CPU draws the bits anew for every pixel.
-        real = jnp.take_along_axis(real, columns[:, None, :, None], axis=2, mode='promise_in_bounds')
-    return {'real': real} if labels is None else {'real': real, 'label': labels.astype(jnp.int32)}
+        images = {field: _mirror(image, mirrored) for field, image in images.items()}
+    return images if labels is None else images | {'label': labels.astype(jnp.int32)}
+
+
+def _scale(images: jax.Array) -> jax.Array:
+    return (2 * images.astype(jnp.float32) - 255) / 255 if images.dtype == jnp.uint8 else images
+
+
+def _mirror(images: jax.Array, mirrored: jax.Array) -> jax.Array:
+    """Mirrors those images that a boolean [n] names."""
+    columns = jnp.arange(images.shape[2])
+    columns = jnp.where(mirrored[:, None], columns[::-1], columns)
+    # By places and not by a choice between two images, for which XLA:CPU draws the bits anew for every pixel.
+    return jnp.take_along_axis(images, columns[:, None, :, None], axis=2, mode='promise_in_bounds')
 
 
 def to_uint8(images: jax.Array) -> jax.Array:

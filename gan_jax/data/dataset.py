@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import warnings
+from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 import PIL
@@ -15,6 +17,7 @@ from gan_jax.data.tfds_source import find_builder, tfds_source
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 
+MAIN = 'real'  # the part of a data set that its groups go with, and the batch field of its examples
 _NUM_POINTS = 100_000
 _LOOKED_AT = 256  # images, to tell whether all are grey
 _TOY_SEEDS = {'train': 0, 'test': 1}
@@ -34,6 +37,13 @@ class Dataset:
       fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of; of images of
         several sizes a hash of their files, of what else decides them, and of the rules of decoding.
       class_names: of the classes in order: of a folder's sub-directories, or TFDS's; None where they have none.
+      inputs: uint8 [num, height, width, channels], the image that goes with each example, such as the one that a
+        translator is given; None where the examples are not pairs.
+      groups: further data sets by name, each with an order of its own, such as the other one of two domains. None has
+        groups itself.
+
+    A batch has the fields 'real', 'label' (where there are labels) and 'input' (where there are inputs); and for each
+    group NAME the same as 'NAME', 'NAME_label' and 'NAME_input'.
     """
 
     name: str
@@ -43,6 +53,48 @@ class Dataset:
     num_classes: int | None
     fingerprint: str
     class_names: tuple[str, ...] | None = None
+    inputs: np.ndarray | None = None
+    groups: Mapping[str, Self] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.inputs is not None and len(self.inputs) != len(self.examples):
+            raise ValueError(f'{len(self.examples)} examples have {len(self.inputs)} inputs.')
+        for name, group in self.groups.items():
+            if name == MAIN or group.groups:
+                raise ValueError(f'the group {name!r} has groups itself, or the name of the field of the examples.')
+
+    @property
+    def parts(self) -> dict[str, Self]:
+        """The data sets that have an order each: this one as 'real', and the groups by their names."""
+        return {MAIN: self, **self.groups}
+
+    @property
+    def arrays(self) -> dict[str, dict[str, np.ndarray]]:
+        """Of each part what it has of 'examples', 'labels' and 'inputs', as `prepare` takes them."""
+        return {
+            name: {
+                kind: np.asarray(array)  # of a memory map a plain array, which is no copy
+                for kind in ('examples', 'labels', 'inputs')
+                if (array := getattr(part, kind)) is not None
+            }
+            for name, part in self.parts.items()
+        }
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of one example of each field of a batch but the labels."""
+        shapes = {}
+        for name, part in self.parts.items():
+            shapes[name] = part.shape
+            if part.inputs is not None:
+                shapes[batch_field(name, 'input')] = part.inputs.shape[1:]
+        return shapes
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """The number of classes of each field of a batch that holds labels."""
+        labelled = {name: part for name, part in self.parts.items() if part.labels is not None}
+        return {batch_field(name, 'label'): part.num_classes for name, part in labelled.items()}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,6 +103,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+
+def batch_field(part: str, kind: str) -> str:
+    """The field of a batch that holds a part's 'real', 'label' or 'input': of a group 'a', 'a_label', 'a_input'."""
+    if part == MAIN:
+        return kind
+    return part if kind == 'real' else f'{part}_{kind}'
 
 
 def absolute_name(name: str) -> str:

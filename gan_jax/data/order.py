@@ -5,6 +5,7 @@ gap, so that a batch may straddle two epochs or span several. There is no iterat
 the stream wherever it left it.
 """
 
+import zlib
 from typing import Any
 
 import jax
@@ -51,6 +52,19 @@ def batch_indices(
         offset = offset + positions
         epoch, offset = epoch + offset // np.uint32(num_examples), offset % np.uint32(num_examples)
         return _permute(xp, _mix(_mix(seed) ^ epoch), offset, num_examples)
+
+
+def group_seed(seed: Any, group: str) -> np.ndarray | jax.Array:
+    """The seed of the order of a group of data, uint32: another one for each seed and each name of a group.
+
+    Args:
+      seed: as in `batch_indices`, traced or not.
+      group: the group's name.
+    """
+    xp = jnp if isinstance(seed, jax.Array) else np
+    seed = seed % 2**32 if isinstance(seed, int) else seed
+    with np.errstate(over='ignore'):
+        return _mix(_mix(_as_uint32(xp, seed)) ^ np.uint32(zlib.crc32(group.encode())))
 
 
 def _as_uint32(xp: Any, x: Any) -> Any:

@@ -59,9 +59,17 @@ def test_a_device_with_some_positions_draws_the_same_flips():
     np.testing.assert_array_equal(part, whole[positions])
 
 
+def test_an_input_is_scaled_and_mirrored_with_its_example():
+    grey = IMAGES[..., :1]
+    batch = prepare(IMAGES, None, jax.random.key(1), jnp.arange(64), flip=True, inputs=grey)
+    assert set(batch) == {'real', 'input'}
+    np.testing.assert_array_equal(batch['input'], batch['real'][..., :1])
+    alone = prepare(IMAGES, None, jax.random.key(1), jnp.arange(64), flip=True)
+    np.testing.assert_array_equal(batch['real'], alone['real'])
+
+
 def test_gather():
-    labels = jnp.arange(64)
-    examples, picked = gather(jnp.asarray(IMAGES), labels, jnp.array([63, 0, 63], jnp.uint32))
-    np.testing.assert_array_equal(examples, IMAGES[[63, 0, 63]])
-    np.testing.assert_array_equal(picked, [63, 0, 63])
-    assert gather(jnp.asarray(IMAGES), None, jnp.array([1], jnp.uint32))[1] is None
+    arrays = {'examples': jnp.asarray(IMAGES), 'labels': jnp.arange(64)}
+    picked = gather(arrays, jnp.array([63, 0, 63], jnp.uint32))
+    np.testing.assert_array_equal(picked['examples'], IMAGES[[63, 0, 63]])
+    np.testing.assert_array_equal(picked['labels'], [63, 0, 63])

@@ -13,7 +13,8 @@ POSITIONS = np.array([4, 5, 6, 7])
 
 
 def stream(spans, examples=EXAMPLES, labels=LABELS, **kwargs):
-    return Stream(examples, labels, spans, seed=3, batch_size=8, positions=POSITIONS, **kwargs)
+    arrays = {'examples': examples} if labels is None else {'examples': examples, 'labels': labels}
+    return Stream({'real': arrays}, spans, seeds={'real': 3}, batch_size=8, positions=POSITIONS, **kwargs)
 
 
 def reader_threads():
@@ -23,7 +24,8 @@ def reader_threads():
 def test_items_are_this_process_part_of_the_batches():
     spans = [(5, 3), (8, 1), (100, 2)]
     with stream(spans) as items:
-        for (first, count), item in zip(spans, items, strict=True):
+        for (first, count), parts in zip(spans, items, strict=True):
+            item = parts['real']
             assert item['examples'].shape == (count, 4, 2, 3, 1)
             for k, examples, labels in zip(range(first, first + count), item['examples'], item['labels'], strict=True):
                 indices = batch_indices(3, k, POSITIONS, batch_size=8, num_examples=50)
@@ -33,7 +35,8 @@ def test_items_are_this_process_part_of_the_batches():
 
 def test_reads_a_memory_map_into_plain_arrays(tmp_path):
     np.save(tmp_path / 'examples.npy', EXAMPLES)
-    [item] = stream([(0, 2)], np.load(tmp_path / 'examples.npy', mmap_mode='r'), None)
+    [items] = stream([(0, 2)], np.load(tmp_path / 'examples.npy', mmap_mode='r'), None)
+    item = items['real']
     assert set(item) == {'examples'}
     assert type(item['examples']) is np.ndarray
     assert item['examples'].dtype == np.uint8

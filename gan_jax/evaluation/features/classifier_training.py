@@ -235,7 +235,8 @@ def _epoch(
     def step(state: PyTree, inputs: tuple[Array, Array]):
         (variables, optimizer_state), (number, indices) = state, inputs
         flip_key, augment_key = jax.random.split(jax.random.fold_in(batch_key, number))
-        batch = batches.prepare(*batches.gather(images, labels, indices), flip_key, positions, flip=recipe.flip)
+        seen = batches.gather({'examples': images, 'labels': labels}, indices)
+        batch = batches.prepare(seen['examples'], seen['labels'], flip_key, positions, flip=recipe.flip)
         # DiffAugment fills with 0, which is black where images begin at 0.
         seen = augmentation.apply(batch['real'] + 1, augment_key, positions, jnp.float32(1)) - 1
         params = variables['params']
