@@ -85,14 +85,15 @@ class Network(NamedTuple):
     """A network as two pure functions.
 
     Attributes:
-        init: key -> (params, variables).
+        init: key -> (params, variables). That of `from_flax` takes examples [N, ...] as a second argument, from which
+            layers with a data-dependent initialisation start.
         apply: (params, variables, inputs, key, train, condition=None) -> (outputs, new variables). `train` is a Python
             bool; with `train=False` the key may be None and the variables come back unchanged. The condition is class
             labels [B] or vectors [B, n], or None in an unconditional game. A discriminator's outputs are logits [B] or
             a `gan_jax.judgement.Judgement`.
     """
 
-    init: Callable[[Key], tuple[PyTree, PyTree]]
+    init: Callable[..., tuple[PyTree, PyTree]]
     apply: Callable[..., tuple[Any, PyTree]]
 
 
@@ -230,9 +231,10 @@ def from_flax(
     def arguments(inputs, condition):
         return (inputs,) if condition is None else (inputs, condition)
 
-    def init(key: Key) -> tuple[PyTree, PyTree]:
-        example = None if condition is None else jnp.zeros((1, *condition.shape), condition.dtype)
-        variables = dict(module.init(key, *arguments(jnp.zeros((1, *input_shape)), example), train=False))
+    def init(key: Key, examples: Array | None = None) -> tuple[PyTree, PyTree]:
+        inputs = jnp.zeros((1, *input_shape)) if examples is None else examples
+        conditions = None if condition is None else jnp.zeros((len(inputs), *condition.shape), condition.dtype)
+        variables = dict(module.init(key, *arguments(inputs, conditions), train=examples is not None))
         params = variables.pop('params')
         if reference is None and 'virtual' in variables:
             raise UserError('Virtual batch normalisation needs a reference batch: give from_flax a `reference`.')

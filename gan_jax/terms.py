@@ -270,7 +270,14 @@ PENALTIES: dict[str, Callable[..., Pair]] = {
 }
 
 
-def feature_matching(weight: float = 0.0, features: Sequence[str] = ()) -> Pair:
+DISTANCES: dict[str, Callable[[Array], Array]] = {
+    'squared': lambda difference: jnp.sum(difference**2),
+    'mean_squared': lambda difference: jnp.mean(difference**2),
+    'mean_absolute': lambda difference: jnp.mean(jnp.abs(difference)),
+}
+
+
+def feature_matching(weight: float = 0.0, features: Sequence[str] = (), distance: str = 'squared') -> Pair:
     """The generator matches the mean of the discriminator's features on real examples.
 
     Salimans et al. 2016, section 3.1: || mean f(x) - mean f(G(z)) ||^2 over the global batch, summed over the named
@@ -279,7 +286,10 @@ def feature_matching(weight: float = 0.0, features: Sequence[str] = ()) -> Pair:
     Args:
         weight: its factor.
         features: names among the discriminator's.
+        distance: between the means: 'squared' as above; 'mean_squared' and 'mean_absolute', means over the values of
+            a feature, are those of the authors' code for MNIST and for CIFAR-10.
     """
+    measure = choose(DISTANCES, distance, 'distance of feature matching')
 
     def value(view: View) -> Array:
         real, fake = view.real_judgement.features, view.fake_judgement.features
@@ -288,7 +298,7 @@ def feature_matching(weight: float = 0.0, features: Sequence[str] = ()) -> Pair:
         total = jnp.zeros(())
         for name in features or list(fake)[-1:]:
             means = [view.mean(choose(some, name, 'feature').astype(jnp.float32).mean(0)) for some in (real, fake)]
-            total += jnp.sum((means[0] - means[1]) ** 2)
+            total += measure(means[0] - means[1])
         return total
 
     return Pair(_term('feature_matching', weight, value), ())

@@ -255,9 +255,11 @@ def test_feature_matching_is_the_squared_distance_of_mean_features():
     fake = judged({'early': jnp.array([[5.0], [5.0]]), 'late': jnp.array([[0.0, 0.0], [0.0, 2.0]])})
     view = view_of('generator', judge_real=lambda: real, fake_judgement=fake)
 
-    def value(*features):
-        return terms.feature_matching(1.0, features).generator[0].value(view, None)[0]
+    def value(*features, **options):
+        return terms.feature_matching(1.0, features, **options).generator[0].value(view, None)[0]
 
+    assert value(distance='mean_squared') == (1 + 4) / 2
+    assert value(distance='mean_absolute') == (1 + 2) / 2
     assert value() == 1 + 4  # by default the last: means (1, 3) and (0, 1)
     assert value('early') == 9  # means 2 and 5
     assert value('early', 'late') == 14

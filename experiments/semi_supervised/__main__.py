@@ -1,0 +1,89 @@
+"""Trains the semi-supervised GAN on MNIST with 100 labels, and its classifier on the labels alone; see README.md.
+
+python -m experiments.semi_supervised
+"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from experiments import results, sweep
+from experiments.semi_supervised import training
+from gan_jax import data, files, parallel
+from gan_jax.data import Dataset
+from gan_jax.errors import exit_code
+
+QUESTION = (
+    'A classifier of MNIST is told ten labels a class and no more. How many of the 10,000 test digits does it take for '
+    'others, alone and as the discriminator of a GAN that sees all 60,000 images without labels?'
+)
+ARMS = {'semi-supervised': True, 'labels alone': False}
+EPOCHS_ALONE = 5
+CURVES = {
+    'eval/errors': 'Errors of 10,000, parameters of the epoch',
+    'eval/averaged_errors': 'Errors of 10,000, averaged parameters',
+}
+PROTOCOL = 'test digits of 10,000 whose class is taken for another, without noise, after the last epoch trained'
+
+
+def report(directories: Mapping[str, Sequence[pathlib.Path]], out: pathlib.Path) -> None:
+    """Writes the results of what the runs have recorded so far."""
+    arms = results.read_all(directories)
+    arms = {name: found for name, runs in arms.items() if (found := [run for run in runs if run.records])}
+    values = {
+        name: {
+            'errors': [run.final('errors') for run in runs],
+            'errors, averaged': [run.final('averaged_errors') for run in runs] if ARMS[name] else [],
+            'epochs': [run.records[-1]['kimg'] / 60 for run in runs],
+        }
+        for name, runs in arms.items()
+    }
+    protocols = {'errors': PROTOCOL, 'errors, averaged': f'{PROTOCOL}; parameters averaged at a rate of 1e-4'}
+    title = 'MNIST with 100 labels'
+    results.write(out, title, values, {'protocols': protocols})
+    results.curves(out / 'curves.png', arms, CURVES)
+    pictures = {'curves, thin lines are draws of labels': out / 'curves.png'}
+    results.page(
+        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    )
+    print((out / 'table.md').read_text())
+
+
+def compare(flags: argparse.Namespace, load: Callable[[str], Dataset], **recipe) -> None:
+    """Trains the arms and writes the results."""
+    directories = {name: sorted((flags.runs / sweep.slug(name)).glob('draw-*')) for name in ARMS}
+    if flags.epochs:
+        train, test = load('train'), load('test')
+        for name in flags.arms:
+            directories[name] = [flags.runs / sweep.slug(name) / f'draw-{seed}' for seed in range(flags.draws)]
+            epochs = flags.epochs if ARMS[name] else min(flags.epochs, EPOCHS_ALONE)
+            for seed, workdir in enumerate(directories[name]):
+                print(f'== {name}: {workdir}', flush=True)
+                training.train_draw(training.Recipe(epochs, ARMS[name], **recipe), train, test, seed, workdir)
+    report(directories, flags.out)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog='python -m experiments.semi_supervised', description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument('--draws', type=int, default=1, help='of the labels; the first has seed 0 (default: 1)')
+    parser.add_argument(
+        '--epochs', type=int, default=300, help='0: only write the results so far (default: 300, as published)'
+    )
+    parser.add_argument('--arms', nargs='+', choices=list(ARMS), default=list(ARMS)[::-1], help='default: both')
+    parser.add_argument('--runs', type=files.user_path, default=pathlib.Path('runs/semi_supervised'))
+    parser.add_argument('--out', type=files.user_path, default=sweep.ROOT / 'experiments/semi_supervised/results')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns the exit code."""
+    flags = parse(argv)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: compare(flags, lambda split: data.load('mnist', split=split)))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

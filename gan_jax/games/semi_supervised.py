@@ -1,0 +1,136 @@
+"""The semi-supervised GAN: a classifier learns from few labels, many unlabelled examples and a generator's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import losses
+from gan_jax.adversarial import adversarial
+from gan_jax.errors import UserError
+from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, Pair, PyTree, stream
+from gan_jax.judgement import Judgement, judgement
+from gan_jax.layers.choices import require
+from gan_jax.losses import Loss
+from gan_jax.terms import NO_TERMS, feature_matching, joined
+
+ROLES = ('generator', 'discriminator')
+
+
+def semi_supervised(
+    generator: Network,
+    discriminator: Network,
+    *,
+    latents: Callable[[Key, Array], Array] | int,
+    examples: Array | None = None,
+    distance: str = 'mean_squared',
+    unlabelled_weight: float = 1.0,
+    terms: Pair = NO_TERMS,
+    **options: Any,
+) -> Game:
+    """The game of K classes and a class of made examples (Salimans et al. 2016, section 5).
+
+    The discriminator has K logits l_k; the class of made examples has the logit 0. So an example is real with
+    probability Z / (Z + 1), Z = sum_k exp(l_k), and the logit of being real is log Z. The discriminator minimises the
+    cross-entropy of the labelled examples' classes, plus (softplus(-log Z(x)) + softplus(log Z(G(z)))) / 2, the
+    cross-entropy of real against made on as many unlabelled as made examples. The generator matches features (section
+    3.1) and nothing else.
+
+    Args:
+        generator: latents [B, ...] -> examples [B, ...].
+        discriminator: examples [B, ...] -> a `Judgement` with class logits [B, K] and features.
+        latents: how latents are drawn, or the size of a standard normal latent vector.
+        examples: [N, ...], from which the discriminator's data-dependent initialisation starts, as
+            `gan_jax.layers.weight_normalization.WeightNormDense` has it; None: it starts from a single example of
+            zeros. Needs a network of `from_flax`.
+        distance: of feature matching: 'mean_squared', that of the authors' code for MNIST, 'mean_absolute', that for
+            CIFAR-10, or 'squared'; see `gan_jax.terms.feature_matching`.
+        unlabelled_weight: factor of the loss of unlabelled and made examples.
+        terms: added to each player's loss; see `gan_jax.terms`.
+        **options: of `gan_jax.adversarial.adversarial`, but for several discriminators. Augmentation changes the
+            unlabelled and the made examples only.
+
+    Returns:
+        A game of the players 'generator' and 'discriminator' over batches `{'real': [B, ...], 'labelled': [B, ...],
+        'labelled_label': int [B]}`; 'real' are the unlabelled examples. Averages are kept of both players. The
+        discriminator's metrics have `class_loss` and `class_error`, the share of the labelled examples whose class it
+        takes for another, in training mode. Its variables are updated by the unlabelled, the made and then the
+        labelled examples.
+
+    Raises:
+        UserError: an option is impossible; when a step is traced, the discriminator has no class logits, or a field of
+            the batch is missing.
+    """
+    require(unlabelled_weight >= 0, 'unlabelled_weight', unlabelled_weight, 'at least 0')
+    require(options.get('discriminators', 1) == 1, 'The number of discriminators', options.get('discriminators'), '1')
+    classifier = _by_classes(discriminator)
+    if examples is not None:
+        classifier = classifier._replace(init=lambda key: discriminator.init(key, examples))
+    game = adversarial(
+        generator,
+        classifier,
+        _unlabelled(unlabelled_weight),
+        latents,
+        terms=joined([feature_matching(1.0, distance=distance), terms]),
+        **options,
+    )
+
+    def with_labelled(loss: Callable) -> Callable:
+        def whole(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+            for name in ('labelled', 'labelled_label'):
+                if name not in batch:
+                    raise UserError(f'The batch has {", ".join(sorted(batch))}, but this game needs {name!r}.')
+            value, outcome = loss(params, state, batch, key, positions)
+            judged, variables = classifier.apply(
+                params, outcome.variables, batch['labelled'], stream(key, 'labelled'), True
+            )
+            logits, labels = judged.classes, batch['labelled_label']
+            class_loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+            metrics = {'class_loss': class_loss, 'class_error': (logits.argmax(-1) != labels).mean()}
+            return value + class_loss, Outcome(variables, outcome.metrics | metrics, outcome.memory)
+
+        return whole
+
+    turns = tuple(
+        turn._replace(loss=with_labelled(turn.loss)) if turn.title == 'discriminator' else turn for turn in game.turns
+    )
+    return game._replace(turns=turns, averaged=ROLES)
+
+
+def classifier_of(discriminator: Network) -> Callable[[PyTree, PyTree, Array], Array]:
+    """(params, variables, examples [B, ...]) -> class logits [B, K] in evaluation mode: without noise or dropout."""
+
+    def classify(params: PyTree, variables: PyTree, examples: Array) -> Array:
+        judged, _ = _by_classes(discriminator).apply(params, variables, examples, None, False)
+        return judged.classes
+
+    return classify
+
+
+def _unlabelled(weight: float) -> Loss:
+    """Half the cross-entropies of real and made examples for the discriminator; nothing for the generator."""
+    both = losses.non_saturating().discriminator
+
+    def of_discriminator(real: Array, fake: Array, key: Key | None = None) -> Array:
+        del key
+        return weight * both(real, fake) / 2
+
+    return Loss(of_discriminator, lambda fake, real=None: jnp.zeros(()))
+
+
+def _by_classes(network: Network) -> Network:
+    """A discriminator whose logit of being real is log sum exp of its class logits."""
+
+    def apply(*arguments: Any, **keywords: Any) -> tuple[Judgement, PyTree]:
+        outputs, variables = network.apply(*arguments, **keywords)
+        judged = judgement(outputs)
+        if judged.classes is None:
+            raise UserError(
+                'The semi-supervised game needs class logits in the Judgement of its discriminator: take '
+                "gan_jax.models.semi_supervised, or another family with discriminator.conditioning='auxiliary'."
+            )
+        return judged._replace(logits=jax.nn.logsumexp(judged.classes, axis=-1)), variables
+
+    return network._replace(apply=apply)

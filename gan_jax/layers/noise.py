@@ -1,0 +1,32 @@
+"""Gaussian noise on activations, whose draws belong to places in the global batch, not to devices."""
+
+import flax.linen as nn
+import jax
+
+from gan_jax.augment import instance_noise
+from gan_jax.layers.choices import require
+from gan_jax.layers.dropout import places
+
+
+class GaussianNoise(nn.Module):
+    """Adds noise N(0, deviation^2) to each value in training, a draw of its own for each position in the global batch.
+
+    The regulariser of the semi-supervised discriminator of Salimans et al. 2016, "Improved Techniques for Training
+    GANs", section 5.1. The random stream is 'noise'.
+
+    Attributes:
+        deviation: standard deviation of the noise, at least 0.
+        axis_name: the mapped axis over which the batch lies, or None.
+    """
+
+    deviation: float
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
+        """Inputs [B, ...] as they are, or with noise when `train` is true; a UserError for an impossible deviation."""
+        require(self.deviation >= 0, 'The deviation of noise', self.deviation, 'at least 0')
+        if not train or not self.deviation:
+            return inputs
+        axis_name = None if self.is_initializing() else self.axis_name
+        return instance_noise(inputs, self.make_rng('noise'), places(len(inputs), axis_name), self.deviation)
