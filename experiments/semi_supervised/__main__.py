@@ -44,6 +44,9 @@ def report(directories: Mapping[str, Sequence[pathlib.Path]], out: pathlib.Path)
     results.write(out, title, values, {'protocols': protocols})
     results.curves(out / 'curves.png', arms, CURVES)
     pictures = {'curves, thin lines are draws of labels': out / 'curves.png'}
+    if samples := results.first_file(arms.get('semi-supervised', ()), 'samples.png'):
+        pictures['samples of the first draw'] = out / 'samples.png'
+        files.replace(out / 'samples.png', samples.read_bytes())
     results.page(
         out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
     )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gan_jax import data, npz, steps
+from gan_jax import data, npz, report, steps
 from gan_jax.data import Dataset
 from gan_jax.game import Game, GanState, from_flax, named_key, uniform_latents
 from gan_jax.games.semi_supervised import classifier_of, semi_supervised
@@ -78,7 +78,7 @@ def train_draw(recipe: Recipe, train: Dataset, test: Dataset, seed: int, workdir
         train: the unlabelled images, the labelled ones among them.
         test: the images that count.
         seed: of the draw, the initial parameters and the order of the examples.
-        workdir: gets `metrics.jsonl` and, after each epoch, `state.npz`.
+        workdir: gets `metrics.jsonl` and, after each epoch, `state.npz` and a hundred samples, `samples.png`.
     """
     game, classify = make_game(recipe, train, seed)
     adam = optax.adam(3e-3, b1=0.5, eps=0.0, eps_root=1e-8)  # with epsilon under the root, as published
@@ -97,6 +97,8 @@ def train_draw(recipe: Recipe, train: Dataset, test: Dataset, seed: int, workdir
 
     epoch = jax.jit(steps.scan_steps(step, batch_at, length), donate_argnums=0)
     wrong = jax.jit(lambda networks, images, labels: (classify(*networks, pixels(images)).argmax(-1) != labels).sum())
+    latents = game.latents(named_key(seed, 'samples'), jnp.arange(100))
+    draw = jax.jit(lambda params, variables: data.to_uint8(game.sample(params, variables, latents)))
     examples, images, labels = (jnp.asarray(array) for array in (train.examples, test.examples, test.labels))
     done = int(state.step) // length
     metrics.rewind(done * length)
@@ -109,6 +111,7 @@ def train_draw(recipe: Recipe, train: Dataset, test: Dataset, seed: int, workdir
         record['eval/errors'] = int(wrong((player.params, player.variables), images, labels))
         record['eval/averaged_errors'] = int(wrong(player.ema, images, labels))
         metrics.write(done * length, done * len(train) / 1000, record)
+        report.save_png(workdir / 'samples.png', report.image_grid(np.asarray(draw(*state.generator[:2])), 10))
         save(state, workdir)
         print(line(done, time.monotonic() - start, record), flush=True)
 

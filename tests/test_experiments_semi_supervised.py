@@ -1,0 +1,56 @@
+"""The experiment on few labels at toy size: its draws, its results, and a run that was stopped."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments.semi_supervised import __main__ as experiment
+from experiments.semi_supervised import training
+from gan_jax import data
+
+
+def run(root, *arguments):
+    flags = experiment.parse([*arguments, '--runs', str(root / 'runs'), '--out', str(root / 'out')])
+    experiment.compare(flags, lambda split: data.load('digits', split=split), widths=((8, 6), (6,)))
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    root = tmp_path_factory.mktemp('whole')
+    run(root, '--epochs', '2')
+    return root
+
+
+def test_a_draw_has_ten_labels_of_each_class_and_another_seed_others():
+    labels = np.random.default_rng(0).integers(0, 10, 1000)
+    draws = [training.draw_labels(labels, 10, seed) for seed in (0, 1)]
+    for draw in draws:
+        assert len(set(draw)) == 100
+        assert np.bincount(labels[draw]).tolist() == [10] * 10
+    assert set(draws[0]) != set(draws[1])
+    assert np.array_equal(draws[0], training.draw_labels(labels, 10, 0))
+
+
+def test_both_arms_record_every_epoch_and_the_table_has_the_last(whole):
+    found = json.loads((whole / 'out/results.json').read_text())['values']
+    assert list(found) == ['semi-supervised', 'labels alone']
+    for arm, columns in found.items():
+        path = whole / 'runs' / arm.replace(' ', '-') / 'draw-0/metrics.jsonl'
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [record['step'] for record in records] == [15, 30]
+        assert columns['errors'] == [records[-1]['eval/errors']]
+        assert ('generator/feature_matching' in records[0]) == (arm == 'semi-supervised')
+    assert found['labels alone']['errors, averaged'] == []
+    assert 0 <= found['semi-supervised']['errors, averaged'][0] <= 297
+    assert {path.name for path in (whole / 'out').iterdir()} == {
+        *('table.md', 'results.json', 'curves.png', 'samples.png', 'page.html')
+    }
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(whole, tmp_path, capsys):
+    for epochs in ('1', '2', '0'):
+        run(tmp_path, '--arms', 'semi-supervised', '--epochs', epochs)
+    name = 'runs/semi-supervised/draw-0/metrics.jsonl'
+    assert (tmp_path / name).read_text() == (whole / name).read_text()
+    assert '| semi-supervised |' in capsys.readouterr().out.split('# MNIST with 100 labels')[-1]
