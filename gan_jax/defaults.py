@@ -50,11 +50,16 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
     return {
         'seed': number(0, SEED),
         'data': {
-            'name': 'digits',  # digits, ring, grid, spiral, folder:/path, or any TFDS image data set
+            # digits, ring, grid, spiral, folder:/path, any TFDS image data set, or a name made of one: see data.load
+            'name': 'digits',
             'split': 'train',
             'size': Default(None, int, Range(2, 8192)),  # pixels, height = width; None: the data's own
             'channels': Default(None, int, Range(1, 3)),  # 1 or 3 (grey images three times); None: the data's own
             'flip': False,  # mirror every other image at random
+            'labels_per_class': Default(
+                None, int, COUNT
+            ),  # that keep their labels, for semi-supervised games; None: all
+            'label_seed': number(0, SEED),  # which ones
             'directory': Default(None, str),  # where TFDS data sets are; None: TFDS_DATA_DIR or TFDS's default
             'cache': Default(None, str),  # where decoded images are kept; None: the user's cache directory
             # 'device': resident; 'host': streamed from a memory map; 'auto': what fits

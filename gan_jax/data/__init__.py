@@ -1,7 +1,8 @@
 """Data: data sets by name, the order of their examples, and batches of them on the device or streamed from the host."""
 
 from gan_jax.data.batches import gather, prepare, to_uint8
-from gan_jax.data.dataset import MAIN, Dataset, absolute_name, batch_field, load
+from gan_jax.data.dataset import MAIN, Dataset, batch_field
+from gan_jax.data.loading import absolute_name, load
 from gan_jax.data.order import batch_indices, group_seed
 from gan_jax.data.stream import Stream
 

@@ -4,7 +4,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -44,6 +44,7 @@ class ImageSource:
       read: (start, stop) -> one (file, label) for each index; a file is a path or an open binary file.
       describe: index -> how a message names the image.
       find_channels: () -> 1 or 3, the images' own number of channels.
+      half: 'left' or 'right' where an image is that half of the picture in its file; None: all of it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ImageSource:
     read: Callable[[int, int], list[tuple[str | BinaryIO, int | None]]]
     describe: Callable[[int], str]
     find_channels: Callable[[], int]
+    half: str | None = None
 
 
 def open_image(file: str | BinaryIO) -> Image.Image:
@@ -104,8 +106,17 @@ def decode(file: str | BinaryIO, *, size: int | None, channels: int) -> np.ndarr
         return _pixels(image, size, channels)
 
 
-def _pixels(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
+def upright_size(file: str) -> tuple[int, int]:
+    """Height and width of the picture in a file as it is seen, from the header alone; raises as `open_image`."""
+    with open_image(file) as image:
+        turned = image.format != 'TIFF' and _orientation(image) >= 5  # of a TIFF, Pillow tells the size as it is seen
+        return image.size if turned else image.size[::-1]
+
+
+def _pixels(image: Image.Image, size: int | None, channels: int, half: str | None = None) -> np.ndarray:
     image = _upright(image)
+    if half is not None:
+        image = _cut(image, half)
     if image.mode.startswith('I;16') or (image.mode == 'I' and image.format == 'PPM'):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow's own conversion clips
     elif image.mode in {'I', 'F'}:
@@ -121,14 +132,28 @@ def _pixels(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
+def _cut(image: Image.Image, half: str) -> Image.Image:
+    """The left or the right half of a picture of a pair side by side."""
+    if image.width % 2:
+        raise ValueError(f'two images side by side have an even width, and its width is {image.width}')
+    middle = image.width // 2
+    return image.crop((0, 0, middle, image.height) if half == 'left' else (middle, 0, image.width, image.height))
+
+
 def _upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF orientation says; metadata that cannot be read turn nothing."""
     image.load()  # which turns a TIFF
-    try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # Pillow's parsers raise errors of many kinds
-        return image
+    turn = _TURNS.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, from 1 to 8; 1, which is upright, where there is none that can be read."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return orientation if orientation in _TURNS else 1
+    except Exception:  # Pillow's parsers raise errors of many kinds
+        return 1
 
 
 def _has_16_bits(image: Image.Image) -> bool:
@@ -180,7 +205,7 @@ class Decoder:
         try:
             with open_image(file) as image:
                 has_16_bits = _has_16_bits(image)
-                pixels = _pixels(image, self._size, self._channels)
+                pixels = _pixels(image, self._size, self._channels, self._source.half)
         except Exception as error:
             raise unreadable(self._source.describe(index), error) from error
         if has_16_bits:
@@ -243,23 +268,28 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
         return np.stack(images), None if source.num_classes is None else np.asarray(labels, np.int32)
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        workers = os.cpu_count() or 1
         title = f'decoding {source.name} {source.split}'
-        bar = tqdm.tqdm(desc=title, total=source.num_examples, unit='img', disable=not show_progress)
-        pool = concurrent.futures.ThreadPoolExecutor(workers)
-        pending = collections.deque()
-        try:
-            for start in range(0, source.num_examples, step):
-                pending.append(pool.submit(decode_range, start))
-                if len(pending) > 2 * workers:
-                    yield (chunk := pending.popleft().result())
-                    bar.update(len(chunk[0]))
-            while pending:
-                yield (chunk := pending.popleft().result())
+        starts = range(0, source.num_examples, step)
+        with tqdm.tqdm(desc=title, total=source.num_examples, unit='img', disable=not show_progress) as bar:
+            for chunk in in_threads(decode_range, starts):
+                yield chunk
                 bar.update(len(chunk[0]))
             decode_one.check_brightness()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            bar.close()
 
     return DecodedImages((source.num_examples, *shape), chunks())
+
+
+def in_threads(function: Callable[[int], Any], arguments: Iterable[int]) -> Iterator[Any]:
+    """The values of a function in order, computed by as many threads as there are cores, a few of them ahead."""
+    workers = os.cpu_count() or 1
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    pending = collections.deque()
+    try:
+        for argument in arguments:
+            pending.append(pool.submit(function, argument))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -4,6 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.data import load
+
+
+@pytest.fixture(scope='module')
+def load_quietly(tmp_path_factory):
+    """`load` without a progress bar and with a cache of the test module."""
+    cache_dir = tmp_path_factory.mktemp('cache')
+    return lambda name, **options: load(name, cache_dir=cache_dir, show_progress=False, **options)
+
 
 @pytest.fixture
 def write_image():

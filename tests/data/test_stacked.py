@@ -13,12 +13,6 @@ from gan_jax.errors import UserError
 MNIST = pathlib.Path(os.environ.get('TFDS_DATA_DIR', '/nowhere')) / 'mnist'
 
 
-@pytest.fixture(scope='module')
-def load_quietly(tmp_path_factory):
-    cache_dir = tmp_path_factory.mktemp('cache')
-    return lambda name, **kwargs: load(name, cache_dir=cache_dir, show_progress=False, **kwargs)
-
-
 def test_labels_by_hand():
     labels = stacked_labels(np.array([[0, 0, 0], [1, 2, 3], [9, 9, 9]]), 10)
     np.testing.assert_array_equal(labels, [0, 123, 999])

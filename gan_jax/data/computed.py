@@ -1,0 +1,88 @@
+"""Pairs whose input is computed from the image itself: its edges, or its grey values."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tqdm
+
+from gan_jax.data import cache, edges, fingerprints
+from gan_jax.data.dataset import Dataset
+from gan_jax.data.images import DecodedImages, in_threads
+from gan_jax.errors import UserError
+
+_CHUNK_PIXELS = 2**18
+_GREY_RULE = 'grey 1: ITU-R 601 luma'
+
+
+def with_edges(name: str, images: Dataset, root: pathlib.Path, *, show_progress: bool) -> Dataset:
+    """Images with their edges as inputs, white lines on black in one channel, see `edges.canny`.
+
+    Args:
+      name: of the pairs.
+      images: colour or grey.
+      root: of the cache, where the edges are kept.
+      show_progress: whether to show a progress bar while computing.
+
+    Raises:
+      UserError: the data are no images, or have inputs already; the cache cannot be written.
+    """
+
+    def compute(chunk: np.ndarray) -> np.ndarray:
+        return edges.canny(luma(chunk), edges.sigma_of(*chunk.shape[1:3]))
+
+    return _with_inputs(name, images, edges.RULE, compute, root, show_progress)
+
+
+def with_grey(name: str, images: Dataset, root: pathlib.Path, *, show_progress: bool) -> Dataset:
+    """Colour images with their grey values as inputs, in one channel; arguments and errors as of `with_edges`.
+
+    Raises:
+      UserError: the images are grey already, too.
+    """
+    if images.shape[-1] == 1:
+        raise UserError(f'{images.name!r} is grey already, so that nothing is left to be learnt: choose colour images.')
+    return _with_inputs(name, images, _GREY_RULE, luma, root, show_progress)
+
+
+def luma(images: np.ndarray) -> np.ndarray:
+    """ITU-R 601 luma, rounded as Pillow rounds it: uint8 [n, height, width, 1 or 3] -> uint8 [n, height, width]."""
+    if images.shape[-1] == 1:
+        return images[..., 0]
+    red, green, blue = np.moveaxis(images.astype(np.uint32), -1, 0)
+    return ((19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16).astype(np.uint8)
+
+
+def _with_inputs(
+    name: str,
+    images: Dataset,
+    rule: str,
+    compute: Callable[[np.ndarray], np.ndarray],
+    root: pathlib.Path,
+    show_progress: bool,
+) -> Dataset:
+    """Pairs of images and what `compute` makes of them, uint8 [n, H, W, channels] -> [n, H, W], kept in the cache."""
+    images.check_images()
+    if images.inputs is not None:
+        raise UserError(f'{images.name!r} has inputs already, and {name!r} asks for others: choose one of both.')
+    count, height, width, _ = images.examples.shape
+    step = max(1, _CHUNK_PIXELS // (height * width))
+
+    def chunks() -> Iterator[tuple[np.ndarray, None]]:
+        with tqdm.tqdm(desc=f'computing {name}', total=count, unit='img', delay=1, disable=not show_progress) as bar:
+            for chunk in in_threads(
+                lambda start: compute(images.examples[start : start + step]), range(0, count, step)
+            ):
+                yield chunk[..., None], None
+                bar.update(len(chunk))
+
+    kept = cache.open_or_build(
+        root,
+        cache.entry_name(name, images.split, place := [rule, images.fingerprint]),
+        place,
+        images.fingerprint,
+        lambda: DecodedImages((count, height, width, 1), chunks()),
+    )
+    fingerprint = fingerprints.of_value([rule, images.fingerprint, kept.fingerprint])
+    return dataclasses.replace(images, name=name, inputs=kept.examples, fingerprint=fingerprint)

@@ -1,0 +1,88 @@
+"""Two domains of unpaired images: a data set of the second, with the first as its group 'a'.
+
+CycleGAN (Zhu et al., arXiv:1703.10593) calls them A and B.
+"""
+
+import dataclasses
+
+from gan_jax.class_choice import choose_classes
+from gan_jax.data import fingerprints
+from gan_jax.data.dataset import Dataset
+from gan_jax.errors import UserError
+
+
+def split_classes(text: str) -> tuple[str, str, str]:
+    """The data set and the two classes in 'NAME:A:B', where NAME may hold colons.
+
+    Raises:
+      UserError: it names no two classes.
+    """
+    name, *classes = text.rsplit(':', 2)
+    if len(classes) != 2 or not all((name, *classes)):
+        raise UserError(f"'classes:{text}' names no two classes: write classes:NAME:A:B, such as classes:mnist:3:8.")
+    return name, *classes
+
+
+def split_names(text: str) -> tuple[str, str]:
+    """The two data sets in 'A,B'.
+
+    Raises:
+      UserError: there are not two.
+    """
+    names = text.split(',')
+    if len(names) != 2 or not all(names):
+        raise UserError(
+            f"'unpaired:{text}' names no two data sets: write unpaired:A,B with one comma, and none in a folder's path."
+        )
+    return names[0], names[1]
+
+
+def two_classes(name: str, data: Dataset, first: str, second: str) -> Dataset:
+    """The examples of the second class of a data set, with those of the first as group 'a'; both without labels.
+
+    Args:
+      name: of the result.
+      data: labelled images.
+      first: the class of domain A, by name or number as `choose_classes` takes it.
+      second: the class of domain B.
+
+    Raises:
+      UserError: the data have no labels, there is no such class, it has no examples, or both are the same.
+    """
+    if data.labels is None:
+        raise UserError(f'{data.name!r} has no classes, of which {name!r} asks for two: choose labelled data.')
+    data.check_without_groups()
+    chosen = choose_classes([first, second], data.num_classes, data.class_names)
+    if chosen[0] == chosen[1]:
+        raise UserError(f'{name!r} names the class {first!r} twice: name two classes.')
+    domains = []
+    for label, text in zip(chosen, (first, second), strict=True):
+        indices = (data.labels == label).nonzero()[0]
+        if not len(indices):
+            raise UserError(f'{data.name!r} has no example of the class {text!r} in its split {data.split!r}.')
+        one = data.select(indices, f'class {text} of {data.name}')
+        domains.append(dataclasses.replace(one, labels=None, num_classes=None, class_names=None))
+    return _unpaired(name, *domains)
+
+
+def two_sets(name: str, first: Dataset, second: Dataset) -> Dataset:
+    """The second data set with the first as group 'a'; they may differ in channels.
+
+    Raises:
+      UserError: they are no images, differ in size, or have groups themselves.
+    """
+    for data in (first, second):
+        data.check_images()
+        data.check_without_groups()
+    sizes = ['x'.join(map(str, data.shape[:2])) for data in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise UserError(
+            f'the images of {first.name!r} are {sizes[0]} and those of {second.name!r} {sizes[1]}: give one size for '
+            'both, by --config.data.size=64.'
+        )
+    return _unpaired(name, first, second)
+
+
+def _unpaired(name: str, first: Dataset, second: Dataset) -> Dataset:
+    fingerprint = fingerprints.of_value(['unpaired', first.fingerprint, second.fingerprint])
+    return dataclasses.replace(second, name=name, fingerprint=fingerprint, groups={'a': first})

@@ -1,0 +1,159 @@
+"""Data sets by name."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+
+from gan_jax.data import cache, computed, domains, few_labels, fingerprints, paired, stacked
+from gan_jax.data.dataset import Dataset
+from gan_jax.data.decoded import decoded
+from gan_jax.data.folder import ARCHIVES, folder_source
+from gan_jax.data.images import ImageSource
+from gan_jax.data.tfds_source import find_builder, tfds_source
+from gan_jax.data.toys import MIXTURES
+from gan_jax.errors import UserError
+
+_NUM_POINTS = 100_000
+_TOY_SEEDS = {'train': 0, 'test': 1}
+
+
+def absolute_name(name: str) -> str:
+    """A data set's name that means the same from every directory: that of a folder with an absolute path."""
+    kind, found, rest = name.partition(':')
+    match kind:
+        case 'folder' | 'paired' if found:
+            rest = os.path.abspath(os.path.expanduser(rest))
+        case 'stacked' | 'edges' | 'grey' if found:
+            rest = absolute_name(rest)
+        case 'classes' if found:
+            inner, *classes = domains.split_classes(rest)
+            rest = ':'.join((absolute_name(inner), *classes))
+        case 'unpaired' if found:
+            rest = ','.join(map(absolute_name, domains.split_names(rest)))
+    return kind + found + rest
+
+
+def load(
+    name: str,
+    *,
+    split: str = 'train',
+    size: int | None = None,
+    channels: int | None = None,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    show_progress: bool = True,
+    mixed: bool = False,
+    labels_per_class: int | None = None,
+    label_seed: int = 0,
+) -> Dataset:
+    """Loads a data set; images are decoded the first time and memory-mapped from a cache after that.
+
+    Args:
+      name: 'digits' (embedded); 'ring', 'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
+        'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
+        'name/config:1.0.0'; or what is made of any of these:
+        'stacked:NAME', 60,000 triples of grey images, each triple the three channels of one image, labelled by its
+        three classes (1,000 modes for 'stacked:mnist', see `stacked.stack`);
+        'paired:/path/to/pairs', a directory of pairs (see `paired.pairs`);
+        'edges:NAME' and 'grey:NAME', pairs whose input is computed from the image (see `computed`);
+        'classes:NAME:A:B', two classes of one data set as two unpaired domains, 'unpaired:NAME_A,NAME_B', two data sets
+        as these (see `domains`).
+      split: a split as TFDS writes it, 'train[:10%]' included; of a folder 'train' or 'train[:1000]'; 'train' or 'test'
+        of a mixture.
+      size: height and width to bring the images to (see `images.decode`); None keeps the data's own, and the images
+        need not be square then.
+      channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3. For a stack,
+        1 turns coloured images grey first; the stack itself always has 3 channels.
+      data_dir: where TFDS data sets lie; TFDS_DATA_DIR or ~/tensorflow_datasets if None.
+      cache_dir: where decoded data sets and the prepared digits are kept; `gan_jax` under XDG_CACHE_HOME, that is
+        ~/.cache/gan_jax, if None.
+      show_progress: whether to show a progress bar while decoding.
+      mixed: whether images may differ in size where no `size` is given. Then none is changed, and they are decoded each
+        time they are looked at.
+      labels_per_class: how many examples of each class keep their labels, as the group 'labelled'; None: all do (see
+        `few_labels.with_few_labels`).
+      label_seed: of the draw of these examples.
+
+    Raises:
+      UserError: if there is no such data set or split, it is not prepared, an image cannot be read, the images differ
+        in size, none is given and they are not `mixed`, the parts of a name do not fit each other (see the modules of
+        each), or the cache cannot be written.
+    """
+    if name not in MIXTURES:
+        if size is not None and size < 1:
+            raise UserError(f'the size of an image must be at least 1, not {size}.')
+        if channels not in (None, 1, 3):
+            raise UserError(f'an image has 1 channel (grey) or 3 (colour), not {channels}.')
+    root = cache.cache_directory(cache_dir)
+    options = {'size': size, 'channels': channels, 'show_progress': show_progress}
+    inner = functools.partial(load, split=split, data_dir=data_dir, cache_dir=cache_dir, **options)
+    kind, _, rest = name.partition(':')
+    match kind:
+        case _ if name in MIXTURES:
+            dataset = _load_mixture(name, split, size, channels)
+        case 'stacked':
+            dataset = _load_stack(name, rest, channels, inner)
+        case 'paired':
+            dataset = paired.pairs(name, rest, split, root, **options)
+        case 'edges':
+            dataset = computed.with_edges(name, inner(rest), root, show_progress=show_progress)
+        case 'grey':
+            dataset = computed.with_grey(name, inner(rest), root, show_progress=show_progress)
+        case 'classes':
+            of, *classes = domains.split_classes(rest)
+            dataset = domains.two_classes(name, inner(of), *classes)
+        case 'unpaired':
+            dataset = domains.two_sets(name, *map(inner, domains.split_names(rest)))
+        case _:
+            dataset = decoded(_find_source(name, split, data_dir, root), root, mixed=mixed, **options)
+    return dataset if labels_per_class is None else few_labels.with_few_labels(dataset, labels_per_class, label_seed)
+
+
+def _find_source(name: str, split: str, data_dir: str | None, root: pathlib.Path) -> ImageSource:
+    """The encoded images of a folder, of the digits, or of TFDS."""
+    if name.startswith('folder:'):
+        return folder_source(name, name.removeprefix('folder:'), split)
+    if name == 'digits':
+        from gan_jax.data.digits import digits_source
+
+        return digits_source(root / 'tfds', split)
+    try:
+        builder = find_builder(name, data_dir)
+    except UserError as error:
+        raise _about_path(name) or error from None
+    return tfds_source(builder, name, split)
+
+
+def _about_path(name: str) -> UserError | None:
+    """The sentence for a path that was given where a data set's name stands; None for what is no path."""
+    if name.lower().endswith(ARCHIVES):
+        return UserError(f'{name!r} is an archive: unpack it and give folder: with the path of the directory.')
+    path = os.path.expanduser(name)
+    if os.path.isdir(path):
+        return UserError(f'{name!r} is a directory: write folder:{name} to take its images.')
+    if os.path.exists(path):
+        return UserError(f'{name!r} is a file: give the directory of the images, as folder:PATH.')
+    if name.startswith(('/', './', '../', '~')):
+        return UserError(f'there is no file or directory {name!r}: look for a mistake in the path.')
+    return None
+
+
+def _load_stack(name: str, inner: str, channels: int | None, load_inner: Callable[[str], Dataset]) -> Dataset:
+    if channels == 3:
+        raise UserError(f'{name!r} stacks grey images, which always makes 3 channels: set channels to 1 or None.')
+    data = load_inner(inner)
+    stacked.check_stackable(data.name, data.shape, data.labels)
+    examples, labels = stacked.stack(data.examples, data.labels, data.num_classes, seed=data.split)
+    fingerprint = fingerprints.of_value(['stacked', data.fingerprint, data.split, len(examples)])
+    return Dataset(name, data.split, examples, labels, data.num_classes**3, fingerprint)
+
+
+def _load_mixture(name: str, split: str, size: int | None, channels: int | None) -> Dataset:
+    if size is not None or channels is not None:
+        raise UserError(f'{name!r} is a set of points, not of images: leave its size and channels unset.')
+    if split not in _TOY_SEEDS:
+        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_TOY_SEEDS)}.')
+    mixture = MIXTURES[name]
+    points, modes = mixture.sample(_NUM_POINTS, _TOY_SEEDS[split])
+    return Dataset(name, split, points, modes, len(mixture.centres), fingerprints.of_arrays(points, modes))

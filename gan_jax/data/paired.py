@@ -1,0 +1,85 @@
+"""Pairs of images in a directory: each image with the one that goes with it."""
+
+import dataclasses
+import functools
+import pathlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from gan_jax.data import fingerprints
+from gan_jax.data.dataset import Dataset
+from gan_jax.data.decoded import decoded
+from gan_jax.data.folder import folder_source
+from gan_jax.data.images import ImageSource, unreadable, upright_size
+from gan_jax.errors import UserError
+from gan_jax.files import user_path
+
+_SIDES = (('A', 'B'), ('input', 'target'))  # directories of inputs and of the images that go with them
+
+
+def pairs(name: str, path: str, split: str, root: pathlib.Path, **options: Any) -> Dataset:
+    """The pairs in a directory, in one of two forms.
+
+    In the form of pix2pix's data sets (Isola et al., arXiv:1611.07004) each file holds both images side by side, and is
+    cut in the middle: its left half is the input, its right half the example. Else the inputs are in a sub-directory
+    A and the examples, by the same names, in one called B; or in `input` and `target`.
+
+    Args:
+      name: the data set's name, for messages.
+      path: the directory; ~ is the home directory.
+      split: 'train' or a slice of it, as of a folder.
+      root: of the cache.
+      **options: size, channels (of both images) and show_progress, as in `load`.
+
+    Raises:
+      UserError: an image is unpaired, the two of a pair differ in size, a file side by side has an odd width; or as
+        `folder_source` and `decoded`.
+    """
+    directory = user_path(path)
+    for sides in _SIDES:
+        if all((directory / side).is_dir() for side in sides):
+            inputs, examples = (folder_source(name, str(directory / side), split) for side in sides)
+            _check_names(*(folder_source(name, str(directory / side), 'train') for side in sides))
+            check = functools.partial(_check_sizes, inputs, examples)
+            break
+    else:
+        whole = folder_source(name, path, split)
+        inputs, examples = (dataclasses.replace(whole, half=half) for half in ('left', 'right'))
+        check = lambda: None  # noqa: E731
+    given, wanted = (decoded(source, root, check=check, **options) for source in (inputs, examples))
+    fingerprint = fingerprints.of_value(['pairs', given.fingerprint, wanted.fingerprint])
+    return dataclasses.replace(wanted, inputs=given.examples, fingerprint=fingerprint)
+
+
+def _check_names(inputs: ImageSource, examples: ImageSource) -> None:
+    """Raises a UserError that names an image without a partner."""
+    if alone := sorted(set(inputs.identity) ^ set(examples.identity)):
+        here, there = (inputs, examples) if alone[0] in inputs.identity else (examples, inputs)
+        file = here.files[here.identity.index(alone[0])]
+        raise UserError(
+            f'{str(file)!r} is unpaired: put an image of the same name into {there.place!r}, or remove it (unpaired: '
+            f'{len(alone)}).'
+        )
+
+
+def _check_sizes(inputs: ImageSource, examples: ImageSource) -> None:
+    """Raises a UserError that names a pair of images of two sizes."""
+
+    def sizes(files: tuple[pathlib.Path, pathlib.Path]) -> list[tuple[int, int]]:
+        return [_size(file) for file in files]
+
+    files = list(zip(inputs.files, examples.files, strict=True))
+    with ThreadPoolExecutor() as pool:
+        for (one, other), (size, other_size) in zip(files, pool.map(sizes, files), strict=True):
+            if size != other_size:
+                raise UserError(
+                    f'{str(one)!r} is {size[0]}x{size[1]} and {str(other)!r} is {other_size[0]}x{other_size[1]}, but '
+                    'the images of a pair have one size: bring both to it.'
+                )
+
+
+def _size(file: pathlib.Path) -> tuple[int, int]:
+    try:
+        return upright_size(str(file))
+    except Exception as error:
+        raise unreadable(repr(str(file)), error) from error
