@@ -15,8 +15,8 @@ from gan_jax.data import Dataset
 from gan_jax.errors import exit_code
 
 QUESTION = (
-    'A classifier of MNIST is told ten labels a class and no more. How many of the 10,000 test digits does it take for '
-    'others, alone and as the discriminator of a GAN that sees all 60,000 images without labels?'
+    'A classifier of MNIST gets ten labels a class. How many of the 10,000 test digits does it misclassify if it sees '
+    'only these images, and how many as the discriminator of a GAN that also sees all 60,000 images without labels?'
 )
 ARMS = {'semi-supervised': True, 'labels alone': False}
 EPOCHS_ALONE = 5
@@ -24,7 +24,7 @@ CURVES = {
     'eval/errors': 'Errors of 10,000, parameters of the epoch',
     'eval/averaged_errors': 'Errors of 10,000, averaged parameters',
 }
-PROTOCOL = 'test digits of 10,000 whose class is taken for another, without noise, after the last epoch trained'
+PROTOCOL = 'misclassified test digits of 10,000, without noise, after the last epoch trained'
 
 
 def report(directories: Mapping[str, Sequence[pathlib.Path]], out: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""The semi-supervised GAN: a classifier learns from few labels, many unlabelled examples and a generator's."""
+"""The semi-supervised GAN: a classifier learns from few labelled, many unlabelled and generated examples."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,13 +30,13 @@ def semi_supervised(
     terms: Pair = NO_TERMS,
     **options: Any,
 ) -> Game:
-    """The game of K classes and a class of made examples (Salimans et al. 2016, section 5).
+    """The game of K classes and a class of generated examples (Salimans et al. 2016, section 5).
 
-    The discriminator has K logits l_k; the class of made examples has the logit 0. So an example is real with
+    The discriminator has K logits l_k; the class of generated examples has the logit 0. So an example is real with
     probability Z / (Z + 1), Z = sum_k exp(l_k), and the logit of being real is log Z. The discriminator minimises the
     cross-entropy of the labelled examples' classes, plus (softplus(-log Z(x)) + softplus(log Z(G(z)))) / 2, the
-    cross-entropy of real against made on as many unlabelled as made examples. The generator matches features (section
-    3.1) and nothing else.
+    cross-entropy of real against generated on the unlabelled and as many generated examples. The generator matches
+    features (section 3.1) and nothing else.
 
     Args:
         generator: latents [B, ...] -> examples [B, ...].
@@ -47,16 +47,16 @@ def semi_supervised(
             zeros. Needs a network of `from_flax`.
         distance: of feature matching: 'mean_squared', that of the authors' code for MNIST, 'mean_absolute', that for
             CIFAR-10, or 'squared'; see `gan_jax.terms.feature_matching`.
-        unlabelled_weight: factor of the loss of unlabelled and made examples.
+        unlabelled_weight: factor of the loss of unlabelled and generated examples.
         terms: added to each player's loss; see `gan_jax.terms`.
         **options: of `gan_jax.adversarial.adversarial`, but for several discriminators. Augmentation changes the
-            unlabelled and the made examples only.
+            unlabelled and the generated examples only.
 
     Returns:
         A game of the players 'generator' and 'discriminator' over batches `{'real': [B, ...], 'labelled': [B, ...],
         'labelled_label': int [B]}`; 'real' are the unlabelled examples. Averages are kept of both players. The
-        discriminator's metrics have `class_loss` and `class_error`, the share of the labelled examples whose class it
-        takes for another, in training mode. Its variables are updated by the unlabelled, the made and then the
+        discriminator's metrics have `class_loss` and `class_error`, the share of the labelled examples that it
+        misclassifies, in training mode. Its variables are updated by the unlabelled, the generated and then the
         labelled examples.
 
     Raises:
@@ -110,7 +110,7 @@ def classifier_of(discriminator: Network) -> Callable[[PyTree, PyTree, Array], A
 
 
 def _unlabelled(weight: float) -> Loss:
-    """Half the cross-entropies of real and made examples for the discriminator; nothing for the generator."""
+    """Half the cross-entropies of real and generated examples for the discriminator; nothing for the generator."""
     both = losses.non_saturating().discriminator
 
     def of_discriminator(real: Array, fake: Array, key: Key | None = None) -> Array:

@@ -26,7 +26,7 @@ class Generator(nn.Module):
 
     Hidden layers are batch normalised with a learnt shift and no scale, before softplus. The last layer's weights have
     length 1 times a learnt scale. The published latents are uniform in [0, 1); any uniform range gives the same
-    network, for the first batch normalisation takes shift and scale of the latents away.
+    network, for the first batch normalisation removes shift and scale of the latents.
 
     Attributes:
         shape: of one image.
@@ -65,8 +65,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images [B, ...] in [-1, 1] -> judgement with logits of K classes and features 'layer0', 'layer1' and so on.
 
-    The logit of being real is log sum exp of the class logits: made images are a class of their own with the logit 0
-    (section 5). Every layer is weight normalised and starts from data, see `WeightNormDense`; as published the scales
+    The logit of being real is log sum exp of the class logits: generated images are a class of their own with the logit
+    0 (section 5). Every layer is weight normalised and starts from data, see `WeightNormDense`; as published the scales
     of hidden layers stay as they start. Features are taken after ReLU, before noise. The last layer computes in float32
     whatever the dtype.
 

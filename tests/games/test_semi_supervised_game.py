@@ -53,7 +53,7 @@ def test_the_discriminators_loss_is_that_of_k_plus_1_classes():
         )
         made, places = latents * np.asarray(state.generator.params), np.arange(BATCH)
 
-        def by_probabilities(w):  # Salimans et al. 2016, section 5; the last class is 'made'
+        def by_probabilities(w):  # Salimans et al. 2016, section 5; the last class is 'generated'
             def probabilities(x):
                 return jax.nn.softmax(jnp.concatenate([x @ w, jnp.zeros((BATCH, 1))], axis=1))
 
