@@ -135,6 +135,11 @@ def gather(word: str) -> list[str]:
         ) from error
 
 
+def meet() -> None:
+    """Waits for all processes; every process must call it, as `gather`."""
+    gather('')
+
+
 def any_process(flag: bool) -> bool:
     """Whether the flag is set in any process; every process must call it, as `gather`."""
     return str(True) in gather(str(bool(flag)))

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax import compiler, files
+from gan_jax import compiler, files, hosts
 from gan_jax.canonical import canonical
 from gan_jax.errors import UserError
 
@@ -73,16 +73,28 @@ class Layout:
 
     def split(self, tree: Any, axis: int = 0) -> Any:
         """This process's share of a batch (host arrays, examples along `axis`) laid over its devices."""
-        if self.mode == 'pmap':  # pmap wants an axis that counts its own devices
-            count = len(self.local_devices)
-
-            def divide(array):
-                shape = array.shape
-                return array.reshape(*shape[:axis], count, shape[axis] // count, *shape[axis + 1 :])
-
-            return jax.device_put(jax.tree.map(divide, tree), self._sharding(*[None] * axis, AXIS))
         sharding = self._sharding(*[None] * axis, AXIS)
+        if self.mode == 'pmap':
+            return jax.device_put(
+                jax.tree.map(lambda array: array.reshape(self._divided(array.shape, axis)), tree), sharding
+            )
         return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), tree)
+
+    def outline(self, tree: Any, axis: int | None) -> Any:
+        """The shapes and types that `split` along an axis makes of arrays, or `replicate` where that is None."""
+
+        def one(array):
+            shape = array.shape if axis is None else self._divided(array.shape, axis)
+            return jax.ShapeDtypeStruct(shape, array.dtype)
+
+        return jax.tree.map(one, tree)
+
+    def _divided(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+        """The shape of a process's share of a batch: pmap wants an axis that counts the process's devices."""
+        if self.mode != 'pmap':
+            return shape
+        count = len(self.local_devices)
+        return *shape[:axis], count, shape[axis] // count, *shape[axis + 1 :]
 
     def compile(self, stretch: Callable, *, data_axis: int | None) -> 'Program':
         """Makes a program of `stretch(state, data, positions, slot, count) -> (state, metrics)` that donates the state.
@@ -125,8 +137,8 @@ class Layout:
         """
         mesh = Mesh(np.array(self.devices), (AXIS,))
         whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
-        compiled = jax.jit(
-            function, in_shardings=(whole, split), out_shardings=whole, compiler_options=compiler.often()
+        program = Program(
+            jax.jit(function, in_shardings=(whole, split), out_shardings=whole, compiler_options=compiler.often())
         )
 
         def put(tree, sharding):
@@ -137,7 +149,7 @@ class Layout:
             return jax.tree.map(one, tree)
 
         def call(constants, batch):
-            return jax.device_get(compiled(put(constants, whole), put(batch, split)))
+            return jax.device_get(program(put(constants, whole), put(batch, split)))
 
         return call
 
@@ -221,23 +233,35 @@ class Program:
         self._call = None
 
     def __call__(self, *arguments: Any) -> Any:
-        """Calls the function, and compiles it if that has not been done."""
-        if self._call is None:
+        """Calls the function, and compiles it if that has not been done.
+
+        Several processes begin it together: in it they exchange arrays, and none waits long for those of another.
+        """
+        if not self.is_compiled:
             self.compile(*arguments)
+        hosts.meet()
         return self._call(*arguments)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `compile` or a call has compiled it."""
+        return self._call is not None
 
     def lower(self, *arguments: Any) -> jax.stages.Lowered:
         """As of any jitted function."""
         return self._function.lower(*arguments)
 
     def compile(self, *arguments: Any) -> Memory | None:
-        """Compiles for such arguments; returns what the program will take of each device, None if nobody can tell."""
-        if jax.process_count() > 1:  # a compiled pmap does not take one process's share
-            self._call = self._function
-            return None
+        """Compiles for such arguments, or for their shapes where there is one process.
+
+        Returns:
+            What the program will take of each device, None if nobody can tell.
+        """
         with compiler.uncached():
-            self._call = self._function.lower(*arguments).compile()
-        stats = self._call.memory_analysis()
+            compiled = self._function.lower(*arguments).compile()
+        # A compiled pmap does not take one process's share; the function itself finds what is compiled.
+        self._call = compiled if jax.process_count() == 1 else self._function
+        stats = compiled.memory_analysis()
         if stats is None:
             return None
         output = max(0, stats.output_size_in_bytes - stats.alias_size_in_bytes)

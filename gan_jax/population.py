@@ -163,7 +163,7 @@ class Program:
     def place(self, states: list[GanState]) -> GanState:
         """The members' states, stacked, each on its device."""
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-        return jax.device_put(stacked, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+        return jax.device_put(stacked, self._sharding(AXIS))
 
     def member(self, tree: Any, i: int) -> Any:
         """What member `i` has of a tree of states or metrics."""
@@ -177,14 +177,26 @@ class Program:
         advance = functools.partial(self._advance, longest)
         return parallel.Program(self._spread(advance, 2, donate_argnums=0, compiler_options=compiler.training()))
 
+    def outline(self, longest: int) -> tuple[Any, ...]:
+        """The data of a span of steps as `open` has them, but shapes for the examples."""
+        del longest
+        everywhere = self._sharding()
+        shapes = jax.tree.map(
+            lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=everywhere), self._dataset.arrays
+        )
+        return self._placed_numbers(), shapes
+
     @contextlib.contextmanager
     def open(self, spans: list[tuple[int, int]]) -> Iterator[Iterator[tuple[Any, ...]]]:
         """The data of each span of steps, as `stretch` wants them: the members' numbers, and all examples."""
         del spans
-        numbers = jax.device_put(self._numbers, NamedSharding(self.mesh, PartitionSpec(AXIS)))
-        yield itertools.repeat(
-            (numbers, jax.device_put(self._dataset.arrays, NamedSharding(self.mesh, PartitionSpec())))
-        )
+        yield itertools.repeat((self._placed_numbers(), jax.device_put(self._dataset.arrays, self._sharding())))
+
+    def _placed_numbers(self) -> dict[str, jax.Array]:
+        return jax.device_put(self._numbers, self._sharding(AXIS))
+
+    def _sharding(self, *spec: str) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(*spec))
 
     def _spread(self, function: Callable, split: int, **options: Any) -> Callable:
         """Compiles a member's function for all; its first `split` arguments are the member's own."""

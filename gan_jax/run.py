@@ -227,11 +227,11 @@ def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: 
         say(f'Going on from step {begin}.')
 
 
-def compile_stretch(stretch: parallel.Program, arguments: tuple[Any, ...], batch_size: int) -> None:
-    """Compiles the program of training, which can take minutes, and says so."""
+def compile_stretch(stretch: parallel.Program, states: Any, block: tuple[Any, ...], batch_size: int) -> None:
+    """Compiles the program of training for states and data, or for the data's shapes, and says so: it takes minutes."""
     say('Compiling the training step ...')
     started = time.monotonic()
-    memory = stretch.compile(*arguments)
+    memory = stretch.compile(states, *block, np.int32(0), np.int32(1))
     say(f'Compiled in {time.monotonic() - started:.0f} s.')
     introduce_memory(memory, batch_size)
 

@@ -36,7 +36,7 @@ class Single:
         self._feed = run.make_feed(config, dataset, self.layout)
         self.game = run.make_game(config, dataset, classes, self.layout)
         self._step = build.make_step(config, self.game, self.layout.axis_name)
-        self._config = config
+        self._config, self._dataset = config, dataset
 
     def target(self) -> GanState:
         """The shapes of a member's state."""
@@ -60,6 +60,14 @@ class Single:
         return self.layout.compile(
             make_stretch(self._step, self._feed.batch_at, longest), data_axis=self._feed.data_axis
         )
+
+    def outline(self, longest: int) -> tuple[Any, ...]:
+        """The data of a span of so many steps as `open` has them, but shapes for arrays; in one process."""
+        arrays, axis = self._dataset.arrays, self._feed.data_axis
+        if axis is not None:
+            batches = longest * self.game.batches, self.layout.batch_size
+            arrays = jax.tree.map(lambda array: jax.ShapeDtypeStruct((*batches, *array.shape[1:]), array.dtype), arrays)
+        return self.layout.outline(arrays, axis), self.layout.split(self.layout.local_positions)
 
     @contextlib.contextmanager
     def open(self, spans: list[tuple[int, int]]) -> Iterator[Iterator[tuple[Any, ...]]]:

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -115,17 +116,19 @@ def _train(
     def advance(begin: int, states: Any) -> Any:
         """Trains from step `begin` to the end, or raises what stops it."""
         lines = run.spans(begin - members.unfinished_steps, total, log_every)
-        of_lines = [(first, first + longest) for first, _ in lines]
-        with members.recording(begin, total, log_every), program.open(of_lines) as blocks, pace:
+        with (
+            members.recording(begin, total, log_every),
+            program.open([(first, first + longest) for first, _ in lines]) as blocks,
+            pace,
+        ):
             for first, last in lines:
                 block, step = next(blocks), max(first, begin)
                 while step < last:
                     if hosts.any_process(signals.received is not None):
                         stop(step, states)
                     is_start = pace.step_seconds is None
-                    if is_start:
-                        arguments = (states, *block, np.int32(0), np.int32(1))
-                        run.compile_stretch(stretch, arguments, config.batch_size)
+                    if not stretch.is_compiled:  # by several processes, for arrays that are placed
+                        run.compile_stretch(stretch, states, block, config.batch_size)
                     count = pace.steps(last - step)
                     states, metrics = stretch(states, *block, np.int32(step - first), np.int32(count))
                     pace.add(step, step + count, metrics, is_line=step + count == last)
@@ -151,6 +154,8 @@ def _train(
             run.introduce(config, dataset, program.layout, program.member(states, 0), begin)
             if not alone:
                 run.say(f'{len(directories)} members over {program.mesh.size} devices: {recipe.describe()}.')
+            if jax.process_count() == 1:  # before the data are placed, so that what takes too much says so
+                run.compile_stretch(stretch, states, program.outline(longest), config.batch_size)
         while begin < total:
             try:
                 begin, states = total, advance(begin, states)

@@ -17,6 +17,8 @@ from gan_jax import build, config, parallel, run
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.feed import make_feed
+from gan_jax.population import make_population
+from gan_jax.single import Single
 from gan_jax.stretch import make_stretch
 from gan_jax.train import train as train_run
 
@@ -166,12 +168,29 @@ def test_the_batch_that_would_fit_is_said_where_the_memory_is_a_devices_own(monk
     assert capsys.readouterr().out == f'{line}; a batch of about 190 would fit.\n'
 
 
-def test_a_step_that_takes_more_memory_than_there_is_is_refused_before_it_runs(tmp_path, monkeypatch):
+def test_a_step_that_takes_more_memory_than_there_is_is_refused_before_the_data_are_placed(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, 'available_memory', lambda: 4 * 2**20)
+    monkeypatch.setattr(Single, 'open', lambda *_: pytest.fail('the data are placed'))
     options = config.load(str(ROOT / 'configs' / 'toy.py'), {'parallel.devices': '1', 'batch_size': '8192'})
     with pytest.raises(UserError, match=r'A training step takes \d+ MiB of memory, .* but a device has 4 MiB: lower'):
         train_run(options, tmp_path)
     assert not (tmp_path / 'checkpoints').exists()
+
+
+@pytest.mark.parametrize('placement', ['device', 'host'])
+@pytest.mark.parametrize(('mode', 'devices'), [('pmap', '1'), ('pmap', '8'), ('sharding', '8')])
+def test_the_outline_of_the_data_is_theirs(mode, devices, placement):
+    overrides = {'parallel.mode': mode, 'parallel.devices': devices, 'data.placement': placement}
+    options = make_config(discriminator_steps='2', **overrides)
+    single = Single(make_population(options), make_dataset(), None)
+    with single.open([(0, 5)]) as blocks:
+        placed = jax.tree.map(lambda array: (array.shape, array.dtype), next(blocks))
+    assert jax.tree.map(lambda array: (array.shape, array.dtype), single.outline(5)) == placed
+
+
+def test_a_device_of_a_cpu_has_its_share_of_the_memory():
+    whole = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    assert parallel.available_memory() == whole // 8
 
 
 _TWO_PROCESSES = """
