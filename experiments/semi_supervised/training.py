@@ -16,6 +16,7 @@ from gan_jax.game import Game, GanState, from_flax, named_key, uniform_latents
 from gan_jax.games.semi_supervised import classifier_of, semi_supervised
 from gan_jax.models.semi_supervised import Discriminator, Generator
 from gan_jax.records import metrics_of
+from gan_jax.stretch import make_stretch
 
 BATCH = 100
 STARTING = 500  # examples for the data-dependent initialisation
@@ -95,7 +96,7 @@ def train_draw(recipe: Recipe, train: Dataset, test: Dataset, seed: int, workdir
         indices = data.batch_indices(seed, number, positions, batch_size=BATCH, num_examples=len(train))
         return {'real': pixels(examples[indices]), **given}
 
-    epoch = jax.jit(steps.scan_steps(step, batch_at, length), donate_argnums=0)
+    epoch = jax.jit(make_stretch(step, batch_at, length), donate_argnums=0)
     wrong = jax.jit(lambda networks, images, labels: (classify(*networks, pixels(images)).argmax(-1) != labels).sum())
     latents = game.latents(named_key(seed, 'samples'), jnp.arange(100))
     draw = jax.jit(lambda params, variables: data.to_uint8(game.sample(params, variables, latents)))
@@ -104,7 +105,7 @@ def train_draw(recipe: Recipe, train: Dataset, test: Dataset, seed: int, workdir
     metrics.rewind(done * length)
     while done < recipe.epochs:
         start = time.monotonic()
-        state, values = epoch(state, examples, jnp.arange(BATCH))
+        state, values = epoch(state, examples, jnp.arange(BATCH), 0, length)
         done += 1
         player = state.discriminator
         record = {name: float(values[name].mean()) for name in REPORTED if name in values}
