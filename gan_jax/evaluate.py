@@ -23,6 +23,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from gan_jax import data, files, parallel, provenance
 from gan_jax.checkpoint import Checkpoints
@@ -162,8 +163,8 @@ def evaluate(
         images |= {'data_dir': data_dir}
     real = load_images(reals, **images)
     check_images(real)
-    if str(reals) == f'{trained_on.name}@{trained_on.split}' and (changed := provenance.changes(fakes, real)):
-        warnings.warn(f'Since {fakes} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=2)
+    if str(reals) == f'{trained_on.name}@{trained_on.split}':
+        _warn_of_changes(fakes, trained_on, real)
     _check_shapes(run.shape, real.shape, fakes, reals)
     samples = Samples(run.game, run.generator, num, seed, None, f'{fakes} at step {run.step}')
     if run.is_conditional:
@@ -261,13 +262,21 @@ def _refuse(arguments: Mapping[str, Any], reason: str) -> None:
             raise UserError(f'--{name} has no effect here: it {reason}; leave it away.')
 
 
+def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset) -> None:
+    """Says in what the data of a run, here with all their labels, are others than when it was trained."""
+    per_class = trained_on.get('labels_per_class')
+    today = real if per_class is None else data.with_few_labels(real, per_class, trained_on.label_seed)
+    if changed := provenance.changes(workdir, today):
+        warnings.warn(f'Since {workdir} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=3)
+
+
 def _is_archive(spec: str | os.PathLike) -> bool:
     return pathlib.Path(spec).suffix in archive.SUFFIXES
 
 
 def _is_named(spec: str | os.PathLike) -> bool:
     """Whether images are a data set of TFDS, and not a file, a directory or embedded."""
-    is_path = _is_archive(spec) or pathlib.Path(spec).is_dir() or str(spec).startswith('folder:')
+    is_path = _is_archive(spec) or pathlib.Path(spec).is_dir() or str(spec).startswith(('folder:', 'paired:'))
     return not is_path and name_and_split(spec)[0] != 'digits'
 
 
@@ -315,9 +324,10 @@ def load_images(
 
 
 def name_and_split(spec: str | os.PathLike) -> tuple[str, str]:
-    """The parts of 'NAME@SPLIT'. A folder's path may have an @ itself: only '@train' or '@train[...]' ends it."""
+    """The parts of 'NAME@SPLIT'. A directory's path may have an @ itself: only '@train' or '@train[...]' ends it."""
     name, found, split = str(spec).rpartition('@')
-    if not found or ('folder:' in name and not re.fullmatch(r'train(\[[^/]*\])?', split)):
+    has_path = 'folder:' in name or 'paired:' in name
+    if not found or (has_path and not re.fullmatch(r'train(\[[^/]*\])?', split)):
         return str(spec), 'train'
     return name, split
 

@@ -159,5 +159,7 @@ def test_streamed_stretches_that_would_fill_the_memory_are_refused():
 def test_a_data_set_whose_parts_make_no_batch():
     with pytest.raises(ValueError, match='20 examples have 13 inputs'):
         Dataset('x', 'train', PAIRS.examples, None, None, '', inputs=A.examples)
-    with pytest.raises(ValueError, match="the group 'b' has groups itself, or the name of the field of the examples"):
+    with pytest.raises(ValueError, match="the group 'b' has groups itself"):
         Dataset('x', 'train', PAIRS.examples, None, None, '', groups={'b': PAIRS})
+    with pytest.raises(ValueError, match="no group can be called 'input', as a field of every batch is"):
+        Dataset('x', 'train', PAIRS.examples, None, None, '', groups={'input': A})

@@ -184,6 +184,17 @@ def test_a_run_of_a_relative_path_is_evaluated_from_elsewhere(pictures, tmp_path
     assert main(['--mode', 'eval', '--workdir', str(tmp_path / 'run'), *options]) == 2
 
 
+def test_a_run_of_few_labels_is_judged_by_all_of_them(pictures, capsys):
+    assert run('pictures', 2, '--config.data.labels_per_class=2') == 0
+    assert facts()['data']['groups']['labelled']['examples'] == 4
+    options = ['--metrics=fid', '--num=16', '--extractor=tests.extractors:QUADRANTS']
+    assert main(['--mode', 'eval', '--workdir', 'run', *options]) == 0
+    assert 'has changed' not in capsys.readouterr().err
+    paint(pictures / 'a/0.png')
+    assert main(['--mode', 'eval', '--workdir', 'run', *options]) == 0
+    assert 'has changed in fingerprint' in capsys.readouterr().err
+
+
 def test_inputs_and_groups_are_told_and_compared():
     images = np.zeros((4, 2, 3, 1), np.uint8)
 

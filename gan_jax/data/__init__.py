@@ -2,6 +2,7 @@
 
 from gan_jax.data.batches import gather, prepare, to_uint8
 from gan_jax.data.dataset import MAIN, Dataset, batch_field
+from gan_jax.data.few_labels import with_few_labels
 from gan_jax.data.loading import absolute_name, load
 from gan_jax.data.order import batch_indices, group_seed
 from gan_jax.data.stream import Stream
@@ -18,4 +19,5 @@ __all__ = [
     'load',
     'prepare',
     'to_uint8',
+    'with_few_labels',
 ]

@@ -50,8 +50,10 @@ class Dataset:
         if self.inputs is not None and len(self.inputs) != len(self.examples):
             raise ValueError(f'{len(self.examples)} examples have {len(self.inputs)} inputs.')
         for name, group in self.groups.items():
-            if name == MAIN or group.groups:
-                raise ValueError(f'the group {name!r} has groups itself, or the name of the field of the examples.')
+            if name in (MAIN, 'label', 'input'):
+                raise ValueError(f'no group can be called {name!r}, as a field of every batch is.')
+            if group.groups:
+                raise ValueError(f'the group {name!r} has groups itself.')
 
     @property
     def parts(self) -> dict[str, Self]:

@@ -62,10 +62,10 @@ def two_classes(name: str, data: Dataset, first: str, second: str) -> Dataset:
             raise UserError(f'{data.name!r} has no example of the class {text!r} in its split {data.split!r}.')
         one = data.select(indices, f'class {text} of {data.name}')
         domains.append(dataclasses.replace(one, labels=None, num_classes=None, class_names=None))
-    return _unpaired(name, *domains)
+    return _unpaired(name, data.split, *domains)
 
 
-def two_sets(name: str, first: Dataset, second: Dataset) -> Dataset:
+def two_sets(name: str, split: str, first: Dataset, second: Dataset) -> Dataset:
     """The second data set with the first as group 'a'; they may differ in channels.
 
     Raises:
@@ -80,9 +80,9 @@ def two_sets(name: str, first: Dataset, second: Dataset) -> Dataset:
             f'the images of {first.name!r} are {sizes[0]} and those of {second.name!r} {sizes[1]}: give one size for '
             'both, by --config.data.size=64.'
         )
-    return _unpaired(name, first, second)
+    return _unpaired(name, split, first, second)
 
 
-def _unpaired(name: str, first: Dataset, second: Dataset) -> Dataset:
+def _unpaired(name: str, split: str, first: Dataset, second: Dataset) -> Dataset:
     fingerprint = fingerprints.of_value(['unpaired', first.fingerprint, second.fingerprint])
-    return dataclasses.replace(second, name=name, fingerprint=fingerprint, groups={'a': first})
+    return dataclasses.replace(second, name=name, split=split, fingerprint=fingerprint, groups={'a': first})

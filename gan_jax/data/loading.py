@@ -10,7 +10,7 @@ from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
 from gan_jax.data.folder import ARCHIVES, folder_source
 from gan_jax.data.images import ImageSource
-from gan_jax.data.tfds_source import find_builder, tfds_source
+from gan_jax.data.tfds_source import domain_splits, find_builder, tfds_source
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 
@@ -60,7 +60,7 @@ def load(
         'classes:NAME:A:B', two classes of one data set as two unpaired domains, 'unpaired:NAME_A,NAME_B', two data sets
         as these (see `domains`).
       split: a split as TFDS writes it, 'train[:10%]' included; of a folder 'train' or 'train[:1000]'; 'train' or 'test'
-        of a mixture.
+        of a mixture. Of TFDS's cycle_gan, which has 'trainA' and 'trainB' instead, 'train' is two unpaired domains.
       size: height and width to bring the images to (see `images.decode`); None keeps the data's own, and the images
         need not be square then.
       channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3. For a stack,
@@ -104,25 +104,27 @@ def load(
             of, *classes = domains.split_classes(rest)
             dataset = domains.two_classes(name, inner(of), *classes)
         case 'unpaired':
-            dataset = domains.two_sets(name, *map(inner, domains.split_names(rest)))
+            dataset = domains.two_sets(name, split, *map(inner, domains.split_names(rest)))
         case _:
-            dataset = decoded(_find_source(name, split, data_dir, root), root, mixed=mixed, **options)
+            sources = _find_sources(name, split, data_dir, root)
+            found = [decoded(source, root, mixed=mixed, **options) for source in sources]
+            dataset = found[0] if len(found) == 1 else domains.two_sets(name, split, *found)
     return dataset if labels_per_class is None else few_labels.with_few_labels(dataset, labels_per_class, label_seed)
 
 
-def _find_source(name: str, split: str, data_dir: str | None, root: pathlib.Path) -> ImageSource:
-    """The encoded images of a folder, of the digits, or of TFDS."""
+def _find_sources(name: str, split: str, data_dir: str | None, root: pathlib.Path) -> list[ImageSource]:
+    """The encoded images of a folder, of the digits, or of TFDS, where they may be of two domains."""
     if name.startswith('folder:'):
-        return folder_source(name, name.removeprefix('folder:'), split)
+        return [folder_source(name, name.removeprefix('folder:'), split)]
     if name == 'digits':
         from gan_jax.data.digits import digits_source
 
-        return digits_source(root / 'tfds', split)
+        return [digits_source(root / 'tfds', split)]
     try:
         builder = find_builder(name, data_dir)
     except UserError as error:
         raise _about_path(name) or error from None
-    return tfds_source(builder, name, split)
+    return [tfds_source(builder, name, part) for part in domain_splits(builder, split)]
 
 
 def _about_path(name: str) -> UserError | None:

@@ -95,6 +95,18 @@ def download_and_prepare(name: str, data_dir: str | None = None) -> pathlib.Path
     return pathlib.Path(builder.data_dir)
 
 
+def domain_splits(builder: Any, split: str) -> list[str]:
+    """The splits of the two domains of a data set such as TFDS's cycle_gan: 'trainA[:10%]' and 'trainB[:10%]'.
+
+    Those are of 'train[:10%]'. Of any other data set, and where there is a split of that name, it is the split alone.
+    """
+    name, found, part = split.partition('[')
+    sides = [f'{name}{side}' for side in 'AB']
+    if name in builder.info.splits or not all(side in builder.info.splits for side in sides):
+        return [split]
+    return [f'{side}{found}{part}' for side in sides]
+
+
 def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
     """The images and class labels of a split of a prepared data set.
 

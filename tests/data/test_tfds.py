@@ -32,8 +32,11 @@ def png(array):
     return file.getvalue()
 
 
-def prepare(directory, name, features, examples, supervised_keys=None):
-    """Prepares a data set of the given features and train examples; returns the directory of its files."""
+def prepare(directory, name, features, examples, supervised_keys=None, splits=('train', 'test')):
+    """Prepares a data set of the given features and examples of its first split; returns the directory of its files.
+
+    The other splits have the first of the examples.
+    """
 
     def info(self):
         return tfds.core.DatasetInfo(
@@ -43,7 +46,9 @@ def prepare(directory, name, features, examples, supervised_keys=None):
     members = {
         'VERSION': tfds.core.Version('1.2.3'),
         '_info': info,
-        '_split_generators': lambda self, _: {'train': enumerate(examples), 'test': enumerate(examples[:1])},
+        '_split_generators': lambda self, _: {
+            split: enumerate(examples[:1] if i else examples) for i, split in enumerate(splits)
+        },
         '_generate_examples': lambda self: None,
         '__module__': __name__,
     }
@@ -92,6 +97,23 @@ def test_versions_and_parts_of_splits(pictures, tmp_path):
     part = load_from(tmp_path, name='pictures:1.2.3', split='train[:10%]+test')
     np.testing.assert_array_equal(part.examples[:, 0, 0, 0], [0, 1, 0])
     assert part.fingerprint != load_from(tmp_path).fingerprint
+
+
+def test_the_splits_of_two_domains(tmp_path):
+    features = tfds.features.FeaturesDict(
+        {'image': tfds.features.Image(shape=(2, 3, 1)), 'label': tfds.features.ClassLabel(names=['A', 'B'])}
+    )
+    examples = [{'image': png(np.full((2, 3), i)), 'label': 0} for i in range(10)]
+    prepare(tmp_path, 'views', features, examples, splits=('testB', 'trainA', 'trainB', 'testA'))
+    both = load_from(tmp_path, name='views', split='test')
+    assert (both.name, both.split, len(both), len(both.groups['a'])) == ('views', 'test', 10, 1)
+    half = load_from(tmp_path, name='views', split='test[50%:]')
+    np.testing.assert_array_equal(half.examples[:, 0, 0, 0], [5, 6, 7, 8, 9])
+    one = load_from(tmp_path, name='views', split='testB')
+    assert one.groups == {}
+    assert len({both.fingerprint, half.fingerprint, one.fingerprint}) == 3
+    with pytest.raises(UserError, match="'views' has no split 'validation'; it has testB, trainA, trainB, testA"):
+        load_from(tmp_path, name='views', split='validation')
 
 
 def test_without_supervised_keys_the_first_image_and_class_label_count(tmp_path):
