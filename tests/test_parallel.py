@@ -195,7 +195,7 @@ def test_a_device_of_a_cpu_has_its_share_of_the_memory():
 
 _TWO_PROCESSES = """
 import json, os, sys
-os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4'
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0'
 sys.path[:0] = [{root!r}, {tests!r}]
 from gan_jax import hosts
 hosts.join('localhost:{port}', 2, int(sys.argv[1]), seconds=120)
