@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_course_stays_where_it_was_set_aside(undisturbed
 
 
 def test_a_member_that_diverges_goes_back_with_other_noise_as_the_run_alone(tmp_path, capsys):
-    vary = {'vary': f'{RATE}=1e-4,1000', **UNBOUNDED}
+    vary = {'vary': f'{RATE}=1e-4,1000', 'duration': '10 steps', **UNBOUNDED}
     start(tmp_path / 'both', 2, **vary, on_nan='restore')
     assert capsys.readouterr().out.count('member-1: ') == 4  # three times back, then given up
     alone = {RATE: '1000', **UNBOUNDED}

@@ -207,9 +207,8 @@ if jax.process_index() == 0:
 """
 
 
-@pytest.mark.parametrize(
-    ('mode', 'placement'), [('pmap', 'host'), pytest.param('sharding', 'device', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # a faster test of two processes is among those of whole runs
+@pytest.mark.parametrize(('mode', 'placement'), [('pmap', 'host'), ('sharding', 'device')])
 def test_two_processes_give_the_run_of_one(mode, placement, tmp_path):
     with socket.socket() as free:
         free.bind(('localhost', 0))

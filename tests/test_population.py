@@ -31,6 +31,7 @@ SMALL = {
     'evaluation.samples': '50',
     'evaluation.extractor': 'tests.extractors:QUADRANTS',
 }
+SEEDS = {'population': '3', 'seed': '3', 'sample_every': '20 steps'}
 # A critic that nothing bounds: at a learning rate of 1000 it overflows within ten steps.
 UNBOUNDED = {'loss.name': 'wasserstein', 'discriminator_optimizer.name': 'sgd'}
 RATE = 'discriminator_optimizer.learning_rate'
@@ -53,7 +54,7 @@ def assert_same(directory, alone):
 @pytest.fixture(scope='module')
 def seeds(tmp_path_factory):
     workdir = tmp_path_factory.mktemp('seeds')
-    return workdir, train_population(small_config(population='4', seed='3'), workdir)
+    return workdir, train_population(small_config(**SEEDS), workdir)
 
 
 @pytest.fixture(scope='module')
@@ -68,12 +69,12 @@ def test_a_member_is_the_run_of_its_seed(seeds, alone):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
     finals = [
         [line['generator/loss'] for line in lines(seeds[0] / f'member-{i}') if 'generator/loss' in line][-1]
-        for i in range(4)
+        for i in range(3)
     ]
-    assert len(set(finals)) == 4
-    judged = [[line['eval/fid'] for line in lines(seeds[0] / f'member-{i}') if 'eval/fid' in line] for i in range(4)]
-    assert [len(values) for values in judged] == [2] * 4
-    assert len({tuple(values) for values in judged}) == 4
+    assert len(set(finals)) == 3
+    judged = [[line['eval/fid'] for line in lines(seeds[0] / f'member-{i}') if 'eval/fid' in line] for i in range(3)]
+    assert [len(values) for values in judged] == [2] * 3
+    assert len({tuple(values) for values in judged}) == 3
 
 
 def test_members_at_once_are_members_one_after_the_other():
@@ -114,12 +115,12 @@ def test_a_member_is_the_run_with_its_value(tmp_path, key, values):
 
 
 def test_a_population_goes_on_where_all_of_it_was_saved(seeds, tmp_path):
-    for i in range(4):
+    for i in range(3):
         shutil.copytree(seeds[0] / f'member-{i}', tmp_path / f'member-{i}')
     for i in (0, 2):  # as if it had been killed between two members' checkpoints
         shutil.rmtree(tmp_path / f'member-{i}' / 'checkpoints' / '20')
-    train_population(small_config(population='4', seed='3'), tmp_path)
-    for i in range(4):
+    train_population(small_config(**SEEDS), tmp_path)
+    for i in range(3):
         kept = (seeds[0] / f'member-{i}' / 'metrics.jsonl').read_text()
         assert (tmp_path / f'member-{i}' / 'metrics.jsonl').read_text() == kept
 
@@ -178,12 +179,12 @@ def test_what_cannot_share_a_program_gets_one_sentence(tmp_path, overrides, sent
 
 
 def test_members_without_a_step_in_common_are_not_started_anew(seeds, tmp_path):
-    for i in range(4):
+    for i in range(3):
         shutil.copytree(seeds[0] / f'member-{i}', tmp_path / f'member-{i}')
     for i, step in ((0, '20'), (1, '10')):
         shutil.rmtree(tmp_path / f'member-{i}' / 'checkpoints' / step)
     with pytest.raises(UserError, match='have no readable checkpoint of one step in common'):
-        train_population(small_config(population='4', seed='3'), tmp_path)
+        train_population(small_config(**SEEDS), tmp_path)
 
 
 def test_a_run_is_not_a_population(tmp_path):

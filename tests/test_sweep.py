@@ -4,6 +4,7 @@ import pytest
 
 from experiments import results, sweep
 from gan_jax.errors import UserError
+from tests import toy_experiments
 
 TINY = [
     '--config.generator.widths=(8,)',
@@ -17,6 +18,12 @@ ARMS = {
     'plain': sweep.Arm('configs/mlp.py:digits'),
     'Hinge, slow': sweep.Arm('configs/mlp.py:digits', {'loss.name': 'hinge', 'schedule.name': 'linear'}),
 }
+
+
+@pytest.fixture(autouse=True)
+def without_pages():
+    with toy_experiments.without_pages():
+        yield
 
 
 def parse(tmp_path, *more):

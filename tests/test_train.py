@@ -210,7 +210,9 @@ def test_a_run_killed_twice_ends_with_the_same_bits_and_lines(finished, tmp_path
         assert path.read_bytes() == (killed / 'samples' / path.name).read_bytes()
 
 
-@pytest.mark.parametrize(('number', 'code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ('number', 'code'), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_leaves_with_its_code(number, code, tmp_path):
     process = subprocess.Popen(
         [*command(tmp_path), '--config.duration=100000 steps'],
@@ -330,7 +332,14 @@ def test_two_processes_stop_together_resume_and_write_the_lines_of_one(tmp_path,
         join = ['--coordinator', f'localhost:{port}', '--num_processes', '2', '--process_id']
         return [
             subprocess.Popen(
-                [*command(tmp_path), '--config.parallel.devices=0', f'--config.duration={duration}', *join, str(i)],
+                [
+                    *command(tmp_path),
+                    '--config.parallel.devices=0',
+                    '--config.data.placement=host',
+                    f'--config.duration={duration}',
+                    *join,
+                    str(i),
+                ],
                 cwd=ROOT,
                 env=environment() | {'XLA_FLAGS': '--xla_backend_optimization_level=0'},  # one device in each
                 stdout=subprocess.PIPE,

@@ -1,7 +1,8 @@
 """Experiments at toy size: fully connected networks, which compile in a moment, and runs without pages of their own."""
 
+import contextlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -29,13 +30,22 @@ _TOY = {
     'ema.half_life_kimg': '0.0',
     'samples': '4',
 }
-_OF_SINGLE_RUNS = (  # tested elsewhere, and no part of what an experiment writes
+_PAGES = (  # and pictures of single runs, which have tests of their own
     'gan_jax.run.refresh_page',
     'gan_jax.report.curves',
     'gan_jax.report.save_animation',
     'gan_jax.pages.pictures.save_neighbours',
     'gan_jax.pages.pictures.save_interpolation',
 )
+
+
+@contextlib.contextmanager
+def without_pages() -> Iterator[pytest.MonkeyPatch]:
+    """While it lasts, runs leave no pages, curves, animations, neighbours and interpolations."""
+    with pytest.MonkeyPatch.context() as patch:
+        for drawing in _PAGES:
+            patch.setattr(drawing, lambda *arguments, **options: None)
+        yield patch
 
 
 def run(
@@ -61,9 +71,7 @@ def run(
     overrides = {key: value for key, value in {**_TOY, **changes}.items() if value is not None}
     argv = [f'--seeds={seeds}', f'--runs={root}/runs', f'--out={root}/results']
     argv += [f'--config.{key}={value}' for key, value in overrides.items()]
-    with pytest.MonkeyPatch.context() as patch:
+    with without_pages() as patch:
         patch.setenv('XDG_CACHE_HOME', str(root / 'cache'))
         patch.setattr(experiment, name, arms)
-        for drawing in _OF_SINGLE_RUNS:
-            patch.setattr(drawing, lambda *arguments, **options: None)
         assert experiment.main(argv, **options) == 0
