@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from experiments import results, sweep
 from experiments.semi_supervised import training
-from gan_jax import data, files, parallel
+from gan_jax import data, files, parallel, report
 from gan_jax.data import Dataset
 from gan_jax.errors import exit_code
 
@@ -20,14 +20,11 @@ QUESTION = (
 )
 ARMS = {'semi-supervised': True, 'labels alone': False}
 EPOCHS_ALONE = 5
-CURVES = {
-    'eval/errors': 'Errors of 10,000, parameters of the epoch',
-    'eval/averaged_errors': 'Errors of 10,000, averaged parameters',
-}
+PUBLISHED = 93.0  # errors, mean over ten draws of 100 labels: Salimans et al. 2016, table 1
 PROTOCOL = 'misclassified test digits of 10,000, without noise, after the last epoch trained'
 
 
-def report(directories: Mapping[str, Sequence[pathlib.Path]], out: pathlib.Path) -> None:
+def write(directories: Mapping[str, Sequence[pathlib.Path]], out: pathlib.Path) -> None:
     """Writes the results of what the runs have recorded so far."""
     arms = results.read_all(directories)
     arms = {name: found for name, runs in arms.items() if (found := [run for run in runs if run.records])}
@@ -42,15 +39,30 @@ def report(directories: Mapping[str, Sequence[pathlib.Path]], out: pathlib.Path)
     protocols = {'errors': PROTOCOL, 'errors, averaged': f'{PROTOCOL}; parameters averaged at a rate of 1e-4'}
     title = 'MNIST with 100 labels'
     results.write(out, title, values, {'protocols': protocols})
-    results.curves(out / 'curves.png', arms, CURVES)
-    pictures = {'curves, thin lines are draws of labels': out / 'curves.png'}
+    draw_curves(out / 'curves.png', arms)
+    pictures = {'errors after every epoch, a line for each draw of labels': out / 'curves.png'}
     if samples := results.first_file(arms.get('semi-supervised', ()), 'samples.png'):
         pictures['samples of the first draw'] = out / 'samples.png'
         files.replace(out / 'samples.png', samples.read_bytes())
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
-    )
+    results.page(out / 'page.html', title, QUESTION, values, pictures=pictures, protocols=protocols)
     print((out / 'table.md').read_text())
+
+
+def draw_curves(path: pathlib.Path, arms: Mapping[str, Sequence[results.Finished]]) -> None:
+    """Draws the errors of each run over the epochs, with the parameters of the epoch and with the averaged ones."""
+    figure = report.new_figure(7, 4)
+    axes = figure.subplots()
+    for i, (name, runs) in enumerate(arms.items()):
+        for metric, style, label in (('errors', '-', name), ('averaged_errors', '--', f'{name}, averaged')):
+            for draw, run in enumerate(runs if metric == 'errors' or ARMS[name] else ()):
+                kimg, values = run.curve(f'eval/{metric}')
+                axes.plot(kimg / 60, values, style, color=f'C{i}', linewidth=1.2, label=None if draw else label)
+    axes.axhline(PUBLISHED, color='0.6', linewidth=0.8, label='published, 300 epochs')
+    axes.set_yscale('log')
+    axes.set_xlabel('epochs')
+    axes.set_ylabel('errors of 10,000')
+    axes.legend(frameon=False, fontsize=8)
+    results.save_figure(path, figure)
 
 
 def compare(flags: argparse.Namespace, load: Callable[[str], Dataset], **recipe) -> None:
@@ -64,7 +76,7 @@ def compare(flags: argparse.Namespace, load: Callable[[str], Dataset], **recipe)
             for seed, workdir in enumerate(directories[name]):
                 print(f'== {name}: {workdir}', flush=True)
                 training.train_draw(training.Recipe(epochs, ARMS[name], **recipe), train, test, seed, workdir)
-    report(directories, flags.out)
+    write(directories, flags.out)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

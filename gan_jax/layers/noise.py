@@ -12,7 +12,7 @@ class GaussianNoise(nn.Module):
     """Adds noise N(0, deviation^2) to each value in training, a draw of its own for each position in the global batch.
 
     The regulariser of the semi-supervised discriminator of Salimans et al. 2016, "Improved Techniques for Training
-    GANs", section 5.1. The random stream is 'noise'.
+    GANs", section 6.1. The random stream is 'noise'.
 
     Attributes:
         deviation: standard deviation of the noise, at least 0.

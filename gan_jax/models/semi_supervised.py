@@ -1,6 +1,6 @@
 """The networks of the semi-supervised GAN for MNIST: fully connected, a generator and a classifier of K classes.
 
-Salimans et al. 2016, "Improved Techniques for Training GANs", section 5.1; layers, noises and initial weights are those
+Salimans et al. 2016, "Improved Techniques for Training GANs", section 6.1; layers, noises and initial weights are those
 of the authors' code. They were made for pixels in [0, 1]; here images are in [-1, 1]. The generator's sigmoid is scaled
 to that range, and the discriminator scales images back before its first layer adds noise.
 """
