@@ -329,14 +329,19 @@ def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
 
 
 def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
-    """Gives the networks the options of the config's model, and keeps what differs from the defaults `before`."""
+    """Gives the networks the options of the config's model, and keeps what differs from the defaults `before`.
+
+    Spectral normalisation is kept even where it was the former model's default: the recipe relies on the bound of the
+    discriminator's slope, whatever its layers are.
+    """
     for player, options in network_options(config.model).items():
         for name, default in options.items():
             key, kept = f'{player}.{name}', default.value
-            if name in config[player] and config[player][name] != before[key].value:
+            value = config[player].get(name, kept)
+            if value == 'spectral' or (name in config[player] and value != before[key].value):
                 with contextlib.suppress(UserError):  # the same option may take other values there
-                    default.check(key, config[player][name])
-                    kept = config[player][name]
+                    default.check(key, value)
+                    kept = value
             options[name] = kept
         with config.unlocked():
             config[player] = options
