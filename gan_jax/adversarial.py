@@ -142,7 +142,14 @@ def adversarial(
         ),
         _lazy_turn('generator', passes.lazy_generator_loss, lazy[0], passes.later.generator),
     ]
-    return Game(passes.init, tuple(filter(None, turns)), passes.sample, passes.latents, passes.memory)
+    return Game(
+        passes.init,
+        tuple(filter(None, turns)),
+        passes.sample,
+        passes.latents,
+        passes.memory,
+        given='' if condition is None else 'label',
+    )
 
 
 def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: Pair) -> None:

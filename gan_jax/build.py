@@ -1,29 +1,26 @@
 """From a config to the pure functions it names: game, optimisers, step, and the state before the first step."""
 
 import functools
-import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import models, optim, penalties, steps
-from gan_jax.adversarial import adversarial
-from gan_jax.balance import Balance
+from gan_jax import defaults, games, optim, steps
 from gan_jax.compiler import ONCE
 from gan_jax.errors import UserError, blaming
-from gan_jax.game import LATENTS, Array, Game, GanState, Key, Network, Pair, from_flax, named_key, recomputed
-from gan_jax.judgement import judgement
+from gan_jax.game import Array, Game, GanState, Key, Pair, named_key
+from gan_jax.games import adversarial
 from gan_jax.layers.choices import nearest
+from gan_jax.parts import Parts, most_discriminator_steps
 
 _ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
 _MANY_UPDATES = 10**5  # of a network in one stretch
 _MANY_DISCRIMINATORS = 16
-_CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2')
 
 
 def make_modules(
@@ -34,7 +31,7 @@ def make_modules(
     num_classes: int | None = None,
     dtype: str | None = None,
 ) -> Pair:
-    """The two linen modules of a config.
+    """The two linen modules of a config's image game.
 
     Args:
         config: from `gan_jax.config.load`.
@@ -46,48 +43,15 @@ def make_modules(
     Raises:
         UserError: the family cannot make examples of that shape, or an option's value is impossible.
     """
-    family = models.find(config.model, importing=False)
-    for network in (family.Generator, family.Discriminator):
-        if axis_name and 'axis_name' not in inspect.signature(network).parameters:
-            raise UserError(
-                f'{config.model}.{network.__name__} has no field axis_name, by which batch norm and dropout are global '
-                'under pmap: add one, or set parallel.mode=sharding.'
-            )
-    given = {
-        'shape': tuple(shape),
-        'dtype': jnp.dtype(dtype or config.dtype),
-        'axis_name': axis_name,
-        'num_classes': num_classes if is_conditional(config) else None,
-    }
-
-    def module(network, options):
-        accepted = inspect.signature(network).parameters
-        return network(**{name: value for name, value in given.items() if name in accepted}, **options)
-
-    return Pair(
-        module(family.Generator, config.generator.to_dict()),
-        module(family.Discriminator, config.discriminator.to_dict()),
-    )
+    parts = Parts(config, {'real': tuple(shape)}, axis_name, num_classes)
+    return Pair(*(parts.module(role, shape, dtype) for role in Pair._fields))
 
 
-def is_conditional(config: ConfigDict) -> bool:
-    """Whether the players are told the classes of their examples.
-
-    Raises:
-        UserError: only one of them is.
-    """
-    told = {name: config[name].get('conditioning', 'none') != 'none' for name in Pair._fields}
-    if told['generator'] != told['discriminator']:
-        blind = 'generator' if told['discriminator'] else 'discriminator'
-        consequence = (
-            'the generator could make no use of what its opponent demands'
-            if told['discriminator']
-            else 'nothing would make the generator heed the class'
-        )
-        raise UserError(
-            f'{blind}.conditioning is none while the other player is conditional, and {consequence}: set it.'
-        )
-    return told['generator']
+def make_networks(
+    config: ConfigDict, shape: tuple[int, ...], *, num_classes: int | None = None, dtype: str | None = None
+) -> Pair:
+    """The players' networks of a config's image game; arguments as in `make_modules`."""
+    return adversarial.make_networks(Parts(config, {'real': tuple(shape)}, num_classes=num_classes), dtype)
 
 
 def make_game(
@@ -97,6 +61,7 @@ def make_game(
     *,
     num_classes: int | None = None,
     reference: tuple[Array, Array | None] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> Game:
     """The game of a config, for examples of the given shape.
 
@@ -107,122 +72,40 @@ def make_game(
         num_classes: of the labels, which a conditional game needs.
         reference: real examples [R, *shape] and their labels for virtual batch normalisation; None where only the
             shapes matter, or the generator alone.
+        shapes: of one example in each other field of the batches, such as the 'input' of pairs.
 
     Raises:
         UserError: the parts do not go together, or an option's value is impossible.
     """
     _check_combination(config, shape)
-    condition = condition_of(config, num_classes)
-    latents = LATENTS[config.latents.distribution](config.latents.size)
-    options = {'num_classes': num_classes, 'reference': reference}
-    networks = make_networks(config, shape, axis_name, **options)
-    critic = None
-    if config.dtype != 'float32':
-        critic = make_networks(config, shape, axis_name, **options, dtype='float32').discriminator
-    loss = configs.make(config, 'loss')
-    if config.feature_matching.alone:
-        loss = loss._replace(generator=lambda fake, real=None: jnp.zeros(()), generator_sees_real=False)
-    augmentation = None if config.augment.name == 'none' else configs.make(config, 'augment')
-    noise, top = config.instance_noise, config.top_k
-    total = configs.steps(config, 'duration')
-    game = adversarial(
-        networks.generator,
-        networks.discriminator,
-        loss,
-        latents,
-        condition=condition,
-        terms=configs.make_terms(config),
-        lazy=(config.lazy.generator, config.lazy.discriminator),
-        critic=critic,
-        augmentation=augmentation,
-        noise=(lambda step: noise.deviation * jnp.maximum(0.0, 1 - step / (noise.until * total)))
-        if noise.deviation
-        else None,
-        flip_labels=config.flip_labels,
-        replay=config.replay,
-        top_share=(lambda step: top.share ** jnp.minimum(1.0, step / (top.until * total))) if top.share < 1 else None,
-        discriminators=config.discriminators.number,
-        combine=config.discriminators.combine,
-        discriminator_steps=batches_in_round(config),
-        generator_steps=config.generator_steps,
-        discriminator_count=_discriminator_count(config, total),
-        balance=Balance(**config.balance),
-        unrolled_steps=config.unrolled_steps,
-        axis_name=axis_name,
-    )
+    parts = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference)
+    options = config.game.to_dict()
+    name = options.pop('name')
+    with blaming(f'The game {name}'):
+        game = games.find(name, importing=False).from_config(**options, parts=parts)
+    if not isinstance(game, Game):
+        raise UserError(f'The from_config of the game {name} returns a {type(game).__name__}, not a gan_jax.game.Game.')
     with blaming(f'The model {config.model}'):
-        made = jax.eval_shape(
-            lambda key: game.sample(*game.init(key)['generator'], latents(key, jnp.arange(2)), _labels(condition, 2)),
-            jax.random.key(0),
-        )
-    if made.shape[1:] != tuple(shape):
-        raise UserError(f'The generator of {config.model} makes examples of shape {made.shape[1:]}, not {shape}.')
+        made = jax.eval_shape(functools.partial(_first_examples, game, parts), jax.random.key(0))
+    if getattr(made, 'shape', (2,))[1:] != tuple(shape):
+        what = f'examples of shape {made.shape[1:]}' if hasattr(made, 'shape') else f'a {type(made).__name__}'
+        raise UserError(f'The generator of {config.model} makes {what}, not {tuple(shape)}.')
     return game
 
 
-def batches_in_round(config: ConfigDict) -> int:
-    """How many batches a round sees: the most steps that the discriminator may make in one."""
-    return max(config.discriminator_steps, config.discriminator_schedule.steps)
-
-
-def _discriminator_count(config: ConfigDict, total: int) -> Callable[[Array], Array] | None:
-    """How many steps the discriminator makes in a round, by its number; None: always the same."""
-    schedule, first = config.discriminator_schedule, config.discriminator_steps
-    last, until = schedule.steps, schedule.until
-    if last in (0, first):
-        return None
-    return lambda step: jnp.round(first + (last - first) * jnp.minimum(1.0, step / (until * total))).astype(jnp.int32)
-
-
-def make_networks(
-    config: ConfigDict,
-    shape: tuple[int, ...],
-    axis_name: str | None = None,
-    *,
-    num_classes: int | None = None,
-    reference: tuple[Array, Array | None] | None = None,
-    dtype: str | None = None,
-) -> Pair:
-    """The players' networks; arguments as in `make_game` and `make_modules`."""
-    modules = make_modules(config, shape, axis_name, num_classes=num_classes, dtype=dtype)
-    condition, count = condition_of(config, num_classes), config.reference_batch
-    latents = LATENTS[config.latents.distribution](config.latents.size)
-
-    def references(name: str) -> Callable[[Key], tuple[Array, Array | None]]:
-        examples, labels = reference or (jnp.zeros((count, *shape)), _labels(condition, count))
-        if name == 'generator':
-            return lambda key: (latents(key, jnp.arange(count)), labels)
-        return lambda key: (examples, labels)
-
-    def network(name: str, module: nn.Module, input_shape: tuple[int, ...]) -> Network:
-        virtual = config[name].get('normalization') == 'virtual'
-        made = from_flax(module, input_shape, condition=condition, reference=references(name) if virtual else None)
-        return recomputed(made) if config.recompute else made
-
-    return Pair(
-        network('generator', modules.generator, (config.latents.size,)),
-        network('discriminator', modules.discriminator, tuple(shape)),
-    )
-
-
-def condition_of(config: ConfigDict, num_classes: int | None) -> jax.ShapeDtypeStruct | None:
-    """Shape and dtype of an example's condition, a class label; None in an unconditional game.
-
-    Raises:
-        UserError: the game is conditional and there are no classes.
-    """
-    if not is_conditional(config):
-        return None
-    if num_classes is None:
+def _first_examples(game: Game, parts: Parts, key: Key) -> Array:
+    """Two examples of a game's generator before the first step, where only their shape matters."""
+    networks = game.init(key)
+    if 'generator' not in networks:
         raise UserError(
-            'The networks are conditional, but the data set has no classes: unset the conditioning of both players.'
+            f'The game {parts.config.game.name} has no player {"generator"!r}, of which samples are drawn: its init '
+            f'makes {", ".join(sorted(networks))}.'
         )
-    return jax.ShapeDtypeStruct((), jnp.int32)
-
-
-def _labels(condition: jax.ShapeDtypeStruct | None, count: int) -> Array | None:
-    """Any conditions, where only shapes matter."""
-    return None if condition is None else jnp.zeros((count, *condition.shape), condition.dtype)
+    condition = None
+    if game.given:
+        is_label = game.given == 'label'
+        condition = jnp.zeros((2,) if is_label else (2, *parts.shape(game.given)), jnp.int32 if is_label else None)
+    return game.sample(*networks['generator'], game.latents(key, jnp.arange(2)), condition)
 
 
 def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
@@ -267,7 +150,7 @@ def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
 def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
     """Warns of a recipe that works, but badly or for long; `made` are its terms."""
     for player in Pair._fields:
-        if config[player].get('normalization') == 'batch' and config.batch_size <= config.accumulate:
+        if config.get(player, {}).get('normalization') == 'batch' and config.batch_size <= config.accumulate:
             warnings.warn(
                 f'{player}.normalization=batch has only one example to take its statistics of, as batch_size is '
                 f'{config.batch_size} and accumulate {config.accumulate}: make the batch larger, or take layer or '
@@ -287,10 +170,10 @@ def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
             'which takes long: fewer are usual (5 in GMAN).',
             stacklevel=2,
         )
-    bounded = config.discriminator.get('normalization') == 'spectral' or config.discriminator.get('spectral_iterations')
-    if config.loss.name == 'wasserstein' and not (
-        made.discriminator or bounded or config.discriminator_optimizer.clip_weights
-    ):
+    critic = config.get('discriminator', {})
+    bounded = critic.get('normalization') == 'spectral' or critic.get('spectral_iterations')
+    clipped = config.get('discriminator_optimizer', {}).get('clip_weights')
+    if config.loss.name == 'wasserstein' and not (made.discriminator or bounded or clipped):
         warnings.warn(
             'loss.name=wasserstein needs a critic whose slope is bounded, or its loss runs away: set '
             'discriminator_optimizer.clip_weights, penalties.gradient_penalty.weight or '
@@ -306,42 +189,29 @@ def _is_lazy(config: ConfigDict, made: Pair, player: str) -> bool:
     return config.lazy[player] > 1 and any(term.lazy for term in getattr(made, player))
 
 
-def warn_of_mixing(config: ConfigDict, shape: tuple[int, ...], num_classes: int | None = None) -> None:
-    """Warns where a gradient penalty meets a discriminator that mixes the examples of a batch.
+def warn_of_networks(
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    num_classes: int | None = None,
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> None:
+    """Warns of what takes a while to find out of a game's networks, if the game looks for something.
 
-    Such a penalty differentiates each logit by its own example, which is not defined where every logit depends on all
-    examples. Found by one gradient of the discriminator at its initial weights.
+    Arguments are those of `make_game`.
     """
-    used = [term.name for term in configs.make_terms(config).discriminator if term.name in _CROSS_SAMPLE_TERMS]
-    if not used:
-        return
-    network = make_networks(config, shape, num_classes=num_classes, dtype='float32').discriminator
-    count = 2 * max(2, config.discriminator.get('minibatch_group') or 0)
-    labels = _labels(condition_of(config, num_classes), count)
-
-    @functools.partial(jax.jit, compiler_options=ONCE)
-    def mixes(key: Key) -> Array:
-        params, variables = network.init(key)
-
-        def critic(examples: Array) -> Array:
-            return judgement(network.apply(params, variables, examples, key, True, labels)[0]).logits
-
-        return penalties.mixes_examples(critic, jax.random.normal(key, (count, *shape)))
-
-    if mixes(jax.random.key(0)):
-        warnings.warn(
-            penalties.MIXING_WARNING.format(penalty=' and '.join(f'penalties.{name}' for name in used)), stacklevel=2
-        )
+    look = getattr(games.find(config.game.name, importing=False), 'warn_of_networks', None)
+    if look is not None:
+        look(Parts(config, {**shapes, 'real': tuple(shape)}, num_classes=num_classes))
 
 
 def make_optimizers(config: ConfigDict) -> steps.Optimizers:
     """An optax optimiser for each player."""
     rounds, made = configs.steps(config, 'duration'), configs.make_terms(config)
-    moves = {'generator': config.generator_steps, 'discriminator': batches_in_round(config)}
 
     def one(player: str):
-        updates, every = rounds * moves[player], 1
-        if _is_lazy(config, made, player):
+        moves = most_discriminator_steps(config) if player == 'discriminator' else config.get(f'{player}_steps', 1)
+        updates, every = rounds * moves, 1
+        if player in Pair._fields and _is_lazy(config, made, player):
             every = config.lazy[player]
             updates += -(-rounds // every)
         options = optim.lazy_adam_options(config[f'{player}_optimizer'].to_dict(), every)
@@ -351,9 +221,9 @@ def make_optimizers(config: ConfigDict) -> steps.Optimizers:
         schedule = None
         if config.schedule.name != 'constant' or config.schedule.warm_up:
             schedule = configs.make(config, 'schedule')(updates)
-        return optim.OPTIMIZERS[name](**options, schedule=schedule)
+        return defaults.factories([player])[f'{player}_optimizer'][name](**options, schedule=schedule)
 
-    return {player: one(player) for player in Pair._fields}
+    return {player: one(player) for player in games.roles(config.game.name)}
 
 
 def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> steps.TrainStep:
@@ -370,16 +240,24 @@ def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> s
     )
 
 
-def check_best_metric(config: ConfigDict, shape: tuple[int, ...], num_classes: int | None = None) -> None:
+def check_best_metric(
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    num_classes: int | None = None,
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> None:
     """Raises a UserError where the best checkpoint is kept by a metric of the step that this game has not."""
     wanted = config.checkpoints.best_metric
     if wanted is None or wanted.startswith('eval/'):
         return
-    game = make_game(config, shape, num_classes=num_classes)
+    game = make_game(config, shape, num_classes=num_classes, shapes=shapes)
     leading = (game.batches,) * (game.batches > 1) + (config.batch_size,)
-    batch = {'real': jax.ShapeDtypeStruct((*leading, *shape), jnp.float32)}
+    fields = {**shapes, 'real': shape}
+    batch = {name: jax.ShapeDtypeStruct((*leading, *shape), jnp.float32) for name, shape in fields.items()}
     if num_classes is not None:
-        batch['label'] = jax.ShapeDtypeStruct(leading, jnp.int32)
+        batch |= {
+            name: jax.ShapeDtypeStruct(leading, jnp.int32) for name in ('label', *(f'{name}_label' for name in shapes))
+        }
     state = jax.eval_shape(initializer(config, game), jax.random.key(0))
     _, metrics = jax.eval_shape(make_step(config, game), state, batch)
     if wanted not in metrics:

@@ -20,9 +20,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import defaults, files, models
+from gan_jax import defaults, files, games, models
 from gan_jax.data import absolute_name
-from gan_jax.defaults import FACTORIES, defaults_of, network_options
+from gan_jax.defaults import defaults_of, factories, options_of, roles_of
 from gan_jax.errors import UserError, blaming
 from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
 from gan_jax.game import Pair
@@ -44,6 +44,7 @@ PLACES = ('data.cache', 'data.directory')  # of files: each host may have its ow
 _OPERATIONAL = (
     *PLACES,
     'data.placement',
+    'data.examples',  # the record of the data has them
     'parallel.',
     'checkpoints.',
     'stretch_seconds',
@@ -85,8 +86,7 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
         _make_tiny(config)
     if not isinstance(overrides, Mapping):
         overrides = dict(_parse_override(text) for text in overrides)
-    # A name decides which options there are, so it comes first.
-    for key in sorted(overrides, key=lambda key: key.split('.')[-1] not in ('name', 'model')):
+    for key in sorted(overrides, key=_rank):
         lost = _override(config, key, overrides[key])
         if lost := [words for one, words in lost.items() if one not in overrides]:
             warnings.warn(f'{key}={overrides[key]} drops what the config had: {"; ".join(lost)}.', stacklevel=2)
@@ -107,19 +107,8 @@ def check(config: ConfigDict) -> None:
 
     The sizes and names among a network's options are for the network to check, when the game is made.
     """
-    values = flat(config)
-    for key in ('model', *(f'{name}.name' for name in FACTORIES)):
-        if not isinstance(values.get(key), str):
-            raise UserError(_missing_key(key))
-    known = defaults_of(config)
-    for key, value in values.items():
-        if key not in known:
-            raise UserError(_unknown_key(key, known, config.model))
-        known[key].check(key, value)
-    for key in known:
-        if key not in values:
-            raise UserError(_missing_key(key))
-    for name in FACTORIES:
+    _check_keys(config)
+    for name in factories(roles_of(config)).keys() - {'game'}:  # which needs the data to be made
         make(config, name)
     make_terms(config)
     check_names(config.evaluate)
@@ -131,6 +120,30 @@ def check(config: ConfigDict) -> None:
             f'A stretch of log_every={config.log_every} would make {updates_of_a_stretch(config):.1e} updates before '
             f'anything is seen of them: lower log_every, {", ".join(_REPEATS[:-1])} or {_REPEATS[-1]}.'
         )
+
+
+def _check_keys(config: ConfigDict) -> None:
+    """Raises a UserError for a missing key, one too many, or a value of another type or outside of its range."""
+    values = flat(config)
+
+    def require_names(keys: Iterable[str]) -> None:
+        for key in keys:
+            if not isinstance(values.get(key), str):
+                raise UserError(_missing_key(key))
+
+    require_names(('model', 'game.name'))
+    require_names(f'{name}.name' for name in factories(roles_of(config)))
+    for role in roles_of(config):
+        if not isinstance(config.get(role), ConfigDict):
+            raise UserError(_missing_key(role))
+    known = defaults_of(config)
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(_unknown_key(key, known, config.model))
+        known[key].check(key, value)
+    for key in known:
+        if key not in values:
+            raise UserError(_missing_key(key))
 
 
 def retention(config: ConfigDict) -> dict[str, Any]:
@@ -146,8 +159,8 @@ def retention(config: ConfigDict) -> dict[str, Any]:
     player, _, value = name.partition('/')
     if player == 'eval':
         check_best(value, config.evaluate)
-    elif player not in Pair._fields:
-        known = [f'eval/{one}' for one in BEST] + [f'{player}/loss' for player in Pair._fields]
+    elif player not in roles_of(config):
+        known = [f'eval/{one}' for one in BEST] + [f'{role}/loss' for role in roles_of(config)]
         raise UserError(
             f'checkpoints.best_metric is {name!r}, which no run has; the nearest is {nearest(name, known)!r}.'
         )
@@ -171,21 +184,26 @@ def updates_of_a_stretch(config: ConfigDict) -> int:
 
 
 def steps(config: ConfigDict, key: str) -> int:
-    """A duration of the config in generator steps: '500', '500 steps', or '32 kimg' rounded up to whole batches."""
+    """A duration of the config in generator steps: '500', '500 steps', '32 kimg' or '10 epochs'.
+
+    The last two are rounded up to whole batches. As long as the data are not loaded, an epoch counts as one step.
+    """
     text = str(config[key]).strip()
     number, unit = text, 'steps'
-    for suffix in ('steps', 'step', 'kimg'):
+    for suffix in ('steps', 'step', 'kimg', 'epochs', 'epoch'):
         if text.endswith(suffix):
             number, unit = text.removesuffix(suffix).strip(), suffix
             break
+    images = {'kimg': 1000, 'epoch': config.data.examples, 'epochs': config.data.examples}.get(unit)
     try:
         value = float(number)
-        count = math.ceil(value * 1000 / config.batch_size) if unit == 'kimg' else int(value)
-        if not 1 <= count <= _MOST_STEPS or (unit != 'kimg' and count != value):
+        count = math.ceil(value if images is None else value * images / config.batch_size)
+        if not 1 <= count <= _MOST_STEPS or (unit in ('steps', 'step') and count != value):
             raise ValueError
     except (ValueError, OverflowError) as error:
         raise UserError(
-            f"{key} is {text!r}; write a duration as '500 steps' or '32 kimg', from one step to {_MOST_STEPS}."
+            f"{key} is {text!r}; write a duration as '500 steps', '32 kimg' or '10 epochs', from one step to "
+            f'{_MOST_STEPS}.'
         ) from error
     return count
 
@@ -193,7 +211,7 @@ def steps(config: ConfigDict, key: str) -> int:
 def make(config: ConfigDict, name: str) -> Any:
     """What a section with a `name` and options stands for: a Loss, an optimiser, a schedule, an augmentation."""
     options = config[name].to_dict()
-    return FACTORIES[name][options.pop('name')](**options)
+    return factories(roles_of(config))[name][options.pop('name')](**options)
 
 
 def make_terms(config: ConfigDict) -> Pair:
@@ -202,7 +220,7 @@ def make_terms(config: ConfigDict) -> Pair:
     matching = config.feature_matching.to_dict()
     del matching['alone']
     made.append(feature_matching(**matching))
-    if config.discriminator.get('conditioning') == 'auxiliary':
+    if config.get('discriminator', {}).get('conditioning') == 'auxiliary':
         made.append(auxiliary_classifier(**config.auxiliary))
     return joined(made)
 
@@ -212,15 +230,51 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
     return json.loads(config.to_json())
 
 
+def foreign_modules(values: Mapping[str, Any]) -> list[str]:
+    """The modules that a config, as JSON values, names and that are not gan_jax's: of networks, games, losses, ..."""
+    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
+    sections = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    families = {values.get('model'), *(sections.get(role, {}).get('family') for role in roles)}
+    named = {section.get('name') for key, section in sections.items() if key in factories(roles) and key != 'game'}
+    found = {
+        *(families - {None, '', *models.families()}),
+        *({sections.get('game', {}).get('name')} - {None, *games.names()}),
+        *(name.rpartition('.')[0] for name in named if isinstance(name, str) and '.' in name),
+    }
+    return sorted(map(str, found))
+
+
 def from_json(values: dict[str, Any]) -> ConfigDict:
-    """The inverse of `to_json`."""
+    """The inverse of `to_json`; keys that came later than the config get their defaults."""
 
     def tuples(value):
         if isinstance(value, dict):
             return {key: tuples(entry) for key, entry in value.items()}
         return tuple(tuples(entry) for entry in value) if isinstance(value, list) else value
 
-    return ConfigDict(tuples(values)).lock()
+    return ConfigDict(tuples(completed(values))).lock()
+
+
+def completed(values: dict[str, Any]) -> dict[str, Any]:
+    """A config's JSON values, where those of an older version get the keys that came later, with their defaults."""
+    chosen = factories(())
+
+    def joined(later: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+        more = {key: value for key, value in later.items() if key not in own}
+        both = {
+            key: joined(later[key], own[key])
+            for key in later.keys() & own.keys() - chosen.keys()
+            if _are_dicts(later[key], own[key])
+        }
+        return own | more | both
+
+    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
+    networks = {role: {'family': '', **values[role]} for role in roles if _are_dicts(values.get(role))}
+    return joined(to_json(defaults.without_networks()), {**values, **networks})
+
+
+def _are_dicts(*values: Any) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[str, ...] = _OPERATIONAL) -> list[str]:
@@ -278,9 +332,14 @@ def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
             raise UserError(f'{path} asks too much of the config: {" ".join(str(error.args[0]).split())}') from error
     if not isinstance(config, ConfigDict):
         raise UserError(f'The get_config of {path} returns {config!r}; it must return a config made by base(model).')
-    for name in FACTORIES:
+    has_game = isinstance(config.get('game'), ConfigDict) and isinstance(config.game.get('name'), str)
+    roles = roles_of(config) if has_game else Pair._fields
+    for name in factories(roles):
         if isinstance(config.get(name), ConfigDict) and isinstance(config[name].get('name'), str):
             _settle(config, name)
+    for role in roles:
+        if isinstance(config.get(role), ConfigDict) and config[role].get('family') and config.get('model'):
+            _settle_family(config, role)
     return config
 
 
@@ -290,10 +349,22 @@ def _settle(config: ConfigDict, name: str) -> None:
     What belongs to another choice goes; what belongs to none stays, for `check` to name it.
     """
     options, old = section(name, config[name].name), config[name]
-    others = {option for choice in FACTORIES[name] for option in section(name, choice)} - set(options)
+    others = {option for choice in _choices(name) for option in section(name, choice)} - set(options)
     options = options.to_dict() | {option: value for option, value in old.items() if option not in others}
     with config.unlocked():
         config[name] = options
+
+
+def _choices(name: str) -> Iterable[str]:
+    """The names that a section can have."""
+    return factories([name.removesuffix('_optimizer')])[name]
+
+
+def _rank(key: str) -> int:
+    """The order of overrides: a name decides which options there are, so it comes first."""
+    *_, last = key.split('.')
+    firsts = ('game.name', 'model')
+    return firsts.index(key) if key in firsts else {'family': 2, 'name': 3}.get(last, 4)
 
 
 def _parse_override(text: str) -> tuple[str, str]:
@@ -314,9 +385,13 @@ def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
     holder = value_of(config, place) if place else config
     with holder.ignore_type():
         holder[name] = value
-    if name == 'name' and place in FACTORIES:
+    if key in ('model', 'game.name'):
+        if place:
+            _settle(config, place)
+        _settle_networks(config, before)
+    elif name == 'name' and place in factories(roles_of(config)):
         _settle(config, place)
-    elif key == 'model':
+    elif name == 'family' and place in roles_of(config):
         _settle_networks(config, before)
     else:
         return {}
@@ -329,22 +404,39 @@ def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
 
 
 def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
-    """Gives the networks the options of the config's model, and keeps what differs from the defaults `before`.
+    """Gives each role's network the options of its family, and keeps what differs from the defaults `before`.
 
-    Spectral normalisation is kept even where it was the former model's default: the recipe relies on the bound of the
-    discriminator's slope, whatever its layers are.
+    Spectral normalisation is kept even where it was the former family's default: the recipe relies on the bound of the
+    discriminator's slope, whatever its layers are. A role that the config has not had gets an optimiser as well; one
+    that its game no longer has goes.
     """
-    for player, options in network_options(config.model).items():
-        for name, default in options.items():
-            key, kept = f'{player}.{name}', default.value
-            value = config[player].get(name, kept)
-            if value == 'spectral' or (name in config[player] and value != before[key].value):
-                with contextlib.suppress(UserError):  # the same option may take other values there
-                    default.check(key, value)
-                    kept = value
-            options[name] = kept
-        with config.unlocked():
-            config[player] = options
+    roles = roles_of(config)
+    with config.unlocked():
+        for gone in {key.partition('.')[0] for key in before if key.endswith('.family')} - set(roles):
+            del config[gone], config[f'{gone}_optimizer']
+        for role in roles:
+            old = config.get(role, {})
+            options = options_of(old.get('family') or config.model, role)
+            for name, default in options.items():
+                key, kept = f'{role}.{name}', default.value
+                value = old.get(name, kept)
+                if value == 'spectral' or (name in old and value != before[key].value):
+                    with contextlib.suppress(UserError):  # the same option may take other values there
+                        default.check(key, value)
+                        kept = value
+                options[name] = kept
+            config[role] = options
+            if f'{role}_optimizer' not in config:
+                config[f'{role}_optimizer'] = section(f'{role}_optimizer', 'adam')
+
+
+def _settle_family(config: ConfigDict, role: str) -> None:
+    """Gives a role of a config file the options of its own family, and keeps those that it has."""
+    old, options = config[role], options_of(config[role].family, role)
+    others = options_of(config.model, role).keys() - options.keys()
+    values = {name: default.value for name, default in options.items()}
+    with config.unlocked():
+        config[role] = values | {name: value for name, value in old.items() if name not in others}
 
 
 def _make_absolute(config: ConfigDict) -> None:
@@ -365,13 +457,13 @@ def _make_tiny(config: ConfigDict) -> None:
     config.sample_every = config.checkpoint_every = config.evaluate_every = '10 steps'
     config.evaluation.samples = 64
     config.samples = 16
-    for options in (config.generator, config.discriminator):
-        if options.get('width'):
-            options.width = min(options.width, 16)
+    for role in roles_of(config):
+        if config[role].get('width'):
+            config[role].width = min(config[role].width, 16)
 
 
 def _missing_key(key: str) -> str:
-    return f'The config has no {key}: start from gan_jax.config.base(model), where every key has its default.'
+    return f'The config has no {key}: start from gan_jax.config.base(model, game), where every key has its default.'
 
 
 def value_of(config: ConfigDict, key: str) -> Any:
@@ -388,9 +480,9 @@ def value_of(config: ConfigDict, key: str) -> Any:
 
 
 def _unknown_key(key: str, known: Iterable[str], model: str) -> str:
-    player, _, option = key.partition('.')
-    for family in models.families() if player in Pair._fields else ():
-        with contextlib.suppress(UserError):  # not every family has these two networks
-            if option in network_options(family)[player]:
+    role, _, option = key.partition('.')
+    for family in models.families() if f'{role}.family' in known else ():
+        with contextlib.suppress(UserError):  # not every family has a network for this role
+            if option in options_of(family, role):
                 return f'The networks of {model} have no {key!r}: in a config file, start from base({model!r}).'
     return f'The config has no key {key!r}; the nearest is {nearest(key, known)!r}.'

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax import parallel
 from gan_jax.errors import UserError
-from gan_jax.game import GanState, Pair
+from gan_jax.game import GanState
 
 _METRICS = 20  # about as many as a step has
 _PICTURE_SHARE = 0.5  # of the memory that samples may take
@@ -27,7 +27,7 @@ def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) 
     example, latents = 4 * math.prod(shape), 4 * config.latents.size
     share = config.batch_size / devices
     stretch = min(configs.steps(config, 'log_every'), configs.steps(config, 'duration'))
-    virtual = any(config[player].get('normalization') == 'virtual' for player in Pair._fields)
+    virtual = any(config[role].get('normalization') == 'virtual' for role in configs.roles_of(config))
     taken = {
         'batch_size': share * example / config.accumulate,
         'discriminator_steps': config.discriminator_steps * share * example,
@@ -56,6 +56,8 @@ def check_state(config: ConfigDict, state: GanState, members: int = 1) -> GanSta
     name = jax.tree_util.keystr(largest, simple=True, separator='/')
     what = f'The state of {members} members' if members > 1 else 'The state'
     _check(members * size_of(state), f'{what}, most of it {name} of shape {"x".join(map(str, array.shape))},')
+    if 'discriminator' not in state.players:
+        return state
     kept = size_of((state.discriminator.params, state.discriminator.opt_state))
     _check(config.unrolled_steps * kept, f'unrolled_steps={config.unrolled_steps}')
     return state

@@ -1,18 +1,19 @@
 """Every key of a config with its default and, beside it, what else it may be."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import models
+from gan_jax import games, models
 from gan_jax.adversarial import COMBINATIONS
 from gan_jax.augment import AUGMENTATIONS
 from gan_jax.balance import BALANCES
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS
 from gan_jax.losses import LOSSES
+from gan_jax.open_sets import OpenDict
 from gan_jax.optim import OPTIMIZERS, SCHEDULES
 from gan_jax.parallel import MODES
 from gan_jax.ranges import (
@@ -29,25 +30,56 @@ from gan_jax.ranges import (
 from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching
 from gan_jax.values import Default, choice, flat, number, options, plain
 
-# Sections whose remaining keys are the options of whatever their `name` chooses.
-FACTORIES: dict[str, Mapping[str, Callable]] = {
-    'loss': LOSSES,
-    'generator_optimizer': OPTIMIZERS,
-    'discriminator_optimizer': OPTIMIZERS,
-    'schedule': SCHEDULES,
-    'augment': AUGMENTATIONS,
-}
 # What build.py passes, and linen's own.
-_GIVEN_TO_NETWORKS = {'shape', 'dtype', 'axis_name', 'num_classes', 'parent', 'name'}
+_GIVEN_TO_NETWORKS = {'shape', 'channels', 'dtype', 'axis_name', 'num_classes', 'parent', 'name'}
+
+
+class _Games(Mapping[str, Callable]):
+    """The games by name, those of other people's modules among them."""
+
+    def __getitem__(self, name: str) -> Callable:
+        return games.find(name).from_config
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(games.names())
+
+    def __len__(self) -> int:
+        return len(games.names())
+
+    def __contains__(self, name: object) -> bool:
+        games.find(name)
+        return True
+
+
+def factories(roles: Iterable[str]) -> dict[str, Mapping[str, Callable]]:
+    """The sections whose remaining keys are the options of whatever their `name` chooses, and all that it can choose.
+
+    Args:
+        roles: of the game.
+    """
+    return {
+        'game': _Games(),
+        'loss': OpenDict(LOSSES, 'loss'),
+        **{f'{role}_optimizer': OpenDict(OPTIMIZERS, 'optimizer') for role in roles},
+        'schedule': OpenDict(SCHEDULES, 'schedule'),
+        'augment': OpenDict(AUGMENTATIONS, 'augmentation'),
+    }
 
 
 def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapping[str, str]) -> dict[str, Any]:
-    """All keys as sections, `Default`s and plain defaults: for a family and a choice for each of `FACTORIES`."""
+    """All keys as sections, `Default`s and plain defaults.
+
+    Args:
+        model: the family of all networks that name no other.
+        networks: each network's options, by its role.
+        names: the choice for each of the `factories`.
+    """
 
     def chosen(section: str) -> dict[str, Any]:
         return _section(section, names[section])
 
     return {
+        'game': chosen('game'),
         'seed': number(0, SEED),
         'data': {
             # digits, ring, grid, spiral, folder:/path, any TFDS image data set, or a name made of one: see data.load
@@ -55,6 +87,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
             'split': 'train',
             'size': Default(None, int, Range(2, 8192)),  # pixels, height = width; None: the data's own
             'channels': Default(None, int, Range(1, 3)),  # 1 or 3 (grey images three times); None: the data's own
+            'examples': Default(None, int, COUNT),  # how many there are; found out when they are loaded
             'flip': False,  # mirror every other image at random
             'labels_per_class': Default(
                 None, int, COUNT
@@ -70,7 +103,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         ),  # runs in one program, with the seeds from `seed` on; see population.py
         'vary': '',  # or with these values of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'
         'batch_size': number(64, COUNT),  # over all devices
-        'duration': '1000 steps',  # steps of the generator, or thousands of images as '100 kimg'
+        'duration': '1000 steps',  # steps of the generator, thousands of images as '100 kimg', or '10 epochs'
         'discriminator_steps': number(1, COUNT),  # in each round, on a batch each
         # goes to that many steps by that share of the run; 0: no
         'discriminator_schedule': {'steps': number(0, COUNT_OR_NONE), 'until': number(1.0, POSITIVE_SHARE)},
@@ -104,9 +137,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
             'fooling': number(0.0, SHARE),
         },
         'reference_batch': number(64, Range(2, COUNT.most)),  # examples of virtual batch normalisation
-        'generator_optimizer': chosen('generator_optimizer'),
-        'discriminator_optimizer': chosen('discriminator_optimizer'),
-        'schedule': chosen('schedule'),  # of both learning rates
+        **{f'{role}_optimizer': chosen(f'{role}_optimizer') for role in networks},
+        'schedule': chosen('schedule'),  # of all learning rates
         # half_life_kimg 0: no average is kept
         'ema': {'half_life_kimg': number(10.0, AMOUNT), 'ramp_up': number(0.05, AMOUNT)},
         'dtype': choice('float32', 'float32', 'bfloat16'),  # of the networks' arithmetic; the rest is float32
@@ -136,36 +168,49 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
     }
 
 
-_USUAL = {
-    'loss': 'non_saturating',
-    'generator_optimizer': 'adam',
-    'discriminator_optimizer': 'adam',
-    'schedule': 'constant',
-    'augment': 'none',
-}
+_USUAL = {'loss': 'non_saturating', 'schedule': 'constant', 'augment': 'none'}
 
 
-def base(model: str, *, importing: bool = True) -> ConfigDict:
-    """The defaults of everything, for a model family ('dcgan', 'mlp', or a module of your own).
+def base(model: str, game: str = 'adversarial', *, importing: bool = True) -> ConfigDict:
+    """The defaults of everything, for a model family and a game.
 
     Args:
-        model: the family's name.
+        model: the family's name: 'dcgan', 'mlp', or a module of your own.
+        game: the game's name: 'adversarial', 'cyclegan', or a module of your own.
         importing: as of `models.find`; if not, the networks of a module that is not here have no options.
     """
     known = importing or models.is_here(model)
-    networks = network_options(model) if known else {'generator': {}, 'discriminator': {}}
-    return ConfigDict(_values(_tree(model, networks, _USUAL))).lock()
+    roles = games.roles(game)
+    networks = network_options(model, roles) if known else {role: {} for role in roles}
+    names = _USUAL | {f'{role}_optimizer': 'adam' for role in roles} | {'game': game}
+    return ConfigDict(_values(_tree(model, networks, names))).lock()
+
+
+def without_networks() -> ConfigDict:
+    """The defaults of everything but the networks and their optimisers."""
+    return ConfigDict(_values(_tree('', {}, _USUAL | {'game': 'adversarial'})))
+
+
+def roles_of(config: ConfigDict) -> tuple[str, ...]:
+    """The names of the players that have a network and an optimiser in a config's game."""
+    return games.roles(config.game.name)
+
+
+def family_of(config: ConfigDict, role: str) -> str:
+    """The family of a role's network: its own, or the config's model."""
+    return config[role].get('family') or config.model
 
 
 def defaults_of(config: ConfigDict) -> dict[str, Default]:
-    """Every key that a config of this model, loss and optimisers has.
+    """Every key that a config of this game, model, loss and optimisers has.
 
     Raises:
-        UserError: there is no such model, loss, ...
+        UserError: there is no such game, model, loss, ...
     """
-    names = {section: config[section].name for section in FACTORIES}
-    tree = _tree(config.model, network_options(config.model), names)
-    return {key: plain(value) for key, value in flat(tree).items()}
+    roles = roles_of(config)
+    names = {section: config[section].name for section in factories(roles)}
+    networks = {role: options_of(family_of(config, role), role) for role in roles}
+    return {key: plain(value) for key, value in flat(_tree(config.model, networks, names)).items()}
 
 
 def section(name: str, choice: str) -> ConfigDict:
@@ -177,25 +222,29 @@ def section(name: str, choice: str) -> ConfigDict:
     return ConfigDict(_values(_section(name, choice)))
 
 
-def network_options(model: str) -> dict[str, dict[str, Default]]:
-    """The options of a family's two networks.
+def network_options(model: str, roles: Iterable[str]) -> dict[str, dict[str, Default]]:
+    """The options of a family's network for each role; raises as `options_of`."""
+    return {role: options_of(model, role) for role in roles}
+
+
+def options_of(family: str, role: str) -> dict[str, Default]:
+    """The options of a family's network for a role; the first, `family`, names another family for this role alone.
 
     Raises:
-        UserError: there is no such family, or an option has no default.
+        UserError: there is no such family, it has no such network, or an option has no default.
     """
-    family = models.find(model)
-    sections = {name: options(getattr(family, name.capitalize()), FINITE) for name in ('generator', 'discriminator')}
-    for section, entries in sections.items():
-        for name in _GIVEN_TO_NETWORKS & entries.keys():
-            del entries[name]
-        for name, default in entries.items():
-            if default.value is inspect.Parameter.empty:
-                raise UserError(f'The {section} of {model} has no default for {name!r}; an option needs one.')
-    return sections
+    entries = options(models.network(family, role), FINITE)
+    for name in _GIVEN_TO_NETWORKS & entries.keys():
+        del entries[name]
+    for name, default in entries.items():
+        if default.value is inspect.Parameter.empty:
+            raise UserError(f'The {role} of {family} has no default for {name!r}; an option needs one.')
+    return {'family': plain(''), **entries}
 
 
 def _section(name: str, choice: str) -> dict[str, Any]:
-    table = FACTORIES[name]
+    role = name.removesuffix('_optimizer')
+    table = factories([role])[name]
     if choice not in table:
         raise UserError(f'{name}.name is {choice!r}; choose one of {", ".join(table)}.')
     return {'name': choice, **options(table[choice], ORDINARY)}

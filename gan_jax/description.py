@@ -15,16 +15,12 @@ _CONFIG = {
     'batch_size': int,
     'duration': str | int,
     'samples': int,
-    'generator_steps': int,
-    'discriminator_steps': int,
     'data': {'name': str},
     'latents': dict,
     'loss': {'name': str},
     'schedule': {'name': str},
     'generator': dict,
-    'discriminator': dict,
     'generator_optimizer': {'name': str, 'learning_rate': float | int},
-    'discriminator_optimizer': {'name': str, 'learning_rate': float | int},
 }
 _DATA = {'shape': list, 'classes': int | None}
 _FACTS = {
@@ -65,20 +61,28 @@ def read_data_facts(workdir: str | os.PathLike) -> dict[str, Any]:
     """What `run.json` says of the data, of which sampling needs the shape and the classes; raises as `read_facts`."""
     path = pathlib.Path(workdir) / 'run.json'
     data = _check(path, files.read_object(path), {'data': _DATA})['data']
-    sides = {str(i): side for i, side in enumerate(data['shape'])}
-    _check(path, sides, dict.fromkeys(sides, int), 'data.shape.')
+    groups = data.setdefault('groups', {})
+    _check(
+        path, {'groups': groups}, {'groups': dict.fromkeys(groups, _DATA) if isinstance(groups, dict) else {}}, 'data.'
+    )
+    for part in (data, *groups.values()):
+        shapes = {'shape': part['shape'], 'input_shape': part.setdefault('input_shape', None)}
+        _check(path, shapes, {'shape': list, 'input_shape': list | None}, 'data.')
+        sides = {str(i): side for i, side in enumerate([*part['shape'], *(part['input_shape'] or ())])}
+        _check(path, sides, dict.fromkeys(sides, int), 'data.shape.')
     _check(path, {'class_names': data.get('class_names')}, {'class_names': list | None}, 'data.')
     return data
 
 
-def read_origin(workdir: str | os.PathLike) -> dict[str, str]:
-    """Where the networks of a run come from, as `gan_jax.models.origin` said; {} where an older run does not tell.
+def read_origins(workdir: str | os.PathLike) -> dict[str, dict[str, str]]:
+    """Where the modules of a run come from by name, as `gan_jax.open_sets.origin` said; {} if an older run is silent.
 
     Raises as `read_facts`.
     """
     path = pathlib.Path(workdir) / 'run.json'
     facts = files.read_object(path)
-    return _check(path, facts, {'model': _ORIGIN})['model'] if 'model' in facts else {}
+    modules = _check(path, facts, {'modules': {}})['modules'] if 'modules' in facts else {}
+    return _check(path, modules, dict.fromkeys(modules, _ORIGIN), 'modules.')
 
 
 @contextlib.contextmanager

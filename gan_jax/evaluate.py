@@ -32,7 +32,7 @@ from gan_jax.evaluation import archive, results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
-from gan_jax.evaluation.gather import Samples, check_images, check_looks, shape_text, shapes_agree
+from gan_jax.evaluation.gather import Samples, check_images, check_looks, of_inputs, shape_text, shapes_agree
 from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
@@ -166,9 +166,7 @@ def evaluate(
     if str(reals) == f'{trained_on.name}@{trained_on.split}':
         _warn_of_changes(fakes, trained_on, real)
     _check_shapes(run.shape, real.shape, fakes, reals)
-    samples = Samples(run.game, run.generator, num, seed, None, f'{fakes} at step {run.step}')
-    if run.is_conditional:
-        samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
+    samples = _samples_of(run, real, num, seed, f'{fakes} at step {run.step}')
     name = trained_on.name if isinstance(real, Statistics) else real.name
     found = choose_extractor(metrics, extractor, name, run.shape, labelled=real.labels is not None)
     return _judge(samples, real, found, cache_dir=trained_on.cache, **judging)
@@ -216,6 +214,16 @@ def _over_steps(found: Mapping[int, Evaluation]) -> str:
         columns = (f'{cell:>{max(12, len(name))}}' for name, cell in zip(names, cells, strict=True))
         lines.append('  '.join((f'{step:12}', *columns)))
     return '\n'.join(lines)
+
+
+def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, subject: str) -> Samples:
+    """What is asked of a run's generator, to be judged by real images."""
+    if run.game.translates:
+        return of_inputs(run.game, run.generator, num, seed, real, subject)
+    samples = Samples(run.game, run.generator, num, seed, None, subject, classifier=run.classifier)
+    if run.is_conditional:
+        samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
+    return samples
 
 
 def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:

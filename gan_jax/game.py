@@ -166,6 +166,11 @@ class Game(NamedTuple):
         latents: (key, positions [n]) -> latents [n, ...], one independent draw for each position.
         memory: (params, variables) of each player by name -> the state's memory before the first round.
         averaged: the players of whose parameters and variables a moving average may be kept.
+        given: the field of a batch that `sample` takes as its condition, 'label' or images to translate; '': none.
+        show: (params, variables, latents, batch) -> {name: images [n, ...]}, what a picture shows of examples of the
+            data side by side, the parameters being those of `sample`; None: a picture shows samples alone.
+        classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player 'discriminator' in
+            evaluation mode; None: it knows no classes.
     """
 
     init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
@@ -174,10 +179,18 @@ class Game(NamedTuple):
     latents: Callable[[Key, Array], Array]
     memory: Callable[[dict[str, tuple[PyTree, PyTree]]], dict[str, PyTree]] = lambda networks: {}
     averaged: tuple[str, ...] = ('generator',)
+    given: str = ''
+    show: Callable[..., dict[str, Array]] | None = None
+    classify: Callable[[PyTree, PyTree, Array], Array] | None = None
 
     def turn(self, name: str) -> Turn:
         """The turn of that name."""
         return next(turn for turn in self.turns if turn.title == name)
+
+    @property
+    def translates(self) -> bool:
+        """Whether samples are made of images of the data."""
+        return self.given not in ('', 'label')
 
     @property
     def batches(self) -> int:

@@ -16,11 +16,12 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gan_jax import build, description, files, report
 from gan_jax import config as configs
+from gan_jax import description, files, report
 from gan_jax.diversity import Diversity, compare, cut_grid
 from gan_jax.errors import UserError
 from gan_jax.evaluation.metrics import BEST
+from gan_jax.parts import is_conditional
 from gan_jax.records import metrics_of
 
 SHORTEST_WINDOW = 5  # records; the median of fewer is at the mercy of one
@@ -120,7 +121,7 @@ def read(workdir: str | os.PathLike) -> Run:
     *earlier, last = [path for _, path in report.sample_grids(workdir)] or [None]
     if last is None or len(facts['shape']) != 3:
         return run
-    classes = facts['classes'] if build.is_conditional(config) else None
+    classes = facts['classes'] if is_conditional(config) else None
 
     def grid(path: pathlib.Path) -> np.ndarray | None:
         return cut_grid(np.asarray(Image.open(path)), facts['shape'], config.samples, classes)

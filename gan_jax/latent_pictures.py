@@ -100,6 +100,10 @@ def draw(
     run = load_run(workdir, step)
     if len(run.shape) != 3:
         raise UserError(f'{workdir} generates points, not images: of the pictures, only --what samples shows points.')
+    if run.game.translates:
+        raise UserError(
+            f'{workdir} translates images, and has no latents to choose: of the pictures, only --what samples.'
+        )
     shown = run.classes(classes)
     seeds = seeds or default_seeds
     points = towards_mean(seed_latents(run.game, seeds, threshold=threshold), psi)

@@ -100,6 +100,15 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0, label_noise: f
     return Loss(_against_targets(_half_squares, b, a, label_noise), lambda fake, real=None: _half_squares(fake, c))
 
 
+def mean_squares() -> Loss:
+    """CycleGAN's loss: mean squares for the generator, half of them for the discriminator (Zhu et al. 2017, section 4).
+
+    `least_squares` has a factor of 1/2 in both, with which the other terms of the generator would weigh twice as much.
+    """
+    halves = least_squares()
+    return halves._replace(generator=lambda fake, real=None: 2 * halves.generator(fake, real))
+
+
 def wasserstein() -> Loss:
     """WGAN (Arjovsky et al. 2017, "Wasserstein GAN", equations 2 and 3 and algorithm 1): the means' difference.
 
@@ -189,6 +198,7 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     'minimax': minimax,
     'logistic': logistic,
     'least_squares': least_squares,
+    'mean_squares': mean_squares,
     'wasserstein': wasserstein,
     'hinge': hinge,
     'relativistic': relativistic,

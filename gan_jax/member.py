@@ -3,13 +3,13 @@
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import checkpoint, data, parallel, report, run, sampling
+from gan_jax import checkpoint, data, parallel, report, run, sampling, shown
 from gan_jax import config as configs
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError
@@ -33,7 +33,7 @@ class Member:
         dataset: what it is trained on.
         game: that samples.
         samples: of its pictures.
-        evaluate: judges a generator and records the values; see `gan_jax.run.make_evaluation`.
+        evaluate: judges the players and records the values; see `gan_jax.run.make_evaluation`.
         given_up: why it is not trained any more, or None.
         out: its records, while it is trained.
         means: of the metrics of the last line, and its evaluation; empty inside a line.
@@ -46,8 +46,8 @@ class Member:
     checkpoints: Checkpoints
     dataset: data.Dataset
     game: Game
-    samples: sampling.Samples
-    evaluate: Callable[[int, Player, Writers, int], dict[str, float]]
+    samples: sampling.Samples | shown.Shown
+    evaluate: Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]
     given_up: DivergedError | None = None
     out: Writers | None = None
     means: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -84,13 +84,14 @@ class Member:
         """How many steps there are since the last line."""
         return sum(len(next(iter(metrics.values()))) for metrics in self.unfinished)
 
-    def look(self, step: int, generator: Player, *, sample: bool, judge: bool) -> None:
+    def look(self, step: int, players: Mapping[str, Player], *, sample: bool, judge: bool) -> None:
         """Leaves a picture of samples and an evaluation, as they are due, and the page with them."""
         if sample:
-            examples = self.samples.draw(self.game, generator)
-            self.out.samples(step, sampling.picture(examples, self.dataset.examples, columns=self.samples.columns))
+            examples = self.samples.draw(self.game, players['generator'])
+            picture = sampling.picture(examples, self.dataset.examples, columns=self.samples.columns)
+            self.out.samples(step, picture, self.samples.caption)
         if judge:
-            self.means |= self.evaluate(step, generator, self.out, self.config.seed)
+            self.means |= self.evaluate(step, players, self.out, self.config.seed)
         run.refresh_page(self.workdir)
 
     def save(self, step: int, state: GanState) -> None:
@@ -141,7 +142,7 @@ class Member:
         if not parallel.is_main_process():
             return
         names = report.outdated(self.workdir)
-        if self.given_up is None and len(self.dataset.shape) == 3:
+        if self.given_up is None and len(self.dataset.shape) == 3 and self.game.show is None:
             names += [
                 name for name in ('neighbours.png', 'interpolation.png') if report.step_of(self.workdir / name) != step
             ]

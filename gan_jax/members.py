@@ -136,7 +136,8 @@ class Members:
         """Leaves pictures of samples and evaluations, as they are due."""
         if sample or judge:
             for i, member in self.living.items():
-                member.look(step, run.generator_of(self._program.member(states, i)), sample=sample, judge=judge)
+                players = run.players_of(self._program.game, self._program.member(states, i))
+                member.look(step, players, sample=sample, judge=judge)
 
     def save(self, step: int, states: Any) -> None:
         """Saves a checkpoint of each; none drops an old one before all have the next."""
@@ -152,4 +153,6 @@ class Members:
     def finish(self, step: int, states: Any) -> None:
         """Draws the last pictures of each that are missing or of another step, and the pages with them."""
         for i, member in enumerate(self._members):
-            member.finish(step, lambda i=i: run.generator_of(self._program.member(states, i)))
+            member.finish(
+                step, lambda i=i: run.players_of(self._program.game, self._program.member(states, i))['generator']
+            )

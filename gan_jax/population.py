@@ -54,6 +54,10 @@ class Population(NamedTuple):
             changes[self.key] = self.values[i]
         return with_values(self.config, changes)
 
+    def on(self, dataset: data.Dataset) -> 'Population':
+        """The population whose config knows how many examples its data have."""
+        return self._replace(config=with_values(self.config, {'data.examples': len(dataset)}))
+
     @property
     def noun(self) -> str:
         """What it is called: a population of one is a run."""
@@ -225,7 +229,7 @@ class Program:
     def _advance(self, longest: int, state: GanState, number: dict[str, jax.Array], arrays: dict, slot, count):
         with self._explaining():
             config, game = self._recipe(number)
-            feed = run.make_feed(config, self._dataset, self.layout, seed=number['seed'], placement='device')
+            feed = run.make_feed(config, self._dataset, self.layout, game, seed=number['seed'], placement='device')
             stretch = make_stretch(build.make_step(config, game), feed.batch_at, longest)
             return stretch(state, arrays, jnp.arange(config.batch_size, dtype=jnp.uint32), slot, count)
 
@@ -234,7 +238,8 @@ class Program:
         config = self._population.member(0)
         if self._population.key:
             config = with_values(config, {self._population.key: number['value']})
-        return config, build.make_game(config, self._dataset.shape, num_classes=self._classes, reference=reference)
+        given = {'num_classes': self._classes, 'reference': reference, 'shapes': self._dataset.shapes}
+        return config, build.make_game(config, self._dataset.shape, **given)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from gan_jax import description, files
-from gan_jax.data import Dataset
+from gan_jax.data import MAIN, Dataset, batch_field
 from gan_jax.errors import UserError
 
 _PLACE = ('name', 'split')  # of data, which the config has too; what is there is another matter
@@ -24,6 +24,22 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         'input_shape': None if dataset.inputs is None else list(dataset.inputs.shape[1:]),
         'groups': {name: describe(group) for name, group in dataset.groups.items()},
     }
+
+
+def shapes(facts: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The shape of one example in each field of a batch, by what `describe` said; as `Dataset.shapes`."""
+    found = {}
+    for name, part in {MAIN: facts, **facts['groups']}.items():
+        found[name] = tuple(part['shape'])
+        if part['input_shape'] is not None:
+            found[batch_field(name, 'input')] = tuple(part['input_shape'])
+    return found
+
+
+def num_classes(facts: dict[str, Any]) -> int | None:
+    """The number of classes of the data or, where they have none, of the first of their groups that has some."""
+    counts = (part['classes'] for part in (facts, *facts['groups'].values()))
+    return next((count for count in counts if count is not None), None)
 
 
 def differences(trained_on: dict[str, Any], today: dict[str, Any]) -> list[str]:

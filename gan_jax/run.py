@@ -5,7 +5,7 @@ import json
 import pathlib
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import clu.metrics
@@ -22,44 +22,33 @@ from gan_jax import (
     description,
     feed,
     files,
-    models,
+    games,
+    open_sets,
     parallel,
     provenance,
     sampling,
 )
 from gan_jax import config as configs
 from gan_jax.checkpoint import package_versions
+from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
-from gan_jax.evaluation.gather import Samples, check_images
+from gan_jax.evaluation.gather import Samples, check_images, of_inputs
 from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
-from gan_jax.game import Game, GanState, Pair, Player
+from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import pictures, run_page
 from gan_jax.parallel import Layout
+from gan_jax.parts import is_conditional
 from gan_jax.writers import Writers
 
 DIVERGED = 'diverged.json'  # in the directory of a run that became NaN and is not trained any more
 
 
-def generator_of(state: GanState) -> Player:
-    """The generator on the host, for sampling."""
-    return jax.device_get(state.generator._replace(opt_state=None))
-
-
-def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
-    """The data set of the config's section `data`, or another split of it, which keeps all its labels."""
-    return data.load(
-        options.name,
-        split=split or options.split,
-        size=options.size,
-        channels=options.channels,
-        data_dir=options.directory,
-        cache_dir=options.cache,
-        show_progress=parallel.is_main_process(),
-        labels_per_class=options.labels_per_class if split in (None, options.split) else None,
-        label_seed=options.label_seed,
-    )
+def players_of(game: Game, state: GanState) -> dict[str, Player]:
+    """The players on the host that sample and are judged: the generator, and the discriminator where it classifies."""
+    names = ('generator', 'discriminator') if game.classify else ('generator',)
+    return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
 
 def load_training_data(options: ConfigDict, workdirs: Iterable[pathlib.Path], accept_changes: bool) -> data.Dataset:
@@ -72,23 +61,29 @@ def load_training_data(options: ConfigDict, workdirs: Iterable[pathlib.Path], ac
 
 
 def make_feed(
-    config: ConfigDict, dataset: data.Dataset, layout: Layout, *, seed: Any = None, placement: str | None = None
+    config: ConfigDict,
+    dataset: data.Dataset,
+    layout: Layout,
+    game: Game,
+    *,
+    seed: Any = None,
+    placement: str | None = None,
 ) -> Feed:
-    """The feed of the config; a population gives its members' seeds, which are traced, and the placement."""
+    """The feed of the config's game; a population gives its members' seeds, which are traced, and the placement."""
     return feed.make_feed(
         dataset,
         layout,
         seed=config.seed if seed is None else seed,
-        batches=build.batches_in_round(config),
+        batches=game.batches,
         flip=config.data.flip,
         placement=placement or config.data.placement,
     )
 
 
 def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
-    """The number of classes where the game is conditional, else None."""
-    if not build.is_conditional(config):
-        return None
+    """The number of classes that a game knows: of all examples if it is conditional, or of a group of few labels."""
+    if not is_conditional(config):
+        return next((group.num_classes for group in dataset.groups.values() if group.labels is not None), None)
     if dataset.labels is None or (np.asarray(dataset.labels) < 0).any():
         raise UserError(
             f'The networks are conditional, but {dataset.name!r} has examples without a label: unset '
@@ -99,24 +94,28 @@ def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
 
 def make_evaluation(
     config: ConfigDict, dataset: data.Dataset, game: Game, classes: int | None, layout: Layout
-) -> Callable[[int, Player, Writers, int], dict[str, float]]:
-    """What judges the generator of a step by samples of a seed, and records the values; looks at the reals at once."""
+) -> Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]:
+    """What judges the players of a step by samples of a seed, and records the values; looks at the reals at once."""
     if not config.evaluate:
-        return lambda step, generator, out, seed: {}
+        return lambda step, players, out, seed: {}
     options, split = config.evaluation, config.evaluation.split or dataset.split
     reals = dataset if split == dataset.split else load_data(config.data, split)
     check_images(reals)
-    check_of_generator(config.evaluate, conditional=classes is not None)
+    check_of_generator(config.evaluate, game)
     extractor = choose_extractor(
         config.evaluate, options.extractor, reals.name, reals.shape, labelled=reals.labels is not None
     )
     evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
 
-    def evaluate(step: int, generator: Player, out: Writers, seed: int) -> dict[str, float]:
-        conditions = None if classes is None else draw_labels(dataset, options.samples, seed)
-        samples = Samples(
-            game, generator, options.samples, seed, conditions, f'step {step}', class_names=dataset.class_names
-        )
+    def evaluate(step: int, players: Mapping[str, Player], out: Writers, seed: int) -> dict[str, float]:
+        generator, subject = players['generator'], f'step {step}'
+        if game.translates:
+            samples = of_inputs(game, generator, options.samples, seed, reals, subject)
+        else:
+            conditions = draw_labels(dataset, options.samples, seed) if game.given else None
+            names = dataset.class_names
+            samples = Samples(game, generator, options.samples, seed, conditions, subject, class_names=names)
+        samples = samples._replace(classifier=players.get('discriminator'))
         try:
             evaluation = evaluator.evaluate(samples)
         except UserError as error:  # no reason to stop training, as a metric that fails is none
@@ -133,19 +132,20 @@ def make_evaluation(
 def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
     """The game of the config for this data, with what it needs to know of the data."""
     cost.check_batches(config, dataset.shape, len(layout.devices))
-    build.check_best_metric(config, dataset.shape, classes)
-    given = {'num_classes': classes, 'reference': reference(config, dataset, classes)}
+    build.check_best_metric(config, dataset.shape, classes, dataset.shapes)
+    given = {'num_classes': classes, 'reference': reference(config, dataset, classes), 'shapes': dataset.shapes}
     return build.make_game(config, dataset.shape, layout.axis_name, **given)
 
 
 def reference(
     config: ConfigDict, dataset: data.Dataset, classes: int | None
 ) -> tuple[jax.Array, jax.Array | None] | None:
-    """The seed's real examples of virtual batch normalisation, with their labels in a conditional game, or None."""
-    if not any(config[player].get('normalization') == 'virtual' for player in Pair._fields):
+    """The seed's real examples that networks start from, with their labels in a conditional game, or None."""
+    starts = getattr(games.find(config.game.name, importing=False), 'STARTS_FROM_DATA', False)
+    if not (starts or any(config[role].get('normalization') == 'virtual' for role in configs.roles_of(config))):
         return None
     chosen = np.random.default_rng(config.seed).choice(len(dataset), config.reference_batch)
-    labels = None if classes is None else np.asarray(dataset.labels)[chosen]
+    labels = np.asarray(dataset.labels)[chosen] if classes is not None and is_conditional(config) else None
     positions = np.arange(config.reference_batch)
     batch = data.prepare(np.asarray(dataset.examples[chosen]), labels, jax.random.key(0), positions, flip=False)
     return batch['real'], batch.get('label')
@@ -159,7 +159,7 @@ def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bo
             saved = description.read_config(workdir)
         except FileNotFoundError:
             return
-    changes = configs.differences(saved, configs.to_json(config))
+    changes = configs.differences(configs.completed(saved), configs.to_json(config))
     if changes and not accept_changes:
         raise UserError(
             f'{workdir} holds a run of another config, which differs in {", ".join(changes)}: choose another '
@@ -208,9 +208,11 @@ def begin_directory(
 
     What an earlier start left of its divergence goes.
     """
-    write_json(workdir / 'config.json', configs.to_json(config))
-    origins = provenance.record(workdir, dataset, int(state.step)) | {'model': models.origin(config.model)}
-    write_json(workdir / 'run.json', facts(dataset, layout, state) | origins)
+    values = configs.to_json(config)
+    write_json(workdir / 'config.json', values)
+    modules = {name: open_sets.origin(name) for name in configs.foreign_modules(values)}
+    history = provenance.record(workdir, dataset, int(state.step))
+    write_json(workdir / 'run.json', facts(dataset, layout, state) | history | {'modules': modules})
     if parallel.is_main_process():
         files.remove(workdir / DIVERGED)
         pictures.save_reals(workdir / 'real.png', dataset, samples, config.seed)

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gan_jax import compiler, cost, files, report
-from gan_jax.data import to_uint8
+from gan_jax import compiler, cost, files, report, shown
+from gan_jax.data import Dataset, to_uint8
+from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
 from gan_jax.latents import towards_mean, truncated
@@ -131,6 +132,11 @@ class Samples(NamedTuple):
     conditions: ArrayLike | None
     columns: int | None
 
+    @property
+    def caption(self) -> str:
+        """What the picture shows, where it is more than samples."""
+        return ''
+
     def draw(self, game: Game, generator: Player) -> np.ndarray:
         """The examples [n, ...] that the generator makes of them."""
         return generate(game, generator, self.latents, self.conditions)
@@ -162,6 +168,13 @@ def fixed_samples(game: Game, num: int, seed: int, num_classes: int | None) -> S
         return arrange(fixed_latents(game, num, seed), None)
     rows = min(num_classes, num)
     return arrange(fixed_latents(game, num // rows, seed), num // rows, range(rows))
+
+
+def of_run(game: Game, num: int, seed: int, dataset: Dataset, num_classes: int | None) -> Samples | shown.Shown:
+    """What a run's pictures are made of: examples of its data if the game shows such, else `fixed_samples`."""
+    if game.show is not None:
+        return shown.fixed_examples(game, num, seed, dataset)
+    return fixed_samples(game, num, seed, num_classes if game.given else None)
 
 
 def save_interpolation(
@@ -238,8 +251,9 @@ def sample_workdir(
     grid: tuple[int, int] | None = None,
     threshold: float | None = None,
     psi: float = 1.0,
+    inputs: str | None = None,
 ) -> pathlib.Path:
-    """Writes a grid and the single pictures of samples from a run's checkpoint; only names of classes need its data.
+    """Writes a grid and the single pictures of samples from a run's checkpoint; only translations need its data.
 
     Args:
         workdir: a directory that `gan_jax.train.train` wrote.
@@ -251,6 +265,8 @@ def sample_workdir(
         grid: (rows, columns) of images, instead of `num`; the rows go through the classes in turn.
         threshold: truncates by drawing again, see `gan_jax.latents.truncated`.
         psi: truncates towards the mean, see `gan_jax.latents.towards_mean`.
+        inputs: of a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
+            examples of the run's own data.
 
     Returns:
         The directory of the pictures: `grid.png` with `00000.png`, ... (images) or `points.npy` (two-dimensional data).
@@ -268,6 +284,19 @@ def sample_workdir(
         raise UserError('--grid says how many pictures there are: leave --num away.')
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, step)
+    if run.game.show is not None:
+        latent = {
+            'seeds': seeds,
+            'classes': classes,
+            'grid': grid,
+            'threshold': threshold,
+            'psi': psi if psi != 1 else None,
+        }
+        if given := [name for name, value in latent.items() if value is not None]:
+            raise UserError(f'{workdir} makes something of images, and --{given[0]} chooses latents: leave it away.')
+        return _sample_shown(workdir, run, num or 64, seed or 0, inputs)
+    if inputs is not None:
+        raise UserError(f'--inputs names images to translate, and {workdir} makes images of latents: leave it away.')
     if grid and len(run.shape) != 3:
         raise UserError(f'{workdir} generates points, not images, which a grid would show: leave --grid away.')
     options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
@@ -291,6 +320,28 @@ def sample_workdir(
         np.save(points, examples)
         files.replace(directory / 'points.npy', points.getvalue())
     print(f'{len(examples)} samples of step {run.step}: {directory}/grid.png and the single pictures beside it.')
+    return directory
+
+
+def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None) -> pathlib.Path:
+    """`sample_workdir` of a game that makes something of examples: a grid of them, and its samples one by one."""
+    options = run.config.data
+    split = run.config.evaluation.split or options.split
+    if inputs is None:
+        dataset = load_data(options, split)
+        samples = shown.fixed_examples(run.game, num, seed, dataset)
+        directory = generated(workdir, run.step, split=split, seed=seed)
+    else:
+        samples = shown.of_inputs(run.game, num, seed, shown.load_inputs(inputs, run.game, run.shapes, options))
+        directory = generated(workdir, run.step, inputs=inputs, seed=seed)
+    _remove_earlier(directory)
+    grid = picture(samples.draw(run.game, run.generator), columns=samples.columns)
+    report.save_png(directory / 'grid.png', grid, samples.caption)
+    conditions = samples.batch[run.game.given] if run.game.given else None
+    made = generate(run.game, run.generator, samples.latents, conditions)
+    for i, image in enumerate(np.asarray(to_uint8(made))):
+        report.save_png(directory / f'{i:05d}.png', image)
+    print(f'{len(made)} images of step {run.step}: {directory}/grid.png and the single pictures beside it.')
     return directory
 
 

@@ -33,8 +33,8 @@ class Single:
         self.layout = parallel.make_layout(
             config.batch_size, mode=config.parallel.mode, num_devices=config.parallel.devices or None
         )
-        self._feed = run.make_feed(config, dataset, self.layout)
         self.game = run.make_game(config, dataset, classes, self.layout)
+        self._feed = run.make_feed(config, dataset, self.layout, self.game)
         self._step = build.make_step(config, self.game, self.layout.axis_name)
         self._config, self._dataset = config, dataset
 

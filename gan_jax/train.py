@@ -82,14 +82,10 @@ def train_population(
 def _train(
     recipe: population.Population, directories: Sequence[pathlib.Path], accept_config_changes: bool
 ) -> list[GanState]:
+    # Data, game, program
+    recipe, dataset = _load(recipe, directories, accept_config_changes)
     config, alone = recipe.config, len(directories) == 1
     own_configs = [recipe.member(i) for i in range(len(directories))]
-    for own, directory in zip(own_configs, directories, strict=True):
-        configs.check(own)
-        run.check_same_run(directory, own, accept_config_changes)
-
-    # Data, game, program
-    dataset = run.load_training_data(config.data, directories, accept_config_changes)
     classes = run.count_classes(config, dataset)
     program = (single.Single if alone else population.Program)(recipe, dataset, classes)
     cost.check_state(config, program.target(), members=program.share)
@@ -134,7 +130,7 @@ def _train(
                     pace.add(step, step + count, metrics, is_line=step + count == last)
                     step += count
                     if is_start:  # what takes a while to find out, for which the devices need not wait
-                        build.warn_of_mixing(config, dataset.shape, classes)
+                        build.warn_of_networks(config, dataset.shape, classes, dataset.shapes)
                         run.say(pace.first_words(last - step))
                     catch_up(leave=1)  # so that the devices are at work while the host is
                 sample, save, judge = (last == total or first // every != last // every for every in intervals)
@@ -167,6 +163,18 @@ def _train(
     return [program.member(states, i) for i in range(len(directories))]
 
 
+def _load(
+    recipe: population.Population, directories: Sequence[pathlib.Path], accept_config_changes: bool
+) -> tuple[population.Population, data.Dataset]:
+    """The data, and the recipe on them, if both are those that the directories' runs were started with."""
+    for i, directory in enumerate(directories):
+        own = recipe.member(i)
+        configs.check(own)
+        run.check_same_run(directory, own, accept_config_changes)
+    dataset = run.load_training_data(recipe.config.data, directories, accept_config_changes)
+    return recipe.on(dataset), dataset
+
+
 def _make_members(
     own_configs: Sequence[ConfigDict],
     directories: Sequence[pathlib.Path],
@@ -187,7 +195,7 @@ def _make_members(
             checkpoints=Checkpoints(directory / 'checkpoints', **retention),
             dataset=dataset,
             game=game,
-            samples=sampling.fixed_samples(game, own.samples, own.seed, classes),
+            samples=sampling.of_run(game, own.samples, own.seed, dataset, classes),
             evaluate=evaluate,
         )
         for own, directory in zip(own_configs, directories, strict=True)

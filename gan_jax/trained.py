@@ -4,16 +4,17 @@ import importlib.util
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, checkpoint, description, models
+from gan_jax import build, checkpoint, description, provenance
 from gan_jax import config as configs
 from gan_jax.class_choice import choose_classes
-from gan_jax.errors import UserError
+from gan_jax.errors import UserError, blaming
 from gan_jax.game import Game, Player
 
 
@@ -28,6 +29,8 @@ class Run(NamedTuple):
         shape: of one example.
         num_classes: of the data's labels, or None.
         class_names: their names in order as they were when the run was trained, or None where they had none.
+        shapes: of one example in each field of its batches.
+        classifier: the player 'discriminator' of a game that classifies, or None.
     """
 
     config: ConfigDict
@@ -37,6 +40,8 @@ class Run(NamedTuple):
     shape: tuple[int, ...]
     num_classes: int | None
     class_names: tuple[str, ...] | None = None
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    classifier: Player | None = None
 
     def __repr__(self) -> str:
         shape = 'x'.join(map(str, self.shape))
@@ -45,7 +50,7 @@ class Run(NamedTuple):
     @property
     def is_conditional(self) -> bool:
         """Whether the generator is told classes."""
-        return build.is_conditional(self.config)
+        return self.game.given == 'label'
 
     def classes(self, wanted: Sequence[int | str] | None) -> tuple[int, ...] | None:
         """The numbers of the classes wanted (None: of all), or None where the generator is not told classes.
@@ -68,26 +73,32 @@ def is_run(path: str | os.PathLike) -> bool:
 
 
 def import_model(workdir: str | os.PathLike) -> None:
-    """Imports the module of a run's networks, which runs its code, so that `load_run` finds it.
+    """Imports the modules of a run's networks, game and losses, which runs their code, so that `load_run` finds them.
 
-    It is looked for where Python finds modules, and then where the run was trained with it.
+    They are looked for where Python finds modules, and then where the run was trained with them.
 
     Raises:
-        UserError: the directory holds no run, or the module is missing or fails.
+        UserError: the directory holds no run, or a module is missing or fails.
     """
     workdir = pathlib.Path(workdir)
     _data_facts(workdir)
-    name, origin = _peek(workdir, None)['config']['model'], description.read_origin(workdir)
-    top = name.partition('.')[0]
-    if top and not models.is_here(name) and importlib.util.find_spec(top) is None:
-        root = pathlib.Path(origin.get('root', ''))
-        if not origin or not any((root / one).exists() for one in (top, f'{top}.py')):
-            raise UserError(
-                f'The module {name} of the networks of {workdir} is missing{_trained_with(origin)}: put it '
-                'on PYTHONPATH.'
-            )
-        sys.path.append(str(root))
-    models.find(name)
+    origins = description.read_origins(workdir)
+    for name in _missing_modules(_peek(workdir, None)['config']):
+        top, origin = name.partition('.')[0], origins.get(name, {})
+        if importlib.util.find_spec(top) is None:
+            root = pathlib.Path(origin.get('root', ''))
+            if not origin or not any((root / one).exists() for one in (top, f'{top}.py')):
+                raise UserError(
+                    f'The module {name} of the run {workdir} is missing{_trained_with(origin)}: put it on PYTHONPATH.'
+                )
+            sys.path.append(str(root))
+        with blaming(f'The module {name}'):
+            importlib.import_module(name)
+
+
+def _missing_modules(values: dict[str, Any]) -> list[str]:
+    """Those of a config's modules that are nobody's here, and have not been imported."""
+    return [name for name in configs.foreign_modules(values) if name not in sys.modules]
 
 
 def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
@@ -98,26 +109,26 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
         step: which checkpoint; the latest by default.
 
     Raises:
-        UserError: the directory holds no run or no such checkpoint; or its networks are a module of somebody's that has
-            not been imported (see `import_model`).
+        UserError: the directory holds no run or no such checkpoint; or it needs a module of somebody's that has not
+            been imported (see `import_model`).
     """
     workdir = pathlib.Path(workdir)
-    facts = _data_facts(workdir)
-    shape, num_classes = tuple(facts['shape']), facts['classes']
-    class_names = tuple(facts.get('class_names') or ()) or None
-    about = _peek(workdir, step)
-    config = configs.from_json(about['config'])
-    if not models.is_here(config.model):
-        where = _trained_with(description.read_origin(workdir))
+    facts, about = _data_facts(workdir), _peek(workdir, step)
+    if missing := _missing_modules(about['config']):
+        where = _trained_with(description.read_origins(workdir).get(missing[0], {}))
         raise UserError(
-            f'The networks of {workdir} are the module {config.model}{where}, and reading a run imports no modules but '
+            f'The run {workdir} needs the module {missing[0]}{where}, and reading a run imports no modules but '
             "gan_jax's: give --import_model if you trust it, as importing runs its code."
         )
-    game = build.make_game(config, shape, num_classes=num_classes)
+    config, shapes = configs.from_json(about['config']), provenance.shapes(facts)
+    shape, num_classes = shapes['real'], provenance.num_classes(facts)
+    game = build.make_game(config, shape, num_classes=num_classes, shapes=shapes)
     target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
-    return Run(config, step, game, state.generator, shape, num_classes, class_names)
+    class_names = tuple(facts.get('class_names') or ()) or None
+    classifier = state.discriminator if game.classify else None
+    return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, classifier)
 
 
 def _data_facts(workdir: pathlib.Path) -> dict[str, Any]:

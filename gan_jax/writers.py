@@ -186,13 +186,15 @@ class Writers:
         self._tensorboard.flush()
         self._progress.note(f'step {step}  ' + '  '.join(f'{record.metric} {record.value:.5g}' for record in records))
 
-    def samples(self, step: int, picture: np.ndarray) -> None:
+    def samples(self, step: int, picture: np.ndarray, caption: str = '') -> None:
         """Writes a picture of samples, uint8 [H, W, 1 or 3], to `samples/<step>.png` and TensorBoard.
+
+        The caption says in the file what it shows.
 
         Raises:
           UserError: something cannot be written; the sentence names the file.
         """
         if self.enabled:
-            report.save_png(self.workdir / 'samples' / f'{step:08d}.png', picture, step=step)
+            report.save_png(self.workdir / 'samples' / f'{step:08d}.png', picture, caption, step=step)
             self._tensorboard.image(step, 'samples', picture)
             self._tensorboard.flush()

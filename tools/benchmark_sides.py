@@ -53,8 +53,8 @@ def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Trai
     from gan_jax.stretch import make_stretch
 
     layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
-    feed = make_feed(config, dataset, layout, placement=placement)
-    game = build.make_game(config, dataset.shape, layout.axis_name)
+    game = build.make_game(config, dataset.shape, layout.axis_name, shapes=dataset.shapes)
+    feed = make_feed(config, dataset, layout, game, placement=placement)
     step = build.make_step(config, game, layout.axis_name)
     state = layout.replicate(build.init_state(config, game))
     whole = (layout.split(layout.local_positions), np.int32(0), np.int32(steps))

@@ -36,14 +36,15 @@ def prepare(
       'label': int32 [n], unless `labels` is None; and 'input', as 'real', unless `inputs` is None.
     """
     images = {'real': examples} if inputs is None else {'real': examples, 'input': inputs}
-    images = {field: _scale(image) for field, image in images.items()}
+    images = {field: to_float(image) for field, image in images.items()}
     if flip:
         mirrored = jax.vmap(lambda position: jax.random.bernoulli(jax.random.fold_in(key, position)))(positions)
         images = {field: _mirror(image, mirrored) for field, image in images.items()}
     return images if labels is None else images | {'label': labels.astype(jnp.int32)}
 
 
-def _scale(images: jax.Array) -> jax.Array:
+def to_float(images: jax.Array) -> jax.Array:
+    """Images as networks want them: float32, x / 127.5 - 1 of uint8, in a form that is exactly -1 and 1 at the ends."""
     return (2 * images.astype(jnp.float32) - 255) / 255 if images.dtype == jnp.uint8 else images
 
 

@@ -132,7 +132,7 @@ class Evaluator:
                 if 'images' in metrics.METRICS[name].real:
                     check_one_size(self.reals, name)
                 if isinstance(fakes, Samples):
-                    metrics.check_of_generator([name], fakes.conditions is not None)
+                    metrics.check_of_generator([name], fakes.game)
                 elif 'images' in metrics.METRICS[name].fake:
                     check_one_size(fakes, name)
             except UserError as error:
@@ -153,7 +153,7 @@ class Evaluator:
         return gather_dataset(dataset, self.extractor, self.layout, **options)
 
     def _interval(self, name: str, value: str, evidence: metrics.Evidence) -> tuple[float, float] | None:
-        if not self.bootstrap or metrics.METRICS[name].sees == 'generator':
+        if not self.bootstrap or metrics.METRICS[name].sees in ('generator', 'classifier'):
             return None
         return metrics.interval(name, value, evidence, self.bootstrap, seed=0)
 
@@ -167,7 +167,7 @@ class Evaluator:
         fakes: Mapping[str, object],
         store: FeatureStore,
     ) -> Record:
-        sees_features = metrics.METRICS[name].sees != 'pixels' and self.extractor is not NOTHING
+        sees_features = metrics.METRICS[name].sees not in ('pixels', 'classifier') and self.extractor is not NOTHING
         protocol = {
             'extractor': f'{self.extractor.name} ({self.extractor.identity})' if sees_features else 'none',
             'reals': describe(self.reals),
@@ -188,7 +188,7 @@ def choose_extractor(
     Raises:
         UserError: as `find_extractor`.
     """
-    if all(metrics.METRICS[name].sees == 'pixels' for name in names):
+    if all(metrics.METRICS[name].sees in ('pixels', 'classifier') for name in names):
         return NOTHING
     return find_extractor(spec, data_name, shape, labelled=labelled)
 

@@ -14,7 +14,7 @@ import tqdm
 
 from gan_jax import hosts, npz, parallel
 from gan_jax.checkpoint import package_versions
-from gan_jax.data import Dataset, cache, fingerprints, to_uint8
+from gan_jax.data import Dataset, cache, fingerprints, to_float, to_uint8
 from gan_jax.data.mixed import MixedImages
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, Features, look
@@ -35,10 +35,11 @@ class Samples(NamedTuple):
         generator: its player, on the host; the averaged weights are used where it has them.
         number: of samples.
         seed: of their latents.
-        conditions: [number, ...] for a conditional game, or None.
+        conditions: [number, ...] for a conditional game: classes, or uint8 images to translate; or None.
         name: of the generator, for protocols.
         labels: how the conditions were chosen, for protocols.
         class_names: of the classes that the conditions are, or None.
+        classifier: the game's, on the host, or None.
     """
 
     game: Game
@@ -49,18 +50,37 @@ class Samples(NamedTuple):
     name: str
     labels: str = 'drawn as in the data'
     class_names: tuple[str, ...] | None = None
+    classifier: Player | None = None
 
     @property
     def protocol(self) -> dict[str, Any]:
         """How the samples are made."""
+        weights = {'seed': self.seed, 'weights': 'last' if self.generator.ema is None else 'averaged'}
+        if self.game.translates:
+            return {'fakes': f'{self.number} translations', **weights}
         return {
             'fakes': f'{self.number} samples',
-            'seed': self.seed,
-            'weights': 'last' if self.generator.ema is None else 'averaged',
+            **weights,
             'truncation': 'none',
             'batch_norm': 'running averages',
             **({} if self.conditions is None else {'labels': self.labels}),
         }
+
+
+def of_inputs(game: Game, generator: Player, most: int, seed: int, dataset: Dataset, name: str) -> Samples:
+    """What is made of the images of a data set, in their order: of all, or of the first `most`.
+
+    Raises:
+        UserError: the data have no such images.
+    """
+    images = None if isinstance(dataset, Statistics) else dataset.field(game.given)
+    if images is None:
+        raise UserError(
+            f'{name} translates images, the {game.given!r} of its data, and {dataset.name!r} has none: name data like '
+            'those of the run.'
+        )
+    number = min(most, len(images))
+    return Samples(game, generator, number, seed, images[:number], name)
 
 
 def describe(dataset: Dataset | Statistics) -> str:
@@ -190,7 +210,9 @@ def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callabl
     def make(constants, batch):
         weights, seed = constants
         latents = game.latents(named_key(seed, 'evaluation'), batch['positions'])
-        images = to_uint8(game.sample(*weights, latents, batch.get('conditions')))
+        conditions = batch.get('conditions')
+        conditions = None if conditions is None else to_float(conditions)
+        images = to_uint8(game.sample(*weights, latents, conditions))
         return images, look(extractor, images)
 
     return layout.compile_map(make)
@@ -218,7 +240,7 @@ def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str],
             batch['conditions'] = np.take(samples.conditions, positions, axis=0, mode='clip')
         images, features = jax.tree.map(lambda array: array[: samples.number - i], compiled(constants, batch))  # noqa: B023
         digest.update(np.ascontiguousarray(images))
-        labels = batch.get('conditions')
+        labels = batch.get('conditions') if samples.game.given == 'label' else None
         store.add(features, images, None if labels is None else labels[: samples.number - i])
     store.fingerprint = digest.hexdigest()
     return store

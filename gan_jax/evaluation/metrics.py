@@ -12,6 +12,7 @@ from gan_jax import compiler
 from gan_jax.errors import UserError
 from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
+from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.features.inception_network import TAPS
@@ -19,6 +20,7 @@ from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid
 from gan_jax.evaluation.fid_infinity import fid_infinity
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.inception_score import inception_score
+from gan_jax.evaluation.l1 import mean_l1
 from gan_jax.evaluation.labels import Matched, match
 from gan_jax.evaluation.lpips import load_lpips, lpips_diversity
 from gan_jax.evaluation.mmd import kid, kid_full, mmd
@@ -31,6 +33,7 @@ from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gan_jax.evaluation.ssim import mean_ssim
 from gan_jax.evaluation.store import FeatureStore
+from gan_jax.game import Game
 from gan_jax.layers.choices import choose, nearest, require
 
 _KID_SUBSET = 1000
@@ -57,6 +60,12 @@ class Evidence(NamedTuple):
     options: Mapping[str, int] = MappingProxyType({})
     real_names: tuple[str, ...] | None = None
     fake_names: tuple[str, ...] | None = None
+
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The real and the fake images; of a translator that was asked for fewer, as many real ones."""
+        real, fake = self.real.array('images'), self.fake.array('images')
+        return real[: len(fake)] if self.samples else real, fake
 
     def chosen(self, metric: str) -> dict[str, int]:
         """The options of one metric, as keyword arguments of its function."""
@@ -87,7 +96,7 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: what the store of reals must keep.
         fake: what the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, or the 'generator' itself.
+        sees: 'features' or 'pixels' of the two sets, or the 'generator' or the 'classifier' itself.
         labels: whether fakes and reals need classes.
         paired: whether fake i is compared with real i.
     """
@@ -167,11 +176,20 @@ def _lpips(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _psnr(evidence: Evidence) -> dict[str, Estimate]:
-    return {'psnr': mean_psnr(evidence.real.array('images'), evidence.fake.array('images'))}
+    return {'psnr': mean_psnr(*evidence.pairs)}
 
 
 def _ssim(evidence: Evidence) -> dict[str, Estimate]:
-    return {'ssim': mean_ssim(evidence.real.array('images'), evidence.fake.array('images'))}
+    return {'ssim': mean_ssim(*evidence.pairs)}
+
+
+def _l1(evidence: Evidence) -> dict[str, Estimate]:
+    return {'l1': mean_l1(*evidence.pairs)}
+
+
+def _class_error(evidence: Evidence) -> dict[str, Estimate]:
+    real, samples = evidence.real, evidence.samples
+    return {'class_error': class_error(samples.game, samples.classifier, real.array('images'), real.array('labels'))}
 
 
 def _path_length(evidence: Evidence) -> dict[str, Estimate]:
@@ -235,6 +253,8 @@ METRICS: dict[str, Metric] = {
     'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),
     'psnr': Metric(_psnr, {'psnr': 'max'}, **_BOTH_IMAGES, paired=True),
     'ssim': Metric(_ssim, {'ssim': 'max'}, **_BOTH_IMAGES, paired=True),
+    'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='classifier'),
+    'l1': Metric(_l1, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
     'classification_accuracy': Metric(
         _classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES, labels=True
@@ -286,15 +306,23 @@ def check_best(value: str, names: Sequence[str]) -> None:
     )
 
 
-def check_of_generator(names: Sequence[str], conditional: bool) -> None:
-    """Raises a UserError for the first metric that cannot be computed of a generator's samples."""
+def check_of_generator(names: Sequence[str], game: Game) -> None:
+    """Raises a UserError for the first metric that cannot be computed of a generator's samples.
+
+    Args:
+        names: of the metrics.
+        game: of the generator.
+    """
+    given = game.given
     for name in names:
-        if METRICS[name].labels and not conditional:
+        if METRICS[name].labels and given != 'label':
             raise UserError(f'{name} judges classes, which this generator is not told: leave it out of the metrics.')
-        if METRICS[name].paired:
+        if METRICS[name].paired and given != 'input':
             raise UserError(f'{name} compares pairs of images, and samples have no real image each: leave it out.')
-        if METRICS[name].sees == 'generator' and conditional:
-            raise UserError(f'{name} walks in the latent space of a generator without classes: leave it out.')
+        if METRICS[name].sees == 'classifier' and game.classify is None:
+            raise UserError(f'{name} judges the classifier of a game, and this one has none: leave it out.')
+        if METRICS[name].sees == 'generator' and given:
+            raise UserError(f'{name} walks in the latent space of a generator of latents alone: leave it out.')
         if name == 'lpips':
             load_lpips()
 

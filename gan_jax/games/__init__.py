@@ -1,1 +1,36 @@
-"""Games beyond latents against images, each a function that makes a `gan_jax.game.Game` of networks."""
+"""Games that a config can name, one file each: `config.game.name`.
+
+An open set: a game is a file here or any importable module. It exposes
+
+- `ROLES`: the names of its players that have a network and an optimiser, each with a section of the config:
+  `('generator', 'discriminator')` where it exposes none;
+- `STARTS_FROM_DATA`: whether its networks start from real examples, `parts.reference`;
+- `from_config(option=default, ..., *, parts) -> Game`: the game, of a `gan_jax.parts.Parts`. Its options are the keys
+  of `config.game`.
+"""
+
+from types import ModuleType
+
+from gan_jax.errors import UserError
+from gan_jax.game import Pair
+from gan_jax.open_sets import OpenSet
+
+_GAMES = OpenSet(__name__, 'game')
+names, is_here = _GAMES.names, _GAMES.is_here
+
+
+def find(name: str, *, importing: bool = True) -> ModuleType:
+    """The module of a game; see `gan_jax.open_sets.OpenSet.find`.
+
+    Raises:
+        UserError: no such module, one that fails when it is imported, or one without `from_config`.
+    """
+    module = _GAMES.find(name, importing=importing)
+    if not callable(getattr(module, 'from_config', None)):
+        raise UserError(f'The game {name} has no from_config(..., *, parts), which makes a gan_jax.game.Game.')
+    return module
+
+
+def roles(name: str) -> tuple[str, ...]:
+    """The names of a game's players that have a network and an optimiser."""
+    return tuple(getattr(find(name), 'ROLES', Pair._fields))

@@ -1,7 +1,7 @@
 """The semi-supervised GAN: a classifier learns from few labelled, many unlabelled and generated examples."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,12 @@ from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, Pa
 from gan_jax.judgement import Judgement, judgement
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
+from gan_jax.parts import Parts
+from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, feature_matching, joined
 
 ROLES = ('generator', 'discriminator')
+STARTS_FROM_DATA = True  # weight normalisation does
 
 
 def semi_supervised(
@@ -96,7 +99,24 @@ def semi_supervised(
     turns = tuple(
         turn._replace(loss=with_labelled(turn.loss)) if turn.title == 'discriminator' else turn for turn in game.turns
     )
-    return game._replace(turns=turns, averaged=ROLES)
+    return game._replace(turns=turns, averaged=ROLES, classify=classifier_of(discriminator))
+
+
+def from_config(
+    distance: str = 'mean_squared', unlabelled_weight: Annotated[float, AMOUNT] = 1.0, *, parts: Parts
+) -> Game:
+    """The game of a config, over batches {'real', 'labelled', 'labelled_label'}; options as of `semi_supervised`."""
+    shape, options = parts.shape('real'), parts.options
+    parts.shape('labelled')
+    return semi_supervised(
+        parts.network('generator', (parts.config.latents.size,), shape),
+        parts.network('discriminator', shape, shape),
+        latents=parts.latents,
+        examples=None if parts.reference is None else parts.reference[0],
+        distance=distance,
+        unlabelled_weight=unlabelled_weight,
+        **options,
+    )
 
 
 def classifier_of(discriminator: Network) -> Callable[[PyTree, PyTree, Array], Array]:

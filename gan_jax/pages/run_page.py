@@ -89,7 +89,8 @@ def _findings(run: Workdir) -> list[str]:
 def _samples(run: Workdir) -> list[str]:
     if not run.samples:
         return [html.paragraph('There are no samples yet.')]
-    return [html.row(html.films({'generated': run.frames()}), _picture_of(run, 'real.png'))]
+    title = _caption_of(run.samples[-1][1]) or 'generated'
+    return [html.row(html.films({title: run.frames()}), _picture_of(run, 'real.png'))]
 
 
 def _neighbours_and_interpolation(run: Workdir) -> str:
@@ -103,11 +104,15 @@ def _picture_of(run: Workdir, name: str, caption: str = '') -> str:
     if not path.exists():
         return ''
     try:
-        with Image.open(path) as opened:
-            caption = opened.info.get('Description', caption)
-        return html.picture(path, caption)
+        return html.picture(path, _caption_of(path) or caption)
     except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file, and `picture`
         return html.paragraph(f'{path} is no whole picture and is left out: delete it.', 'bad')
+
+
+def _caption_of(path: pathlib.Path) -> str:
+    """The caption that a picture carries."""
+    with Image.open(path) as opened:
+        return opened.info.get('Description', '')
 
 
 def _charts(curves: dict[str, Curve]) -> dict[str, html.Chart]:

@@ -10,8 +10,11 @@ from gan_jax import augment, losses, steps, terms
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
 from gan_jax.game import from_flax, pure, stream
-from gan_jax.games.translation import cyclegan, least_squares, pix2pix
-from gan_jax.models.translation import PatchDiscriminator, Residual, UNet
+from gan_jax.games.cyclegan import cyclegan
+from gan_jax.games.pix2pix import pix2pix
+from gan_jax.models.cyclegan import Generator as Residual
+from gan_jax.models.pix2pix import Discriminator as PatchDiscriminator
+from gan_jax.models.pix2pix import Generator as UNet
 
 SHAPE, BATCH = (2, 2, 1), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -43,15 +46,15 @@ def values_of(game, name, state, batch):
 
 def test_pix2pix_is_its_adversary_of_pairs_and_a_hundred_times_l1():
     game = pix2pix(scaling(0.7), patches(0.4), input_shape=SHAPE)
-    batch, state = {'input': images(1), 'target': images(2)}, state_of(game)
+    batch, state = {'input': images(1), 'real': images(2)}, state_of(game)
 
     def generator(w):
         made = w * batch['input']
         logits = 0.4 * (batch['input'] + made)
-        return jax.nn.softplus(-logits).mean() + 100 * jnp.abs(made - batch['target']).mean()
+        return jax.nn.softplus(-logits).mean() + 100 * jnp.abs(made - batch['real']).mean()
 
     def discriminator(v):
-        real, fake = v * (batch['input'] + batch['target']), v * 1.7 * batch['input']
+        real, fake = v * (batch['input'] + batch['real']), v * 1.7 * batch['input']
         return jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean()
 
     for name, by_hand, at in (('generator', generator, 0.7), ('discriminator', discriminator, 0.4)):
@@ -118,7 +121,7 @@ def test_parts_of_the_toolbox_join_both_games():
         options = {**pair_options, 'axis_name': axis_name}
         yield cycle_game(**options), {'a': images(1)[:2], 'b': images(2)[:2]}
         game = pix2pix(scaling(0.7), patches(0.4), losses.hinge(), input_shape=SHAPE, **options)
-        yield game, {'input': images(1)[:2], 'target': images(2)[:2]}
+        yield game, {'input': images(1)[:2], 'real': images(2)[:2]}
 
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ('devices',))
     spec = jax.sharding.PartitionSpec
@@ -155,7 +158,7 @@ def published_games():
         shapes=dict.fromkeys('ab', size),
         identity=0.5,
     )
-    return (pairs, {'input': grey, 'target': colour}), (domains, {'a': colour, 'b': -colour})
+    return (pairs, {'input': grey, 'real': colour}), (domains, {'a': colour, 'b': -colour})
 
 
 def test_the_published_networks_fit_into_both_games():
@@ -174,23 +177,26 @@ def test_the_published_networks_play_both_games():
     assert all(np.isfinite(value) for value in metrics.values())
     player = state.players['generator']
     one, other = (
-        pairs.sample(player.params, player.variables, batch['input'], stream(state.key, name)) for name in 'xy'
+        pairs.sample(
+            player.params, player.variables, pairs.latents(stream(state.key, name), jnp.arange(2)), batch['input']
+        )
+        for name in 'xy'
     )
-    assert one.shape == batch['target'].shape
+    assert one.shape == batch['real'].shape
     assert not np.allclose(one, other)  # dropout is the noise
 
     state, metrics = jax.jit(steps.make_train_step(domains, SGD))(state_of(domains), unpaired)
     assert {'generator/cycle', 'generator/identity', 'discriminator/accuracy'} <= set(metrics)
     assert all(np.isfinite(value) for value in metrics.values())
     player = state.players['generator']
-    back = domains.sample(player.params, player.variables, unpaired['b'], direction='b_to_a')
+    back = domains.sample(player.params, player.variables, None, unpaired['b'], direction='b_to_a')
     assert back.shape == unpaired['a'].shape
 
 
 def test_the_published_loss_weighs_the_generators_squares_whole():
     logits = jnp.array([0.5, -1.0])
-    np.testing.assert_allclose(least_squares().generator(logits), np.mean([0.25, 4.0]))
-    np.testing.assert_allclose(least_squares().discriminator(logits, logits), np.mean([0.25, 4.0, 0.25, 1.0]))
+    np.testing.assert_allclose(losses.mean_squares().generator(logits), np.mean([0.25, 4.0]))
+    np.testing.assert_allclose(losses.mean_squares().discriminator(logits, logits), np.mean([0.25, 4.0, 0.25, 1.0]))
 
 
 @pytest.mark.parametrize(

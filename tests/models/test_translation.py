@@ -7,7 +7,9 @@ import pytest
 
 from gan_jax.errors import UserError
 from gan_jax.layers.convolution import transposed_convolution
-from gan_jax.models.translation import PatchDiscriminator, Residual, UNet
+from gan_jax.models.cyclegan import Generator as Residual
+from gan_jax.models.pix2pix import Discriminator as PatchDiscriminator
+from gan_jax.models.pix2pix import Generator as UNet
 from tests import golden_files
 
 GENERATORS = {  # with the published names of their first and last layers

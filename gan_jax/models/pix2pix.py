@@ -1,7 +1,6 @@
-"""Networks from images to images, and the discriminator of patches: those of pix2pix and CycleGAN.
+"""The networks of pix2pix: a U-Net from images to images, and the discriminator of patches.
 
-Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", appendix; Zhu et al. 2017,
-"Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", appendix. Layers, biases and
+Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", appendix. Layers, biases and
 paddings are those of the authors' PyTorch code.
 """
 
@@ -20,12 +19,12 @@ from gan_jax.layers.linear import Conv, ConvTranspose
 from gan_jax.layers.normalization import normalize
 
 _MAX_LEVELS = 8  # a U-Net of 256x256 pixels reaches 1x1
-_PAD_ONE = ((1, 1), (1, 1))
+PAD_ONE = ((1, 1), (1, 1))
 RECEPTIVE_FIELDS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}  # pixels -> strided layers of the discriminator
 
 
-class _Translation(nn.Module):
-    """Options of all networks here.
+class Translation(nn.Module):
+    """Options of all networks of pix2pix and CycleGAN.
 
     Attributes:
         width: channels of the first layer.
@@ -44,7 +43,7 @@ class _Translation(nn.Module):
     dtype: Any = jnp.float32
     axis_name: str | None = None
 
-    def _layers(self, train: bool):
+    def layers(self, train: bool):
         """Convolution, transposed convolution and normalisation with this network's options."""
         weights = {'kernel_init': initializer(self.initializer), 'dtype': self.dtype}
         inner = {**weights, 'use_bias': self.normalization != 'batch'}
@@ -60,8 +59,8 @@ class _Translation(nn.Module):
         return weights, inner, normalized
 
 
-class UNet(_Translation):
-    """pix2pix's generator: a U-Net whose noise is dropout.
+class Generator(Translation):
+    """A U-Net whose noise is dropout.
 
     The encoder halves the image `levels` times by 4x4 convolutions; the decoder doubles it again, and each of its
     levels is given the encoder's features of the same size. Its innermost level has no normalisation, which would leave
@@ -71,7 +70,7 @@ class UNet(_Translation):
         channels: of the images that are made.
         max_width: most channels of a layer.
         levels: halvings of the image; 0: all that leave whole pixels, at most 8.
-        dropout: of the first three levels of the decoder, at sampling too; see `gan_jax.games.translation`.
+        dropout: of the first three levels of the decoder, at sampling too; see `gan_jax.games.pix2pix`.
     """
 
     channels: int = 3
@@ -83,14 +82,14 @@ class UNet(_Translation):
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
         """Images [B, H, W, C] -> images [B, H, W, channels] in [-1, 1]."""
         require_positive(self, 'width', 'max_width', 'channels')
-        weights, inner, normalized = self._layers(train)
+        weights, inner, normalized = self.layers(train)
         levels = _levels(images.shape[1:3], self.levels)
         widths = [min(self.width * 2**level, self.max_width) for level in range(levels)]
 
         x, skips = images, []
         for level, width in enumerate(widths):
             x = nn.leaky_relu(x, 0.2) if level else x
-            x = Conv(width, kernel_size=4, stride=2, padding=_PAD_ONE, **inner)(x)
+            x = Conv(width, kernel_size=4, stride=2, padding=PAD_ONE, **inner)(x)
             if 0 < level < levels - 1:
                 x = normalized(x)
             skips.append(x)
@@ -105,46 +104,7 @@ class UNet(_Translation):
         raise AssertionError('a U-Net has a level 0')
 
 
-class Residual(_Translation):
-    """CycleGAN's generator: two halvings, residual blocks, two doublings.
-
-    Attributes:
-        channels: of the images that are made.
-        blocks: residual blocks; 0: 6 for images below 256 pixels and 9 from there on, as published.
-        dropout: inside the blocks; CycleGAN has none.
-    """
-
-    channels: int = 3
-    blocks: int = 0
-    dropout: float = 0.0
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        """Images [B, H, W, C] -> images [B, H, W, channels] in [-1, 1]; sides are multiples of 4."""
-        require_positive(self, 'width', 'channels')
-        sides = images.shape[1:3]
-        if any(side % 4 for side in sides):
-            raise UserError(f'A residual translation halves images twice, but {sides[0]}x{sides[1]} pixels cannot be.')
-        weights, inner, normalized = self._layers(train)
-
-        def reflected(x: jax.Array, features: int, size: int, options: dict[str, Any]) -> jax.Array:
-            pad = (size // 2, size // 2)
-            x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)), mode='reflect')
-            return Conv(features, kernel_size=size, padding='VALID', **options)(x)
-
-        x = nn.relu(normalized(reflected(images, self.width, 7, inner)))
-        for width in (2 * self.width, 4 * self.width):
-            x = nn.relu(normalized(Conv(width, kernel_size=3, stride=2, padding=_PAD_ONE, **inner)(x)))
-        for _ in range(self.blocks or (9 if min(sides) >= 256 else 6)):
-            y = nn.relu(normalized(reflected(x, x.shape[-1], 3, inner)))
-            y = Dropout(self.dropout, self.axis_name)(y, train=train)
-            x = x + normalized(reflected(y, x.shape[-1], 3, inner))
-        for width in (2 * self.width, self.width):
-            x = nn.relu(normalized(ConvTranspose(width, kernel_size=3, padding=1, **inner)(x)))
-        return jnp.tanh(reflected(x, self.channels, 7, weights))
-
-
-class PatchDiscriminator(_Translation):
+class Discriminator(Translation):
     """A discriminator that judges every patch of an image by itself (Isola et al. 2017, section 3.2.2).
 
     Attributes:
@@ -159,14 +119,14 @@ class PatchDiscriminator(_Translation):
         require_positive(self, 'width')
         fields = ', '.join(map(str, RECEPTIVE_FIELDS))
         require(self.receptive_field in RECEPTIVE_FIELDS, 'receptive_field', self.receptive_field, f'one of {fields}')
-        weights, inner, normalized = self._layers(train)
+        weights, inner, normalized = self.layers(train)
         strided = RECEPTIVE_FIELDS[self.receptive_field]
         if not strided:
             x = nn.leaky_relu(Conv(self.width, kernel_size=1, **weights)(images), 0.2)
             x = nn.leaky_relu(normalized(Conv(2 * self.width, kernel_size=1, **inner)(x)), 0.2)
             return Conv(1, kernel_size=1, **inner)(x)[..., 0]
 
-        convolution = functools.partial(Conv, kernel_size=4, padding=_PAD_ONE)
+        convolution = functools.partial(Conv, kernel_size=4, padding=PAD_ONE)
         x = nn.leaky_relu(convolution(self.width, stride=2, **weights)(images), 0.2)
         for layer in range(1, strided + 1):
             stride = 2 if layer < strided else 1

@@ -1,0 +1,20 @@
+"""The data that a config names."""
+
+from ml_collections import ConfigDict
+
+from gan_jax import data, parallel
+
+
+def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
+    """The data set of the config's section `data`, or another split of it, which keeps all its labels."""
+    return data.load(
+        options.name,
+        split=split or options.split,
+        size=options.size,
+        channels=options.channels,
+        data_dir=options.directory,
+        cache_dir=options.cache,
+        show_progress=parallel.is_main_process(),
+        labels_per_class=options.labels_per_class if split in (None, options.split) else None,
+        label_seed=options.label_seed,
+    )

@@ -1,0 +1,101 @@
+"""The game of the image recipes: a generator of latents against a discriminator; see `gan_jax.adversarial`."""
+
+import functools
+import warnings
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import penalties
+from gan_jax.adversarial import adversarial
+from gan_jax.compiler import ONCE
+from gan_jax.errors import UserError
+from gan_jax.game import Array, Game, Key, Network, Pair
+from gan_jax.judgement import judgement
+from gan_jax.parts import Parts, is_conditional
+
+ROLES = Pair._fields
+_CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2')
+
+
+def from_config(*, parts: Parts) -> Game:
+    """The game of a config, over batches {'real'} and, where the networks are conditional, 'label'.
+
+    Raises:
+        UserError: the networks are conditional, and the data have no classes.
+    """
+    networks = make_networks(parts)
+    critic = None if parts.config.dtype == 'float32' else make_networks(parts, dtype='float32').discriminator
+    return adversarial(
+        networks.generator,
+        networks.discriminator,
+        parts.loss,
+        parts.latents,
+        condition=condition_of(parts),
+        critic=critic,
+        **parts.options,
+    )
+
+
+def make_networks(parts: Parts, dtype: str | None = None) -> Pair:
+    """The players' networks.
+
+    Args:
+        parts: of the game.
+        dtype: of the arithmetic; None: the config's.
+    """
+    shape, condition, count = parts.shape('real'), condition_of(parts), parts.config.reference_batch
+
+    def references(role: str, key: Key) -> tuple[Array, Array | None]:
+        labels = None if condition is None else jnp.zeros((count, *condition.shape), condition.dtype)
+        examples, labels = parts.reference or (jnp.zeros((count, *shape)), labels)
+        return (parts.latents(key, jnp.arange(count)) if role == 'generator' else examples), labels
+
+    def network(role: str, inputs: tuple[int, ...]) -> Network:
+        reference = lambda key: references(role, key)  # noqa: E731
+        return parts.network(role, inputs, shape, condition=condition, reference=reference, dtype=dtype)
+
+    return Pair(network('generator', (parts.config.latents.size,)), network('discriminator', shape))
+
+
+def condition_of(parts: Parts) -> jax.ShapeDtypeStruct | None:
+    """Shape and dtype of an example's condition, a class label; None in an unconditional game.
+
+    Raises:
+        UserError: only one of the players is conditional, or the data have no classes.
+    """
+    if not is_conditional(parts.config):
+        return None
+    if parts.num_classes is None:
+        raise UserError(
+            'The networks are conditional, but the data set has no classes: unset the conditioning of both players.'
+        )
+    return jax.ShapeDtypeStruct((), jnp.int32)
+
+
+def warn_of_networks(parts: Parts) -> None:
+    """Warns where a gradient penalty meets a discriminator that mixes the examples of a batch.
+
+    Such a penalty differentiates each logit by its own example, which is not defined where every logit depends on all
+    examples. Found by one gradient of the discriminator at its initial weights.
+    """
+    used = [term.name for term in parts.terms.discriminator if term.name in _CROSS_SAMPLE_TERMS]
+    if not used:
+        return
+    network, condition = make_networks(parts, dtype='float32').discriminator, condition_of(parts)
+    count = 2 * max(2, parts.config.discriminator.get('minibatch_group') or 0)
+    labels = None if condition is None else jnp.zeros((count, *condition.shape), condition.dtype)
+
+    @functools.partial(jax.jit, compiler_options=ONCE)
+    def mixes(key: Key) -> Array:
+        params, variables = network.init(key)
+
+        def critic(examples: Array) -> Array:
+            return judgement(network.apply(params, variables, examples, key, True, labels)[0]).logits
+
+        return penalties.mixes_examples(critic, jax.random.normal(key, (count, *parts.shape('real'))))
+
+    if mixes(jax.random.key(0)):
+        warnings.warn(
+            penalties.MIXING_WARNING.format(penalty=' and '.join(f'penalties.{name}' for name in used)), stacklevel=2
+        )

@@ -1,0 +1,163 @@
+"""The game of two domains without pairs: CycleGAN."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import losses
+from gan_jax.adversarial import adversarial
+from gan_jax.errors import UserError
+from gan_jax.game import Array, Batch, Game, Key, Network, Pair, Player, PyTree, stream
+from gan_jax.joint import Side, joint
+from gan_jax.layers.choices import require
+from gan_jax.losses import Loss
+from gan_jax.parts import Parts
+from gan_jax.ranges import AMOUNT
+from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.translators import check_fields, distance, no_latents, of_generator, translator, without_condition
+
+DIRECTIONS = ('a_to_b', 'b_to_a')
+
+
+def cyclegan(
+    generators: Mapping[str, Network],
+    discriminators: Mapping[str, Network],
+    loss: Loss | None = None,
+    *,
+    shapes: Mapping[str, tuple[int, int, int]],
+    cycle: float = 10.0,
+    identity: float = 0.0,
+    replay: int = 50,
+    terms: Pair = NO_TERMS,
+    critics: Mapping[str, Network] | None = None,
+    **options: Any,
+) -> Game:
+    """The game of two domains (Zhu et al. 2017, "Unpaired Image-to-Image Translation", equations 1 to 3).
+
+    Args:
+        generators: 'a_to_b' and 'b_to_a', images [B, H, W, C] of one domain -> images of the other.
+        discriminators: 'a' and 'b', images of a domain -> logits [B, ...], one for each patch.
+        loss: what each minimises; None: `gan_jax.losses.mean_squares`.
+        shapes: (H, W, C) of the images of 'a' and of 'b'.
+        cycle: weight of the mean absolute difference between an image and what comes back of it (equation 2).
+        identity: weight, as a share of `cycle`, of the mean absolute difference between an image of a domain and its
+            translation into that domain (section 5.2); the paper has 0.5 for paintings. The domains need equal
+            channels.
+        replay: translated images of each domain that the discriminator is shown again (section 4).
+        terms: added to each player's loss in both directions; see `gan_jax.terms`.
+        critics: the discriminators as gradient penalties are to see them; see `gan_jax.adversarial`. None: as they are.
+        **options: of `gan_jax.adversarial.adversarial`, for both directions.
+
+    Returns:
+        A game over batches `{'a': [B, ...], 'b': [B, ...]}`. The player 'generator' has the parameters of both
+        generators by direction, 'discriminator' those of both discriminators by domain; each minimises the sum of its
+        two losses. Metrics are means over the directions. `sample(params, variables, latents, images,
+        direction='a_to_b')` translates images; the latents are empty.
+
+    Raises:
+        UserError: a network or a shape is missing, or an option is impossible.
+    """
+    for what, given, names in (
+        ('generators', generators, DIRECTIONS),
+        ('discriminators', discriminators, ('a', 'b')),
+        ('shapes', shapes, ('a', 'b')),
+    ):
+        if not isinstance(given, Mapping) or sorted(given) != sorted(names):
+            raise UserError(f'The {what} of a CycleGAN are a dict of {names[0]!r} and {names[1]!r}.')
+    require(cycle >= 0, 'The weight of cycle', cycle, 'at least 0')
+    require(identity >= 0, 'The weight of identity', identity, 'at least 0')
+
+    def translate(players: Player, direction: str, images: Array, key: Key) -> Array:
+        params, variables = players.params[direction], players.variables[direction]
+        return generators[direction].apply(params, variables, images, key, True)[0]
+
+    def side(source: str, target: str) -> Side:
+        direction, back = f'{source}_to_{target}', f'{target}_to_{source}'
+
+        def game(extra: Pair) -> Game:
+            return adversarial(
+                translator(generators[direction]),
+                without_condition(discriminators[target]),
+                loss or losses.mean_squares(),
+                no_latents,
+                condition=jax.ShapeDtypeStruct(tuple(shapes[source]), jnp.float32),
+                terms=joined([extra, terms]),
+                critic=without_condition(critics[target]) if critics else None,
+                replay=replay,
+                **options,
+            )
+
+        def in_common(players: Player, batch: Batch, key: Key) -> Pair:
+            def comes_back(view: View) -> Array:
+                return distance(translate(players, back, view.fake, stream(key, 'cycle')), batch[source])
+
+            def stays(view: View) -> Array:
+                made = translate(players, direction, batch[target], stream(key, 'identity'))
+                return distance(made, batch[target])
+
+            return joined([of_generator('cycle', cycle, comes_back), of_generator('identity', identity * cycle, stays)])
+
+        def batch_of(batch: Batch) -> Batch:
+            check_fields(batch, ('a', 'b'))
+            return {'real': batch[target], 'label': batch[source]}
+
+        return Side(game, batch_of, {'generator': direction, 'discriminator': target}, in_common)
+
+    def sample(params: PyTree, variables: PyTree, latents: Array, images: Array, direction: str = 'a_to_b') -> Array:
+        del latents
+        return generators[direction].apply(params[direction], variables[direction], images, None, False)[0]
+
+    def show(params: PyTree, variables: PyTree, latents: Array, batch: Batch) -> dict[str, Array]:
+        shown = {}
+        for source, target in ('ab', 'ba'):
+            made = sample(params, variables, latents, batch[source], f'{source}_to_{target}')
+            back = sample(params, variables, latents, made, f'{target}_to_{source}')
+            shown |= {source: batch[source], f'{source} to {target}': made, f'{source} again': back}
+        return shown
+
+    game = joint({'a_to_b': side('a', 'b'), 'b_to_a': side('b', 'a')})
+    return game._replace(sample=sample, given='a', show=show)
+
+
+def from_config(
+    cycle: Annotated[float, AMOUNT] = 10.0, identity: Annotated[float, AMOUNT] = 0.0, *, parts: Parts
+) -> Game:
+    """The game of a config, over unpaired domains: batches {'a', 'real'}, the real images being those of b.
+
+    Its options are those of `cyclegan`.
+    """
+    shapes, options = {'a': parts.shape('a'), 'b': parts.shape('real')}, parts.options
+    require(options.pop('discriminators') == 1, 'discriminators.number', 'several', '1 for each domain of a CycleGAN')
+
+    def critics(dtype: str | None = None) -> dict[str, Network]:
+        return {domain: parts.network('discriminator', shape, shape, dtype=dtype) for domain, shape in shapes.items()}
+
+    game = cyclegan(
+        {
+            'a_to_b': parts.network('generator', *shapes.values()),
+            'b_to_a': parts.network('generator', *list(shapes.values())[::-1]),
+        },
+        critics(),
+        parts.loss,
+        shapes=shapes,
+        cycle=cycle,
+        identity=identity,
+        critics=None if parts.config.dtype == 'float32' else critics('float32'),
+        **options,
+    )
+
+    def of_domains(batch: Batch) -> Batch:
+        check_fields(batch, ('a', 'real'))
+        return {'a': batch['a'], 'b': batch['real']}
+
+    def over_domains(loss: Callable) -> Callable:
+        return lambda params, state, batch, key, positions: loss(params, state, of_domains(batch), key, positions)
+
+    turns = tuple(turn._replace(loss=over_domains(turn.loss)) for turn in game.turns)
+
+    def show(params: PyTree, variables: PyTree, latents: Array, batch: Batch) -> dict[str, Array]:
+        return game.show(params, variables, latents, of_domains(batch))
+
+    return game._replace(turns=turns, show=show)

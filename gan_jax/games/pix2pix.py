@@ -1,0 +1,126 @@
+"""The game of pairs: pix2pix."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import losses
+from gan_jax.adversarial import adversarial
+from gan_jax.errors import UserError
+from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PyTree
+from gan_jax.layers.choices import require
+from gan_jax.losses import Loss
+from gan_jax.parts import Parts
+from gan_jax.ranges import AMOUNT
+from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.translators import check_fields, distance, flat, of_generator, translator
+
+
+def pix2pix(
+    generator: Network,
+    discriminator: Network,
+    loss: Loss | None = None,
+    *,
+    input_shape: tuple[int, int, int],
+    sampler: Network | None = None,
+    l1: float = 100.0,
+    terms: Pair = NO_TERMS,
+    **options: Any,
+) -> Game:
+    """The game of pairs (Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks").
+
+    Args:
+        generator: images [B, H, W, C] -> images [B, H, W, D]; its noise is dropout.
+        discriminator: an input and a target behind one another [B, H, W, C + D] -> logits [B, ...], one for each patch.
+        loss: what each minimises; None: the non-saturating one.
+        input_shape: (H, W, C).
+        sampler: the generator as samples are drawn with it, outside of any mapped axis; None: `generator`.
+        l1: weight of the mean absolute difference between output and target (equation 4).
+        terms: added to each player's loss; see `gan_jax.terms`.
+        **options: of `gan_jax.adversarial.adversarial`.
+
+    Returns:
+        A game of the players 'generator' and 'discriminator' over batches `{'input': [B, H, W, C],
+        'real': [B, H, W, D]}`, the real images being the targets. `sample(params, variables, noise, images)` translates
+        images as published: each by itself, with dropout and its own batch statistics (section 3.3). The noise is a key
+        of dropout for each image, uint32 [B, 2] from `latents`.
+
+    Raises:
+        UserError: an option is impossible; augmentation is one, as it would move the target without its input.
+    """
+    require(l1 >= 0, 'The weight of l1', l1, 'at least 0')
+    if options.get('augmentation') is not None:
+        raise UserError('pix2pix cannot augment: the target would move without its input. Leave augmentation away.')
+
+    def difference(view: View) -> Array:
+        return distance(view.fake, view.real)
+
+    game = adversarial(
+        translator(generator),
+        _of_pairs(discriminator),
+        loss or losses.non_saturating(),
+        _dropout_keys,
+        condition=jax.ShapeDtypeStruct(tuple(input_shape), jnp.float32),
+        terms=joined([of_generator('l1', l1, difference), terms]),
+        **options,
+    )
+
+    def over_pairs(loss: Callable) -> Callable:
+        def renamed(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+            check_fields(batch, ('input', 'real'))
+            return loss(params, state, {'real': batch['real'], 'label': batch['input']}, key, positions)
+
+        return renamed
+
+    def sample(params: PyTree, variables: PyTree, noise: Array, images: Array) -> Array:
+        def one(noise: Array, image: Array) -> Array:
+            key = jax.random.wrap_key_data(noise)
+            return (sampler or generator).apply(params, variables, image[None], key, True)[0][0]
+
+        return jax.vmap(one)(noise, images)
+
+    def show(params: PyTree, variables: PyTree, noise: Array, batch: Batch) -> dict[str, Array]:
+        made = sample(params, variables, noise, batch['input'])
+        return {'input': batch['input'], 'output': made, 'target': batch['real']}
+
+    turns = tuple(turn._replace(loss=over_pairs(turn.loss)) for turn in game.turns)
+    return game._replace(turns=turns, sample=sample, given='input', show=show)
+
+
+def from_config(l1: Annotated[float, AMOUNT] = 100.0, *, parts: Parts) -> Game:
+    """The game of a config, over pairs: batches {'input', 'real'}; its option is that of `pix2pix`."""
+    inputs, shape = parts.shape('input'), parts.shape('real')
+    options = parts.options
+    pair = (*shape[:2], inputs[-1] + shape[-1])
+
+    def critic(dtype: str | None = None) -> Network:
+        return parts.network('discriminator', pair, pair, dtype=dtype)
+
+    return pix2pix(
+        parts.network('generator', inputs, shape),
+        critic(),
+        parts.loss,
+        input_shape=inputs,
+        sampler=dataclasses.replace(parts, axis_name=None).network('generator', inputs, shape),
+        l1=l1,
+        critic=None if parts.config.dtype == 'float32' else _of_pairs(critic('float32')),
+        **options,
+    )
+
+
+def _dropout_keys(key: Key, positions: Array) -> Array:
+    """A key of dropout uint32 [n, 2] for each position."""
+    return jax.vmap(lambda position: jax.random.key_data(jax.random.fold_in(key, position)))(positions)
+
+
+def _of_pairs(network: Network) -> Network:
+    """A discriminator that is given its condition, an image, in front of the example's channels."""
+
+    def apply(params, variables, examples, key, train, condition=None):
+        pairs = jnp.concatenate([condition.astype(examples.dtype), examples], axis=-1)
+        return flat(network.apply(params, variables, pairs, key, train))
+
+    return Network(network.init, apply)

@@ -1,0 +1,89 @@
+"""Several adversarial games that are played as one, with losses in common: two domains, one game in each direction."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, Pair, Player, PyTree, stream
+from gan_jax.terms import NO_TERMS
+
+
+class Side(NamedTuple):
+    """One of the games.
+
+    Attributes:
+        game: what its generator minimises beside the adversarial loss, a `Pair` of terms, -> the game, as
+            `gan_jax.adversarial.adversarial` makes it.
+        batch: the whole batch -> the batch of this game.
+        networks: which of a player's networks play here, by the player's name.
+        terms: (all generators, the whole batch, key) -> a `Pair` of terms for `game`: what the generator of this game
+            minimises that needs the others. The generators are a `Player` whose parameters and variables are dicts.
+    """
+
+    game: Callable[[Pair], Game]
+    batch: Callable[[Batch], Batch]
+    networks: Mapping[str, str]
+    terms: Callable[[Player, Batch, Key], Pair] = lambda generators, batch, key: NO_TERMS
+
+
+def joint(sides: Mapping[str, Side]) -> Game:
+    """The game of all sides at once, in whose turns each player minimises the sum of its losses over the sides.
+
+    Args:
+        sides: by name, which is also the name of a stream of randomness. All have the same turns.
+
+    Returns:
+        A game whose players have dicts of networks by the names that the sides give them. Metrics are means over the
+        sides. Its latents are those of the first side. It has no `sample` yet: that of the first side, for its share of
+        the generators.
+    """
+    plain = {name: side.game(NO_TERMS) for name, side in sides.items()}
+    first = next(iter(sides))
+
+    def init(key: Key) -> dict[str, tuple[PyTree, PyTree]]:
+        networks: dict[str, tuple[dict, dict]] = {}
+        for name, side in sides.items():
+            for player, made in plain[name].init(stream(key, name)).items():
+                for whole, part in zip(networks.setdefault(player, ({}, {})), made, strict=True):
+                    whole[side.networks[player]] = part
+        return networks
+
+    def memory(networks: dict[str, tuple[PyTree, PyTree]]) -> dict[str, PyTree]:
+        kept = {}
+        for name, side in sides.items():
+            own = {player: tuple(tree[side.networks[player]] for tree in trees) for player, trees in networks.items()}
+            if of_side := plain[name].memory(own):
+                kept[name] = of_side
+        return kept
+
+    def loss(title: str, player: str, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+        total, variables, metrics, kept = jnp.zeros(()), {}, [], {}
+        for name, side in sides.items():
+            own_key, game = stream(key, name), plain[name]
+            if title == 'generator':
+                generators = state.players['generator']._replace(params=params)
+                game = side.game(side.terms(generators, batch, own_key))
+            own = {
+                other: Player(one.params[side.networks[other]], one.variables[side.networks[other]], ())
+                for other, one in state.players.items()
+            }
+            part = state.replace(players=own, memory=state.memory.get(name, {}))
+            share = side.networks[player]
+            value, outcome = game.turn(title).loss(params[share], part, side.batch(batch), own_key, positions)
+            total += value
+            variables[share] = outcome.variables
+            metrics.append(outcome.metrics)
+            if name in state.memory:
+                kept[name] = {**state.memory[name], **outcome.memory}
+        means = jax.tree.map(lambda *values: sum(values) / len(values), *metrics)
+        return total, Outcome(variables, means, kept)
+
+    def sample(params: PyTree, variables: PyTree, latents: Array, condition: Array | None = None) -> Array:
+        share = sides[first].networks['generator']
+        return plain[first].sample(params[share], variables[share], latents, condition)
+
+    turns = tuple(turn._replace(loss=functools.partial(loss, turn.title, turn.player)) for turn in plain[first].turns)
+    return Game(init, turns, sample, plain[first].latents, memory, given=plain[first].given)

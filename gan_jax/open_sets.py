@@ -1,0 +1,114 @@
+"""Sets of modules that anybody can add to: a name is a file of a package here, or an importable module."""
+
+import importlib
+import pathlib
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import NamedTuple
+
+from gan_jax.errors import UserError, blaming
+
+
+class OpenSet(NamedTuple):
+    """The modules of a package, and all others that can be imported.
+
+    Attributes:
+        package: the name of the package.
+        noun: what one of its modules is called in a sentence.
+    """
+
+    package: str
+    noun: str
+
+    def names(self) -> list[str]:
+        """Of the package's own modules."""
+        return [info.name for info in pkgutil.iter_modules(importlib.import_module(self.package).__path__)]
+
+    def is_here(self, name: str) -> bool:
+        """Whether a module can be found without importing what is not this package's."""
+        return name in self.names() or name in sys.modules
+
+    def find(self, name: str, *, importing: bool = True) -> ModuleType:
+        """The module of a name.
+
+        Args:
+            name: a file of the package ('dcgan'), or else an importable module ('my_gan', 'my_project.my_gan').
+            importing: whether a module of somebody else's may be imported, which runs its code. If not, it is found
+                where it has been imported before. A name that nobody has typed, as of a run's directory, is not to be
+                imported.
+
+        Raises:
+            UserError: there is no such module, or it fails when it is imported.
+        """
+        known = self.names()
+        unknown = UserError(
+            f'There is no {self.noun} {name!r}: choose one of {", ".join(known)}, or a module of your own.'
+        )
+        if not all(name.split('.')):  # an empty name, or a path relative to nothing
+            raise unknown
+        path = f'{self.package}.{name}' if name in known else name
+        if not (importing or self.is_here(name)):
+            raise UserError(
+                f'The {self.noun} {name} is a module of its own, which is not imported without being asked for.'
+            )
+        with blaming(f'The {self.noun} {name}'):
+            try:
+                return importlib.import_module(path)
+            except ModuleNotFoundError as error:
+                if not f'{path}.'.startswith(f'{error.name}.'):  # it exists, but something it imports does not
+                    raise
+                raise unknown from error
+
+
+class OpenDict(Mapping[str, Callable]):
+    """Functions by name, and by 'module.function' those of any importable module.
+
+    Args:
+        known: by name.
+        noun: what one of them is called in a sentence.
+    """
+
+    def __init__(self, known: Mapping[str, Callable], noun: str):
+        self._known, self._noun = known, noun
+
+    def __getitem__(self, name: str) -> Callable:
+        if name in self._known:
+            return self._known[name]
+        module, _, function = name.rpartition('.')
+        unknown = UserError(
+            f'There is no {self._noun} {name!r}: choose one of {", ".join(self._known)}, or a module.function.'
+        )
+        if not all(name.split('.')) or not module:
+            raise unknown
+        with blaming(f'The {self._noun} {name}'):
+            try:
+                found = getattr(importlib.import_module(module), function, None)
+            except ModuleNotFoundError as error:
+                if not f'{module}.'.startswith(f'{error.name}.'):
+                    raise
+                raise unknown from error
+        if not callable(found):
+            raise UserError(f'The module {module} has no function {function}, which {self._noun} {name!r} names.')
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known or (isinstance(name, str) and '.' in name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def origin(name: str) -> dict[str, str]:
+    """Where an imported module comes from: its `name`, `file`, and the `root` of its import."""
+    module = sys.modules[name]
+    file = pathlib.Path(module.__file__).absolute()
+    return {
+        'name': name,
+        'file': str(file),
+        'root': str(file.parents[name.count('.') + (file.stem == '__init__')]),
+    }

@@ -1,0 +1,195 @@
+"""The parts of a game that a config names: its networks, loss, latents, and what is added to them.
+
+A game's `from_config` (see `gan_jax.games`) joins them.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+from gan_jax import defaults, models
+from gan_jax.balance import Balance
+from gan_jax.errors import UserError
+from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
+from gan_jax.losses import Loss
+
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a config's game is made of.
+
+    Attributes:
+        config: from `gan_jax.config.load`.
+        shapes: of one example in each field of a batch: 'real', and what the data have beside it.
+        axis_name: the mapped axis over which the global batch lies.
+        num_classes: of the labels, or None where the data have none or no network is told them.
+        reference: real examples [R, *shape] and their labels, for virtual batch normalisation and for parameters that
+            start from data; None where only shapes matter.
+    """
+
+    config: ConfigDict
+    shapes: Mapping[str, Shape]
+    axis_name: str | None = None
+    num_classes: int | None = None
+    reference: tuple[Array, Array | None] | None = None
+
+    def shape(self, field: str) -> Shape:
+        """The shape of one example in a field of the batches.
+
+        Raises:
+            UserError: the data have no such field.
+        """
+        if field not in self.shapes:
+            raise UserError(
+                f'The game {self.config.game.name} needs batches with {field!r}, but those of '
+                f'{self.config.data.name!r} have {" and ".join(self.shapes)}: choose other data, such as '
+                f'{_EXAMPLES.get(field, "a data set with it")}.'
+            )
+        return tuple(self.shapes[field])
+
+    def module(self, role: str, shape: Shape, dtype: str | None = None) -> nn.Module:
+        """The linen module of a role.
+
+        Args:
+            role: of the game's ROLES.
+            shape: of one example that it makes or judges.
+            dtype: of its arithmetic; None: the config's.
+
+        Raises:
+            UserError: its family has no such network, or an option's value is impossible.
+        """
+        family = defaults.family_of(self.config, role)
+        network = models.network(family, role, importing=False)
+        accepted = inspect.signature(network).parameters
+        if self.axis_name and 'axis_name' not in accepted:
+            raise UserError(
+                f'{family}.{network.__name__} has no field axis_name, by which batch norm and dropout are global under '
+                'pmap: add one, or set parallel.mode=sharding.'
+            )
+        given = {
+            'shape': tuple(shape),
+            'channels': shape[-1],
+            'dtype': jnp.dtype(dtype or self.config.dtype),
+            'axis_name': self.axis_name,
+            'num_classes': self.num_classes,
+        }
+        options = self.config[role].to_dict()
+        options.pop('family', None)
+        return network(**{name: value for name, value in given.items() if name in accepted}, **options)
+
+    def network(
+        self,
+        role: str,
+        inputs: Shape,
+        shape: Shape,
+        *,
+        condition: jax.ShapeDtypeStruct | None = None,
+        reference: Callable[[Key], tuple[Array, Array | None]] | None = None,
+        dtype: str | None = None,
+    ) -> Network:
+        """The network of a role.
+
+        Args:
+            role: of the game's ROLES.
+            inputs: shape of one input.
+            shape: of one example that it makes or judges.
+            condition: shape and dtype of one example's condition, or None.
+            reference: as of `from_flax`.
+            dtype: of its arithmetic; None: the config's.
+        """
+        virtual = self.config[role].get('normalization') == 'virtual'
+        made = from_flax(
+            self.module(role, shape, dtype), inputs, condition=condition, reference=reference if virtual else None
+        )
+        return recomputed(made) if self.config.recompute else made
+
+    @property
+    def latents(self) -> Callable[[Key, Array], Array]:
+        """How latents are drawn."""
+        return LATENTS[self.config.latents.distribution](self.config.latents.size)
+
+    @property
+    def loss(self) -> Loss:
+        """What the generator and its discriminator minimise."""
+        loss = configs.make(self.config, 'loss')
+        if self.config.feature_matching.alone:
+            loss = loss._replace(generator=lambda fake, real=None: jnp.zeros(()), generator_sees_real=False)
+        return loss
+
+    @property
+    def terms(self) -> Pair:
+        """What is added to each player's loss."""
+        return configs.make_terms(self.config)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All other arguments of `gan_jax.adversarial.adversarial` but the critic."""
+        config = self.config
+        noise, top, total = config.instance_noise, config.top_k, configs.steps(config, 'duration')
+        return {
+            'terms': self.terms,
+            'lazy': (config.lazy.generator, config.lazy.discriminator),
+            'augmentation': None if config.augment.name == 'none' else configs.make(config, 'augment'),
+            'noise': (lambda step: noise.deviation * jnp.maximum(0.0, 1 - step / (noise.until * total)))
+            if noise.deviation
+            else None,
+            'flip_labels': config.flip_labels,
+            'replay': config.replay,
+            'top_share': (lambda step: top.share ** jnp.minimum(1.0, step / (top.until * total)))
+            if top.share < 1
+            else None,
+            'discriminators': config.discriminators.number,
+            'combine': config.discriminators.combine,
+            'discriminator_steps': most_discriminator_steps(config),
+            'generator_steps': config.generator_steps,
+            'discriminator_count': _discriminator_count(config, total),
+            'balance': Balance(**config.balance),
+            'unrolled_steps': config.unrolled_steps,
+            'axis_name': self.axis_name,
+        }
+
+
+def is_conditional(config: ConfigDict) -> bool:
+    """Whether the players are told the classes of their examples.
+
+    Raises:
+        UserError: only one of them is.
+    """
+    told = {name: config.get(name, {}).get('conditioning', 'none') != 'none' for name in Pair._fields}
+    if told['generator'] != told['discriminator']:
+        blind = 'generator' if told['discriminator'] else 'discriminator'
+        consequence = (
+            'the generator could make no use of what its opponent demands'
+            if told['discriminator']
+            else 'nothing would make the generator heed the class'
+        )
+        raise UserError(
+            f'{blind}.conditioning is none while the other player is conditional, and {consequence}: set it.'
+        )
+    return told['generator']
+
+
+_EXAMPLES = {'input': 'edges:digits', 'a': 'classes:digits:3:8', 'labelled': 'digits with data.labels_per_class=10'}
+
+
+def most_discriminator_steps(config: ConfigDict) -> int:
+    """The most steps that the discriminator may make in a round."""
+    return max(config.discriminator_steps, config.discriminator_schedule.steps)
+
+
+def _discriminator_count(config: ConfigDict, total: int) -> Callable[[Array], Array] | None:
+    """How many steps the discriminator makes in a round, by its number; None: always the same."""
+    schedule, first = config.discriminator_schedule, config.discriminator_steps
+    last, until = schedule.steps, schedule.until
+    if last in (0, first):
+        return None
+    return lambda step: jnp.round(first + (last - first) * jnp.minimum(1.0, step / (until * total))).astype(jnp.int32)

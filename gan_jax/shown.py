@@ -1,0 +1,143 @@
+"""Pictures of a game that makes something of examples: inputs, what it makes of them, and what is right, side by side.
+
+`gan_jax.sampling` does the same for games that make examples of latents alone.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from ml_collections import ConfigDict
+
+from gan_jax import compiler
+from gan_jax.data import Dataset, batch_field, load, prepare, to_float
+from gan_jax.errors import UserError
+from gan_jax.game import Game, Player, named_key
+
+_BATCH = 16
+
+
+class Shown(NamedTuple):
+    """The examples of one picture, as a run shows them again and again.
+
+    Attributes:
+        latents: [n, ...].
+        batch: of n examples, as the game is trained on.
+        names: of the images that are shown of an example, from left to right.
+        conditions: None; of classes there are none.
+    """
+
+    latents: ArrayLike
+    batch: Mapping[str, np.ndarray]
+    names: tuple[str, ...]
+    conditions: None = None
+
+    @property
+    def columns(self) -> int:
+        """Of the picture: whole examples in a row, as many as make it nearly square."""
+        width = len(self.names)
+        return width * math.ceil(math.sqrt(len(self.latents) / width))
+
+    @property
+    def caption(self) -> str:
+        """What the picture shows."""
+        return f'Each example from left to right: {", ".join(self.names)}.'
+
+    def draw(self, game: Game, generator: Player) -> np.ndarray:
+        """The images float32 [n len(names), H, W, C] in [-1, 1], an example's side by side; grey beside colour is grey.
+
+        Raises:
+            UserError: the game shows no images of one size.
+        """
+        made = self.images(game, generator)
+        if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
+            shapes = ', '.join(f'{name} {image.shape[1:]}' for name, image in made.items())
+            raise UserError(f'A game shows images of one size side by side, but the shapes here are: {shapes}.')
+        channels = max(image.shape[-1] for image in made.values())
+        alike = [np.broadcast_to(image, (*image.shape[:3], channels)) for image in made.values()]
+        return np.stack(alike, axis=1).reshape(-1, *alike[0].shape[1:])
+
+    def images(self, game: Game, generator: Player) -> dict[str, np.ndarray]:
+        """What the game shows of the examples, by name: float32 [n, H, W, C] in [-1, 1]."""
+        weights = generator.ema or (generator.params, generator.variables)
+        is_whole = 'real' in self.batch  # else only what is translated is there
+        show = jax.jit(game.show if is_whole else functools.partial(_beside, game), compiler_options=compiler.often())
+        parts = []
+        for i in range(0, len(self.latents), _BATCH):
+            part = {name: field[i : i + _BATCH] for name, field in self.batch.items()}
+            parts.append(jax.device_get(show(*weights, self.latents[i : i + _BATCH], part)))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
+    """The examples that a run shows: always the same for a seed, about `num` images in all, at least one example."""
+    names = _names(game, dataset)
+    count = max(1, num // len(names))
+    latents = game.latents(named_key(seed, 'samples'), np.arange(count))
+    rng = np.random.default_rng(seed)
+    places = {name: rng.choice(len(part), count, replace=count > len(part)) for name, part in dataset.parts.items()}
+    return Shown(latents, batch_of(dataset, places), names)
+
+
+def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
+    """The first images of a data set, each beside what is made of it: about `num` images in all."""
+    count = min(max(1, num // 2), len(dataset))
+    batch = {game.given: np.asarray(to_float(np.asarray(dataset.examples[:count])))}
+    return Shown(game.latents(named_key(seed, 'samples'), np.arange(count)), batch, ('input', 'output'))
+
+
+def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], options: ConfigDict) -> Dataset:
+    """The data of a name, brought to the size and channels of what a game translates.
+
+    Args:
+        name: as of `gan_jax.data.load`.
+        game: the game.
+        shapes: of its batches' fields.
+        options: the section `data` of its config.
+
+    Raises:
+        UserError: it translates nothing, or there are no such images.
+    """
+    if not game.translates:
+        raise UserError('--inputs names images to translate, and this game translates none: leave it away.')
+    height, width, channels = shapes[game.given]
+    directories = {'data_dir': options.directory, 'cache_dir': options.cache}
+    dataset = load(name, size=height if height == width else None, channels=channels, **directories)
+    if dataset.shape != (height, width, channels):
+        raise UserError(f'{name!r} has images of shape {dataset.shape}, and this run translates {shapes[game.given]}.')
+    return dataset
+
+
+def batch_of(dataset: Dataset, places: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The examples at places [n] of each part of a data set, as a game is trained on them but never mirrored."""
+    batch = {}
+    for name, part in dataset.parts.items():
+        rows = {
+            kind: None if array is None else np.asarray(array[places[name]])
+            for kind, array in (('examples', part.examples), ('labels', part.labels), ('inputs', part.inputs))
+        }
+        fields = prepare(rows['examples'], rows['labels'], jax.random.key(0), None, flip=False, inputs=rows['inputs'])
+        batch |= {batch_field(name, kind): np.asarray(field) for kind, field in fields.items()}
+    return batch
+
+
+def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
+    """Of the images that a game shows of an example, found out by their shapes."""
+    batch = batch_of(dataset, {name: np.zeros(1, int) for name in dataset.parts})
+
+    def show(key: jax.Array) -> dict[str, Any]:
+        return game.show(*game.init(key)['generator'], game.latents(key, np.arange(1)), batch)
+
+    shown = jax.eval_shape(show, jax.random.key(0))
+    if not isinstance(shown, dict) or not shown:
+        raise UserError(f'Game.show returns a dict of images by name, not {shown!r}.')
+    return tuple(shown)
+
+
+def _beside(game: Game, params: Any, variables: Any, latents: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+    images = batch[game.given]
+    return {'input': images, 'output': game.sample(params, variables, latents, images)}
