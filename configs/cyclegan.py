@@ -12,6 +12,8 @@ discriminator sees the last 50 translations again. `game.identity=0.5` holds col
     python -m gan_jax.main --config configs/cyclegan.py:unpaired:folder:/path/horses,folder:/path/zebras
 
 Its pictures show an image of each domain, its translation, and what comes back of it.
+
+Expect translations that keep the pose of their input; colours and textures change before shapes do.
 """
 
 from ml_collections import ConfigDict

@@ -14,6 +14,8 @@ image, with batch normalisation; larger images and `generator.family=cyclegan` (
 
 Its pictures show input, output and target of some training examples. `--config.evaluate=l1,psnr,ssim` compares the
 outputs with the targets, of `--config.evaluation.split` if it is given.
+
+Expect outputs that follow their inputs after some hundred steps, and textures later.
 """
 
 from ml_collections import ConfigDict

@@ -13,6 +13,8 @@ and Gaussian noise. With 100 labels of MNIST and 300 epochs the paper has an err
     python -m gan_jax.main --config configs/semi_supervised.py:mnist --config.data.labels_per_class=100
 
 `class_error` is that of the averaged classifier on the test split; `--mode eval --metrics class_error` gives it again.
+
+Expect ugly samples and a good classifier: feature matching makes it so.
 """
 
 from ml_collections import ConfigDict

@@ -13,7 +13,9 @@ from gan_jax import build, penalties
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
+from gan_jax.games import adversarial
 from gan_jax.judgement import judgement
+from gan_jax.parts import Parts
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 POINTS, IMAGES = (2,), (8, 8, 1)
@@ -114,7 +116,7 @@ def test_a_gradient_penalty_of_a_discriminator_that_mixes_examples_is_warned_abo
         config = config_of(penalty, *overrides)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
-            build.warn_of_mixing(config, POINTS)
+            build.warn_of_networks(config, POINTS)
         text = ' '.join(str(one.message) for one in caught)
         expected = warned and penalty == PENALTY
         assert ('penalties.gradient_penalty differentiates each logit by its own example' in text) == expected
@@ -172,9 +174,9 @@ def test_a_lazy_run_makes_as_many_updates_as_its_schedule_expects():
 
 def test_noise_and_top_k_move_over_their_share_of_the_run(monkeypatch):
     given = {}
-    adversarial = build.adversarial
+    made = adversarial.adversarial
     monkeypatch.setattr(
-        build, 'adversarial', lambda *args, **options: given.update(options) or adversarial(*args, **options)
+        adversarial, 'adversarial', lambda *args, **options: given.update(options) or made(*args, **options)
     )
     game_of('instance_noise.deviation=0.4', 'instance_noise.until=0.5', 'top_k.share=0.25', 'top_k.until=0.8')
     np.testing.assert_allclose([given['noise'](step) for step in (0, 2, 5, 9)], [0.4, 0.24, 0, 0], atol=1e-6)
@@ -285,7 +287,7 @@ def test_feature_matching_alone_is_the_generators_only_loss():
 
 def test_a_generator_of_another_shape_is_refused(monkeypatch):
     config = config_of()
-    modules = build.make_modules(config, (3,))
-    monkeypatch.setattr(build, 'make_modules', lambda *args, **options: modules)
+    module = build.make_modules(config, (3,)).generator
+    monkeypatch.setattr(Parts, 'module', lambda *args, **options: module)
     with pytest.raises(UserError, match=r'The generator of mlp makes examples of shape \(3,\), not \(2,\)'):
         build.make_game(config, POINTS)

@@ -90,7 +90,9 @@ def test_every_number_has_a_range_where_its_default_stands():
 @pytest.mark.parametrize('key', ['duration', 'log_every', 'sample_every', 'checkpoint_every', 'evaluate_every'])
 def test_a_duration_is_finite_and_counted_by_an_int32(key, text):
     config = with_values(configs.base('mlp'), {key: text})
-    with pytest.raises(UserError, match=f"{key} is '{text}'; write a duration as '500 steps' or '32 kimg', from one"):
+    with pytest.raises(
+        UserError, match=f"{key} is '{text}'; write a duration as '500 steps', '32 kimg' or '10 epochs', from one"
+    ):
         configs.check(config)
 
 

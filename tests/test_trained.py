@@ -7,7 +7,7 @@ import pytest
 from test_latent_pictures import save_untrained
 
 from gan_jax import config as configs
-from gan_jax import files, models, trained
+from gan_jax import files, models, open_sets, trained
 from gan_jax.errors import SourceError, UserError
 from gan_jax.main import main
 
@@ -39,7 +39,7 @@ def strangers(tmp_path, monkeypatch):
     (home / 'strange_gan.py').write_text(FAMILY)
     monkeypatch.setattr(sys, 'path', [str(home), *sys.path])
     run = save_untrained(tmp_path / 'run', 'configs/toy.py:ring', (2,), None, model='strange_gan')
-    facts = {'data': {'shape': [2], 'classes': None}, 'model': models.origin('strange_gan')}
+    facts = {'data': {'shape': [2], 'classes': None}, 'modules': {'strange_gan': open_sets.origin('strange_gan')}}
     files.replace(run / 'run.json', json.dumps(facts).encode())
     del sys.modules['strange_gan']
     monkeypatch.setattr(sys, 'path', sys.path[1:])
@@ -103,5 +103,4 @@ def test_the_origin_of_a_family_has_the_root_of_its_import(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     models.find('strange_package.nets')
     origin = {'name': 'strange_package.nets', 'file': str(package / 'nets.py'), 'root': str(tmp_path)}
-    assert models.origin('strange_package.nets') == origin
-    assert models.origin('dcgan')['file'] == models.find('dcgan').__file__
+    assert open_sets.origin('strange_package.nets') == origin
