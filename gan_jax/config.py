@@ -15,7 +15,7 @@ import pathlib
 import re
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -211,7 +211,7 @@ def steps(config: ConfigDict, key: str) -> int:
 def make(config: ConfigDict, name: str) -> Any:
     """What a section with a `name` and options stands for: a Loss, an optimiser, a schedule, an augmentation."""
     options = config[name].to_dict()
-    return factories(roles_of(config))[name][options.pop('name')](**options)
+    return _choices(name)[options.pop('name')](**options)
 
 
 def make_terms(config: ConfigDict) -> Pair:
@@ -355,8 +355,8 @@ def _settle(config: ConfigDict, name: str) -> None:
         config[name] = options
 
 
-def _choices(name: str) -> Iterable[str]:
-    """The names that a section can have."""
+def _choices(name: str) -> Mapping[str, Callable]:
+    """What a section can choose, by name."""
     return factories([name.removesuffix('_optimizer')])[name]
 
 

@@ -15,6 +15,7 @@ from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.losses import LOSSES
 from gan_jax.optim import OPTIMIZERS
+from gan_jax.parts import is_conditional
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 BATCH, CLASSES = 8, 3
@@ -144,7 +145,7 @@ def make(config, shape, monkeypatch):
         'real': jnp.tanh(jax.random.normal(jax.random.key(1), (BATCH, *shape))),
         'label': jnp.arange(BATCH, dtype=jnp.int32) % CLASSES,
     }
-    reference = (batch['real'][:4], batch['label'][:4] if build.is_conditional(config) else None)
+    reference = (batch['real'][:4], batch['label'][:4] if is_conditional(config) else None)
     game = build.make_game(config, shape, num_classes=CLASSES, reference=reference)
     if game.batches > 1:
         batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * game.batches), batch)

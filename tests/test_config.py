@@ -129,8 +129,11 @@ def load_body(directory, body, signature='argument'):
         ('c.batch_size = "x"', r"mine.py asks too much of the config: Could not override field 'batch_size'"),
         ('return None', r'The get_config of .*mine.py returns None; it must return a config made by base\(model\)\.'),
         ('return {}', r'The get_config of .*mine.py returns {}; it must return a config'),
-        ('return type(c)()', r'The config has no model: start from gan_jax.config.base\(model\), where every key has'),
-        ('return type(c)({"model": "mlp", "loss": c.loss})', r'The config has no generator_optimizer.name: start from'),
+        ('return type(c)()', r'The config has no model: start from gan_jax.config.base\(model, game\), where every'),
+        (
+            'return type(c)({"model": "mlp", "game": c.game, "loss": c.loss})',
+            r'The config has no generator_optimizer.name: start',
+        ),
         ('c.unlock(); del c.ema; return c', r'The config has no ema.half_life_kimg: start from'),
         ('c.loss = None; return c', r'The config has no loss.name: start from'),
         ('c.batch_size = None; return c', r'batch_size takes a whole number, such as 64, not None\.'),
@@ -293,7 +296,7 @@ def test_a_module_of_ones_own_is_a_model_and_its_annotations_are_its_types(tmp_p
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / 'my_gan.py').write_text(FAMILY.format(default=' = None'))
     config = configs.load(DCGAN, ['model=my_gan', 'generator.depth=3', 'generator.act=relu'])
-    assert config.generator.to_dict() == {'depth': 3, 'act': 'relu'}
+    assert config.generator.to_dict() == {'family': '', 'depth': 3, 'act': 'relu'}
     assert config.discriminator.to_dict() == {'slope': 0.2}
     with pytest.raises(UserError, match=r"generator.depth takes a whole number or None, not 'deep'\."):
         configs.load(DCGAN, ['model=my_gan', 'generator.depth=deep'])

@@ -9,6 +9,7 @@ import pytest
 from gan_jax import build, cost, defaults, parallel
 from gan_jax import config as configs
 from gan_jax.errors import UserError
+from gan_jax.game import Pair
 from gan_jax.population import with_values
 from gan_jax.ranges import AMOUNT, COUNT, DECAY, POSITIVE_SHARE, SHARE, Range, checked
 
@@ -56,8 +57,9 @@ def test_a_call_checks_its_annotated_arguments_but_not_what_is_traced():
 def recipes():
     """A config for each choice of each section, and for each family."""
     yield from (configs.base(model) for model in ('dcgan', 'mlp', 'sngan'))
-    for section, table in defaults.FACTORIES.items():
-        for choice in table:
+    yield from (configs.base(model, game=model) for model in ('pix2pix', 'cyclegan', 'semi_supervised'))
+    for section, table in defaults.factories(Pair._fields).items():
+        for choice in table if section != 'game' else ():
             config = configs.base('mlp')
             config[section] = configs.section(section, choice)
             yield config

@@ -52,8 +52,8 @@ def test_reading_a_run_imports_no_module_of_a_strangers_unless_asked_to(stranger
     arguments = ['--mode', 'sample', '--workdir', str(strangers), '--num', '4']
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
-        f'gan_jax: The networks of {strangers} are the module strange_gan (trained with {file}), and reading a run '
-        "imports no modules but gan_jax's: give --import_model if you trust it, as importing runs its code.\n"
+        f'gan_jax: The run {strangers} needs the module strange_gan (trained with {file}), and reading a run imports '
+        "no modules but gan_jax's: give --import_model if you trust it, as importing runs its code.\n"
     )
     assert 'strange_gan' not in sys.modules
     assert main([*arguments, '--import_model']) == 0  # found where it was trained with it
@@ -66,7 +66,7 @@ def test_a_missing_module_is_named_with_its_place(strangers):
     with pytest.raises(UserError) as error:
         trained.import_model(strangers)
     assert str(error.value) == (
-        f'The module strange_gan of the networks of {strangers} is missing (trained with {file}): put it on PYTHONPATH.'
+        f'The module strange_gan of the run {strangers} is missing (trained with {file}): put it on PYTHONPATH.'
     )
 
 
@@ -74,7 +74,7 @@ def test_a_module_with_a_mistake_is_told_with_its_place(strangers, capsys):
     file = strangers.parent / 'home' / 'strange_gan.py'
     file.write_text('import flax\nnothing\n')
     with pytest.raises(
-        SourceError, match=r'The model strange_gan has a mistake in .*strange_gan.py, line 2: NameError'
+        SourceError, match=r'The module strange_gan has a mistake in .*strange_gan.py, line 2: NameError'
     ):
         trained.import_model(strangers)
     file.write_text(FAMILY.replace('nn.tanh', 'nn.tan'))

@@ -10,7 +10,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from gan_jax import config as configs
-from gan_jax import description, report
+from gan_jax import description, games, report
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Record
 from gan_jax.pages.document import Frame
@@ -115,10 +115,16 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed(config: Mapping[str, Any]) -> set[str]:
-    """The keys whose values are not the base config's, or not the defaults of what a section's name chooses."""
-    known = flat(configs.to_json(configs.base(config['model'], importing=False)))
+    """The keys whose values are not the base config's, or not the defaults of what a section's name chooses.
+
+    All options of other people's modules count as changed, as a page imports none.
+    """
+    game = config.get('game', {}).get('name', 'adversarial')
+    is_ours = game in games.names()
+    known = flat(configs.to_json(configs.base(config['model'], game if is_ours else 'adversarial', importing=False)))
     for name, options in config.items():
-        if name != 'data' and isinstance(options, Mapping) and 'name' in options:
+        has_choice = name != 'data' and isinstance(options, Mapping) and 'name' in options
+        if has_choice and '.' not in options['name'] and (is_ours or name != 'game'):
             chosen = flat({name: configs.to_json(configs.section(name, options['name']))})
             known |= chosen | {f'{name}.name': known[f'{name}.name']}
     return {key for key, value in flat(config).items() if key not in known or known[key] != value}
@@ -144,11 +150,13 @@ def protocols(workdir: Workdir) -> dict[str, Record]:
 def _learning_rates(values: Mapping[str, Any]) -> dict[str, Curve]:
     """Those that the config's schedule gives, before the correction for lazy terms."""
     config = configs.from_json(dict(values))
+    if '.' in config.schedule.name:  # somebody's own, which is not imported for a page
+        return {}
     rounds, schedule = configs.steps(config, 'duration'), configs.make(config, 'schedule')
     steps = np.unique(np.linspace(0, rounds, _SCHEDULE_POINTS).round())
     found = {}
-    for player in ('generator', 'discriminator'):
-        updates = config[f'{player}_steps']
+    for player in (key.removesuffix('_optimizer') for key in config if key.endswith('_optimizer')):
+        updates = config.get(f'{player}_steps', 1)
         factors = np.broadcast_to(np.asarray(schedule(rounds * updates)(steps * updates)), steps.shape)
         rates = config[f'{player}_optimizer'].learning_rate * factors
         found[f'{player}/learning_rate'] = ((steps * config.batch_size / 1000).tolist(), rates.tolist())
