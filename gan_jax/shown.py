@@ -70,7 +70,7 @@ class Shown(NamedTuple):
         for i in range(0, len(self.latents), _BATCH):
             part = {name: field[i : i + _BATCH] for name, field in self.batch.items()}
             parts.append(jax.device_get(show(*weights, self.latents[i : i + _BATCH], part)))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
 
 
 def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
@@ -129,13 +129,17 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
     """Of the images that a game shows of an example, found out by their shapes."""
     batch = batch_of(dataset, {name: np.zeros(1, int) for name in dataset.parts})
 
-    def show(key: jax.Array) -> dict[str, Any]:
-        return game.show(*game.init(key)['generator'], game.latents(key, np.arange(1)), batch)
+    names: list[str] = []
 
-    shown = jax.eval_shape(show, jax.random.key(0))
-    if not isinstance(shown, dict) or not shown:
-        raise UserError(f'Game.show returns a dict of images by name, not {shown!r}.')
-    return tuple(shown)
+    def show(key: jax.Array) -> dict[str, Any]:
+        made = game.show(*game.init(key)['generator'], game.latents(key, np.arange(1)), batch)
+        if not isinstance(made, dict) or not made:
+            raise UserError(f'Game.show returns a dict of images by name, not {made!r}.')
+        names.extend(made)  # here, as JAX returns dicts in the order of the alphabet
+        return made
+
+    jax.eval_shape(show, jax.random.key(0))
+    return tuple(names)
 
 
 def _beside(game: Game, params: Any, variables: Any, latents: Any, batch: Mapping[str, Any]) -> dict[str, Any]:

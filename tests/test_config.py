@@ -297,7 +297,7 @@ def test_a_module_of_ones_own_is_a_model_and_its_annotations_are_its_types(tmp_p
     (tmp_path / 'my_gan.py').write_text(FAMILY.format(default=' = None'))
     config = configs.load(DCGAN, ['model=my_gan', 'generator.depth=3', 'generator.act=relu'])
     assert config.generator.to_dict() == {'family': '', 'depth': 3, 'act': 'relu'}
-    assert config.discriminator.to_dict() == {'slope': 0.2}
+    assert config.discriminator.to_dict() == {'family': '', 'slope': 0.2}
     with pytest.raises(UserError, match=r"generator.depth takes a whole number or None, not 'deep'\."):
         configs.load(DCGAN, ['model=my_gan', 'generator.depth=deep'])
 

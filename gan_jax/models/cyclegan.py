@@ -4,7 +4,7 @@ Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adv
 biases and paddings are those of the authors' PyTorch code.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -15,6 +15,7 @@ from gan_jax.layers.choices import require_positive
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, ConvTranspose
 from gan_jax.models.pix2pix import PAD_ONE, Discriminator, Translation
+from gan_jax.ranges import DECAY, Range
 
 __all__ = ['Discriminator', 'Generator']
 
@@ -29,8 +30,8 @@ class Generator(Translation):
     """
 
     channels: int = 3
-    blocks: int = 0
-    dropout: float = 0.0
+    blocks: Annotated[int, Range(0, 100)] = 0
+    dropout: Annotated[float, DECAY] = 0.0
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:

@@ -5,7 +5,7 @@ paddings are those of the authors' PyTorch code.
 """
 
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -17,6 +17,7 @@ from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.initializers import initializer
 from gan_jax.layers.linear import Conv, ConvTranspose
 from gan_jax.layers.normalization import normalize
+from gan_jax.ranges import DECAY, Range
 
 _MAX_LEVELS = 8  # a U-Net of 256x256 pixels reaches 1x1
 PAD_ONE = ((1, 1), (1, 1))
@@ -75,8 +76,8 @@ class Generator(Translation):
 
     channels: int = 3
     max_width: int = 512
-    levels: int = 0
-    dropout: float = 0.5
+    levels: Annotated[int, Range(0, _MAX_LEVELS)] = 0
+    dropout: Annotated[float, DECAY] = 0.5
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
@@ -111,7 +112,7 @@ class Discriminator(Translation):
         receptive_field: side of a patch in pixels: 1 (the pixel discriminator), 16, 34, 70, 142 or 286.
     """
 
-    receptive_field: int = 70
+    receptive_field: Annotated[int, Range(1, 286)] = 70
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
