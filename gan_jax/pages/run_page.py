@@ -89,8 +89,9 @@ def _findings(run: Workdir) -> list[str]:
 def _samples(run: Workdir) -> list[str]:
     if not run.samples:
         return [html.paragraph('There are no samples yet.')]
-    title = _caption_of(run.samples[-1][1]) or 'generated'
-    return [html.row(html.films({title: run.frames()}), _picture_of(run, 'real.png'))]
+    caption = _caption_of(run.samples[-1][1])
+    films = html.row(html.films({'generated': run.frames()}), _picture_of(run, 'real.png'))
+    return [html.paragraph(caption), films] if caption else [films]
 
 
 def _neighbours_and_interpolation(run: Workdir) -> str:
@@ -110,9 +111,12 @@ def _picture_of(run: Workdir, name: str, caption: str = '') -> str:
 
 
 def _caption_of(path: pathlib.Path) -> str:
-    """The caption that a picture carries."""
-    with Image.open(path) as opened:
-        return opened.info.get('Description', '')
+    """The caption that a picture carries; '' of a damaged one."""
+    try:
+        with Image.open(path) as opened:
+            return opened.info.get('Description', '')
+    except (OSError, SyntaxError, ValueError):
+        return ''
 
 
 def _charts(curves: dict[str, Curve]) -> dict[str, html.Chart]:
