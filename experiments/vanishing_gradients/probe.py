@@ -46,7 +46,7 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
     examples = jax.tree.map(jnp.asarray, dataset.arrays)
 
     def batch_at(arrays, seed, number):
-        feed = run.make_feed(config, dataset, layout, seed=seed, placement='device')
+        feed = run.make_feed(config, dataset, layout, game, seed=seed, placement='device')
         return feed.batch_at(arrays, number, None, positions)
 
     @jax.jit
