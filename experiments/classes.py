@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import checkpoint, run, sampling
+from gan_jax import run
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.store import compile_extractor
-from gan_jax.trained import load_run
+from gan_jax.runtime import checkpoint
+from gan_jax.sampling import samples as sampling
+from gan_jax.sampling.trained import load_run
 
 SEED = 1_000_000  # of the latents: none that was drawn while training
 

@@ -10,8 +10,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import files, run
+from gan_jax import run
 from gan_jax.population import Program, make_population
+from gan_jax.records import files
 
 ROUNDS = 3
 

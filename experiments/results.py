@@ -11,10 +11,10 @@ import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike
 
-from gan_jax import files, report
 from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages import document
-from gan_jax.records import evaluations_of, metrics_of
+from gan_jax.records import files, report
+from gan_jax.records.metrics import evaluations_of, metrics_of
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # {arm: {column: a value for each seed}}
 Curve = tuple[np.ndarray, np.ndarray]  # thousands of images, values

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import files
 from gan_jax.errors import DivergedError
+from gan_jax.records import files
 from gan_jax.train import train_population
 
 ROOT = pathlib.Path(__file__).parent.parent

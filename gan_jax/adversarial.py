@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from gan_jax import augment
+from gan_jax.augmentation import augment
 from gan_jax.balance import NO_BALANCE, Balance
 from gan_jax.errors import UserError
 from gan_jax.game import (

@@ -10,10 +10,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import hosts, provenance
-from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
+from gan_jax.records import provenance
+from gan_jax.runtime import hosts
+from gan_jax.runtime.checkpoint import package_versions
 
 _REMEDY = 'start the same command with the same files and packages on each host'
 

@@ -11,12 +11,12 @@ from ml_collections import ConfigDict
 
 from gan_jax import config as configs
 from gan_jax import defaults, games, optim, steps
-from gan_jax.compiler import ONCE
 from gan_jax.errors import UserError, blaming
 from gan_jax.game import Array, Game, GanState, Key, Pair, named_key
 from gan_jax.games import adversarial
 from gan_jax.layers.choices import nearest
 from gan_jax.parts import Parts, most_discriminator_steps
+from gan_jax.runtime.compiler import ONCE
 
 _ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
 _MANY_UPDATES = 10**5  # of a network in one stretch

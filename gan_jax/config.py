@@ -20,13 +20,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import defaults, files, games, models
+from gan_jax import defaults, games, models
 from gan_jax.data import absolute_name
 from gan_jax.defaults import defaults_of, factories, options_of, roles_of
 from gan_jax.errors import UserError, blaming
 from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
 from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest
+from gan_jax.records import files
 from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching, joined
 from gan_jax.values import Default, flat
 
@@ -147,7 +148,9 @@ def _check_keys(config: ConfigDict) -> None:
 
 
 def retention(config: ConfigDict) -> dict[str, Any]:
-    """The options of `gan_jax.checkpoint.Checkpoints`: the direction of the best metric is its own, unless it is given.
+    """The options of `gan_jax.runtime.checkpoint.Checkpoints`.
+
+    The direction of the best metric is its own, unless it is given.
 
     Raises:
         UserError: no checkpoint can have such a metric, or nobody can tell which of its values is the best.

@@ -8,9 +8,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import parallel
 from gan_jax.errors import UserError
 from gan_jax.game import GanState
+from gan_jax.runtime import parallel
 
 _METRICS = 20  # about as many as a step has
 _PICTURE_SHARE = 0.5  # of the memory that samples may take

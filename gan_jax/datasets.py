@@ -2,7 +2,8 @@
 
 from ml_collections import ConfigDict
 
-from gan_jax import data, parallel
+from gan_jax import data
+from gan_jax.runtime import parallel
 
 
 def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:

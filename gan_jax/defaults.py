@@ -8,14 +8,13 @@ from ml_collections import ConfigDict
 
 from gan_jax import games, models
 from gan_jax.adversarial import COMBINATIONS
-from gan_jax.augment import AUGMENTATIONS
+from gan_jax.augmentation.augment import AUGMENTATIONS
 from gan_jax.balance import BALANCES
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS
 from gan_jax.losses import LOSSES
 from gan_jax.open_sets import OpenDict
 from gan_jax.optim import OPTIMIZERS, SCHEDULES
-from gan_jax.parallel import MODES
 from gan_jax.ranges import (
     AMOUNT,
     COUNT,
@@ -27,6 +26,7 @@ from gan_jax.ranges import (
     SHARE,
     Range,
 )
+from gan_jax.runtime.parallel import MODES
 from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching
 from gan_jax.values import Default, choice, flat, number, options, plain
 

@@ -25,8 +25,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import data, files, parallel, provenance
-from gan_jax.checkpoint import Checkpoints
+from gan_jax import data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import archive, results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
@@ -39,7 +38,10 @@ from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.statistics import Statistics, is_statistics, read_statistics
 from gan_jax.layers.choices import require
 from gan_jax.ranges import SEED, Range
-from gan_jax.trained import Run, import_model, is_run, load_run
+from gan_jax.records import files, provenance
+from gan_jax.runtime import parallel
+from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.sampling.trained import Run, import_model, is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000

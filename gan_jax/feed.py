@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import parallel
 from gan_jax.data import MAIN, Dataset, Stream, batch_field, batch_indices, gather, group_seed, prepare
 from gan_jax.errors import UserError
 from gan_jax.game import named_key
-from gan_jax.parallel import Layout
+from gan_jax.runtime import parallel
+from gan_jax.runtime.parallel import Layout
 
 _DEVICE_SHARE = 0.4  # of a device's memory that data may take
 _STRETCH_LIMIT = 2**30  # bytes of a streamed stretch; two are read ahead

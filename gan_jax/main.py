@@ -11,8 +11,9 @@ import os
 import pathlib
 import sys
 
-from gan_jax import evaluate, files, sample
+from gan_jax import evaluate, sample
 from gan_jax.errors import UserError, exit_code
+from gan_jax.records import files
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -66,7 +67,9 @@ def _step(text: str) -> int | str:
 def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     """Trains, samples or evaluates."""
     from gan_jax import config as configs
-    from gan_jax import hosts, parallel, train, trained
+    from gan_jax import train
+    from gan_jax.runtime import hosts, parallel
+    from gan_jax.sampling import trained
 
     parallel.enable_compilation_cache()
     _refuse_others(flags)

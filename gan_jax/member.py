@@ -9,14 +9,18 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import checkpoint, data, parallel, report, run, sampling, shown
 from gan_jax import config as configs
-from gan_jax.checkpoint import Checkpoints
+from gan_jax import data, run
 from gan_jax.errors import DivergedError
 from gan_jax.game import Game, GanState, Player
-from gan_jax.pace import Metrics, Stretch
 from gan_jax.pages import pictures, run_page
-from gan_jax.writers import Writers
+from gan_jax.records import report
+from gan_jax.records.writers import Writers
+from gan_jax.runtime import checkpoint, parallel
+from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.runtime.pace import Metrics, Stretch
+from gan_jax.sampling import samples as sampling
+from gan_jax.sampling import shown
 
 _MAX_RESTORES = 3  # of on_nan='restore', in one start
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 from gan_jax import run
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.member import Member
-from gan_jax.pace import Stretch
 from gan_jax.population import Program
+from gan_jax.runtime.pace import Stretch
 from gan_jax.single import Single
 
 

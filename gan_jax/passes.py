@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from gan_jax import augment, losses
+from gan_jax import losses
+from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, stream
 from gan_jax.judgement import Judgement, judgement

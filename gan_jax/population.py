@@ -22,11 +22,12 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from gan_jax import build, compiler, data, parallel, run
+from gan_jax import build, data, run
 from gan_jax import config as configs
-from gan_jax.canonical import canonical
 from gan_jax.errors import UserError
 from gan_jax.game import Game, GanState, named_key
+from gan_jax.runtime import compiler, parallel
+from gan_jax.runtime.canonical import canonical
 from gan_jax.stretch import make_stretch
 
 AXIS = 'members'

@@ -14,22 +14,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import (
-    agreement,
-    build,
-    cost,
-    data,
-    description,
-    feed,
-    files,
-    games,
-    open_sets,
-    parallel,
-    provenance,
-    sampling,
-)
+from gan_jax import agreement, build, cost, data, feed, games, open_sets
 from gan_jax import config as configs
-from gan_jax.checkpoint import package_versions
 from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
@@ -38,9 +24,13 @@ from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import pictures, run_page
-from gan_jax.parallel import Layout
 from gan_jax.parts import is_conditional
-from gan_jax.writers import Writers
+from gan_jax.records import description, files, provenance
+from gan_jax.records.writers import Writers
+from gan_jax.runtime import parallel
+from gan_jax.runtime.checkpoint import package_versions
+from gan_jax.runtime.parallel import Layout
+from gan_jax.sampling import samples as sampling
 
 DIVERGED = 'diverged.json'  # in the directory of a run that became NaN and is not trained any more
 

@@ -1,6 +1,7 @@
 """The flags of `--mode sample`.
 
-A picture takes those flags that its function in `gan_jax.latent_pictures` has arguments for; the defaults are there.
+A picture takes those flags that its function in `gan_jax.sampling.latent_pictures` has arguments for; the defaults are
+there.
 """
 
 import argparse
@@ -8,11 +9,11 @@ import inspect
 import pathlib
 import re
 
-from gan_jax import files
-from gan_jax.class_choice import parse_classes
 from gan_jax.errors import UserError
-from gan_jax.latent_pictures import PICTURES, draw
-from gan_jax.sampling import MOST_PICTURES, sample_workdir
+from gan_jax.records import files
+from gan_jax.sampling.class_choice import parse_classes
+from gan_jax.sampling.latent_pictures import PICTURES, draw
+from gan_jax.sampling.samples import MOST_PICTURES, sample_workdir
 
 
 def _numbers(text: str) -> tuple[int, ...]:

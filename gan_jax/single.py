@@ -6,9 +6,10 @@ from typing import Any
 
 import jax
 
-from gan_jax import build, data, parallel, run
+from gan_jax import build, data, run
 from gan_jax.game import GanState
 from gan_jax.population import Population
+from gan_jax.runtime import parallel
 from gan_jax.stretch import make_stretch
 
 

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import augment, penalties
+from gan_jax import penalties
+from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Key, Pair, PyTree, stream
 from gan_jax.judgement import Judgement

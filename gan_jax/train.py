@@ -15,17 +15,20 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, cost, data, hosts, lock, population, run, sampling, single
+from gan_jax import build, cost, data, population, run, single
 from gan_jax import config as configs
-from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import InterruptedRunError
 from gan_jax.game import GanState
-from gan_jax.interrupt import StopSignals
 from gan_jax.layers.choices import require
 from gan_jax.member import Member
 from gan_jax.members import GoBackError, Members
-from gan_jax.pace import Pace
 from gan_jax.pages import run_page
+from gan_jax.records import lock
+from gan_jax.runtime import hosts
+from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.runtime.interrupt import StopSignals
+from gan_jax.runtime.pace import Pace
+from gan_jax.sampling import samples as sampling
 
 
 @lock.alone

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from gan_jax import train  # noqa: F401, so that it is imported once
 from gan_jax.main import main
 
 

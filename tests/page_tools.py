@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gan_jax import config as configs
-from gan_jax import report
-from gan_jax.records import MetricsFile
+from gan_jax.records import report
+from gan_jax.records.metrics import MetricsFile
 
 ROOT = pathlib.Path(__file__).parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'google-chrome', 'chromium-browser'))), None)

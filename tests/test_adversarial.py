@@ -6,12 +6,14 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import augment, losses, penalties, snapshot, steps, terms
+from gan_jax import losses, penalties, steps, terms
 from gan_jax.adversarial import adversarial
+from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Network, Pair, normal_latents, pure
 from gan_jax.judgement import Judgement
 from gan_jax.passes import learn_from_best
+from gan_jax.runtime import snapshot
 
 LATENT, BATCH = 3, 6
 PLACES = jnp.arange(BATCH)

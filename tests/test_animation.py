@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from gan_jax import animation
 from gan_jax.errors import UserError
+from gan_jax.sampling import animation
 
 FRAMES = [np.full((11, 21, 1), value, np.uint8) for value in (0, 100, 200)]
 HAS_FFMPEG = importlib.util.find_spec('imageio_ffmpeg') is not None

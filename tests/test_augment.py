@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from gan_jax import adaptive_augment, augment
+from gan_jax.augmentation import adaptive as adaptive_augment
+from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 
 KEY = jax.random.key(3)

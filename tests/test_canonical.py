@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax import config, parallel
-from gan_jax.canonical import canonical
-from gan_jax.projection import _descend, squared_error
+from gan_jax import config
+from gan_jax.runtime import parallel
+from gan_jax.runtime.canonical import canonical
+from gan_jax.sampling.projection import _descend, squared_error
 from gan_jax.train import train, train_population
 
 CONFIG = pathlib.Path(__file__).parent.parent / 'configs' / 'dcgan.py'

@@ -19,9 +19,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from gan_jax import checkpoint_files
-from gan_jax.checkpoint import Checkpoints, peek
 from gan_jax.errors import UserError
+from gan_jax.runtime import checkpoint_files
+from gan_jax.runtime.checkpoint import Checkpoints, peek
 
 CONFIG = {'name': 'dcgan', 'rate': 2e-4, 'widths': [1, 2], 'nan': float('inf')}
 
@@ -300,7 +300,7 @@ def test_an_unwritable_directory_is_one_sentence(tmp_path):
 PREAMBLE = """
 import os, pathlib, resource, signal, sys
 import jax, jax.numpy as jnp, numpy as np
-from gan_jax.checkpoint import Checkpoints
+from gan_jax.runtime.checkpoint import Checkpoints
 directory = pathlib.Path(sys.argv[1])
 noise = lambda size: {str(i): np.random.default_rng(i).integers(0, 255, size, np.uint8) for i in range(20)}
 """

@@ -9,13 +9,14 @@ import optax
 import pytest
 from ml_collections import ConfigDict
 
-from gan_jax import build, snapshot
+from gan_jax import build
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.losses import LOSSES
 from gan_jax.optim import OPTIMIZERS
 from gan_jax.parts import is_conditional
+from gan_jax.runtime import snapshot
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 BATCH, CLASSES = 8, 3

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from gan_jax import report
 from gan_jax.errors import UserError
 from gan_jax.pages.metrics_table import summary
 from gan_jax.pages.workdir import read
-from gan_jax.records import MetricsFile
+from gan_jax.records import report
+from gan_jax.records.metrics import MetricsFile
 from tests.page_tools import HANDS, Tree, in_browser, make_run, needs_browser
 from tools.compare import compare, main
 

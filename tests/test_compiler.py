@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import compiler
+from gan_jax.runtime import compiler
 
 KNOWN = (0, 10) <= jax.__version_info__ < (0, 13)
 
@@ -33,7 +33,7 @@ def test_accelerators_are_told_nothing(monkeypatch):
 def test_programs_with_one_dnn_are_not_stored(tmp_path):
     lines = (
         'import sys, jax',
-        'from gan_jax.compiler import uncached',
+        'from gan_jax.runtime.compiler import uncached',
         "jax.config.update('jax_compilation_cache_dir', sys.argv[1])",
         "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)",
         'def left_out(x): return x + 1',

@@ -10,7 +10,7 @@ from gan_jax.data import Dataset
 from gan_jax.evaluate import draw_conditions, main, name_and_split
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Failure
-from gan_jax.trained import Run
+from gan_jax.sampling.trained import Run
 
 EXTRACTOR = '--extractor=tests.extractors:QUADRANTS'
 

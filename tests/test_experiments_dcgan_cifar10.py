@@ -13,7 +13,7 @@ from experiments import results as finished
 from experiments import sweep
 from experiments.dcgan_cifar10 import __main__ as experiment
 from gan_jax import build
-from gan_jax.records import MetricsFile
+from gan_jax.records.metrics import MetricsFile
 from tests import toy_experiments
 
 TOY = {

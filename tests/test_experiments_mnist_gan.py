@@ -11,8 +11,9 @@ import pytest
 from experiments import classes, sweep
 from experiments.mnist_gan import __main__ as experiment
 from experiments.mnist_gan import pictures
-from gan_jax import build, report
+from gan_jax import build
 from gan_jax.evaluation.features.extractor import Extractor, Features
+from gan_jax.records import report
 from tests import toy_experiments
 
 

@@ -20,10 +20,11 @@ from experiments.spectral_norm_vs_gradient_penalty.__main__ import (
     measure,
 )
 from experiments.sweep import Arm
-from gan_jax import build, report
+from gan_jax import build
 from gan_jax.judgement import judgement
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.models.dcgan import Discriminator
+from gan_jax.records import report
 from tests import toy_experiments
 
 

@@ -10,7 +10,7 @@ from experiments.wgan_gp_vs_gan import __main__ as experiment
 from experiments.wgan_gp_vs_gan import pictures
 from experiments.wgan_gp_vs_gan.__main__ import ARMS, FULL, GAN, WGAN, columns, follows, last_samples
 from gan_jax import config as configs
-from gan_jax.records import MetricsFile
+from gan_jax.records.metrics import MetricsFile
 from tests import toy_experiments
 
 

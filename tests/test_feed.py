@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import parallel
 from gan_jax.data import Dataset, batch_indices
 from gan_jax.errors import UserError
 from gan_jax.feed import make_feed
+from gan_jax.runtime import parallel
 
 BATCH = 8
 

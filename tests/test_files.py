@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from gan_jax import files
 from gan_jax.errors import UserError
+from gan_jax.records import files
 
 
 def test_the_bytes_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):

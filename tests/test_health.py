@@ -10,10 +10,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import diversity, health, report
 from gan_jax.errors import UserError
 from gan_jax.optim import OPTIMIZERS
-from gan_jax.records import MetricsFile
+from gan_jax.pages import diversity, health
+from gan_jax.records import report
+from gan_jax.records.metrics import MetricsFile
 
 STEADY = {
     'discriminator/accuracy': 0.7,

@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from gan_jax import agreement, config, hosts
+from gan_jax import agreement, config
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
+from gan_jax.runtime import hosts
 
 ROOT = pathlib.Path(__file__).parent.parent
 TOY = ['--config', 'configs/toy.py', '--config.duration=20 steps', '--config.log_every=10 steps']

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gan_jax.interrupt import StopSignals
+from gan_jax.runtime.interrupt import StopSignals
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import build, data, files, latent_pictures, latents, sampling, trained
+from gan_jax import build, data
 from gan_jax import config as configs
-from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import UserError
 from gan_jax.main import main
-from gan_jax.semantics import first_kernel, semantic_directions
+from gan_jax.records import files
+from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.sampling import latent_pictures, latents, trained
+from gan_jax.sampling import samples as sampling
+from gan_jax.sampling.semantics import first_kernel, semantic_directions
 
 SIZE = 8
 load_once = functools.cache(trained.load_run)  # one game, and so its programs are compiled once

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from gan_jax import latents
 from gan_jax.errors import UserError
 from gan_jax.game import normal_latents, uniform_latents
+from gan_jax.sampling import latents
 
 RNG = np.random.default_rng(0)
 

@@ -14,8 +14,9 @@ import time
 
 import pytest
 
-from gan_jax import config, lock
+from gan_jax import config
 from gan_jax.errors import UserError
+from gan_jax.records import lock
 from gan_jax.train import train, train_population
 
 ROOT = pathlib.Path(__file__).parent.parent

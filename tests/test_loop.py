@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import config, report
-from gan_jax.checkpoint import Checkpoints
+from gan_jax import config
 from gan_jax.errors import DivergedError, InterruptedRunError
 from gan_jax.member import Member
+from gan_jax.records import report
+from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.train import train, train_population
 from tests.contents import contents, differences
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from experiments.mode_collapse import pictures
 from gan_jax.data.toys import MIXTURES
-from gan_jax.report import save_animation
+from gan_jax.records.report import save_animation
 
 CENTRES = MIXTURES['ring'].centres
 ROSE, BLUE = (244, 182, 166), (169, 203, 232)

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from gan_jax import npz
+from gan_jax.records import npz
 
 
 def reason(path):

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax.pace import Pace
+from gan_jax.runtime.pace import Pace
 
 
 class Clock:

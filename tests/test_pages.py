@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import report, sampling
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.game import Player
 from gan_jax.pages import document as html
 from gan_jax.pages import pictures, run_page, workdir
-from gan_jax.records import MetricsFile
+from gan_jax.records import report
+from gan_jax.records.metrics import MetricsFile
 from gan_jax.run import refresh_page
+from gan_jax.sampling import samples as sampling
 from tests.page_tools import HANDS, Tree, in_browser, make_run, needs_browser
 
 NASTY = '</script><b>&"\''

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import config, data, sampling
+from gan_jax import config, data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.population import Program, make_population
+from gan_jax.sampling import samples as sampling
 from gan_jax.train import train, train_population
 
 ROOT = pathlib.Path(__file__).parent.parent

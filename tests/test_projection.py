@@ -8,7 +8,7 @@ from PIL import Image
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, Features
-from gan_jax.projection import feature_error, load_image, project, squared_error
+from gan_jax.sampling.projection import feature_error, load_image, project, squared_error
 
 WEIGHT = np.random.default_rng(0).normal(size=(3, 16)).astype(np.float32) / 2
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import config, data, provenance
+from gan_jax import config, data
 from gan_jax.errors import UserError
 from gan_jax.main import main
+from gan_jax.records import provenance
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {

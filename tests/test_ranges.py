@@ -6,12 +6,13 @@ from typing import Annotated
 import jax
 import pytest
 
-from gan_jax import build, cost, defaults, parallel
+from gan_jax import build, cost, defaults
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.population import with_values
 from gan_jax.ranges import AMOUNT, COUNT, DECAY, POSITIVE_SHARE, SHARE, Range, checked
+from gan_jax.runtime import parallel
 
 IMPOSSIBLE = (-1, math.nan, math.inf, 1e30, 10**20)
 ACCEPTED = {

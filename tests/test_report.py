@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import files, report
 from gan_jax.errors import UserError
-from gan_jax.records import MetricsFile
+from gan_jax.records import files, report
+from gan_jax.records.metrics import MetricsFile
 
 ORANGE = (255, 127, 14)  # C1 of matplotlib
 

@@ -7,7 +7,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from experiments import results
-from gan_jax.records import MetricsFile
+from gan_jax.records.metrics import MetricsFile
 
 VALUES = {
     'plain': {'modes': [1, 2, 3], 'reverse KL': [1.0, 2.0, float('nan')]},

@@ -7,11 +7,13 @@ import pytest
 from PIL import Image
 
 from gan_jax import config as configs
-from gan_jax import losses, parallel, sampling
+from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Player, pure
-from gan_jax.trained import Run
+from gan_jax.runtime import parallel
+from gan_jax.sampling import samples as sampling
+from gan_jax.sampling.trained import Run
 
 CLASSES = 3
 

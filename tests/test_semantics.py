@@ -8,7 +8,7 @@ import pytest
 from gan_jax.errors import UserError
 from gan_jax.layers.linear import Dense
 from gan_jax.models import dcgan, mlp
-from gan_jax.semantics import first_kernel, semantic_directions
+from gan_jax.sampling.semantics import first_kernel, semantic_directions
 
 KERNEL = np.random.default_rng(0).normal(size=(6, 10)) * np.arange(1, 7)[:, None]
 

@@ -7,8 +7,9 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import augment, losses, penalties, steps, terms
+from gan_jax import losses, penalties, steps, terms
 from gan_jax.adversarial import adversarial
+from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Pair, pure, stream
 from gan_jax.judgement import Judgement

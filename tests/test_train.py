@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import checkpoint, config, sampling
+from gan_jax import config
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.main import main
+from gan_jax.runtime import checkpoint
+from gan_jax.sampling import samples as sampling
 from gan_jax.train import train
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -93,7 +95,7 @@ def finished(tmp_path_factory):
 def checkpoint_arrays(workdir):
     """Every array of the last checkpoint, as the product itself restores it."""
     from gan_jax import build
-    from gan_jax.checkpoint import Checkpoints
+    from gan_jax.runtime.checkpoint import Checkpoints
 
     options = config.from_json(json.loads((workdir / 'config.json').read_text()))
     shape = tuple(json.loads((workdir / 'run.json').read_text())['data']['shape'])
@@ -458,6 +460,6 @@ def test_points_are_trained_and_pictured(tmp_path):
 
 def test_a_stop_from_inside_a_program_is_an_exception(tmp_path, monkeypatch):
     begun = tmp_path / 'run.json'
-    monkeypatch.setattr('gan_jax.hosts.any_process', lambda flag: begun.exists())
+    monkeypatch.setattr('gan_jax.runtime.hosts.any_process', lambda flag: begun.exists())
     with pytest.raises(InterruptedRunError, match=r'the run is saved at step 0 of 60, as asked: the same command'):
         train(small_config(), tmp_path)

@@ -7,9 +7,11 @@ import pytest
 from test_latent_pictures import save_untrained
 
 from gan_jax import config as configs
-from gan_jax import files, models, open_sets, trained
+from gan_jax import models, open_sets
 from gan_jax.errors import SourceError, UserError
 from gan_jax.main import main
+from gan_jax.records import files
+from gan_jax.sampling import trained
 
 FAMILY = """
 import flax.linen as nn

@@ -20,9 +20,9 @@ from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Evaluation, Failure, Record
 from gan_jax.pages import workdir
-from gan_jax.progress import Progress
-from gan_jax.records import MetricsFile, evaluations_of, metrics_of, timing_of
-from gan_jax.writers import TensorBoard, Writers
+from gan_jax.records.metrics import MetricsFile, evaluations_of, metrics_of, timing_of
+from gan_jax.records.progress import Progress
+from gan_jax.records.writers import TensorBoard, Writers
 
 FULL_DISK = r'{path} cannot be written \(No space left on device\): make room or get the right to write there, then '
 
@@ -155,7 +155,7 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 def test_what_a_write_did_not_take_whole_is_a_full_disk_too(tmp_path):
     script = """
 import resource, sys
-from gan_jax.records import MetricsFile
+from gan_jax.records.metrics import MetricsFile
 file = MetricsFile(sys.argv[1])
 file.write(1, 0.1, {'loss': 1.0})
 resource.setrlimit(resource.RLIMIT_FSIZE, (60, resource.RLIM_INFINITY))

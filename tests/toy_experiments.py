@@ -32,8 +32,8 @@ _TOY = {
 }
 _PAGES = (  # and pictures of single runs, which have tests of their own
     'gan_jax.run.refresh_page',
-    'gan_jax.report.curves',
-    'gan_jax.report.save_animation',
+    'gan_jax.records.report.curves',
+    'gan_jax.records.report.save_animation',
     'gan_jax.pages.pictures.save_neighbours',
     'gan_jax.pages.pictures.save_interpolation',
 )

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax import files
 from gan_jax.errors import exit_code
+from gan_jax.records import files
 from tools import benchmark_sides
 from tools.benchmark_sides import STRETCHES, Worker
 

@@ -3,7 +3,7 @@
     python -m tools.benchmark_convolutions [--batch 64] [--rounds 5]
 
 Prints a row for each layer of the DCGANs: median milliseconds of both, measured in turn, and their ratio. gan_jax's are
-compiled as its training is, with `gan_jax.compiler.training`.
+compiled as its training is, with `gan_jax.runtime.compiler.training`.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gan_jax import compiler
 from gan_jax.errors import exit_code
 from gan_jax.layers.convolution import convolution, transposed_convolution
+from gan_jax.runtime import compiler
 
 # (name, transposed, height = width, channels in, channels out, kernel)
 LAYERS = [

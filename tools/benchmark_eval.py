@@ -20,13 +20,13 @@ import jax
 import numpy as np
 from scipy import linalg
 
-from gan_jax import compiler
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.features.extractor import look
 from gan_jax.evaluation.features.inception import inception
 from gan_jax.evaluation.features.inception_weights import checked_weights, published_shapes
 from gan_jax.evaluation.fid import frechet_distance
 from gan_jax.evaluation.moments import Moments
+from gan_jax.runtime import compiler
 
 DIMENSION = 2048
 FLOPS = 11.0e9  # of the network for one image, as XLA counts them: a multiplication and an addition are two

@@ -48,8 +48,9 @@ class Training(NamedTuple):
 
 def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Training:
     """A config's training with stretches of so many steps and the data placed on the 'device' or the 'host'."""
-    from gan_jax import build, parallel
+    from gan_jax import build
     from gan_jax.run import make_feed
+    from gan_jax.runtime import parallel
     from gan_jax.stretch import make_stretch
 
     layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)

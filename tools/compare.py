@@ -11,10 +11,10 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from gan_jax import files
 from gan_jax.errors import UserError, exit_code
 from gan_jax.pages import compare_page, run_page
 from gan_jax.pages import workdir as workdirs
+from gan_jax.records import files
 
 
 def compare(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None = None) -> pathlib.Path:

@@ -12,9 +12,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from gan_jax import files
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.features.inception_weights import convert, download, save_inception_weights, weights_path
+from gan_jax.records import files
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_jax import files
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.features.published import PUBLISHED, UNVERIFIED, verify
 from gan_jax.evaluation.features.torch_file import read_torch_file
 from gan_jax.evaluation.features.vgg import TRUNKS
 from gan_jax.evaluation.lpips import check_weights, default_path, save_weights, weight_shapes
+from gan_jax.records import files
 
 # The SHA-256 of the published files: torchvision's, whose names begin with it, and those of lpips 0.1.4.
 SHA256 = {

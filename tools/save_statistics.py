@@ -12,13 +12,14 @@ import sys
 
 import jax
 
-from gan_jax import files, parallel
 from gan_jax.errors import exit_code
 from gan_jax.evaluate import load_images
 from gan_jax.evaluation.evaluator import IMAGES_PER_DEVICE
 from gan_jax.evaluation.features.find import GRAMMAR, find_extractor
 from gan_jax.evaluation.gather import check_images, gather_dataset
 from gan_jax.evaluation.statistics import write_statistics
+from gan_jax.records import files
+from gan_jax.runtime import parallel
 
 
 def main(argv: list[str] | None = None) -> int:

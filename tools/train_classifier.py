@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from gan_jax import data, files, parallel
+from gan_jax import data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.features.classifier import classifier_path, save_classifier, weights_hash
 from gan_jax.evaluation.features.classifier_training import find_recipe, train_classifier
+from gan_jax.records import files
+from gan_jax.runtime import parallel
 
 
 def main(argv: Sequence[str] | None = None) -> int:

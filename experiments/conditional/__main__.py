@@ -12,10 +12,11 @@ import numpy as np
 
 from experiments import classes, results, sweep
 from experiments.conditional import measures
-from gan_jax import files, parallel
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.modes import label_modes
+from gan_jax.records import files
 from gan_jax.run import load_data
+from gan_jax.runtime import parallel
 
 QUESTION = (
     'What does a DCGAN gain by being told the class? Does it make what it is asked for, are its images better or more '

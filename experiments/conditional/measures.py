@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from experiments.classes import Shown
 from experiments.results import save_figure
-from gan_jax import report
+from gan_jax.records import report
 
 
 class Probe(NamedTuple):

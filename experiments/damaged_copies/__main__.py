@@ -14,14 +14,16 @@ import jax
 import numpy as np
 
 from experiments.damaged_copies.damages import DAMAGES
-from gan_jax import data, files, parallel, report
+from gan_jax import data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.evaluator import Evaluator
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.metrics import BEST, METRICS
 from gan_jax.evaluation.record import Record
-from gan_jax.trained import load_run
+from gan_jax.records import files, report
+from gan_jax.runtime import parallel
+from gan_jax.sampling.trained import load_run
 
 HERE = pathlib.Path(__file__).parent
 NEED_MORE = ('lpips', 'path_length', 'mmd')  # weights, a generator, a fixed bandwidth

@@ -11,9 +11,9 @@ import numpy as np
 
 from experiments import classes, results, sweep
 from experiments.mnist_gan import pictures
-from gan_jax import parallel
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.modes import ModeReport, label_modes
+from gan_jax.runtime import parallel
 
 QUESTION = (
     'Which of the ten digits does the first GAN of every textbook make, how evenly, and what does it look like when it '

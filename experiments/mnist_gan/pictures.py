@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from experiments.results import save_figure
-from gan_jax import report
+from gan_jax.records import report
 
 
 def epoch(workdir: pathlib.Path, kimg: float) -> float:

@@ -22,13 +22,15 @@ from experiments.mode_collapse.classifier import DigitClassifier
 from experiments.mode_collapse.recipes import MIXTURE, RECIPES, STACKED, STACKED_RECIPES
 from experiments.population import watch_population
 from experiments.results import markdown, table
-from gan_jax import build, data, files, parallel, report
+from gan_jax import build, data
 from gan_jax import config as configs
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import exit_code
 from gan_jax.evaluation import modes
 from gan_jax.game import Game, GanState
 from gan_jax.judgement import judgement
+from gan_jax.records import files, report
+from gan_jax.runtime import parallel
 
 HERE = pathlib.Path(__file__).parent
 FRAMES = 25  # of an animation

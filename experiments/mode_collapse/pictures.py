@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from experiments.results import Values, table
-from gan_jax.report import new_figure
+from gan_jax.records.report import new_figure
 
 _FAKE, _NEUTRAL, _REAL = '#f4b6a6', '#fbfaf8', '#a9cbe8'
 _INK, _GLOW = '#2b1a3d', '#6a2c91'

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from experiments import results, sweep
 from experiments.semi_supervised import training
-from gan_jax import data, files, parallel, report
+from gan_jax import data
 from gan_jax.data import Dataset
 from gan_jax.errors import exit_code
+from gan_jax.records import files, report
+from gan_jax.runtime import parallel
 
 QUESTION = (
     'A classifier of MNIST gets ten labels a class. How many of the 10,000 test digits does it misclassify if it sees '

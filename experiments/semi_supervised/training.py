@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gan_jax import data, npz, report, steps
+from gan_jax import data, steps
 from gan_jax.data import Dataset
 from gan_jax.game import Game, GanState, from_flax, named_key, uniform_latents
 from gan_jax.games.semi_supervised import classifier_of, semi_supervised
 from gan_jax.models.semi_supervised import Discriminator, Generator
-from gan_jax.records import metrics_of
+from gan_jax.records import npz, report
+from gan_jax.records.metrics import metrics_of
 from gan_jax.stretch import make_stretch
 
 BATCH = 100

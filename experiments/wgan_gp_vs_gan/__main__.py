@@ -15,11 +15,12 @@ from experiments import classes, cost, results, sweep
 from experiments.results import Finished
 from experiments.sweep import Arm, Options
 from experiments.wgan_gp_vs_gan import pictures
-from gan_jax import parallel, report
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.modes import label_modes
 from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
 from gan_jax.game import Pair
+from gan_jax.records import report
+from gan_jax.runtime import parallel
 
 QUESTION = (
     'With the same data and the same networks: is WGAN-GP better than the non-saturating GAN, does the loss of its '

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments import results
 from experiments.results import Finished
-from gan_jax import report
+from gan_jax.records import report
 
 _LOSSES = {'discriminator/loss': 'discriminator', 'generator/loss': 'generator'}
 

@@ -29,7 +29,7 @@ import numpy as np
 from gan_jax.data import fingerprints
 from gan_jax.data.images import DecodedImages
 from gan_jax.errors import UserError
-from gan_jax.files import user_path
+from gan_jax.records.files import user_path
 
 FORMAT = 2
 _SAMPLE_BLOCKS = 256

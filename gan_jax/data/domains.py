@@ -5,10 +5,10 @@ CycleGAN (Zhu et al., arXiv:1703.10593) calls them A and B.
 
 import dataclasses
 
-from gan_jax.class_choice import choose_classes
 from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError
+from gan_jax.sampling.class_choice import choose_classes
 
 
 def split_classes(text: str) -> tuple[str, str, str]:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from gan_jax import files
 from gan_jax.errors import UserError
+from gan_jax.records import files
 
 _BLOCK_BYTES = 2**20
 _FILES_PER_TASK = 64

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
-from gan_jax.files import user_path
+from gan_jax.records.files import user_path
 
 EXTENSIONS = (
     *('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.gif', '.tif', '.tiff'),

@@ -12,7 +12,7 @@ from gan_jax.data.decoded import decoded
 from gan_jax.data.folder import folder_source
 from gan_jax.data.images import ImageSource, unreadable, upright_size
 from gan_jax.errors import UserError
-from gan_jax.files import user_path
+from gan_jax.records.files import user_path
 
 _SIDES = (('A', 'B'), ('input', 'target'))  # directories of inputs and of the images that go with them
 

@@ -12,7 +12,7 @@ import numpy as np
 from gan_jax.data.images import ImageSource
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
-from gan_jax.files import user_path
+from gan_jax.records.files import user_path
 
 EMBEDDED = ('digits', *MIXTURES)
 _METADATA = ('dataset_info.json', 'features.json')

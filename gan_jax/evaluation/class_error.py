@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 
-from gan_jax import compiler
 from gan_jax.data import to_float
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Estimate
 from gan_jax.game import Game, Player
+from gan_jax.runtime import compiler
 
 _BATCH = 500
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
@@ -29,7 +28,8 @@ from gan_jax.evaluation.record import Estimate, Evaluation, Failure, Record
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore
 from gan_jax.layers.choices import require
-from gan_jax.parallel import Layout
+from gan_jax.runtime.checkpoint import package_versions
+from gan_jax.runtime.parallel import Layout
 
 IMAGES_PER_DEVICE = 64
 

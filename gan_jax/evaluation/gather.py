@@ -12,8 +12,6 @@ import jax
 import numpy as np
 import tqdm
 
-from gan_jax import hosts, npz, parallel
-from gan_jax.checkpoint import package_versions
 from gan_jax.data import Dataset, cache, fingerprints, to_float, to_uint8
 from gan_jax.data.mixed import MixedImages
 from gan_jax.errors import UserError
@@ -22,7 +20,10 @@ from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
 from gan_jax.game import Game, Player, named_key
-from gan_jax.parallel import Layout
+from gan_jax.records import npz
+from gan_jax.runtime import hosts, parallel
+from gan_jax.runtime.checkpoint import package_versions
+from gan_jax.runtime.parallel import Layout
 
 _FORMAT = 2
 

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import npz
 from gan_jax.data.cache import cache_directory
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.published import recorded
@@ -24,6 +23,7 @@ from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.standard_errors import over_pairs
 from gan_jax.layers.choices import choose, require
+from gan_jax.records import npz
 
 Array = jax.Array
 Distance = Callable[[Any, Any], Array]

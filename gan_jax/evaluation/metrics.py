@@ -8,7 +8,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import compiler
 from gan_jax.errors import UserError
 from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
@@ -35,6 +34,7 @@ from gan_jax.evaluation.ssim import mean_ssim
 from gan_jax.evaluation.store import FeatureStore
 from gan_jax.game import Game
 from gan_jax.layers.choices import choose, nearest, require
+from gan_jax.runtime import compiler
 
 _KID_SUBSET = 1000
 _NUM_PATHS = 10_000  # a fifth of the paper's

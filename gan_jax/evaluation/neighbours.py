@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gan_jax import report
 from gan_jax.errors import UserError
 from gan_jax.evaluation.arrays import features_array
 from gan_jax.evaluation.distances import BLOCK, nearest
 from gan_jax.evaluation.images import check_same_shape, images_array
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.standard_errors import binomial
+from gan_jax.records import report
 
 
 def nearest_training(

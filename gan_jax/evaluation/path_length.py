@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import compiler
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.evaluation.record import Estimate
 from gan_jax.game import named_key
-from gan_jax.latents import lerp, slerp
 from gan_jax.layers.choices import require
+from gan_jax.runtime import compiler
+from gan_jax.sampling.latents import lerp, slerp
 
 Array = jax.Array
 Key = jax.Array

@@ -5,10 +5,10 @@ import os
 import pathlib
 from collections.abc import Iterable
 
-from gan_jax import files
 from gan_jax.errors import UserError
 from gan_jax.evaluation.evaluator import table
 from gan_jax.evaluation.record import Evaluation, Failure, Record, differences
+from gan_jax.records import files
 
 
 def report(evaluation: Evaluation, path: pathlib.Path, earlier: Iterable[Record] = ()) -> None:

@@ -14,9 +14,9 @@ import zipfile
 
 import numpy as np
 
-from gan_jax import files
 from gan_jax.errors import UserError
 from gan_jax.evaluation.moments import Moments
+from gan_jax.records import files
 
 _SYMMETRY = 1e-6  # of the largest variance; published files are float64, some rounded to float32
 

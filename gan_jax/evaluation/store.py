@@ -11,7 +11,7 @@ from gan_jax.evaluation.features.extractor import Extractor, Features, look
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.moments import Moments
 from gan_jax.evaluation.statistics import Statistics
-from gan_jax.parallel import Layout, make_layout
+from gan_jax.runtime.parallel import Layout, make_layout
 
 KEPT = ('features', 'logits', 'taps', 'images')
 

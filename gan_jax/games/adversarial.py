@@ -8,11 +8,11 @@ import jax.numpy as jnp
 
 from gan_jax import penalties
 from gan_jax.adversarial import adversarial
-from gan_jax.compiler import ONCE
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Game, Key, Network, Pair
 from gan_jax.judgement import judgement
 from gan_jax.parts import Parts, is_conditional
+from gan_jax.runtime.compiler import ONCE
 
 ROLES = Pair._fields
 _CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2')

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gan_jax.compiler import HAS_ONEDNN
+from gan_jax.runtime.compiler import HAS_ONEDNN
 
 Padding = str | Sequence[tuple[int, int]]
 _CANONICAL = ('NHWC', 'HWIO', 'NHWC')

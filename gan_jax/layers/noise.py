@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from gan_jax.augment import instance_noise
+from gan_jax.augmentation.augment import instance_noise
 from gan_jax.layers.choices import require
 from gan_jax.layers.dropout import places
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from gan_jax import config as configs
-from gan_jax import report
 from gan_jax.pages import document as html
 from gan_jax.pages import run_page
 from gan_jax.pages import workdir as workdirs
 from gan_jax.pages.metrics_table import metrics_table
 from gan_jax.pages.workdir import Curve, Workdir
+from gan_jax.records import report
 
 
 def page(runs: Sequence[Workdir]) -> str:

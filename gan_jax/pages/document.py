@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan_jax import files
 from gan_jax.errors import UserError
+from gan_jax.records import files
 
 # Of matplotlib's cycle, so that a curve has the same colour here and in the pictures.
 COLORS = (

@@ -4,10 +4,12 @@ import pathlib
 
 import numpy as np
 
-from gan_jax import latents, report, sampling
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.evaluation.neighbours import nearest_training, neighbour_grid
 from gan_jax.game import Game, Player
+from gan_jax.records import report
+from gan_jax.sampling import latents
+from gan_jax.sampling import samples as sampling
 
 _ROWS, _COLUMNS = 8, 8  # of the neighbours and the interpolation
 _CHUNK = 8192  # real examples that are compared at a time

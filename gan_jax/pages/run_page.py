@@ -7,12 +7,13 @@ from typing import Any
 from PIL import Image
 
 from gan_jax import config as configs
-from gan_jax import files, health, report
 from gan_jax.errors import UserError
 from gan_jax.pages import document as html
+from gan_jax.pages import health
 from gan_jax.pages import workdir as workdirs
 from gan_jax.pages.metrics_table import metrics_table
 from gan_jax.pages.workdir import Curve, Workdir
+from gan_jax.records import files, report
 
 NAME = 'report.html'
 _FROM_CLASS_TO_CLASS = 'Each row goes from one class to the next, with the same latent.'

@@ -10,11 +10,12 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from gan_jax import config as configs
-from gan_jax import description, games, report
+from gan_jax import games
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Record
 from gan_jax.pages.document import Frame
-from gan_jax.records import MetricsFile, evaluations_of, metrics_of, timing_of
+from gan_jax.records import description, report
+from gan_jax.records.metrics import MetricsFile, evaluations_of, metrics_of, timing_of
 
 _SCHEDULE_POINTS = 201
 

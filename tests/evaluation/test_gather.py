@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import losses, parallel
+from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset, load
 from gan_jax.errors import UserError
 from gan_jax.evaluation.gather import Samples, compile_samples, gather_dataset, gather_samples
 from gan_jax.game import Player, pure
+from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, RESIZED_QUADRANTS, look, quarters
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (21, 6, 6, 1), np.uint8)

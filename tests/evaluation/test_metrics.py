@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import losses, parallel
+from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
@@ -18,6 +18,7 @@ from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.record import Estimate, Failure, differences
 from gan_jax.game import Player, pure
+from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length'}  # what trains, or asks for weights or a generator

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gan_jax import report
 from gan_jax.errors import UserError
 from gan_jax.evaluation.neighbours import authenticity, nearest_training, neighbour_grid
+from gan_jax.records import report
 
 
 def test_nearest_training_in_the_plane():

@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import augment, losses, steps, terms
+from gan_jax import losses, steps, terms
+from gan_jax.augmentation import augment
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
 from gan_jax.game import from_flax, pure, stream

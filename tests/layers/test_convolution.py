@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax import compiler
 from gan_jax.layers import convolution as module
 from gan_jax.layers.convolution import convolution, transposed_convolution
+from gan_jax.runtime import compiler
 
 CANONICAL = ('NHWC', 'HWIO', 'NHWC')
 

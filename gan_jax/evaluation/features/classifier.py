@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from gan_jax import npz
 from gan_jax.data import absolute_name, fingerprints
 from gan_jax.data.cache import cache_directory
 from gan_jax.errors import UserError
@@ -28,6 +27,7 @@ from gan_jax.evaluation.features.published import UNVERIFIED
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.normalization import normalize
 from gan_jax.layers.resampling import average_pool
+from gan_jax.records import npz
 
 Array = jax.Array
 PyTree = Any

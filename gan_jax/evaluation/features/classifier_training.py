@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gan_jax import augment
+from gan_jax.augmentation import augment
 from gan_jax.data import batches
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError

@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax import files, npz
 from gan_jax.data.cache import cache_directory
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.inception_graph import read_graph
 from gan_jax.evaluation.features.inception_network import NAME, parameter_shapes
 from gan_jax.evaluation.features.published import UNVERIFIED, recorded, verify
 from gan_jax.evaluation.features.torch_file import read_torch_file
+from gan_jax.records import files, npz
 
 URLS = (
     'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth',

@@ -9,7 +9,6 @@ import PIL.Image
 import pytest
 from random_inception import GOLDEN, calibrated_arrays
 
-from gan_jax import compiler
 from gan_jax.data import load
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features import inception as extractor
@@ -17,7 +16,8 @@ from gan_jax.evaluation.features import inception_network, inception_weights, re
 from gan_jax.evaluation.features.extractor import look
 from gan_jax.evaluation.features.inception_network import Inception
 from gan_jax.evaluation.gather import gather_dataset
-from gan_jax.parallel import make_layout
+from gan_jax.runtime import compiler
+from gan_jax.runtime.parallel import make_layout
 
 TOLERANCE = 1e-4  # of the tap's maximum
 TAPS = ['64', '192', '768', '2048', 'logits_unbiased']

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, NamedTuple
 
-from gan_jax import files
 from gan_jax.errors import UserError
+from gan_jax.records import files
 
 
 class _Line(NamedTuple):

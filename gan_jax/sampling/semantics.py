@@ -70,6 +70,6 @@ def first_kernel(params: Any, latent_size: int) -> np.ndarray:
     if kernel.ndim != 2 or len(kernel) < latent_size:
         raise UserError(
             f'The generator has no dense layer {FIRST_LAYER} that its latents enter: give the weight that they are '
-            'multiplied by to gan_jax.semantics.semantic_directions.'
+            'multiplied by to gan_jax.sampling.semantics.semantic_directions.'
         )
     return kernel[:latent_size]

@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 from absl import logging
 from orbax.checkpoint import future
 
-from gan_jax.files import write_durably
+from gan_jax.records.files import write_durably
 
 _META, _STATE = 'meta/metadata', 'state/bytes'
 

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, checkpoint, description, provenance
+from gan_jax import build
 from gan_jax import config as configs
-from gan_jax.class_choice import choose_classes
 from gan_jax.errors import UserError, blaming
 from gan_jax.game import Game, Player
+from gan_jax.records import description, provenance
+from gan_jax.runtime import checkpoint
+from gan_jax.sampling.class_choice import choose_classes
 
 
 class Run(NamedTuple):

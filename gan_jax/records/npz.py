@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gan_jax import files
+from gan_jax.records import files
 
 
 def save(path: str | os.PathLike, arrays: Mapping[str, np.ndarray | str]) -> None:

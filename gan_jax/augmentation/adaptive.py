@@ -2,7 +2,8 @@
 
 Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix B. Every transform draws its
 value and strikes with a probability of its own; the geometric ones compose into one affine matrix and the image is
-sampled once, those of colour into one matrix of the channels. `gan_jax.augment.adaptive` applies them to batches.
+sampled once, those of colour into one matrix of the channels. `gan_jax.augmentation.augment.adaptive` applies them to
+batches.
 
 Two departures from the paper: sampling is bilinear, where the paper first doubles the resolution by a wavelet filter
 (at the small sizes here its pad would be larger than the image), and there is no image-space filtering.

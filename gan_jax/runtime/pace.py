@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import jax
 import numpy as np
 
-from gan_jax import hosts
+from gan_jax.runtime import hosts
 
 Metrics = dict[str, np.ndarray]
 

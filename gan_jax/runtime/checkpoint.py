@@ -29,8 +29,9 @@ import jax
 import orbax.checkpoint as ocp
 from absl import logging
 
-from gan_jax import __version__, checkpoint_files, hosts, snapshot
+from gan_jax import __version__
 from gan_jax.errors import UserError
+from gan_jax.runtime import checkpoint_files, hosts, snapshot
 
 PyTree = Any
 

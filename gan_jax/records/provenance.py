@@ -4,9 +4,9 @@ import os
 import pathlib
 from typing import Any
 
-from gan_jax import description, files
 from gan_jax.data import MAIN, Dataset, batch_field
 from gan_jax.errors import UserError
+from gan_jax.records import description, files
 
 _PLACE = ('name', 'split')  # of data, which the config has too; what is there is another matter
 

@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import animation, cost, files, latents, report
+from gan_jax import cost
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.find import find_extractor
-from gan_jax.latents import towards_mean
 from gan_jax.layers.choices import choose, require
-from gan_jax.projection import feature_error, load_image, project
 from gan_jax.ranges import Range
-from gan_jax.sampling import (
+from gan_jax.records import files, report
+from gan_jax.sampling import animation, latents
+from gan_jax.sampling.latents import towards_mean
+from gan_jax.sampling.projection import feature_error, load_image, project
+from gan_jax.sampling.samples import (
     Samples,
     arrange,
     class_interpolation,
@@ -31,8 +33,8 @@ from gan_jax.sampling import (
     picture,
     seed_latents,
 )
-from gan_jax.semantics import FIRST_LAYER, first_kernel, semantic_directions
-from gan_jax.trained import Run, load_run
+from gan_jax.sampling.semantics import FIRST_LAYER, first_kernel, semantic_directions
+from gan_jax.sampling.trained import Run, load_run
 
 _VARIANCE = {'normal': 1.0, 'uniform': 1 / 3}
 _REACH = {'normal': 3.0, 'uniform': 1.0}
@@ -86,8 +88,8 @@ def draw(
         step: of the checkpoint; None: the latest.
         seeds: of the latents; None: as many as the picture needs.
         classes: numbers or names; None: all of them, but the first for directions.
-        threshold: truncates by drawing again, see `gan_jax.latents.truncated`.
-        psi: truncates towards the mean, see `gan_jax.latents.towards_mean`.
+        threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
+        psi: truncates towards the mean, see `gan_jax.sampling.latents.towards_mean`.
         **options: of the picture's function.
 
     Returns:
@@ -169,7 +171,7 @@ def walk(chosen: Chosen, *, path: str = 'spherical', frames: int = 20, format: s
 
 
 def loop(chosen: Chosen, *, path: str = 'spherical', frames: int = 20, format: str = 'gif') -> pathlib.Path:
-    """An animation through all seeds and back to the first, smooth everywhere; see `gan_jax.latents.loop`."""
+    """An animation through all seeds and back to the first, smooth everywhere; see `gan_jax.sampling.latents.loop`."""
     frames = _checked(chosen, '--frames', frames, 1, len(_legs(chosen)) + 1)
     _between(chosen, path)
     distribution = chosen.distribution if path == 'spherical' else None

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax import report
+from gan_jax.records import report
 
 TWINS = 0.6  # of the usual distance to the nearest other image: 95 % of real images and of good samples keep more
 ALIKE = 2.0  # grey levels: images nearer than that look alike to anyone, whatever the references

@@ -12,14 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gan_jax import compiler, cost, files, report, shown
+from gan_jax import cost
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
-from gan_jax.latents import towards_mean, truncated
 from gan_jax.ranges import SEED, Range
-from gan_jax.trained import Run, load_run
+from gan_jax.records import files, report
+from gan_jax.runtime import compiler
+from gan_jax.sampling import shown
+from gan_jax.sampling.latents import towards_mean, truncated
+from gan_jax.sampling.trained import Run, load_run
 
 _WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.png|points\.npy')  # into a directory of samples
 MOST_PICTURES = 10**6  # in one directory, a file each
@@ -32,7 +35,8 @@ def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = 
         game: the game.
         num: how many.
         seed: of all of them.
-        threshold: their largest absolute value, kept to by drawing components again (`gan_jax.latents.truncated`).
+        threshold: their largest absolute value, kept to by drawing components again, see
+            `gan_jax.sampling.latents.truncated`.
     """
     return _drawn(game, named_key(seed, 'samples'), jnp.arange(num), threshold)
 
@@ -263,8 +267,8 @@ def sample_workdir(
         seeds: one latent for each, instead of `num` of one seed.
         classes: numbers or names, a row for each; None: all of them.
         grid: (rows, columns) of images, instead of `num`; the rows go through the classes in turn.
-        threshold: truncates by drawing again, see `gan_jax.latents.truncated`.
-        psi: truncates towards the mean, see `gan_jax.latents.towards_mean`.
+        threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
+        psi: truncates towards the mean, see `gan_jax.sampling.latents.towards_mean`.
         inputs: of a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
 

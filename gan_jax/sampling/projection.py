@@ -16,12 +16,12 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from gan_jax.canonical import canonical
 from gan_jax.data.images import decode, unreadable
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.game import Array
 from gan_jax.ranges import AMOUNT, Range
+from gan_jax.runtime.canonical import canonical
 
 Distance = Callable[[Array, Array], Array]
 

@@ -14,9 +14,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax import compiler, files, hosts
-from gan_jax.canonical import canonical
 from gan_jax.errors import UserError
+from gan_jax.records import files
+from gan_jax.runtime import compiler, hosts
+from gan_jax.runtime.canonical import canonical
 
 AXIS = 'devices'
 MODES = ('pmap', 'sharding')

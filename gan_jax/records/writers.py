@@ -14,10 +14,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from gan_jax import files, report
 from gan_jax.evaluation.record import Evaluation
-from gan_jax.progress import Progress
-from gan_jax.records import evaluations_of, metrics_of, timing_of
+from gan_jax.records import files, report
+from gan_jax.records.metrics import evaluations_of, metrics_of, timing_of
+from gan_jax.records.progress import Progress
 
 
 class TensorBoard:

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax import adaptive_augment
+from gan_jax.augmentation import adaptive as adaptive_augment
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose, require
 from gan_jax.ranges import POSITIVE_AMOUNT, SHARE, Range, checked

@@ -1,6 +1,6 @@
 """Pictures of a game that makes something of examples: inputs, what it makes of them, and what is right, side by side.
 
-`gan_jax.sampling` does the same for games that make examples of latents alone.
+`gan_jax.sampling.samples` does the same for games that make examples of latents alone.
 """
 
 import functools
@@ -13,10 +13,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from ml_collections import ConfigDict
 
-from gan_jax import compiler
 from gan_jax.data import Dataset, batch_field, load, prepare, to_float
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
+from gan_jax.runtime import compiler
 
 _BATCH = 16
 

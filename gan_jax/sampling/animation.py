@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_jax import files, report
 from gan_jax.errors import UserError
+from gan_jax.records import files, report
 
 FRAMES_PER_SECOND = 20
 

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gan_jax import files
 from gan_jax.errors import UserError
-from gan_jax.records import metrics_of
+from gan_jax.records import files
+from gan_jax.records.metrics import metrics_of
 
 # The pictures of a whole run, as it is at its last step.
 LAST_PICTURES = ('neighbours.png', 'interpolation.png', 'samples.png', 'samples.gif', 'curves.png')
@@ -152,7 +152,7 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Non
     whose name ends in `_probability`. Long series are smoothed, with the numbers themselves pale behind the curve.
 
     Args:
-      records: as `gan_jax.records.MetricsFile.read` returns them.
+      records: as `gan_jax.records.metrics.MetricsFile.read` returns them.
       path: the file.
 
     Raises:

@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gan_jax import files
 from gan_jax.errors import UserError
+from gan_jax.records import files
 
 # What every version of gan_jax has written, as far as pages, findings and sampling rely on it.
 _CONFIG = {

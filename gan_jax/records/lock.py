@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gan_jax import files, hosts, parallel
 from gan_jax.errors import UserError
+from gan_jax.records import files
+from gan_jax.runtime import hosts, parallel
 
 NAME = 'run.lock'
 _BEAT = 10  # seconds between two touches

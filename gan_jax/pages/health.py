@@ -17,12 +17,12 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from gan_jax import config as configs
-from gan_jax import description, files, report
-from gan_jax.diversity import Diversity, compare, cut_grid
 from gan_jax.errors import UserError
 from gan_jax.evaluation.metrics import BEST
+from gan_jax.pages.diversity import Diversity, compare, cut_grid
 from gan_jax.parts import is_conditional
-from gan_jax.records import metrics_of
+from gan_jax.records import description, files, report
+from gan_jax.records.metrics import metrics_of
 
 SHORTEST_WINDOW = 5  # records; the median of fewer is at the mercy of one
 SATURATED_ACCURACY = 0.99  # of a batch of 64 with its fakes, one example is judged wrongly: no lesson left to learn

@@ -1,0 +1,1 @@
+"""What the discriminator is shown: DiffAugment, ADA, instance noise."""

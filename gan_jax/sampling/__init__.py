@@ -1,0 +1,1 @@
+"""What is made of a trained run: samples, translations, walks through the latents, projections."""
