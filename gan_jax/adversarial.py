@@ -22,7 +22,7 @@ from gan_jax.game import (
 from gan_jax.layers.choices import choose, is_on, require
 from gan_jax.losses import Loss
 from gan_jax.passes import Passes
-from gan_jax.terms import NO_TERMS, Term
+from gan_jax.terms import NO_TERMS, Term, check_terms
 
 COMBINATIONS: dict[str, Callable[[Array], Array]] = {
     'mean': jnp.mean,
@@ -163,16 +163,7 @@ def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: 
     if not isinstance(loss, Loss):
         hint = f': call it, {loss.__name__}()' if inspect.isfunction(loss) else ''
         raise UserError(f'The loss is a {type(loss).__name__}, not a gan_jax.losses.Loss{hint}.')
-    fits = isinstance(terms, Sequence) and len(terms) == len(Pair._fields)
-    if not fits or not all(isinstance(term, Term) for some in terms for term in (some if _is_tuple(some) else [some])):
-        raise UserError(
-            'terms are the terms of the generator and those of the discriminator, as the functions of gan_jax.terms '
-            'make them: terms.r1(weight=10), or terms.joined([...]) of several.'
-        )
-
-
-def _is_tuple(value: object) -> bool:
-    return isinstance(value, tuple | list) and not isinstance(value, Term)
+    check_terms(terms)
 
 
 def _lazy_turn(player: str, loss: PlayerLoss, every: int, terms: Sequence[Term]) -> Turn | None:

@@ -5,6 +5,7 @@ recipe needs. Every option that exists has its default in the config, so whateve
 at `train.py` and the `make` functions it calls.
 """
 
+import ast
 import contextlib
 import importlib.util
 import inspect
@@ -27,8 +28,9 @@ from gan_jax.errors import UserError, blaming
 from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
 from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest
+from gan_jax.open_sets import OpenDict
 from gan_jax.records import files
-from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching, joined
+from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined
 from gan_jax.values import Default, flat
 
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
@@ -225,7 +227,35 @@ def make_terms(config: ConfigDict) -> Pair:
     made.append(feature_matching(**matching))
     if config.get('discriminator', {}).get('conditioning') == 'auxiliary':
         made.append(auxiliary_classifier(**config.auxiliary))
+    for text in config.terms:
+        made.append(_own_terms(text))
     return joined(made)
+
+
+def _own_terms(text: str) -> Pair:
+    """The terms that a function of somebody's makes."""
+    name, options = _parse_call(text)
+    function = OpenDict({}, 'term')[name]
+    try:
+        inspect.signature(function).bind(**options)
+    except TypeError as error:
+        raise UserError(f'terms has {text!r}, but {name} cannot be called so: {error}.') from error
+    with blaming(f'The term {name}'):
+        made = function(**options)
+    check_terms(made)
+    return made
+
+
+def _parse_call(text: str) -> tuple[str, dict[str, Any]]:
+    """'my_terms.smooth(weight=3)' as ('my_terms.smooth', {'weight': 3}); without brackets there are no options."""
+    name, bracket, rest = text.partition('(')
+    try:
+        call = ast.parse(f'f({rest}' if bracket else 'f()', mode='eval').body
+        if call.args:
+            raise ValueError
+        return name.strip(), {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"terms has {text!r}; write 'module.function' or 'module.function(option=value)'.") from error
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -243,6 +273,7 @@ def foreign_modules(values: Mapping[str, Any]) -> list[str]:
         *(families - {None, '', *models.families()}),
         *({sections.get('game', {}).get('name')} - {None, *games.names()}),
         *(name.rpartition('.')[0] for name in named if isinstance(name, str) and '.' in name),
+        *(text.partition('(')[0].rpartition('.')[0] for text in values.get('terms', ())),
     }
     return sorted(map(str, found))
 

@@ -116,6 +116,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         # probability that a real and a fake example change places in the discriminator's loss
         'flip_labels': number(0.0, SHARE),
         'penalties': {name: options(penalty, AMOUNT) for name, penalty in PENALTIES.items()},  # weight 0: off
+        # of your own: 'module.function' or 'module.function(option=value)', which returns terms as those of terms.py
+        'terms': Default((), tuple, element=str),
         # gradient penalties and path length after every k-th round
         'lazy': {'generator': number(1, Range(1, 10_000)), 'discriminator': number(1, Range(1, 10_000))},
         # alone: it is the generator's only loss

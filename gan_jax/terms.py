@@ -329,6 +329,20 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
     return Pair(_term('class_loss', generator_weight, of_fake), _term('class_loss', discriminator_weight, of_both))
 
 
+def check_terms(terms: Pair) -> None:
+    """Raises a UserError for what is easily given in place of terms."""
+    fits = isinstance(terms, Sequence) and len(terms) == len(Pair._fields)
+    if not fits or not all(isinstance(term, Term) for some in terms for term in (some if _is_tuple(some) else [some])):
+        raise UserError(
+            'terms are the terms of the generator and those of the discriminator, as the functions of gan_jax.terms '
+            'make them: terms.r1(weight=10), or terms.joined([...]) of several.'
+        )
+
+
+def _is_tuple(value: object) -> bool:
+    return isinstance(value, tuple | list) and not isinstance(value, Term)
+
+
 def joined(pairs: Sequence[Pair]) -> Pair:
     """All the terms of each player."""
     return Pair(*(tuple(term for pair in pairs for term in getattr(pair, player)) for player in Pair._fields))

@@ -147,6 +147,29 @@ def test_a_wrong_name_gets_one_sentence(overrides, message):
         configs.load(f'{CONFIGS}/pix2pix.py', overrides)
 
 
+def test_terms_of_ones_own_join_those_of_the_toolbox(module):
+    module(
+        'my_terms',
+        'from gan_jax.game import Pair\nfrom gan_jax.terms import Term\n\n'
+        'def smooth(weight=1.0):\n'
+        "    return Pair((), (Term('smooth', weight, lambda view, memory: (view.real.mean() ** 2, memory)),))\n\n"
+        'def none():\n    return 3\n',
+    )
+    spec = f'{CONFIGS}/mlp.py'
+    config = configs.load(spec, ["terms=('my_terms.smooth(weight=3)', 'my_terms.smooth')", 'penalties.r1.weight=1'])
+    found = configs.make_terms(config).discriminator
+    assert [(term.name, term.weight) for term in found] == [('r1', 1), ('smooth', 3), ('smooth', 1.0)]
+    assert configs.foreign_modules(configs.to_json(config)) == ['my_terms']
+    for text, message in (
+        ('my_terms.smooth(3)', r"write 'module.function' or 'module.function\(option=value\)'"),
+        ('my_terms.smooth(wait=3)', r'my_terms.smooth cannot be called so: got an unexpected keyword'),
+        ('my_terms.rough', r'The module my_terms has no function rough'),
+        ('my_terms.none', r'terms are the terms of the generator and those of the discriminator'),
+    ):
+        with pytest.raises(UserError, match=message):
+            configs.load(spec, [f'terms={(text,)!r}'])
+
+
 def test_a_config_of_an_older_version_gets_the_later_keys():
     values = configs.to_json(configs.base('mlp'))
     older = {key: value for key, value in values.items() if key not in ('game', 'discriminator_schedule')}
