@@ -77,9 +77,8 @@ class OpenDict(Mapping[str, Callable]):
         if name in self._known:
             return self._known[name]
         module, _, function = name.rpartition('.')
-        unknown = UserError(
-            f'There is no {self._noun} {name!r}: choose one of {", ".join(self._known)}, or a module.function.'
-        )
+        choices = f'choose one of {", ".join(self._known)}, or a' if self._known else 'give a'
+        unknown = UserError(f'There is no {self._noun} {name!r}: {choices} module.function.')
         if not all(name.split('.')) or not module:
             raise unknown
         with blaming(f'The {self._noun} {name}'):

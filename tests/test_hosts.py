@@ -139,7 +139,7 @@ import os, sys
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=2'
 import jax, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from gan_jax import hosts
+from gan_jax.runtime import hosts
 process = int(sys.argv[1])
 hosts.join('localhost:{port}', 2, process, seconds=120)
 split = NamedSharding(Mesh(np.array(jax.devices()), ('x',)), PartitionSpec('x'))

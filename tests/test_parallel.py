@@ -198,7 +198,7 @@ _TWO_PROCESSES = """
 import json, os, sys
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0'
 sys.path[:0] = [{root!r}, {tests!r}]
-from gan_jax import hosts
+from gan_jax.runtime import hosts
 hosts.join('localhost:{port}', 2, int(sys.argv[1]), seconds=120)
 import numpy as np, jax
 import test_parallel

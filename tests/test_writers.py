@@ -15,7 +15,7 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
 from experiments import results
-from gan_jax import config, run
+from gan_jax import build, config, run
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Evaluation, Failure, Record
@@ -317,7 +317,8 @@ def test_progress_skips_absent_metrics_and_counts_days():
 def test_importing_starts_nothing_and_draws_on_no_plotting_state():
     script = """
 import sys, threading
-from gan_jax import checkpoint, files, progress, report, snapshot, writers
+from gan_jax.records import files, progress, report, writers
+from gan_jax.runtime import checkpoint, snapshot
 print(threading.active_count(), 'matplotlib' in sys.modules, 'tensorflow' in sys.modules)
 """
     output = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True).stdout
@@ -332,11 +333,12 @@ def test_a_metric_that_fails_while_training_is_warned_about_and_recorded_beside_
     monkeypatch.setattr(run, 'Evaluator', lambda *_: types.SimpleNamespace(evaluate=lambda samples: next(found)))
     overrides = {'evaluate': 'fid,kid', 'evaluation.extractor': 'tests.extractors:QUADRANTS', 'batch_size': '10'}
     reals = Dataset('squares', 'train', np.zeros((4, 8, 8, 1), np.uint8), None, None, 'f00d')
-    evaluate = run.make_evaluation(config.load('configs/mlp.py:digits', overrides), reals, None, None, None)
+    options = config.load('configs/mlp.py:digits', overrides)
+    evaluate = run.make_evaluation(options, reals, build.make_game(options, reals.shape), None, None)
     with Writers(tmp_path, begin=0, total=10, quiet=True) as out:
         for step, values in ((5, {'eval/fid': 2.0}), (6, {})):
             with pytest.warns(UserWarning, match=f'^kid of step {step} could not be computed: There are too few'):
-                assert evaluate(step, None, out, 0) == values
+                assert evaluate(step, {'generator': None}, out, 0) == values
     assert MetricsFile(tmp_path / 'metrics.jsonl').read() == [{'step': 5, 'kimg': 0.05, 'eval/fid': 2.0}]
     lines = MetricsFile(tmp_path / 'evaluations.jsonl').read()
     assert [line['metric'] for line in lines] == ['fid', 'kid', 'kid']
