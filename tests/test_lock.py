@@ -21,7 +21,8 @@ from gan_jax.train import train, train_population
 
 ROOT = pathlib.Path(__file__).parent.parent
 HOLD = (
-    'import sys, time\nfrom gan_jax.records import lock\nwith lock.exclusive(sys.argv[1]):\n    print()\n    time.sleep(60)\n'
+    'import sys, time\nfrom gan_jax.records import lock\n'
+    'with lock.exclusive(sys.argv[1]):\n    print()\n    time.sleep(60)\n'
 )
 
 
