@@ -121,7 +121,11 @@ class Evaluator:
                 except _FAILURES as error:
                     interval = None
                     failures.append(Failure(f'interval of {value}', _reason(error), subject))
-                records.append(self._record(name, value, estimate, interval, subject, protocol, evidence.fake))
+                if metrics.METRICS[name].sees == 'classifier':
+                    judged, store = fakes.classifier_protocol, None
+                else:
+                    judged, store = protocol, evidence.fake
+                records.append(self._record(name, value, estimate, interval, subject, judged, store))
         return Evaluation(records, failures)
 
     def _unfit(self, fakes: Samples | Dataset | Statistics, subject: str) -> list[Failure]:
@@ -165,7 +169,7 @@ class Evaluator:
         interval: tuple[float, float] | None,
         subject: str,
         fakes: Mapping[str, object],
-        store: FeatureStore,
+        store: FeatureStore | None,
     ) -> Record:
         sees_features = metrics.METRICS[name].sees not in ('pixels', 'classifier') and self.extractor is not NOTHING
         protocol = {
@@ -177,7 +181,8 @@ class Evaluator:
         }
         has_error = estimate.error is not None and math.isfinite(estimate.error)
         error = estimate.error if has_error else None
-        return Record(value, estimate.value, error, subject, protocol, interval, len(store) or None, store.fingerprint)
+        judged = (None, None) if store is None else (len(store) or None, store.fingerprint)
+        return Record(value, estimate.value, error, subject, protocol, interval, *judged)
 
 
 def choose_extractor(

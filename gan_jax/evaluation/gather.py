@@ -54,6 +54,11 @@ class Samples(NamedTuple):
     classifier: Player | None = None
 
     @property
+    def classifier_protocol(self) -> dict[str, Any]:
+        """What of the game classifies."""
+        return {'weights': 'last' if self.classifier.ema is None else 'averaged'}
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """How the samples are made."""
         weights = {'seed': self.seed, 'weights': 'last' if self.generator.ema is None else 'averaged'}

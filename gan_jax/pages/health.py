@@ -119,7 +119,7 @@ def read(workdir: str | os.PathLike) -> Run:
     run = Run(config, metrics_of(workdir).scan()[0], given_up)
 
     *earlier, last = [path for _, path in report.sample_grids(workdir)] or [None]
-    if last is None or len(facts['shape']) != 3:
+    if last is None or len(facts['shape']) != 3 or report.caption_of(last):  # which shows more than samples
         return run
     classes = facts['classes'] if is_conditional(config) else None
 

@@ -4,8 +4,6 @@ import os
 import pathlib
 from typing import Any
 
-from PIL import Image
-
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.pages import document as html
@@ -90,7 +88,7 @@ def _findings(run: Workdir) -> list[str]:
 def _samples(run: Workdir) -> list[str]:
     if not run.samples:
         return [html.paragraph('There are no samples yet.')]
-    caption = _caption_of(run.samples[-1][1])
+    caption = report.caption_of(run.samples[-1][1])
     films = html.row(html.films({'generated': run.frames()}), _picture_of(run, 'real.png'))
     return [html.paragraph(caption), films] if caption else [films]
 
@@ -106,18 +104,9 @@ def _picture_of(run: Workdir, name: str, caption: str = '') -> str:
     if not path.exists():
         return ''
     try:
-        return html.picture(path, _caption_of(path) or caption)
+        return html.picture(path, report.caption_of(path) or caption)
     except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file, and `picture`
         return html.paragraph(f'{path} is no whole picture and is left out: delete it.', 'bad')
-
-
-def _caption_of(path: pathlib.Path) -> str:
-    """The caption that a picture carries; '' of a damaged one."""
-    try:
-        with Image.open(path) as opened:
-            return opened.info.get('Description', '')
-    except (OSError, SyntaxError, ValueError):
-        return ''
 
 
 def _charts(curves: dict[str, Curve]) -> dict[str, html.Chart]:

@@ -118,6 +118,15 @@ def step_of(path: str | os.PathLike) -> int | None:
         return None
 
 
+def caption_of(path: str | os.PathLike) -> str:
+    """What a picture says that it shows; '' where it says nothing, cannot be read, or is not there."""
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get('Description', '')
+    except (OSError, SyntaxError, ValueError):
+        return ''
+
+
 def scatter(points: np.ndarray, real: np.ndarray | None = None, limit: float | None = None) -> np.ndarray:
     """Draws generated points over real ones.
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gan_jax.errors import UserError
+from gan_jax.evaluation.l1 import l1, mean_l1
 from gan_jax.evaluation.psnr import mean_psnr, psnr
 from gan_jax.evaluation.ssim import mean_ssim, ssim
 
@@ -122,3 +123,13 @@ def test_small_and_equal_images_get_one_sentence():
         ssim(images, images)
     with pytest.raises(UserError, match='2 of 2 pairs are of equal images, whose PSNR is infinite'):
         mean_psnr(images, images)
+
+
+def test_l1_is_the_mean_absolute_difference_as_a_share_of_white():
+    x = np.zeros((2, 2, 2, 1), np.uint8)
+    y = x.copy()
+    y[0, 0, 0, 0], y[1] = 255, 51
+    np.testing.assert_allclose(l1(x, y), [0.25, 0.2])
+    found = mean_l1(x, y)
+    assert found.value == pytest.approx(0.225)
+    assert found.error == pytest.approx(0.025)

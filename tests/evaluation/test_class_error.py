@@ -1,0 +1,28 @@
+"""The error of a game's classifier, by hand."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.errors import UserError
+from gan_jax.evaluation.class_error import class_error
+from gan_jax.game import Game, Player
+
+
+def test_it_is_the_share_of_wrong_classes_by_the_averaged_parameters():
+    """Two classes by the mean pixel; the last parameters take each image for the other class."""
+
+    def classify(params, variables, images):
+        brightness = params * images.mean((1, 2, 3)) + variables
+        return jnp.stack([-brightness, brightness], -1)
+
+    game = Game(None, (), None, None, classify=classify)
+    images = np.concatenate([np.full((600, 2, 2, 1), 10, np.uint8), np.full((400, 2, 2, 1), 250, np.uint8)])
+    labels = np.r_[np.zeros(600), np.ones(350), np.zeros(50)].astype(np.int32)
+    classifier = Player(jnp.float32(-1), jnp.float32(0), None, (jnp.float32(1), jnp.float32(0)))
+    found = class_error(game, classifier, images, labels)
+    assert found.value == pytest.approx(0.05)
+    assert found.error == pytest.approx((0.05 * 0.95 / 1000) ** 0.5)
+    assert class_error(game, classifier._replace(ema=None), images, labels).value == pytest.approx(0.95)
+    with pytest.raises(UserError, match='class_error needs the class of every image, and some have none'):
+        class_error(game, classifier, images, np.r_[labels[1:], -1])

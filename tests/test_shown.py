@@ -1,0 +1,162 @@
+"""Games that make something of examples: their pictures, samples and evaluations."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax import build
+from gan_jax import config as configs
+from gan_jax.data import load
+from gan_jax.errors import UserError
+from gan_jax.game import Game, Player
+from gan_jax.main import main
+from gan_jax.records import files, provenance
+from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.sampling import shown
+from gan_jax.sampling.trained import load_run
+from gan_jax.translators import no_latents
+
+TINY = {'generator.width': '2', 'discriminator.width': '2', 'data.size': '16', 'data.split': 'train[:30]'}
+
+
+def save_untrained(workdir, name):
+    """A run's directory before its first step."""
+    config = configs.load(f'configs/{name}.py', TINY)
+    dataset = load(config.data.name, split=config.data.split, size=16)
+    game = build.make_game(config, dataset.shape, shapes=dataset.shapes)
+    with Checkpoints(workdir / 'checkpoints') as checkpoints:
+        checkpoints.save(3, build.init_state(config, game), config=configs.to_json(config), metrics={})
+    files.replace(workdir / 'run.json', json.dumps({'data': provenance.describe(dataset)}).encode())
+    return workdir
+
+
+@pytest.fixture(scope='module')
+def pairs(tmp_path_factory):
+    return save_untrained(tmp_path_factory.mktemp('pairs'), 'pix2pix')
+
+
+@pytest.fixture(scope='module')
+def domains(tmp_path_factory):
+    return save_untrained(tmp_path_factory.mktemp('domains'), 'cyclegan')
+
+
+def doubling_game(names=('input', 'output')):
+    """A translator that multiplies by its parameter; what it shows is called `names`."""
+
+    def sample(params, variables, latents, images):
+        return params * images
+
+    def show(params, variables, latents, batch):
+        return dict(zip(names, (batch['input'], sample(params, variables, latents, batch['input'])), strict=True))
+
+    def init(key):
+        return {'generator': (jnp.float32(2), {})}
+
+    return Game(init, (), sample, no_latents, given='input', show=show)
+
+
+def test_examples_stand_side_by_side_in_the_order_of_the_game():
+    dataset = load('edges:digits', size=16, split='train[:30]')
+    for names in (('input', 'output'), ('z', 'a')):  # JAX would sort them
+        game = doubling_game(names)
+        examples = shown.fixed_examples(game, 13, 5, dataset)
+        assert (examples.names, len(examples.latents), examples.columns) == (names, 6, 4)
+        assert examples.caption == f'Each example from left to right: {", ".join(names)}.'
+        made = examples.draw(game, Player(jnp.float32(0.5), {}, None, (jnp.float32(2), {})))
+        assert made.shape == (12, 16, 16, 1)
+        np.testing.assert_allclose(made[1::2], 2 * made[::2])
+        np.testing.assert_array_equal(made[::2], examples.batch['input'])
+    again = shown.fixed_examples(game, 13, 5, dataset)
+    np.testing.assert_array_equal(again.batch['real'], examples.batch['real'])
+    places = [
+        np.flatnonzero((dataset.examples == image).all((1, 2, 3)))
+        for image in np.round((again.batch['real'] + 1) * 127.5).astype(np.uint8)
+    ]
+    for i, (place,) in enumerate(places):  # an example keeps its input
+        np.testing.assert_allclose(again.batch['input'][i], dataset.inputs[place] / 127.5 - 1, atol=1e-6)
+
+
+def test_grey_stands_beside_colour_and_other_sizes_are_refused():
+    def show(params, variables, latents, batch):
+        grey = batch['input']
+        return {'grey': grey, 'colour': jnp.tile(grey, (1, 1, 1, 3)), 'small': grey[:, ::params]}
+
+    dataset = load('edges:digits', size=16, split='train[:5]')
+    for step, shape in ((1, (3, 16, 16, 3)), (2, None)):
+        game = doubling_game()._replace(show=lambda params, *rest, step=step: show(step, *rest))
+        examples = shown.fixed_examples(game, 3, 0, dataset)
+        if shape:
+            assert examples.draw(game, Player(2, {}, None)).shape == shape
+        else:
+            with pytest.raises(UserError, match=r'images of one size side by side, .* small \(8, 16, 1\)'):
+                examples.draw(game, Player(2, {}, None))
+
+
+def test_a_game_that_shows_no_dict_is_refused():
+    game = doubling_game()._replace(show=lambda params, variables, latents, batch: batch['input'])
+    with pytest.raises(UserError, match=r'Game.show returns a dict of images by name'):
+        shown.fixed_examples(game, 3, 0, load('edges:digits', size=16, split='train[:5]'))
+
+
+def test_samples_of_a_translator_are_of_its_own_data_or_of_others(pairs, capsys):
+    assert main(['--mode', 'sample', '--workdir', str(pairs), '--num', '6', '--seed', '4']) == 0
+    (directory,) = [one for one in (pairs / 'generated').iterdir() if one.name.endswith('seed4')]
+    assert sorted(path.name for path in directory.iterdir()) == ['00000.png', '00001.png', 'grid.png']
+    with Image.open(directory / 'grid.png') as grid:
+        assert grid.info['Description'] == 'Each example from left to right: input, output, target.'
+    assert main(['--mode', 'sample', '--workdir', str(pairs), '--num', '6', '--inputs', 'digits']) == 0
+    (other,) = [one for one in (pairs / 'generated').iterdir() if 'inputsdigits' in one.name]
+    with Image.open(other / 'grid.png') as grid:
+        assert grid.info['Description'] == 'Each example from left to right: input, output.'
+    assert len(list(other.glob('0*.png'))) == 3
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--psi', '0.5'], 'makes something of images, and --psi chooses latents: leave it away'),
+        (['--seeds', '1,2'], 'and --seeds chooses latents'),
+        (['--what', 'walk'], 'translates images, and has no latents to choose'),
+        (['--inputs', 'ring'], 'is a set of points, not of images'),
+    ],
+)
+def test_what_needs_latents_is_refused(pairs, arguments, message, capsys):
+    assert main(['--mode', 'sample', '--workdir', str(pairs), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_inputs_are_for_translations(tmp_path, capsys):
+    from test_latent_pictures import save_untrained as save_image_run
+
+    sizes = {'generator.widths': '(8,)', 'discriminator.widths': '(8,)'}
+    workdir = save_image_run(tmp_path, 'configs/mlp.py', (8, 8, 1), None, **sizes)
+    assert main(['--mode', 'sample', '--workdir', str(workdir), '--inputs', 'digits']) == 2
+    assert '--inputs names images to translate, and' in capsys.readouterr().err
+
+
+def test_translations_are_judged_by_their_targets(pairs, capsys):
+    arguments = ['--mode', 'eval', '--workdir', str(pairs), '--metrics', 'l1,psnr,ssim', '--num', '10']
+    assert main(arguments) == 0
+    records = json.loads((pairs / 'evaluation' / 'step0000003-seed0.json').read_text())
+    found = {one['metric']: one for one in records}
+    assert found['l1']['protocol']['fakes'] == '10 translations'
+    run = load_run(pairs)
+    dataset = load('edges:digits', size=16, split='train[:30]')
+    images = np.float32(dataset.inputs[:10]) / 127.5 - 1
+    from gan_jax.game import named_key
+
+    latents = run.game.latents(named_key(0, 'evaluation'), np.arange(10))
+    made = np.clip(np.round((run.game.sample(*run.generator[:2], latents, images) + 1) * 127.5), 0, 255)
+    by_hand = np.abs(made - np.float32(dataset.examples[:10])).mean() / 255
+    assert found['l1']['value'] == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_translations_without_pairs_have_no_targets(domains, capsys):
+    arguments = ['--mode', 'eval', '--workdir', str(domains), '--metrics', 'l1,sliced_wasserstein', '--num', '8']
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert 'l1 compares pairs of images, and samples have no real image each' in printed.out + printed.err
+    assert 'sliced_wasserstein' in printed.out
