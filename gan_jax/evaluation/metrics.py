@@ -189,6 +189,8 @@ def _l1(evidence: Evidence) -> dict[str, Estimate]:
 
 def _class_error(evidence: Evidence) -> dict[str, Estimate]:
     real, samples = evidence.real, evidence.samples
+    if samples is None or samples.classifier is None:
+        raise UserError('class_error judges the classifier of a run, and these images come from none: leave it out.')
     return {'class_error': class_error(samples.game, samples.classifier, real.array('images'), real.array('labels'))}
 
 

@@ -17,12 +17,12 @@ from gan_jax.evaluation.features.extractor import Extractor, Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.record import Estimate, Failure, differences
-from gan_jax.game import Player, pure
+from gan_jax.game import Game, Player, pure
 from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length'}  # what trains, or asks for weights or a generator
-OTHER_INPUT = {'psnr', 'ssim', 'fid_taps'}  # pairs, or an extractor with taps
+OTHER_INPUT = {'psnr', 'ssim', 'l1', 'fid_taps', 'class_error'}  # pairs, an extractor with taps, or a classifier
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
 
@@ -290,15 +290,23 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
 
 def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, tmp_path):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    metrics.check_of_generator(['fid', 'intra_fid'], conditional=True)
-    for names, conditional, sentence in (
-        (['fid', 'intra_fid'], False, 'intra_fid judges classes, which this generator is not told'),
-        (['path_length'], True, 'path_length walks in the latent space of a generator without classes'),
-        (['lpips'], False, 'convert_lpips'),
-        (['psnr'], False, 'psnr compares pairs of images, and samples have no real image each'),
+
+    def game(given):
+        return Game(None, (), None, None, given=given)
+
+    metrics.check_of_generator(['fid', 'intra_fid'], game('label'))
+    metrics.check_of_generator(['fid', 'psnr', 'ssim', 'l1'], game('input'))
+    for names, given, sentence in (
+        (['fid', 'intra_fid'], '', 'intra_fid judges classes, which this generator is not told'),
+        (['path_length'], 'label', 'path_length walks in the latent space of a generator of latents alone'),
+        (['path_length'], 'input', 'path_length walks in the latent space of a generator of latents alone'),
+        (['lpips'], '', 'convert_lpips'),
+        (['psnr'], '', 'psnr compares pairs of images, and samples have no real image each'),
+        (['l1'], 'a', 'l1 compares pairs of images'),
+        (['class_error'], '', 'class_error judges the classifier of a game, and this one has none'),
     ):
         with pytest.raises(UserError, match=sentence):
-            metrics.check_of_generator(names, conditional)
+            metrics.check_of_generator(names, game(given))
 
 
 def test_labels_are_drawn_as_often_as_in_the_data():
