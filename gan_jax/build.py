@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
+from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
@@ -79,14 +80,21 @@ def make_game(
     """
     _check_combination(config, shape)
     parts = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference)
-    options = config.game.to_dict()
+    options, roles = config.game.to_dict(), configs.roles_of(config)
     name = options.pop('name')
     with blaming(f'The game {name}'):
         game = games.find(name, importing=False).from_config(**options, parts=parts)
     if not isinstance(game, Game):
         raise UserError(f'The from_config of the game {name} returns a {type(game).__name__}, not a gan_jax.game.Game.')
     with blaming(f'The model {config.model}'):
-        made = jax.eval_shape(functools.partial(_first_examples, game, parts), jax.random.key(0))
+        try:
+            made = jax.eval_shape(functools.partial(_first_examples, game, parts), jax.random.key(0))
+        except (TypeError, ValueError, FlaxError) as error:
+            if config.game.name in games.names() and not configs.foreign_modules(configs.to_json(config)):
+                families = ' and '.join(f'the {role} of {defaults.family_of(config, role)}' for role in roles)
+                reason = ' '.join(str(error).split())
+                raise UserError(f'The game {name} cannot be played by {families}: {reason}') from error
+            raise
     if getattr(made, 'shape', (2,))[1:] != tuple(shape):
         what = f'examples of shape {made.shape[1:]}' if hasattr(made, 'shape') else f'a {type(made).__name__}'
         raise UserError(f'The generator of {config.model} makes {what}, not {tuple(shape)}.')
@@ -149,7 +157,8 @@ def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
 
 def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
     """Warns of a recipe that works, but badly or for long; `made` are its terms."""
-    for player in Pair._fields:
+    published = getattr(games.find(config.game.name, importing=False), 'BATCHES_OF_ONE', False)
+    for player in () if published else Pair._fields:
         if config.get(player, {}).get('normalization') == 'batch' and config.batch_size <= config.accumulate:
             warnings.warn(
                 f'{player}.normalization=batch has only one example to take its statistics of, as batch_size is '

@@ -19,20 +19,24 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import optax
 from ml_collections import ConfigDict
 
 from gan_jax import defaults, games, models
+from gan_jax.augmentation.augment import Augmentation
 from gan_jax.data import absolute_name
 from gan_jax.defaults import defaults_of, factories, options_of, roles_of
 from gan_jax.errors import UserError, blaming
 from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
 from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest
+from gan_jax.losses import Loss
 from gan_jax.open_sets import OpenDict
 from gan_jax.records import files
 from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined
 from gan_jax.values import Default, flat
 
+_KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation}
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
 _MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
 base, section = defaults.base, defaults.section  # what a config file is written with
@@ -216,7 +220,13 @@ def steps(config: ConfigDict, key: str) -> int:
 def make(config: ConfigDict, name: str) -> Any:
     """What a section with a `name` and options stands for: a Loss, an optimiser, a schedule, an augmentation."""
     options = config[name].to_dict()
-    return _choices(name)[options.pop('name')](**options)
+    choice = options.pop('name')
+    with blaming(f'The {name} {choice}'):
+        made = _choices(name)[choice](**options)
+    kind = _KINDS.get('optimizer' if name.endswith('_optimizer') else name)
+    if kind and not isinstance(made, kind):
+        raise UserError(f'{name}.name is {choice!r}, which makes a {type(made).__name__}, not a {kind.__name__}.')
+    return made
 
 
 def make_terms(config: ConfigDict) -> Pair:
@@ -265,17 +275,25 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
 
 def foreign_modules(values: Mapping[str, Any]) -> list[str]:
     """The modules that a config, as JSON values, names and that are not gan_jax's: of networks, games, losses, ..."""
-    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
     sections = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
     families = {values.get('model'), *(sections.get(role, {}).get('family') for role in roles)}
-    named = {section.get('name') for key, section in sections.items() if key in factories(roles) and key != 'game'}
     found = {
         *(families - {None, '', *models.families()}),
         *({sections.get('game', {}).get('name')} - {None, *games.names()}),
-        *(name.rpartition('.')[0] for name in named if isinstance(name, str) and '.' in name),
-        *(text.partition('(')[0].rpartition('.')[0] for text in values.get('terms', ())),
+        *(name.rpartition('.')[0] for name in foreign_functions(values)),
     }
     return sorted(map(str, found))
+
+
+def foreign_functions(values: Mapping[str, Any]) -> list[str]:
+    """The functions 'module.function' that a config, as JSON values, names."""
+    sections = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
+    named = {section.get('name') for key, section in sections.items() if key in factories(roles) and key != 'game'}
+    terms = values.get('terms') if isinstance(values.get('terms'), list | tuple) else ()
+    names = [str(name) for name in named] + [str(text).partition('(')[0].strip() for text in terms]
+    return sorted({name for name in names if '.' in name})
 
 
 def from_json(values: dict[str, Any]) -> ConfigDict:
@@ -446,7 +464,8 @@ def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
     """
     roles = roles_of(config)
     with config.unlocked():
-        for gone in {key.partition('.')[0] for key in before if key.endswith('.family')} - set(roles):
+        former = {key.removesuffix('_optimizer.name') for key in before if key.endswith('_optimizer.name')}
+        for gone in former - set(roles):
             del config[gone], config[f'{gone}_optimizer']
         for role in roles:
             old = config.get(role, {})

@@ -249,7 +249,11 @@ def _section(name: str, choice: str) -> dict[str, Any]:
     table = factories([role])[name]
     if choice not in table:
         raise UserError(f'{name}.name is {choice!r}; choose one of {", ".join(table)}.')
-    return {'name': choice, **options(table[choice], ORDINARY)}
+    entries = options(table[choice], ORDINARY)
+    for option, default in entries.items():
+        if default.value is inspect.Parameter.empty:
+            raise UserError(f'{name}.name is {choice!r}, which has no default for {option!r}; an option needs one.')
+    return {'name': choice, **entries}
 
 
 def _values(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def evaluate(
         raise UserError(f'{fakes} generates points, not images: metrics of images cannot be computed of it.')
     trained_on = run.config.data
     if reals in (None, trained_on.name):
-        reals = f'{trained_on.name}@{trained_on.split}'
+        reals = f'{trained_on.name}@{run.config.evaluation.split or trained_on.split}'
     if not _is_named(reals):
         _refuse({'data_dir': data_dir}, f'says where TFDS data sets lie, and {reals} is none')
     if name_and_split(reals)[0] == trained_on.name:  # so that its decoded copy is found
@@ -221,7 +221,7 @@ def _over_steps(found: Mapping[int, Evaluation]) -> str:
 def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, subject: str) -> Samples:
     """What is asked of a run's generator, to be judged by real images."""
     if run.game.translates:
-        return of_inputs(run.game, run.generator, num, seed, real, subject)
+        return of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
     samples = Samples(run.game, run.generator, num, seed, None, subject, classifier=run.classifier)
     if run.is_conditional:
         samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))

@@ -193,6 +193,11 @@ class Game(NamedTuple):
         return self.given not in ('', 'label')
 
     @property
+    def shows_examples(self) -> bool:
+        """Whether a picture shows examples of the data, and not samples alone."""
+        return self.show is not None or self.translates
+
+    @property
     def batches(self) -> int:
         """How many batches a round sees. With several, every array of a batch has a leading axis of that length."""
         return max([turn.times for turn in self.turns if turn.fresh], default=1)

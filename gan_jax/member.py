@@ -146,7 +146,7 @@ class Member:
         if not parallel.is_main_process():
             return
         names = report.outdated(self.workdir)
-        if self.given_up is None and len(self.dataset.shape) == 3 and self.game.show is None:
+        if self.given_up is None and len(self.dataset.shape) == 3 and not self.game.shows_examples:
             names += [
                 name for name in ('neighbours.png', 'interpolation.png') if report.step_of(self.workdir / name) != step
             ]

@@ -62,8 +62,23 @@ class OpenSet(NamedTuple):
                 raise unknown from error
 
 
+_asked_for: set[str] = set()  # the functions of others that somebody has typed the names of
+
+
+def trust(name: str) -> None:
+    """Lets the function 'module.function' be called although its name comes from a run's directory."""
+    _asked_for.add(name)
+
+
+def is_trusted(name: str) -> bool:
+    """Whether somebody has asked for a function of others: a training in this process, or `trust`."""
+    return name in _asked_for
+
+
 class OpenDict(Mapping[str, Callable]):
     """Functions by name, and by 'module.function' those of any importable module.
+
+    To look one of them up is to ask for it: no name that only a run's directory has may get here.
 
     Args:
         known: by name.
@@ -90,6 +105,7 @@ class OpenDict(Mapping[str, Callable]):
                 raise unknown from error
         if not callable(found):
             raise UserError(f'The module {module} has no function {function}, which {self._noun} {name!r} names.')
+        trust(name)
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -105,7 +121,7 @@ class OpenDict(Mapping[str, Callable]):
 def origin(name: str) -> dict[str, str]:
     """Where an imported module comes from: its `name`, `file`, and the `root` of its import."""
     module = sys.modules[name]
-    file = pathlib.Path(module.__file__).absolute()
+    file = pathlib.Path(getattr(module, '__file__', None) or name).absolute()
     return {
         'name': name,
         'file': str(file),

@@ -89,7 +89,7 @@ def make_evaluation(
     if not config.evaluate:
         return lambda step, players, out, seed: {}
     options, split = config.evaluation, config.evaluation.split or dataset.split
-    reals = dataset if split == dataset.split else load_data(config.data, split)
+    reals = dataset if split == dataset.split and not config.data.labels_per_class else load_data(config.data, split)
     check_images(reals)
     check_of_generator(config.evaluate, game)
     extractor = choose_extractor(

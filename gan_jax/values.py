@@ -87,7 +87,12 @@ def options(factory: Callable, otherwise: Range) -> dict[str, Default]:
         otherwise: the range of a number that has none.
     """
     parameters = inspect.signature(factory).parameters.values()
-    return {one.name: _option(one, otherwise) for one in parameters if one.kind is not one.KEYWORD_ONLY}
+    given = ('parts',)  # by the program, to games
+    return {
+        one.name: _option(one, otherwise)
+        for one in parameters
+        if one.kind is one.POSITIONAL_OR_KEYWORD and one.name not in given
+    }
 
 
 def _option(parameter: inspect.Parameter, otherwise: Range) -> Default:

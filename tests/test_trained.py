@@ -55,7 +55,7 @@ def test_reading_a_run_imports_no_module_of_a_strangers_unless_asked_to(stranger
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
         f'gan_jax: The run {strangers} needs the module strange_gan (trained with {file}), and reading a run imports '
-        "no modules but gan_jax's: give --import_model if you trust it, as importing runs its code.\n"
+        'and calls nothing but gan_jax: give --import_model if you trust it, as that runs its code.\n'
     )
     assert 'strange_gan' not in sys.modules
     assert main([*arguments, '--import_model']) == 0  # found where it was trained with it

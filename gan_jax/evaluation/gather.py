@@ -73,17 +73,29 @@ class Samples(NamedTuple):
         }
 
 
-def of_inputs(game: Game, generator: Player, most: int, seed: int, dataset: Dataset, name: str) -> Samples:
+def of_inputs(
+    game: Game,
+    generator: Player,
+    most: int,
+    seed: int,
+    dataset: Dataset,
+    name: str,
+    shape: tuple[int, ...] | None = None,
+) -> Samples:
     """What is made of the images of a data set, in their order: of all, or of the first `most`.
 
     Raises:
-        UserError: the data have no such images.
+        UserError: the data have no such images, or they are not of the shape that is given.
     """
     images = None if isinstance(dataset, Statistics) else dataset.field(game.given)
     if images is None:
         raise UserError(
             f'{name} translates images, the {game.given!r} of its data, and {dataset.name!r} has none: name data like '
             'those of the run.'
+        )
+    if shape is not None and images.shape[1:] != shape:
+        raise UserError(
+            f'{name} translates images of shape {shape}, and those of {dataset.name!r} are {images.shape[1:]}.'
         )
     number = min(most, len(images))
     return Samples(game, generator, number, seed, images[:number], name)

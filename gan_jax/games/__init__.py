@@ -4,6 +4,7 @@ An open set: a game is a file here or any importable module. It exposes
 
 - `ROLES`: the names of its players that have a network and an optimiser, each with a section of the config:
   `('generator', 'discriminator')` where it exposes none;
+- `BATCHES_OF_ONE`: whether a batch of a single image is as published, its statistics being those of its pixels;
 - `STARTS_FROM_DATA`: whether its networks start from real examples, `parts.reference`;
 - `from_config(option=default, ..., *, parts) -> Game`: the game, of a `gan_jax.parts.Parts`. Its options are the keys
   of `config.game`.
@@ -32,5 +33,12 @@ def find(name: str, *, importing: bool = True) -> ModuleType:
 
 
 def roles(name: str) -> tuple[str, ...]:
-    """The names of a game's players that have a network and an optimiser."""
-    return tuple(getattr(find(name), 'ROLES', Pair._fields))
+    """The names of a game's players that have a network and an optimiser.
+
+    Raises:
+        UserError: ROLES is not a tuple of names, or lacks the generator, of which samples are drawn.
+    """
+    found = getattr(find(name), 'ROLES', Pair._fields)
+    if not isinstance(found, tuple) or 'generator' not in found or not all(isinstance(role, str) for role in found):
+        raise UserError(f"The ROLES of the game {name} are {found!r}; give a tuple of names, 'generator' among them.")
+    return found

@@ -57,7 +57,8 @@ def cyclegan(
         direction='a_to_b')` translates images; the latents are empty.
 
     Raises:
-        UserError: a network or a shape is missing, or an option is impossible.
+        UserError: a network or a shape is missing, or an option is impossible; `identity` of domains that differ in
+            channels.
     """
     for what, given, names in (
         ('generators', generators, DIRECTIONS),
@@ -68,6 +69,11 @@ def cyclegan(
             raise UserError(f'The {what} of a CycleGAN are a dict of {names[0]!r} and {names[1]!r}.')
     require(cycle >= 0, 'The weight of cycle', cycle, 'at least 0')
     require(identity >= 0, 'The weight of identity', identity, 'at least 0')
+    if identity and shapes['a'][-1] != shapes['b'][-1]:
+        raise UserError(
+            f'The identity of a CycleGAN compares images of one domain with their translations into it, but a has '
+            f'{shapes["a"][-1]} channels and b {shapes["b"][-1]}: set it to 0, or data.channels.'
+        )
 
     def translate(players: Player, direction: str, images: Array, key: Key) -> Array:
         params, variables = players.params[direction], players.variables[direction]

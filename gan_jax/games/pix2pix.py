@@ -18,6 +18,8 @@ from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, joined
 from gan_jax.translators import check_fields, distance, flat, of_generator, translator
 
+BATCHES_OF_ONE = True
+
 
 def pix2pix(
     generator: Network,

@@ -106,8 +106,10 @@ def from_config(
     distance: str = 'mean_squared', unlabelled_weight: Annotated[float, AMOUNT] = 1.0, *, parts: Parts
 ) -> Game:
     """The game of a config, over batches {'real', 'labelled', 'labelled_label'}; options as of `semi_supervised`."""
-    shape, options = parts.shape('real'), parts.options
+    shape, options, loss = parts.shape('real'), parts.options, parts.config.loss.name
     parts.shape('labelled')
+    if loss != 'non_saturating':
+        raise UserError(f'semi_supervised has losses of its own, and loss.name={loss} has no effect: remove it.')
     return semi_supervised(
         parts.network('generator', (parts.config.latents.size,), shape),
         parts.network('discriminator', shape, shape),
@@ -148,8 +150,8 @@ def _by_classes(network: Network) -> Network:
         judged = judgement(outputs)
         if judged.classes is None:
             raise UserError(
-                'The semi-supervised game needs class logits in the Judgement of its discriminator: take '
-                "gan_jax.models.semi_supervised, or another family with discriminator.conditioning='auxiliary'."
+                'The semi-supervised game needs class logits in the Judgement of its discriminator: take those of '
+                'gan_jax.models.semi_supervised, or let your own return Judgement(logits, classes, features).'
             )
         return judged._replace(logits=jax.nn.logsumexp(judged.classes, axis=-1)), variables
 

@@ -11,6 +11,7 @@ from flax.traverse_util import flatten_dict
 
 from gan_jax import config as configs
 from gan_jax import games
+from gan_jax.defaults import without_networks
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Record
 from gan_jax.pages.document import Frame
@@ -120,9 +121,11 @@ def changed(config: Mapping[str, Any]) -> set[str]:
 
     All options of other people's modules count as changed, as a page imports none.
     """
-    game = config.get('game', {}).get('name', 'adversarial')
+    section = config.get('game')
+    game = section.get('name') if isinstance(section, Mapping) else 'adversarial'
     is_ours = game in games.names()
-    known = flat(configs.to_json(configs.base(config['model'], game if is_ours else 'adversarial', importing=False)))
+    defaults = configs.base(config['model'], game, importing=False) if is_ours else without_networks()
+    known = flat(configs.to_json(defaults))
     for name, options in config.items():
         has_choice = name != 'data' and isinstance(options, Mapping) and 'name' in options
         if has_choice and '.' not in options['name'] and (is_ours or name != 'game'):

@@ -176,7 +176,7 @@ def fixed_samples(game: Game, num: int, seed: int, num_classes: int | None) -> S
 
 def of_run(game: Game, num: int, seed: int, dataset: Dataset, num_classes: int | None) -> Samples | shown.Shown:
     """What a run's pictures are made of: examples of its data if the game shows such, else `fixed_samples`."""
-    if game.show is not None:
+    if game.shows_examples:
         return shown.fixed_examples(game, num, seed, dataset)
     return fixed_samples(game, num, seed, num_classes if game.given else None)
 
@@ -288,7 +288,7 @@ def sample_workdir(
         raise UserError('--grid says how many pictures there are: leave --num away.')
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, step)
-    if run.game.show is not None:
+    if run.game.shows_examples:
         latent = {
             'seeds': seeds,
             'classes': classes,

@@ -5,7 +5,7 @@
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +19,7 @@ from gan_jax.game import Game, Player, named_key
 from gan_jax.runtime import compiler
 
 _BATCH = 16
+_WITH_INPUTS = ('paired:', 'edges:', 'grey:', 'classes:', 'unpaired:')  # whose images to translate are not the examples
 
 
 class Shown(NamedTuple):
@@ -65,7 +66,8 @@ class Shown(NamedTuple):
         """What the game shows of the examples, by name: float32 [n, H, W, C] in [-1, 1]."""
         weights = generator.ema or (generator.params, generator.variables)
         is_whole = 'real' in self.batch  # else only what is translated is there
-        show = jax.jit(game.show if is_whole else functools.partial(_beside, game), compiler_options=compiler.often())
+        show = _show(game) if is_whole else functools.partial(_beside, game)
+        show = jax.jit(show, compiler_options=compiler.often())
         parts = []
         for i in range(0, len(self.latents), _BATCH):
             part = {name: field[i : i + _BATCH] for name, field in self.batch.items()}
@@ -86,7 +88,8 @@ def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
 def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
     """The first images of a data set, each beside what is made of it: about `num` images in all."""
     count = min(max(1, num // 2), len(dataset))
-    batch = {game.given: np.asarray(to_float(np.asarray(dataset.examples[:count])))}
+    images = dataset.examples if dataset.field(game.given) is None else dataset.field(game.given)
+    batch = {game.given: np.asarray(to_float(np.asarray(images[:count])))}
     return Shown(game.latents(named_key(seed, 'samples'), np.arange(count)), batch, ('input', 'output'))
 
 
@@ -106,9 +109,11 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
         raise UserError('--inputs names images to translate, and this game translates none: leave it away.')
     height, width, channels = shapes[game.given]
     directories = {'data_dir': options.directory, 'cache_dir': options.cache}
+    channels = None if name.startswith(_WITH_INPUTS) else channels
     dataset = load(name, size=height if height == width else None, channels=channels, **directories)
-    if dataset.shape != (height, width, channels):
-        raise UserError(f'{name!r} has images of shape {dataset.shape}, and this run translates {shapes[game.given]}.')
+    found = dataset.shapes.get(game.given, dataset.shape)
+    if found != shapes[game.given]:
+        raise UserError(f'{name!r} has images of shape {found}, and this run translates {shapes[game.given]}.')
     return dataset
 
 
@@ -132,7 +137,7 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
     names: list[str] = []
 
     def show(key: jax.Array) -> dict[str, Any]:
-        made = game.show(*game.init(key)['generator'], game.latents(key, np.arange(1)), batch)
+        made = _show(game)(*game.init(key)['generator'], game.latents(key, np.arange(1)), batch)
         if not isinstance(made, dict) or not made:
             raise UserError(f'Game.show returns a dict of images by name, not {made!r}.')
         names.extend(made)  # here, as JAX returns dicts in the order of the alphabet
@@ -140,6 +145,11 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
 
     jax.eval_shape(show, jax.random.key(0))
     return tuple(names)
+
+
+def _show(game: Game) -> Callable[..., dict[str, Any]]:
+    """What a game shows of examples; of a translator that shows nothing itself, its inputs and outputs."""
+    return game.show or functools.partial(_beside, game)
 
 
 def _beside(game: Game, params: Any, variables: Any, latents: Any, batch: Mapping[str, Any]) -> dict[str, Any]:

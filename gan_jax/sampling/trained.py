@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build
+from gan_jax import build, open_sets
 from gan_jax import config as configs
 from gan_jax.errors import UserError, blaming
 from gan_jax.game import Game, Player
@@ -84,8 +84,10 @@ def import_model(workdir: str | os.PathLike) -> None:
     """
     workdir = pathlib.Path(workdir)
     _data_facts(workdir)
-    origins = description.read_origins(workdir)
-    for name in _missing_modules(_peek(workdir, None)['config']):
+    origins, values = description.read_origins(workdir), _peek(workdir, None)['config']
+    for name in configs.foreign_modules(values):
+        if name in sys.modules:
+            continue
         top, origin = name.partition('.')[0], origins.get(name, {})
         if importlib.util.find_spec(top) is None:
             root = pathlib.Path(origin.get('root', ''))
@@ -96,11 +98,15 @@ def import_model(workdir: str | os.PathLike) -> None:
             sys.path.append(str(root))
         with blaming(f'The module {name}'):
             importlib.import_module(name)
+    for name in configs.foreign_functions(values):
+        open_sets.trust(name)
 
 
-def _missing_modules(values: dict[str, Any]) -> list[str]:
-    """Those of a config's modules that are nobody's here, and have not been imported."""
-    return [name for name in configs.foreign_modules(values) if name not in sys.modules]
+def _not_asked_for(values: dict[str, Any]) -> str:
+    """What a config names of other people's code that nobody has asked for in this process; '' if there is none."""
+    modules = [f'the module {name}' for name in configs.foreign_modules(values) if name not in sys.modules]
+    functions = [f'the function {name}' for name in configs.foreign_functions(values) if not open_sets.is_trusted(name)]
+    return next(iter([*modules, *functions]), '')
 
 
 def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
@@ -116,11 +122,11 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     """
     workdir = pathlib.Path(workdir)
     facts, about = _data_facts(workdir), _peek(workdir, step)
-    if missing := _missing_modules(about['config']):
-        where = _trained_with(description.read_origins(workdir).get(missing[0], {}))
+    if missing := _not_asked_for(about['config']):
+        where = _trained_with(description.read_origins(workdir).get(missing.removeprefix('the module '), {}))
         raise UserError(
-            f'The run {workdir} needs the module {missing[0]}{where}, and reading a run imports no modules but '
-            "gan_jax's: give --import_model if you trust it, as importing runs its code."
+            f'The run {workdir} needs {missing}{where}, and reading a run imports and calls nothing but gan_jax: give '
+            '--import_model if you trust it, as that runs its code.'
         )
     config, shapes = configs.from_json(about['config']), provenance.shapes(facts)
     shape, num_classes = shapes['real'], provenance.num_classes(facts)

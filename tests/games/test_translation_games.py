@@ -67,8 +67,7 @@ def cycle_game(**options):
     return cyclegan(
         {'a_to_b': scaling(0.7), 'b_to_a': scaling(-1.2)},
         {'a': patches(0.4), 'b': patches(0.3)},
-        shapes={'a': SHAPE, 'b': SHAPE},
-        **{'replay': 0, **options},
+        **{'shapes': {'a': SHAPE, 'b': SHAPE}, 'replay': 0, **options},
     )
 
 
@@ -206,6 +205,10 @@ def test_the_published_loss_weighs_the_generators_squares_whole():
         (
             lambda: cyclegan({'a_to_b': scaling(1)}, {}, shapes={}),
             r"generators of a CycleGAN are a dict of 'a_to_b' and",
+        ),
+        (
+            lambda: cycle_game(identity=0.5, shapes={'a': SHAPE, 'b': (*SHAPE[:2], 3)}),
+            r'but a has 1 channels and b 3: set it to 0, or data.channels',
         ),
         (lambda: cycle_game(cycle=-1), r'The weight of cycle is -1; it must be at least 0'),
         (lambda: pix2pix(scaling(1), patches(1), input_shape=SHAPE, l1=-2), r'weight of l1 is -2'),
