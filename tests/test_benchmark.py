@@ -11,7 +11,7 @@ from tools import benchmark
 
 torch = pytest.importorskip('torch', reason='the twins need the extra `benchmark`')
 
-from tools.twins import training, weights  # noqa: E402
+from tools.twins import translations, weights  # noqa: E402
 
 TINY = {
     'mlp': ['generator.widths=(16,24)', 'discriminator.widths=(24,16)', 'discriminator.dropout=0.0', 'data.size=8'],

@@ -62,12 +62,20 @@ def _images(size: int, channels: int, generator: str, discriminator: str, *more:
     return f'data.size={size}', f'data.channels={channels}', *widths, 'parallel.devices=1', *more
 
 
+def _translation(size: int, width: int, patch: int, *more: str) -> tuple[str, ...]:
+    widths = f'generator.width={width}', f'discriminator.width={width}', f'discriminator.receptive_field={patch}'
+    sizes = f'data.size={size}', 'data.channels=3', 'batch_size=4', *widths
+    return *sizes, 'schedule.name=constant', 'parallel.devices=1', *more
+
+
 _MLP = _images(28, 1, '(256,512,1024)', '(1024,512,256)')
 _DCGAN28 = _images(28, 1, '(128,64)', '(64,128)')
 _DCGAN32 = _images(32, 3, '(512,256,128)', '(64,128,256)', 'data.flip=True')
 _DCGAN64 = _images(64, 3, '(512,256,128,64)', '(64,128,256,512)', 'data.flip=True')
 _WGAN_GP32 = _images(32, 3, '(256,128,64)', '(64,128,256)', 'data.flip=True')
 _SNGAN32 = _images(32, 3, '(256,128,64,32)', '(32,64,128,256)', 'data.flip=True', 'loss.name=hinge')
+_PIX2PIX64 = _translation(64, 32, 70)
+_CYCLEGAN32 = _translation(32, 16, 16, 'generator.blocks=3')
 CASES = {
     'mlp': Case('MLP 28x28, batch 128', 'configs/mlp.py:digits', _MLP, 30),
     'population': Case('MLP 28x28, batch 128, 8 seeds', 'configs/mlp.py:digits', _MLP, 5, members=8),
@@ -80,6 +88,13 @@ CASES = {
         'configs/sngan.py:digits',
         (*_SNGAN32, 'discriminator_steps=5'),
         2,
+    ),
+    'pix2pix64': Case('pix2pix 64x64, half the published width, batch 4', 'configs/pix2pix.py', _PIX2PIX64, 10),
+    'cyclegan32': Case(
+        'CycleGAN 32x32, a quarter of the published width, three blocks, batch 4',
+        'configs/cyclegan.py',
+        _CYCLEGAN32,
+        10,
     ),
 }
 SIDES = ('gan_jax', 'gan_jax bf16', 'eager', 'channels last', 'compile', 'bf16')
@@ -135,14 +150,15 @@ def measure(case: Case, names: Sequence[str], rounds: int, steps: int) -> dict[s
     """The closed workers of the sides named, with their times; a side that does not start is left out with a word."""
     with tempfile.TemporaryDirectory() as temporary:
         root = pathlib.Path(temporary)
-        np.save(root / 'images.npy', benchmark_sides.load_data(case.config()).examples)
+        dataset = benchmark_sides.load_data(case.config())
+        np.savez(root / 'images.npz', **{field: dataset.field(field) for field in dataset.shapes})
         workers = {}
         if case.members == 1 and 'gan_jax' in names:
             runs = [
                 benchmark_sides.start_up(case.recipe, case.overrides, root / 'cache', root / name)
                 for name in ('cold', 'warm')
             ]
-        for name, start in starts(case, steps, root / 'images.npy').items():
+        for name, start in starts(case, steps, root / 'images.npz').items():
             if name not in names:
                 continue
             try:

@@ -123,7 +123,7 @@ def population_side(values: dict[str, Any], steps: int, members: int) -> Side:
 
 
 def pytorch_side(values: dict[str, Any], steps: int, images: pathlib.Path, options: dict[str, bool]) -> Side:
-    """The twin of a config, with options of `tools.twins.training.Twin`, on a file of uint8 images.
+    """The twin of a config, with options of `tools.twins.training.Twin`, on a .npz file of uint8 images by field.
 
     The facts are 'ready', the time when two steps were done; 'memory' in bytes by then; 'flops' of a step unless it is
     compiled, and else 'compile' in seconds.
@@ -131,11 +131,12 @@ def pytorch_side(values: dict[str, Any], steps: int, images: pathlib.Path, optio
     import torch
 
     from tools.twins.flops import FlopCounter
-    from tools.twins.training import Twin
+    from tools.twins.translations import make_twin
 
     torch.set_num_threads(cores())
     begin = time.perf_counter()
-    twin = Twin(values, np.load(images), **options)
+    with np.load(images) as fields:
+        twin = make_twin(values, dict(fields), **options)
     twin.run(2)
     facts = {'ready': time.time(), 'memory': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MEMORY_UNIT}
     if options.get('compiled'):

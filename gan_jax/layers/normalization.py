@@ -165,7 +165,15 @@ def _layer(inputs, *, epsilon, affine, dtype, **_):
 def _instance(inputs, *, epsilon, affine, dtype, **_):
     if inputs.ndim < 3:
         raise UserError('Instance normalisation is for images; choose batch or layer normalisation for vectors.')
-    return nn.InstanceNorm(epsilon=epsilon, use_scale=affine, use_bias=affine, dtype=dtype)(inputs)
+    if affine:
+        return nn.InstanceNorm(epsilon=epsilon, dtype=dtype)(inputs)
+    # As linen's, but with statistics [B, C]: of those [B, 1, 1, C] XLA:CPU makes different things in a pass with
+    # gradients and in one without, and two passes over the same images do not become one.
+    values, space = inputs.astype(jnp.float32), tuple(range(1, inputs.ndim - 1))
+    mean, square = values.mean(space), jnp.square(values).mean(space)
+    scale = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + epsilon)
+    mean, scale = (jax.lax.broadcast_in_dim(one, values.shape, (0, inputs.ndim - 1)) for one in (mean, scale))
+    return ((values - mean) * scale).astype(dtype)
 
 
 def _virtual(inputs, *, epsilon, affine, dtype, **_):

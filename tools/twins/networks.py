@@ -41,8 +41,11 @@ class MlpDiscriminator(nn.Module):
         return self.layers(images)
 
 
-def _norm(name: str, channels: int) -> nn.Module:
-    return nn.GroupNorm(1, channels) if name == 'layer' else nn.BatchNorm2d(channels)
+def norm(name: str, channels: int) -> nn.Module:
+    """Layer, instance (without scale and shift) or batch normalisation."""
+    if name == 'layer':
+        return nn.GroupNorm(1, channels)
+    return nn.InstanceNorm2d(channels) if name == 'instance' else nn.BatchNorm2d(channels)
 
 
 def upsampling(latents: int, widths: Sequence[int], base: tuple[int, int, int]) -> list[nn.Module]:
@@ -87,7 +90,7 @@ class DcganDiscriminator(nn.Module):
         layers = [nn.Conv2d(channels, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
         for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)]
-            layers += [_norm(normalization, outputs), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [norm(normalization, outputs), nn.LeakyReLU(0.2, inplace=True)]
         layers += [nn.Flatten(), nn.Linear(widths[-1] * base * base, 1), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
 

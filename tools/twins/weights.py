@@ -25,8 +25,11 @@ def from_flax(network: nn.Module, params: Mapping[str, Mapping[str, np.ndarray]]
     """The parameters (or their gradients) of gan_jax's network, in the order of `network.parameters()`.
 
     The layers of either network carry a running number for each kind, by which they are matched. Dense layers between
-    vectors and images are brought from the order (H, W, C) to (C, H, W).
+    vectors and images are brought from the order (H, W, C) to (C, H, W). Of several networks each has its own in
+    gan_jax's dict too.
     """
+    if isinstance(network, nn.ModuleDict):
+        return [value for name, part in network.items() for value in from_flax(part, params[name])]
     base, numbers, converted = getattr(network, 'base', None), collections.Counter(), []
     for module in network.modules():
         name = _FLAX_NAMES.get(type(module))
