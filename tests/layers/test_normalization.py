@@ -33,6 +33,22 @@ def test_normalises_over_its_axes(name, axes):
     np.testing.assert_allclose(outputs, (images - mean) / np.sqrt(variance + 1e-5), rtol=1e-4, atol=1e-5)
 
 
+def test_instance_norm_of_the_same_images_is_computed_once_with_and_without_gradients():
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(4, 8, 8, 3)), jnp.float32)
+    module = Normalized('instance', {'affine': False})
+
+    def layer(images):
+        return jnp.tanh(module.apply({}, images, train=True))
+
+    def both(images):
+        return layer(images), jax.vjp(layer, images)[1](images)
+
+    np.testing.assert_array_equal(
+        module.apply({}, images, train=True), nn.InstanceNorm(1e-5, use_scale=False, use_bias=False).apply({}, images)
+    )
+    assert jax.jit(both).lower(images).compile().as_text().count(' tanh(') == 1
+
+
 @pytest.mark.parametrize('name', ['none', 'spectral'])
 def test_leaves_activations_alone(name):
     images = jnp.arange(24.0).reshape(1, 2, 4, 3)
