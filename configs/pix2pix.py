@@ -13,7 +13,7 @@ image, with batch normalisation; larger images and `generator.family=cyclegan` (
     python -m gan_jax.main --config configs/pix2pix.py:paired:/path/to/pairs  # side by side, or in two folders
 
 Its pictures show input, output and target of some training examples. `--config.evaluate=l1,psnr,ssim` compares the
-outputs with the targets, of `--config.evaluation.split` if it is given.
+outputs with the targets, of `--config.evaluation.split` if it is given. `--config.game.adversary=0` leaves L1 alone.
 
 Expect outputs that follow their inputs after some hundred steps, and textures later.
 """

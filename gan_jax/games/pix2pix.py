@@ -29,6 +29,7 @@ def pix2pix(
     input_shape: tuple[int, int, int],
     sampler: Network | None = None,
     l1: float = 100.0,
+    adversary: float = 1.0,
     terms: Pair = NO_TERMS,
     **options: Any,
 ) -> Game:
@@ -41,6 +42,8 @@ def pix2pix(
         input_shape: (H, W, C).
         sampler: the generator as samples are drawn with it, outside of any mapped axis; None: `generator`.
         l1: weight of the mean absolute difference between output and target (equation 4).
+        adversary: weight of the adversarial part of the generator's loss; 0 leaves L1 alone, as in section 4.1. The
+            discriminator learns either way.
         terms: added to each player's loss; see `gan_jax.terms`.
         **options: of `gan_jax.adversarial.adversarial`.
 
@@ -53,17 +56,19 @@ def pix2pix(
     Raises:
         UserError: an option is impossible; augmentation is one, as it would move the target without its input.
     """
-    require(l1 >= 0, 'The weight of l1', l1, 'at least 0')
+    for name, weight in (('l1', l1), ('the adversary', adversary)):
+        require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
     if options.get('augmentation') is not None:
         raise UserError('pix2pix cannot augment: the target would move without its input. Leave augmentation away.')
 
     def difference(view: View) -> Array:
         return distance(view.fake, view.real)
 
+    loss = loss or losses.non_saturating()
     game = adversarial(
         translator(generator),
         _of_pairs(discriminator),
-        loss or losses.non_saturating(),
+        loss._replace(generator=lambda fake, real=None: adversary * loss.generator(fake, real)),
         _dropout_keys,
         condition=jax.ShapeDtypeStruct(tuple(input_shape), jnp.float32),
         terms=joined([of_generator('l1', l1, difference), terms]),
@@ -92,8 +97,10 @@ def pix2pix(
     return game._replace(turns=turns, sample=sample, given='input', show=show)
 
 
-def from_config(l1: Annotated[float, AMOUNT] = 100.0, *, parts: Parts) -> Game:
-    """The game of a config, over pairs: batches {'input', 'real'}; its option is that of `pix2pix`."""
+def from_config(
+    l1: Annotated[float, AMOUNT] = 100.0, adversary: Annotated[float, AMOUNT] = 1.0, *, parts: Parts
+) -> Game:
+    """The game of a config, over pairs: batches {'input', 'real'}; its options are those of `pix2pix`."""
     inputs, shape = parts.shape('input'), parts.shape('real')
     options = parts.options
     pair = (*shape[:2], inputs[-1] + shape[-1])
@@ -108,6 +115,7 @@ def from_config(l1: Annotated[float, AMOUNT] = 100.0, *, parts: Parts) -> Game:
         input_shape=inputs,
         sampler=dataclasses.replace(parts, axis_name=None).network('generator', inputs, shape),
         l1=l1,
+        adversary=adversary,
         critic=None if parts.config.dtype == 'float32' else _of_pairs(critic('float32')),
         **options,
     )

@@ -45,14 +45,15 @@ def values_of(game, name, state, batch):
     return jax.value_and_grad(lambda params: loss(params, state, batch, key, places)[0])(state.players[name].params)
 
 
-def test_pix2pix_is_its_adversary_of_pairs_and_a_hundred_times_l1():
-    game = pix2pix(scaling(0.7), patches(0.4), input_shape=SHAPE)
+@pytest.mark.parametrize(('options', 'adversary', 'l1'), [({}, 1, 100), ({'adversary': 0.0, 'l1': 7.0}, 0, 7)])
+def test_pix2pix_is_its_adversary_of_pairs_and_a_hundred_times_l1(options, adversary, l1):
+    game = pix2pix(scaling(0.7), patches(0.4), input_shape=SHAPE, **options)
     batch, state = {'input': images(1), 'real': images(2)}, state_of(game)
 
     def generator(w):
         made = w * batch['input']
         logits = 0.4 * (batch['input'] + made)
-        return jax.nn.softplus(-logits).mean() + 100 * jnp.abs(made - batch['real']).mean()
+        return adversary * jax.nn.softplus(-logits).mean() + l1 * jnp.abs(made - batch['real']).mean()
 
     def discriminator(v):
         real, fake = v * (batch['input'] + batch['real']), v * 1.7 * batch['input']
