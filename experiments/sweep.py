@@ -41,6 +41,7 @@ class Options(NamedTuple):
         runs: directory of the runs.
         out: directory of the results.
         overrides: of every arm's config.
+        setting: on what it is run, where an experiment has several; '' where not.
     """
 
     seeds: int
@@ -48,9 +49,12 @@ class Options(NamedTuple):
     runs: pathlib.Path
     out: pathlib.Path
     overrides: dict[str, str]
+    setting: str = ''
 
 
-def parse(name: str, description: str, argv: Sequence[str] | None, *, seeds: int = 3) -> Options:
+def parse(
+    name: str, description: str, argv: Sequence[str] | None, *, seeds: int = 3, settings: Sequence[str] = ('',)
+) -> Options:
     """Reads a command line such as `--seeds 5 --out /tmp/results --config.duration='100 steps'`.
 
     Args:
@@ -58,10 +62,14 @@ def parse(name: str, description: str, argv: Sequence[str] | None, *, seeds: int
         description: for --help.
         argv: the arguments; those of the process by default.
         seeds: how many there are by default.
+        settings: on what it can be run, the default first; each has a directory of its own.
     """
     parser = argparse.ArgumentParser(prog=f'python -m experiments.{name}', description=description, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('--seeds', type=int, default=seeds, help=f'how many; the first is 0 (default: {seeds})')
+    if len(settings) > 1:
+        what = f'what it is run on (default: {settings[0]})'
+        parser.add_argument('--setting', choices=settings, default=settings[0], help=what)
     parser.add_argument('--full', action='store_true', help='the published recipe, for a GPU')
     parser.add_argument('--runs', type=files.user_path, help=f'directory of the runs (default: runs/{name})')
     parser.add_argument('--out', type=files.user_path, help=f'of the results (default: experiments/{name}/results)')
@@ -72,13 +80,15 @@ def parse(name: str, description: str, argv: Sequence[str] | None, *, seeds: int
     if flags.seeds < 1:
         parser.error(f'--seeds is {flags.seeds}; one at least')
     variant = f'{name}-full' if flags.full else name
+    setting = getattr(flags, 'setting', '')
     return Options(
         flags.seeds,
         flags.full,
-        flags.runs or pathlib.Path('runs') / variant,
+        flags.runs or pathlib.Path('runs') / variant / setting,
         flags.out
-        or (pathlib.Path('runs') / variant / 'results' if flags.full else ROOT / f'experiments/{name}/results'),
+        or (pathlib.Path('runs') / variant if flags.full else ROOT / f'experiments/{name}') / 'results' / setting,
         dict(text.removeprefix('--config.').split('=', 1) for text in rest),
+        setting,
     )
 
 

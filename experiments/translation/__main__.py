@@ -1,0 +1,142 @@
+"""What does the adversary add to L1 when images are made of their edges? pix2pix and its parts; see README.md.
+
+python -m experiments.translation
+python -m experiments.translation --setting flowers
+"""
+
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments import results, sweep
+from experiments.translation import measures
+from gan_jax import parallel, report
+from gan_jax.data import Dataset
+from gan_jax.errors import exit_code
+from gan_jax.run import load_data
+
+QUESTION = (
+    'An image is made of its edges. What does an adversary add to the mean absolute difference (L1) between output and '
+    'target, what does it cost, and how near does CycleGAN come without pairs?'
+)
+SETTINGS = {
+    'digits': {'evaluation.split': 'test', 'duration': '1000 steps'},
+    'flowers': {
+        'data.name': 'edges:tf_flowers',
+        'data.split': 'train[:80%]',
+        'data.flip': 'True',
+        'evaluation.split': 'train[80%:]',
+        'duration': '2000 steps',
+    },
+}
+SMALL = {
+    'batch_size': '4',
+    'log_every': '100 steps',
+    'sample_every': '1000 steps',
+    'checkpoint_every': '500 steps',
+    'evaluate_every': '500 steps',
+}
+WHOLE = {
+    'data.size': '256',
+    'generator.width': '64',
+    'discriminator.width': '64',
+    'discriminator.receptive_field': '70',
+    'batch_size': '1',
+    'duration': '200 epochs',
+    'sample_every': '10 epochs',
+    'checkpoint_every': '10 epochs',
+    'evaluate_every': '10 epochs',
+}
+PAIRED = {'evaluate': 'l1,psnr,ssim'}
+UNPAIRED, COPIED = 'CycleGAN, unpaired', 'input copied'
+DOMAINS = ('edges', 'images')
+ARMS = {
+    'L1 + adversary': sweep.Arm('configs/pix2pix.py', PAIRED),
+    'L1 only': sweep.Arm('configs/pix2pix.py', PAIRED | {'game.adversary': '0.0'}),
+    'adversary only': sweep.Arm('configs/pix2pix.py', PAIRED | {'game.l1': '0.0'}),
+    UNPAIRED: sweep.Arm('configs/cyclegan.py'),
+}
+CURVES = {'eval/l1': 'L1', 'eval/psnr': 'PSNR', 'eval/ssim': 'SSIM', 'generator/l1': 'L1 in training, of [-1, 1]'}
+SHOWN = 8  # pairs in the picture
+RULES = {
+    'L1': 'share of white, all pixels and channels',
+    'PSNR': 'dB, peak 255, mean over pairs',
+    'SSIM': 'as gan_jax.evaluation.ssim, mean over pairs',
+    'edge F1': 'edges of the output by the rule of the inputs against the input, within one pixel, mean over pairs',
+}
+
+
+def compare(options: sweep.Options, number: int) -> None:
+    """Trains the arms and writes the results; arguments as of `main`."""
+    arms = arms_of(options)
+    config = sweep.config_of(next(iter(arms.values())), options)
+    held_out = load_data(config.data, config.evaluation.split)
+    pairs = held_out.select(np.arange(min(number, len(held_out))), held_out.name)
+    if UNPAIRED in arms:
+        write_domains(load_data(config.data), options.runs)
+    directories = sweep.train(arms, options)
+    runs = results.read_all(directories)
+    made = {arm: [measures.translations(one, pairs.inputs) for one in seeds] for arm, seeds in directories.items()}
+    outputs = {arm: [one for one in seeds if one is not None] for arm, seeds in made.items()}
+    outputs[COPIED] = [measures.in_channels(pairs.inputs, pairs.shape[-1])]
+    values = {arm: columns([measures.measure(one, pairs) for one in seeds]) for arm, seeds in outputs.items()}
+
+    out, title = options.out, f'Images from their edges: {options.setting}'
+    protocols = {name: f'{len(pairs)} of {pairs.name} {held_out.split}; {text}' for name, text in RULES.items()}
+    results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols})
+    paired = {arm: some for arm, some in runs.items() if arm != UNPAIRED}
+    results.curves(out / 'curves.png', paired, CURVES)
+    caption = draw(out / 'translations.png', outputs, pairs)
+    pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
+    results.page(
+        out / 'page.html', title, QUESTION, values, arms=paired, names=CURVES, pictures=pictures, protocols=protocols
+    )
+    print((out / 'table.md').read_text())
+
+
+def arms_of(options: sweep.Options) -> dict[str, sweep.Arm]:
+    """The arms with the overrides of the setting; the unpaired one reads what `write_domains` writes."""
+    common = SETTINGS[options.setting] | (WHOLE if options.full else SMALL)
+    arms = {name: arm._replace(overrides={**common, **arm.overrides}) for name, arm in ARMS.items()}
+    if UNPAIRED in arms:
+        folders = ','.join(f'folder:{options.runs.absolute() / domain}' for domain in DOMAINS)
+        arms[UNPAIRED].overrides.update({'data.name': f'unpaired:{folders}', 'data.split': 'train'})
+        del arms[UNPAIRED].overrides['evaluation.split']
+    return arms
+
+
+def write_domains(pairs: Dataset, directory: pathlib.Path) -> None:
+    """Writes the inputs of every other pair and the targets of the others as folders of images of equal channels."""
+    inputs = measures.in_channels(pairs.inputs, pairs.shape[-1])
+    for start, (domain, images) in enumerate(zip(DOMAINS, (inputs, pairs.examples), strict=True)):
+        (directory / domain).mkdir(parents=True, exist_ok=True)
+        for i in range(start, len(images), 2):
+            report.save_png(directory / domain / f'{i:05d}.png', np.asarray(images[i]))
+
+
+def columns(seeds: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """The values of every seed, by the name of the measure."""
+    return {name: [one[name] for one in seeds] for name in RULES}
+
+
+def draw(path: pathlib.Path, outputs: Mapping[str, Sequence[np.ndarray]], pairs: Dataset) -> str:
+    """Draws some pairs with each arm's outputs between input and target, of its first seed; returns the caption."""
+    shown = {'input': measures.in_channels(pairs.inputs, pairs.shape[-1])}
+    shown |= {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm != COPIED}
+    shown['target'] = pairs.examples
+    rows = np.stack([np.asarray(images[:SHOWN]) for images in shown.values()], axis=1)
+    report.save_png(path, report.image_grid(rows.reshape(-1, *rows.shape[2:]), len(shown)))
+    return f'held-out pairs, from left to right: {", ".join(shown)}'
+
+
+def main(argv: Sequence[str] | None = None, *, number: int = 1000) -> int:
+    """Runs a command line, and measures at most `number` held-out pairs; returns the exit code."""
+    options = sweep.parse('translation', __doc__, argv, settings=tuple(SETTINGS))
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: compare(options, number))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The experiment on translation at toy size, and its measure of edges."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import sweep
+from experiments.results import read
+from experiments.translation import __main__ as experiment
+from experiments.translation import measures
+from gan_jax import build, data
+from tests import toy_experiments
+
+TOY = {
+    'data.name': None,
+    'data.size': '16',
+    'evaluate': None,
+    'evaluation.split': None,
+    'evaluation.extractor': None,
+    'generator.levels': '1',
+    'generator.width': '2',
+    'generator.widths': None,
+    'discriminator.width': '2',
+    'discriminator.widths': None,
+    'discriminator.receptive_field': '1',
+    'discriminator.dropout': None,
+}
+ALONE = 'L1 only'
+
+
+def lines(*rows, size=8):
+    """A picture [1, size, size] with edges in these rows."""
+    picture = np.zeros((1, size, size), bool)
+    picture[:, list(rows)] = True
+    return picture
+
+
+@pytest.mark.parametrize(
+    ('found', 'wanted', 'expected'),
+    [
+        (lines(2), lines(2), 1),
+        (lines(3), lines(2), 1),  # within a pixel
+        (lines(4), lines(2), 0),  # two pixels away
+        (lines(2, 6), lines(2), 2 / 3),  # precision 1/2, recall 1
+        (lines(2), lines(2, 4, 7), 1 / 2),  # precision 1, recall 1/3
+        (lines(0), lines(7), 0),  # opposite borders are not neighbours
+        (lines(), lines(2), 0),
+        (lines(2), lines(), 0),
+        (lines(), lines(), 1),
+    ],
+)
+def test_edge_f1_in_closed_form(found, wanted, expected):
+    np.testing.assert_allclose(measures.edge_f1(found, wanted), [expected])
+
+
+def test_edge_f1_is_of_each_picture_and_has_a_tolerance():
+    found, wanted = np.concatenate([lines(4), lines(2)]), np.concatenate([lines(2), lines(2)])
+    np.testing.assert_allclose(measures.edge_f1(found, wanted), [0, 1])
+    np.testing.assert_allclose(measures.edge_f1(found, wanted, tolerance=2), [1, 1])
+
+
+def test_the_targets_themselves_have_the_edges_of_their_inputs():
+    pairs = data.load('edges:digits', split='test', size=32)
+    seen = measures.detected(np.asarray(pairs.examples))
+    np.testing.assert_array_equal(measures.edge_f1(seen, np.asarray(pairs.inputs)[..., 0] > 0, tolerance=0), 1)
+
+
+@pytest.fixture(scope='module')
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp('translation')
+    arms = {ALONE: experiment.ARMS[ALONE]}
+    toy_experiments.run(experiment, root, arms, TOY, number=20)
+    return root / 'results'
+
+
+def test_l1_alone_is_the_whole_loss_of_its_arm(results):
+    run = read(results.parent / 'runs/l1-only/member-0')
+    (_, loss), (_, l1) = run.curve('generator/loss'), run.curve('generator/l1')
+    assert len(loss)
+    np.testing.assert_allclose(loss, 100 * l1, rtol=1e-5)
+
+
+def test_table_and_record_have_every_arm_and_measure(results):
+    record = json.loads((results / 'results.json').read_text())
+    assert list(record['values']) == [ALONE, experiment.COPIED]
+    pairs = data.load('edges:digits', split='test', size=16)
+    for arm, row in record['values'].items():
+        assert list(row) == ['L1', 'PSNR', 'SSIM', 'edge F1']
+        assert 0 <= row['edge F1'][0] <= 1, arm
+    copied = np.abs(pairs.inputs[:20].astype(float) - pairs.examples[:20]).mean() / 255
+    np.testing.assert_allclose(record['values'][experiment.COPIED]['L1'], [copied])
+    assert '20 of edges:digits test' in record['protocols']['edge F1']
+    assert '| L1 only |' in (results / 'table.md').read_text()
+
+
+def test_it_leaves_pictures_and_a_page(results):
+    assert {path.name for path in results.glob('*.png')} == {'curves.png', 'translations.png'}
+    assert 'input, L1 only, target' in (results / 'page.html').read_text()
+
+
+def test_domains_are_the_two_halves_of_the_pairs(tmp_path):
+    pairs = data.load('edges:digits', split='test', size=16)
+    experiment.write_domains(pairs.select(np.arange(5), 'five'), tmp_path)
+    inputs, images = (data.load(f'folder:{tmp_path}/{domain}').examples for domain in experiment.DOMAINS)
+    np.testing.assert_array_equal(inputs, pairs.inputs[[0, 2, 4]])
+    np.testing.assert_array_equal(images, pairs.examples[[1, 3]])
+
+
+@pytest.mark.parametrize('argv', [[], ['--setting', 'flowers', '--full']])
+def test_recipes_can_be_made(argv):
+    options = sweep.parse('translation', '', argv, settings=tuple(experiment.SETTINGS))
+    for arm in experiment.arms_of(options).values():
+        config = sweep.config_of(arm, options)
+        size = config.data.size
+        grey, colour = (size, size, 1), (size, size, 3)
+        build.make_game(config, colour, shapes={'real': colour, 'input': grey, 'a': colour})
+    assert options.out.name == options.setting
