@@ -83,7 +83,7 @@ def test_l1_alone_is_the_whole_loss_of_its_arm(results):
 
 def test_table_and_record_have_every_arm_and_measure(results):
     record = json.loads((results / 'results.json').read_text())
-    assert list(record['values']) == [ALONE, experiment.COPIED]
+    assert list(record['values']) == [ALONE, experiment.COPIED, experiment.MEDIAN]
     pairs = data.load('edges:digits', split='test', size=16)
     for arm, row in record['values'].items():
         assert list(row) == ['L1', 'PSNR', 'SSIM', 'edge F1']
@@ -116,3 +116,13 @@ def test_recipes_can_be_made(argv):
         grey, colour = (size, size, 1), (size, size, 3)
         build.make_game(config, colour, shapes={'real': colour, 'input': grey, 'a': colour})
     assert options.out.name == options.setting
+
+
+@pytest.mark.slow
+def test_every_arm_is_measured_on_the_same_pairs(tmp_path):
+    changes = {**TOY, 'generator.levels': None}
+    toy_experiments.run(experiment, tmp_path, experiment.ARMS, changes, number=10)
+    values = json.loads((tmp_path / 'results/results.json').read_text())['values']
+    assert list(values) == [*experiment.ARMS, experiment.COPIED, experiment.MEDIAN]
+    assert all(np.isfinite(row['PSNR']).all() for row in values.values())
+    assert len({row['L1'][0] for row in values.values()}) > 3

@@ -65,6 +65,16 @@ def test_full_recipe_does_not_write_over_the_small_one():
     assert sweep.ROOT / 'experiments' not in full.out.parents
 
 
+def test_settings_have_directories_of_their_own(capsys):
+    first, second = (sweep.parse('nothing', 'x', argv, settings=('a', 'b')) for argv in ([], ['--setting', 'b']))
+    assert (first.setting, second.setting) == ('a', 'b')
+    assert first.out == sweep.ROOT / 'experiments/nothing/results/a'
+    assert (second.runs, second.out.name) == (first.runs.parent / 'b', 'b')
+    with pytest.raises(SystemExit):
+        sweep.parse('nothing', 'x', ['--setting', 'c'], settings=('a', 'b'))
+    assert "invalid choice: 'c'" in capsys.readouterr().err
+
+
 def test_a_sweep_is_ordinary_runs_and_is_not_trained_twice(tmp_path, capsys):
     directories = sweep.train(ARMS, parse(tmp_path))
     assert [one.relative_to(tmp_path).as_posix() for one in directories['Hinge, slow']] == [

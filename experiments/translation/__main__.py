@@ -12,10 +12,11 @@ import numpy as np
 
 from experiments import results, sweep
 from experiments.translation import measures
-from gan_jax import parallel, report
 from gan_jax.data import Dataset
+from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
-from gan_jax.run import load_data
+from gan_jax.records import report
+from gan_jax.runtime import parallel
 
 QUESTION = (
     'An image is made of its edges. What does an adversary add to the mean absolute difference (L1) between output and '
@@ -28,7 +29,7 @@ SETTINGS = {
         'data.split': 'train[:80%]',
         'data.flip': 'True',
         'evaluation.split': 'train[80%:]',
-        'duration': '2000 steps',
+        'duration': '1200 steps',
     },
 }
 SMALL = {
@@ -50,7 +51,8 @@ WHOLE = {
     'evaluate_every': '10 epochs',
 }
 PAIRED = {'evaluate': 'l1,psnr,ssim'}
-UNPAIRED, COPIED = 'CycleGAN, unpaired', 'input copied'
+UNPAIRED = 'CycleGAN, unpaired'
+COPIED, MEDIAN = 'input copied', 'median target'  # without training; the second is what L1 alone does without inputs
 DOMAINS = ('edges', 'images')
 ARMS = {
     'L1 + adversary': sweep.Arm('configs/pix2pix.py', PAIRED),
@@ -74,13 +76,15 @@ def compare(options: sweep.Options, number: int) -> None:
     config = sweep.config_of(next(iter(arms.values())), options)
     held_out = load_data(config.data, config.evaluation.split)
     pairs = held_out.select(np.arange(min(number, len(held_out))), held_out.name)
+    trained = load_data(config.data)
     if UNPAIRED in arms:
-        write_domains(load_data(config.data), options.runs)
+        write_domains(trained, options.runs)
     directories = sweep.train(arms, options)
     runs = results.read_all(directories)
     made = {arm: [measures.translations(one, pairs.inputs) for one in seeds] for arm, seeds in directories.items()}
     outputs = {arm: [one for one in seeds if one is not None] for arm, seeds in made.items()}
     outputs[COPIED] = [measures.in_channels(pairs.inputs, pairs.shape[-1])]
+    outputs[MEDIAN] = [np.broadcast_to(np.median(trained.examples, axis=0).astype(np.uint8), pairs.examples.shape)]
     values = {arm: columns([measures.measure(one, pairs) for one in seeds]) for arm, seeds in outputs.items()}
 
     out, title = options.out, f'Images from their edges: {options.setting}'
@@ -124,7 +128,7 @@ def columns(seeds: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
 def draw(path: pathlib.Path, outputs: Mapping[str, Sequence[np.ndarray]], pairs: Dataset) -> str:
     """Draws some pairs with each arm's outputs between input and target, of its first seed; returns the caption."""
     shown = {'input': measures.in_channels(pairs.inputs, pairs.shape[-1])}
-    shown |= {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm != COPIED}
+    shown |= {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm in ARMS}
     shown['target'] = pairs.examples
     rows = np.stack([np.asarray(images[:SHOWN]) for images in shown.values()], axis=1)
     report.save_png(path, report.image_grid(rows.reshape(-1, *rows.shape[2:]), len(shown)))

@@ -5,13 +5,14 @@ import pathlib
 import numpy as np
 from scipy import ndimage
 
-from gan_jax import checkpoint, sampling
 from gan_jax.data import Dataset, edges, to_float, to_uint8
 from gan_jax.data.computed import luma
 from gan_jax.evaluation.l1 import l1
 from gan_jax.evaluation.psnr import psnr
 from gan_jax.evaluation.ssim import ssim
-from gan_jax.trained import load_run
+from gan_jax.runtime import checkpoint
+from gan_jax.sampling import samples as sampling
+from gan_jax.sampling.trained import load_run
 
 SEED = 1_000_000  # of the noise: none that was drawn while training
 
