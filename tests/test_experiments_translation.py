@@ -86,7 +86,7 @@ def test_table_and_record_have_every_arm_and_measure(results):
     assert list(record['values']) == [ALONE, experiment.COPIED, experiment.MEDIAN]
     pairs = data.load('edges:digits', split='test', size=16)
     for arm, row in record['values'].items():
-        assert list(row) == ['L1', 'PSNR', 'SSIM', 'edge F1']
+        assert list(row) == ['L1', 'PSNR', 'SSIM', 'edge F1', 'by chance']
         assert 0 <= row['edge F1'][0] <= 1, arm
     copied = np.abs(pairs.inputs[:20].astype(float) - pairs.examples[:20]).mean() / 255
     np.testing.assert_allclose(record['values'][experiment.COPIED]['L1'], [copied])

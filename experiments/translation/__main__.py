@@ -67,6 +67,7 @@ RULES = {
     'PSNR': 'dB, peak 255, mean over pairs',
     'SSIM': 'as gan_jax.evaluation.ssim, mean over pairs',
     'edge F1': 'edges of the output by the rule of the inputs against the input, within one pixel, mean over pairs',
+    'by chance': 'the edge F1 of each output against the input of another pair',
 }
 
 
