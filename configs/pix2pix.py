@@ -5,7 +5,8 @@ https://arxiv.org/abs/1611.07004.
 
 A U-Net translates an image against a discriminator of its patches, with 100 times the mean absolute difference from the
 target beside the adversarial loss. Dropout is the only noise, and stays on in sampling. The published batch is one
-image, with batch normalisation; larger images and `generator.family=cyclegan` (a residual network) are possible.
+image, with batch normalisation by its own statistics, in sampling too; of larger batches samples take running
+averages. Larger images and `generator.family=cyclegan` (a residual network) are possible.
 
     python -m gan_jax.main --config configs/pix2pix.py                        # digits from their edges, at 32x32
     python -m gan_jax.main --config configs/pix2pix.py:edges:tf_flowers       # flowers from their edges

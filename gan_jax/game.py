@@ -88,7 +88,8 @@ class Network(NamedTuple):
         init: key -> (params, variables). That of `from_flax` takes examples [N, ...] as a second argument, from which
             layers with a data-dependent initialisation start.
         apply: (params, variables, inputs, key, train, condition=None) -> (outputs, new variables). `train` is a Python
-            bool; with `train=False` the key may be None and the variables come back unchanged. The condition is class
+            bool; with `train=False` the variables come back unchanged, and the key may be None: only a network with
+            noise in evaluation mode needs one. The condition is class
             labels [B] or vectors [B, n], or None in an unconditional game. A discriminator's outputs are logits [B] or
             a `gan_jax.judgement.Judgement`.
     """
@@ -270,7 +271,7 @@ def from_flax(
             collections |= statistics
         inputs = arguments(inputs, condition)
         if not train:
-            return module.apply({'params': params, **collections}, *inputs, train=False), variables
+            return module.apply({'params': params, **collections}, *inputs, train=False, rngs=key), variables
         outputs, updated = module.apply(
             {'params': params, **collections}, *inputs, train=True, rngs=key, mutable=mutable
         )

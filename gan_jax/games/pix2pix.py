@@ -28,6 +28,7 @@ def pix2pix(
     *,
     input_shape: tuple[int, int, int],
     sampler: Network | None = None,
+    single: bool = False,
     l1: float = 100.0,
     adversary: float = 1.0,
     terms: Pair = NO_TERMS,
@@ -41,6 +42,8 @@ def pix2pix(
         loss: what each minimises; None: the non-saturating one.
         input_shape: (H, W, C).
         sampler: the generator as samples are drawn with it, outside of any mapped axis; None: `generator`.
+        single: whether batches are of one image, as published, whose own batch statistics are then those of samples too
+            (section 3.3); else samples take running averages.
         l1: weight of the mean absolute difference between output and target (equation 4).
         adversary: weight of the adversarial part of the generator's loss; 0 leaves L1 alone, as in section 4.1. The
             discriminator learns either way.
@@ -50,8 +53,8 @@ def pix2pix(
     Returns:
         A game of the players 'generator' and 'discriminator' over batches `{'input': [B, H, W, C],
         'real': [B, H, W, D]}`, the real images being the targets. `sample(params, variables, noise, images)` translates
-        images as published: each by itself, with dropout and its own batch statistics (section 3.3). The noise is a key
-        of dropout for each image, uint32 [B, 2] from `latents`.
+        images, each by itself. Its noise is dropout, which stays on (section 2.2): a key for each image, uint32 [B, 2]
+        from `latents`.
 
     Raises:
         UserError: an option is impossible; augmentation is one, as it would move the target without its input.
@@ -85,7 +88,7 @@ def pix2pix(
     def sample(params: PyTree, variables: PyTree, noise: Array, images: Array) -> Array:
         def one(noise: Array, image: Array) -> Array:
             key = jax.random.wrap_key_data(noise)
-            return (sampler or generator).apply(params, variables, image[None], key, True)[0][0]
+            return (sampler or generator).apply(params, variables, image[None], key, single)[0][0]
 
         return jax.vmap(one)(noise, images)
 
@@ -114,6 +117,7 @@ def from_config(
         parts.loss,
         input_shape=inputs,
         sampler=dataclasses.replace(parts, axis_name=None).network('generator', inputs, shape),
+        single=parts.config.batch_size == parts.config.accumulate,
         l1=l1,
         adversary=adversary,
         critic=None if parts.config.dtype == 'float32' else _of_pairs(critic('float32')),

@@ -71,7 +71,7 @@ class Generator(Translation):
         channels: of the images that are made.
         max_width: most channels of a layer.
         levels: halvings of the image; 0: all that leave whole pixels, at most 8.
-        dropout: of the first three levels of the decoder, at sampling too; see `gan_jax.games.pix2pix`.
+        dropout: of the first three levels of the decoder, in evaluation mode too where there is a key.
     """
 
     channels: int = 3
@@ -101,7 +101,8 @@ class Generator(Translation):
                 return jnp.tanh(ConvTranspose(self.channels, kernel_size=4, **weights)(x))
             x = normalized(ConvTranspose(widths[level - 1], kernel_size=4, **inner)(x))
             if levels - level <= 3:
-                x = Dropout(self.dropout, self.axis_name)(x, train=train)
+                has_noise = train or self.has_rng('params') or self.has_rng('dropout')
+                x = Dropout(self.dropout, self.axis_name if train else None)(x, train=has_noise)
         raise AssertionError('a U-Net has a level 0')
 
 
