@@ -226,3 +226,34 @@ def test_the_published_loss_weighs_the_generators_squares_whole():
 def test_what_makes_no_game_is_refused(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_samples_take_running_averages_unless_batches_are_of_one_image():
+    """A network that says by its factor in which mode it is, and adds its key's noise."""
+
+    def apply(params, variables, images, key, train, condition=None):
+        return (2.0 if train else 3.0) * images + jax.random.uniform(key), variables
+
+    network = scaling(1)._replace(apply=apply)
+    inputs = images(1)
+    for single, factor in ((True, 2.0), (False, 3.0)):
+        game = pix2pix(network, patches(1), input_shape=SHAPE, single=single)
+        noise = game.latents(jax.random.key(4), jnp.arange(BATCH))
+        added = np.asarray(game.sample(None, {}, noise, inputs) - factor * inputs)
+        assert np.ptp(added, axis=(1, 2, 3)).max() < 1e-6  # of each image alone
+        assert np.unique(added[:, 0, 0, 0]).size == BATCH
+        part = game.sample(None, {}, noise[1:], inputs[1:])
+        np.testing.assert_allclose(part, game.sample(None, {}, noise, inputs)[1:])
+
+
+def test_dropout_stays_on_in_sampling_where_there_is_a_key():
+    network = from_flax(UNet(width=2, levels=2), (4, 4, 1))
+    params, variables = network.init(jax.random.key(0))
+    image = images(1)[:1, :, :].repeat(2, 1).repeat(2, 2)
+    plain, one, same, other = (
+        network.apply(params, variables, image, key, False)[0]
+        for key in (None, jax.random.key(1), jax.random.key(1), jax.random.key(2))
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+    assert not np.allclose(one, plain)
