@@ -102,7 +102,7 @@ class _Windows(NamedTuple):
 def _prefers_product(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> bool:
     """Which form of the derivative by 'outputs', 'images' or 'kernel' trains faster; see docs/benchmarks.md."""
     few, many = channels <= 16, windows.stride > 1 and features >= (512 if HAS_ONEDNN else 128)
-    if max(windows.kernel) >= 7:  # patches of so many pixels cost more than they save
+    if role == 'images' and max(windows.kernel) >= 7:  # patches of so many pixels cost more than they save
         few &= channels <= features and not HAS_ONEDNN
     if windows.places == (1, 1):
         return True
