@@ -132,7 +132,7 @@ class Turn(NamedTuple):
         every: the turn is made in every `every`-th round, from the first on.
         gate: (metrics, kept, i) -> whether move number i of the round is made. `metrics` are those of its forward pass,
             `kept` is the memory's 'turns'. A move that is not made leaves every bit of the player, and costs no
-            backward pass.
+            backward pass (but with `accumulate`, whose parts have theirs at once).
         unrolled: (name of another turn, n): the loss sees that turn's player as it will be after n moves of its own,
             and the gradient passes through them (Metz et al. 2017, equations 7 to 10).
         keeps: names of metrics whose last values stay in the memory, as `memory['turns'][name]`. A turn that is not

@@ -122,22 +122,24 @@ class _Round:
             for part in turn.title.split('/'):
                 key = stream(key, part)
             seen = batch if several and turn.fresh else last
-            state, reported = self.take(turn, state, seen, key, positions)
+            state, reported = self.play_if_due(turn, state, seen, key, positions)
             metrics |= {f'{turn.player}/{name}': value for name, value in reported.items()}
         return self.average(state).replace(step=state.step + 1), metrics
 
-    def take(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
+    def play_if_due(
+        self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[GanState, Metrics]:
         """A player's turn, when it is due."""
         if turn.every == 1:
-            return self.moves(turn, state, batch, key, positions)
+            return self.play(turn, state, batch, key, positions)
 
         def due(state: GanState) -> GanState:
-            return self.moves(turn, state, batch, key, positions)[0]
+            return self.play(turn, state, batch, key, positions)[0]
 
         state = jax.lax.cond(state.step % turn.every == 0, due, lambda state: state, state)
         return state, state.memory['turns'][turn.title]
 
-    def moves(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
+    def play(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
         """The moves of a turn; the means of their metrics."""
         several = turn.fresh and self.game.batches > 1
         if turn.times == 1:

@@ -157,9 +157,11 @@ def _train(
                 run.compile_stretch(stretch, states, program.outline(longest), config.batch_size)
         while begin < total:
             try:
-                begin, states = total, advance(begin, states)
+                states = advance(begin, states)
             except GoBackError:
                 begin, states = members.restore()
+            else:
+                begin = total
 
     members.finish(begin, states)
     run.say(_last_words(directories, begin, total, is_finished))
