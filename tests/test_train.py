@@ -374,7 +374,8 @@ def test_two_processes_stop_together_resume_and_write_the_lines_of_one(tmp_path,
     evaluations = [line for line in lines if 'eval/fid' in line]
     lines = [line for line in lines if line not in evaluations]
     assert json.loads(evaluations[-1])['step'] == saved + 5
-    assert [json.loads(line)['step'] for line in lines] == list(range(5, saved + 6, 5))
+    steps = sorted({*range(5, saved + 5, 5), saved + 5})  # it may have stopped inside a line
+    assert [json.loads(line)['step'] for line in lines] == steps
     for line, alone in zip(lines, (finished[0] / 'metrics.jsonl').read_text().splitlines()[:2], strict=False):
         assert json.loads(line) == pytest.approx(json.loads(alone), rel=1e-3)
 
