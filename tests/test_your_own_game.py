@@ -12,6 +12,8 @@ import pytest
 from contents import contents
 from PIL import Image
 
+from gan_jax import losses
+
 PAGE = pathlib.Path(__file__).parent.parent / 'docs' / 'your-own-game.md'
 TINY = [
     '--config.data.split=train[:200]',
@@ -59,14 +61,14 @@ def test_the_pages_commands_name_keys_that_there_are(home):
         for spec, rest in commands:
             configs.load(str(home / spec), re.findall(r'--config\.(\S+)', rest))
         found = configs.load(str(home / 'theirs.py'), ['loss.name=test_your_own_game.a_loss', 'loss.slope=3'])
-        assert configs.make(found, 'loss')(2.0) == 6.0
+        assert configs.make(found, 'loss').generator(2.0) == 6.0
     finally:
         sys.path.remove(str(home))
 
 
 def a_loss(slope: float = 1.0):
-    """What a config's `loss.name` can name, as far as the config is concerned."""
-    return lambda value: slope * value
+    """What a config's `loss.name` can name."""
+    return losses.hinge()._replace(generator=lambda fake, real=None: slope * fake)
 
 
 def test_it_trains_and_shows_its_own_pictures(trained):

@@ -130,7 +130,7 @@ def changed(config: Mapping[str, Any]) -> set[str]:
         has_choice = name != 'data' and isinstance(options, Mapping) and 'name' in options
         if has_choice and '.' not in options['name'] and (is_ours or name != 'game'):
             chosen = flat({name: configs.to_json(configs.section(name, options['name']))})
-            known |= chosen | {f'{name}.name': known[f'{name}.name']}
+            known |= chosen | {f'{name}.name': known.get(f'{name}.name', options['name'])}
     return {key for key, value in flat(config).items() if key not in known or known[key] != value}
 
 
