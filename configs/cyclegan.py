@@ -28,9 +28,6 @@ def get_config(argument: str = '') -> ConfigDict:
     config.data.flip = bool(argument)
     config.loss.name = 'mean_squares'
     config.replay = 50
-    for player in ('generator', 'discriminator'):
-        config[f'{player}_optimizer'].learning_rate = 2e-4
-        config[f'{player}_optimizer'].b1 = 0.5
     config.batch_size = 1
     config.ema.half_life_kimg = 0.0  # as published
     config.duration = '200 kimg'  # 200 epochs of about 1,000 images in each domain

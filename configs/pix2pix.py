@@ -29,10 +29,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config = configs.base('pix2pix', game='pix2pix')
     config.data.name = argument or 'edges:digits'
     config.data.flip = bool(argument)
-    for player in ('generator', 'discriminator'):
-        config[player].normalization = 'batch'
-        config[f'{player}_optimizer'].learning_rate = 2e-4
-        config[f'{player}_optimizer'].b1 = 0.5
+    config.generator.normalization = config.discriminator.normalization = 'batch'
     config.batch_size = 1
     config.ema.half_life_kimg = 0.0  # as published
     config.duration = '80 kimg'  # 200 epochs of 400 pairs, as for facades

@@ -12,11 +12,12 @@ from ml_collections import ConfigDict
 
 from gan_jax import config as configs
 from gan_jax import defaults, games, optim, steps
+from gan_jax.data import batch_field
 from gan_jax.errors import UserError, blaming
 from gan_jax.game import Array, Game, GanState, Key, Pair, named_key
 from gan_jax.games import adversarial
 from gan_jax.layers.choices import nearest
-from gan_jax.parts import Parts, most_discriminator_steps
+from gan_jax.parts import Parts
 from gan_jax.runtime.compiler import ONCE
 
 _ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
@@ -218,7 +219,8 @@ def make_optimizers(config: ConfigDict) -> steps.Optimizers:
     rounds, made = configs.steps(config, 'duration'), configs.make_terms(config)
 
     def one(player: str):
-        moves = most_discriminator_steps(config) if player == 'discriminator' else config.get(f'{player}_steps', 1)
+        is_critic = player == 'discriminator'
+        moves = configs.most_discriminator_steps(config) if is_critic else config.get(f'{player}_steps', 1)
         updates, every = rounds * moves, 1
         if player in Pair._fields and _is_lazy(config, made, player):
             every = config.lazy[player]
@@ -230,7 +232,7 @@ def make_optimizers(config: ConfigDict) -> steps.Optimizers:
         schedule = None
         if config.schedule.name != 'constant' or config.schedule.warm_up:
             schedule = configs.make(config, 'schedule')(updates)
-        return defaults.factories([player])[f'{player}_optimizer'][name](**options, schedule=schedule)
+        return defaults.choices(f'{player}_optimizer')[name](**options, schedule=schedule)
 
     return {player: one(player) for player in games.roles(config.game.name)}
 
@@ -265,7 +267,7 @@ def check_best_metric(
     batch = {name: jax.ShapeDtypeStruct((*leading, *shape), jnp.float32) for name, shape in fields.items()}
     if num_classes is not None:
         batch |= {
-            name: jax.ShapeDtypeStruct(leading, jnp.int32) for name in ('label', *(f'{name}_label' for name in shapes))
+            name: jax.ShapeDtypeStruct(leading, jnp.int32) for name in {batch_field(part, 'label') for part in fields}
         }
     state = jax.eval_shape(initializer(config, game), jax.random.key(0))
     _, metrics = jax.eval_shape(make_step(config, game), state, batch)

@@ -16,7 +16,7 @@ import pathlib
 import re
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optax
@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 from gan_jax import defaults, games, models
 from gan_jax.augmentation.augment import Augmentation
 from gan_jax.data import absolute_name
-from gan_jax.defaults import defaults_of, factories, options_of, roles_of
+from gan_jax.defaults import choices, defaults_of, factories, options_of, roles_of
 from gan_jax.errors import UserError, blaming
 from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
 from gan_jax.game import Pair
@@ -183,13 +183,17 @@ def retention(config: ConfigDict) -> dict[str, Any]:
 _REPEATS = ('discriminator_steps', 'generator_steps', 'unrolled_steps', 'discriminators.number')
 
 
+def most_discriminator_steps(config: ConfigDict) -> int:
+    """The most steps that the discriminator may make in a round."""
+    return max(config.discriminator_steps, config.discriminator_schedule.steps)
+
+
 def updates_of_a_stretch(config: ConfigDict) -> int:
     """How many updates of one network a stretch makes, those of unrolled discriminators among them."""
     rounds = min(steps(config, 'log_every'), steps(config, 'duration'))
     discriminators = config.discriminators.number
     unrolled = config.generator_steps * config.unrolled_steps
-    steps_of_discriminator = max(config.discriminator_steps, config.discriminator_schedule.steps)
-    return rounds * (config.generator_steps + discriminators * (steps_of_discriminator + unrolled))
+    return rounds * (config.generator_steps + discriminators * (most_discriminator_steps(config) + unrolled))
 
 
 def steps(config: ConfigDict, key: str) -> int:
@@ -222,7 +226,7 @@ def make(config: ConfigDict, name: str) -> Any:
     options = config[name].to_dict()
     choice = options.pop('name')
     with blaming(f'The {name} {choice}'):
-        made = _choices(name)[choice](**options)
+        made = choices(name)[choice](**options)
     kind = _KINDS.get('optimizer' if name.endswith('_optimizer') else name)
     if kind and not isinstance(made, kind):
         raise UserError(f'{name}.name is {choice!r}, which makes a {type(made).__name__}, not a {kind.__name__}.')
@@ -273,10 +277,14 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
     return json.loads(config.to_json())
 
 
+def roles_with_optimizers(values: Iterable[str]) -> list[str]:
+    """The roles of a config by its keys alone, without looking at its game."""
+    return [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
+
+
 def foreign_modules(values: Mapping[str, Any]) -> list[str]:
     """The modules that a config, as JSON values, names and that are not gan_jax's: of networks, games, losses, ..."""
-    sections = {key: value for key, value in values.items() if isinstance(value, Mapping)}
-    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
+    sections, roles = _sections(values), roles_with_optimizers(values)
     families = {values.get('model'), *(sections.get(role, {}).get('family') for role in roles)}
     found = {
         *(families - {None, '', *models.families()}),
@@ -288,12 +296,16 @@ def foreign_modules(values: Mapping[str, Any]) -> list[str]:
 
 def foreign_functions(values: Mapping[str, Any]) -> list[str]:
     """The functions 'module.function' that a config, as JSON values, names."""
-    sections = {key: value for key, value in values.items() if isinstance(value, Mapping)}
-    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
-    named = {section.get('name') for key, section in sections.items() if key in factories(roles) and key != 'game'}
+    sections = _sections(values)
+    chosen = factories(roles_with_optimizers(values)).keys() & sections.keys() - {'game'}
+    named = [sections[key].get('name') for key in chosen]
     terms = values.get('terms') if isinstance(values.get('terms'), list | tuple) else ()
     names = [str(name) for name in named] + [str(text).partition('(')[0].strip() for text in terms]
     return sorted({name for name in names if '.' in name})
+
+
+def _sections(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {key: value for key, value in values.items() if isinstance(value, Mapping)}
 
 
 def from_json(values: dict[str, Any]) -> ConfigDict:
@@ -316,17 +328,13 @@ def completed(values: dict[str, Any]) -> dict[str, Any]:
         both = {
             key: joined(later[key], own[key])
             for key in later.keys() & own.keys() - chosen.keys()
-            if _are_dicts(later[key], own[key])
+            if isinstance(later[key], dict) and isinstance(own[key], dict)
         }
         return own | more | both
 
-    roles = [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
-    networks = {role: {'family': '', **values[role]} for role in roles if _are_dicts(values.get(role))}
+    sections = _sections(values)
+    networks = {role: {'family': '', **sections[role]} for role in roles_with_optimizers(values) if role in sections}
     return joined(to_json(defaults.without_networks()), {**values, **networks})
-
-
-def _are_dicts(*values: Any) -> bool:
-    return all(isinstance(value, dict) for value in values)
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[str, ...] = _OPERATIONAL) -> list[str]:
@@ -401,15 +409,10 @@ def _settle(config: ConfigDict, name: str) -> None:
     What belongs to another choice goes; what belongs to none stays, for `check` to name it.
     """
     options, old = section(name, config[name].name), config[name]
-    others = {option for choice in _choices(name) for option in section(name, choice)} - set(options)
+    others = {option for choice in choices(name) for option in section(name, choice)} - set(options)
     options = options.to_dict() | {option: value for option, value in old.items() if option not in others}
     with config.unlocked():
         config[name] = options
-
-
-def _choices(name: str) -> Mapping[str, Callable]:
-    """What a section can choose, by name."""
-    return factories([name.removesuffix('_optimizer')])[name]
 
 
 def _rank(key: str) -> int:

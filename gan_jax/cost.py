@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import GanState
+from gan_jax.parts import starts_from_examples
 from gan_jax.runtime import parallel
 
 _METRICS = 20  # about as many as a step has
@@ -27,7 +28,6 @@ def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) 
     example, latents = 4 * math.prod(shape), 4 * config.latents.size
     share = config.batch_size / devices
     stretch = min(configs.steps(config, 'log_every'), configs.steps(config, 'duration'))
-    virtual = any(config[role].get('normalization') == 'virtual' for role in configs.roles_of(config))
     taken = {
         'batch_size': share * example / config.accumulate,
         'discriminator_steps': config.discriminator_steps * share * example,
@@ -35,7 +35,7 @@ def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) 
         'generator_steps': 8 * config.generator_steps,
         'samples': config.samples * example,
         'replay': config.replay * example,
-        'reference_batch': virtual * config.reference_batch * example,
+        'reference_batch': starts_from_examples(config) * config.reference_batch * example,
         'log_every': 4 * _METRICS * stretch,
         'evaluation.samples': bool(config.evaluate) * config.evaluation.samples * math.prod(shape),
         'latents.size': latents * max(share / config.accumulate, config.samples),

@@ -66,6 +66,11 @@ def factories(roles: Iterable[str]) -> dict[str, Mapping[str, Callable]]:
     }
 
 
+def choices(section: str) -> Mapping[str, Callable]:
+    """All that one of these sections can choose, by name."""
+    return factories([section.removesuffix('_optimizer')])[section]
+
+
 def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapping[str, str]) -> dict[str, Any]:
     """All keys as sections, `Default`s and plain defaults.
 
@@ -245,8 +250,7 @@ def options_of(family: str, role: str) -> dict[str, Default]:
 
 
 def _section(name: str, choice: str) -> dict[str, Any]:
-    role = name.removesuffix('_optimizer')
-    table = factories([role])[name]
+    table = choices(name)
     if choice not in table:
         raise UserError(f'{name}.name is {choice!r}; choose one of {", ".join(table)}.')
     entries = options(table[choice], ORDINARY)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.data import MAIN, Dataset, Stream, batch_field, batch_indices, gather, group_seed, prepare
+from gan_jax.data import MAIN, Dataset, Stream, batch_indices, gather, group_seed, prepare_parts
 from gan_jax.errors import UserError
 from gan_jax.game import named_key
 from gan_jax.runtime import parallel
@@ -67,14 +67,10 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
         return jax.vmap(one)(first + jnp.arange(batches))
 
     def finish(found, batch_number, positions):
-        batch = {}
-        for name, arrays in found.items():
-            key = named_key(seed, 'flips' if name == MAIN else f'flips of {name}')
-            key = jax.random.fold_in(key, batch_number)
-            labels, inputs = arrays.get('labels'), arrays.get('inputs')
-            fields = prepare(arrays['examples'], labels, key, positions, flip=flip, inputs=inputs)
-            batch |= {batch_field(name, kind): array for kind, array in fields.items()}
-        return batch
+        def key_of(name):
+            return jax.random.fold_in(named_key(seed, 'flips' if name == MAIN else f'flips of {name}'), batch_number)
+
+        return prepare_parts(found, key_of, positions, flip=flip)
 
     def resident_batch(data, step, slot, positions):
         del slot

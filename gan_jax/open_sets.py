@@ -54,12 +54,17 @@ class OpenSet(NamedTuple):
                 f'The {self.noun} {name} is a module of its own, which is not imported without being asked for.'
             )
         with blaming(f'The {self.noun} {name}'):
-            try:
-                return importlib.import_module(path)
-            except ModuleNotFoundError as error:
-                if not f'{path}.'.startswith(f'{error.name}.'):  # it exists, but something it imports does not
-                    raise
-                raise unknown from error
+            return _imported(path, unknown)
+
+
+def _imported(path: str, unknown: UserError) -> ModuleType:
+    """The module of a dotted path; raises `unknown` where there is none."""
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if not f'{path}.'.startswith(f'{error.name}.'):  # it exists, but something it imports does not
+            raise
+        raise unknown from error
 
 
 _asked_for: set[str] = set()  # the functions of others that somebody has typed the names of
@@ -97,12 +102,7 @@ class OpenDict(Mapping[str, Callable]):
         if not all(name.split('.')) or not module:
             raise unknown
         with blaming(f'The {self._noun} {name}'):
-            try:
-                found = getattr(importlib.import_module(module), function, None)
-            except ModuleNotFoundError as error:
-                if not f'{module}.'.startswith(f'{error.name}.'):
-                    raise
-                raise unknown from error
+            found = getattr(_imported(module, unknown), function, None)
         if not callable(found):
             raise UserError(f'The module {module} has no function {function}, which {self._noun} {name!r} names.')
         trust(name)

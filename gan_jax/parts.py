@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import defaults, models
+from gan_jax import defaults, games, models
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
@@ -149,13 +149,19 @@ class Parts:
             else None,
             'discriminators': config.discriminators.number,
             'combine': config.discriminators.combine,
-            'discriminator_steps': most_discriminator_steps(config),
+            'discriminator_steps': configs.most_discriminator_steps(config),
             'generator_steps': config.generator_steps,
             'discriminator_count': _discriminator_count(config, total),
             'balance': Balance(**config.balance),
             'unrolled_steps': config.unrolled_steps,
             'axis_name': self.axis_name,
         }
+
+
+def starts_from_examples(config: ConfigDict) -> bool:
+    """Whether networks start from real examples: for virtual batch normalisation, or as the game asks for it."""
+    asked = getattr(games.find(config.game.name, importing=False), 'STARTS_FROM_DATA', False)
+    return asked or any(config[role].get('normalization') == 'virtual' for role in configs.roles_of(config))
 
 
 def is_conditional(config: ConfigDict) -> bool:
@@ -179,11 +185,6 @@ def is_conditional(config: ConfigDict) -> bool:
 
 
 _EXAMPLES = {'input': 'edges:digits', 'a': 'classes:digits:3:8', 'labelled': 'digits with data.labels_per_class=10'}
-
-
-def most_discriminator_steps(config: ConfigDict) -> int:
-    """The most steps that the discriminator may make in a round."""
-    return max(config.discriminator_steps, config.discriminator_schedule.steps)
 
 
 def _discriminator_count(config: ConfigDict, total: int) -> Callable[[Array], Array] | None:

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import agreement, build, cost, data, feed, games, open_sets
+from gan_jax import agreement, build, cost, data, feed, open_sets
 from gan_jax import config as configs
 from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
@@ -24,7 +24,7 @@ from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import pictures, run_page
-from gan_jax.parts import is_conditional
+from gan_jax.parts import is_conditional, starts_from_examples
 from gan_jax.records import description, files, provenance
 from gan_jax.records.writers import Writers
 from gan_jax.runtime import parallel
@@ -131,8 +131,7 @@ def reference(
     config: ConfigDict, dataset: data.Dataset, classes: int | None
 ) -> tuple[jax.Array, jax.Array | None] | None:
     """The seed's real examples that networks start from, with their labels in a conditional game, or None."""
-    starts = getattr(games.find(config.game.name, importing=False), 'STARTS_FROM_DATA', False)
-    if not (starts or any(config[role].get('normalization') == 'virtual' for role in configs.roles_of(config))):
+    if not starts_from_examples(config):
         return None
     chosen = np.random.default_rng(config.seed).choice(len(dataset), config.reference_batch)
     labels = np.asarray(dataset.labels)[chosen] if classes is not None and is_conditional(config) else None

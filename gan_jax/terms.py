@@ -89,7 +89,7 @@ Terms = tuple[Term, ...]
 NO_TERMS: Pair = Pair((), ())
 
 
-def _term(name: str, weight: float, value: Callable[[View], Array], *, lazy: bool = False) -> Terms:
+def one_term(name: str, weight: float, value: Callable[[View], Array], *, lazy: bool = False) -> Terms:
     """The term of that weight as a tuple of one, or of none where it weighs nothing."""
     return _remembering(name, weight, lambda view, memory: (value(view), memory), None, lazy=lazy)
 
@@ -101,7 +101,7 @@ def _remembering(name: str, weight: float, value: Callable, memory: Callable | N
 
 
 def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> Pair:
-    return Pair((), _term(name, weight, value, lazy=True))
+    return Pair((), one_term(name, weight, value, lazy=True))
 
 
 def gradient_penalty(weight: float = 0.0, target: float = 1.0, one_sided: bool = False) -> Pair:
@@ -153,7 +153,7 @@ def r2(weight: float = 0.0) -> Pair:
 
 def drift(weight: float = 0.0) -> Pair:
     """`penalties.drift`; ProGAN's weight is 0.001."""
-    return Pair((), _term('drift', weight, lambda view: penalties.drift(view.real_judgement.logits)))
+    return Pair((), one_term('drift', weight, lambda view: penalties.drift(view.real_judgement.logits)))
 
 
 def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
@@ -196,11 +196,11 @@ def consistency(
         return view.generate(view.latents), view.generate(moved)
 
     return Pair(
-        generator=_term('latent_diversity', diversity_weight, lambda view: penalties.latent_diversity(*pair(view))),
+        generator=one_term('latent_diversity', diversity_weight, lambda view: penalties.latent_diversity(*pair(view))),
         discriminator=(
-            *_term('real_consistency', real_weight, unchanged('real')),
-            *_term('fake_consistency', fake_weight, unchanged('fake')),
-            *_term(
+            *one_term('real_consistency', real_weight, unchanged('real')),
+            *one_term('fake_consistency', fake_weight, unchanged('fake')),
+            *one_term(
                 'latent_consistency',
                 latent_weight,
                 lambda view: penalties.consistency(*(view.critic(examples) for examples in pair(view))),
@@ -215,7 +215,7 @@ def orthogonal(generator_weight: float = 0.0, discriminator_weight: float = 0.0,
     def value(view: View) -> Array:
         return penalties.orthogonal(view.params, off_diagonal=off_diagonal)
 
-    return Pair(_term('orthogonal', generator_weight, value), _term('orthogonal', discriminator_weight, value))
+    return Pair(one_term('orthogonal', generator_weight, value), one_term('orthogonal', discriminator_weight, value))
 
 
 def historical(generator_weight: float = 0.0, discriminator_weight: float = 0.0) -> Pair:
@@ -302,7 +302,7 @@ def feature_matching(weight: float = 0.0, features: Sequence[str] = (), distance
             total += measure(means[0] - means[1])
         return total
 
-    return Pair(_term('feature_matching', weight, value), ())
+    return Pair(one_term('feature_matching', weight, value), ())
 
 
 def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: float = 1.0) -> Pair:
@@ -326,7 +326,9 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
     def of_both(view: View) -> Array:
         return cross_entropy(view.real_judgement, view.condition) + of_fake(view)
 
-    return Pair(_term('class_loss', generator_weight, of_fake), _term('class_loss', discriminator_weight, of_both))
+    return Pair(
+        one_term('class_loss', generator_weight, of_fake), one_term('class_loss', discriminator_weight, of_both)
+    )
 
 
 def check_terms(terms: Pair) -> None:

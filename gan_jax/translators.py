@@ -4,15 +4,15 @@ They are made of `gan_jax.adversarial.adversarial`, whose condition is the image
 terms, replay, balance, lazy updates and averages work here as they do there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Key, Network, Pair, PyTree
+from gan_jax.game import Array, Batch, Key, Network, Pair, PlayerLoss, PyTree, Turn
 from gan_jax.judgement import judgement
-from gan_jax.terms import Term, View
+from gan_jax.terms import View, one_term
 
 
 def distance(one: Array, other: Array) -> Array:
@@ -22,8 +22,7 @@ def distance(one: Array, other: Array) -> Array:
 
 def of_generator(name: str, weight: float, value: Callable[[View], Array]) -> Pair:
     """A term of the generator's loss, if it weighs anything."""
-    made = (Term(name, weight, lambda view, memory: (value(view), memory)),) if weight else ()
-    return Pair(made, ())
+    return Pair(one_term(name, weight, value), ())
 
 
 def no_latents(key: Key, positions: Array) -> Array:
@@ -59,8 +58,18 @@ def flat(applied: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
     return judged._replace(logits=judged.logits.reshape(-1)), variables
 
 
-def check_fields(batch: Batch, names: Sequence[str]) -> None:
-    """Raises a UserError for a field that a batch lacks."""
-    for name in names:
-        if name not in batch:
-            raise UserError(f'The batch has {", ".join(sorted(batch))}, but this game needs {" and ".join(names)}.')
+def renamed(batch: Batch, names: Mapping[str, str]) -> Batch:
+    """The fields of a batch under other names, {new: old}; a UserError for a field that the batch lacks."""
+    if not set(names.values()) <= set(batch):
+        needed = ' and '.join(sorted(names.values()))
+        raise UserError(f'The batch has {", ".join(sorted(batch))}, but this game needs {needed}.')
+    return {new: batch[old] for new, old in names.items()}
+
+
+def over_fields(turns: Sequence[Turn], names: Mapping[str, str]) -> tuple[Turn, ...]:
+    """The turns of a game over batches whose fields have other names, {as the turns call it: as the batch does}."""
+
+    def over(loss: PlayerLoss) -> PlayerLoss:
+        return lambda params, state, batch, key, positions: loss(params, state, renamed(batch, names), key, positions)
+
+    return tuple(turn._replace(loss=over(turn.loss)) for turn in turns)

@@ -151,7 +151,7 @@ def measure(case: Case, names: Sequence[str], rounds: int, steps: int) -> dict[s
     with tempfile.TemporaryDirectory() as temporary:
         root = pathlib.Path(temporary)
         dataset = benchmark_sides.load_data(case.config())
-        np.savez(root / 'images.npz', **{field: dataset.field(field) for field in dataset.shapes})
+        np.savez(root / 'images.npz', **{field: dataset.fields[field] for field in dataset.shapes})
         workers = {}
         if case.members == 1 and 'gan_jax' in names:
             runs = [

@@ -1,6 +1,6 @@
 """Data: data sets by name, the order of their examples, and batches of them on the device or streamed from the host."""
 
-from gan_jax.data.batches import gather, prepare, to_float, to_uint8
+from gan_jax.data.batches import gather, prepare, prepare_parts, to_float, to_uint8
 from gan_jax.data.dataset import MAIN, Dataset, batch_field
 from gan_jax.data.few_labels import with_few_labels
 from gan_jax.data.loading import absolute_name, load
@@ -18,6 +18,7 @@ __all__ = [
     'group_seed',
     'load',
     'prepare',
+    'prepare_parts',
     'to_float',
     'to_uint8',
     'with_few_labels',

@@ -1,9 +1,11 @@
 """From stored examples to what a training step is fed: pure functions for the inside of a compiled step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+
+from gan_jax.data.dataset import batch_field
 
 
 def gather(arrays: Mapping[str, jax.Array], indices: jax.Array) -> dict[str, jax.Array]:
@@ -41,6 +43,30 @@ def prepare(
         mirrored = jax.vmap(lambda position: jax.random.bernoulli(jax.random.fold_in(key, position)))(positions)
         images = {field: _mirror(image, mirrored) for field, image in images.items()}
     return images if labels is None else images | {'label': labels.astype(jnp.int32)}
+
+
+def prepare_parts(
+    parts: Mapping[str, Mapping[str, jax.Array]],
+    key_of: Callable[[str], jax.Array] | None,
+    positions: jax.Array | None,
+    *,
+    flip: bool,
+) -> dict[str, jax.Array]:
+    """`prepare` for each part of a data set, by the names that the fields have in a batch.
+
+    Args:
+      parts: of each part by its name 'examples' and what it has of 'labels' and 'inputs', as `Dataset.arrays` has them.
+      key_of: the name of a part -> its key; None where nothing is mirrored.
+      positions: as of `prepare`; None where nothing is mirrored.
+      flip: as of `prepare`.
+    """
+    batch = {}
+    for name, arrays in parts.items():
+        key = key_of(name) if key_of else None
+        labels, inputs = arrays.get('labels'), arrays.get('inputs')
+        fields = prepare(arrays['examples'], labels, key, positions, flip=flip, inputs=inputs)
+        batch |= {batch_field(name, kind): array for kind, array in fields.items()}
+    return batch
 
 
 def to_float(images: jax.Array) -> jax.Array:

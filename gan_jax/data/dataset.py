@@ -82,13 +82,15 @@ class Dataset:
                 shapes[batch_field(name, 'input')] = part.inputs.shape[1:]
         return shapes
 
-    def field(self, name: str) -> np.ndarray | None:
-        """All that a field of the batches is taken from, [num, ...] in its own dtype; None where there is no such."""
-        for part, data in self.parts.items():
-            for kind, array in (('real', data.examples), ('label', data.labels), ('input', data.inputs)):
-                if batch_field(part, kind) == name:
-                    return array
-        return None
+    @property
+    def fields(self) -> dict[str, np.ndarray]:
+        """What each field of the batches is taken from: [num, ...] in its own dtype."""
+        return {
+            batch_field(part, kind): array
+            for part, data in self.parts.items()
+            for kind, array in (('real', data.examples), ('label', data.labels), ('input', data.inputs))
+            if array is not None
+        }
 
     @property
     def classes(self) -> dict[str, int]:

@@ -87,7 +87,7 @@ def of_inputs(
     Raises:
         UserError: the data have no such images, or they are not of the shape that is given.
     """
-    images = None if isinstance(dataset, Statistics) else dataset.field(game.given)
+    images = None if isinstance(dataset, Statistics) else dataset.fields.get(game.given)
     if images is None:
         raise UserError(
             f'{name} translates images, the {game.given!r} of its data, and {dataset.name!r} has none: name data like '

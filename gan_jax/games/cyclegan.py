@@ -1,6 +1,7 @@
 """The game of two domains without pairs: CycleGAN."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import jax
@@ -16,7 +17,15 @@ from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, joined
-from gan_jax.translators import check_fields, distance, no_latents, of_generator, translator, without_condition
+from gan_jax.translators import (
+    distance,
+    no_latents,
+    of_generator,
+    over_fields,
+    renamed,
+    translator,
+    without_condition,
+)
 
 DIRECTIONS = ('a_to_b', 'b_to_a')
 
@@ -105,10 +114,7 @@ def cyclegan(
 
             return joined([of_generator('cycle', cycle, comes_back), of_generator('identity', identity * cycle, stays)])
 
-        def batch_of(batch: Batch) -> Batch:
-            check_fields(batch, ('a', 'b'))
-            return {'real': batch[target], 'label': batch[source]}
-
+        batch_of = functools.partial(renamed, names={'real': target, 'label': source})
         return Side(game, batch_of, {'generator': direction, 'discriminator': target}, in_common)
 
     def sample(params: PyTree, variables: PyTree, latents: Array, images: Array, direction: str = 'a_to_b') -> Array:
@@ -154,16 +160,9 @@ def from_config(
         **options,
     )
 
-    def of_domains(batch: Batch) -> Batch:
-        check_fields(batch, ('a', 'real'))
-        return {'a': batch['a'], 'b': batch['real']}
-
-    def over_domains(loss: Callable) -> Callable:
-        return lambda params, state, batch, key, positions: loss(params, state, of_domains(batch), key, positions)
-
-    turns = tuple(turn._replace(loss=over_domains(turn.loss)) for turn in game.turns)
+    domains = {'a': 'a', 'b': 'real'}
 
     def show(params: PyTree, variables: PyTree, latents: Array, batch: Batch) -> dict[str, Array]:
-        return game.show(params, variables, latents, of_domains(batch))
+        return game.show(params, variables, latents, renamed(batch, domains))
 
-    return game._replace(turns=turns, show=show)
+    return game._replace(turns=over_fields(game.turns, domains), show=show)

@@ -1,7 +1,6 @@
 """The game of pairs: pix2pix."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import jax
@@ -10,13 +9,19 @@ import jax.numpy as jnp
 from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PyTree
+from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, joined
-from gan_jax.translators import check_fields, distance, flat, of_generator, translator
+from gan_jax.translators import (
+    distance,
+    flat,
+    of_generator,
+    over_fields,
+    translator,
+)
 
 BATCHES_OF_ONE = True
 
@@ -78,13 +83,6 @@ def pix2pix(
         **options,
     )
 
-    def over_pairs(loss: Callable) -> Callable:
-        def renamed(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-            check_fields(batch, ('input', 'real'))
-            return loss(params, state, {'real': batch['real'], 'label': batch['input']}, key, positions)
-
-        return renamed
-
     def sample(params: PyTree, variables: PyTree, noise: Array, images: Array) -> Array:
         def one(noise: Array, image: Array) -> Array:
             key = jax.random.wrap_key_data(noise)
@@ -96,7 +94,7 @@ def pix2pix(
         made = sample(params, variables, noise, batch['input'])
         return {'input': batch['input'], 'output': made, 'target': batch['real']}
 
-    turns = tuple(turn._replace(loss=over_pairs(turn.loss)) for turn in game.turns)
+    turns = over_fields(game.turns, {'real': 'real', 'label': 'input'})
     return game._replace(turns=turns, sample=sample, given='input', show=show)
 
 

@@ -159,7 +159,7 @@ def _learning_rates(values: Mapping[str, Any]) -> dict[str, Curve]:
     rounds, schedule = configs.steps(config, 'duration'), configs.make(config, 'schedule')
     steps = np.unique(np.linspace(0, rounds, _SCHEDULE_POINTS).round())
     found = {}
-    for player in (key.removesuffix('_optimizer') for key in config if key.endswith('_optimizer')):
+    for player in configs.roles_with_optimizers(config):
         updates = config.get(f'{player}_steps', 1)
         factors = np.broadcast_to(np.asarray(schedule(rounds * updates)(steps * updates)), steps.shape)
         rates = config[f'{player}_optimizer'].learning_rate * factors

@@ -13,13 +13,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from ml_collections import ConfigDict
 
-from gan_jax.data import Dataset, batch_field, load, prepare, to_float
+from gan_jax.data import Dataset, load, prepare_parts, to_float
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
 from gan_jax.runtime import compiler
 
 _BATCH = 16
-_WITH_INPUTS = ('paired:', 'edges:', 'grey:', 'classes:', 'unpaired:')  # whose images to translate are not the examples
 
 
 class Shown(NamedTuple):
@@ -88,7 +87,7 @@ def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
 def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
     """The first images of a data set, each beside what is made of it: about `num` images in all."""
     count = min(max(1, num // 2), len(dataset))
-    images = dataset.examples if dataset.field(game.given) is None else dataset.field(game.given)
+    images = dataset.fields.get(game.given, dataset.examples)
     batch = {game.given: np.asarray(to_float(np.asarray(images[:count])))}
     return Shown(game.latents(named_key(seed, 'samples'), np.arange(count)), batch, ('input', 'output'))
 
@@ -109,8 +108,10 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
         raise UserError('--inputs names images to translate, and this game translates none: leave it away.')
     height, width, channels = shapes[game.given]
     directories = {'data_dir': options.directory, 'cache_dir': options.cache}
-    channels = None if name.startswith(_WITH_INPUTS) else channels
-    dataset = load(name, size=height if height == width else None, channels=channels, **directories)
+    options = {'size': height if height == width else None, **directories}
+    dataset = load(name, **options)
+    if game.given not in dataset.fields and dataset.shape[-1] != channels:
+        dataset = load(name, channels=channels, **options)
     found = dataset.shapes.get(game.given, dataset.shape)
     if found != shapes[game.given]:
         raise UserError(f'{name!r} has images of shape {found}, and this run translates {shapes[game.given]}.')
@@ -119,15 +120,10 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
 
 def batch_of(dataset: Dataset, places: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The examples at places [n] of each part of a data set, as a game is trained on them but never mirrored."""
-    batch = {}
-    for name, part in dataset.parts.items():
-        rows = {
-            kind: None if array is None else np.asarray(array[places[name]])
-            for kind, array in (('examples', part.examples), ('labels', part.labels), ('inputs', part.inputs))
-        }
-        fields = prepare(rows['examples'], rows['labels'], jax.random.key(0), None, flip=False, inputs=rows['inputs'])
-        batch |= {batch_field(name, kind): np.asarray(field) for kind, field in fields.items()}
-    return batch
+    found = {
+        name: {kind: array[places[name]] for kind, array in arrays.items()} for name, arrays in dataset.arrays.items()
+    }
+    return jax.tree.map(np.asarray, prepare_parts(found, None, None, flip=False))
 
 
 def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
