@@ -1,4 +1,4 @@
-"""Configs: the base defaults, the `file.py:argument` grammar, overrides and their errors.
+"""Configs: the `file.py:argument` grammar, what a config may be, and what it stands for.
 
 A config file defines `get_config(argument: str) -> ConfigDict`, which starts from `base(model)` and changes what its
 recipe needs. Every option that exists has its default in the config, so whatever can be set can be seen. Configs stop
@@ -6,7 +6,6 @@ at `train.py` and the `make` functions it calls.
 """
 
 import ast
-import contextlib
 import importlib.util
 import inspect
 import json
@@ -15,7 +14,6 @@ import os
 import pathlib
 import re
 import traceback
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,16 +23,17 @@ from ml_collections import ConfigDict
 from gan_jax import defaults, games, models
 from gan_jax.augmentation.augment import Augmentation
 from gan_jax.data import absolute_name
-from gan_jax.defaults import choices, defaults_of, factories, options_of, roles_of
+from gan_jax.defaults import choices, defaults_of, factories, roles_of
 from gan_jax.errors import UserError, blaming
 from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
 from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest
 from gan_jax.losses import Loss
 from gan_jax.open_sets import OpenDict
+from gan_jax.overrides import apply_overrides, parse_override, settle, unknown_key
 from gan_jax.records import files
 from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined
-from gan_jax.values import Default, flat
+from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation}
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
@@ -92,11 +91,8 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
     if debug:
         _make_tiny(config)
     if not isinstance(overrides, Mapping):
-        overrides = dict(_parse_override(text) for text in overrides)
-    for key in sorted(overrides, key=_rank):
-        lost = _override(config, key, overrides[key])
-        if lost := [words for one, words in lost.items() if one not in overrides]:
-            warnings.warn(f'{key}={overrides[key]} drops what the config had: {"; ".join(lost)}.', stacklevel=2)
+        overrides = dict(parse_override(text) for text in overrides)
+    apply_overrides(config, overrides)
     check(config)
     _make_absolute(config)
     return config
@@ -146,7 +142,7 @@ def _check_keys(config: ConfigDict) -> None:
     known = defaults_of(config)
     for key, value in values.items():
         if key not in known:
-            raise UserError(_unknown_key(key, known, config.model))
+            raise UserError(unknown_key(key, known, config.model))
         known[key].check(key, value)
     for key in known:
         if key not in values:
@@ -392,107 +388,8 @@ def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
             raise UserError(f'{path} asks too much of the config: {" ".join(str(error.args[0]).split())}') from error
     if not isinstance(config, ConfigDict):
         raise UserError(f'The get_config of {path} returns {config!r}; it must return a config made by base(model).')
-    has_game = isinstance(config.get('game'), ConfigDict) and isinstance(config.game.get('name'), str)
-    roles = roles_of(config) if has_game else Pair._fields
-    for name in factories(roles):
-        if isinstance(config.get(name), ConfigDict) and isinstance(config[name].get('name'), str):
-            _settle(config, name)
-    for role in roles:
-        if isinstance(config.get(role), ConfigDict) and config[role].get('family') and config.get('model'):
-            _settle_family(config, role)
+    settle(config)
     return config
-
-
-def _settle(config: ConfigDict, name: str) -> None:
-    """Gives a section the options of what its name chooses, and keeps those that it has.
-
-    What belongs to another choice goes; what belongs to none stays, for `check` to name it.
-    """
-    options, old = section(name, config[name].name), config[name]
-    others = {option for choice in choices(name) for option in section(name, choice)} - set(options)
-    options = options.to_dict() | {option: value for option, value in old.items() if option not in others}
-    with config.unlocked():
-        config[name] = options
-
-
-def _rank(key: str) -> int:
-    """The order of overrides: a name decides which options there are, so it comes first."""
-    *_, last = key.split('.')
-    firsts = ('game.name', 'model')
-    return firsts.index(key) if key in firsts else {'family': 2, 'name': 3}.get(last, 4)
-
-
-def _parse_override(text: str) -> tuple[str, str]:
-    key, found, value = text.partition('=')
-    if not found:
-        raise UserError(f'The override {text!r} has no value: write --config.{key}=value.')
-    return key, value
-
-
-def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
-    """Sets a key; returns what is lost of the config where it chooses other parts, in words by key."""
-    before, values = defaults_of(config), flat(config)
-    if key not in before:
-        raise UserError(_unknown_key(key, before, config.model))
-    value = before[key].parse(text)
-    before[key].check(key, value)
-    place, _, name = key.rpartition('.')
-    holder = value_of(config, place) if place else config
-    with holder.ignore_type():
-        holder[name] = value
-    if key in ('model', 'game.name'):
-        if place:
-            _settle(config, place)
-        _settle_networks(config, before)
-    elif name == 'name' and place in factories(roles_of(config)):
-        _settle(config, place)
-    elif name == 'family' and place in roles_of(config):
-        _settle_networks(config, before)
-    else:
-        return {}
-    after, lost = flat(config), {}
-    for one, old in values.items():
-        was_set = old != before[one].value
-        if one != key and ((one not in after and was_set) or old not in (after.get(one, old), None)):
-            lost[one] = f'{one}={old}' + (f' ({after[one]} now)' if one in after else '')
-    return lost
-
-
-def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
-    """Gives each role's network the options of its family, and keeps what differs from the defaults `before`.
-
-    Spectral normalisation is kept even where it was the former family's default: the recipe relies on the bound of the
-    discriminator's slope, whatever its layers are. A role that the config has not had gets an optimiser as well; one
-    that its game no longer has goes.
-    """
-    roles = roles_of(config)
-    with config.unlocked():
-        former = {key.removesuffix('_optimizer.name') for key in before if key.endswith('_optimizer.name')}
-        for gone in former - set(roles):
-            del config[gone], config[f'{gone}_optimizer']
-        for role in roles:
-            old = config.get(role, {})
-            options = options_of(old.get('family') or config.model, role)
-            for name, default in options.items():
-                key, kept = f'{role}.{name}', default.value
-                value = old.get(name, kept)
-                if value == 'spectral' or (name in old and value != before[key].value):
-                    with contextlib.suppress(UserError):  # the same option may take other values there
-                        default.check(key, value)
-                        kept = value
-                options[name] = kept
-            config[role] = options
-            if f'{role}_optimizer' not in config:
-                config[f'{role}_optimizer'] = section(f'{role}_optimizer', 'adam')
-
-
-def _settle_family(config: ConfigDict, role: str) -> None:
-    """Gives a role of a config file the options of its own family, and keeps those that it has."""
-    old, options = config[role], options_of(config[role].family, role)
-    others = options_of(config.model, role).keys() - options.keys()
-    values = {name: default.value for name, default in options.items()}
-    with config.unlocked():
-        config[role] = values | {name: value for name, value in old.items() if name not in others}
 
 
 def _make_absolute(config: ConfigDict) -> None:
@@ -520,25 +417,3 @@ def _make_tiny(config: ConfigDict) -> None:
 
 def _missing_key(key: str) -> str:
     return f'The config has no {key}: start from gan_jax.config.base(model, game), where every key has its default.'
-
-
-def value_of(config: ConfigDict, key: str) -> Any:
-    """The value of 'x.y' in a config.
-
-    Raises:
-        UserError: there is no such key.
-    """
-    for part in key.split('.'):
-        if not isinstance(config, ConfigDict) or part not in config:
-            raise UserError(f'The config has no key {key!r}.')
-        config = config[part]
-    return config
-
-
-def _unknown_key(key: str, known: Iterable[str], model: str) -> str:
-    role, _, option = key.partition('.')
-    for family in models.families() if f'{role}.family' in known else ():
-        with contextlib.suppress(UserError):  # not every family has a network for this role
-            if option in options_of(family, role):
-                return f'The networks of {model} have no {key!r}: in a config file, start from base({model!r}).'
-    return f'The config has no key {key!r}; the nearest is {nearest(key, known)!r}.'

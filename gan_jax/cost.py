@@ -12,6 +12,7 @@ from gan_jax.errors import UserError
 from gan_jax.game import GanState
 from gan_jax.parts import starts_from_examples
 from gan_jax.runtime import parallel
+from gan_jax.values import value_of
 
 _METRICS = 20  # about as many as a step has
 _PICTURE_SHARE = 0.5  # of the memory that samples may take
@@ -41,7 +42,7 @@ def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) 
         'latents.size': latents * max(share / config.accumulate, config.samples),
     }
     for key, size in taken.items():
-        _check(size, f'{key}={configs.value_of(config, key)}')
+        _check(size, f'{key}={value_of(config, key)}')
 
 
 def check_state(config: ConfigDict, state: GanState, members: int = 1) -> GanState:

@@ -23,12 +23,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from gan_jax import build, data, run
-from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import Game, GanState, named_key
 from gan_jax.runtime import compiler, parallel
 from gan_jax.runtime.canonical import canonical
 from gan_jax.stretch import make_stretch
+from gan_jax.values import value_of
 
 AXIS = 'members'
 
@@ -90,7 +90,7 @@ def make_population(config: ConfigDict) -> Population:
         raise UserError(
             f'vary has 0 for {key}, which alone would switch clipping off: train that value as a run of its own.'
         )
-    default = configs.value_of(config, key)
+    default = value_of(config, key)
     if not isinstance(default, float):
         raise UserError(
             f'vary names {key}, which is {default!r}: only a number with a fraction can differ in one program.'
@@ -105,7 +105,7 @@ def with_values(config: ConfigDict, values: dict[str, Any]) -> ConfigDict:
     changed = config.copy_and_resolve_references()
     for key, value in values.items():
         section, _, name = key.rpartition('.')
-        holder = configs.value_of(changed, section) if section else changed
+        holder = value_of(changed, section) if section else changed
         with holder.ignore_type():
             holder[name] = value
     return changed

@@ -8,6 +8,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ml_collections import ConfigDict
+
 from gan_jax.errors import UserError
 from gan_jax.ranges import Range, range_of, unannotated
 
@@ -121,6 +123,19 @@ def flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
         is_section = isinstance(value, Mapping) or hasattr(value, 'to_dict')
         leaves |= flat(value, f'{prefix}{key}.') if is_section else {prefix + key: value}
     return leaves
+
+
+def value_of(config: ConfigDict, key: str) -> Any:
+    """The value of 'x.y' in a config.
+
+    Raises:
+        UserError: there is no such key.
+    """
+    for part in key.split('.'):
+        if not isinstance(config, ConfigDict) or part not in config:
+            raise UserError(f'The config has no key {key!r}.')
+        config = config[part]
+    return config
 
 
 def _is(kind: type, value: Any) -> bool:

@@ -23,6 +23,7 @@ from gan_jax.pages.diversity import Diversity, compare, cut_grid
 from gan_jax.parts import is_conditional
 from gan_jax.records import description, files, report
 from gan_jax.records.metrics import metrics_of
+from gan_jax.values import value_of
 
 SHORTEST_WINDOW = 5  # records; the median of fewer is at the mercy of one
 SATURATED_ACCURACY = 0.99  # of a batch of 64 with its fakes, one example is judged wrongly: no lesson left to learn
@@ -464,7 +465,7 @@ def _advice(run: Run, remedies: str) -> str:
     def is_news(remedy: str) -> bool:
         asked = re.findall(r'([\w.]+)=([\w./-]+)', remedy)
         try:
-            return not asked or any(str(configs.value_of(run.config, key)) != value for key, value in asked)
+            return not asked or any(str(value_of(run.config, key)) != value for key, value in asked)
         except UserError:  # there is no such key
             return False
 

@@ -1,0 +1,141 @@
+"""Changes of a config that change which options it has: names in a config file, and overrides of a command line."""
+
+import contextlib
+import warnings
+from collections.abc import Iterable, Mapping
+
+from ml_collections import ConfigDict
+
+from gan_jax import models
+from gan_jax.defaults import choices, defaults_of, factories, options_of, roles_of, section
+from gan_jax.errors import UserError
+from gan_jax.game import Pair
+from gan_jax.layers.choices import nearest
+from gan_jax.values import Default, flat, value_of
+
+
+def settle(config: ConfigDict) -> None:
+    """Gives each section of a config file's config the options of what its name, or its family, chooses."""
+    has_game = isinstance(config.get('game'), ConfigDict) and isinstance(config.game.get('name'), str)
+    roles = roles_of(config) if has_game else Pair._fields
+    for name in factories(roles):
+        if isinstance(config.get(name), ConfigDict) and isinstance(config[name].get('name'), str):
+            _settle_section(config, name)
+    for role in roles:
+        if isinstance(config.get(role), ConfigDict) and config[role].get('family') and config.get('model'):
+            _settle_family(config, role)
+
+
+def _settle_section(config: ConfigDict, name: str) -> None:
+    """Gives a section the options of what its name chooses, and keeps those that it has.
+
+    What belongs to another choice goes; what belongs to none stays, for `check` to name it.
+    """
+    options, old = section(name, config[name].name), config[name]
+    others = {option for choice in choices(name) for option in section(name, choice)} - set(options)
+    options = options.to_dict() | {option: value for option, value in old.items() if option not in others}
+    with config.unlocked():
+        config[name] = options
+
+
+def _settle_family(config: ConfigDict, role: str) -> None:
+    """Gives a role of a config file the options of its own family, and keeps those that it has."""
+    old, options = config[role], options_of(config[role].family, role)
+    others = options_of(config.model, role).keys() - options.keys()
+    values = {name: default.value for name, default in options.items()}
+    with config.unlocked():
+        config[role] = values | {name: value for name, value in old.items() if name not in others}
+
+
+def apply_overrides(config: ConfigDict, overrides: Mapping[str, str]) -> None:
+    """Sets the keys 'x.y' of a config to the values of texts; warns of what is lost where they choose other parts.
+
+    Raises:
+        UserError: an unknown key (naming the nearest), an impossible value.
+    """
+    for key in sorted(overrides, key=_rank):
+        lost = _override(config, key, overrides[key])
+        if lost := [words for one, words in lost.items() if one not in overrides]:
+            warnings.warn(f'{key}={overrides[key]} drops what the config had: {"; ".join(lost)}.', stacklevel=3)
+
+
+def parse_override(text: str) -> tuple[str, str]:
+    """'x.y=value' as its key and the text of its value."""
+    key, found, value = text.partition('=')
+    if not found:
+        raise UserError(f'The override {text!r} has no value: write --config.{key}=value.')
+    return key, value
+
+
+def _rank(key: str) -> int:
+    """The order of overrides: a name decides which options there are, so it comes first."""
+    *_, last = key.split('.')
+    firsts = ('game.name', 'model')
+    return firsts.index(key) if key in firsts else {'family': 2, 'name': 3}.get(last, 4)
+
+
+def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
+    """Sets a key; returns what is lost of the config where it chooses other parts, in words by key."""
+    before, values = defaults_of(config), flat(config)
+    if key not in before:
+        raise UserError(unknown_key(key, before, config.model))
+    value = before[key].parse(text)
+    before[key].check(key, value)
+    place, _, name = key.rpartition('.')
+    holder = value_of(config, place) if place else config
+    with holder.ignore_type():
+        holder[name] = value
+    if key in ('model', 'game.name'):
+        if place:
+            _settle_section(config, place)
+        _settle_networks(config, before)
+    elif name == 'name' and place in factories(roles_of(config)):
+        _settle_section(config, place)
+    elif name == 'family' and place in roles_of(config):
+        _settle_networks(config, before)
+    else:
+        return {}
+    after, lost = flat(config), {}
+    for one, old in values.items():
+        was_set = old != before[one].value
+        if one != key and ((one not in after and was_set) or old not in (after.get(one, old), None)):
+            lost[one] = f'{one}={old}' + (f' ({after[one]} now)' if one in after else '')
+    return lost
+
+
+def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
+    """Gives each role's network the options of its family, and keeps what differs from the defaults `before`.
+
+    Spectral normalisation is kept even where it was the former family's default: the recipe relies on the bound of the
+    discriminator's slope, whatever its layers are. A role that the config has not had gets an optimiser as well; one
+    that its game no longer has goes.
+    """
+    roles = roles_of(config)
+    with config.unlocked():
+        former = {key.removesuffix('_optimizer.name') for key in before if key.endswith('_optimizer.name')}
+        for gone in former - set(roles):
+            del config[gone], config[f'{gone}_optimizer']
+        for role in roles:
+            old = config.get(role, {})
+            options = options_of(old.get('family') or config.model, role)
+            for name, default in options.items():
+                key, kept = f'{role}.{name}', default.value
+                value = old.get(name, kept)
+                if value == 'spectral' or (name in old and value != before[key].value):
+                    with contextlib.suppress(UserError):  # the same option may take other values there
+                        default.check(key, value)
+                        kept = value
+                options[name] = kept
+            config[role] = options
+            if f'{role}_optimizer' not in config:
+                config[f'{role}_optimizer'] = section(f'{role}_optimizer', 'adam')
+
+
+def unknown_key(key: str, known: Iterable[str], model: str) -> str:
+    """The sentence on a key that a config of that model has not; `known` are those that it has."""
+    role, _, option = key.partition('.')
+    for family in models.families() if f'{role}.family' in known else ():
+        with contextlib.suppress(UserError):  # not every family has a network for this role
+            if option in options_of(family, role):
+                return f'The networks of {model} have no {key!r}: in a config file, start from base({model!r}).'
+    return f'The config has no key {key!r}; the nearest is {nearest(key, known)!r}.'
