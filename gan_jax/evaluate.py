@@ -122,7 +122,7 @@ def evaluate(
     _BOOTSTRAP.check('--bootstrap', bootstrap)
     check_names(metrics)
     check_options(options or {}, metrics)
-    if extractor != 'auto' and all(METRICS[name].sees == 'pixels' for name in metrics):
+    if extractor != 'auto' and not any(METRICS[name].uses_extractor for name in metrics):
         _refuse({'extractor': extractor}, 'looks at no image, as these metrics see pixels alone')
     judging = {
         'metrics': metrics,

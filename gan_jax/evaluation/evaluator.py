@@ -157,7 +157,7 @@ class Evaluator:
         return gather_dataset(dataset, self.extractor, self.layout, **options)
 
     def _interval(self, name: str, value: str, evidence: metrics.Evidence) -> tuple[float, float] | None:
-        if not self.bootstrap or metrics.METRICS[name].sees in ('generator', 'classifier'):
+        if not self.bootstrap or metrics.METRICS[name].sees_a_player:
             return None
         return metrics.interval(name, value, evidence, self.bootstrap, seed=0)
 
@@ -171,7 +171,7 @@ class Evaluator:
         fakes: Mapping[str, object],
         store: FeatureStore | None,
     ) -> Record:
-        sees_features = metrics.METRICS[name].sees not in ('pixels', 'classifier') and self.extractor is not NOTHING
+        sees_features = metrics.METRICS[name].uses_extractor and self.extractor is not NOTHING
         protocol = {
             'extractor': f'{self.extractor.name} ({self.extractor.identity})' if sees_features else 'none',
             'reals': describe(self.reals),
@@ -193,7 +193,7 @@ def choose_extractor(
     Raises:
         UserError: as `find_extractor`.
     """
-    if all(metrics.METRICS[name].sees in ('pixels', 'classifier') for name in names):
+    if not any(metrics.METRICS[name].uses_extractor for name in names):
         return NOTHING
     return find_extractor(spec, data_name, shape, labelled=labelled)
 

@@ -109,6 +109,16 @@ class Metric(NamedTuple):
     labels: bool = False
     paired: bool = False
 
+    @property
+    def uses_extractor(self) -> bool:
+        """Whether it looks through an extractor."""
+        return self.sees in ('features', 'generator')
+
+    @property
+    def sees_a_player(self) -> bool:
+        """Whether it judges a player of the game and not images, which could be drawn again."""
+        return self.sees in ('generator', 'classifier')
+
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
     real, fake = evidence.real.moments, evidence.fake.moments
