@@ -33,7 +33,8 @@ class Embedding(nn.Module):
         """Rows of the table, or their sum weighted by the vectors; errors as of `as_vectors`."""
         table = self.param('table', self.kernel_init, (self.num, self.features))
         if self.spectral_iterations:
-            table = SpectralNormalization(self.spectral_iterations, name='normalization')(table, train=train)
+            # Transposed, as published: the vector that is kept has an entry for each class.
+            table = SpectralNormalization(self.spectral_iterations, name='normalization')(table.T, train=train).T
         if _are_classes(condition, self.num):
             return table[condition]
         return jnp.dot(condition.astype(jnp.float32), table, precision=jax.lax.Precision.HIGHEST)

@@ -63,6 +63,13 @@ def average_pool(images: jax.Array) -> jax.Array:
     return images.reshape(batch, height // 2, 2, width // 2, 2, channels).mean((2, 4))
 
 
+def max_pool(images: jax.Array) -> jax.Array:
+    """The largest of each 2x2 block, without an odd last row or column: [B, H, W, C] -> [B, H // 2, W // 2, C]."""
+    batch, height, width, channels = images.shape
+    images = images[:, : height // 2 * 2, : width // 2 * 2]
+    return images.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
+
+
 def _transposed(images, features, train, options):
     return ConvTranspose(features, **options)(images, train=train)
 

@@ -12,7 +12,8 @@ class SpectralNormalization(nn.Module):
     Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", algorithm 1. The matrix is the
     kernel [..., D] reshaped to [-1, D]. The collection 'spectral' keeps the estimate of the right singular vector, `u`
     [D], from which every call iterates; it moves on when `train` is true and the collection is mutable. The singular
-    vectors are constants to the gradient, the singular value is not (equation 12).
+    value is that of the last iteration's two vectors. These are constants to the gradient, the singular value is not
+    (equation 12).
 
     Attributes:
         iterations: power iterations for each call.
@@ -34,10 +35,10 @@ class SpectralNormalization(nn.Module):
         # of kernels: so it is brought to length 1 and iterated in evaluation too.
         vector = self._unit(right.value)
         for _ in range(self.iterations):
-            vector = self._unit((constant @ vector) @ constant)
+            left = self._unit(constant @ vector)
+            vector = self._unit(left @ constant)
         if train and self.is_mutable_collection('spectral') and not self.is_initializing():
             right.value = vector
-        left = self._unit(constant @ vector)
         return kernel / (left @ (matrix @ vector) + self.epsilon)
 
     def _unit(self, vector: jax.Array) -> jax.Array:
