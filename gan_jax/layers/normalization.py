@@ -1,7 +1,7 @@
 """Normalisation of activations by name."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose, require
 from gan_jax.layers.conditioning import Embedding
+from gan_jax.layers.linear import Dense
 
 
 def normalize(
@@ -103,6 +104,26 @@ class ConditionalAffine(nn.Module):
             for name, start in (('scale', nn.initializers.ones), ('shift', nn.initializers.zeros))
         )
         return inputs * scale + shift
+
+
+class LinearAffine(nn.Module):
+    """Scale 1 + A c and shift B c of each channel, for vectors c: Brock et al. 2019, "Large Scale GAN Training".
+
+    Attributes:
+        weights: options of the dense layers A and B, which have no bias.
+    """
+
+    weights: Mapping[str, Any]
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, vectors: jax.Array, *, train: bool = False) -> jax.Array:
+        """Inputs [B, ..., C] and vectors [B, n] -> the inputs scaled and shifted."""
+
+        def of_channels(name: str) -> jax.Array:
+            layer = Dense(inputs.shape[-1], use_bias=False, name=name, **self.weights)
+            return layer(vectors, train=train).reshape(len(inputs), *(1,) * (inputs.ndim - 2), -1)
+
+        return inputs * (1 + of_channels('scale')) + of_channels('shift')
 
 
 class VirtualBatchNorm(nn.Module):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gan_jax.errors import UserError
-from gan_jax.layers.normalization import normalize, replaces_bias
+from gan_jax.layers.normalization import LinearAffine, normalize, replaces_bias
 
 
 class Normalized(nn.Module):
@@ -231,3 +231,12 @@ def test_nothing_to_condition_is_refused(name):
         f'The normalisation {name!r} normalises no activations, so that a condition has no scale and shift to choose: '
         'take batch, layer, instance, virtual or pixel normalisation, or another conditioning.'
     )
+
+
+def test_linear_maps_of_a_vector_set_scale_and_shift():
+    inputs, vectors = jax.random.normal(jax.random.key(0), (2, 3, 3, 4)), jax.random.normal(jax.random.key(1), (2, 5))
+    maps = {name: jax.random.normal(jax.random.key(i), (5, 4)) for i, name in enumerate(('scale', 'shift'))}
+    params = {name: {'kernel': kernel} for name, kernel in maps.items()}
+    outputs = LinearAffine({}).apply({'params': params}, inputs, vectors)
+    scale, shift = (np.asarray(vectors @ maps[name])[:, None, None] for name in ('scale', 'shift'))
+    np.testing.assert_allclose(outputs, inputs * (1 + scale) + shift, atol=1e-5)
