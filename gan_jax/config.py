@@ -411,8 +411,8 @@ def _make_tiny(config: ConfigDict) -> None:
     config.evaluation.samples = 64
     config.samples = 16
     for role in roles_of(config):
-        if config[role].get('width'):
-            config[role].width = min(config[role].width, 16)
+        if 'width' in config[role]:
+            config[role].width = min(config[role].width or 16, 16)
 
 
 def _missing_key(key: str) -> str:

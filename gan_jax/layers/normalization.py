@@ -70,12 +70,15 @@ def normalize(
     return ConditionalAffine(num_classes)(layer(affine=False, dtype=jnp.float32), condition).astype(dtype)
 
 
-def normalizer(network: nn.Module, condition: jax.Array | None = None) -> Callable[..., jax.Array]:
+def normalizer(
+    network: nn.Module, condition: jax.Array | None = None, epsilon: float = 1e-5
+) -> Callable[..., jax.Array]:
     """`normalize(inputs, train=...)` as the network's fields have it: normalization, momentum, axis_name, dtype.
 
-    With a condition also num_classes.
+    With a condition also num_classes. The epsilon is that of `normalize`.
     """
     options = {'momentum': network.momentum, 'axis_name': network.axis_name, 'dtype': network.dtype}
+    options['epsilon'] = epsilon
     if condition is not None:
         options |= {'condition': condition, 'num_classes': network.num_classes}
     return functools.partial(normalize, network.normalization, **options)

@@ -70,18 +70,38 @@ def max_pool(images: jax.Array) -> jax.Array:
     return images.reshape(batch, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
 
+def interpolate(name: str, images: jax.Array) -> jax.Array:
+    """Images of twice the height and width: [B, H, W, C] -> [B, 2 H, 2 W, C].
+
+    Args:
+        name: 'nearest', or 'bilinear' between the centres of pixels.
+        images: [B, H, W, C].
+
+    Raises:
+        UserError: no interpolation has that name.
+    """
+    return choose(INTERPOLATIONS, name, 'interpolation')(images)
+
+
+def _repeated(images: jax.Array) -> jax.Array:
+    return images.repeat(2, 1).repeat(2, 2)
+
+
+def _between_centres(images: jax.Array) -> jax.Array:
+    batch, height, width, channels = images.shape
+    return jax.image.resize(images, (batch, 2 * height, 2 * width, channels), 'bilinear')
+
+
 def _transposed(images, features, train, options):
     return ConvTranspose(features, **options)(images, train=train)
 
 
 def _nearest(images, features, train, options):
-    return Conv(features, **options)(images.repeat(2, 1).repeat(2, 2), train=train)
+    return Conv(features, **options)(_repeated(images), train=train)
 
 
 def _bilinear(images, features, train, options):
-    batch, height, width, channels = images.shape
-    images = jax.image.resize(images, (batch, 2 * height, 2 * width, channels), 'bilinear')
-    return Conv(features, **options)(images, train=train)
+    return Conv(features, **options)(_between_centres(images), train=train)
 
 
 def _pixel_shuffle(images, features, train, options):
@@ -96,6 +116,7 @@ def _average(images, features, train, options):
     return average_pool(Conv(features, **options)(images, train=train))
 
 
+INTERPOLATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {'nearest': _repeated, 'bilinear': _between_centres}
 Resampling = Callable[[jax.Array, int, bool, dict[str, Any]], jnp.ndarray]
 UPSAMPLINGS: dict[str, Resampling] = {
     'transposed': _transposed,
