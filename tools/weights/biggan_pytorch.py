@@ -65,7 +65,7 @@ def networks(generator: Arrays, discriminator: Arrays | None = None) -> Converte
     config.discriminator.conditioning = 'projection'
     for role, network in read.items():
         config[role].update(network.options)
-    return Converted(config, {role: network.variables for role, network in read.items()})
+    return Converted(config, {role: network.variables for role, network in read.items()}, made.num_classes)
 
 
 def read_generator(arrays: Arrays) -> Read:

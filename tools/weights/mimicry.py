@@ -25,7 +25,6 @@ from tools.weights.state_dict import (
     embedding,
 )
 
-ENTRY = 'model_state_dict'  # of the dict that mimicry saves
 _CONVOLUTIONS = {'c1': 'first', 'c2': 'second', 'c_sc': 'shortcut'}
 _ATTENTION = {'theta': 'query', 'phi': 'key', 'g': 'value', 'o': 'output'}
 _HALVINGS = {32: 2, 48: 4, 64: 5, 128: 5}
@@ -75,7 +74,7 @@ def networks(generator: Mapping[str, np.ndarray], discriminator: Mapping[str, np
 
     config = configs.base('sagan' if has_attention else 'resnet')
     config.latents.size = variables['generator']['params']['Dense_0']['kernel'].shape[0]
-    config.data.update(name=_DATA[made.size], size=made.size)
+    config.data.update(name=_DATA[made.size], size=made.size, channels=3)
     config.generator.update(made.options)
     config.discriminator.update(options)
     is_wgan = config.discriminator.normalization == 'none'

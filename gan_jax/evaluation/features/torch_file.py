@@ -14,7 +14,7 @@ import pathlib
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,11 +62,12 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_torch_file(path: str | os.PathLike, entries: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """The tensors of a state dict that `torch.save` has written.
 
     Args:
         path: a .pth or .pt file of a dict from names to tensors.
+        entries: names under which that dict may lie in a larger one, of a training's checkpoint.
 
     Returns:
         Read-only arrays by name, of the dtype that they were saved with, views of the file's bytes: they take no memory
@@ -80,12 +81,14 @@ def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
         file = io.BytesIO(path.read_bytes())
         read = _read_zip if zipfile.is_zipfile(file) else _read_legacy
         file.seek(0)
-        entries, storages = read(file)
-        if not isinstance(entries, dict) or not all(
-            isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in entries.items()
+        found, storages = read(file)
+        if isinstance(found, dict):
+            found = next((found[name] for name in entries if name in found), found)
+        if not isinstance(found, dict) or not all(
+            isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in found.items()
         ):
             raise pickle.UnpicklingError('it is not a dict from names to tensors')
-        return {name: _array(tensor, storages) for name, tensor in entries.items()}
+        return {name: _array(tensor, storages) for name, tensor in found.items()}
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror or error}).') from error
     except Exception as error:  # a damaged pickle can raise anything
@@ -156,11 +159,7 @@ def _read_legacy(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
     if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL or not system['little_endian']:
         raise ValueError('it is of another format')
     entries = _load(file)
-    sizes = {
-        tensor.storage.key: tensor.storage.dtype.itemsize
-        for tensor in (entries.values() if isinstance(entries, dict) else ())
-        if isinstance(tensor, _Tensor)
-    }
+    sizes = {tensor.storage.key: tensor.storage.dtype.itemsize for tensor in _tensors(entries)}
     storages = {}
     for key in _load(file):
         elements = int.from_bytes(file.read(8), 'little', signed=True)
@@ -169,6 +168,18 @@ def _read_legacy(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
         if len(storages[key]) != wanted:
             raise EOFError('it is cut off')
     return entries, storages
+
+
+def _tensors(tree: Any) -> Iterator[_Tensor]:
+    """All tensors in dicts and lists inside one another, each of which is looked at once."""
+    left, seen = [tree], set()
+    while left:
+        thing = left.pop()
+        if isinstance(thing, _Tensor):
+            yield thing
+        elif isinstance(thing, dict | list | tuple) and id(thing) not in seen:
+            seen.add(id(thing))
+            left += thing.values() if isinstance(thing, dict) else thing
 
 
 def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:

@@ -1,7 +1,6 @@
 """PyTorch's files without PyTorch: both formats, and files that are cut off, of other kinds, or out for harm."""
 
 import collections
-import io
 import os
 import pickle
 import re
@@ -15,6 +14,7 @@ from random_inception import GOLDEN
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features import torch_file
 from gan_jax.evaluation.features.torch_file import read_torch_file
+from tests import torch_files
 
 FORMATS = ['inception_zip.pth', 'inception_legacy.pth']
 
@@ -96,38 +96,13 @@ def test_other_things_than_state_dicts_are_refused(tmp_path, make, value):
     assert 'it is not a dict from names to tensors' in refusal(make(tmp_path / 'other.pth', pickle.dumps(value)))
 
 
-class Named:
-    """Pickled as a name that the reader knows; the module need not exist here."""
-
-    def __init__(self, module, name, *arguments):
-        self.module, self.name, self.arguments = module, name, arguments
-
-
-class Pickler(pickle._Pickler):
-    """Writes what torch.save writes, with any shape and strides."""
-
-    def save(self, thing, save_persistent_id=True):
-        if not isinstance(thing, Named):
-            super().save(thing, save_persistent_id)
-            return
-        self.write(pickle.GLOBAL + f'{thing.module}\n{thing.name}\n'.encode())
-        if thing.name.startswith('_rebuild'):
-            super().save(thing.arguments)
-            self.write(pickle.REDUCE)
-
-    def persistent_id(self, thing):
-        return thing[1:] if isinstance(thing, tuple) and thing[:1] == ('persistent',) else None
-
-
 def one_tensor(path, offset, shape, strides):
     """A state dict of one tensor over a storage of four numbers."""
-    storage = ('persistent', 'storage', Named('torch', 'FloatStorage'), '0', 'cpu', 4)
-    tensor = Named(
+    storage = ('persistent', 'storage', torch_files.Named('torch', 'FloatStorage'), '0', 'cpu', 4)
+    tensor = torch_files.Named(
         'torch._utils', '_rebuild_tensor_v2', storage, offset, shape, strides, False, collections.OrderedDict()
     )
-    buffer = io.BytesIO()
-    Pickler(buffer, 2).dump({'weight': tensor})
-    return zipped(path, buffer.getvalue(), **{'data/0': struct.pack('<4f', 0, 1, 2, 3)})
+    return zipped(path, torch_files.pickled({'weight': tensor}), **{'data/0': struct.pack('<4f', 0, 1, 2, 3)})
 
 
 def test_a_tensor_may_use_all_of_its_storage(tmp_path):
@@ -195,3 +170,18 @@ def test_a_file_sets_no_attributes_that_outlive_it(tmp_path, make, name):
 
 def test_names_are_strings(tmp_path):
     assert 'it is not a dict from names to tensors' in refusal(zipped(tmp_path / 'x.pth', pickle.dumps({('a',): 1})))
+
+
+@pytest.mark.parametrize('legacy', [False, True])
+def test_a_state_dict_may_lie_in_a_checkpoint(tmp_path, legacy):
+    weight, moment = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(3)
+    checkpoint = {
+        'global_step': 7,
+        'optimizer': {'state': {0: {'moment': moment}}, 'param_groups': [{'betas': (0.0, 0.9), 'params': [0]}]},
+        'model': {'weight': weight},
+    }
+    path = torch_files.save(tmp_path / 'checkpoint.pth', checkpoint, legacy=legacy)
+    arrays = read_torch_file(path, ('state', 'model'))
+    assert list(arrays) == ['weight']
+    np.testing.assert_array_equal(arrays['weight'], weight)
+    assert 'it is not a dict from names to tensors' in refusal(path)

@@ -1,0 +1,168 @@
+"""Makes a run's directory of weights of a published implementation, without PyTorch and without running any pickle.
+
+    python -m tools.convert_weights mimicry --generator G.pth --discriminator D.pth --out runs/published
+    python -m gan_jax.main --mode sample --workdir runs/published
+
+The files are state dicts of PyTorch (.pth, .pt), or the same arrays by the same names (.npz). The layouts are the
+modules of tools/weights.
+"""
+
+import argparse
+import hashlib
+import importlib
+import os
+import pathlib
+import pkgutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import build, run
+from gan_jax import config as configs
+from gan_jax.errors import UserError, exit_code
+from gan_jax.evaluation.features.torch_file import read_torch_file
+from gan_jax.game import GanState
+from gan_jax.records import files, npz
+from gan_jax.runtime.checkpoint import Checkpoints, package_versions
+from gan_jax.sampling.trained import is_run
+from tools import weights
+from tools.weights import Converted
+
+LAYOUTS = sorted(name for _, name, _ in pkgutil.iter_modules(weights.__path__) if name != 'state_dict')
+_ENTRIES = ('model_state_dict', 'state_dict')  # of checkpoints, under which a state dict lies
+
+
+def convert(
+    layout: str,
+    generator: pathlib.Path,
+    discriminator: pathlib.Path | None,
+    out: pathlib.Path,
+    data: str | None = None,
+) -> None:
+    """Writes the run's directory.
+
+    Args:
+        layout: a name in `LAYOUTS`.
+        generator: the file of its weights.
+        discriminator: the file of its weights; None: a new one of random weights.
+        out: the directory.
+        data: the name of the data that the networks were trained on; None: the layout's guess.
+
+    Raises:
+        UserError: a file cannot be read or is of another layout, or the directory holds a run.
+    """
+    if is_run(out):
+        raise UserError(f'{out} holds a run already: choose another --out.')
+    paths = {'generator': generator} | ({'discriminator': discriminator} if discriminator else {})
+    arrays = {role: read_weights(path) for role, path in paths.items()}
+    converted = importlib.import_module(f'tools.weights.{layout}').networks(
+        arrays['generator'], arrays.get('discriminator')
+    )
+    config, sources = converted.config, {role: _source(path) for role, path in paths.items()}
+    if data is not None:
+        config.data.name = data
+    configs.check(config)
+    state = fill(converted, example_shape(config))
+    run.write_json(out / 'config.json', configs.to_json(config))
+    with Checkpoints(out / 'checkpoints') as checkpoints:
+        checkpoints.save(0, state, config=configs.to_json(config))
+    facts = {
+        'name': config.data.name,
+        'split': config.data.split,
+        'shape': example_shape(config),
+        'classes': converted.num_classes,
+    }
+    run.write_json(
+        out / 'run.json',
+        {'data': facts, 'versions': package_versions(), 'converted': {'layout': layout, 'files': sources}},
+    )
+
+
+def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of a file by name.
+
+    Raises:
+        UserError: it cannot be read, or is of another kind.
+    """
+    if path.suffix in ('.pth', '.pt'):
+        arrays = read_torch_file(path, _ENTRIES)
+    elif path.suffix == '.npz':
+        try:
+            arrays = npz.load(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, 'strerror', None) or error
+            raise UserError(f'{path} cannot be read as a NumPy archive ({reason}).') from error
+    else:
+        raise UserError(f'{path} is neither a .pth, a .pt nor a .npz: give a state dict in one of these files.')
+    if sum(array.nbytes for array in arrays.values()) > os.path.getsize(path):
+        raise UserError(f'{path} has tensors that are larger than the file: it is no state dict of a network.')
+    return arrays
+
+
+def example_shape(config: ConfigDict) -> tuple[int, int, int]:
+    """(H, W, C) of the images that a converted config is for."""
+    return config.data.size, config.data.size, config.data.channels
+
+
+def fill(converted: Converted, shape: tuple[int, int, int]) -> GanState:
+    """The state before the first step, with the converted networks in it and in their averages.
+
+    Raises:
+        UserError: the weights do not fit the networks of the config.
+    """
+    config = converted.config
+    state = build.init_state(config, build.make_game(config, shape, num_classes=converted.num_classes))
+    for role, variables in converted.variables.items():
+        player = state.players[role]
+        kept = {name: tree for name, tree in variables.items() if name != 'params'}
+        _check_fits(role, {'params': player.params, **player.variables}, variables)
+        networks = jax.tree.map(np.float32, (variables['params'], kept))
+        state = state.with_player(
+            role, params=networks[0], variables=networks[1], ema=None if player.ema is None else networks
+        )
+    return state
+
+
+def _check_fits(role: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Raises a UserError for the first place at which two networks' variables differ in shape."""
+    theirs, ours = (
+        {jax.tree_util.keystr(path, simple=True, separator='/'): np.shape(leaf) for path, leaf in leaves}
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (found, wanted))
+    )
+    for place in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(place) != ours.get(place):
+            raise UserError(
+                f'The weights of the {role} do not fit its network: {place} has the shape {theirs.get(place, "none")}, '
+                f'not {ours.get(place, "none")}.'
+            )
+
+
+def _source(path: pathlib.Path) -> dict[str, str]:
+    return {'name': path.name, 'sha256': hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('layout', choices=LAYOUTS, help='the implementation that the weights are of')
+    parser.add_argument('--generator', type=files.user_path, required=True, metavar='FILE')
+    parser.add_argument(
+        '--discriminator', type=files.user_path, metavar='FILE', help='(default: one of random weights)'
+    )
+    parser.add_argument('--out', type=files.user_path, required=True, metavar='DIRECTORY', help='of the run')
+    parser.add_argument('--data', metavar='NAME', help='the data that they were trained on (default: by their size)')
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        convert(**vars(arguments))
+        print(f'Wrote {arguments.out}')
+
+    return exit_code(run)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
