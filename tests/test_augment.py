@@ -261,6 +261,14 @@ def test_values_have_the_papers_distributions():
         assert 0.99 * limit < np.abs(values[name]).max() <= limit + 1e-6
 
 
+def test_colour_strikes_with_its_share_of_the_probability():
+    draw = jax.jit(jax.vmap(lambda key: adaptive_augment.sample(key, 0.8, ALL, 0.5)))
+    values = draw(jax.random.split(KEY, 2000))
+    for name, share in (('hue', 0.4), ('brightness', 0.4), ('scale', 0.8), ('cutout', 0.8)):
+        struck = np.any(values[name].reshape(2000, -1) != adaptive_augment.TRANSFORMS[name].neutral, axis=1)
+        assert abs(struck.mean() - share) < 4 * math.sqrt(share * (1 - share) / 2000), name
+
+
 def test_a_transforms_draw_does_not_depend_on_the_others():
     alone = adaptive_augment.sample(KEY, 1.0, ('hue',))
     np.testing.assert_array_equal(alone['hue'], adaptive_augment.sample(KEY, 1.0, ALL)['hue'])

@@ -60,15 +60,18 @@ CORRUPTION = {
 TRANSFORMS = {**PIXEL_BLITTING, **GEOMETRY, **COLOUR, **CORRUPTION}
 
 
-def transform(image: Array, key: Key, probability: Array, transforms: Sequence[str]) -> Array:
+def transform(
+    image: Array, key: Key, probability: Array, transforms: Sequence[str], colour_share: float = 1.0
+) -> Array:
     """One image [H, W, C] after the transforms that struck, each with the probability; bit for bit itself if none did.
 
-    Differentiable in the image. With one channel, hue and saturation are left out.
+    Differentiable in the image. With one channel, hue and saturation are left out. Those of colour strike with that
+    share of the probability.
     """
     if image.shape[-1] == 1:
         transforms = [name for name in transforms if name not in ('hue', 'saturation')]
     value_key, noise_key = jax.random.split(key)
-    values = sample(value_key, probability, transforms)
+    values = sample(value_key, probability, transforms, colour_share)
     result = image
     if any(name in PIXEL_BLITTING or name in GEOMETRY for name in transforms):
         matrix = inverse_geometry(values, image.shape)
@@ -84,7 +87,7 @@ def transform(image: Array, key: Key, probability: Array, transforms: Sequence[s
     return result.astype(image.dtype)
 
 
-def sample(key: Key, probability: Array, transforms: Sequence[str]) -> Values:
+def sample(key: Key, probability: Array, transforms: Sequence[str], colour_share: float = 1.0) -> Values:
     """The value of every transform, neutral for those that did not strike or are not among `transforms`.
 
     A transform's draw does not depend on which others there are. `rotate` has two angles; each strikes with
@@ -97,7 +100,7 @@ def sample(key: Key, probability: Array, transforms: Sequence[str]) -> Values:
     values = {name: neutral for name, (neutral, _) in TRANSFORMS.items()}
     for i, (name, (neutral, draw)) in enumerate(TRANSFORMS.items()):
         if name in transforms:
-            struck = strike[i, 0] < probability
+            struck = strike[i, 0] < probability * (colour_share if name in COLOUR else 1.0)
             if name == 'rotate':
                 struck = strike[i] < 1 - jnp.sqrt(1 - probability)
             values[name] = jnp.where(struck, draw(uniform[i], normal[i]), neutral)

@@ -80,6 +80,7 @@ def adaptive(
     adjust_kimg: Annotated[float, POSITIVE_AMOUNT] = 500.0,
     initial: Annotated[float, SHARE] = 0.0,
     fixed: bool = False,
+    colour_share: Annotated[float, SHARE] = 1.0,
 ) -> Augmentation:
     """Adaptive discriminator augmentation (ADA), with StyleGAN2-ADA's distributions.
 
@@ -95,6 +96,7 @@ def adaptive(
         adjust_kimg: thousands of real images in which the probability goes from 0 to 1.
         initial: the probability at the start.
         fixed: the probability stays at `initial`.
+        colour_share: of the probability, with which the transforms of colour strike; 0.5 in R3GAN's recipe.
 
     Raises:
         UserError: an unknown transform or an impossible value; from `apply`, examples that are not images of 1 or 3
@@ -114,7 +116,7 @@ def adaptive(
             )
 
         def change(image: Array, key: Key) -> Array:
-            return adaptive_augment.transform(image, key, probability, transforms)
+            return adaptive_augment.transform(image, key, probability, transforms, colour_share)
 
         return _by_position(change, images, key, positions)
 

@@ -57,12 +57,15 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
 
 
 def is_traced(value: Any) -> bool:
-    """Whether a number stands for several, those of a population, and cannot be compared while the program is made."""
-    return isinstance(value, jax.core.Tracer)
+    """Whether a number of a config is JAX's: a population varies it or it has a schedule.
+
+    It is then known only where the program runs, and cannot be compared while the program is made.
+    """
+    return isinstance(value, jax.Array)
 
 
 def is_on(value: Any) -> bool:
-    """Whether a number that switches something off at 0 leaves it on; one that a population varies always does."""
+    """Whether a number that switches something off at 0 leaves it on; one that is traced always does."""
     return is_traced(value) or bool(value)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
 from gan_jax.layers.convolution import Padding, convolution, transposed_convolution
+from gan_jax.layers.grouped import grouped_convolution
 from gan_jax.layers.initializers import initializer
 from gan_jax.layers.spectral import SpectralNormalization
 
@@ -48,23 +49,29 @@ class Dense(_Linear):
 
 
 class Conv(_Linear):
-    """A convolution: [B, H, W, C] -> [B, H', W', D], with kernel [h, w, C, D].
+    """A convolution: [B, H, W, C] -> [B, H', W', D], with kernel [h, w, C / groups, D].
 
     Attributes:
         kernel_size: of both sides, or (h, w).
         stride: in both directions.
         padding: as in `gan_jax.layers.convolution.convolution`.
+        groups: of channels that do not mix, as in `gan_jax.layers.grouped`; more than one need the stride 1 and the
+            padding 'SAME'.
     """
 
     kernel_size: int | tuple[int, int] = 3
     stride: int = 1
     padding: Padding = 'SAME'
+    groups: int = 1
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """The outputs; `train` lets spectral normalisation move its vector on."""
-        kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1]), train)
-        return convolution(images.astype(self.dtype), kernel, self.stride, self.padding) + bias
+        kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1] // self.groups), train)
+        images = images.astype(self.dtype)
+        if self.groups > 1:
+            return grouped_convolution(images, kernel, self.groups) + bias
+        return convolution(images, kernel, self.stride, self.padding) + bias
 
 
 class ConvTranspose(_Linear):

@@ -28,7 +28,7 @@ class _Network(nn.Module):
         spectral_iterations: power iterations of the spectral normalisation of all weights, beside any normalisation of
             activations; 0: none, or 1 where the normalization is 'spectral'.
         momentum: of batch statistics: new = momentum old + (1 - momentum) batch.
-        initializer: of the weights: 'normal' (deviation 0.02), 'xavier', 'he' or 'orthogonal'.
+        initializer: of the weights: 'normal' (deviation 0.02), 'xavier', 'he', 'lecun' or 'orthogonal'.
         dtype: of the arithmetic; parameters are float32.
         axis_name: the mapped axis over which batch statistics are global.
     """
@@ -85,9 +85,17 @@ class GeneratorNetwork(_Network, _Maker):
     """
 
     def take(
-        self, latents: jax.Array, condition: jax.Array | None, *, train: bool
+        self, latents: jax.Array, condition: jax.Array | None, *, train: bool, deviation: float = 0.05
     ) -> tuple[jax.Array, jax.Array | None]:
         """What the first layer gets, and the condition of the normalised layers or None.
+
+        Beside latents of deviation 1 the classes start small, or the generator would vary with nothing else.
+
+        Args:
+            latents: [B, n].
+            condition: of the examples.
+            train: lets spectral normalisation move on.
+            deviation: with which the embedding of a concatenated condition starts.
 
         Raises:
             UserError: the options or the condition are impossible.
@@ -95,8 +103,7 @@ class GeneratorNetwork(_Network, _Maker):
         condition = self._checked(condition, ('none', 'concatenate', 'normalization'))
         if self.conditioning != 'concatenate':
             return latents, condition
-        # Beside latents of deviation 1 the classes start small, or the generator would vary with nothing else.
-        embedding = self._embedded(condition, 0.05, train)
+        embedding = self._embedded(condition, deviation, train)
         return jnp.concatenate([latents, embedding.astype(latents.dtype)], axis=-1), None
 
 
