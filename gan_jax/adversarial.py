@@ -19,7 +19,7 @@ from gan_jax.game import (
     Turn,
     normal_latents,
 )
-from gan_jax.layers.choices import choose, is_on, require
+from gan_jax.layers.choices import choose, is_on, is_traced, require
 from gan_jax.losses import Loss
 from gan_jax.passes import Passes
 from gan_jax.terms import NO_TERMS, Term, check_terms
@@ -100,7 +100,7 @@ def adversarial(
     """
     _check_kinds(generator, discriminator, loss, terms)
     require(discriminators >= 1, 'The number of discriminators', discriminators, 'at least 1')
-    require(0 <= flip_labels <= 1, 'flip_labels', flip_labels, 'a probability')
+    require(is_traced(flip_labels) or 0 <= flip_labels <= 1, 'flip_labels', flip_labels, 'a probability')
     balance.check()
     passes = Passes(
         generator=generator,

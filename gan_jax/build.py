@@ -1,8 +1,10 @@
 """From a config to the pure functions it names: game, optimisers, step, and the state before the first step."""
 
+import contextlib
+import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import jax
@@ -11,14 +13,15 @@ from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import defaults, games, optim, steps
+from gan_jax import defaults, games, optim, schedules, steps
 from gan_jax.data import batch_field
 from gan_jax.errors import UserError, blaming
-from gan_jax.game import Array, Game, GanState, Key, Pair, named_key
+from gan_jax.game import Array, Batch, Game, GanState, Key, Pair, named_key
 from gan_jax.games import adversarial
-from gan_jax.layers.choices import nearest
+from gan_jax.layers.choices import is_on, nearest
 from gan_jax.parts import Parts
 from gan_jax.runtime.compiler import ONCE
+from gan_jax.values import entering_as_values, with_values
 
 _ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
 _MANY_UPDATES = 10**5  # of a network in one stretch
@@ -79,17 +82,19 @@ def make_game(
     Raises:
         UserError: the parts do not go together, or an option's value is impossible.
     """
-    _check_combination(config, shape)
-    parts = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference)
-    options, roles = config.game.to_dict(), configs.roles_of(config)
-    name = options.pop('name')
-    with blaming(f'The game {name}'):
-        game = games.find(name, importing=False).from_config(**options, parts=parts)
-    if not isinstance(game, Game):
-        raise UserError(f'The from_config of the game {name} returns a {type(game).__name__}, not a gan_jax.game.Game.')
+    name, roles, moves = config.game.name, configs.roles_of(config), configs.make_schedules(config)
+    own = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference)
+    _check_schedules(own, moves)
+    parts = _at(own, moves, jnp.int32(0))
+    _check_combination(parts.config, shape)
+    game = _join(parts)
+    if moves:
+        game = game._replace(at=lambda step: _join(_at(own, moves, step)))
     with blaming(f'The model {config.model}'):
         try:
             made = jax.eval_shape(functools.partial(_first_examples, game, parts), jax.random.key(0))
+        except jax.errors.ConcretizationTypeError:  # of a number that a population varies
+            raise
         except (TypeError, ValueError, FlaxError) as error:
             if config.game.name in games.names() and not configs.foreign_modules(configs.to_json(config)):
                 families = ' and '.join(f'the {role} of {defaults.family_of(config, role)}' for role in roles)
@@ -100,6 +105,57 @@ def make_game(
         what = f'examples of shape {made.shape[1:]}' if hasattr(made, 'shape') else f'a {type(made).__name__}'
         raise UserError(f'The generator of {config.model} makes {what}, not {tuple(shape)}.')
     return game
+
+
+def _join(parts: Parts) -> Game:
+    """The game of these parts."""
+    options = parts.config.game.to_dict()
+    name = options.pop('name')
+    with blaming(f'The game {name}'):
+        game = games.find(name, importing=False).from_config(**options, parts=parts)
+    if not isinstance(game, Game):
+        raise UserError(f'The from_config of the game {name} returns a {type(game).__name__}, not a gan_jax.game.Game.')
+    return game
+
+
+def _check_schedules(parts: Parts, moves: Sequence[schedules.Schedule]) -> None:
+    """Raises a UserError for a schedule of a number that decides which game, networks or optimisers are made.
+
+    Args:
+        parts: of the game, with the config's own numbers.
+        moves: its schedules.
+    """
+    if any(one.key == 'augment.initial' for one in moves) and not parts.config.augment.fixed:
+        raise UserError(
+            'schedules names augment.initial, which the controller of ada would move as well: set augment.fixed.'
+        )
+    for one in moves:
+
+        def make(step: Array, one: schedules.Schedule = one) -> Array:
+            now = _at(parts, [one], step)
+            game = _join(now)
+            make_optimizers(now.config)
+            if one.key.partition('.')[0] in configs.roles_of(parts.config):
+                _first_examples(game, now, jax.random.key(0))
+            return step
+
+        with _unchanging(one.key):
+            jax.eval_shape(make, jnp.int32(0))
+
+
+def _at(parts: Parts, moves: Sequence[schedules.Schedule], step: Array) -> Parts:
+    """The parts with the config's numbers as they are after that many steps."""
+    if not moves:
+        return parts
+    return dataclasses.replace(parts, config=_config_at(parts.config, moves, step))
+
+
+def _config_at(config: ConfigDict, moves: Sequence[schedules.Schedule], step: Array) -> ConfigDict:
+    return with_values(config, schedules.values(moves, config, step))
+
+
+def _unchanging(keys: str) -> contextlib.AbstractContextManager[None]:
+    return entering_as_values(f'schedules names {keys}', 'so that it cannot change while that runs')
 
 
 def _first_examples(game: Game, parts: Parts, key: Key) -> Array:
@@ -238,13 +294,33 @@ def make_optimizers(config: ConfigDict) -> steps.Optimizers:
 
 
 def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> steps.TrainStep:
-    """The train step of a config."""
+    """The train step of a config.
+
+    Where the config has schedules, the game and the optimisers of each round are those of its numbers, which are
+    metrics: 'penalties.r1/weight'.
+    """
+    moves = configs.make_schedules(config)
+    if not moves:
+        return _make_step(config, game, axis_name)
+
+    def step(state: GanState, batch: Batch, positions: Array | None = None) -> tuple[GanState, steps.Metrics]:
+        values = schedules.values(moves, config, state.step)
+        with _unchanging(' or '.join(values)):
+            one = _make_step(with_values(config, values), game.at(state.step), axis_name)
+            state, metrics = one(state, batch, positions)
+        return state, metrics | {schedule.metric: values[schedule.key] for schedule in moves}
+
+    return step
+
+
+def _make_step(config: ConfigDict, game: Game, axis_name: str | None) -> steps.TrainStep:
+    """The train step of a config whose numbers stay, or of one round."""
     average = config.ema
     return steps.make_train_step(
         game,
         make_optimizers(config),
         ema_decay=optim.ema_decay(average.half_life_kimg, average.ramp_up, config.batch_size)
-        if average.half_life_kimg
+        if is_on(average.half_life_kimg)
         else None,
         accumulate=config.accumulate,
         axis_name=axis_name,
@@ -285,4 +361,6 @@ def init_state(config: ConfigDict, game: Game) -> GanState:
 
 def initializer(config: ConfigDict, game: Game) -> Callable[[Key], GanState]:
     """The pure function from a root key to the state before the first step."""
-    return functools.partial(steps.init_state, game, make_optimizers(config), ema=bool(config.ema.half_life_kimg))
+    if moves := configs.make_schedules(config):
+        config = _config_at(config, moves, jnp.int32(0))
+    return functools.partial(steps.init_state, game, make_optimizers(config), ema=is_on(config.ema.half_life_kimg))

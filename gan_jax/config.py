@@ -20,7 +20,7 @@ from typing import Any
 import optax
 from ml_collections import ConfigDict
 
-from gan_jax import defaults, games, models
+from gan_jax import defaults, games, models, schedules
 from gan_jax.augmentation.augment import Augmentation
 from gan_jax.data import absolute_name
 from gan_jax.defaults import choices, defaults_of, factories, roles_of
@@ -32,6 +32,7 @@ from gan_jax.losses import Loss
 from gan_jax.open_sets import OpenDict
 from gan_jax.overrides import apply_overrides, parse_override, settle, unknown_key
 from gan_jax.records import files
+from gan_jax.schedules import Schedule
 from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined
 from gan_jax.values import flat
 
@@ -114,6 +115,7 @@ def check(config: ConfigDict) -> None:
     for name in factories(roles_of(config)).keys() - {'game'}:  # which needs the data to be made
         make(config, name)
     make_terms(config)
+    make_schedules(config)
     check_names(config.evaluate)
     for key in (*INTERVALS, 'log_every'):
         steps(config, key)
@@ -193,11 +195,21 @@ def updates_of_a_stretch(config: ConfigDict) -> int:
 
 
 def steps(config: ConfigDict, key: str) -> int:
-    """A duration of the config in generator steps: '500', '500 steps', '32 kimg' or '10 epochs'.
+    """A duration of the config in generator steps; see `steps_of`."""
+    return steps_of(config, str(config[key]), key)
+
+
+def steps_of(config: ConfigDict, text: str, what: str) -> int:
+    """A duration in generator steps: '500', '500 steps', '32 kimg' or '10 epochs'.
 
     The last two are rounded up to whole batches. As long as the data are not loaded, an epoch counts as one step.
+
+    Args:
+        config: whose steps they are.
+        text: the duration.
+        what: it is of, for the error.
     """
-    text = str(config[key]).strip()
+    text = text.strip()
     number, unit = text, 'steps'
     for suffix in ('steps', 'step', 'kimg', 'epochs', 'epoch'):
         if text.endswith(suffix):
@@ -211,7 +223,7 @@ def steps(config: ConfigDict, key: str) -> int:
             raise ValueError
     except (ValueError, OverflowError) as error:
         raise UserError(
-            f"{key} is {text!r}; write a duration as '500 steps', '32 kimg' or '10 epochs', from one step to "
+            f"{what} is {text!r}; write a duration as '500 steps', '32 kimg' or '10 epochs', from one step to "
             f'{_MOST_STEPS}.'
         ) from error
     return count
@@ -226,6 +238,22 @@ def make(config: ConfigDict, name: str) -> Any:
     kind = _KINDS.get('optimizer' if name.endswith('_optimizer') else name)
     if kind and not isinstance(made, kind):
         raise UserError(f'{name}.name is {choice!r}, which makes a {type(made).__name__}, not a {kind.__name__}.')
+    return made
+
+
+def make_schedules(config: ConfigDict) -> tuple[Schedule, ...]:
+    """The schedules of the config's numbers."""
+    made = tuple(
+        schedules.parse(text, lambda duration: steps_of(config, duration, 'A duration of schedules'))
+        for text in config.schedules
+    )
+    known = defaults_of(config) if made else {}
+    for one in made:
+        if one.key not in known:
+            raise UserError(unknown_key(one.key, known, config.model))
+        if one.key.startswith(_OPERATIONAL):
+            raise UserError(f'schedules names {one.key}, which is no part of a training step: it cannot change.')
+    schedules.check(made, config, known)
     return made
 
 

@@ -146,6 +146,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'reference_batch': number(64, Range(2, COUNT.most)),  # examples of virtual batch normalisation
         **{f'{role}_optimizer': chosen(f'{role}_optimizer') for role in networks},
         'schedule': chosen('schedule'),  # of all learning rates
+        # of any numbers: 'penalties.r1.weight: cosine to 0.005 in 20000 kimg'; see schedules.py
+        'schedules': Default((), tuple, element=str),
         # half_life_kimg 0: no average is kept
         'ema': {'half_life_kimg': number(10.0, AMOUNT), 'ramp_up': number(0.05, AMOUNT)},
         'dtype': choice('float32', 'float32', 'bfloat16'),  # of the networks' arithmetic; the rest is float32

@@ -172,6 +172,7 @@ class Game(NamedTuple):
             data side by side, the parameters being those of `sample`; None: a picture shows samples alone.
         classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player 'discriminator' in
             evaluation mode; None: it knows no classes.
+        at: step -> the game as it is played in that round, where numbers of it change over the run; None: always this.
     """
 
     init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
@@ -183,6 +184,7 @@ class Game(NamedTuple):
     given: str = ''
     show: Callable[..., dict[str, Array]] | None = None
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
+    at: Callable[[Array], 'Game'] | None = None
 
     def turn(self, name: str) -> Turn:
         """The turn of that name."""

@@ -18,6 +18,7 @@ from gan_jax import defaults, games, models
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
+from gan_jax.layers.choices import is_on, is_traced
 from gan_jax.losses import Loss
 
 Shape = tuple[int, ...]
@@ -140,12 +141,12 @@ class Parts:
             'lazy': (config.lazy.generator, config.lazy.discriminator),
             'augmentation': None if config.augment.name == 'none' else configs.make(config, 'augment'),
             'noise': (lambda step: noise.deviation * jnp.maximum(0.0, 1 - step / (noise.until * total)))
-            if noise.deviation
+            if is_on(noise.deviation)
             else None,
             'flip_labels': config.flip_labels,
             'replay': config.replay,
             'top_share': (lambda step: top.share ** jnp.minimum(1.0, step / (top.until * total)))
-            if top.share < 1
+            if is_traced(top.share) or top.share < 1
             else None,
             'discriminators': config.discriminators.number,
             'combine': config.discriminators.combine,

@@ -24,6 +24,7 @@ from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, stream
 from gan_jax.judgement import Judgement, judgement
+from gan_jax.layers.choices import is_on
 from gan_jax.losses import Loss
 from gan_jax.replay import exchange, start_replay
 from gan_jax.terms import Term, View, total
@@ -193,7 +194,7 @@ class Passes:
             fake_judgement = judgement(outputs)
             real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
             metrics, sign = _reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
-            if self.flip_labels:
+            if is_on(self.flip_labels):
                 real_logits, fake_logits = losses.flip_labels(real_logits, fake_logits, flip_key, self.flip_labels)
             view = self.view(params, Pair(maker, (params, variables)), state, batch, key, positions, i)(
                 latents=latents,

@@ -27,8 +27,9 @@ from gan_jax.errors import UserError
 from gan_jax.game import Game, GanState, named_key
 from gan_jax.runtime import compiler, parallel
 from gan_jax.runtime.canonical import canonical
+from gan_jax.schedules import SWITCHED_OFF_AT_0
 from gan_jax.stretch import make_stretch
-from gan_jax.values import value_of
+from gan_jax.values import entering_as_values, value_of, with_values
 
 AXIS = 'members'
 
@@ -86,7 +87,7 @@ def make_population(config: ConfigDict) -> Population:
         values = tuple(float(ast.literal_eval(value)) for value in text.split(','))
     except (ValueError, SyntaxError, TypeError) as error:
         raise UserError(f"vary is {config.vary!r}; write 'KEY=VALUE,VALUE,...', numbers all.") from error
-    if 0 in values and key.rpartition('.')[2] in ('clip_norm', 'clip_weights'):
+    if 0 in values and key.rpartition('.')[2] in SWITCHED_OFF_AT_0:
         raise UserError(
             f'vary has 0 for {key}, which alone would switch clipping off: train that value as a run of its own.'
         )
@@ -98,17 +99,6 @@ def make_population(config: ConfigDict) -> Population:
     if config.population not in (1, len(values)):
         raise UserError(f'population is {config.population}, but vary has {len(values)} values: set one of them only.')
     return Population(config, (config.seed,) * len(values), key, values)
-
-
-def with_values(config: ConfigDict, values: dict[str, Any]) -> ConfigDict:
-    """A copy of a config with other values, which may be traced."""
-    changed = config.copy_and_resolve_references()
-    for key, value in values.items():
-        section, _, name = key.rpartition('.')
-        holder = value_of(changed, section) if section else changed
-        with holder.ignore_type():
-            holder[name] = value
-    return changed
 
 
 class Program:
@@ -242,12 +232,7 @@ class Program:
         given = {'num_classes': self._classes, 'reference': reference, 'shapes': self._dataset.shapes}
         return config, build.make_game(config, self._dataset.shape, **given)
 
-    @contextlib.contextmanager
-    def _explaining(self) -> Iterator[None]:
-        try:
-            yield
-        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
-            raise UserError(
-                f'vary names {self._population.key}, which decides what program is made, so that its values cannot '
-                'share one: train a run for each.'
-            ) from error
+    def _explaining(self) -> contextlib.AbstractContextManager[None]:
+        return entering_as_values(
+            f'vary names {self._population.key}', 'so that its values cannot share one: train a run for each'
+        )

@@ -2,12 +2,14 @@
 
 import ast
 import collections.abc
+import contextlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import jax
 from ml_collections import ConfigDict
 
 from gan_jax.errors import UserError
@@ -136,6 +138,31 @@ def value_of(config: ConfigDict, key: str) -> Any:
             raise UserError(f'The config has no key {key!r}.')
         config = config[part]
     return config
+
+
+def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    """A copy of a config with other values by 'x.y', which may be traced."""
+    changed = config.copy_and_resolve_references()
+    for key, value in values.items():
+        section, _, name = key.rpartition('.')
+        holder = value_of(changed, section) if section else changed
+        with holder.ignore_type():
+            holder[name] = value
+    return changed
+
+
+@contextlib.contextmanager
+def entering_as_values(what: str, consequence: str) -> Iterator[None]:
+    """While it lasts, numbers that should enter a program as values but decide what it is raise a UserError.
+
+    Args:
+        what: that names the numbers: 'vary names seed'.
+        consequence: of their deciding: 'so that its values cannot share one: train a run for each'.
+    """
+    try:
+        yield
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+        raise UserError(f'{what}, which decides what program is made, {consequence}.') from error
 
 
 def _is(kind: type, value: Any) -> bool:

@@ -170,7 +170,7 @@ def test_an_impossible_population_gets_one_sentence(overrides, sentence):
 @pytest.mark.parametrize(
     ('overrides', 'sentence'),
     [
-        ({'vary': 'flip_labels=0.05,0.1'}, 'vary names flip_labels, which decides what program is made'),
+        ({'vary': 'discriminator.dropout=0.1,0.2'}, r'vary names discriminator\.dropout, which decides what program'),
         ({'vary': 'discriminator_optimizer.clip_norm=0.0,1.0'}, 'which alone would switch clipping off'),
     ],
 )
