@@ -33,8 +33,9 @@ def published(name):
     """The golden arrays, our modules and variables, images and conditions."""
     arrays = golden_files.read(name)
     converted = r3gan.networks(state_dict(arrays, 'G'), state_dict(arrays, 'D'))
-    classes = arrays['in/c'].shape[1] if 'in/c' in arrays else None
-    modules = build.make_modules(converted.config, golden_files.nhwc(arrays['in/real']).shape[1:], num_classes=classes)
+    modules = build.make_modules(
+        converted.config, golden_files.nhwc(arrays['in/real']).shape[1:], num_classes=converted.num_classes
+    )
     return (
         arrays,
         converted._replace(variables=jax.tree.map(jnp.array, converted.variables)),
@@ -45,7 +46,8 @@ def published(name):
 
 @pytest.mark.parametrize('name', GAMMA)
 def test_the_networks_make_and_judge_what_the_published_ones_do(name):
-    arrays, (config, variables), modules, condition = published(name)
+    arrays, (config, variables, classes), modules, condition = published(name)
+    assert classes == (None if condition is None else condition.shape[1])
     assert config.latents.size == arrays['in/z'].shape[1]
     assert config.data.size == arrays['out/img'].shape[2]
     for role, module in modules._asdict().items():
@@ -70,7 +72,7 @@ def test_the_networks_make_and_judge_what_the_published_ones_do(name):
 
 @pytest.mark.parametrize('name', [pytest.param('r3gan_uncond', marks=pytest.mark.slow), 'r3gan_cond'])
 def test_losses_penalties_and_their_gradients_are_the_published_ones(name):
-    arrays, (_, variables), modules, condition = published(name)
+    arrays, (_, variables, _), modules, condition = published(name)
     real, game = golden_files.nhwc(arrays['in/real']), losses.relativistic_pairing()
 
     def judge(params, images):
@@ -188,3 +190,19 @@ def test_what_does_not_fit_is_refused():
                 )
             )
         assert str(error.value).startswith(words)
+
+
+def test_weights_of_other_networks_are_refused():
+    arrays = golden_files.read('r3gan_cond')
+    weights = state_dict(arrays, 'G')
+    alone = r3gan.networks(weights, None).config
+    assert alone.discriminator.widths == (8, 8, 12)
+    for changes, words in (
+        ({'MainLayers.1.Layers.0.Resampler.Kernel': np.ones((4, 4))}, 'its resamplers have the taps [1, 3, 3, 1]'),
+        ({'MainLayers.9.Noise.weight': np.ones(3)}, 'have MainLayers.9.Noise.weight, which the network has no place'),
+    ):
+        with pytest.raises(UserError) as error:
+            r3gan.networks(weights | changes, None)
+        assert words in str(error.value)
+    with pytest.raises(UserError, match='The weights of the generator have no'):
+        r3gan.networks(state_dict(arrays, 'D'), None)
