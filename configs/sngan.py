@@ -2,7 +2,9 @@
 
 Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957:
 spectral norm in every layer of the discriminator, batch norm in the generator, Adam at 2e-4 with beta1 0.5 (the
-paper's setting C).
+paper's setting C), and the non-saturating loss, so that it differs from configs/dcgan.py by the networks alone. The
+paper's CIFAR-10 figures are FID 29.3 and Inception Score 7.42 with this loss, 25.5 and 7.58 with the hinge, which is
+`--config.loss.name=hinge`. Its residual networks are in configs/sngan_resnet.py.
 
     python -m gan_jax.main --config configs/sngan.py:fashion_mnist
     python -m gan_jax.main --config configs/sngan.py                  # scikit-learn's digits at 16x16

@@ -71,6 +71,18 @@ def choose_data(config: ConfigDict, argument: str) -> None:
         config.data.size = 16  # the digits are 8x8
 
 
+def choose_small(config: ConfigDict, argument: str) -> bool:
+    """As `choose_data`, for a recipe that has a small form for a laptop; returns whether that is meant.
+
+    It is where 'small' stands in the argument, alone for fashion_mnist or behind a comma ('cifar10,small'), and for the
+    embedded digits.
+    """
+    parts = argument.split(',')
+    data = ','.join(part for part in parts if part != 'small')
+    choose_data(config, data or ('fashion_mnist' if 'small' in parts else ''))
+    return not data or 'small' in parts
+
+
 def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> ConfigDict:
     """The config of a command line.
 
