@@ -149,6 +149,7 @@ def adversarial(
         passes.latents,
         passes.memory,
         given='' if condition is None else 'label',
+        training_pass=passes.training_pass,
     )
 
 

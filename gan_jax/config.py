@@ -56,6 +56,7 @@ _OPERATIONAL = (
     'checkpoints.',
     'stretch_seconds',
     'on_nan',
+    'standing_statistics',  # of samples
     'population',  # a member's config has none of these
     'vary',
     'evaluate',  # which of its samples are judged, and how

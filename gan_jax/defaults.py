@@ -24,6 +24,7 @@ from gan_jax.ranges import (
     POSITIVE_SHARE,
     SEED,
     SHARE,
+    STANDING,
     Range,
 )
 from gan_jax.runtime.parallel import MODES
@@ -150,6 +151,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'schedules': Default((), tuple, element=str),
         # half_life_kimg 0: no average is kept
         'ema': {'half_life_kimg': number(10.0, AMOUNT), 'ramp_up': number(0.05, AMOUNT)},
+        # passes in training mode whose mean batch statistics samples take; 0: the running averages
+        'standing_statistics': number(0, STANDING),
         'dtype': choice('float32', 'float32', 'bfloat16'),  # of the networks' arithmetic; the rest is float32
         'recompute': False,  # the forward passes for the gradients: less memory, more time
         # on several devices: pmap or sharding; 0: all there are

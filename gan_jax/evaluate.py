@@ -60,6 +60,12 @@ FLAGS: dict[str, dict[str, Any]] = {
 }
 """The flags that `python -m gan_jax.evaluate` and `--mode eval` alone have: arguments of `argparse` by name."""
 
+STANDING_FLAG: dict[str, Any] = {
+    'type': int,
+    'metavar': 'N',
+    'help': "passes whose batch statistics samples take; 0: running averages (default: the run's config)",
+}
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Defines `FLAGS`, and the extractor."""
@@ -86,6 +92,7 @@ def evaluate(
     num: int | None = None,
     seed: int | None = None,
     step: int | None = None,
+    standing_statistics: int | None = None,
     size: int | None = None,
     channels: int | None = None,
     bootstrap: int = 0,
@@ -103,6 +110,8 @@ def evaluate(
         num: samples of a run; None: 10,000.
         seed: of their latents; None: 0.
         step: of the run's checkpoint; None: the latest.
+        standing_statistics: passes of `gan_jax.sampling.standing` for a run's samples; 0: the running averages; None:
+            as its config has it.
         size: to bring images of directories and data sets to; None: their own, or that of the run. Their own may be
             several where the extractor resizes each image itself, as Inception does.
         channels: likewise.
@@ -135,7 +144,8 @@ def evaluate(
     if not is_run(fakes):
         if reals is None:
             raise UserError(f'{fakes} is not the directory of a run, and no real images are named to judge it by.')
-        _refuse({'num': num, 'seed': seed, 'step': step}, f'is of the samples of a run, which {fakes} is not')
+        own = {'num': num, 'seed': seed, 'step': step, 'standing_statistics': standing_statistics}
+        _refuse(own, f'is of the samples of a run, which {fakes} is not')
         if all(map(_is_archive, (fakes, reals))):
             _refuse(images, 'does not change images that a file holds as arrays')
         if not any(map(_is_named, (fakes, reals))):
@@ -149,7 +159,7 @@ def evaluate(
     num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
     _NUM.check('--num', num)
     SEED.check('--seed', seed)
-    run = load_run(pathlib.Path(fakes), step)
+    run = load_run(pathlib.Path(fakes), step).standing(standing_statistics)
     if len(run.shape) != 3:
         raise UserError(f'{fakes} generates points, not images: metrics of images cannot be computed of it.')
     trained_on = run.config.data
@@ -222,7 +232,7 @@ def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, 
     """What is asked of a run's generator, to be judged by real images."""
     if run.game.translates:
         return of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
-    samples = Samples(run.game, run.generator, num, seed, None, subject, classifier=run.classifier)
+    samples = Samples(run.game, run.generator, num, seed, None, subject, classifier=run.classifier, standing=run.passes)
     if run.is_conditional:
         samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
     return samples
@@ -354,6 +364,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--num', type=int, help='samples of a run (default: 10,000)')
     parser.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
     parser.add_argument('--step', type=int, help="of a run's checkpoint (default: the latest)")
+    parser.add_argument('--standing_statistics', **STANDING_FLAG)
     parser.add_argument('--size', type=int, help='pixels to bring images of directories and data sets to')
     parser.add_argument('--channels', type=int, choices=(1, 3))
     parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR)')
@@ -365,7 +376,7 @@ def main(argv: list[str] | None = None) -> int:
         parallel.enable_compilation_cache()
         if flags.import_model:
             import_model(flags.fakes)
-        chosen = given(flags, 'num', 'seed', 'step', 'size', 'channels', 'data_dir')
+        chosen = given(flags, 'num', 'seed', 'step', 'standing_statistics', 'size', 'channels', 'data_dir')
         if '.json' in (pathlib.Path(flags.fakes).suffix, pathlib.Path(flags.reals or '').suffix):
             if flags.reals is None:
                 raise UserError(f'{flags.fakes} is an earlier result: name another to compare it with.')

@@ -173,6 +173,8 @@ class Game(NamedTuple):
         classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player 'discriminator' in
             evaluation mode; None: it knows no classes.
         at: step -> the game as it is played in that round, where numbers of it change over the run; None: always this.
+        training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
+            pass in training mode, by which running averages move; None: not known.
     """
 
     init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
@@ -185,6 +187,7 @@ class Game(NamedTuple):
     show: Callable[..., dict[str, Array]] | None = None
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
     at: Callable[[Array], 'Game'] | None = None
+    training_pass: Callable[..., PyTree] | None = None
 
     def turn(self, name: str) -> Turn:
         """The turn of that name."""

@@ -30,6 +30,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     sampling.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
     sampling.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
     sampling.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
+    sampling.add_argument('--standing_statistics', **evaluate.STANDING_FLAG)
     sampling.add_argument(
         '--import_model', action='store_true', help="import a run's own module of networks, which runs its code"
     )
@@ -85,7 +86,7 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
         sample.run(flags)
         return
     if flags.mode == 'eval':
-        evaluate.evaluate_workdir(flags.workdir, **evaluate.given(flags, 'num', 'seed', 'step'))
+        evaluate.evaluate_workdir(flags.workdir, **evaluate.given(flags, 'num', 'seed', 'step', 'standing_statistics'))
         return
     if flags.config is None:
         raise UserError('Training needs --config, such as --config configs/dcgan.py:fashion_mnist.')

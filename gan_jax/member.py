@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -38,6 +39,7 @@ class Member:
         game: that samples.
         samples: of its pictures.
         evaluate: judges the players and records the values; see `gan_jax.run.make_evaluation`.
+        standing: what gives the generator the statistics that samples have; see `gan_jax.run.make_standing`.
         given_up: why it is not trained any more, or None.
         out: its records, while it is trained.
         means: of the metrics of the last line, and its evaluation; empty inside a line.
@@ -52,6 +54,7 @@ class Member:
     game: Game
     samples: sampling.Samples | shown.Shown
     evaluate: Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]
+    standing: Callable[[Player], Player]
     given_up: DivergedError | None = None
     out: Writers | None = None
     means: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -90,6 +93,7 @@ class Member:
 
     def look(self, step: int, players: Mapping[str, Player], *, sample: bool, judge: bool) -> None:
         """Leaves a picture of samples and an evaluation, as they are due, and the page with them."""
+        players = {**players, 'generator': self.standing(players['generator'])}
         if sample:
             examples = self.samples.draw(self.game, players['generator'])
             picture = sampling.picture(examples, self.dataset.examples, columns=self.samples.columns)
@@ -152,12 +156,13 @@ class Member:
             ]
         if not names and (self.workdir / run_page.NAME).exists():
             return
+        drawing = functools.cache(lambda: self.standing(generator()))
         if 'neighbours.png' in names:
-            fakes = self.samples.draw(self.game, generator())
+            fakes = self.samples.draw(self.game, drawing())
             path = self.workdir / 'neighbours.png'
             pictures.save_neighbours(path, fakes, self.dataset, self.config.seed, step)
         if 'interpolation.png' in names:
-            self._draw_interpolation(step, generator())
+            self._draw_interpolation(step, drawing())
         run.refresh_page(self.workdir)
         report.write(self.workdir)  # last, so that a kill before leaves something outdated
 

@@ -107,6 +107,12 @@ class Passes:
         """See `Game.sample`."""
         return self.generator.apply(params, variables, latents, None, False, condition)[0]
 
+    def training_pass(
+        self, params: PyTree, variables: PyTree, latents: Array, key: Key, condition: Array | None = None
+    ) -> PyTree:
+        """See `Game.training_pass`."""
+        return self.generator.apply(params, variables, latents, key, True, condition)[1]
+
     def gather(self, values: Array) -> Array:
         """[B, ...] of this device -> [B, ...] of the whole global batch."""
         return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)

@@ -185,7 +185,8 @@ def orthogonal(params: PyTree, *, off_diagonal: bool = False) -> Array:
     [-1, D] whose columns are what the D outputs weigh.
 
     Args:
-        params: of a network; leaves with fewer than two axes (biases, scales) are passed over.
+        params: of a network; leaves with fewer than two axes (biases, scales) and the `table` of each embedding are
+            passed over.
         off_diagonal: whether the columns may have any length: ||W^T W (1 - I)||_F^2, elementwise, as in Brock et al.
             2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", equation 3.
 
@@ -199,7 +200,12 @@ def orthogonal(params: PyTree, *, off_diagonal: bool = False) -> Array:
         identity = jnp.eye(len(products), dtype=products.dtype)
         return jnp.sum((products * (1 - identity) if off_diagonal else products - identity) ** 2)
 
-    return sum((departure(leaf) for leaf in jax.tree.leaves(params) if leaf.ndim >= 2), start=jnp.float32(0))
+    leaves = [
+        leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+        if leaf.ndim >= 2 and jax.tree_util.keystr(path[-1:], simple=True) != 'table'
+    ]
+    return sum(map(departure, leaves), start=jnp.float32(0))
 
 
 def path_lengths(generate: Callable[[Array], Array], latents: Array, key: Key, positions: Array | None = None) -> Array:

@@ -53,6 +53,7 @@ AMOUNT = Range(0, 10**6)
 POSITIVE_AMOUNT = Range(0, 10**6, above=True)
 COUNT = Range(1, 2**31 - 1)  # of what int32 counts
 COUNT_OR_NONE = Range(0, 2**31 - 1)
+STANDING = Range(0, 10_000)  # passes of standing statistics
 SEED = Range(0, 2**32 - 1)  # of a key of JAX
 ORDINARY = Range(-(10**6), 10**6)
 FINITE = Range(-3e38, 3e38)  # as float32

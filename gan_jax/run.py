@@ -1,5 +1,6 @@
 """What a run is made of: its data, game and evaluation from the config, its first words, its records."""
 
+import functools
 import itertools
 import json
 import pathlib
@@ -31,6 +32,7 @@ from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import package_versions
 from gan_jax.runtime.parallel import Layout
 from gan_jax.sampling import samples as sampling
+from gan_jax.sampling import standing
 
 DIVERGED = 'diverged.json'  # in the directory of a run that became NaN and is not trained any more
 
@@ -105,7 +107,7 @@ def make_evaluation(
             conditions = draw_labels(dataset, options.samples, seed) if game.given else None
             names = dataset.class_names
             samples = Samples(game, generator, options.samples, seed, conditions, subject, class_names=names)
-        samples = samples._replace(classifier=players.get('discriminator'))
+        samples = samples._replace(classifier=players.get('discriminator'), standing=config.standing_statistics)
         try:
             evaluation = evaluator.evaluate(samples)
         except UserError as error:  # no reason to stop training, as a metric that fails is none
@@ -117,6 +119,22 @@ def make_evaluation(
         return {f'eval/{record.metric}': record.value for record in evaluation.records}
 
     return evaluate
+
+
+def make_standing(config: ConfigDict, dataset: data.Dataset, classes: int | None) -> Callable[[Player], Player]:
+    """What gives a generator the statistics that the config's samples have; see `gan_jax.sampling.standing`."""
+    if not config.standing_statistics:
+        return lambda generator: generator
+    game = build.make_game(config, dataset.shape, num_classes=classes, shapes=dataset.shapes)
+    standing.check(game, jax.eval_shape(game.init, jax.random.key(0))['generator'][1])
+    return functools.partial(
+        standing.with_standing_statistics,
+        game,
+        passes=config.standing_statistics,
+        batch_size=config.batch_size,
+        num_classes=classes if game.given == 'label' else None,
+        seed=config.seed,
+    )
 
 
 def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:

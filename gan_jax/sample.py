@@ -75,7 +75,7 @@ FLAGS = {
 }
 """The flags of `--mode sample` alone: arguments of `argparse` by name."""
 
-SHARED = ('num', 'seed', 'step', 'extractor')
+SHARED = ('num', 'seed', 'step', 'standing_statistics', 'extractor')
 """Those that `--mode eval` has too."""
 
 

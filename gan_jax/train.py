@@ -202,6 +202,7 @@ def _make_members(
             game=game,
             samples=sampling.of_run(game, own.samples, own.seed, dataset, classes),
             evaluate=evaluate,
+            standing=run.make_standing(own, dataset, classes),
         )
         for own, directory in zip(own_configs, directories, strict=True)
     ]

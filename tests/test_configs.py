@@ -11,10 +11,15 @@ from gan_jax.train import train
 from tests import toy_experiments
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
+SLOW = ('biggan_deep',)  # to compile
 REAL_DATA = ('fashion_mnist', 'cifar10', pytest.param('tf_flowers', marks=pytest.mark.slow))
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'path',
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem in SLOW else path for path in CONFIGS],
+    ids=lambda path: path.stem,
+)
 def test_it_trains_its_own_data(path, tmp_path):
     options = config.load(f'{path}:debug', {'parallel.devices': '1', 'duration': '10 steps', 'sample_every': '5 steps'})
     with toy_experiments.without_pages():

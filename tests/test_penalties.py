@@ -233,6 +233,16 @@ def test_orthogonal_by_hand():
     assert penalties.orthogonal(shear, off_diagonal=True) == 2.0
     assert penalties.orthogonal({'one': shear, 'two': shear}) == 6.0
     assert penalties.orthogonal({'bias': jnp.ones(3)}) == 0.0
+    assert penalties.orthogonal({'shared': {'table': jnp.ones((3, 2))}, 'dense': shear}) == 3.0
+
+
+def test_the_gradient_of_orthogonal_regularisation_is_the_published_one():
+    """With a weight of PyTorch's shape, W [D, C], that of ||W W^T M||_F^2 is 4 (W W^T M) W, M being 1 - I."""
+    kernel = draw(3, 3, 2, 5)
+    matrix = kernel.reshape(-1, 5).T
+    published = 4 * ((matrix @ matrix.T) * (1 - np.eye(5))) @ matrix
+    gradient = jax.grad(functools.partial(penalties.orthogonal, off_diagonal=True))({'kernel': jnp.asarray(kernel)})
+    np.testing.assert_allclose(np.asarray(gradient['kernel']).reshape(-1, 5).T, published, rtol=1e-4, atol=1e-4)
 
 
 def test_kernels_with_orthonormal_outputs_cost_nothing():

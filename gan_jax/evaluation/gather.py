@@ -41,6 +41,7 @@ class Samples(NamedTuple):
         labels: how the conditions were chosen, for protocols.
         class_names: of the classes that the conditions are, or None.
         classifier: the game's, on the host, or None.
+        standing: passes of the generator's standing statistics, for protocols; 0: it has running averages.
     """
 
     game: Game
@@ -52,6 +53,7 @@ class Samples(NamedTuple):
     labels: str = 'drawn as in the data'
     class_names: tuple[str, ...] | None = None
     classifier: Player | None = None
+    standing: int = 0
 
     @property
     def classifier_protocol(self) -> dict[str, Any]:
@@ -68,7 +70,7 @@ class Samples(NamedTuple):
             'fakes': f'{self.number} samples',
             **weights,
             'truncation': 'none',
-            'batch_norm': 'running averages',
+            'batch_norm': f'standing statistics of {self.standing} passes' if self.standing else 'running averages',
             **({} if self.conditions is None else {'labels': self.labels}),
         }
 

@@ -23,7 +23,7 @@ from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, Dense, weight_options
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork
 from gan_jax.layers.normalization import LinearAffine, normalizer
-from gan_jax.layers.resampling import average_pool
+from gan_jax.layers.residual import DownBlock, UpBlock
 from gan_jax.models.dcgan import count_stages, image_shape
 from gan_jax.ranges import COUNT, COUNT_OR_NONE, Range
 
@@ -104,7 +104,7 @@ class Generator(GeneratorNetwork):
         self, i: int, images: jax.Array, features: int, normalize: Normalize, weights: dict[str, Any], *, train: bool
     ) -> jax.Array:
         """Adds the blocks of stage number i: [B, H, W, C] -> [B, 2 H, 2 W, features]."""
-        return GeneratorBlock(features, weights, name=f'block{i}')(images, normalize, train=train)
+        return UpBlock(features, weights, weights['kernel_init'], normalize, name=f'block{i}')(images, train=train)
 
     def divide(self, latents: jax.Array, classes: list[jax.Array], stages: int) -> list[jax.Array]:
         """What the projection and each block get of the latents, with the class vectors (one or none) beside."""
@@ -139,29 +139,6 @@ class Generator(GeneratorNetwork):
             return LinearAffine(weights)(images, vector, train=train)
 
         return latents, [functools.partial(modulated, vector) for vector in vectors]
-
-
-class GeneratorBlock(nn.Module):
-    """A residual block that doubles an image; see `Generator`.
-
-    Attributes:
-        features: channels of its output.
-        weights: options of its convolutions.
-    """
-
-    features: int
-    weights: dict[str, Any]
-
-    @nn.compact
-    def __call__(self, images: jax.Array, normalize: Normalize, *, train: bool) -> jax.Array:
-        """[B, H, W, C] -> [B, 2 H, 2 W, features]; `normalize` adds a normalisation to this block."""
-
-        def convolution(name: str, values: jax.Array, size: int) -> jax.Array:
-            return Conv(self.features, kernel_size=size, name=name, **self.weights)(values, train=train)
-
-        hidden = convolution('conv1', double(nn.relu(normalize(images, train=train))), 3)
-        hidden = convolution('conv2', nn.relu(normalize(hidden, train=train)), 3)
-        return hidden + double(convolution('shortcut', images, 1))
 
 
 class StagedDiscriminator(DiscriminatorNetwork):
@@ -228,48 +205,9 @@ class Discriminator(StagedDiscriminator):
         self, i: int, images: jax.Array, features: int, weights: dict[str, Any], *, halve: bool, train: bool
     ) -> jax.Array:
         """Adds the block of stage number i: [B, H, W, C] -> [B, H, W, features], or half as high and wide."""
-        hidden = features if self.wide else images.shape[-1]
-        block = DiscriminatorBlock(features, hidden, weights, halve, is_first=i == 0, name=f'block{i}')
-        return block(images, normalizer(self), train=train)
-
-
-class DiscriminatorBlock(nn.Module):
-    """A residual block; see `Discriminator`.
-
-    Attributes:
-        features: channels of its output.
-        hidden: channels of its hidden layer.
-        weights: options of its convolutions.
-        halve: whether it halves the image.
-        is_first: whether it begins with its convolution, without normalisation and ReLU.
-    """
-
-    features: int
-    hidden: int
-    weights: dict[str, Any]
-    halve: bool
-    is_first: bool
-
-    @nn.compact
-    def __call__(self, images: jax.Array, normalize: Normalize, *, train: bool) -> jax.Array:
-        """[B, H, W, C] -> [B, H, W, features], or half as high and wide; `normalize` adds a normalisation to it."""
-
-        def convolution(name: str, features: int, values: jax.Array, size: int) -> jax.Array:
-            return Conv(features, kernel_size=size, name=name, **self.weights)(values, train=train)
-
-        hidden = images if self.is_first else nn.relu(normalize(images, train=train))
-        hidden = convolution('conv1', self.hidden, hidden, 3)
-        hidden = convolution('conv2', self.features, nn.relu(normalize(hidden, train=train)), 3)
-        if self.halve:
-            hidden, images = average_pool(hidden), average_pool(images)
-        if self.halve or self.features != images.shape[-1]:
-            images = convolution('shortcut', self.features, images, 1)
-        return hidden + images
-
-
-def double(images: jax.Array) -> jax.Array:
-    """Each pixel four times: [B, H, W, C] -> [B, 2 H, 2 W, C]."""
-    return images.repeat(2, 1).repeat(2, 2)
+        places = {'hidden': features if self.wide else images.shape[-1], 'halves': halve, 'first': i == 0}
+        block = DownBlock(features, weights, weights['kernel_init'], normalizer(self), **places, name=f'block{i}')
+        return block(images, train=train)
 
 
 def block_widths(network: nn.Module, multiples: dict[int, tuple[int, ...]], shape: Sequence[int]) -> Sequence[int]:

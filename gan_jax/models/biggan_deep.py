@@ -14,9 +14,9 @@ import jax.numpy as jnp
 
 from gan_jax.layers.linear import Conv
 from gan_jax.layers.normalization import normalizer
-from gan_jax.layers.resampling import average_pool
+from gan_jax.layers.resampling import average_pool, interpolate
 from gan_jax.models import biggan
-from gan_jax.models.biggan import Normalize, double
+from gan_jax.models.biggan import Normalize
 from gan_jax.ranges import COUNT
 
 _BOTTLENECK = 4  # the hidden layers of a block are that much narrower than its wider end
@@ -72,10 +72,10 @@ class GeneratorBlock(nn.Module):
         for i, (size, features) in enumerate(((1, width), (3, width), (3, width), (1, self.features)), start=1):
             hidden = nn.relu(normalize(hidden, train=train))
             if i == 2 and self.upsample:
-                hidden = double(hidden)
+                hidden = interpolate('nearest', hidden)
             hidden = Conv(features, kernel_size=size, name=f'conv{i}', **self.weights)(hidden, train=train)
         images = images[..., : self.features]
-        return hidden + (double(images) if self.upsample else images)
+        return hidden + (interpolate('nearest', images) if self.upsample else images)
 
 
 class Discriminator(biggan.StagedDiscriminator):

@@ -78,6 +78,7 @@ def draw(
     classes: Sequence[int | str] | None = None,
     threshold: float | None = None,
     psi: float = 1.0,
+    standing_statistics: int | None = None,
     **options: Any,
 ) -> pathlib.Path:
     """Draws one of `PICTURES` of a run.
@@ -90,6 +91,7 @@ def draw(
         classes: numbers or names; None: all of them, but the first for directions.
         threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
         psi: truncates towards the mean, see `gan_jax.sampling.latents.towards_mean`.
+        standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
         **options: of the picture's function.
 
     Returns:
@@ -106,10 +108,11 @@ def draw(
         raise UserError(
             f'{workdir} translates images, and has no latents to choose: of the pictures, only --what samples.'
         )
+    run = run.standing(standing_statistics, threshold)
     shown = run.classes(classes)
     seeds = seeds or default_seeds
     points = towards_mean(seed_latents(run.game, seeds, threshold=threshold), psi)
-    facts = {'seeds': seeds, 'classes': classes, 'threshold': threshold, 'psi': psi}
+    facts = {'seeds': seeds, 'classes': classes, 'threshold': threshold, 'psi': psi, 'standing': standing_statistics}
     path = function(Chosen(pathlib.Path(workdir), run, points, shown, facts), **options)
     print(f'Step {run.step}: {path}')
     return path

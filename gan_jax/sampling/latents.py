@@ -170,6 +170,11 @@ def truncated(latents: Callable[[Key, Array], Array], key: Key, positions: Array
     return jax.lax.while_loop(lambda carry: outside(carry[1]).any(), draw_again, start)[1]
 
 
+def drawn(latents: Callable[[Key, Array], Array], key: Key, positions: Array, threshold: float | None) -> Array:
+    """Latents at positions, `truncated` where there is a threshold."""
+    return latents(key, positions) if threshold is None else truncated(latents, key, positions, threshold)
+
+
 def towards_mean(latents: ArrayLike, psi: float, mean: ArrayLike = 0.0) -> np.ndarray:
     """Latents drawn towards a mean: mean + psi (latents - mean).
 

@@ -21,7 +21,7 @@ from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
 from gan_jax.runtime import compiler
 from gan_jax.sampling import shown
-from gan_jax.sampling.latents import towards_mean, truncated
+from gan_jax.sampling.latents import drawn, towards_mean
 from gan_jax.sampling.trained import Run, load_run
 
 _WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.png|points\.npy')  # into a directory of samples
@@ -38,7 +38,7 @@ def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = 
         threshold: their largest absolute value, kept to by drawing components again, see
             `gan_jax.sampling.latents.truncated`.
     """
-    return _drawn(game, named_key(seed, 'samples'), jnp.arange(num), threshold)
+    return drawn(game.latents, named_key(seed, 'samples'), jnp.arange(num), threshold)
 
 
 def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = None) -> jax.Array:
@@ -51,15 +51,9 @@ def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = 
         SEED.check('A seed', seed)
 
     def first(seed: jax.Array) -> jax.Array:
-        return _drawn(game, named_key(seed, 'samples'), jnp.arange(1), threshold)[0]
+        return drawn(game.latents, named_key(seed, 'samples'), jnp.arange(1), threshold)[0]
 
     return jax.vmap(first)(jnp.asarray(seeds, jnp.uint32))
-
-
-def _drawn(game: Game, key: jax.Array, positions: jax.Array, threshold: float | None) -> jax.Array:
-    if threshold is None:
-        return game.latents(key, positions)
-    return truncated(game.latents, key, positions, threshold)
 
 
 def class_interpolation(num_classes: int, columns: int, classes: Sequence[int] | None = None) -> jax.Array:
@@ -256,6 +250,7 @@ def sample_workdir(
     threshold: float | None = None,
     psi: float = 1.0,
     inputs: str | None = None,
+    standing_statistics: int | None = None,
 ) -> pathlib.Path:
     """Writes a grid and the single pictures of samples from a run's checkpoint; only translations need its data.
 
@@ -271,6 +266,8 @@ def sample_workdir(
         psi: truncates towards the mean, see `gan_jax.sampling.latents.towards_mean`.
         inputs: of a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
+        standing_statistics: passes of `gan_jax.sampling.standing`, with the truncation of the threshold; 0: the running
+            averages; None: as the run's config has it.
 
     Returns:
         The directory of the pictures: `grid.png` with `00000.png`, ... (images) or `points.npy` (two-dimensional data).
@@ -287,7 +284,7 @@ def sample_workdir(
     if grid and num is not None:
         raise UserError('--grid says how many pictures there are: leave --num away.')
     workdir = pathlib.Path(workdir)
-    run = load_run(workdir, step)
+    run = load_run(workdir, step).standing(standing_statistics, threshold)
     if run.game.shows_examples:
         latent = {
             'seeds': seeds,
@@ -310,6 +307,7 @@ def sample_workdir(
     if not seeds:
         options = {'seed': seed or 0, **options}
     options['grid'] = grid and f'{grid[0]}x{grid[1]}'
+    options['standing'] = standing_statistics
     directory = generated(workdir, run.step, **options)
     _remove_earlier(directory)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))

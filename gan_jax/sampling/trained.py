@@ -15,9 +15,11 @@ from gan_jax import build, open_sets
 from gan_jax import config as configs
 from gan_jax.errors import UserError, blaming
 from gan_jax.game import Game, Player
+from gan_jax.ranges import STANDING
 from gan_jax.records import description, provenance
 from gan_jax.runtime import checkpoint
 from gan_jax.sampling.class_choice import choose_classes
+from gan_jax.sampling.standing import with_standing_statistics
 
 
 class Run(NamedTuple):
@@ -33,6 +35,7 @@ class Run(NamedTuple):
         class_names: their names in order as they were when the run was trained, or None where they had none.
         shapes: of one example in each field of its batches.
         classifier: the player 'discriminator' of a game that classifies, or None.
+        passes: of the generator's standing statistics; 0: it has running averages.
     """
 
     config: ConfigDict
@@ -44,6 +47,7 @@ class Run(NamedTuple):
     class_names: tuple[str, ...] | None = None
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     classifier: Player | None = None
+    passes: int = 0
 
     def __repr__(self) -> str:
         shape = 'x'.join(map(str, self.shape))
@@ -67,6 +71,21 @@ class Run(NamedTuple):
         if wanted is None:
             return tuple(range(self.num_classes))
         return choose_classes(wanted, self.num_classes, self.class_names)
+
+    def standing(self, passes: int | None, threshold: float | None = None) -> 'Run':
+        """The run with standing statistics of that many passes in its generator; None: as its config has it, 0: none.
+
+        Raises:
+            UserError: as `gan_jax.sampling.standing.with_standing_statistics`.
+        """
+        passes = self.config.standing_statistics if passes is None else passes
+        STANDING.check('--standing_statistics', passes)
+        if not passes:
+            return self
+        classes = self.num_classes if self.is_conditional else None
+        options = {'num_classes': classes, 'threshold': threshold, 'seed': self.config.seed}
+        made = with_standing_statistics(self.game, self.generator, passes, self.config.batch_size, **options)
+        return self._replace(generator=made, passes=passes)
 
 
 def is_run(path: str | os.PathLike) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from gan_jax import losses, models
+from gan_jax import build, losses, models
 from gan_jax.errors import UserError
 from gan_jax.models import biggan, biggan_deep
 from gan_jax.runtime.compiler import ONCE
@@ -92,10 +92,10 @@ def test_generators_train_as_the_published_ones(name):
         golden = np.tanh(golden_files.nhwc(arrays[f'out/train{k}/output_layer']))
         golden_files.assert_close(images, golden, 1e-4)
         if k == 1:
-            golden = gradients_of(arrays, 'G', 'vjp_grad', biggan_pytorch.read_generator)
+            golden = gradients_of(arrays, 'G', 'vjp_grad', biggan_pytorch.convert_generator)
             assert_gradients(gradients, golden, sum('vjp_grad' in key for key in arrays))
 
-    wanted = biggan_pytorch.read_generator(state_dict(arrays, 'G', 'train_after')).variables
+    wanted = biggan_pytorch.convert_generator(state_dict(arrays, 'G', 'train_after')).variables
     jax.tree.map(golden_files.assert_close, variables['spectral'], wanted['spectral'])
     start = read.variables['batch_stats']
     for path, ours in traverse_util.flatten_dict(variables['batch_stats']).items():
@@ -114,7 +114,7 @@ def test_generators_train_as_the_published_ones(name):
 def a_generator(name):
     """The golden arrays, what the converter reads of them, our module, and its inputs."""
     arrays = golden_files.read(name)
-    read = biggan_pytorch.read_generator(state_dict(arrays, 'G'))
+    read = biggan_pytorch.convert_generator(state_dict(arrays, 'G'))
     module = module_of('generator', read, shape=(read.size, read.size, 3))
     return arrays, read, module, (arrays['in/z'], arrays['in/y'].astype(np.int32))
 
@@ -157,7 +157,7 @@ def test_discriminators_train_as_the_published_ones(name):
 
     loss, gradients = training(params)
     golden_files.assert_close(loss, arrays['out/hinge_real'] + arrays['out/hinge_fake'])
-    golden = gradients_of(arrays, 'D', 'd_grad', lambda found: biggan_pytorch.read_discriminator(found, read.size))
+    golden = gradients_of(arrays, 'D', 'd_grad', lambda found: biggan_pytorch.convert_discriminator(found, read.size))
     assert_gradients(gradients, golden, sum('d_grad' in key for key in arrays))
 
     step = quickly(passing)
@@ -166,7 +166,7 @@ def test_discriminators_train_as_the_published_ones(name):
         assert_logits(judged, arrays[f'out/train{k}/logits_real'])
         vectors = updated['spectral']
     after = state_dict(arrays, 'D', 'train_after')
-    wanted = biggan_pytorch.read_discriminator(after, read.size).variables['spectral']
+    wanted = biggan_pytorch.convert_discriminator(after, read.size).variables['spectral']
     jax.tree.map(golden_files.assert_close, vectors, wanted)
     judged = quickly(functools.partial(module.apply, train=False))({'params': params, 'spectral': wanted}, *real)
     assert_logits(judged, arrays['out/eval_after/logits_real'])
@@ -175,7 +175,7 @@ def test_discriminators_train_as_the_published_ones(name):
 def a_discriminator(name):
     """The golden arrays, what the converter reads of them, our module, and the real and fake images with labels."""
     arrays = golden_files.read(name)
-    read = biggan_pytorch.read_discriminator(state_dict(arrays, 'D'), DISCRIMINATORS[name])
+    read = biggan_pytorch.convert_discriminator(state_dict(arrays, 'D'), DISCRIMINATORS[name])
     real, fake = (
         (golden_files.nhwc(arrays[f'in/{images}']), arrays[f'in/{labels}'].astype(np.int32))
         for images, labels in (('real', 'y'), ('fake', 'y_fake'))
@@ -246,6 +246,22 @@ def sizes(family, size, latents, generator, discriminator, num_classes):
         return sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
 
     return count(made, latents), count(judge, size, size, 3)
+
+
+def test_both_networks_make_a_config_that_they_fit():
+    generator, discriminator = (
+        state_dict(golden_files.read(name), net) for name, net in (('biggan_g32_hier', 'G'), ('biggan_d32_attn16', 'D'))
+    )
+    converted = biggan_pytorch.networks(generator, discriminator)
+    config = converted.config
+    assert (config.latents.size, config.data.size, converted.num_classes) == (20, 32, 5)
+    made = jax.eval_shape(build.make_game(config, (32, 32, 3), num_classes=5).init, jax.random.key(0))
+    for role, (params, variables) in made.items():
+        shapes = jax.tree.map(np.shape, {'params': params, **variables})
+        assert shapes == jax.tree.map(np.shape, converted.variables[role])
+    deep = state_dict(golden_files.read('biggan_deep_g32'), 'G')
+    with pytest.raises(UserError, match='biggan_deep for 5 classes, but the discriminator of biggan for 5'):
+        biggan_pytorch.networks(deep, discriminator)
 
 
 def test_a_mixture_of_one_class_is_that_class():

@@ -1,188 +1,200 @@
-"""Weights of ajbrock/BigGAN-PyTorch: BigGAN and BigGAN-deep, of its `G.pth`, `G_ema.pth` and `D.pth`.
+"""The layout of BigGAN-PyTorch: https://github.com/ajbrock/BigGAN-PyTorch, BigGAN and BigGAN-deep.
 
 The networks' options are read off the shapes, with two exceptions: a stage of BigGAN-deep's generator has the published
 two blocks, and batch normalisation has the epsilon 1e-5 of that code's own runs.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from flax import traverse_util
 
 from gan_jax import config as configs
+from gan_jax.errors import UserError
 from tools.weights import Converted
+from tools.weights.state_dict import (
+    Layer,
+    StateDict,
+    assemble,
+    convolution,
+    dense,
+    dense_to_images,
+    embedding,
+)
 
-Arrays = Mapping[str, np.ndarray]
-Block = Callable[[int, int], str]
-Convert = Callable[[str, str, np.ndarray], np.ndarray]
 _BASE = 4  # height and width of a generator's first images
 _DEPTH = 2  # blocks of a stage of BigGAN-deep's generator
-_STATISTICS = {'stored_mean': 'mean', 'stored_var': 'var', 'running_mean': 'mean', 'running_var': 'var'}
-_UNUSED = ('sv0', 'accumulation_counter', 'num_batches_tracked')
-_NAMES = {
-    'linear': 'Dense_0',
-    'embed': 'Embedding_0',
-    'input_conv': 'stem',
-    'output_layer.0': 'BatchNorm_0',
-    'output_layer.2': 'to_image',
-    'conv_sc': 'shortcut',
-    'theta': 'query',
-    'phi': 'key',
-    'g': 'value',
-    'o': 'output',
-}
+_ATTENTION = {'theta': 'query', 'phi': 'key', 'g': 'value', 'o': 'output'}
+_CONVOLUTIONS = {'conv1': 'first', 'conv2': 'second', 'conv_sc': 'shortcut'}
+_DEEP_CONVOLUTIONS = {'conv1': 'conv1', 'conv2': 'conv2', 'conv3': 'conv3', 'conv4': 'conv4', 'conv_sc': 'shortcut'}
+_DATA = {32: 'cifar10', 64: 'imagenet2012', 128: 'imagenet2012', 256: 'imagenet2012', 512: 'imagenet2012'}
 
 
-class Read(NamedTuple):
-    """A network of the published implementation in our terms.
+class Network(NamedTuple):
+    """A network of BigGAN-PyTorch in our terms.
 
     Attributes:
         family: 'biggan' or 'biggan_deep'.
-        options: of the network.
+        options: of the network in a config.
         variables: of the linen module.
-        num_classes: of the labels.
-        size: height and width of the images.
+        size: of its images, height and width.
+        num_classes: that it is told.
     """
 
     family: str
     options: dict[str, Any]
     variables: dict[str, Any]
-    num_classes: int
     size: int
+    num_classes: int
 
 
-def networks(generator: Arrays, discriminator: Arrays | None = None) -> Converted:
-    """See `tools.weights`."""
-    read = {'generator': read_generator(generator)}
-    made = read['generator']
+def networks(generator: Mapping[str, np.ndarray], discriminator: Mapping[str, np.ndarray] | None) -> Converted:
+    """The networks of the files `G.pth` or `G_ema.pth` and `D.pth`.
+
+    Args:
+        generator: arrays by PyTorch's names.
+        discriminator: the same; None: the config has one that goes with the generator.
+
+    Raises:
+        UserError: they are of another implementation, or do not go together.
+    """
+    made = convert_generator(generator)
+    variables, options = {'generator': made.variables}, {'conditioning': 'projection'}
     if discriminator is not None:
-        read['discriminator'] = read_discriminator(discriminator, made.size)
+        judging = convert_discriminator(discriminator, made.size)
+        if (judging.family, judging.num_classes) != (made.family, made.num_classes):
+            raise UserError(
+                f'The generator is of {made.family} for {made.num_classes} classes, but the discriminator of '
+                f'{judging.family} for {judging.num_classes}: give two networks of the same model.'
+            )
+        options, variables['discriminator'] = judging.options, judging.variables
     config = configs.base(made.family)
-    config.data.size, config.data.channels = made.size, 3
-    config.latents.size = _latents(generator, made)
-    config.discriminator.conditioning = 'projection'
-    for role, network in read.items():
-        config[role].update(network.options)
-    return Converted(config, {role: network.variables for role, network in read.items()}, made.num_classes)
+    entering = made.variables['params']['Dense_0']['kernel'].shape[0]
+    config.latents.size = _latents(entering, made)
+    config.data.update(name=_DATA[made.size], size=made.size, channels=3)
+    config.generator.update(made.options)
+    config.discriminator.update(options)
+    return Converted(config, variables, made.num_classes)
 
 
-def read_generator(arrays: Arrays) -> Read:
-    """The generator of a state dict."""
-    deep = 'blocks.0.0.conv3.weight' in arrays
+def convert_generator(arrays: Mapping[str, np.ndarray]) -> Network:
+    """A generator."""
+    state = StateDict(arrays, 'generator')
+    deep = 'blocks.0.0.conv3.weight' in state
     depth, last = (_DEPTH, 'conv4') if deep else (1, 'conv2')
-    stages = _count(arrays, r'blocks\.(\d+)\.0\.') // depth
-    widths = [len(arrays['linear.weight']) // _BASE**2]
-    widths += [len(arrays[f'blocks.{depth * (i + 1) - 1}.0.{last}.weight']) for i in range(stages)]
-    classes = arrays.get('shared.weight')
-    shared = 0 if classes is None else classes.shape[1]
-    gain = arrays['blocks.0.0.bn1.gain.weight']
-    attention = [i for i in range(stages) if f'blocks.{depth * (i + 1) - 1}.1.gamma' in arrays]
+    stages = _count(state, r'blocks\.(\d+)\.0\.') // depth
+    widths = [len(state['linear.weight']) // _BASE**2]
+    widths += [len(state[f'blocks.{depth * i + depth - 1}.0.{last}.weight']) for i in range(stages)]
+    gain = state['blocks.0.0.bn1.gain.weight']
+    num_classes, shared = state['shared.weight'].shape if 'shared.weight' in state else (len(gain), 0)
+    hierarchical = bool(shared) and gain.shape[1] > shared
+
+    def modulation(layer: Layer) -> Layer:
+        """A layer that a class and latents enter, which change places."""
+        if hierarchical:
+            layer['params']['kernel'] = np.roll(layer['params']['kernel'], -shared, axis=0)
+        return layer
+
+    layers = {'Dense_0': dense_to_images(state, 'linear', widths[0])}
+    if deep:
+        modulation(layers['Dense_0'])
+    if shared:
+        layers['shared'] = embedding(state, 'shared')
+    attention = []
+    for i in range(stages * depth):
+        stage, j = divmod(i, depth)
+        place = f'block{stage}_{j}' if deep else f'block{stage}'
+        layers |= _convolutions(state, f'blocks.{i}.0', place, deep=deep)
+        for number in range(_count(state, rf'blocks\.{i}\.0\.bn(\d)')):
+            norm = f'blocks.{i}.0.bn{number + 1}'
+            layers[f'{place}/BatchNorm_{number}'] = _statistics(state, norm)
+            for theirs, ours, start in (('gain', 'scale', 1), ('bias', 'shift', 0)):
+                if shared:
+                    layers[f'{place}/LinearAffine_{number}/{ours}'] = modulation(dense(state, f'{norm}.{theirs}'))
+                else:
+                    table = layers[f'{place}/ConditionalAffine_{number}/{ours}'] = embedding(state, f'{norm}.{theirs}')
+                    table['params']['table'] += start
+        if f'blocks.{i}.1.gamma' in state:
+            layers |= _attention(state, f'blocks.{i}.1', f'attention{stage}')
+            attention.append(_BASE << stage + 1)
+    layers['BatchNorm_0'] = _statistics(state, 'output_layer.0')
+    layers['BatchNorm_0']['params'] = {
+        'scale': state['output_layer.0.gain'],
+        'bias': state['output_layer.0.bias'],
+    }
+    layers['to_image'] = convolution(state, 'output_layer.2')
+    state.check_read()
     options = {
         'widths': tuple(widths),
         'conditioning': 'normalization',
         'shared_size': shared,
-        'hierarchical': bool(shared) and gain.shape[1] > shared,
-        'attention': tuple(_BASE << (i + 1) for i in attention) or None,
+        'hierarchical': hierarchical,
+        'attention': tuple(attention) or None,
     }
-
-    def convert(layer: str, leaf: str, array: np.ndarray) -> np.ndarray:
-        if layer == 'linear':  # its outputs are channels, rows and columns; ours rows, columns and channels
-            outputs = array.shape[-1] if leaf == 'u0' else len(array)
-            order = np.arange(outputs).reshape(-1, _BASE, _BASE).transpose(1, 2, 0).ravel()
-            array = array[:, order] if leaf == 'u0' else array[order]
-        enters_class = layer.endswith(('.gain', '.bias')) or (deep and layer == 'linear')
-        if enters_class and leaf == 'weight' and options['hierarchical']:  # class and latents change places
-            return np.roll(array, -shared, axis=1)
-        return array + 1 if not shared and layer.endswith('.gain') else array
-
-    def block(i: int, part: int) -> str:
-        stage, j = divmod(i, depth)
-        return f'attention{stage}' if part else f'block{stage}_{j}' if deep else f'block{stage}'
-
-    variables = _variables(arrays, block, convert, shared=bool(shared))
-    size = _BASE << stages
-    return Read(
-        'biggan_deep' if deep else 'biggan', options, variables, len(gain if classes is None else classes), size
-    )
+    return Network('biggan_deep' if deep else 'biggan', options, assemble(layers), _BASE << stages, num_classes)
 
 
-def read_discriminator(arrays: Arrays, size: int) -> Read:
-    """The discriminator of a state dict, for images of a height and width."""
-    deep = 'input_conv.weight' in arrays
-    last = 'conv4' if deep else 'conv2'
-    stages, depth = _count(arrays, r'blocks\.(\d+)\.0\.'), _count(arrays, r'blocks\.0\.(\d+)\.conv1\.')
-    widths = [len(arrays[f'blocks.{i}.0.{last}.weight']) for i in range(stages)]
-    if deep:
-        widths.insert(0, len(arrays['input_conv.weight']))
+def convert_discriminator(arrays: Mapping[str, np.ndarray], size: int) -> Network:
+    """A discriminator of images of a height and width."""
+    state = StateDict(arrays, 'discriminator')
+    deep = 'input_conv.weight' in state
+    stages, depth = _count(state, r'blocks\.(\d+)\.0\.'), _count(state, r'blocks\.0\.(\d+)\.conv1\.')
+    widths = [len(state[f'blocks.{i}.0.{"conv4" if deep else "conv2"}.weight']) for i in range(stages)]
     halvings = 2 if size <= 32 else (size // _BASE).bit_length() - 1
-    attention = {size >> min(i + 1, halvings) for i in range(stages) if f'blocks.{i}.{depth}.gamma' in arrays}
-    options = {
-        'widths': tuple(widths),
-        'conditioning': 'projection',
-        'attention': tuple(sorted(attention)) or None,
-    }
-    if not deep:
-        options['wide'] = len(arrays['blocks.0.0.conv1.weight']) == widths[0]
+    layers, attention = {}, set()
+    for i in range(stages):
+        for j in range(depth):
+            place = f'block{i}_{j}' if deep else f'block{i}'
+            layers |= _convolutions(state, f'blocks.{i}.{j}', place, deep=deep)
+        if f'blocks.{i}.{depth}.gamma' in state:
+            layers |= _attention(state, f'blocks.{i}.{depth}', f'attention{i}')
+            attention.add(size >> min(i + 1, halvings))
+    layers['Dense_0'], layers['Embedding_0'] = dense(state, 'linear'), embedding(state, 'embed')
+    options = {'conditioning': 'projection', 'attention': tuple(sorted(attention)) or None}
+    if deep:
+        widths.insert(0, len(state['input_conv.weight']))
+        layers['stem'] = convolution(state, 'input_conv')
+    else:
+        options['wide'] = len(state['blocks.0.0.conv1.weight']) == widths[0]
+    state.check_read()
+    options['widths'] = tuple(widths)
+    num_classes = len(state['embed.weight'])
+    return Network('biggan_deep' if deep else 'biggan', options, assemble(layers), size, num_classes)
 
-    def block(i: int, part: int) -> str:
-        return f'attention{i}' if part == depth else f'block{i}_{part}' if deep else f'block{i}'
 
-    variables = _variables(arrays, block, lambda layer, leaf, array: array, shared=True)
-    return Read('biggan_deep' if deep else 'biggan', options, variables, len(arrays['embed.weight']), size)
-
-
-def _latents(arrays: Arrays, read: Read) -> int:
-    """How many latents a generator takes."""
-    entering = arrays['linear.weight'].shape[1]
-    if not read.options['hierarchical']:
+def _latents(entering: int, made: Network) -> int:
+    """How many latents a generator takes, by how many numbers enter its first layer."""
+    if not made.options['hierarchical']:
         return entering
-    if read.family == 'biggan_deep':
-        return entering - read.options['shared_size']
-    return entering * len(read.options['widths'])
+    if made.family == 'biggan_deep':
+        return entering - made.options['shared_size']
+    return entering * len(made.options['widths'])
 
 
-def _count(arrays: Arrays, pattern: str) -> int:
+def _count(state: StateDict, pattern: str) -> int:
     """How many numbers the names have at the group of a pattern."""
-    return len({found[1] for name in arrays if (found := re.match(pattern, name))})
+    return len({found[1] for name in state if (found := re.match(pattern, name))})
 
 
-def _variables(arrays: Arrays, block: Block, convert: Convert, *, shared: bool) -> dict[str, Any]:
-    """Linen variables of a state dict.
-
-    Args:
-        arrays: the state dict.
-        block: (i, j) of 'blocks.i.j' -> the name of our module.
-        convert: (layer, leaf, array) -> the array as our layer has it, before its axes are changed.
-        shared: whether conditional normalisations are linear maps, not tables.
-    """
-    variables: dict[tuple[str, ...], np.ndarray] = {}
-    for name, value in arrays.items():
-        layer, _, leaf = name.rpartition('.')
-        if leaf in _UNUSED:
-            continue
-        path, is_table = _path(layer, block, shared=shared)
-        array = convert(layer, leaf, np.asarray(value, np.float32))
-        if leaf == 'u0':
-            variables['spectral', *path, 'normalization', 'u'] = array[0]
-        elif leaf in _STATISTICS:
-            variables['batch_stats', *path, _STATISTICS[leaf]] = array
-        elif leaf == 'weight' and not is_table:
-            variables['params', *path, 'kernel'] = array.transpose((2, 3, 1, 0) if array.ndim == 4 else (1, 0))
-        else:
-            variables['params', *path, {'weight': 'table', 'gain': 'scale'}.get(leaf, leaf)] = array
-    return traverse_util.unflatten_dict(variables)
+def _convolutions(state: StateDict, name: str, place: str, *, deep: bool) -> dict[str, Layer]:
+    names = _DEEP_CONVOLUTIONS if deep else _CONVOLUTIONS
+    return {
+        f'{place}/{ours}': convolution(state, f'{name}.{theirs}')
+        for theirs, ours in names.items()
+        if f'{name}.{theirs}.weight' in state
+    }
 
 
-def _path(layer: str, block: Block, *, shared: bool) -> tuple[tuple[str, ...], bool]:
-    """Our module of a layer, and whether its weight is a table of classes."""
-    path, layer = [], layer.removesuffix('.bn')
-    if found := re.match(r'blocks\.(\d+)\.(\d+)\.?', layer):
-        path, layer = [block(int(found[1]), int(found[2]))], layer[found.end() :]
-    if found := re.fullmatch(r'bn(\d)(?:\.(gain|bias))?', layer):
-        number, part = int(found[1]) - 1, {'gain': 'scale', 'bias': 'shift', None: None}[found[2]]
-        if part is None:
-            return (*path, f'BatchNorm_{number}'), False
-        return (*path, f'{"Linear" if shared else "Conditional"}Affine_{number}', part), not shared
-    return (*path, *([_NAMES.get(layer, layer)] if layer else [])), layer in ('shared', 'embed')
+def _attention(state: StateDict, name: str, place: str) -> dict[str, Layer]:
+    maps = {f'{place}/{ours}': convolution(state, f'{name}.{theirs}') for theirs, ours in _ATTENTION.items()}
+    return {**maps, place: {'params': {'gamma': state[f'{name}.gamma']}}}
+
+
+def _statistics(state: StateDict, name: str) -> Layer:
+    """A batch normalisation of one of the code's three kinds."""
+    inner = f'{name}.bn' if any(one.startswith(f'{name}.bn.') for one in state) else name
+    kind = 'running' if f'{inner}.running_mean' in state else 'stored'
+    if f'{inner}.accumulation_counter' in state:
+        state[f'{inner}.accumulation_counter']  # of standing statistics
+    return {'batch_stats': {'mean': state[f'{inner}.{kind}_mean'], 'var': state[f'{inner}.{kind}_var']}}
