@@ -195,6 +195,8 @@ def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
             'balance.fooling says when the generator makes a further step in a round, but generator_steps=1 allows '
             'none: raise it, or leave balance.fooling at 0.'
         )
+    if config.packing > 1 and config.game.name != 'adversarial':
+        raise UserError(f'packing={config.packing} is of the game adversarial, not of {config.game.name}: set it to 1.')
     if config.feature_matching.alone and not config.feature_matching.weight:
         raise UserError('feature_matching.alone leaves the generator nothing to learn from: give it a weight.')
     if config.replay and config.replay < config.batch_size:

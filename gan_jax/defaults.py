@@ -135,6 +135,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'replay': number(0, COUNT_OR_NONE),  # remembered fake examples
         # mean, max or softmax of the generator's losses
         'discriminators': {'number': number(1, Range(1, 100)), 'combine': choice('mean', *COMBINATIONS)},
+        # examples, all real or all fake, that the discriminator judges at once, side by side in their channels (PacGAN)
+        'packing': number(1, Range(1, 100)),
         'unrolled_steps': number(0, COUNT_OR_NONE),  # of the discriminator, seen by the generator
         # of fakes that teach the generator, reached at that share of the run
         'top_k': {'share': number(1.0, POSITIVE_SHARE), 'until': number(0.5, POSITIVE_SHARE)},

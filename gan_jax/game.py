@@ -290,6 +290,40 @@ def recomputed(network: Network) -> Network:
     return network._replace(apply=jax.checkpoint(network.apply, static_argnums=(4,)))
 
 
+def pack(examples: Array, number: int) -> Array:
+    """Neighbours side by side in their channels: [B, ..., C] -> [B / number, ..., number C].
+
+    Raises:
+        UserError: the examples do not divide into packs.
+    """
+    if len(examples) % number:
+        raise UserError(
+            f'{len(examples)} examples do not divide into packs of {number}: choose a batch of which each device (and '
+            'each part that accumulates) has a multiple of that.'
+        )
+    packs = examples.reshape(-1, number, *examples.shape[1:])
+    packs = jnp.moveaxis(packs, 1, -2)
+    return packs.reshape(*packs.shape[:-2], -1)
+
+
+def packed(network: Network, number: int) -> Network:
+    """A discriminator that judges packs of examples, all of them real or all fake: [B, ..., C] -> [B / number] logits.
+
+    Lin et al. 2018, "PacGAN: The Power of Two Samples in Generative Adversarial Networks", section 2.
+
+    Args:
+        network: for inputs of `number` times the channels; unconditional.
+        number: of examples in a pack.
+    """
+
+    def apply(params, variables, inputs, key, train, condition=None):
+        if condition is not None:
+            raise UserError('A discriminator of packs cannot be told the conditions of its examples: set packing=1.')
+        return network.apply(params, variables, pack(inputs, number), key, train)
+
+    return network._replace(apply=apply)
+
+
 def normal_latents(shape: tuple[int, ...] | int) -> Callable[[Key, Array], Array]:
     """Standard normal latents of the given shape, one draw for each position."""
     return _per_position(jax.random.normal, shape)

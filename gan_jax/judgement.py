@@ -13,11 +13,14 @@ class Judgement(NamedTuple):
         logits: [B], of being real.
         classes: class logits [B, num_classes] of an auxiliary classifier, or None.
         features: intermediate features by name, [B, ...] each, in the order in which they arise.
+        direction: logits [B] whose gradient is that of the last layer's direction alone, or None; see
+            `gan_jax.layers.networks.slice_features`.
     """
 
     logits: jax.Array
     classes: jax.Array | None = None
     features: Mapping[str, jax.Array] = {}
+    direction: jax.Array | None = None
 
 
 def judgement(outputs: 'jax.Array | Judgement') -> Judgement:

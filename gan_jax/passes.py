@@ -169,6 +169,7 @@ class Passes:
             params=params,
             critic=critic,
             generate=generate,
+            draw=lambda key: self.latents(key, positions),
             real=batch['real'],
             condition=labels,
             key=jax.random.fold_in(stream(key, 'terms'), i),

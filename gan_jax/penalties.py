@@ -137,6 +137,39 @@ def drift(real_logits: Array) -> Array:
     return jnp.mean(_widened(real_logits) ** 2)
 
 
+def centring(real_logits: Array, fake_logits: Array) -> Array:
+    """Mean (real logit + fake logit)^2 of pairs [n], which keeps logits around 0 whose game only sees differences.
+
+    For relativistic losses; in "Adversarial Flow Models" (Lin et al. 2025) its weight is 0.01.
+    """
+    return jnp.mean((_widened(real_logits) + _widened(fake_logits)) ** 2)
+
+
+def mode_seeking(
+    examples: Array, others: Array, latents: Array, other_latents: Array, axis_name: str | None = None
+) -> Array:
+    """The generator's mode-seeking term: 1 / (mean |examples - others| / mean |latents - other latents| + 1e-5).
+
+    Mao et al. 2019, "Mode Seeking Generative Adversarial Networks for Diverse Image Synthesis", equation 3, in the form
+    of the authors' code, where the weight is 1.
+
+    Args:
+        examples: [B, ...], made of the latents.
+        others: [B, ...], made of other latents with the same conditions.
+        latents: [B, ...].
+        other_latents: [B, ...].
+        axis_name: the mapped axis over which the means are of the global batch.
+
+    Returns:
+        A scalar.
+    """
+    distance, between = (
+        _mean(jnp.abs(_widened(one) - _widened(other)), axis_name)
+        for one, other in ((examples, others), (latents, other_latents))
+    )
+    return 1 / (distance / between + 1e-5)
+
+
 def lecam(real_logits: Array, fake_logits: Array, real_average: Array, fake_average: Array) -> Array:
     """LeCam: mean (real logit - fake average)^2 + mean (fake logit - real average)^2.
 

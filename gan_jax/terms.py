@@ -32,6 +32,7 @@ class View:
             whatever augmentation the game has.
         generate: latents [B, ...] -> examples [B, ...], the generator in training mode.
         latents: [B, ...], those of the fake examples.
+        draw: key -> other latents [B, ...], as those are drawn.
         real: examples [B, ...].
         fake: examples [B, ...], made in this step.
         judge_real: () -> the `Judgement` of the real examples as they were shown to the discriminator.
@@ -47,6 +48,7 @@ class View:
     critic: Callable[[Array], Array]
     generate: Callable[[Array], Array]
     latents: Array
+    draw: Callable[[Key], Array]
     real: Array
     fake: Array
     judge_real: Callable[[], Judgement]
@@ -154,6 +156,25 @@ def r2(weight: float = 0.0) -> Pair:
 def drift(weight: float = 0.0) -> Pair:
     """`penalties.drift`; ProGAN's weight is 0.001."""
     return Pair((), one_term('drift', weight, lambda view: penalties.drift(view.real_judgement.logits)))
+
+
+def centring(weight: float = 0.0) -> Pair:
+    """`penalties.centring` of the n-th real with the n-th fake example; the paper's weight is 0.01."""
+
+    def value(view: View) -> Array:
+        return penalties.centring(view.real_judgement.logits, view.fake_judgement.logits)
+
+    return Pair((), one_term('centring', weight, value))
+
+
+def mode_seeking(weight: float = 0.0) -> Pair:
+    """`penalties.mode_seeking` of the generator's examples and those of other latents; the paper's weight is 1."""
+
+    def value(view: View) -> Array:
+        others = view.draw(view.key)
+        return penalties.mode_seeking(view.fake, view.generate(others), view.latents, others, view.axis_name)
+
+    return Pair(one_term('mode_seeking', weight, value), ())
 
 
 def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
@@ -266,6 +287,8 @@ PENALTIES: dict[str, Callable[..., Pair]] = {
     'r1': r1,
     'r2': r2,
     'drift': drift,
+    'centring': centring,
+    'mode_seeking': mode_seeking,
     'lecam': lecam,
     'consistency': consistency,
     'orthogonal': orthogonal,
@@ -332,6 +355,21 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
     return Pair(
         one_term('class_loss', generator_weight, of_fake), one_term('class_loss', discriminator_weight, of_both)
     )
+
+
+def slicing() -> Pair:
+    """What teaches the direction of a discriminator's last layer under slicing (Takida et al. 2024, SAN).
+
+    The mean of fake examples less that of real ones, along that direction.
+    """
+
+    def value(view: View) -> Array:
+        real, fake = view.real_judgement.direction, view.fake_judgement.direction
+        if real is None or fake is None:
+            raise UserError('Slicing needs a discriminator whose Judgement has a direction (discriminator.slicing).')
+        return fake.mean() - real.mean()
+
+    return Pair((), one_term('direction', 1.0, value))
 
 
 def check_terms(terms: Pair) -> None:

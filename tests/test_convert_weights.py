@@ -81,3 +81,14 @@ def test_bad_input_is_one_sentence(tmp_path, directory, capsys):
         'do not fit its network: params/UpBlock_1/second/kernel has the shape (3, 3, 7, 12), not (3, 3, 12, 12)' in said
     )
     assert not (tmp_path / 'none').exists()
+
+
+def test_a_conditional_generator_of_r3gan(tmp_path):
+    golden = golden_files.read('r3gan_cond')
+    np.savez(tmp_path / 'G.npz', **state_dict('r3gan_cond', 'G'))
+    assert command(tmp_path / 'run', '--generator', tmp_path / 'G.npz', '--data', 'digits', layout='r3gan') == 0
+    run = load_run(tmp_path / 'run')
+    labels = golden['in/c'].argmax(1).astype(np.int32)
+    golden_files.assert_close(
+        samples.generate(run.game, run.generator, golden['in/z'], labels), golden_files.nhwc(golden['out/img']), 3e-5
+    )

@@ -227,6 +227,18 @@ def test_terms_of_logits_by_hand():
     np.testing.assert_allclose(jax.grad(penalties.consistency, argnums=1)(real, jnp.array([2.0, 0.0])), [1.0, -3.0])
 
 
+def test_logits_are_centred_by_hand():
+    assert penalties.centring(jnp.array([1.0, 3.0]), jnp.array([-2.0, 1.0])) == (1 + 16) / 2
+
+
+def test_modes_are_sought_by_the_ratio_of_distances():
+    latents, others = jnp.array([[0.0, 2.0], [1.0, 1.0]]), jnp.array([[1.0, 2.0], [1.0, 4.0]])  # 1 apart
+    value, slope = jax.value_and_grad(
+        lambda size: penalties.mode_seeking(size * latents, size * others, latents, others)
+    )(2.0)
+    np.testing.assert_allclose((value, slope), (1 / 2.00001, -1 / 2.00001**2), rtol=1e-6)
+
+
 def test_orthogonal_by_hand():
     shear = {'kernel': jnp.array([[1.0, 1.0], [0.0, 1.0]]), 'bias': jnp.array([5.0, 5.0])}  # W^T W = [[1, 1], [1, 2]]
     assert penalties.orthogonal(shear) == 3.0

@@ -37,6 +37,7 @@ def view_of(player, **changes):
         'critic': critic,
         'generate': generate,
         'latents': latents,
+        'draw': other_latents,
         'real': real,
         'fake': fake,
         'judge_real': lambda: Judgement(critic(real)),
@@ -48,6 +49,10 @@ def view_of(player, **changes):
         'axis_name': None,
     }
     return View(**given | changes)
+
+
+def other_latents(key):
+    return jax.random.normal(key, (BATCH, LATENT))
 
 
 def moved(images):
@@ -75,6 +80,11 @@ EXPECTED = {
     'r1': ({'weight': 3.0}, lambda view: penalties.r1(critic, view.real)),
     'r2': ({'weight': 3.0}, lambda view: penalties.r2(critic, view.fake)),
     'drift': ({'weight': 3.0}, lambda view: jnp.mean(critic(view.real) ** 2)),
+    'centring': ({'weight': 3.0}, lambda view: jnp.mean((critic(view.real) + critic(view.fake)) ** 2)),
+    'mode_seeking': (
+        {'weight': 3.0},
+        lambda view: penalties.mode_seeking(view.fake, generate(other_latents(KEY)), view.latents, other_latents(KEY)),
+    ),
     'real_consistency': (
         {'real_weight': 3.0},
         lambda view: jnp.mean((critic(view.real) - critic(moved(view.real))) ** 2),
@@ -102,7 +112,7 @@ EXPECTED = {
 }
 SECTIONS = {name: 'consistency' for name in EXPECTED if 'consistency' in name or name == 'latent_diversity'}
 WEIGHTS = {'consistency': 'real_weight', 'orthogonal': 'generator_weight', 'historical': 'generator_weight'}
-GENERATORS = ('latent_diversity', 'orthogonal', 'path_length')
+GENERATORS = ('latent_diversity', 'mode_seeking', 'orthogonal', 'path_length')
 
 
 @pytest.mark.parametrize('name', EXPECTED)

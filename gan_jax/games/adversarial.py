@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gan_jax import penalties
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Game, Key, Network, Pair
+from gan_jax.game import Array, Game, Key, Network, Pair, pack, packed
 from gan_jax.judgement import judgement
 from gan_jax.parts import Parts, is_conditional
 from gan_jax.runtime.compiler import ONCE
@@ -46,16 +46,27 @@ def make_networks(parts: Parts, dtype: str | None = None) -> Pair:
     """
     shape, condition, count = parts.shape('real'), condition_of(parts), parts.config.reference_batch
 
+    packing = parts.config.packing
+
     def references(role: str, key: Key) -> tuple[Array, Array | None]:
         labels = None if condition is None else jnp.zeros((count, *condition.shape), condition.dtype)
         examples, labels = parts.reference or (jnp.zeros((count, *shape)), labels)
-        return (parts.latents(key, jnp.arange(count)) if role == 'generator' else examples), labels
+        return (parts.latents(key, jnp.arange(count)) if role == 'generator' else pack(examples, packing)), labels
 
     def network(role: str, inputs: tuple[int, ...]) -> Network:
         reference = lambda key: references(role, key)  # noqa: E731
         return parts.network(role, inputs, shape, condition=condition, reference=reference, dtype=dtype)
 
-    return Pair(network('generator', (parts.config.latents.size,)), network('discriminator', shape))
+    generator = network('generator', (parts.config.latents.size,))
+    if packing == 1:
+        return Pair(generator, network('discriminator', shape))
+    if condition is not None:
+        raise UserError(
+            f'packing={packing} shows the discriminator several examples at once, whose classes it cannot be told: set '
+            'it to 1, or unset the conditioning of both players.'
+        )
+    discriminator = network('discriminator', (*shape[:-1], packing * shape[-1]))
+    return Pair(generator, packed(discriminator, packing))
 
 
 def condition_of(parts: Parts) -> jax.ShapeDtypeStruct | None:
@@ -80,7 +91,7 @@ def warn_of_networks(parts: Parts) -> None:
     examples. Found by one gradient of the discriminator at its initial weights.
     """
     used = [term.name for term in parts.terms.discriminator if term.name in _CROSS_SAMPLE_TERMS]
-    if not used:
+    if not used or parts.config.packing > 1:  # packs are mixed on purpose
         return
     network, condition = make_networks(parts, dtype='float32').discriminator, condition_of(parts)
     count = 2 * max(2, parts.config.discriminator.get('minibatch_group') or 0)

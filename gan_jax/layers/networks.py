@@ -129,6 +129,7 @@ class DiscriminatorNetwork(_Network):
         minibatch_features: features of the deviation.
         minibatch_kernels: features of the discrimination.
         minibatch_dims: dimensions of each of these.
+        slicing: whether the last layer learns its direction by a loss of its own (SAN); see `slice_features`.
     """
 
     joint_width: Annotated[int, COUNT] = 256
@@ -138,6 +139,7 @@ class DiscriminatorNetwork(_Network):
     minibatch_features: Annotated[int, COUNT] = 1
     minibatch_kernels: Annotated[int, COUNT] = 50
     minibatch_dims: Annotated[int, COUNT] = 5
+    slicing: bool = False
 
     def see(self, examples: jax.Array, condition: jax.Array | None) -> jax.Array:
         """The examples [B, ..., C], with planes of the condition if that is the conditioning.
@@ -180,6 +182,8 @@ class DiscriminatorNetwork(_Network):
             last = nn.leaky_relu(Dense(self.joint_width, name='reduced', **options)(flatten(last), train=train), 0.2)
             last = jnp.concatenate([last, self._embedded(condition, 1.0, train)], axis=-1)
             last = nn.leaky_relu(Dense(self.joint_width, name='joint', **options)(last, train=train), 0.2)
+        if self.slicing:
+            return self._judge_slice(hidden, last, condition, features, train, weights)
         logits = (final or dense_logits)(last, train, weights)
         classes = None
         if self.conditioning == 'projection':
@@ -189,6 +193,40 @@ class DiscriminatorNetwork(_Network):
         elif self.conditioning == 'auxiliary':
             classes = Dense(self.num_classes, name='classes', **weights)(flatten(hidden), train=train)
         return Judgement(logits, classes, features)
+
+    def _judge_slice(self, hidden, last, condition, features, train, weights) -> Judgement:
+        """The judgement whose last layer has its direction learnt apart; with a projection the class's is its own."""
+        last, classes = flatten(last), None
+        direction = self.param('direction', weights['kernel_init'], (last.shape[-1], 1))[:, 0]
+        options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
+        if self.conditioning == 'projection':
+            require(self.minibatch == 'none', 'discriminator.minibatch', self.minibatch, "'none' under slicing")
+            embedding = Embedding(self.num_classes, hidden.shape[-1], **options)(condition, train=train)
+            direction = direction + jnp.tile(embedding, last.shape[-1] // hidden.shape[-1])
+        elif self.conditioning == 'auxiliary':
+            classes = Dense(self.num_classes, name='classes', **weights)(flatten(hidden), train=train)
+        logits, along = slice_features(last, direction)
+        return Judgement(logits, classes, features, along)
+
+
+def slice_features(features: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The last layer of slicing adversarial networks: <features, weights> twice, with two gradients.
+
+    Takida et al. 2024, "SAN: Inducing Metrizability of GAN with Discriminative Normalized Linear Layer", section 5. The
+    weights are a length times a direction. The game's loss of the first result teaches features and length; the second
+    teaches the direction alone, to tell apart the means of real and fake features as well as it can.
+
+    Args:
+        features: [B, n].
+        weights: [n], or [B, n] where each example has its own.
+
+    Returns:
+        Two arrays [B] of the same values.
+    """
+    length = jnp.sqrt(jnp.sum(weights**2, axis=-1, keepdims=True) + 1e-24)
+    direction, scaled = weights / length, features * length
+    held = jax.lax.stop_gradient
+    return (scaled * held(direction)).sum(-1), (held(scaled) * direction).sum(-1)
 
 
 def flatten(values: jax.Array) -> jax.Array:

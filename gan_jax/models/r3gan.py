@@ -21,7 +21,7 @@ from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.filters import filter_downsample, filter_upsample, interpolating_taps
 from gan_jax.layers.initializers import scaled
 from gan_jax.layers.linear import Conv, Dense, weight_options
-from gan_jax.layers.networks import MINIBATCHES, DiscriminatorNetwork, GeneratorNetwork
+from gan_jax.layers.networks import MINIBATCHES, DiscriminatorNetwork, GeneratorNetwork, slice_features
 from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.models.dcgan import count_stages, image_shape, stage_widths
 from gan_jax.ranges import COUNT
@@ -212,6 +212,9 @@ class Discriminator(_Staged, DiscriminatorNetwork):
         last = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden, train, weights)
         last = Dense(self.embedding_size, use_bias=False, **weights)(last, train=train)
         embedding = self._embedded(condition, (self.num_classes * self.embedding_size) ** -0.5, train)
+        if self.slicing:
+            logits, direction = slice_features(last, embedding)
+            return Judgement(logits, None, features, direction)
         return Judgement((last * embedding).sum(-1), None, features)
 
 
