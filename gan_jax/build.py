@@ -317,13 +317,14 @@ def make_step(config: ConfigDict, game: Game, axis_name: str | None = None) -> s
 
 def _make_step(config: ConfigDict, game: Game, axis_name: str | None) -> steps.TrainStep:
     """The train step of a config whose numbers stay, or of one round."""
-    average = config.ema
+    average, total = config.ema, configs.steps(config, 'duration')
     return steps.make_train_step(
         game,
         make_optimizers(config),
-        ema_decay=optim.ema_decay(average.half_life_kimg, average.ramp_up, config.batch_size)
+        ema_decay=optim.ema_decay(average.half_life_kimg, average.ramp_up, config.batch_size, config.phase.images)
         if is_on(average.half_life_kimg)
         else None,
+        progress=lambda step: step / total,
         accumulate=config.accumulate,
         axis_name=axis_name,
     )
@@ -358,7 +359,13 @@ def check_best_metric(
 
 def init_state(config: ConfigDict, game: Game) -> GanState:
     """The state of the config's seed before the first step, made by one compiled call."""
-    return jax.jit(initializer(config, game), compiler_options=ONCE)(named_key(config.seed, 'state'))
+    return jax.jit(initializer(config, game), compiler_options=ONCE)(initial_key(config, config.seed))
+
+
+def initial_key(config: ConfigDict, seed: int | Array) -> Key:
+    """The root key of a phase's first state; another one for each phase. The seed may be traced."""
+    number = config.phase.number
+    return named_key(seed, f'state of phase {number}' if number else 'state')
 
 
 def initializer(config: ConfigDict, game: Game) -> Callable[[Key], GanState]:

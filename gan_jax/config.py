@@ -30,7 +30,7 @@ from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest
 from gan_jax.losses import Loss
 from gan_jax.open_sets import OpenDict
-from gan_jax.overrides import apply_overrides, parse_override, settle, unknown_key
+from gan_jax.overrides import apply_overrides, parse_override, phase_changes, settle, split, unknown_key
 from gan_jax.records import files
 from gan_jax.schedules import Schedule
 from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined, slicing
@@ -125,6 +125,8 @@ def check(config: ConfigDict) -> None:
     The sizes and names among a network's options are for the network to check, when the game is made.
     """
     _check_keys(config)
+    for phase in split(config)[:-1]:
+        check(phase)
     for name in factories(roles_of(config)).keys() - {'game'}:  # which needs the data to be made
         make(config, name)
     make_terms(config)
@@ -240,6 +242,11 @@ def steps_of(config: ConfigDict, text: str, what: str) -> int:
             f'{_MOST_STEPS}.'
         ) from error
     return count
+
+
+def kimg(config: ConfigDict, step: int) -> float:
+    """Thousands of images by the generator's steps, at a step of a phase; those of earlier phases are among them."""
+    return (config.phase.images + step * config.batch_size) / 1000
 
 
 def make(config: ConfigDict, name: str) -> Any:
@@ -450,12 +457,20 @@ def _make_tiny(config: ConfigDict) -> None:
     """A run of seconds that goes through every part."""
     config.batch_size = min(config.batch_size, 16)
     config.duration, config.log_every = '20 steps', '5 steps'
+    config.earlier_phases = tuple(map(_tiny_phase, config.earlier_phases))
     config.sample_every = config.checkpoint_every = config.evaluate_every = '10 steps'
     config.evaluation.samples = 64
     config.samples = 16
     for role in roles_of(config):
         if 'width' in config[role]:
             config[role].width = min(config[role].width or 16, 16)
+
+
+def _tiny_phase(text: str) -> str:
+    changes = phase_changes(text) | {'duration': '10 steps'}
+    own = {'batch_size', 'samples', 'log_every', *INTERVALS[1:], 'evaluation.samples'}
+    own |= {key for key in changes if key.endswith('.width')}
+    return '; '.join(f'{key}={value}' for key, value in changes.items() if key not in own)
 
 
 def _missing_key(key: str) -> str:

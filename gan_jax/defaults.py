@@ -31,6 +31,7 @@ from gan_jax.runtime.parallel import MODES
 from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching
 from gan_jax.values import Default, choice, flat, number, options, plain
 
+_IMAGES = Range(0, 2**53)
 # What build.py passes, and linen's own.
 _GIVEN_TO_NETWORKS = {'shape', 'channels', 'dtype', 'axis_name', 'num_classes', 'parent', 'name'}
 
@@ -110,6 +111,11 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'vary': '',  # or with these values of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'
         'batch_size': number(64, COUNT),  # over all devices
         'duration': '1000 steps',  # steps of the generator, thousands of images as '100 kimg', or '10 epochs'
+        # what goes before, each as changes of this config: 'duration=600 kimg; batch_size=128; data.size=8'
+        'earlier_phases': Default((), tuple, element=str),
+        # where a phase stands in its run: how many phases, steps and images there are before it; found out
+        'phase': {'number': number(0, COUNT_OR_NONE), 'steps': number(0, COUNT_OR_NONE), 'images': number(0, _IMAGES)},
+        'fresh_optimizers': False,  # at the begin of a later phase
         'discriminator_steps': number(1, COUNT),  # in each round, on a batch each
         # goes to that many steps by that share of the run; 0: no
         'discriminator_schedule': {'steps': number(0, COUNT_OR_NONE), 'until': number(1.0, POSITIVE_SHARE)},

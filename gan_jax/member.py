@@ -22,6 +22,7 @@ from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.runtime.pace import Metrics, Stretch
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling import shown
+from gan_jax.stage import Stage
 
 _MAX_RESTORES = 3  # of on_nan='restore', in one start
 
@@ -32,13 +33,13 @@ class Member:
 
     Attributes:
         name: goes before its sentences: 'member-1: ', or '' of a run alone.
-        config: of the run.
+        whole: the config of the run.
         workdir: its directory.
         checkpoints: its own.
-        dataset: what it is trained on.
-        game: that samples.
-        samples: of its pictures.
-        evaluate: judges the players and records the values; see `gan_jax.run.make_evaluation`.
+        phases: the config and the data of each.
+        stage: the phase that it is in, once it has entered one.
+        config: of that phase.
+        samples: of its pictures in that phase.
         standing: what gives the generator the statistics that samples have; see `gan_jax.run.make_standing`.
         given_up: why it is not trained any more, or None.
         out: its records, while it is trained.
@@ -47,14 +48,14 @@ class Member:
     """
 
     name: str
-    config: ConfigDict
+    whole: ConfigDict
     workdir: pathlib.Path
     checkpoints: Checkpoints
-    dataset: data.Dataset
-    game: Game
-    samples: sampling.Samples | shown.Shown
-    evaluate: Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]
-    standing: Callable[[Player], Player]
+    phases: Sequence[tuple[ConfigDict, data.Dataset]]
+    stage: Stage | None = None
+    config: ConfigDict | None = None
+    samples: sampling.Samples | shown.Shown | None = None
+    standing: Callable[[Player], Player] | None = None
     given_up: DivergedError | None = None
     out: Writers | None = None
     means: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -62,9 +63,30 @@ class Member:
     _restores: int = 0
     _noise: tuple[int | None, int] = (None, 0)  # the step from which it goes on with other noise, and with which
 
-    def begin(self, layout: parallel.Layout, state: GanState) -> None:
-        """Leaves in the directory what is known before the first step."""
-        run.begin_directory(self.workdir, self.config, self.dataset, layout, state, self.samples)
+    @property
+    def dataset(self) -> data.Dataset:
+        """What it is trained on."""
+        return self.stage.dataset
+
+    @property
+    def game(self) -> Game:
+        """That samples."""
+        return self.stage.game
+
+    def enter(self, stage: Stage, place: int) -> None:
+        """Enters a phase, as the member at a place of its population."""
+        if stage is not self.stage:
+            self.stage, self.config = stage, stage.recipe.member(place)
+            number, seed = self.config.samples, self.config.seed
+            self.samples = sampling.of_run(stage.game, number, seed, stage.dataset, stage.classes)
+            self.standing = run.make_standing(self.config, stage.dataset, stage.classes)
+
+    def begin(self, step: int, state: GanState) -> None:
+        """Leaves in the directory what is known before the next step: config, facts, as many reals as samples."""
+        layout = self.stage.program.layout
+        run.begin_directory(self.workdir, self.whole, self.phases, layout, step, state)
+        if parallel.is_main_process():
+            pictures.save_reals(self.workdir / 'real.png', self.dataset, self.samples, self.config.seed)
 
     @contextlib.contextmanager
     def recording(self, begin: int, total: int, every: int, *, quiet: bool) -> Iterator[None]:
@@ -84,7 +106,8 @@ class Member:
         if stretch.is_line:
             first, whole = stretch.last - self.unfinished_steps, _joined(self.unfinished)
             self.unfinished = []
-            self.means = run.record(first, stretch.last, whole, self.out, self.config.batch_size, stretch.seconds)
+            kimg = configs.kimg(self.config, stretch.last - self.stage.begin)
+            self.means = run.record(first, stretch.last, whole, self.out, kimg, stretch.seconds)
 
     @property
     def unfinished_steps(self) -> int:
@@ -99,17 +122,17 @@ class Member:
             picture = sampling.picture(examples, self.dataset.examples, columns=self.samples.columns)
             self.out.samples(step, picture, self.samples.caption)
         if judge:
-            self.means |= self.evaluate(step, players, self.out, self.config.seed)
+            self.means |= self.stage.evaluate(step, players, self.out, self.config.seed)
         run.refresh_page(self.workdir)
 
     def save(self, step: int, state: GanState) -> None:
         """Saves a checkpoint, with the metrics of the line that is not complete."""
         unfinished = {name: values.tolist() for name, values in _joined(self.unfinished).items()}
-        self.checkpoints.save(
-            step, state, config=configs.to_json(self.config), metrics=self.means, unfinished=unfinished
-        )
+        best = self.whole.checkpoints.best_metric  # which earlier phases, of other data or networks, do not compete for
+        metrics = {name: value for name, value in self.means.items() if self.stage.is_last or name != best}
+        self.checkpoints.save(step, state, config=configs.to_json(self.config), metrics=metrics, unfinished=unfinished)
 
-    def restore(self, target: GanState, at_most: int | None) -> tuple[int, GanState] | None:
+    def restore(self, target: Callable[[int], GanState], at_most: int | None) -> tuple[int, GanState] | None:
         """The latest checkpoint, not later than a step; as `Checkpoints.restore`."""
         found = self.checkpoints.restore(target, at_most=at_most)
         self.unfinished = []

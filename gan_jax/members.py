@@ -1,15 +1,17 @@
 """The members of a population as one, or the one run of a population of one."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from gan_jax import run
+from gan_jax import phases, run
 from gan_jax.errors import DivergedError, UserError
+from gan_jax.game import GanState
 from gan_jax.member import Member
 from gan_jax.population import Program
 from gan_jax.runtime.pace import Stretch
 from gan_jax.single import Single
+from gan_jax.stage import Stage
 
 
 class GoBackError(Exception):
@@ -23,11 +25,19 @@ class Members:
 
     Args:
         members: in the order of the program.
-        program: that trains them.
+        course: the phases.
+
+    Attributes:
+        stage: the phase that they are in.
     """
 
-    def __init__(self, members: Sequence[Member], program: Single | Program):
-        self._members, self._program = members, program
+    def __init__(self, members: Sequence[Member], course: Sequence[Stage]):
+        self._members, self._course = members, course
+        self.stage = course[0]
+
+    @property
+    def _program(self) -> Single | Program:
+        return self.stage.program
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -70,13 +80,18 @@ class Members:
     def restore(self) -> tuple[int, Any]:
         """The states at the last step that all living members have saved, or before the first, on the devices.
 
-        A member without any checkpoint was killed before its first, so that all start anew. Those that are given up get
-        the state of another.
+        They enter the phase that goes on from that step. If another one ends there, it starts from the last state of
+        that one. A member without any checkpoint was killed before its first, so that all start anew. Those that are
+        given up get the state of another.
 
         Raises:
             UserError: the checkpoints of a member cannot be read, or there is no step in common.
         """
-        target, at_most = self._program.target(), None
+        at_most, configs = None, [stage.config for stage in self._course]
+
+        def target(step: int) -> GanState:
+            return self._course[phases.trained_in(configs, step)].program.target()
+
         while True:
             found = {i: member.restore(target, at_most) for i, member in self.living.items()}
             reached = {-1 if one is None else one[0] for one in found.values()}
@@ -89,19 +104,36 @@ class Members:
                 )
             at_most = min(reached)
         step = max(0, *reached)
+        self.stage = self._course[phases.goes_on(configs, step)]
+        for i, member in enumerate(self._members):
+            member.enter(self.stage, i)
         if None in found.values():
-            start = self._program.start()
-            states = {i: self._program.member(start, i) for i in found}
-        else:
+            states = self._fresh(found)
+        elif phases.trained_in(configs, step) == self.stage.config.phase.number:
             states = {i: state for i, (_, state) in found.items()}
+        else:
+            states = self._carried({i: state for i, (_, state) in found.items()})
         states = {i: member.resumed(step, states[i]) for i, member in self.living.items()}
         other = next(iter(states.values()))
         return step, self._program.place([states.get(i, other) for i in range(len(self._members))])
 
-    def begin(self, states: Any) -> None:
-        """Leaves in each directory what is known before the first step."""
+    def _fresh(self, places: Iterable[int]) -> dict[int, GanState]:
+        """The states before the first step of the phase, of the members at these places."""
+        start = self._program.start()
+        return {i: self._program.member(start, i) for i in places}
+
+    def _carried(self, states: Mapping[int, GanState]) -> dict[int, GanState]:
+        """The states before the first step of the phase, made of the last ones of the phase before it."""
+        fresh = self._fresh(states)
+        first = next(iter(states))
+        run.say(f'Parameters carried over from the phase before: {phases.count_carried(states[first], fresh[first])}.')
+        optimizers = not self.stage.config.fresh_optimizers
+        return {i: phases.carried(state, fresh[i], optimizers=optimizers) for i, state in states.items()}
+
+    def begin(self, step: int, states: Any) -> None:
+        """Leaves in each directory what is known before the next step."""
         for i, member in self.living.items():
-            member.begin(self._program.layout, self._program.member(states, i))
+            member.begin(step, self._program.member(states, i))
 
     @contextlib.contextmanager
     def recording(self, begin: int, total: int, every: int) -> Iterator[None]:

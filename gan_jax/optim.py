@@ -210,7 +210,9 @@ def _schedule(decay: Callable[[int], optax.Schedule], warm_up: float, begin: flo
     return schedule
 
 
-def ema_decay(half_life_kimg: float, ramp_up: float, batch_size: int) -> Callable[[jax.Array], jax.Array]:
+def ema_decay(
+    half_life_kimg: float, ramp_up: float, batch_size: int, images: int = 0
+) -> Callable[[jax.Array], jax.Array]:
     """The decay of a moving average given by its half-life in thousands of images.
 
     As in StyleGAN2 (Karras et al. 2020) and its successors' training code: decay = 0.5^(batch / half-life), where the
@@ -221,6 +223,7 @@ def ema_decay(half_life_kimg: float, ramp_up: float, batch_size: int) -> Callabl
         half_life_kimg: half-life in thousands of real images shown to the game, one batch for each generator step.
         ramp_up: fraction of the images seen; 0.05 is usual.
         batch_size: examples in a global batch.
+        images: seen before the first step.
 
     Returns:
         step (int scalar, the steps taken before this one) -> decay, a float32 scalar in [0, 1).
@@ -229,7 +232,7 @@ def ema_decay(half_life_kimg: float, ramp_up: float, batch_size: int) -> Callabl
     def decay(step: jax.Array) -> jax.Array:
         half_life = jnp.float32(half_life_kimg * 1000)
         if ramp_up:
-            half_life = jnp.minimum(half_life, ramp_up * batch_size * step.astype(jnp.float32))
+            half_life = jnp.minimum(half_life, ramp_up * batch_size * step.astype(jnp.float32) + ramp_up * images)
         return 0.5 ** (batch_size / jnp.maximum(half_life, 1e-8))
 
     return decay

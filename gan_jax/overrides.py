@@ -13,6 +13,9 @@ from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest
 from gan_jax.values import Default, flat, value_of
 
+# What no phase has for itself.
+_OF_THE_RUN = ('seed', 'population', 'vary', 'earlier_phases', 'phase.', 'checkpoints.', 'parallel.', 'on_nan')
+
 
 def settle(config: ConfigDict) -> None:
     """Gives each section of a config file's config the options of what its name, or its family, chooses."""
@@ -57,6 +60,50 @@ def apply_overrides(config: ConfigDict, overrides: Mapping[str, str]) -> None:
         lost = _override(config, key, overrides[key])
         if lost := [words for one, words in lost.items() if one not in overrides]:
             warnings.warn(f'{key}={overrides[key]} drops what the config had: {"; ".join(lost)}.', stacklevel=3)
+
+
+def split(config: ConfigDict) -> list[ConfigDict]:
+    """The configs of a run's phases, in order: those of `earlier_phases`, and the config itself without them.
+
+    Raises:
+        UserError: a text is not of the form, or it changes what belongs to the whole run; as of `apply_overrides`.
+    """
+    last = config.copy_and_resolve_references()
+    last.earlier_phases = ()
+    return [*(_phase(last, number, text) for number, text in enumerate(config.earlier_phases)), last]
+
+
+def _phase(config: ConfigDict, number: int, text: str) -> ConfigDict:
+    phase, changes = config.copy_and_resolve_references(), phase_changes(text)
+    for key in changes:
+        if key.startswith(_OF_THE_RUN):
+            raise UserError(
+                f'earlier_phases[{number}] sets {key}, which belongs to the whole run: set it in the config.'
+            )
+        if key == config.vary.partition('=')[0]:
+            raise UserError(f'earlier_phases[{number}] sets {key}, in which the members differ by vary: leave it out.')
+    try:
+        with warnings.catch_warnings(action='ignore'):  # of what is lost where a phase chooses other parts
+            apply_overrides(phase, changes)
+    except UserError as error:
+        raise UserError(f'earlier_phases[{number}]: {error}') from error
+    phase.earlier_phases = ()
+    return phase
+
+
+def phase_changes(text: str) -> dict[str, str]:
+    """What a text of `earlier_phases` changes: 'x.y=value; z=value' as {'x.y': 'value', 'z': 'value'}.
+
+    Raises:
+        UserError: it is not of that form.
+    """
+    changes = {}
+    for part in text.split(';'):
+        key, found, value = (one.strip() for one in part.partition('='))
+        if not found or not key:
+            raise UserError(f"earlier_phases has {text!r}; write 'key=value; key=value'.")
+        changes[key] = value
+    return changes
 
 
 def parse_override(text: str) -> tuple[str, str]:

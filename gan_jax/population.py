@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import build, data, run
 from gan_jax.errors import UserError
-from gan_jax.game import Game, GanState, named_key
+from gan_jax.game import Game, GanState
 from gan_jax.runtime import compiler, parallel
 from gan_jax.runtime.canonical import canonical
 from gan_jax.schedules import SWITCHED_OFF_AT_0
@@ -55,10 +55,6 @@ class Population(NamedTuple):
         if self.key:
             changes[self.key] = self.values[i]
         return with_values(self.config, changes)
-
-    def on(self, dataset: data.Dataset) -> 'Population':
-        """The population whose config knows how many examples its data have."""
-        return self._replace(config=with_values(self.config, {'data.examples': len(dataset)}))
 
     @property
     def noun(self) -> str:
@@ -214,8 +210,9 @@ class Program:
 
     def _first_state(self, number: dict[str, jax.Array], reference: tuple[jax.Array, ...] | None) -> GanState:
         with self._explaining():
-            initial = build.initializer(*self._recipe(number, reference))
-            return initial(named_key(number['seed'], 'state'))
+            config, game = self._recipe(number, reference)
+            initial = build.initializer(config, game)
+            return initial(build.initial_key(config, number['seed']))
 
     def _advance(self, longest: int, state: GanState, number: dict[str, jax.Array], arrays: dict, slot, count):
         with self._explaining():

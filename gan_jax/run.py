@@ -6,7 +6,7 @@ import json
 import pathlib
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import clu.metrics
@@ -24,14 +24,13 @@ from gan_jax.evaluation.gather import Samples, check_images, of_inputs
 from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
-from gan_jax.pages import pictures, run_page
+from gan_jax.pages import run_page
 from gan_jax.parts import is_conditional, starts_from_examples
 from gan_jax.records import description, files, provenance
 from gan_jax.records.writers import Writers
 from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import package_versions
 from gan_jax.runtime.parallel import Layout
-from gan_jax.sampling import samples as sampling
 from gan_jax.sampling import standing
 
 DIVERGED = 'diverged.json'  # in the directory of a run that became NaN and is not trained any more
@@ -43,13 +42,23 @@ def players_of(game: Game, state: GanState) -> dict[str, Player]:
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
 
-def load_training_data(options: ConfigDict, workdirs: Iterable[pathlib.Path], accept_changes: bool) -> data.Dataset:
-    """The data set of the config's section `data`, if the runs in these directories were trained on it so far."""
-    dataset = load_data(options)
-    agreement.check_data(dataset)
+def load_training_data(
+    sections: Iterable[ConfigDict], workdirs: Iterable[pathlib.Path], accept_changes: bool
+) -> list[data.Dataset]:
+    """The data set of each phase, by its section `data`, if the runs in these directories were trained on them so far.
+
+    Phases with equal sections share one.
+    """
+    loaded, found = {}, []
+    for section in sections:
+        key = section.to_json()
+        if key not in loaded:
+            loaded[key] = load_data(section)
+            agreement.check_data(loaded[key])
+        found.append(loaded[key])
     for workdir in workdirs:
-        provenance.check_same_data(workdir, dataset, accept_changes)
-    return dataset
+        provenance.check_same_data(workdir, found, accept_changes)
+    return found
 
 
 def make_feed(
@@ -62,10 +71,11 @@ def make_feed(
     placement: str | None = None,
 ) -> Feed:
     """The feed of the config's game; a population gives its members' seeds, which are traced, and the placement."""
+    seed, number = config.seed if seed is None else seed, config.phase.number
     return feed.make_feed(
         dataset,
         layout,
-        seed=config.seed if seed is None else seed,
+        seed=data.group_seed(seed, f'phase {number}') if number else seed,
         batches=game.batches,
         flip=config.data.flip,
         placement=placement or config.data.placement,
@@ -115,7 +125,7 @@ def make_evaluation(
             return {}
         for failed in evaluation.failures:
             warnings.warn(f'{failed.metric} of step {step} could not be computed: {failed.failure}', stacklevel=2)
-        out.evaluation(step, step * config.batch_size / 1000, evaluation)
+        out.evaluation(step, configs.kimg(config, step - config.phase.steps), evaluation)
         return {f'eval/{record.metric}': record.value for record in evaluation.records}
 
     return evaluate
@@ -206,23 +216,33 @@ def _arrays(params: Any) -> dict[str, jax.Array]:
 def begin_directory(
     workdir: pathlib.Path,
     config: ConfigDict,
-    dataset: data.Dataset,
+    phases: Sequence[tuple[ConfigDict, data.Dataset]],
     layout: Layout,
+    begin: int,
     state: GanState,
-    samples: sampling.Samples,
 ) -> None:
-    """Leaves in a run's directory what is known before its first step: config, facts, as many reals as samples.
+    """Leaves in a run's directory what is known before the next step of a phase: its config and facts.
 
     What an earlier start left of its divergence goes.
+
+    Args:
+        workdir: the directory.
+        config: of the whole run.
+        phases: the config and the data of each.
+        layout: where it is trained.
+        begin: the step from which it goes on.
+        state: of that step.
     """
-    values = configs.to_json(config)
-    write_json(workdir / 'config.json', values)
-    modules = {name: open_sets.origin(name) for name in configs.foreign_modules(values)}
-    history = provenance.record(workdir, dataset, int(state.step))
-    write_json(workdir / 'run.json', facts(dataset, layout, state) | history | {'modules': modules})
+    write_json(workdir / 'config.json', configs.to_json(config))
+    described = [{'config': configs.to_json(one), 'data': provenance.describe(dataset)} for one, dataset in phases]
+    modules = {name for phase in described for name in configs.foreign_modules(phase['config'])}
+    _, dataset = phases[-1]
+    more = provenance.record(workdir, dataset, begin)
+    more |= {'modules': {name: open_sets.origin(name) for name in sorted(modules)}}
+    more |= {'phases': described} if len(phases) > 1 else {}
+    write_json(workdir / 'run.json', facts(dataset, layout, state) | more)
     if parallel.is_main_process():
         files.remove(workdir / DIVERGED)
-        pictures.save_reals(workdir / 'real.png', dataset, samples, config.seed)
 
 
 def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: GanState, begin: int) -> None:
@@ -278,9 +298,9 @@ def spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
 
 
 def record(
-    first: int, last: int, metrics: dict[str, np.ndarray], out: Writers, batch_size: int, done: float
+    first: int, last: int, metrics: dict[str, np.ndarray], out: Writers, kimg: float, done: float
 ) -> dict[str, float]:
-    """Writes the means of the metrics of steps, `done` at a time of the clock.
+    """Writes the means of the metrics of steps, `done` at a time of the clock; `kimg` is that of the last.
 
     Raises:
         DivergedError: a metric is not finite; the message names the first step.
@@ -291,7 +311,7 @@ def record(
         culprits = [name for name, values in metrics.items() if not np.isfinite(values[at])]
         raise DivergedError(f'{" and ".join(culprits)} became NaN or infinite in step {first + at + 1}')
     means = {name: float(clu.metrics.Average.from_model_output(values).compute()) for name, values in metrics.items()}
-    out.metrics(last, last * batch_size / 1000, means, done)
+    out.metrics(last, kimg, means, done)
     return means
 
 

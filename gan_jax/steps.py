@@ -9,6 +9,7 @@ import optax
 
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Player, PlayerLoss, PyTree, Turn, stream
+from gan_jax.layers.progress import with_share
 
 Metrics = dict[str, Array]
 Optimizers = Mapping[str, optax.GradientTransformation]
@@ -51,6 +52,7 @@ def make_train_step(
     optimizers: Optimizers,
     *,
     ema_decay: Callable[[Array], Array] | None = None,
+    progress: Callable[[Array], Array] | None = None,
     accumulate: int = 1,
     axis_name: str | None = None,
 ) -> TrainStep:
@@ -60,6 +62,8 @@ def make_train_step(
         game: the game.
         optimizers: an `optax.GradientTransformation` for each player that has a turn, as given to `init_state`.
         ema_decay: step -> decay in [0, 1] of the moving averages; needs `init_state(..., ema=True)`.
+        progress: step -> the share of the training that is done, in [0, 1], which networks are told that ask for it
+            (see `gan_jax.layers.progress`).
         accumulate: parts into which each batch is cut, one after the other, for the memory's sake: their gradients are
             averaged into one update. Batch statistics are each part's own.
         axis_name: the mapped axis when the step runs inside `pmap` or `shard_map`, each instance holding its share of
@@ -82,7 +86,7 @@ def make_train_step(
     titles = [turn.title for turn in game.turns]
     if doubled := sorted({title for title in titles if titles.count(title) > 1}):
         raise UserError(f'Two turns of the game are called {doubled[0]!r}: give each a name of its own.')
-    return _Round(game, optimizers, ema_decay, accumulate, axis_name).step
+    return _Round(game, optimizers, ema_decay, progress, accumulate, axis_name).step
 
 
 def check_optimizers(game: Game, optimizers: Optimizers) -> None:
@@ -104,6 +108,7 @@ class _Round:
     game: Game
     optimizers: Optimizers
     ema_decay: Callable[[Array], Array] | None
+    progress: Callable[[Array], Array] | None
     accumulate: int
     axis_name: str | None
 
@@ -115,6 +120,7 @@ class _Round:
             positions = jnp.arange(size)
         last = jax.tree.map(lambda leaf: leaf[-1], batch) if several else batch
         round_key = jax.random.fold_in(state.key, state.step)
+        state = self.advance(state)
 
         metrics = {}
         for turn in self.game.turns:
@@ -239,6 +245,18 @@ class _Round:
             return turn.loss(params, state.replace(players=against), batch, key, positions)
 
         return loss
+
+    def advance(self, state: GanState) -> GanState:
+        """Tells the networks that ask for it how much of the training is done."""
+        if self.progress is None:
+            return state
+        share = self.progress(state.step)
+
+        def told(player: Player) -> Player:
+            ema = None if player.ema is None else (player.ema[0], with_share(player.ema[1], share))
+            return player._replace(variables=with_share(player.variables, share), ema=ema)
+
+        return state.replace(players={name: told(player) for name, player in state.players.items()})
 
     def average(self, state: GanState) -> GanState:
         """Moves the averages on, where there are any."""

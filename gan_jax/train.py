@@ -2,7 +2,8 @@
 
 A run is a population of one, so that the same loop trains it and a population of many. A run is a function of its
 config: batch k depends on (seed, k) and the noise of a step on (key, step), so whatever stops a run, starting it again
-continues with the bits it would have had.
+continues with the bits it would have had. A run of several phases (see `gan_jax.phases`) trains them one after the
+other, each from the last checkpoint of the one before it.
 """
 
 import os
@@ -15,7 +16,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, cost, data, population, run, single
+from gan_jax import build, phases, run
 from gan_jax import config as configs
 from gan_jax.errors import InterruptedRunError
 from gan_jax.game import GanState
@@ -23,12 +24,14 @@ from gan_jax.layers.choices import require
 from gan_jax.member import Member
 from gan_jax.members import GoBackError, Members
 from gan_jax.pages import run_page
+from gan_jax.population import Population, make_population
 from gan_jax.records import lock
 from gan_jax.runtime import hosts
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.runtime.interrupt import StopSignals
 from gan_jax.runtime.pace import Pace
-from gan_jax.sampling import samples as sampling
+from gan_jax.stage import Stage
+from gan_jax.values import with_values
 
 
 @lock.alone
@@ -50,7 +53,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
     """
     configs.check(config)
     require(config.population == 1 and not config.vary, 'A population', config.population, 'given to train_population')
-    (state,) = _train(population.make_population(config), [pathlib.Path(workdir)], accept_config_changes)
+    (state,) = _train(make_population(config), [pathlib.Path(workdir)], accept_config_changes)
     return state
 
 
@@ -76,27 +79,17 @@ def train_population(
         DivergedError: all members have diverged.
         InterruptedRunError: SIGTERM or Ctrl-C came; all members are saved that have not diverged.
     """
-    members = population.make_population(config)
+    members = make_population(config)
     directories = [pathlib.Path(workdir) / f'member-{i}' for i in range(len(members.seeds))]
     with lock.exclusive(*directories):  # each is that of a run, which could be trained alone
         return _train(members, directories, accept_config_changes)
 
 
-def _train(
-    recipe: population.Population, directories: Sequence[pathlib.Path], accept_config_changes: bool
-) -> list[GanState]:
-    # Data, game, program
-    recipe, dataset = _load(recipe, directories, accept_config_changes)
-    config, alone = recipe.config, len(directories) == 1
-    own_configs = [recipe.member(i) for i in range(len(directories))]
-    classes = run.count_classes(config, dataset)
-    program = (single.Single if alone else population.Program)(recipe, dataset, classes)
-    cost.check_state(config, program.target(), members=program.share)
-    log_every, total, *intervals = (configs.steps(config, key) for key in ('log_every', *configs.INTERVALS))
-    longest = min(log_every, total)
-    stretch = program.stretch(longest)
-    members = _make_members(own_configs, directories, dataset, classes, program)
-    pace = Pace(config.stretch_seconds)
+def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_config_changes: bool) -> list[GanState]:
+    course = _prepare(recipe, directories, accept_config_changes)
+    total = course[-1].end
+    members = Members(_make_members(recipe, directories, course), course)
+    pace = Pace(recipe.config.stretch_seconds)
 
     def catch_up(*, leave: int) -> None:
         """Records what is done, until no more stretches than `leave` are under way."""
@@ -112,101 +105,105 @@ def _train(
             signals.received or signal.SIGTERM,
         )
 
-    def advance(begin: int, states: Any) -> Any:
-        """Trains from step `begin` to the end, or raises what stops it."""
-        lines = run.spans(begin - members.unfinished_steps, total, log_every)
+    def advance(stage: Stage, begin: int, states: Any) -> Any:
+        """Trains from step `begin` to the end of the phase, or raises what stops it."""
+        config, before = stage.config, stage.begin  # steps are counted in the phase from here on
+        lines = stage.lines(begin - before - members.unfinished_steps)
         with (
-            members.recording(begin, total, log_every),
-            program.open([(first, first + longest) for first, _ in lines]) as blocks,
+            members.recording(begin, total, max(one.longest for one in course)),
+            stage.program.open([(first, first + stage.longest) for first, _ in lines]) as blocks,
             pace,
         ):
             for first, last in lines:
-                block, step = next(blocks), max(first, begin)
+                block, step = next(blocks), max(first, begin - before)
                 while step < last:
                     if hosts.any_process(signals.received is not None):
-                        stop(step, states)
+                        stop(before + step, states)
                     is_start = pace.step_seconds is None
-                    if not stretch.is_compiled:  # by several processes, for arrays that are placed
-                        run.compile_stretch(stretch, states, block, config.batch_size)
+                    if not stage.stretch.is_compiled:  # by several processes, for arrays that are placed
+                        run.compile_stretch(stage.stretch, states, block, config.batch_size)
                     count = pace.steps(last - step)
-                    states, metrics = stretch(states, *block, np.int32(step - first), np.int32(count))
-                    pace.add(step, step + count, metrics, is_line=step + count == last)
+                    states, metrics = stage.stretch(states, *block, np.int32(step - first), np.int32(count))
+                    pace.add(before + step, before + step + count, metrics, is_line=step + count == last)
                     step += count
                     if is_start:  # what takes a while to find out, for which the devices need not wait
-                        build.warn_of_networks(config, dataset.shape, classes, dataset.shapes)
+                        build.warn_of_networks(config, stage.dataset.shape, stage.classes, stage.dataset.shapes)
                         run.say(pace.first_words(last - step))
                     catch_up(leave=1)  # so that the devices are at work while the host is
-                sample, save, judge = (last == total or first // every != last // every for every in intervals)
+                sample, save, judge = stage.due(first, last)
                 if sample or save or judge:
                     catch_up(leave=0)
-                members.look(last, states, sample=sample, judge=judge)
+                members.look(before + last, states, sample=sample, judge=judge)
                 if save or (judge and config.evaluate):
-                    members.save(last, states)
+                    members.save(before + last, states)
         return states
 
     with members, StopSignals(pace.when) as signals:
-        members.find_given_up(try_again=accept_config_changes or config.on_nan == 'restore')
+        members.find_given_up(try_again=accept_config_changes or recipe.config.on_nan == 'restore')
         begin, states = members.restore()
-        is_finished = begin >= total
-        if not is_finished:
-            members.begin(states)
-            run.introduce(config, dataset, program.layout, program.member(states, 0), begin)
-            if not alone:
-                run.say(f'{len(directories)} members over {program.mesh.size} devices: {recipe.describe()}.')
-            if jax.process_count() == 1:  # before the data are placed, so that what takes too much says so
-                run.compile_stretch(stretch, states, program.outline(longest), config.batch_size)
+        is_finished, introduced = begin >= total, None
         while begin < total:
+            stage = members.stage
+            if stage is not introduced:
+                members.begin(begin, states)
+                _introduce(course, stage, begin, states)
+                pace.step_seconds, introduced = None, stage
             try:
-                states = advance(begin, states)
+                states, begin = advance(stage, begin, states), stage.end
+                if begin < total:  # the next phase starts from the checkpoint, as after a kill
+                    begin, states = members.restore()
             except GoBackError:
                 begin, states = members.restore()
-            else:
-                begin = total
 
     members.finish(begin, states)
     run.say(_last_words(directories, begin, total, is_finished))
-    return [program.member(states, i) for i in range(len(directories))]
+    return [members.stage.program.member(states, i) for i in range(len(directories))]
 
 
-def _load(
-    recipe: population.Population, directories: Sequence[pathlib.Path], accept_config_changes: bool
-) -> tuple[population.Population, data.Dataset]:
-    """The data, and the recipe on them, if both are those that the directories' runs were started with."""
+def _prepare(recipe: Population, directories: Sequence[pathlib.Path], accept_config_changes: bool) -> list[Stage]:
+    """The phases of a course of training, if config and data are those that the directories' runs were started with."""
     for i, directory in enumerate(directories):
         own = recipe.member(i)
         configs.check(own)
         run.check_same_run(directory, own, accept_config_changes)
-    dataset = run.load_training_data(recipe.config.data, directories, accept_config_changes)
-    return recipe.on(dataset), dataset
+    parts = configs.split(recipe.config)
+    datasets = run.load_training_data([part.data for part in parts], directories, accept_config_changes)
+    known = [with_values(part, {'data.examples': len(dataset)}) for part, dataset in zip(parts, datasets, strict=True)]
+    return [
+        Stage(recipe._replace(config=phase), dataset, len(directories) == 1, phase.phase.number + 1 == len(parts))
+        for phase, dataset in zip(phases.line_up(known), datasets, strict=True)
+    ]
 
 
-def _make_members(
-    own_configs: Sequence[ConfigDict],
-    directories: Sequence[pathlib.Path],
-    dataset: data.Dataset,
-    classes: int | None,
-    program: single.Single | population.Program,
-) -> Members:
-    game, alone = program.game, len(directories) == 1
-    evaluate = run.make_evaluation(own_configs[0], dataset, game, classes, program.layout)
-    retention = configs.retention(own_configs[0])
+def _make_members(recipe: Population, directories: Sequence[pathlib.Path], course: Sequence[Stage]) -> list[Member]:
+    whole = with_values(recipe.config, {'data.examples': len(course[-1].dataset)})
+    recipe, alone = recipe._replace(config=whole), len(directories) == 1
+    retention = configs.retention(whole)
     if not alone:  # an old checkpoint goes when all members have the next
         retention['keep_last'] = max(2, retention['keep_last'])
-    members = [
+    return [
         Member(
             name='' if alone else f'{directory.name}: ',
-            config=own,
+            whole=recipe.member(i),
             workdir=directory,
             checkpoints=Checkpoints(directory / 'checkpoints', **retention),
-            dataset=dataset,
-            game=game,
-            samples=sampling.of_run(game, own.samples, own.seed, dataset, classes),
-            evaluate=evaluate,
-            standing=run.make_standing(own, dataset, classes),
+            phases=[(stage.recipe.member(i), stage.dataset) for stage in course],
         )
-        for own, directory in zip(own_configs, directories, strict=True)
+        for i, directory in enumerate(directories)
     ]
-    return Members(members, program)
+
+
+def _introduce(course: Sequence[Stage], stage: Stage, begin: int, states: Any) -> None:
+    """Says what is trained, and compiles it where that can be done before the data are placed."""
+    if len(course) > 1:
+        number = stage.config.phase.number + 1
+        run.say(f'Phase {number} of {len(course)}: to step {stage.end} of {course[-1].end}.')
+    run.introduce(stage.config, stage.dataset, stage.program.layout, stage.program.member(states, 0), begin)
+    if not stage.alone:
+        members = len(stage.recipe.seeds)
+        run.say(f'{members} members over {stage.program.mesh.size} devices: {stage.recipe.describe()}.')
+    if jax.process_count() == 1:  # so that what takes too much memory says so
+        run.compile_stretch(stage.stretch, states, stage.outline(), stage.config.batch_size)
 
 
 def _last_words(directories: Sequence[pathlib.Path], step: int, total: int, is_finished: bool) -> str:

@@ -182,7 +182,8 @@ def test_a_member_that_diverges_goes_back_with_other_noise_as_the_run_alone(tmp_
 
 def test_a_member_that_goes_back_twice_to_one_step_keeps_its_noise_there(tmp_path):
     state = Noisy()
-    member = Member('', config.base('mlp'), tmp_path, Checkpoints(tmp_path), None, None, None, None, None)
+    member = Member('', config.base('mlp'), tmp_path, Checkpoints(tmp_path), [])
+    member.config = member.whole
     member.config.on_nan = 'restore'
     assert member.resumed(10, state) is state
     error = DivergedError('a loss became NaN')

@@ -123,8 +123,8 @@ def record(path, **changes):
 def test_what_has_changed_is_named(tmp_path, changes, sentence):
     digits = record(tmp_path / 'run', **changes)
     with pytest.raises(UserError, match=sentence):
-        provenance.check_same_data(tmp_path / 'run', digits, accept_changes=False)
-    provenance.check_same_data(tmp_path / 'run', digits, accept_changes=True)
+        provenance.check_same_data(tmp_path / 'run', [digits], accept_changes=False)
+    provenance.check_same_data(tmp_path / 'run', [digits], accept_changes=True)
 
 
 def test_a_record_of_an_earlier_version_lacks_what_it_lacks(tmp_path):
@@ -132,20 +132,22 @@ def test_a_record_of_an_earlier_version_lacks_what_it_lacks(tmp_path):
     described = provenance.describe(digits)
     del described['class_names']
     (tmp_path / 'run/run.json').write_text(json.dumps({'data': described}))
-    provenance.check_same_data(tmp_path / 'run', digits, accept_changes=False)
+    provenance.check_same_data(tmp_path / 'run', [digits], accept_changes=False)
 
 
-@pytest.mark.parametrize('content', ['', 'null', '[]', '{}', '{"data": 3}', '{"data": {}, "former_data": 3}'])
+@pytest.mark.parametrize(
+    'content', ['', 'null', '[]', '{}', '{"data": 3}', '{"data": {}, "former_data": 3}', '{"data": {}, "phases": [3]}']
+)
 def test_a_damaged_record_gets_one_sentence(tmp_path, content):
     (tmp_path / 'run.json').write_text(content)
     with pytest.raises(
         UserError, match=r'run.json is damaged: .*\. Choose another --workdir, or remove the file to go on\.$'
     ):
-        provenance.check_same_data(tmp_path, data.load('digits'), accept_changes=True)
+        provenance.check_same_data(tmp_path, [data.load('digits')], accept_changes=True)
 
 
 def test_nothing_is_compared_where_there_is_no_record(tmp_path):
-    provenance.check_same_data(tmp_path / 'nowhere', data.load('ring'), accept_changes=False)
+    provenance.check_same_data(tmp_path / 'nowhere', [data.load('ring')], accept_changes=False)
 
 
 def test_paths_in_a_config_become_absolute(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gan_jax import config as configs
+from gan_jax import phases
 from gan_jax.errors import UserError
 from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages.diversity import Diversity, compare, cut_grid
@@ -69,8 +69,8 @@ class Run(NamedTuple):
     """What findings look at.
 
     Attributes:
-        config: of the run.
-        records: of `metrics.jsonl`, with None for what was not finite.
+        config: of the run's phase, the last that has records.
+        records: of `metrics.jsonl` in that phase, with None for what was not finite.
         given_up: why the run was given up as diverged, or None.
         samples: the last grid's images, uint8 [groups, n, pixels], a group for each class of a conditional run;
             None: there are no pictures of images.
@@ -111,15 +111,17 @@ def read(workdir: str | os.PathLike) -> Run:
     """
     workdir = pathlib.Path(workdir)
     try:
-        config = configs.from_json(description.read_config(workdir))
-        facts = description.read_data_facts(workdir)
+        course = phases.recorded(description.read_config(workdir), description.read_phases(workdir))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f'{workdir} is not the directory of a run: its config.json or run.json is missing.') from error
     diverged = workdir / 'diverged.json'
     given_up = str(files.read_object(diverged).get('reason')) if diverged.exists() else None
-    run = Run(config, metrics_of(workdir).scan()[0], given_up)
+    records, _ = metrics_of(workdir).scan()
+    config = course[phases.trained_in(course, records[-1]['step'] if records else 0)]
+    facts, begin = description.read_data_facts(workdir, config.phase.number), config.phase.steps
+    run = Run(config, [record for record in records if record['step'] > begin or not begin], given_up)
 
-    *earlier, last = [path for _, path in report.sample_grids(workdir)] or [None]
+    *earlier, last = [path for step, path in report.sample_grids(workdir) if step > begin or not begin] or [None]
     if last is None or len(facts['shape']) != 3 or report.caption_of(last):  # which shows more than samples
         return run
     classes = facts['classes'] if is_conditional(config) else None
@@ -357,7 +359,7 @@ def memorised(run: Run) -> Finding | None:
 def still_improving(run: Run) -> Finding | None:
     """A run that ended while its metric was getting better."""
     series = _headline(run)
-    finished = run.records and run.records[-1]['step'] >= configs.steps(run.config, 'duration')
+    finished = run.records and run.records[-1]['step'] >= phases.end(run.config)
     if series is None or not finished or len(series.values) < FEWEST_EVALUATIONS:
         return None
     late = len(series.values) // 4

@@ -4,7 +4,6 @@ import os
 import pathlib
 from typing import Any
 
-from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.pages import document as html
 from gan_jax.pages import health
@@ -60,8 +59,7 @@ def page(run: Workdir) -> str:
 
 def progress(run: Workdir) -> str:
     """What is trained, and how far."""
-    total = configs.steps(configs.from_json(run.config), 'duration')
-    data = run.facts['data']
+    total, data = run.total, run.facts['data']
     size = 'x'.join(map(str, data['shape'])) if len(data['shape']) == 3 else 'points in the plane'
     how = 'finished' if run.step >= total else f'{100 * run.step // total} % of the run'
     return (

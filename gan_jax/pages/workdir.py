@@ -3,14 +3,15 @@
 import itertools
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from flax.traverse_util import flatten_dict
+from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import games
+from gan_jax import games, phases
 from gan_jax.defaults import without_networks
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Record
@@ -53,16 +54,25 @@ class Workdir(NamedTuple):
         """The last step that left anything."""
         return max([record['step'] for record in self.metrics] + [step for step, _ in self.samples], default=0)
 
+    @property
+    def phases(self) -> list[ConfigDict]:
+        """The configs of its phases, with their places in the run; one of them for most runs."""
+        return phases.recorded(self.config, self.facts.get('phases', []))
+
+    @property
+    def total(self) -> int:
+        """Its last step when it is finished."""
+        return phases.end(self.phases[-1])
+
     def kimg(self, step: int) -> float:
         """Thousands of images by the generator's steps."""
-        return step * self.config['batch_size'] / 1000
+        return phases.kimg(self.phases, step)
 
     def frames(self) -> list[Frame]:
         """The grids of samples over time."""
-        return [
-            Frame(self.kimg(step), f'step {step:,}, {self.kimg(step):,.6g} thousand images', path)
-            for step, path in self.samples
-        ]
+        course = self.phases
+        whens = [(step, phases.kimg(course, step), path) for step, path in self.samples]
+        return [Frame(kimg, f'step {step:,}, {kimg:,.6g} thousand images', path) for step, kimg, path in whens]
 
 
 def read(path: str | os.PathLike, name: str = '') -> Workdir:
@@ -108,7 +118,7 @@ def curves(workdir: Workdir) -> dict[str, Curve]:
                 xs.append(record['kimg'])
                 ys.append(value)
     found = {name: curve for name, curve in found.items() if any(value is not None for value in curve[1])}
-    return found | (_learning_rates(workdir.config) if found else {})
+    return found | (_learning_rates(workdir.phases) if found else {})
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,17 +161,18 @@ def protocols(workdir: Workdir) -> dict[str, Record]:
     }
 
 
-def _learning_rates(values: Mapping[str, Any]) -> dict[str, Curve]:
-    """Those that the config's schedule gives, before the correction for lazy terms."""
-    config = configs.from_json(dict(values))
-    if '.' in config.schedule.name:  # somebody's own, which is not imported for a page
-        return {}
-    rounds, schedule = configs.steps(config, 'duration'), configs.make(config, 'schedule')
-    steps = np.unique(np.linspace(0, rounds, _SCHEDULE_POINTS).round())
-    found = {}
-    for player in configs.roles_with_optimizers(config):
-        updates = config.get(f'{player}_steps', 1)
-        factors = np.broadcast_to(np.asarray(schedule(rounds * updates)(steps * updates)), steps.shape)
-        rates = config[f'{player}_optimizer'].learning_rate * factors
-        found[f'{player}/learning_rate'] = ((steps * config.batch_size / 1000).tolist(), rates.tolist())
+def _learning_rates(course: Sequence[ConfigDict]) -> dict[str, Curve]:
+    """Those that each phase's schedule gives, before the correction for lazy terms."""
+    found: dict[str, Curve] = {}
+    for config in course:
+        if '.' in config.schedule.name:  # somebody's own, which is not imported for a page
+            continue
+        rounds, schedule = configs.steps(config, 'duration'), configs.make(config, 'schedule')
+        steps = np.unique(np.linspace(0, rounds, _SCHEDULE_POINTS).round())
+        for player in configs.roles_with_optimizers(config):
+            updates = config.get(f'{player}_steps', 1)
+            factors = np.broadcast_to(np.asarray(schedule(rounds * updates)(steps * updates)), steps.shape)
+            xs, ys = found.setdefault(f'{player}/learning_rate', ([], []))
+            xs.extend(configs.kimg(config, step) for step in steps)
+            ys.extend((config[f'{player}_optimizer'].learning_rate * factors).tolist())
     return found

@@ -54,13 +54,39 @@ def read_facts(workdir: str | os.PathLike) -> dict[str, Any]:
     facts = _check(path, files.read_object(path), _FACTS)
     networks = facts.get('networks', {})
     _check(path, networks, dict.fromkeys(networks, _NETWORK), 'networks.')
+    check_phases(path, facts)
     return facts
 
 
-def read_data_facts(workdir: str | os.PathLike) -> dict[str, Any]:
-    """What `run.json` says of the data, of which sampling needs the shape and the classes; raises as `read_facts`."""
+def read_phases(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+    """The config and the data of each phase of a run, as JSON values; [] if it has only one. Raises as `read_facts`."""
     path = pathlib.Path(workdir) / 'run.json'
-    data = _check(path, files.read_object(path), {'data': _DATA})['data']
+    return check_phases(path, files.read_object(path))
+
+
+def check_phases(path: pathlib.Path, facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """What `run.json` says of each phase; [] if there is only one; a UserError if it is not what a run writes."""
+    found = facts.get('phases', [])
+    whole = isinstance(found, list) and all(isinstance(phase, dict) for phase in found)
+    _check(path, {'phases': found if whole else None}, {'phases': list})
+    for number, phase in enumerate(found):
+        _check(path, phase, {'config': _CONFIG, 'data': _DATA}, f'phases[{number}].')
+    return found
+
+
+def read_data_facts(workdir: str | os.PathLike, phase: int | None = None) -> dict[str, Any]:
+    """What `run.json` says of the data, of which sampling needs the shape and the classes; raises as `read_facts`.
+
+    Args:
+        workdir: the run's directory.
+        phase: the number of one of several phases; None: the last.
+    """
+    path = pathlib.Path(workdir) / 'run.json'
+    facts = files.read_object(path)
+    earlier = check_phases(path, facts)[:-1]
+    if phase is not None and phase < len(earlier):
+        facts = earlier[phase]
+    data = _check(path, facts, {'data': _DATA})['data']
     groups = data.setdefault('groups', {})
     _check(
         path, {'groups': groups}, {'groups': dict.fromkeys(groups, _DATA) if isinstance(groups, dict) else {}}, 'data.'

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from gan_jax.data import MAIN, Dataset, batch_field
@@ -61,18 +62,22 @@ def changes(workdir: str | os.PathLike, dataset: Dataset) -> list[str]:
     return differences(_read(workdir).get('data', {}), describe(dataset))
 
 
-def check_same_data(workdir: str | os.PathLike, dataset: Dataset, accept_changes: bool) -> None:
-    """Compares a data set with the one that the directory's run was trained on so far.
+def check_same_data(workdir: str | os.PathLike, datasets: Sequence[Dataset], accept_changes: bool) -> None:
+    """Compares the data sets of a run's phases with those that the directory's run was trained on so far.
 
     Raises:
         UserError: they differ, which is not accepted, or the record cannot be read.
     """
-    changed = changes(workdir, dataset)
-    if changed and not accept_changes:
-        raise UserError(
-            f'{workdir} holds a run of other data: those of {dataset.name!r} have changed in {", ".join(changed)}. '
-            'Restore them, choose another --workdir, or go on with the data of today by --accept_config_changes.'
-        )
+    record = _read(workdir)
+    *earlier, last = datasets
+    trained_on = [phase['data'] for phase in record.get('phases', [])][: len(earlier)]
+    for dataset, before in [(last, record.get('data', {})), *zip(earlier, trained_on, strict=False)]:
+        changed = differences(before, describe(dataset))
+        if changed and not accept_changes:
+            raise UserError(
+                f'{workdir} holds a run of other data: those of {dataset.name!r} have changed in {", ".join(changed)}. '
+                'Restore them, choose another --workdir, or go on with the data of today by --accept_config_changes.'
+            )
 
 
 def record(workdir: str | os.PathLike, dataset: Dataset, step: int) -> dict[str, Any]:
@@ -94,4 +99,5 @@ def _read(workdir: str | os.PathLike) -> dict[str, Any]:
             return {}
         if not isinstance(found.get('data'), dict) or not isinstance(found.get('former_data', []), list):
             raise UserError(f'{path} is damaged: its data are no record.')
+        description.check_phases(path, found)
     return found

@@ -90,7 +90,8 @@ def save_animation(
 
     Args:
       path: the file.
-      frames: at least one, all of one size; uint8 [H, W, 1 or 3] or the names of image files.
+      frames: at least one; uint8 [H, W, 1 or 3] or the names of image files. Those of another size than the last are
+        scaled to it.
       max_frames: of more frames only so many are taken, evenly spaced, the first and the last among them.
       max_size: larger frames are shrunk to this many pixels.
       seconds: how long each frame is shown.
@@ -102,6 +103,8 @@ def save_animation(
     """
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), max_frames)).round().astype(int))
     pictures = [_frame(frames[i], max_size) for i in chosen]
+    size = pictures[-1].size
+    pictures = [one if one.size == size else one.resize(size, Image.Resampling.NEAREST) for one in pictures]
     durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * hold)]
     data, options = io.BytesIO(), {} if step is None else {'comment': f'Step {step}'}
     pictures[0].save(data, 'gif', save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options)

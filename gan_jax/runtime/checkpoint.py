@@ -119,7 +119,7 @@ class Checkpoints:
             self._prove(step)
 
     def restore(
-        self, target: PyTree, step: int | None = None, *, at_most: int | None = None
+        self, target: PyTree | Callable[[int], PyTree], step: int | None = None, *, at_most: int | None = None
     ) -> tuple[int, PyTree] | None:
         """Reads the latest checkpoint that reads, or the one of `step`, into the structure of `target`.
 
@@ -128,7 +128,8 @@ class Checkpoints:
         anew.
 
         Args:
-          target: a tree with the structure, shapes and dtypes of the saved one, of arrays or `jax.ShapeDtypeStruct`s.
+          target: a tree with the structure, shapes and dtypes of the saved one, of arrays or of shapes, or
+            a function of the step that makes such a tree.
           step: which checkpoint to read; by default the latest.
           at_most: later ones are not read.
 
@@ -149,6 +150,7 @@ class Checkpoints:
             self._restored = -1
             return None
         step, (meta, data) = found
+        target = target(step) if callable(target) else target
         if difference := snapshot.difference(target, meta['leaves']):
             raise UserError(
                 f'The checkpoint of step {step} in {self.directory} is of another state: {difference}; use the config '

@@ -140,14 +140,17 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
             been imported (see `import_model`).
     """
     workdir = pathlib.Path(workdir)
-    facts, about = _data_facts(workdir), _peek(workdir, step)
+    _data_facts(workdir)
+    about = _peek(workdir, step)
     if missing := _not_asked_for(about['config']):
         where = _trained_with(description.read_origins(workdir).get(missing.removeprefix('the module '), {}))
         raise UserError(
             f'The run {workdir} needs {missing}{where}, and reading a run imports and calls nothing but gan_jax: give '
             '--import_model if you trust it, as that runs its code.'
         )
-    config, shapes = configs.from_json(about['config']), provenance.shapes(facts)
+    config = configs.from_json(about['config'])
+    facts = _data_facts(workdir, config.phase.number)
+    shapes = provenance.shapes(facts)
     shape, num_classes = shapes['real'], provenance.num_classes(facts)
     game = build.make_game(config, shape, num_classes=num_classes, shapes=shapes)
     target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
@@ -158,9 +161,9 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, classifier)
 
 
-def _data_facts(workdir: pathlib.Path) -> dict[str, Any]:
+def _data_facts(workdir: pathlib.Path, phase: int | None = None) -> dict[str, Any]:
     try:
-        return description.read_data_facts(workdir)
+        return description.read_data_facts(workdir, phase)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f'{workdir} is not the directory of a run: its run.json cannot be read.') from error
 

@@ -1,0 +1,28 @@
+"""How much of its training is done, for layers that change with it, such as one that fades in."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+COLLECTION = 'progress'
+
+
+def training_share(module: nn.Module) -> jax.Array:
+    """The share of the phase of training that is done, a float32 scalar from 0 to 1; for a compact module's call.
+
+    It is a variable in the collection 'progress', so that samples of a checkpoint are made with the share of its step.
+    `gan_jax.steps.make_train_step` sets it before each round, if it is given `progress`; the initial value is 0.
+    """
+    return module.variable(COLLECTION, 'share', lambda: jnp.zeros(())).value
+
+
+def with_share(variables: Any, share: jax.Array) -> Any:
+    """A tree of networks' variables, where all that is in a collection 'progress' has another value."""
+
+    def changed(path: tuple, leaf: jax.Array) -> jax.Array:
+        is_progress = any(getattr(key, 'key', None) == COLLECTION for key in path)
+        return jnp.full(leaf.shape, share, leaf.dtype) if is_progress else leaf
+
+    return jax.tree_util.tree_map_with_path(changed, variables)

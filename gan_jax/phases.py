@@ -1,0 +1,131 @@
+"""The phases of a run: stretches of training with a config each, one after the other.
+
+`config.earlier_phases` names what goes before: each of its texts changes some keys of the config, 'duration=600 kimg;
+batch_size=128; data.size=8'. The config itself is the last phase. A phase is trained like a run of its own: its steps,
+schedules and epochs begin at 0. It starts from the last state of the phase before it (see `carried`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+from gan_jax.game import GanState, Player
+from gan_jax.values import with_values
+
+PyTree = Any
+
+
+def line_up(parts: Iterable[ConfigDict]) -> list[ConfigDict]:
+    """The configs of phases, each with its place in the run: the section `phase`.
+
+    Args:
+        parts: the config of each phase, in order, as `gan_jax.config.split` makes them.
+    """
+    found, place = [], {'number': 0, 'steps': 0, 'images': 0}
+    for config in parts:
+        found.append(with_values(config, {f'phase.{name}': value for name, value in place.items()}))
+        steps = configs.steps(config, 'duration')
+        place = {
+            'number': place['number'] + 1,
+            'steps': place['steps'] + steps,
+            'images': place['images'] + steps * config.batch_size,
+        }
+    return found
+
+
+def recorded(config: Mapping[str, Any], several: Sequence[Mapping[str, Any]]) -> list[ConfigDict]:
+    """The configs of a run's phases, by what its directory says.
+
+    Args:
+        config: of the whole run, as JSON values.
+        several: what run.json says of each phase; empty where there is only one.
+    """
+    return [configs.from_json(dict(phase['config'])) for phase in several or [{'config': config}]]
+
+
+def end(phase: ConfigDict) -> int:
+    """The last step of a phase, counted from the begin of the run."""
+    return phase.phase.steps + configs.steps(phase, 'duration')
+
+
+def kimg(phases: Sequence[ConfigDict], step: int) -> float:
+    """Thousands of images by the generator's steps, at a step of the run.
+
+    Args:
+        phases: of the run, with their places.
+        step: counted from the begin of the run.
+    """
+    phase = phases[trained_in(phases, step)]
+    return configs.kimg(phase, step - phase.phase.steps)
+
+
+def trained_in(phases: Sequence[ConfigDict], step: int) -> int:
+    """The number of the phase that has made a step; the first for step 0, the last for steps after its end."""
+    return next((number for number, phase in enumerate(phases) if step <= end(phase)), len(phases) - 1)
+
+
+def goes_on(phases: Sequence[ConfigDict], step: int) -> int:
+    """The number of the phase that makes the next step; the last where there is none."""
+    return next((number for number, phase in enumerate(phases) if step < end(phase)), len(phases) - 1)
+
+
+def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> GanState:
+    """The state before the first step of a phase, made of the last state of the phase before it.
+
+    Each array of a player that the former state has at the same place, with the same shape and type, is kept. All else
+    is as in `fresh`: the step, the key, new layers, and the counts of learning-rate schedules.
+
+    Args:
+        before: the last state of the former phase.
+        fresh: the first state of the new phase, from its own initialisation.
+        optimizers: whether the optimisers' moments are kept as well.
+    """
+
+    def player(name: str, new: Player) -> Player:
+        if name not in before.players:
+            return new
+        former = before.players[name]
+        kept = _kept(former, new)
+        if former.ema is None and new.ema is not None:
+            kept = kept._replace(ema=(kept.params, kept.variables))
+        return kept if optimizers else kept._replace(opt_state=new.opt_state)
+
+    players = {name: player(name, new) for name, new in fresh.players.items()}
+    return fresh.replace(players=players, memory=_kept(before.memory, fresh.memory))
+
+
+def count_carried(before: GanState, fresh: GanState) -> str:
+    """How many parameters each player has of the phase before, in words: 'generator 1,024 of 2,048'."""
+    words = []
+    for name, player in fresh.players.items():
+        former = _by_path(before.players[name].params) if name in before.players else {}
+        sizes = [(leaf.size, _fits(former.get(path), leaf)) for path, leaf in _by_path(player.params).items()]
+        words.append(f'{name} {sum(size for size, kept in sizes if kept):,} of {sum(size for size, _ in sizes):,}')
+    return ', '.join(words)
+
+
+def _kept(before: PyTree, fresh: PyTree) -> PyTree:
+    former = _by_path(before)
+
+    def chosen(path: tuple, new: Any) -> Any:
+        if isinstance(new, optax.ScaleByScheduleState):
+            return new
+        old = former.get(path)
+        return old if _fits(old, new) else new
+
+    return jax.tree_util.tree_map_with_path(
+        chosen, fresh, is_leaf=lambda leaf: isinstance(leaf, optax.ScaleByScheduleState)
+    )
+
+
+def _by_path(tree: PyTree) -> dict[tuple, Any]:
+    return dict(jax.tree_util.tree_leaves_with_path(tree))
+
+
+def _fits(old: Any, new: Any) -> bool:
+    return old is not None and jnp.shape(old) == jnp.shape(new) and old.dtype == new.dtype

@@ -1,0 +1,86 @@
+"""A phase of a run, ready to train: its config, data and compiled program."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+from gan_jax import cost, data, phases, run
+from gan_jax.game import Game, Player
+from gan_jax.population import Population, Program
+from gan_jax.records.writers import Writers
+from gan_jax.runtime import parallel
+from gan_jax.single import Single
+
+
+@dataclasses.dataclass
+class Stage:
+    """A phase of the members of a population, or of the one run of a population of one.
+
+    Attributes:
+        recipe: the members' phase, with its place in the run.
+        dataset: what it is trained on.
+        alone: whether there is one member.
+        is_last: whether it is the last phase of its run.
+    """
+
+    recipe: Population
+    dataset: data.Dataset
+    alone: bool
+    is_last: bool
+
+    def __post_init__(self):
+        self.classes = run.count_classes(self.config, self.dataset)
+        self.program = (Single if self.alone else Program)(self.recipe, self.dataset, self.classes)
+        cost.check_state(self.config, self.program.target(), members=self.program.share)
+
+    @property
+    def config(self) -> ConfigDict:
+        """Of the phase, with what the members share."""
+        return self.recipe.config
+
+    @property
+    def game(self) -> Game:
+        """That samples."""
+        return self.program.game
+
+    @property
+    def begin(self) -> int:
+        """The steps of the run before it."""
+        return self.config.phase.steps
+
+    @property
+    def end(self) -> int:
+        """The last of its steps, counted from the begin of the run."""
+        return phases.end(self.config)
+
+    @property
+    def longest(self) -> int:
+        """The most steps that a line of the records is about."""
+        return min(configs.steps(self.config, 'log_every'), self.end - self.begin)
+
+    @functools.cached_property
+    def evaluate(self) -> Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]:
+        """Judges the players of a member and records the values; see `gan_jax.run.make_evaluation`."""
+        return run.make_evaluation(self.recipe.member(0), self.dataset, self.game, self.classes, self.program.layout)
+
+    @functools.cached_property
+    def stretch(self) -> parallel.Program:
+        """The compiled program of training; see `gan_jax.stretch`."""
+        return self.program.stretch(self.longest)
+
+    def lines(self, begin: int) -> list[tuple[int, int]]:
+        """[(first, last), ...]: the steps of each line of the records from step `begin` on, counted in the phase."""
+        return run.spans(begin, self.end - self.begin, configs.steps(self.config, 'log_every'))
+
+    def due(self, first: int, last: int) -> tuple[bool, ...]:
+        """Whether samples, a checkpoint and an evaluation are due after a line, all of them at the end."""
+        every = (configs.steps(self.config, key) for key in configs.INTERVALS[1:])
+        return tuple(self.begin + last == self.end or first // one != last // one for one in every)
+
+    def outline(self) -> tuple[Any, ...]:
+        """The data of a line, but shapes for the arrays."""
+        return self.program.outline(self.longest)
