@@ -20,6 +20,7 @@ from gan_jax.game import (
     normal_latents,
 )
 from gan_jax.layers.choices import choose, is_on, is_traced, require
+from gan_jax.layers.resampling import faded
 from gan_jax.losses import Loss
 from gan_jax.passes import Passes
 from gan_jax.terms import NO_TERMS, Term, check_terms
@@ -43,6 +44,7 @@ def adversarial(
     critic: Network | None = None,
     augmentation: augment.Augmentation | None = None,
     noise: Callable[[Array], Array] | None = None,
+    real_fade: Callable[[Array], Array] | None = None,
     flip_labels: float = 0.0,
     replay: int = 0,
     top_share: Callable[[Array], Array] | None = None,
@@ -71,6 +73,8 @@ def adversarial(
             arithmetic in float32 when the discriminator itself has less. None: the discriminator.
         augmentation: of all that the discriminator is shown, in both players' steps.
         noise: step -> standard deviation of Gaussian noise on all that the discriminator is shown, after augmentation.
+        real_fade: step -> the share, from 0 to 1, of the way from half the resolution to all of it, at which both
+            players see the real images (Karras et al. 2018, "Progressive Growing of GANs", figure 2); None: 1.
         flip_labels: probability with which a real and a fake example change places in the discriminator's loss.
         replay: how many fake examples are remembered; half of those shown to the discriminator come from there
             (Shrivastava et al. 2017, section 2.3). 0: none.
@@ -122,25 +126,36 @@ def adversarial(
         reads_fooled=is_on(balance.fooling),
         axis_name=axis_name,
     )
+
+    def of_faded(loss: PlayerLoss) -> PlayerLoss:
+        if real_fade is None:
+            return loss
+
+        def faded_loss(params, state, batch, key, positions):
+            real = faded(batch['real'], real_fade(state.step))
+            return loss(params, state, {**batch, 'real': real}, key, positions)
+
+        return faded_loss
+
     turns = [
         Turn(
             'discriminator',
-            passes.discriminator_loss,
+            of_faded(passes.discriminator_loss),
             times=discriminator_steps,
             fresh=True,
             count=discriminator_count,
             gate=None if balance.measure == 'none' else balance.discriminator_moves,
         ),
-        _lazy_turn('discriminator', passes.lazy_discriminator_loss, lazy[1], passes.later.discriminator),
+        _lazy_turn('discriminator', of_faded(passes.lazy_discriminator_loss), lazy[1], passes.later.discriminator),
         Turn(
             'generator',
-            passes.generator_loss,
+            of_faded(passes.generator_loss),
             times=generator_steps,
             gate=balance.generator_moves if passes.reads_fooled else None,
             unrolled=('discriminator', unrolled_steps) if unrolled_steps else None,
             keeps=('loss',) if balance.measure == 'loss_ratio' else (),
         ),
-        _lazy_turn('generator', passes.lazy_generator_loss, lazy[0], passes.later.generator),
+        _lazy_turn('generator', of_faded(passes.lazy_generator_loss), lazy[0], passes.later.generator),
     ]
     return Game(
         passes.init,

@@ -180,11 +180,14 @@ def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         for key, used in (
             ('augment.name', config.augment.name != 'none'),
+            ('real_fade', config.real_fade),
             ('penalties.consistency.real_weight', consistency.real_weight),
             ('penalties.consistency.fake_weight', consistency.fake_weight),
         ):
             if used:
                 raise UserError(f'{key} transforms images, but the examples have shape {tuple(shape)}: unset it.')
+    if config.real_fade and any(side % 2 for side in shape[:2]):
+        raise UserError(f'real_fade halves images, but their shape is {tuple(shape)}: choose even sides, or unset it.')
     if config.balance.measure == 'loss_ratio' and config.loss.name in _SIGNED_LOSSES:
         raise UserError(
             f'balance.measure=loss_ratio compares losses that are positive, but those of loss.name={config.loss.name} '

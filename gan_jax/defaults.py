@@ -138,6 +138,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'augment': chosen('augment'),  # of all that the discriminator is shown
         # falls to 0 at that share of the run
         'instance_noise': {'deviation': number(0.0, AMOUNT), 'until': number(1.0, POSITIVE_SHARE)},
+        # share of a phase over which real images go from half their resolution to all of it
+        'real_fade': number(0.0, SHARE),
         'replay': number(0, COUNT_OR_NONE),  # remembered fake examples
         # mean, max or softmax of the generator's losses
         'discriminators': {'number': number(1, Range(1, 100)), 'combine': choice('mean', *COMBINATIONS)},

@@ -143,6 +143,9 @@ class Parts:
             'noise': (lambda step: noise.deviation * jnp.maximum(0.0, 1 - step / (noise.until * total)))
             if is_on(noise.deviation)
             else None,
+            'real_fade': (lambda step: jnp.minimum(1.0, step / (config.real_fade * total)))
+            if config.real_fade
+            else None,
             'flip_labels': config.flip_labels,
             'replay': config.replay,
             'top_share': (lambda step: top.share ** jnp.minimum(1.0, step / (top.until * total)))

@@ -83,6 +83,12 @@ def interpolate(name: str, images: jax.Array) -> jax.Array:
     return choose(INTERPOLATIONS, name, 'interpolation')(images)
 
 
+def faded(images: jax.Array, share: jax.Array) -> jax.Array:
+    """The line from images at half their resolution to the images, at a share of it from 0 to 1."""
+    coarse = _repeated(average_pool(images))
+    return coarse + share * (images - coarse)
+
+
 def _repeated(images: jax.Array) -> jax.Array:
     return images.repeat(2, 1).repeat(2, 2)
 
