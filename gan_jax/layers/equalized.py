@@ -37,7 +37,7 @@ class _Equalized(nn.Module):
 
     def _weights(self, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array | float]:
         kernel = self.param('kernel', nn.initializers.normal(1 / self.rate), (*shape, self.features))
-        kernel *= self.gain * self.rate / math.sqrt(math.prod(shape))
+        kernel = kernel * (self.gain * self.rate / math.sqrt(math.prod(shape)))  # not in place: it may be NumPy's
         if not self.use_bias:
             return kernel.astype(self.dtype), 0.0
         bias = self.param('bias', nn.initializers.constant(self.bias_init / self.rate), (self.features,))

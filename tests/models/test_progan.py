@@ -23,22 +23,16 @@ def layer_of(name):
     """Our name of a layer of the golden files, and the gain that ours has."""
     kind, *numbers = name.removesuffix('.module').split('.')
     number = int(numbers[0]) if numbers else 0
-    match kind:
-        case 'scaleLayers':
-            return f'stage{number + 1}_{("first", "second")[int(numbers[1])]}', 2**0.5
-        case 'toRGBLayers':
-            return f'image{number}', 1.0
-        case 'fromRGBLayers':
-            return f'image{number}', 2**0.5
-        case 'formatLayer':
-            return 'latents', 2**0.5 / 4
-        case 'groupScale0':
-            return 'stage0_convolution', 2**0.5
-        case 'groupScaleZero':
-            return ('stage0_convolution', 'stage0_dense')[number], 2**0.5
-        case 'decisionLayer':
-            return 'logits', 1.0
-    raise ValueError(name)
+    if kind == 'scaleLayers':
+        return f'stage{number + 1}_{("first", "second")[int(numbers[1])]}', 2**0.5
+    return {
+        'toRGBLayers': (f'image{number}', 1.0),
+        'fromRGBLayers': (f'image{number}', 2**0.5),
+        'formatLayer': ('latents', 2**0.5 / 4),
+        'groupScale0': ('stage0_convolution', 2**0.5),
+        'groupScaleZero': (('stage0_convolution', 'stage0_dense')[number % 2], 2**0.5),
+        'decisionLayer': ('logits', 1.0),
+    }[kind]
 
 
 def ours(name, weight, group):
