@@ -5,6 +5,7 @@ another size share the layers of all stages that both have, by name and shape, s
 (`earlier_phases`, see configs/progan.py). The layers of the last stage fade in over a share of their phase.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import flax.linen as nn
@@ -19,7 +20,7 @@ from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, flat
 from gan_jax.layers.normalization import normalizer
 from gan_jax.layers.progress import training_share
 from gan_jax.layers.resampling import average_pool, interpolate
-from gan_jax.models.dcgan import count_stages, image_shape
+from gan_jax.models.dcgan import SMALLEST_BASE, count_stages, image_shape
 from gan_jax.ranges import COUNT, SHARE
 
 
@@ -49,7 +50,7 @@ class Generator(GeneratorNetwork):
         """The images made from the latents."""
         check_options(self)
         height, width, channels = image_shape(self.shape, 'ProGAN')
-        stages, options = count_stages(self.shape, 'ProGAN'), {'dtype': self.dtype}
+        stages, options = _count_stages(self.shape), {'dtype': self.dtype}
         latents, condition = self.take(latents, condition, train=train)
         normalize = normalizer(self, condition)
 
@@ -102,7 +103,7 @@ class Discriminator(DiscriminatorNetwork):
         """The judgement of the images being real."""
         check_options(self)
         require(self.normalization == 'none', 'discriminator.normalization', self.normalization, "'none' in a ProGAN")
-        stages = count_stages(image_shape(images.shape[1:], 'ProGAN'), 'ProGAN')
+        stages = _count_stages(image_shape(images.shape[1:], 'ProGAN'))
         options, features = {'dtype': self.dtype}, {}
         seen = self.see(images, condition)
 
@@ -139,6 +140,11 @@ def faded_in(network: Generator | Discriminator) -> jax.Array:
 def blended(before: jax.Array, after: jax.Array, share: jax.Array) -> jax.Array:
     """The line from one array to another, at a share of it."""
     return (before + share * (after - before)).astype(after.dtype)
+
+
+def _count_stages(shape: Sequence[int]) -> int:
+    """How often an image is halved on the way to the base; not at all if it is the base."""
+    return 0 if min(shape[:2]) < 2 * SMALLEST_BASE else count_stages(shape, 'ProGAN')
 
 
 def _width(network: Generator | Discriminator, stage: int) -> int:
