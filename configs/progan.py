@@ -11,7 +11,7 @@ and 0.99, one step of the critic, 600 thousand images for a level to fade in and
     python -m gan_jax.main --config configs/progan.py:small                  # fashion_mnist at 32x32, for a laptop
     python -m gan_jax.main --config configs/progan.py:mnist,small
 
-A level is a phase of the run (`earlier_phases`); samples.gif shows them grow. The published networks have 23 million
+A level is a phase of the run (`earlier_phases`). Expect samples.gif to show blurs that become images. The published networks have 23 million
 parameters each at 128x128; CIFAR-10 without labels has an Inception Score of 8.80 +- 0.05 (the best of ten runs).
 `small` has 64 channels at most and 60 thousand images in place of 600.
 """
