@@ -183,6 +183,7 @@ def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
             ('real_fade', config.real_fade),
             ('penalties.consistency.real_weight', consistency.real_weight),
             ('penalties.consistency.fake_weight', consistency.fake_weight),
+            ('discriminator.rotations', config.get('discriminator', {}).get('rotations')),
         ):
             if used:
                 raise UserError(f'{key} transforms images, but the examples have shape {tuple(shape)}: unset it.')

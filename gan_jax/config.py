@@ -33,7 +33,7 @@ from gan_jax.open_sets import OpenDict
 from gan_jax.overrides import apply_overrides, parse_override, phase_changes, settle, split, unknown_key
 from gan_jax.records import files
 from gan_jax.schedules import Schedule
-from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined, slicing
+from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined, rotation, slicing
 from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation}
@@ -287,6 +287,8 @@ def make_terms(config: ConfigDict) -> Pair:
         made.append(auxiliary_classifier(**config.auxiliary))
     if config.get('discriminator', {}).get('slicing'):
         made.append(slicing())
+    if config.get('discriminator', {}).get('rotations'):
+        made.append(rotation(**config.rotation))
     for text in config.terms:
         made.append(_own_terms(text))
     return joined(made)

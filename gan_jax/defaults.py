@@ -28,7 +28,7 @@ from gan_jax.ranges import (
     Range,
 )
 from gan_jax.runtime.parallel import MODES
-from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching
+from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching, rotation
 from gan_jax.values import Default, choice, flat, number, options, plain
 
 _IMAGES = Range(0, 2**53)
@@ -135,6 +135,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         # alone: it is the generator's only loss
         'feature_matching': {**options(feature_matching, AMOUNT), 'alone': False},
         'auxiliary': options(auxiliary_classifier, AMOUNT),  # where discriminator.conditioning is auxiliary
+        'rotation': options(rotation, AMOUNT),  # of SSGAN, where discriminator.rotations is set
         'augment': chosen('augment'),  # of all that the discriminator is shown
         # falls to 0 at that share of the run
         'instance_noise': {'deviation': number(0.0, AMOUNT), 'until': number(1.0, POSITIVE_SHARE)},

@@ -15,12 +15,14 @@ class Judgement(NamedTuple):
         features: intermediate features by name, [B, ...] each, in the order in which they arise.
         direction: logits [B] whose gradient is that of the last layer's direction alone, or None; see
             `gan_jax.layers.networks.slice_features`.
+        rotations: logits [B, 4] of how many quarter turns an image has been turned by, or None.
     """
 
     logits: jax.Array
     classes: jax.Array | None = None
     features: Mapping[str, jax.Array] = {}
     direction: jax.Array | None = None
+    rotations: jax.Array | None = None
 
 
 def judgement(outputs: 'jax.Array | Judgement') -> Judgement:

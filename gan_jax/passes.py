@@ -156,10 +156,12 @@ class Passes:
         """
         labels, critic_key = self.labels(batch), stream(key, 'critic')
 
-        def critic(examples: Array) -> Array:
+        def judge(examples: Array) -> Judgement:
             examples = self.show(examples, critic_key, positions, state).astype(jnp.float32)
-            outputs, _ = self.critic.apply(*pair.discriminator, examples, critic_key, True, labels)
-            return judgement(outputs).logits.astype(jnp.float32)
+            return judgement(self.critic.apply(*pair.discriminator, examples, critic_key, True, labels)[0])
+
+        def critic(examples: Array) -> Array:
+            return judge(examples).logits.astype(jnp.float32)
 
         def generate(latents: Array) -> Array:
             return self.generator.apply(*pair.generator, latents, stream(key, 'generator'), True, labels)[0]
@@ -167,6 +169,7 @@ class Passes:
         return functools.partial(
             View,
             params=params,
+            judge=judge,
             critic=critic,
             generate=generate,
             draw=lambda key: self.latents(key, positions),

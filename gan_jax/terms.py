@@ -28,8 +28,9 @@ class View:
 
     Attributes:
         params: the parameters of the player that moves.
-        critic: examples [B, ...] -> logits [B], the discriminator in training mode and float32 arithmetic, behind
-            whatever augmentation the game has.
+        judge: examples [B, ...] -> their `Judgement` by the discriminator in training mode and float32 arithmetic,
+            behind whatever augmentation the game has.
+        critic: the same as a function to logits [B] alone.
         generate: latents [B, ...] -> examples [B, ...], the generator in training mode.
         latents: [B, ...], those of the fake examples.
         draw: key -> other latents [B, ...], as those are drawn.
@@ -45,6 +46,7 @@ class View:
     """
 
     params: PyTree
+    judge: Callable[[Array], Judgement]
     critic: Callable[[Array], Array]
     generate: Callable[[Array], Array]
     latents: Array
@@ -370,6 +372,31 @@ def slicing() -> Pair:
         return fake.mean() - real.mean()
 
     return Pair((), one_term('direction', 1.0, value))
+
+
+def rotation(generator_weight: float = 0.2, discriminator_weight: float = 1.0) -> Pair:
+    """Self-supervision of SSGAN: the discriminator is to say by how many quarter turns real images have been turned.
+
+    Chen et al. 2019, "Self-Supervised GANs via Auxiliary Rotation Loss", equation 4, with the paper's weights: mean
+    cross-entropies of `Judgement.rotations` on turned real images for the discriminator, and on turned fake ones for
+    the generator, which is to make images whose turn can be told. Each image is turned once, by its place in the batch
+    modulo 4; logits and the adversarial game are of images as they are.
+    """
+
+    def cross_entropy(view: View, images: Array) -> Array:
+        turns = jnp.asarray(view.positions) % 4
+        judged = view.judge(augment.quarter_turns(images, turns))
+        if judged.rotations is None:
+            raise UserError(
+                "The term of rotations needs logits of quarter turns in the discriminator's Judgement: set "
+                'discriminator.rotations=True.'
+            )
+        return optax.softmax_cross_entropy_with_integer_labels(judged.rotations, turns).mean()
+
+    return Pair(
+        one_term('rotation', generator_weight, lambda view: cross_entropy(view, view.fake)),
+        one_term('rotation', discriminator_weight, lambda view: cross_entropy(view, view.real)),
+    )
 
 
 def check_terms(terms: Pair) -> None:

@@ -356,6 +356,12 @@ def test_diffaugment_cutout_zeroes_half_a_side_around_any_pixel(size):
     np.testing.assert_array_equal(zeros, zeros.any(2)[:, :, None] & zeros.any(1)[:, None])
 
 
+def test_quarter_turns_are_counter_clockwise():
+    before, turns = images(count=5), np.array([3, 0, 1, 2, 1])
+    wanted = [np.rot90(image, number) for image, number in zip(before, turns, strict=True)]
+    np.testing.assert_array_equal(augment.quarter_turns(jnp.asarray(before), jnp.asarray(turns)), wanted)
+
+
 def test_translate_and_flip_is_a_mirrored_shift():
     before = images(size=8, count=100)
     after = np.asarray(jax.jit(functools.partial(augment.translate_and_flip, pixels=2))(before, KEY, jnp.arange(100)))

@@ -56,6 +56,7 @@ def first_step(config, game, count=16):
         (['augment.name=ada'], r'augment\.name transforms images, but the examples have shape \(2,\): unset it'),
         (['penalties.consistency.real_weight=1'], r'penalties\.consistency\.real_weight transforms images'),
         (['penalties.consistency.fake_weight=1'], r'penalties\.consistency\.fake_weight transforms images'),
+        (['discriminator.rotations=True'], r'discriminator\.rotations transforms images'),
         *(
             (['balance.measure=loss_ratio', f'loss.name={loss}'], rf'loss\.name={loss} can have either sign: use')
             for loss in ('wasserstein', 'hinge', 'minimax', 'f_divergence')
@@ -291,3 +292,19 @@ def test_a_generator_of_another_shape_is_refused(monkeypatch):
     monkeypatch.setattr(Parts, 'module', lambda *args, **options: module)
     with pytest.raises(UserError, match=r'The generator of mlp makes examples of shape \(3,\), not \(2,\)'):
         build.make_game(config, POINTS)
+
+
+def test_rotations_join_both_players_losses_with_any_number_of_discriminators():
+    options = (
+        'discriminator.rotations=True',
+        'discriminator.slicing=True',
+        'discriminators.number=2',
+        'generator.width=4',
+        'discriminator.width=4',
+    )
+    config = config_of(*options, family='dcgan')
+    game = build.make_game(config, IMAGES)
+    state = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
+    _, metrics = jax.eval_shape(build.make_step(config, game), state, batch_of(shape=IMAGES))
+    assert {'generator/rotation', 'discriminator/rotation'} <= metrics.keys()
+    assert state.discriminator.params['discriminator00']['rotations']['kernel'].shape == (4 * 4 * 4, 4)

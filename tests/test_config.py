@@ -31,6 +31,23 @@ def test_the_argument_names_the_data_and_debug_makes_it_tiny(spec, data, tiny):
     assert (configs.steps(config, 'duration') == 20) == tiny
 
 
+@pytest.mark.parametrize(
+    ('argument', 'data', 'small'),
+    [
+        ('', 'digits', True),
+        ('small', 'fashion_mnist', True),
+        ('cifar10,small', 'cifar10', True),
+        ('cifar10', 'cifar10', False),
+        ('unpaired:a,b,small', 'unpaired:a,b', True),
+        ('folder:small/images', 'folder:small/images', False),
+    ],
+)
+def test_a_recipe_may_have_a_small_form(argument, data, small):
+    config = configs.base('dcgan')
+    assert configs.choose_small(config, argument) == small
+    assert (config.data.name, config.data.size) == (data, None if argument else 16)
+
+
 def test_overrides_reach_every_level_with_the_type_of_the_key():
     config = configs.load(
         DCGAN,

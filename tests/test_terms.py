@@ -34,6 +34,7 @@ def view_of(player, **changes):
     real, fake = jnp.tanh(jax.random.normal(jax.random.key(4), (BATCH, *SHAPE))), generate(latents)
     given = {
         'params': {'kernel': GENERATOR if player == 'generator' else CRITIC[:, None]},
+        'judge': lambda examples: Judgement(critic(examples)),
         'critic': critic,
         'generate': generate,
         'latents': latents,
@@ -311,3 +312,26 @@ def test_the_auxiliary_classifier_refuses_what_names_no_class(classes, labels):
     view = view_of('generator', fake_judgement=Judgement(jnp.zeros(2), classes), fake_condition=labels)
     with pytest.raises(UserError, match='names one class of several: it needs class labels, and class logits'):
         term.value(view, None)
+
+
+def test_rotations_are_told_of_turned_real_images_and_of_turned_fakes():
+    """A judge that sees in which of four corners an image is brightest, and says it as logits."""
+
+    def judge(images):
+        corners = jnp.stack([images[:, 0, 0, 0], images[:, -1, 0, 0], images[:, -1, -1, 0], images[:, 0, -1, 0]], -1)
+        return Judgement(jnp.zeros(len(images)), rotations=2 * corners)
+
+    upright = jnp.zeros((BATCH, *SHAPE)).at[:, 0, 0, 0].set(1.0)  # counter-clockwise its corner is lower left, ...
+    view = view_of('discriminator', judge=judge, real=upright, fake=jnp.zeros((BATCH, *SHAPE)))
+    made = terms.rotation(5.0, 3.0)
+    right = np.log(1 + 3 * np.exp(-2.0))
+    np.testing.assert_allclose(terms.total(made.discriminator, view, {})[0], 3 * right, rtol=1e-6)
+    np.testing.assert_allclose(terms.total(made.generator, view, {})[0], 5 * np.log(4), rtol=1e-6)
+
+
+def test_rotations_need_a_judgement_of_square_images():
+    (term,) = terms.rotation().generator
+    with pytest.raises(UserError, match=r'set discriminator\.rotations=True'):
+        term.value(view_of('generator'), None)
+    with pytest.raises(UserError, match='must be that of a square'):
+        term.value(view_of('generator', fake=jnp.zeros((2, 4, 6, 1)), positions=np.arange(2)), None)

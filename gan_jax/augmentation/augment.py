@@ -155,6 +155,18 @@ def translate_and_flip(images: Array, key: Key, positions: Array, *, pixels: int
     return _by_position(change, images, key, positions)
 
 
+def quarter_turns(images: Array, turns: Array) -> Array:
+    """Images [B, S, S, C], each turned counter-clockwise by its number of quarter turns [B], from 0 to 3.
+
+    Raises:
+        UserError: examples that are not square images.
+    """
+    _check_images('quarter_turns', images)
+    require(images.shape[1] == images.shape[2], 'The shape of turned images', images.shape[1:], 'that of a square')
+    turned = [jnp.rot90(images, number, axes=(1, 2)) for number in range(4)]
+    return jnp.choose(turns[:, None, None, None], turned, mode='clip')
+
+
 def instance_noise(examples: Array, key: Key, positions: Array, deviation: Array | float) -> Array:
     """Examples [B, ...] plus Gaussian noise of a standard deviation.
 

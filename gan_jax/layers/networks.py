@@ -121,6 +121,8 @@ class DiscriminatorNetwork(_Network):
       et al. 2017).
 
     Attributes:
+        rotations: whether there are four logits of quarter turns from the last features, for SSGAN's term of rotations
+            (Chen et al. 2019, "Self-Supervised GANs via Auxiliary Rotation Loss").
         joint_width: units of the two layers around a concatenated embedding.
         dropout: rate after each layer or stage, in training.
         minibatch: 'none', 'deviation' or 'discrimination', which let the logit depend on the whole batch; see
@@ -132,6 +134,7 @@ class DiscriminatorNetwork(_Network):
         slicing: whether the last layer learns its direction by a loss of its own (SAN); see `slice_features`.
     """
 
+    rotations: bool = False
     joint_width: Annotated[int, COUNT] = 256
     dropout: Annotated[float, DECAY] = 0.0
     minibatch: str = 'none'
@@ -182,8 +185,10 @@ class DiscriminatorNetwork(_Network):
             last = nn.leaky_relu(Dense(self.joint_width, name='reduced', **options)(flatten(last), train=train), 0.2)
             last = jnp.concatenate([last, self._embedded(condition, 1.0, train)], axis=-1)
             last = nn.leaky_relu(Dense(self.joint_width, name='joint', **options)(last, train=train), 0.2)
+        turns = Dense(4, name='rotations', **weights)(flatten(hidden), train=train) if self.rotations else None
         if self.slicing:
-            return self._judge_slice(hidden, last, condition, features, train, weights)
+            sliced = self._judge_slice(hidden, last, condition, features, train, weights)
+            return sliced._replace(rotations=turns)
         logits = (final or dense_logits)(last, train, weights)
         classes = None
         if self.conditioning == 'projection':
@@ -192,7 +197,7 @@ class DiscriminatorNetwork(_Network):
             logits += (embedding * hidden.reshape(len(hidden), -1, hidden.shape[-1]).sum(1)).sum(-1)
         elif self.conditioning == 'auxiliary':
             classes = Dense(self.num_classes, name='classes', **weights)(flatten(hidden), train=train)
-        return Judgement(logits, classes, features)
+        return Judgement(logits, classes, features, rotations=turns)
 
     def _judge_slice(self, hidden, last, condition, features, train, weights) -> Judgement:
         """The judgement whose last layer has its direction learnt apart; with a projection the class's is its own."""

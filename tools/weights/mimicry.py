@@ -1,8 +1,8 @@
 """The layout of torch_mimicry: Lee and Town 2020, "Mimicry", https://github.com/kwotsin/mimicry.
 
-SNGAN, cGAN-PD, SAGAN and WGAN-GP of 32, 48, 64 and 128 pixels. Which one it is, and its widths, follow from the names
-and shapes of the weights. The discriminators are those of the papers, whose shortcuts see what comes into a block; in
-mimicry's code they see it after a ReLU.
+SNGAN, cGAN-PD, SSGAN, SAGAN and WGAN-GP of 32, 48, 64 and 128 pixels. Which one it is, and its widths, follow from the
+names and shapes of the weights. The discriminators are those of the papers, whose shortcuts see what comes into a
+block; in mimicry's code they see it after a ReLU.
 """
 
 import math
@@ -136,7 +136,9 @@ def convert_discriminator(arrays: Mapping[str, np.ndarray], size: int) -> Networ
     for block in range(blocks):
         layers |= _block(state, f'block{block + 1}', f'DownBlock_{block}')
     layers |= _attention(state) | {'Dense_0': dense(state, f'l{blocks + 1}')}
-    if 'l_y.weight' in state or 'l_y.weight_orig' in state:
+    if 'l_y.bias' in state:
+        layers['rotations'] = dense(state, 'l_y')
+    elif 'l_y.weight' in state or 'l_y.weight_orig' in state:
         layers['Embedding_0'] = embedding(state, 'l_y')
         num_classes = len(layers['Embedding_0']['params']['table'])
     state.check_read()
@@ -147,6 +149,7 @@ def convert_discriminator(arrays: Mapping[str, np.ndarray], size: int) -> Networ
         'pooling': 'sum' if is_spectral else 'mean',
         'normalization': 'spectral' if is_spectral else 'none',
         'conditioning': 'projection' if num_classes else 'none',
+        'rotations': 'rotations' in layers,
         'attention': _ROWS_OF_ATTENTION[size][1] if 'attention' in layers else 0,
     }
     return Network(options, assemble(layers), size, num_classes)
