@@ -134,7 +134,7 @@ def _check_schedules(parts: Parts, moves: Sequence[schedules.Schedule]) -> None:
         def make(step: Array, one: schedules.Schedule = one) -> Array:
             now = _at(parts, [one], step)
             game = _join(now)
-            make_optimizers(now.config)
+            make_optimizers(now.config, game)
             if one.key.partition('.')[0] in configs.roles_of(parts.config):
                 _first_examples(game, now, jax.random.key(0))
             return step
@@ -276,17 +276,15 @@ def warn_of_networks(
         look(Parts(config, {**shapes, 'real': tuple(shape)}, num_classes=num_classes))
 
 
-def make_optimizers(config: ConfigDict) -> steps.Optimizers:
-    """An optax optimiser for each player."""
+def make_optimizers(config: ConfigDict, game: Game) -> steps.Optimizers:
+    """An optax optimiser for each player of a config's game; a schedule counts all moves of its turns."""
     rounds, made = configs.steps(config, 'duration'), configs.make_terms(config)
 
     def one(player: str):
-        is_critic = player == 'discriminator'
-        moves = configs.most_discriminator_steps(config) if is_critic else config.get(f'{player}_steps', 1)
-        updates, every = rounds * moves, 1
-        if player in Pair._fields and _is_lazy(config, made, player):
-            every = config.lazy[player]
-            updates += -(-rounds // every)
+        turns = [turn for turn in game.turns if turn.player == player]
+        updates = sum(-(-rounds // turn.every) * turn.times for turn in turns) or 1
+        is_lazy = player in Pair._fields and _is_lazy(config, made, player)
+        every = config.lazy[player] if is_lazy else 1
         options = optim.lazy_adam_options(config[f'{player}_optimizer'].to_dict(), every)
         name = options.pop('name')
         if name == 'adam' and config.unrolled_steps and player == 'discriminator':
@@ -324,7 +322,7 @@ def _make_step(config: ConfigDict, game: Game, axis_name: str | None) -> steps.T
     average, total = config.ema, configs.steps(config, 'duration')
     return steps.make_train_step(
         game,
-        make_optimizers(config),
+        make_optimizers(config, game),
         ema_decay=optim.ema_decay(average.half_life_kimg, average.ramp_up, config.batch_size, config.phase.images)
         if is_on(average.half_life_kimg)
         else None,
@@ -376,4 +374,6 @@ def initializer(config: ConfigDict, game: Game) -> Callable[[Key], GanState]:
     """The pure function from a root key to the state before the first step."""
     if moves := configs.make_schedules(config):
         config = _config_at(config, moves, jnp.int32(0))
-    return functools.partial(steps.init_state, game, make_optimizers(config), ema=is_on(config.ema.half_life_kimg))
+    return functools.partial(
+        steps.init_state, game, make_optimizers(config, game), ema=is_on(config.ema.half_life_kimg)
+    )

@@ -37,6 +37,7 @@ from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_
 from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation}
+_PATH = re.compile(r'(?<![^:,])/[^,:]*')  # 'paired:/data/maps', 'unpaired:folder:/a,folder:/b'
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
 _MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
 base, section = defaults.base, defaults.section  # what a config file is written with
@@ -388,12 +389,12 @@ def completed(values: dict[str, Any]) -> dict[str, Any]:
 def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[str, ...] = _OPERATIONAL) -> list[str]:
     """The keys that make two configs (from `to_json`) two runs, each as 'x.y (saved -> current)'.
 
-    A folder's path only says where the data are; `provenance` compares what they are. Keys that begin as one of `but`
-    may differ.
+    A path in the name of data only says where they are; `provenance` compares what they are. Keys that begin as one of
+    `but` may differ.
     """
     saved, current = flat(saved), flat(current)
-    names = [str(values.get('data.name')).partition('folder:') for values in (saved, current)]
-    if names[0][:2] == names[1][:2] and names[0][1]:
+    names = [_PATH.sub('/', str(values.get('data.name'))) for values in (saved, current)]
+    if names[0] == names[1]:
         saved['data.name'] = current['data.name']
     missing = '(absent)'
     return [

@@ -131,7 +131,7 @@ def test_a_lazy_penalty_corrects_its_players_adam(every, share):
         *('discriminator_optimizer.learning_rate=0.01', 'discriminator_optimizer.b1=0.5'),
         *('discriminator_optimizer.b2=0.9', 'generator_optimizer.learning_rate=0.02'),
     )
-    optimizers = build.make_optimizers(config)
+    optimizers = build.make_optimizers(config, build.make_game(config, POINTS))
     expected = Pair(optax.adam(0.02, b1=0.5, b2=0.999), optax.adam(0.01 * share, b1=0.5**share, b2=0.9**share))
     params = jnp.array([1.0, -2.0])
     for player, by_hand in expected._asdict().items():
@@ -155,7 +155,7 @@ def test_a_lazy_penalty_corrects_its_players_adam(every, share):
 def test_a_schedule_ends_with_the_run(overrides, player, updates):
     sgd = f'{player}_optimizer.name=sgd', f'{player}_optimizer.learning_rate=1.0'
     config = config_of('schedule.name=linear', *sgd, *overrides)
-    optimizer = build.make_optimizers(config)[player]
+    optimizer = build.make_optimizers(config, build.make_game(config, POINTS))[player]
     state, sizes = optimizer.init(jnp.zeros(())), []
     for _ in range(updates + 1):
         update, state = optimizer.update(jnp.ones(()), state, jnp.zeros(()))

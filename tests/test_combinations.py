@@ -150,11 +150,11 @@ def make(config, shape, monkeypatch):
     game = build.make_game(config, shape, num_classes=CLASSES, reference=reference)
     if game.batches > 1:
         batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * game.batches), batch)
-    optimizers = build.make_optimizers(config)
+    optimizers = build.make_optimizers(config, game)
 
     def use(moves):
         scaled = {name: optax.chain(one, optax.scale(getattr(moves, name))) for name, one in optimizers.items()}
-        monkeypatch.setattr(build, 'make_optimizers', lambda config: scaled)
+        monkeypatch.setattr(build, 'make_optimizers', lambda config, game: scaled)
 
     def step(state, batch, moves):
         use(moves)

@@ -343,6 +343,23 @@ def test_json_gives_the_config_back_and_differences_name_keys_and_values():
     assert configs.differences(values, values) == []
 
 
+@pytest.mark.parametrize(
+    ('before', 'after', 'same'),
+    [
+        ('folder:/a/cats', 'folder:/b', True),
+        ('paired:/a/maps', 'paired:/b/maps', True),
+        ('unpaired:folder:/a,folder:/b', 'unpaired:folder:/c/a,folder:/c/b', True),
+        ('classes:folder:/a:cat:dog', 'classes:folder:/b:cat:dog', True),
+        ('classes:folder:/a:cat:dog', 'classes:folder:/a:cat:cow', False),
+        ('cycle_gan/horse2zebra', 'cycle_gan/apple2orange', False),
+        ('edges:folder:/a', 'grey:folder:/a', False),
+    ],
+)
+def test_data_that_have_been_moved_make_no_other_run(before, after, same):
+    found = configs.differences({'data': {'name': before}}, {'data': {'name': after}})
+    assert (found == []) == same
+
+
 def test_where_and_how_a_run_runs_makes_no_other_run():
     elsewhere = {
         'on_nan': 'restore',

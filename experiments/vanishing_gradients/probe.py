@@ -40,7 +40,7 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
         'variances' the trace of the covariance of such gradients.
     """
     game = next(iter(games.values()))
-    optimizers = build.make_optimizers(config) | {'generator': optax.set_to_zero()}  # frozen
+    optimizers = build.make_optimizers(config, game) | {'generator': optax.set_to_zero()}  # frozen
     step = steps.make_train_step(game, optimizers)
     layout = parallel.make_layout(config.batch_size, num_devices=1)
     positions = jnp.arange(config.batch_size, dtype=jnp.uint32)

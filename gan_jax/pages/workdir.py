@@ -170,8 +170,7 @@ def _learning_rates(course: Sequence[ConfigDict]) -> dict[str, Curve]:
         rounds, schedule = configs.steps(config, 'duration'), configs.make(config, 'schedule')
         steps = np.unique(np.linspace(0, rounds, _SCHEDULE_POINTS).round())
         for player in configs.roles_with_optimizers(config):
-            updates = config.get(f'{player}_steps', 1)
-            factors = np.broadcast_to(np.asarray(schedule(rounds * updates)(steps * updates)), steps.shape)
+            factors = np.broadcast_to(np.asarray(schedule(rounds)(steps)), steps.shape)
             xs, ys = found.setdefault(f'{player}/learning_rate', ([], []))
             xs.extend(configs.kimg(config, step) for step in steps)
             ys.extend((config[f'{player}_optimizer'].learning_rate * factors).tolist())

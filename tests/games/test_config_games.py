@@ -2,12 +2,14 @@
 
 import pathlib
 
+import jax.numpy as jnp
+import optax
 import pytest
 
 from gan_jax import build, games, models
 from gan_jax import config as configs
 from gan_jax.errors import UserError
-from gan_jax.game import Game
+from gan_jax.game import Game, Turn
 from gan_jax.games import adversarial
 from gan_jax.parts import Parts
 
@@ -68,7 +70,15 @@ def test_a_games_options_are_keys_and_its_roles_are_sections(module):
     assert (config.game.weight, config.style_encoder_optimizer.name) == (0.5, 'adam')
     assert config.style_encoder.widths == config.discriminator.widths
     configs.check(config)
-    assert set(build.make_optimizers(config)) == {'generator', 'discriminator', 'style_encoder'}
+    turns = (Turn('style_encoder', None, times=3), Turn('style_encoder', None, name='style_encoder/late', every=4))
+    config.duration, config.schedule = '10 steps', configs.section('schedule', 'linear')
+    config.style_encoder_optimizer = configs.section('style_encoder_optimizer', 'sgd')
+    optimizers = build.make_optimizers(config, Game(None, turns, None, None))
+    assert set(optimizers) == {'generator', 'discriminator', 'style_encoder'}
+    made, params = optimizers['style_encoder'], jnp.zeros(2)
+    state = optax.tree.set(made.init(params), count=jnp.int32(10 * 3 + 3 - 1))  # the last of its moves
+    rates = [made.update(jnp.ones(2), one, params)[0][0] for one in (made.init(params), state)]
+    assert float(rates[1] / rates[0]) == pytest.approx(1 / 33)
     assert configs.from_json(configs.to_json(config)).game.weight == 0.5
     assert configs.foreign_modules(configs.to_json(config)) == ['three_players', 'with_encoder']
 
