@@ -152,6 +152,18 @@ def test_gradients_exploded(player):
     assert health.gradients_exploded(make_run(records({name: 2.0}, {name: 199.9}))) is None
 
 
+def test_gradients_of_further_players_are_looked_at_and_missing_ones_get_no_advice():
+    run = make_run(records({'encoder/gradient_norm': 2.0}, {'encoder/gradient_norm': 300.0}))
+    config = run.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.encoder_optimizer = config.discriminator_optimizer
+        del config.discriminator_optimizer
+    finding = health.gradients_exploded(run._replace(config=config))
+    assert finding.sentence == 'The gradients of the encoder have exploded.'
+    assert 'encoder_optimizer.clip_norm=1.0' in finding.remedies
+    assert 'discriminator_optimizer' not in finding.remedies
+
+
 @pytest.mark.parametrize(
     ('before', 'last', 'evidence'),
     [

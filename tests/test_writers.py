@@ -314,6 +314,13 @@ def test_progress_skips_absent_metrics_and_counts_days():
     assert stream.getvalue().splitlines()[-1] == 'step 2/1000000   0%  G 2.000  64 images/s  11d 13h left'
 
 
+def test_progress_shows_the_losses_of_all_players():
+    stream, clock = io.StringIO(), Clock()
+    losses = {'encoder/loss': 3.0, 'generator/loss': 2.0, 'classifier/loss': 0.5, 'discriminator/loss': 1.0}
+    show(Progress(10, stream=stream, clock=clock), clock, [(0, 1)], metrics=losses)
+    assert stream.getvalue().strip() == 'step 1/10  10%  D 1.000  G 2.000  classifier 0.500  encoder 3.000'
+
+
 def test_importing_starts_nothing_and_draws_on_no_plotting_state():
     script = """
 import sys, threading

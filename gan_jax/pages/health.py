@@ -16,6 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
+from gan_jax import config as configs
 from gan_jax import phases
 from gan_jax.errors import UserError
 from gan_jax.evaluation.metrics import BEST
@@ -203,8 +204,8 @@ def generator_collapsed(run: Run) -> Finding | None:
 
 
 def gradients_exploded(run: Run) -> Finding | None:
-    """Gradients of either player far above the run's own before."""
-    for player in ('generator', 'discriminator'):
+    """Gradients of a player far above the run's own before."""
+    for player in configs.roles_with_optimizers(run.config):
         window = _window(run, f'{player}/gradient_norm')
         if window and window.now > EXPLODED * window.earlier > 0:
             return Finding(
@@ -479,9 +480,10 @@ def _against_saturation(run: Run) -> str:
 
 
 def _slower(run: Run, player: str) -> str:
-    """The advice of a quarter of a player's learning rate."""
+    """The advice of a quarter of a player's learning rate; none of a player that the game has not is news."""
     name = f'{player}_optimizer'
-    return f'{name}.learning_rate={run.config[name].learning_rate / 4:g}'
+    rate = run.config[name].learning_rate if name in run.config else 0
+    return f'{name}.learning_rate={rate / 4:g}'
 
 
 def _diversity(run: Run) -> Diversity | None:

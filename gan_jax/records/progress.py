@@ -7,16 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-_SHOWN = {
-    'D': 'discriminator/loss',
-    'G': 'generator/loss',
-    'D(real)': 'discriminator/real_probability',
-    'D(fake)': 'discriminator/fake_probability',
-}
+_SHORT = {'discriminator': 'D', 'generator': 'G'}  # which come first; other players have their full names
+_PROBABILITIES = {'D(real)': 'discriminator/real_probability', 'D(fake)': 'discriminator/fake_probability'}
 
 
 class Progress:
-    """Shows steps, losses, D(real), D(fake), images/s and the time left.
+    """Shows steps, the players' losses, D(real), D(fake), images/s and the time left.
 
     On a terminal it is one line that is written over, no wider than the terminal; elsewhere (a log file) a line of its
     own for the first report, the last, and between them at most one in `interval` seconds.
@@ -62,8 +58,10 @@ class Progress:
         self._marks.append((self.seconds, step, 1000 * kimg))
         parts = {
             'step': f'step {step}/{self.total} {100 * step // self.total:3d}%',
-            'losses': self._numbers(metrics, {'D': '.3f', 'G': '.3f'}),
-            'probabilities': self._numbers(metrics, {'D(real)': '.2f', 'D(fake)': '.2f'}),
+            'losses': _losses(metrics),
+            'probabilities': _joined(
+                {label: metrics[name] for label, name in _PROBABILITIES.items() if name in metrics}, '.2f'
+            ),
             'speed': '',
             'left': '',
         }
@@ -91,11 +89,6 @@ class Progress:
             self._print(self._line + '\n')
         self._line = ''
 
-    @staticmethod
-    def _numbers(metrics: Mapping[str, float], formats: dict[str, str]) -> str:
-        shown = ((label, metrics.get(_SHOWN[label])) for label in formats)
-        return '  '.join(f'{label} {value:{formats[label]}}' for label, value in shown if value is not None)
-
     def _show(self, parts: dict[str, str], last: bool) -> None:
         if self._stream.isatty():
             width = shutil.get_terminal_size().columns - 1
@@ -113,6 +106,17 @@ class Progress:
     def _print(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def _losses(metrics: Mapping[str, float]) -> str:
+    """'D 1.234  G 0.567', and those of further players behind them."""
+    losses = {name.removesuffix('/loss'): value for name, value in metrics.items() if name.endswith('/loss')}
+    players = [*(player for player in _SHORT if player in losses), *sorted(losses.keys() - _SHORT.keys())]
+    return _joined({_SHORT.get(player, player): losses[player] for player in players}, '.3f')
+
+
+def _joined(numbers: Mapping[str, float], form: str) -> str:
+    return '  '.join(f'{label} {value:{form}}' for label, value in numbers.items())
 
 
 def _join(parts: dict[str, str]) -> str:
