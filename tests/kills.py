@@ -116,9 +116,10 @@ def attack(directory: pathlib.Path, kills: int, seed: int) -> list[str]:
         seed: of all chances.
     """
     chance, troubles, done = random.Random(seed), [], 0
-    life = {
-        name: undisturbed(name, directory / f'{name}-whole', directory / f'{name}-whole.log') for name in POPULATIONS
-    }
+    life = {}
+    for name in POPULATIONS:  # twice, as the second time all programs are compiled already
+        for which in ('whole', 'again'):
+            life[name] = undisturbed(name, directory / f'{name}-{which}', directory / f'{name}-{which}.log')
     for number in range(kills):
         name = list(POPULATIONS)[number % len(POPULATIONS)]
         workdir, log = directory / f'{name}-{number}', directory / f'{name}-{number}.log'

@@ -24,9 +24,10 @@ from tests.forks import start, wait
 
 ROOT = pathlib.Path(__file__).parent.parent
 OVERRIDES = (
-    *('batch_size=16', 'duration=40', 'log_every=10', 'sample_every=20', 'checkpoint_every=20', 'samples=9'),
+    *('batch_size=16', 'duration=20', 'log_every=10', 'sample_every=20', 'checkpoint_every=20', 'samples=9'),
     *('latents.size=4', 'generator.widths=(8,)', 'discriminator.widths=(8,)', 'evaluate=fid', 'evaluate_every=20'),
     *('evaluation.samples=64', 'evaluation.extractor=tests.extractors:QUADRANTS'),
+    "earlier_phases=('duration=20; batch_size=8; data.size=4',)",
 )
 
 
