@@ -115,7 +115,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'earlier_phases': Default((), tuple, element=str),
         # where a phase stands in its run: how many phases, steps and images there are before it; found out
         'phase': {'number': number(0, COUNT_OR_NONE), 'steps': number(0, COUNT_OR_NONE), 'images': number(0, _IMAGES)},
-        'fresh_optimizers': False,  # at the begin of a later phase
+        'fresh_optimizers': False,  # at the beginning of a later phase
         'discriminator_steps': number(1, COUNT),  # in each round, on a batch each
         # goes to that many steps by that share of the run; 0: no
         'discriminator_schedule': {'steps': number(0, COUNT_OR_NONE), 'until': number(1.0, POSITIVE_SHARE)},

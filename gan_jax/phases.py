@@ -49,7 +49,7 @@ def recorded(config: Mapping[str, Any], several: Sequence[Mapping[str, Any]]) ->
 
 
 def end(phase: ConfigDict) -> int:
-    """The last step of a phase, counted from the begin of the run."""
+    """The last step of a phase, counted from the beginning of the run."""
     return phase.phase.steps + configs.steps(phase, 'duration')
 
 
@@ -58,7 +58,7 @@ def kimg(phases: Sequence[ConfigDict], step: int) -> float:
 
     Args:
         phases: of the run, with their places.
-        step: counted from the begin of the run.
+        step: counted from the beginning of the run.
     """
     phase = phases[trained_in(phases, step)]
     return configs.kimg(phase, step - phase.phase.steps)

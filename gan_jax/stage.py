@@ -54,7 +54,7 @@ class Stage:
 
     @property
     def end(self) -> int:
-        """The last of its steps, counted from the begin of the run."""
+        """The last of its steps, counted from the beginning of the run."""
         return phases.end(self.config)
 
     @property

@@ -36,7 +36,7 @@ class Generator(GeneratorNetwork):
         width: channels of a stage times its resolution, which is 4 at the base and doubles with each stage.
         max_width: the most channels of a stage.
         widths: channels of the base and of each stage, of more stages than there are perhaps; None: computed.
-        fade: the share of a phase over which the last stage fades in; 0: it is there from the begin.
+        fade: the share of a phase over which the last stage fades in; 0: it is there from the beginning.
     """
 
     width: Annotated[int, COUNT] = 16384
@@ -89,7 +89,7 @@ class Discriminator(DiscriminatorNetwork):
         width: channels of a stage times its resolution, as of the generator.
         max_width: the most channels of a stage.
         widths: channels of the base and of each stage, as of the generator.
-        fade: the share of a phase over which the first stage fades in; 0: it is there from the begin.
+        fade: the share of a phase over which the first stage fades in; 0: it is there from the beginning.
     """
 
     width: Annotated[int, COUNT] = 16384
