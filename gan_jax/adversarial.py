@@ -60,7 +60,8 @@ def adversarial(
     """The game of one generator against one or several discriminators (Goodfellow et al. 2014, algorithm 1).
 
     Args:
-        generator: latents [B, ...] -> examples [B, ...].
+        generator: latents [B, ...] -> examples [B, ...]. In training it may return several of each example, such as the
+            stages of a picture [B, stages, H, W, C], to a discriminator that takes them.
         discriminator: examples [B, ...] -> logits [B] or a `Judgement`.
         loss: what each minimises.
         latents: how latents are drawn, or the size of a standard normal latent vector.

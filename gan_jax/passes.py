@@ -195,13 +195,20 @@ class Passes:
 
         def one(i: int, params: PyTree, variables: PyTree):
             """Discriminator number i: its loss, new variables, metrics, terms' memory and mean sign on real ones."""
-            real_key, fake_key, flip_key, noise_key = (
-                jax.random.fold_in(stream(key, name), i) for name in ('real', 'fake', 'flip_labels', 'label_noise')
-            )
-            outputs, updated = self.discriminator.apply(params, variables, real_shown, real_key, True, labels)
-            real_judgement = judgement(outputs)
-            outputs, updated = self.discriminator.apply(params, updated, fake_shown, fake_key, True, fake_labels)
-            fake_judgement = judgement(outputs)
+            flip_key, noise_key = (jax.random.fold_in(stream(key, name), i) for name in ('flip_labels', 'label_noise'))
+
+            def judge(name: str, variables: PyTree, shown: Array, condition: Array | None) -> tuple[Judgement, PyTree]:
+                judge_key = jax.random.fold_in(stream(key, name), i)
+                outputs, updated = self.discriminator.apply(params, variables, shown, judge_key, True, condition)
+                return judgement(outputs), updated
+
+            real_judgement, between = judge('real', variables, real_shown, labels)
+            fake_judgement, updated = judge('fake', between, fake_shown, fake_labels)
+
+            def judge_again(name: str, examples: Array) -> Array:
+                shown = self.show(examples, stream(key, f'show_{name}'), positions, state)
+                return judge(name, {'real': variables, 'fake': between}[name], shown, labels)[0].logits
+
             real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
             metrics, sign = _reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
             if is_on(self.flip_labels):
@@ -212,6 +219,7 @@ class Passes:
                 fake_condition=fake_labels,
                 judge_real=lambda: real_judgement,
                 fake_judgement=fake_judgement,
+                judge_again=None if self.replay or self.critic is not self.discriminator else judge_again,
             )
             added, term_metrics, remembered = total(self.now.discriminator, view, kept[i])
             value = self.loss.discriminator(real_logits, fake_logits, noise_key) + added

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gan_jax.layers.choices import require
+from gan_jax.layers.choices import is_traced, require
 
 Array = jax.Array
 Key = jax.Array
@@ -127,6 +127,59 @@ def r1(critic: Critic, real: Array) -> Array:
 def r2(critic: Critic, fake: Array) -> Array:
     """R2: 1/2 mean ||gradient||^2 at generated examples, a scalar whose weight is gamma (equation 10 beside R1's)."""
     return _mean_squared_norm(critic, fake) / 2
+
+
+def approximate_gradients(
+    critic: Critic,
+    examples: Array,
+    key: Key,
+    positions: Array | None = None,
+    *,
+    deviation: float = 0.01,
+    logits: Array | None = None,
+) -> Array:
+    """R1 or R2 without second derivatives: 1/2 mean ((D(x + n) - D(x)) / deviation)^2 with noise n.
+
+    Lin et al. 2025, "Diffusion Adversarial Post-Training for One-Step Video Generation", with the factors of `r1`: its
+    expectation is 1/2 mean ||gradient||^2 where the critic is linear, and near it for small deviations. Each example
+    has one random direction, so that the value of a batch scatters around that.
+
+    Args:
+        critic: examples -> logits; its own randomness, if it has any, must be the same in all calls.
+        examples: [B, ...], real or generated.
+        key: of the noise.
+        positions: places [B] in the global batch.
+        deviation: of the noise, above 0.
+        logits: of the examples, [B], where they are known already.
+
+    Returns:
+        A scalar whose weight is gamma.
+    """
+    require(is_traced(deviation) or deviation > 0, 'The deviation of an approximate penalty', deviation, 'above 0')
+    examples = _widened(examples)
+    noise = _noise(jax.random.normal, key, positions, examples)
+    logits = critic(examples) if logits is None else logits
+    slopes = (_widened(critic(examples + deviation * noise)) - _widened(logits)) / deviation
+    return jnp.mean(slopes**2) / 2
+
+
+def stage_consistency(stages: Array) -> Array:
+    """The mean over a picture's early stages of mean (stage - last stage)^2 / number of stages that are left.
+
+    The generator's cross-scale consistency of CAT (arXiv 2605.26449) as a re-implementation by others has it, with
+    gradients through both: the paper itself was not to be had. CAT has a stage for each scale, of which its
+    discriminator judges each apart; this is the loss alone.
+
+    Args:
+        stages: [B, K, ...], the last one being the example; K of at least 2.
+
+    Returns:
+        A scalar.
+    """
+    stages = _widened(stages)
+    left = jnp.arange(stages.shape[1] - 1, 0, -1)
+    distances = jnp.square(stages[:, :-1] - stages[:, -1:]).mean(axis=(0, *range(2, stages.ndim)))
+    return jnp.mean(distances / left)
 
 
 def drift(real_logits: Array) -> Array:
@@ -358,6 +411,7 @@ def _noise(draw: Callable[..., Array], key: Key, positions: Array | None, like: 
 def _between(real: Array, fake: Array, key: Key, positions: Array | None) -> Array:
     """One point on the line between each real and fake example."""
     real, fake = _widened(real), _widened(fake)
+    require(real.shape == fake.shape, 'The shape of generated examples', fake.shape, f'that of real ones, {real.shape}')
     share = _noise(jax.random.uniform, key, positions, real.reshape(len(real), -1)[:, 0])
     share = share.reshape(-1, *[1] * (real.ndim - 1))
     return share * real + (1 - share) * fake

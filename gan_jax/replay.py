@@ -53,7 +53,8 @@ def exchange(
         The examples to show [B, ...], their conditions, and the buffer, which is the same on every device.
 
     Raises:
-        UserError: the buffer has fewer places than the global batch has examples.
+        UserError: the buffer has fewer places than the global batch has examples, or the generator shows several images
+            of each.
     """
     everywhere, first = jax.lax.stop_gradient((examples, conditions)), 0
     if axis_name is not None:
@@ -63,6 +64,11 @@ def exchange(
     here = first + jnp.arange(len(examples))
     if batch > size:
         raise UserError(f'replay={size} is too small: the buffer must hold at least a batch of {batch} examples.')
+    if replay.examples.shape[1:] != examples.shape[1:]:
+        raise UserError(
+            'The replay buffer remembers one image of each example, but this generator returns several while it '
+            'trains: set replay=0, or generator.stages=1.'
+        )
     place_key, coin_key = jax.random.split(key)
     places = jax.random.permutation(place_key, size)[:batch]
     swap = jax.random.bernoulli(coin_key, 0.5, (batch,)) & replay.filled[places]

@@ -43,6 +43,8 @@ class View:
         key: for the term's randomness.
         positions: [B], the examples' places in the global batch.
         axis_name: the mapped axis over which the batch lies, or None.
+        judge_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], shown and judged with the randomness of
+            those in `real_judgement` or `fake_judgement`; None: these are not of `critic` at `real` and `fake`.
     """
 
     params: PyTree
@@ -60,6 +62,7 @@ class View:
     key: Key
     positions: Array
     axis_name: str | None
+    judge_again: Callable[[str, Array], Array] | None = None
 
     @functools.cached_property
     def real_judgement(self) -> Judgement:
@@ -153,6 +156,29 @@ def r1(weight: float = 0.0) -> Pair:
 def r2(weight: float = 0.0) -> Pair:
     """`penalties.r2`; the weight is the paper's gamma."""
     return _of_gradients('r2', weight, lambda view: penalties.r2(view.critic, view.fake))
+
+
+def _approximated(name: str, weight: float, deviation: float, of: str) -> Pair:
+    def value(view: View) -> Array:
+        critic, logits = view.critic, None
+        if view.judge_again is not None:
+            critic = functools.partial(view.judge_again, of)
+            logits = (view.real_judgement if of == 'real' else view.fake_judgement).logits
+        return penalties.approximate_gradients(
+            critic, getattr(view, of), view.key, view.positions, deviation=deviation, logits=logits
+        )
+
+    return _of_gradients(name, weight, value)
+
+
+def approximate_r1(weight: float = 0.0, deviation: float = 0.01) -> Pair:
+    """`penalties.approximate_gradients` at real examples; the weight is that of R1."""
+    return _approximated('approximate_r1', weight, deviation, 'real')
+
+
+def approximate_r2(weight: float = 0.0, deviation: float = 0.01) -> Pair:
+    """`penalties.approximate_gradients` at generated examples; the weight is that of R2."""
+    return _approximated('approximate_r2', weight, deviation, 'fake')
 
 
 def drift(weight: float = 0.0) -> Pair:
@@ -282,12 +308,25 @@ def path_length(weight: float = 0.0, decay: float = 0.01) -> Pair:
     return Pair(_remembering('path_length', weight, value, lambda network: jnp.zeros(()), lazy=True), ())
 
 
+def stage_consistency(weight: float = 0.0) -> Pair:
+    """`penalties.stage_consistency` of the generator's stages; the weight of CAT is said to be 0.1."""
+
+    def value(view: View) -> Array:
+        if view.fake.ndim <= view.real.ndim:
+            raise UserError('Consistency of stages needs a generator with several, such as that of the model gat.')
+        return penalties.stage_consistency(view.fake)
+
+    return Pair(one_term('stage_consistency', weight, value), ())
+
+
 PENALTIES: dict[str, Callable[..., Pair]] = {
     'gradient_penalty': gradient_penalty,
     'zero_centered': zero_centered,
     'dragan': dragan,
     'r1': r1,
     'r2': r2,
+    'approximate_r1': approximate_r1,
+    'approximate_r2': approximate_r2,
     'drift': drift,
     'centring': centring,
     'mode_seeking': mode_seeking,
@@ -296,6 +335,7 @@ PENALTIES: dict[str, Callable[..., Pair]] = {
     'orthogonal': orthogonal,
     'historical': historical,
     'path_length': path_length,
+    'stage_consistency': stage_consistency,
 }
 
 

@@ -310,6 +310,29 @@ def test_gradients_match_finite_differences(name, transforms):
             np.testing.assert_allclose((gradient * direction).sum(), numeric, rtol=1e-7)
 
 
+@pytest.mark.parametrize('name', ['ada', 'diffaugment'])
+def test_several_images_of_an_example_are_changed_alike(name):
+    change = {'ada': applied('ada', 'translate_integer', 'brightness'), 'diffaugment': applied('diffaugment')}[name]
+    before = np.asarray(images(size=8, count=4))
+    several = np.stack([before, before / 2, before], axis=1)
+    changed = np.asarray(change(several, KEY, POSITIONS[:4], 1.0))
+    np.testing.assert_allclose(changed[:, 0], change(before, KEY, POSITIONS[:4], 1.0), atol=1e-6)
+    np.testing.assert_array_equal(changed[:, 0], changed[:, 2])
+    np.testing.assert_allclose(changed[:, 1], change(before / 2, KEY, POSITIONS[:4], 1.0), atol=1e-6)
+
+
+def test_diffaugment_changes_the_colours_of_some_images_and_mirrors_others():
+    before, places = images(size=8, count=400), jnp.arange(400)
+    change = augment.diff_augment(('color',), colour_share=0.25, flip_share=0.5).apply
+    after = np.asarray(change(before, KEY, places, 0.0))
+    coloured = np.asarray(applied('diffaugment', 'color')(before, KEY, places, 0.0))
+    kinds = [(before, 0.375), (before[:, :, ::-1], 0.375), (coloured, 0.125), (coloured[:, :, ::-1], 0.125)]
+    seen = [np.isclose(after, wanted, atol=1e-6).all((1, 2, 3)) for wanted, _ in kinds]
+    assert (np.sum(seen, axis=0) == 1).all()
+    for found, (_, share) in zip(seen, kinds, strict=True):
+        assert abs(found.mean() - share) < 4 * (share * (1 - share) / 400) ** 0.5
+
+
 def test_diffaugment_color_has_the_papers_ranges():
     before = images(size=8, count=400)
     after = np.asarray(applied('diffaugment', 'color')(before, KEY, jnp.arange(400), 0.0))

@@ -64,6 +64,7 @@ OF_PARAMS = {
     'dragan': lambda p, x, y, z, at, axis: penalties.dragan(critic(p), x, KEY, at, axis_name=axis),
     'r1': lambda p, x, y, z, at, axis: penalties.r1(critic(p), x),
     'r2': lambda p, x, y, z, at, axis: penalties.r2(critic(p), y),
+    'approximate': lambda p, x, y, z, at, axis: penalties.approximate_gradients(critic(p), x, KEY, at, deviation=0.1),
     'path_length': lambda p, x, y, z, at, axis: penalties.path_length(
         generator(p), z, 0.5, KEY, at, decay=0.0, axis_name=axis
     )[0],
@@ -83,6 +84,35 @@ def test_every_penalty_of_a_linear_critic_is_that_of_its_weights():
         (4.5, penalties.r2(linear, FAKE)),
     ):
         np.testing.assert_allclose(penalty, wanted, rtol=1e-6)
+
+
+def test_approximate_gradients_of_a_linear_critic_are_right_in_the_mean():
+    count, directions = 20_000, np.asarray(jax.random.normal(KEY, (5, 2, 2)))
+    # A slope is N(0, 9): half its square has mean 4.5 and deviation 9 / sqrt(2).
+    measured = penalties.approximate_gradients(linear, np.zeros((count, 2, 2)), KEY)
+    np.testing.assert_allclose(measured, 4.5, atol=4 * 9 / (2 * count) ** 0.5)
+    # One noise for each position, whatever the deviation.
+    places = np.array([3, 1])
+    noise = np.stack([jax.random.normal(jax.random.fold_in(KEY, place), (2, 2)) for place in places])
+    for deviation in (0.01, 2.0):
+        measured = penalties.approximate_gradients(linear, directions[:2], KEY, places, deviation=deviation)
+        np.testing.assert_allclose(measured, (linear(noise) ** 2).mean() / 2, rtol=1e-3)
+    known = penalties.approximate_gradients(linear, directions, KEY, logits=linear(directions))
+    np.testing.assert_allclose(known, penalties.approximate_gradients(linear, directions, KEY), rtol=1e-3)
+
+
+def test_approximate_gradients_of_a_smooth_critic_approach_those_of_r1(float64):
+    real = np.repeat(REAL, 4000, axis=0)
+    measured = penalties.approximate_gradients(critic(network()), real, KEY, deviation=1e-4)
+    np.testing.assert_allclose(measured, penalties.r1(critic(network()), REAL), rtol=0.03)
+
+
+def test_consistency_of_stages_by_hand():
+    stages = np.stack([np.full((2, 3), value) for value in (1.0, 3.0, 0.0, 2.0)], axis=1)
+    np.testing.assert_allclose(penalties.stage_consistency(stages), (1 / 3 + 1 / 2 + 4) / 3, rtol=1e-6)
+    assert penalties.stage_consistency(np.ones((2, 4, 3))) == 0
+    slope = jax.grad(lambda last: penalties.stage_consistency(jnp.array([[0.0, last]])))(3.0)
+    np.testing.assert_allclose(slope, 6.0)  # no constant: the last stage is drawn towards the early ones too
 
 
 def test_gradients_of_a_quadratic_critic_are_the_examples():
@@ -140,7 +170,7 @@ def test_second_order_gradients_match_finite_differences(name, float64):
 
 
 def test_noise_belongs_to_positions():
-    names = ('gradient_penalty', 'one_sided', 'zero_centered', 'path_length')
+    names = ('gradient_penalty', 'one_sided', 'zero_centered', 'path_length', 'approximate')
 
     @jax.jit
     def measured(real, fake, latents, positions):

@@ -89,6 +89,13 @@ def test_without_conditions_there_are_none():
     assert buffer.conditions is None
 
 
+def test_several_images_of_an_example_are_refused():
+    with pytest.raises(
+        UserError, match=r'remembers one image of each example, .* set replay=0, or generator\.stages=1'
+    ):
+        exchange(start_replay(4, (8, 8, 1), None), jnp.zeros((2, 4, 8, 8, 1)), None, jax.random.key(0))
+
+
 def test_a_buffer_smaller_than_a_batch_is_refused():
     examples, _ = numbered(1, 6)
     with pytest.raises(UserError, match='replay=4 is too small: the buffer must hold at least a batch of 6 examples'):

@@ -80,6 +80,14 @@ EXPECTED = {
     ),
     'r1': ({'weight': 3.0}, lambda view: penalties.r1(critic, view.real)),
     'r2': ({'weight': 3.0}, lambda view: penalties.r2(critic, view.fake)),
+    'approximate_r1': (
+        {'weight': 3.0, 'deviation': 0.1},
+        lambda view: penalties.approximate_gradients(critic, view.real, KEY, PLACES, deviation=0.1),
+    ),
+    'approximate_r2': (
+        {'weight': 3.0, 'deviation': 0.1},
+        lambda view: penalties.approximate_gradients(critic, view.fake, KEY, PLACES, deviation=0.1),
+    ),
     'drift': ({'weight': 3.0}, lambda view: jnp.mean(critic(view.real) ** 2)),
     'centring': ({'weight': 3.0}, lambda view: jnp.mean((critic(view.real) + critic(view.fake)) ** 2)),
     'mode_seeking': (
@@ -145,7 +153,56 @@ def test_a_penalty_of_weight_0_is_none_and_a_negative_one_is_refused(name):
 def test_only_penalties_of_gradients_are_lazy():
     made = terms.joined([PENALTIES[name](**{WEIGHTS.get(name, 'weight'): 1.0}) for name in PENALTIES])
     lazy = {term.name for term in (*made.generator, *made.discriminator) if term.lazy}
-    assert lazy == {'gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2', 'path_length'}
+    assert lazy == {
+        'gradient_penalty',
+        'zero_centered',
+        'dragan',
+        'r1',
+        'r2',
+        'approximate_r1',
+        'approximate_r2',
+        'path_length',
+    }
+
+
+def test_consistency_of_stages_needs_stages_and_is_the_generators():
+    (term,) = PENALTIES['stage_consistency'](0.1).generator
+    stages = jax.random.normal(KEY, (BATCH, 4, *SHAPE))
+    value, _ = term.value(view_of('generator', fake=stages), None)
+    np.testing.assert_allclose(value, penalties.stage_consistency(stages))
+    with pytest.raises(UserError, match=r'needs a generator with several, such as that of the model gat'):
+        term.value(view_of('generator'), None)
+
+
+@pytest.mark.parametrize(('options', 'applications'), [({}, 4), ({'replay': 64}, 6), ({'lazy': Pair(1, 2)}, 6)])
+def test_approximate_penalties_use_the_logits_and_the_randomness_of_the_pass(options, applications):
+    """Under augmentation and noise as large as the data, only the same draws leave a slope that is the critic's."""
+    applied = []
+
+    def judge(params, images):
+        applied.append(images.shape)
+        return images.reshape(len(images), -1) @ params
+
+    game = adversarial(
+        pure(lambda key: GENERATOR, lambda w, z: jnp.tanh(z @ w).reshape(-1, *SHAPE)),
+        pure(lambda key: CRITIC, judge),
+        losses.hinge(),
+        LATENT,
+        terms=terms.joined([terms.approximate_r1(1.0), terms.approximate_r2(1.0)]),
+        augmentation=augment.diff_augment(('translation', 'cutout')),
+        noise=lambda step: 1.0,
+        **options,
+    )
+    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
+    state = steps.init_state(game, optimizers, jax.random.key(0))
+    batch, places = {'real': jax.random.normal(jax.random.key(7), (64, *SHAPE))}, jnp.arange(64)
+    turns = [turn for turn in game.turns if turn.player == 'discriminator']
+    metrics = {}
+    for turn in turns:
+        metrics |= turn.loss(state.discriminator.params, state, batch, KEY, places)[1].metrics
+    assert len(applied) == applications
+    for name in ('approximate_r1', 'approximate_r2'):
+        assert 0.1 < metrics[name] / (np.sum(CRITIC**2) / 2) < 1.5  # less than 1 where images are cut out
 
 
 def linear_game(**options):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from gan_jax.augmentation import adaptive as adaptive_augment
 from gan_jax.errors import UserError
-from gan_jax.layers.choices import choose, require
+from gan_jax.layers.choices import choose, is_on, require
 from gan_jax.ranges import POSITIVE_AMOUNT, SHARE, Range, checked
 
 Array = jax.Array
@@ -23,7 +23,8 @@ class Augmentation(NamedTuple):
     """A random change of a batch of images, and what moves its strength.
 
     Attributes:
-        apply: (images [B, H, W, C], key, positions [B], probability scalar) -> images of the same shape.
+        apply: (images [B, H, W, C], key, positions [B], probability scalar) -> images of the same shape. An example may
+            be several images [B, K, H, W, C], which are all changed alike.
         controller: (probability, mean_sign, batch_size) -> new probability, or None where nothing adapts. `mean_sign`
             is the mean of sign(D(x)) over real images, all of them if they lie on several devices; `batch_size` is the
             number of real images since the last call.
@@ -40,7 +41,12 @@ def none() -> Augmentation:
     return Augmentation(lambda examples, key, positions, probability: examples)
 
 
-def diff_augment(policy: tuple[str, ...] = ('color', 'translation', 'cutout')) -> Augmentation:
+@checked
+def diff_augment(
+    policy: tuple[str, ...] = ('color', 'translation', 'cutout'),
+    colour_share: Annotated[float, SHARE] = 1.0,
+    flip_share: Annotated[float, SHARE] = 0.0,
+) -> Augmentation:
     """DiffAugment: every image is changed, whatever the probability.
 
     Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", with the ranges of its official
@@ -50,6 +56,11 @@ def diff_augment(policy: tuple[str, ...] = ('color', 'translation', 'cutout')) -
     - translation: by whole pixels up to 1/8 of each side (rounded down), zeros moving in.
     - cutout: zeros in a rectangle of half of each side, around a place anywhere in the image.
 
+    Args:
+        policy: the names.
+        colour_share: of the images whose colours change.
+        flip_share: of the images that are mirrored left to right, at the end; Hyun et al. 2026 (GAT) have 0.5 and 0.4.
+
     Raises:
         UserError: no policy has that name; from `apply`, examples that are not images.
     """
@@ -58,13 +69,17 @@ def diff_augment(policy: tuple[str, ...] = ('color', 'translation', 'cutout')) -
 
     def change(image: Array, key: Key) -> Array:
         for i, one in enumerate(changes):
-            image = one(image, jax.random.fold_in(key, i))
-        return image
+            own_key = jax.random.fold_in(key, i)
+            changed = one(image, own_key)
+            image = _sometimes(colour_share, changed, image, own_key) if one is _color else changed
+        if not is_on(flip_share):
+            return image
+        return _sometimes(flip_share, image[:, ::-1], image, jax.random.fold_in(key, len(changes)))
 
     def apply(images: Array, key: Key, positions: Array, probability: Array) -> Array:
         del probability
         _check_images('diffaugment', images)
-        return _by_position(change, images, key, positions)
+        return _change_images(change, images, key, positions)
 
     return Augmentation(apply)
 
@@ -108,7 +123,7 @@ def adaptive(
 
     def apply(images: Array, key: Key, positions: Array, probability: Array) -> Array:
         _check_images('ada', images)
-        height, width, channels = images.shape[1:]
+        height, width, channels = images.shape[-3:]
         require(channels in (1, 3), 'The number of channels of images under ada', channels, '1 or 3')
         if 'rotate90' in transforms and height != width:
             raise UserError(
@@ -118,7 +133,7 @@ def adaptive(
         def change(image: Array, key: Key) -> Array:
             return adaptive_augment.transform(image, key, probability, transforms, colour_share)
 
-        return _by_position(change, images, key, positions)
+        return _change_images(change, images, key, positions)
 
     def controller(probability: Array, mean_sign: Array, batch_size: int) -> Array:
         step = jnp.sign(mean_sign - target) * (batch_size / (adjust_kimg * 1000))
@@ -152,7 +167,7 @@ def translate_and_flip(images: Array, key: Key, positions: Array, *, pixels: int
         shift = jax.random.randint(shift_key, (2,), -pixels, pixels + 1)
         return _shift(image, shift, (pixels, pixels), 'reflect')
 
-    return _by_position(change, images, key, positions)
+    return _change_images(change, images, key, positions)
 
 
 def quarter_turns(images: Array, turns: Array) -> Array:
@@ -187,11 +202,20 @@ def _by_position(change: Callable[[Array, Key], Array], examples: Array, key: Ke
     return jax.vmap(one)(examples, positions)
 
 
+def _change_images(change: Callable[[Array, Key], Array], images: Array, key: Key, positions: Array) -> Array:
+    """The change of each image [H, W, C]; several images of one example [K, H, W, C] are changed alike."""
+    return _by_position(jax.vmap(change, in_axes=(0, None)) if images.ndim == 5 else change, images, key, positions)
+
+
 def _check_images(name: str, examples: Array) -> None:
-    if examples.ndim != 4:
+    if examples.ndim not in (4, 5):
         raise UserError(
             f"{name} changes images, not examples of shape {examples.shape[1:]}: use the augmentation 'none'."
         )
+
+
+def _sometimes(share: float, changed: Array, image: Array, key: Key) -> Array:
+    return jnp.where(jax.random.bernoulli(jax.random.fold_in(key, 0), share), changed, image)
 
 
 def _color(image: Array, key: Key) -> Array:

@@ -21,6 +21,8 @@ class _Linear(nn.Module):
         use_bias: whether a bias [D] is added.
         kernel_init: initialiser of the kernel; the bias starts at 0.
         spectral_iterations: power iterations of spectral normalisation in a training call; 0: not normalised.
+        rate: multiplier of the learning rate of kernel and bias (Karras et al. 2019, StyleGAN, appendix C): both are
+            applied times it, and the kernel starts with 1 / rate times its values.
         dtype: of the arithmetic and of the outputs.
     """
 
@@ -28,14 +30,23 @@ class _Linear(nn.Module):
     use_bias: bool = True
     kernel_init: Initializer = nn.initializers.normal(0.02)
     spectral_iterations: int = 0
+    rate: float = 1.0
     dtype: Any = jnp.float32
 
     def _weights(self, shape: tuple[int, ...], train: bool) -> tuple[jax.Array, jax.Array | float]:
-        kernel = self.param('kernel', self.kernel_init, (*shape, self.features))
+        kernel = self._multiplied('kernel', self._start, (*shape, self.features))
         if self.spectral_iterations:
             kernel = SpectralNormalization(self.spectral_iterations, name='normalization')(kernel, train=train)
-        bias = self.param('bias', nn.initializers.zeros, (self.features,)) if self.use_bias else None
+        bias = self._multiplied('bias', nn.initializers.zeros, (self.features,)) if self.use_bias else None
         return kernel.astype(self.dtype), 0.0 if bias is None else bias.astype(self.dtype)
+
+    def _start(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        kernel = self.kernel_init(key, shape)
+        return kernel if self.rate == 1 else kernel / self.rate
+
+    def _multiplied(self, name: str, start: Initializer, shape: tuple[int, ...]) -> jax.Array:
+        values = self.param(name, start, shape)
+        return values if self.rate == 1 else self.rate * values
 
 
 class Dense(_Linear):
