@@ -41,6 +41,7 @@ _PATH = re.compile(r'(?<![^:,])/[^,:]*')  # 'paired:/data/maps', 'unpaired:folde
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
 _MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
 base, section = defaults.base, defaults.section  # what a config file is written with
+_TINY = {'width': 16, 'depth': 2, 'heads': 2, 'stages': 2}  # the most that networks of a run for debugging have
 INTERVALS = (
     'duration',
     'sample_every',
@@ -465,8 +466,9 @@ def _make_tiny(config: ConfigDict) -> None:
     config.evaluation.samples = 64
     config.samples = 16
     for role in roles_of(config):
-        if 'width' in config[role]:
-            config[role].width = min(config[role].width or 16, 16)
+        for name, most in _TINY.items():
+            if name in config[role]:
+                config[role][name] = min(config[role][name] or most, most)
 
 
 def _tiny_phase(text: str) -> str:

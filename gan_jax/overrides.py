@@ -36,7 +36,8 @@ def _settle_section(config: ConfigDict, name: str) -> None:
     """
     options, old = section(name, config[name].name), config[name]
     others = {option for choice in choices(name) for option in section(name, choice)} - set(options)
-    options = options.to_dict() | {option: value for option, value in old.items() if option not in others}
+    kept = old.items(preserve_field_references=True)
+    options = options.to_dict() | {option: value for option, value in kept if option not in others}
     with config.unlocked():
         config[name] = options
 
