@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -12,8 +11,8 @@ import jax.numpy as jnp
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
+from gan_jax import combinations, defaults, games, optim, schedules, steps
 from gan_jax import config as configs
-from gan_jax import defaults, games, optim, schedules, steps
 from gan_jax.data import batch_field
 from gan_jax.errors import UserError, blaming
 from gan_jax.game import Array, Batch, Game, GanState, Key, Pair, named_key
@@ -24,8 +23,6 @@ from gan_jax.runtime.compiler import ONCE
 from gan_jax.values import entering_as_values, with_values
 
 _ADAM_EPS_ROOT = 1e-16  # where an unrolled step is differentiated through Adam's square root at a gradient of zero
-_MANY_UPDATES = 10**5  # of a network in one stretch
-_MANY_DISCRIMINATORS = 16
 
 
 def make_modules(
@@ -86,7 +83,7 @@ def make_game(
     own = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference)
     _check_schedules(own, moves)
     parts = _at(own, moves, jnp.int32(0))
-    _check_combination(parts.config, shape)
+    combinations.check(parts.config, shape)
     game = _join(parts)
     if moves:
         game = game._replace(at=lambda step: _join(_at(own, moves, step)))
@@ -173,94 +170,6 @@ def _first_examples(game: Game, parts: Parts, key: Key) -> Array:
     return game.sample(*networks['generator'], game.latents(key, jnp.arange(2)), condition)
 
 
-def _check_combination(config: ConfigDict, shape: tuple[int, ...]) -> None:
-    """Raises a UserError where parts of a recipe make no sense together, and warns where they hardly do."""
-    made = configs.make_terms(config)
-    consistency = config.penalties.consistency
-    if len(shape) != 3:
-        for key, used in (
-            ('augment.name', config.augment.name != 'none'),
-            ('real_fade', config.real_fade),
-            ('penalties.consistency.real_weight', consistency.real_weight),
-            ('penalties.consistency.fake_weight', consistency.fake_weight),
-            ('discriminator.rotations', config.get('discriminator', {}).get('rotations')),
-        ):
-            if used:
-                raise UserError(f'{key} transforms images, but the examples have shape {tuple(shape)}: unset it.')
-    if config.real_fade and any(side % 2 for side in shape[:2]):
-        raise UserError(f'real_fade halves images, but their shape is {tuple(shape)}: choose even sides, or unset it.')
-    if config.balance.measure == 'loss_ratio' and config.loss.name in _SIGNED_LOSSES:
-        raise UserError(
-            f'balance.measure=loss_ratio compares losses that are positive, but those of loss.name={config.loss.name} '
-            'can have either sign: use balance.measure=accuracy.'
-        )
-    if config.balance.fooling and config.generator_steps == 1:
-        raise UserError(
-            'balance.fooling says when the generator makes a further step in a round, but generator_steps=1 allows '
-            'none: raise it, or leave balance.fooling at 0.'
-        )
-    if config.packing > 1 and config.game.name != 'adversarial':
-        raise UserError(f'packing={config.packing} is of the game adversarial, not of {config.game.name}: set it to 1.')
-    if config.feature_matching.alone and not config.feature_matching.weight:
-        raise UserError('feature_matching.alone leaves the generator nothing to learn from: give it a weight.')
-    if config.replay and config.replay < config.batch_size:
-        raise UserError(
-            f'replay={config.replay} is too small: the buffer must hold at least a batch of {config.batch_size} '
-            'examples.'
-        )
-    for player in Pair._fields:
-        if config.lazy[player] > 1 and not _is_lazy(config, made, player):
-            what = 'penalties.path_length' if player == 'generator' else 'a gradient penalty'
-            raise UserError(
-                f'lazy.{player}={config.lazy[player]} has nothing to apply lazily: give {what} a weight, or '
-                'set it to 1.'
-            )
-    _warn_of_doubts(config, made)
-
-
-def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
-    """Warns of a recipe that works, but badly or for long; `made` are its terms."""
-    published = getattr(games.find(config.game.name, importing=False), 'BATCHES_OF_ONE', False)
-    for player in () if published else Pair._fields:
-        if config.get(player, {}).get('normalization') == 'batch' and config.batch_size <= config.accumulate:
-            warnings.warn(
-                f'{player}.normalization=batch has only one example to take its statistics of, as batch_size is '
-                f'{config.batch_size} and accumulate {config.accumulate}: make the batch larger, or take layer or '
-                'instance normalisation.',
-                stacklevel=2,
-            )
-    updates = configs.updates_of_a_stretch(config)
-    if updates > _MANY_UPDATES:
-        warnings.warn(
-            f'a stretch of log_every={config.log_every} makes {updates:,} updates, and nothing is seen or saved before '
-            'its end: lower log_every, or the steps of a round.',
-            stacklevel=2,
-        )
-    if config.discriminators.number > _MANY_DISCRIMINATORS:
-        warnings.warn(
-            f'discriminators.number={config.discriminators.number} discriminators are compiled one after the other, '
-            'which takes long: fewer are usual (5 in GMAN).',
-            stacklevel=2,
-        )
-    critic = config.get('discriminator', {})
-    bounded = critic.get('normalization') == 'spectral' or critic.get('spectral_iterations')
-    clipped = config.get('discriminator_optimizer', {}).get('clip_weights')
-    if config.loss.name == 'wasserstein' and not (made.discriminator or bounded or clipped):
-        warnings.warn(
-            'loss.name=wasserstein needs a critic whose slope is bounded, or its loss runs away: set '
-            'discriminator_optimizer.clip_weights, penalties.gradient_penalty.weight or '
-            'discriminator.normalization=spectral.',
-            stacklevel=2,
-        )
-
-
-_SIGNED_LOSSES = ('wasserstein', 'hinge', 'minimax', 'f_divergence')
-
-
-def _is_lazy(config: ConfigDict, made: Pair, player: str) -> bool:
-    return config.lazy[player] > 1 and any(term.lazy for term in getattr(made, player))
-
-
 def warn_of_networks(
     config: ConfigDict,
     shape: tuple[int, ...],
@@ -283,7 +192,7 @@ def make_optimizers(config: ConfigDict, game: Game) -> steps.Optimizers:
     def one(player: str):
         turns = [turn for turn in game.turns if turn.player == player]
         updates = sum(-(-rounds // turn.every) * turn.times for turn in turns) or 1
-        is_lazy = player in Pair._fields and _is_lazy(config, made, player)
+        is_lazy = player in Pair._fields and combinations.is_lazy(config, made, player)
         every = config.lazy[player] if is_lazy else 1
         options = optim.lazy_adam_options(config[f'{player}_optimizer'].to_dict(), every)
         name = options.pop('name')

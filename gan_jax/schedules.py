@@ -7,7 +7,7 @@ A schedule is a text 'KEY: SHAPE to END in DURATION', or the same with 'after DU
 
 The number starts as the config has it and reaches END a DURATION later ('500 steps', '32 kimg', '10 epochs'); then it
 stays there. Several schedules of one key follow one another, each from where the one before has brought it. SHAPE is
-one of `SHAPES`.
+one of `SHAPES`. In a run of several phases the steps are counted in each phase anew.
 
 The config is put together inside the compiled step with the numbers traced, as that of a population's member is
 (`gan_jax.population`). So any number can have a schedule that enters the program as a value (rates, betas, weights,

@@ -149,12 +149,14 @@ def test_a_run_goes_on_exactly_and_records_its_numbers_on_any_number_of_devices(
         whole = train(small_config(*texts), tmp_path / 'whole')
         train(small_config(*texts, duration='10 steps'), tmp_path / 'cut')
         cut = train(small_config(*texts), tmp_path / 'cut', accept_config_changes=True)
-        train(small_config(*texts, **{'parallel.devices': '4'}), tmp_path / 'spread')
+        for mode in ('pmap', 'sharding'):
+            train(small_config(*texts, **{'parallel.devices': '4', 'parallel.mode': mode}), tmp_path / mode)
     assert all(map(np.array_equal, jax.tree.leaves(whole.players), jax.tree.leaves(cut.players)))
-    records = {name: metrics_of(tmp_path / name).read() for name in ('whole', 'cut', 'spread')}
+    records = {name: metrics_of(tmp_path / name).read() for name in ('whole', 'cut', 'pmap', 'sharding')}
     assert records['whole'] == records['cut']
-    for one, other in zip(records['whole'], records['spread'], strict=True):
-        assert one == pytest.approx(other, rel=2e-4, abs=1e-5)
+    for mode in ('pmap', 'sharding'):
+        for one, other in zip(records['whole'], records[mode], strict=True):
+            assert one == pytest.approx(other, rel=2e-4, abs=1e-5)
     for record, share in zip(records['whole'], (0, 1 / 8, 2 / 8), strict=False):
         half_life = 0.1 + (10 - 0.1) * (1 + math.cos(math.pi * share)) / 2
         assert record['ema/half_life_kimg'] == pytest.approx(half_life, rel=1e-6)

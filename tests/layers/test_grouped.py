@@ -48,3 +48,13 @@ def test_other_products_are_the_same_as_blocks():
     np.testing.assert_allclose(
         grouped._by_products(images, kernel, 4), grouped._by_blocks(images, kernel, 4), atol=1e-4
     )
+
+
+def test_gradients_lower_for_other_platforms():
+    def penalty(kernel, images):
+        return jax.grad(lambda images: jax.numpy.sin(_positional(4, images, kernel)).sum())(images).sum()
+
+    shapes = jax.ShapeDtypeStruct((3, 3, 16, 64), np.float32), jax.ShapeDtypeStruct((2, 6, 6, 64), np.float32)
+    exported = jax.export.export(jax.jit(jax.grad(penalty)), platforms=('cpu', 'cuda', 'tpu'))(*shapes)
+    assert exported.platforms == ('cpu', 'cuda', 'tpu')
+    assert exported.out_avals[0].shape == (3, 3, 16, 64)
