@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import defaults, games, models, schedules
 from gan_jax.augmentation.augment import Augmentation
+from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.data import absolute_name
 from gan_jax.defaults import choices, defaults_of, factories, roles_of
 from gan_jax.errors import UserError, blaming
@@ -33,7 +34,7 @@ from gan_jax.open_sets import OpenDict
 from gan_jax.overrides import apply_overrides, parse_override, phase_changes, settle, split, unknown_key
 from gan_jax.records import files
 from gan_jax.schedules import Schedule
-from gan_jax.terms import PENALTIES, auxiliary_classifier, check_terms, feature_matching, joined, rotation, slicing
+from gan_jax.terms import PENALTIES, check_terms, feature_matching, joined, rotation, slicing
 from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation}
@@ -285,12 +286,13 @@ def make_terms(config: ConfigDict) -> Pair:
     matching = config.feature_matching.to_dict()
     del matching['alone']
     made.append(feature_matching(**matching))
-    if config.get('discriminator', {}).get('conditioning') == 'auxiliary':
-        made.append(auxiliary_classifier(**config.auxiliary))
     if config.get('discriminator', {}).get('slicing'):
         made.append(slicing())
     if config.get('discriminator', {}).get('rotations'):
         made.append(rotation(**config.rotation))
+    conditioning = config.get('discriminator', {}).get('conditioning')
+    if conditioning in CLASS_TERMS:
+        made.append(CLASS_TERMS[conditioning](**config[conditioning]))
     for text in config.terms:
         made.append(_own_terms(text))
     return joined(made)

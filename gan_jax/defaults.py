@@ -10,6 +10,7 @@ from gan_jax import games, models
 from gan_jax.adversarial import COMBINATIONS
 from gan_jax.augmentation.augment import AUGMENTATIONS
 from gan_jax.balance import BALANCES
+from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS
 from gan_jax.losses import LOSSES
@@ -28,7 +29,7 @@ from gan_jax.ranges import (
     Range,
 )
 from gan_jax.runtime.parallel import MODES
-from gan_jax.terms import PENALTIES, auxiliary_classifier, feature_matching, rotation
+from gan_jax.terms import PENALTIES, feature_matching, rotation
 from gan_jax.values import Default, choice, flat, number, options, plain
 
 _IMAGES = Range(0, 2**53)
@@ -134,8 +135,9 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'lazy': {'generator': number(1, Range(1, 10_000)), 'discriminator': number(1, Range(1, 10_000))},
         # alone: it is the generator's only loss
         'feature_matching': {**options(feature_matching, AMOUNT), 'alone': False},
-        'auxiliary': options(auxiliary_classifier, AMOUNT),  # where discriminator.conditioning is auxiliary
         'rotation': options(rotation, AMOUNT),  # of SSGAN, where discriminator.rotations is set
+        # each where discriminator.conditioning is that: auxiliary, contrastive, data_to_data
+        **{name: options(term, AMOUNT) for name, term in CLASS_TERMS.items()},
         'augment': chosen('augment'),  # of all that the discriminator is shown
         # falls to 0 at that share of the run
         'instance_noise': {'deviation': number(0.0, AMOUNT), 'until': number(1.0, POSITIVE_SHARE)},

@@ -16,6 +16,8 @@ class Judgement(NamedTuple):
         direction: logits [B] whose gradient is that of the last layer's direction alone, or None; see
             `gan_jax.layers.networks.slice_features`.
         rotations: logits [B, 4] of how many quarter turns an image has been turned by, or None.
+        embeddings: unit vectors [B, d] of the examples, for contrastive conditioning, or None.
+        proxies: unit vectors [B, d] of their classes, likewise.
     """
 
     logits: jax.Array
@@ -23,6 +25,8 @@ class Judgement(NamedTuple):
     features: Mapping[str, jax.Array] = {}
     direction: jax.Array | None = None
     rotations: jax.Array | None = None
+    embeddings: jax.Array | None = None
+    proxies: jax.Array | None = None
 
 
 def judgement(outputs: 'jax.Array | Judgement') -> Judgement:

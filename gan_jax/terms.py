@@ -73,6 +73,10 @@ class View:
         """The mean of each device's values over the devices."""
         return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
 
+    def gather(self, values: Array) -> Array:
+        """[B, ...] of this device -> [B, ...] of the whole global batch."""
+        return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)
+
 
 class Term(NamedTuple):
     """Something added to a player's loss.

@@ -54,6 +54,8 @@ DECKS = {
         {'generator.conditioning': 'normalization', 'discriminator.conditioning': 'projection'},
         {'generator.conditioning': 'concatenate', 'discriminator.conditioning': 'auxiliary'},
         {'generator.conditioning': 'concatenate', 'discriminator.conditioning': 'planes'},
+        {'generator.conditioning': 'concatenate', 'discriminator.conditioning': 'contrastive'},
+        {'generator.conditioning': 'concatenate', 'discriminator.conditioning': 'data_to_data'},
     ],
     'generator normalization': [{'generator.normalization': name} for name in ('batch', 'layer', 'virtual', 'pixel')],
     'discriminator normalization': [

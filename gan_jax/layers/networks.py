@@ -15,6 +15,8 @@ from gan_jax.layers.linear import Dense, weight_options
 from gan_jax.layers.minibatch import MinibatchDiscrimination, minibatch_deviation
 from gan_jax.ranges import COUNT, COUNT_OR_NONE, DECAY, SHARE, Range
 
+CONTRASTIVE = ('contrastive', 'data_to_data')
+
 
 class _Network(nn.Module):
     """Options of both players.
@@ -118,12 +120,16 @@ class DiscriminatorNetwork(_Network):
     - 'projection': logit = final(features) + <embedding, features summed over space> (Miyato and Koyama 2018, "cGANs
       with Projection Discriminator", equation 3);
     - 'auxiliary': the condition does not enter, but there are logits of classes from the last features (AC-GAN; Odena
-      et al. 2017).
+      et al. 2017);
+    - 'contrastive' (ContraGAN; Kang and Park 2020) or 'data_to_data' (ReACGAN; Kang et al. 2021): the condition does
+      not enter the logit, but there are unit vectors of the example, from its features summed over space, and of its
+      class; see `gan_jax.class_terms`.
 
     Attributes:
         rotations: whether there are four logits of quarter turns from the last features, for SSGAN's term of rotations
             (Chen et al. 2019, "Self-Supervised GANs via Auxiliary Rotation Loss").
         joint_width: units of the two layers around a concatenated embedding.
+        contrast_width: of the vectors of contrastive conditioning.
         dropout: rate after each layer or stage, in training.
         minibatch: 'none', 'deviation' or 'discrimination', which let the logit depend on the whole batch; see
             `gan_jax.layers.minibatch`. Projection and auxiliary classes see the features without them.
@@ -136,6 +142,7 @@ class DiscriminatorNetwork(_Network):
 
     rotations: bool = False
     joint_width: Annotated[int, COUNT] = 256
+    contrast_width: Annotated[int, COUNT] = 512
     dropout: Annotated[float, DECAY] = 0.0
     minibatch: str = 'none'
     minibatch_group: Annotated[int, COUNT_OR_NONE] = 4
@@ -150,7 +157,7 @@ class DiscriminatorNetwork(_Network):
         Raises:
             UserError: the options or the condition are impossible.
         """
-        condition = self._checked(condition, ('none', 'concatenate', 'planes', 'projection', 'auxiliary'))
+        condition = self._checked(condition, ('none', 'concatenate', 'planes', 'projection', 'auxiliary', *CONTRASTIVE))
         if self.conditioning != 'planes':
             return examples
         return planes(examples, as_vectors(condition, self.num_classes))
@@ -186,18 +193,24 @@ class DiscriminatorNetwork(_Network):
             last = jnp.concatenate([last, self._embedded(condition, 1.0, train)], axis=-1)
             last = nn.leaky_relu(Dense(self.joint_width, name='joint', **options)(last, train=train), 0.2)
         turns = Dense(4, name='rotations', **weights)(flatten(hidden), train=train) if self.rotations else None
+        options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
         if self.slicing:
-            sliced = self._judge_slice(hidden, last, condition, features, train, weights)
-            return sliced._replace(rotations=turns)
-        logits = (final or dense_logits)(last, train, weights)
-        classes = None
-        if self.conditioning == 'projection':
-            options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
-            embedding = Embedding(self.num_classes, hidden.shape[-1], **options)(condition, train=train)
-            logits += (embedding * hidden.reshape(len(hidden), -1, hidden.shape[-1]).sum(1)).sum(-1)
-        elif self.conditioning == 'auxiliary':
-            classes = Dense(self.num_classes, name='classes', **weights)(flatten(hidden), train=train)
-        return Judgement(logits, classes, features, rotations=turns)
+            judged = self._judge_slice(hidden, last, condition, features, train, weights)
+        else:
+            logits, classes = (final or dense_logits)(last, train, weights), None
+            if self.conditioning == 'projection':
+                embedding = Embedding(self.num_classes, hidden.shape[-1], **options)(condition, train=train)
+                logits += (embedding * _summed(hidden)).sum(-1)
+            elif self.conditioning == 'auxiliary':
+                classes = Dense(self.num_classes, name='classes', **weights)(flatten(hidden), train=train)
+            judged = Judgement(logits, classes, features)
+        if self.conditioning in CONTRASTIVE:
+            require_positive(self, 'contrast_width')
+            embeddings = Dense(self.contrast_width, name='embedding', **weights)(_summed(hidden), train=train)
+            proxies = Embedding(self.num_classes, self.contrast_width, name='proxies', **options)
+            vectors = {'embeddings': _unit(embeddings), 'proxies': _unit(proxies(condition, train=train))}
+            judged = judged._replace(**vectors)
+        return judged._replace(rotations=turns)
 
     def _judge_slice(self, hidden, last, condition, features, train, weights) -> Judgement:
         """The judgement whose last layer has its direction learnt apart; with a projection the class's is its own."""
@@ -232,6 +245,15 @@ def slice_features(features: jax.Array, weights: jax.Array) -> tuple[jax.Array, 
     direction, scaled = weights / length, features * length
     held = jax.lax.stop_gradient
     return (scaled * held(direction)).sum(-1), (held(scaled) * direction).sum(-1)
+
+
+def _summed(hidden: jax.Array) -> jax.Array:
+    """[B, ..., C] -> [B, C], summed over space."""
+    return hidden.reshape(len(hidden), -1, hidden.shape[-1]).sum(1)
+
+
+def _unit(vectors: jax.Array) -> jax.Array:
+    return vectors * jax.lax.rsqrt((vectors**2).sum(-1, keepdims=True) + 1e-12)
 
 
 def flatten(values: jax.Array) -> jax.Array:

@@ -227,6 +227,13 @@ def test_networks_for_imagenet_have_the_published_number_of_parameters(
             {'widths': (192,) * 4, 'attention': (16,)},
             (9_416_196, 2_415_170),
         ),
+        (
+            biggan,
+            80,
+            {'width': 96, 'attention': (16,)},
+            {'widths': (192,) * 4, 'attention': (16,), 'conditioning': 'contrastive'},
+            (9_416_196, 2_517_186),
+        ),
     ],
 )
 def test_networks_for_cifar_have_the_published_number_of_parameters(family, latents, generator, discriminator, counts):
@@ -237,7 +244,7 @@ def sizes(family, size, latents, generator, discriminator, num_classes):
     """The numbers of parameters of both players."""
     options = {'num_classes': num_classes, 'conditioning': 'normalization'}
     made = family.Generator((size, size, 3), **options, **generator)
-    judge = family.Discriminator(**options | {'conditioning': 'projection'}, **discriminator)
+    judge = family.Discriminator(**options | {'conditioning': 'projection'} | discriminator)
     labels = jax.ShapeDtypeStruct((1,), jnp.int32)
 
     def count(module, *shape):
