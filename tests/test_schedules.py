@@ -54,6 +54,13 @@ def test_durations_are_those_of_the_config():
     assert value('x:linear to 1e-3 in 100', 1e-3, 25) == pytest.approx(1e-3)
 
 
+def test_a_command_line_has_them_with_commas_between():
+    options = config.load(TOY, {'schedules': f'{GAMMA}: cosine to 1 in 5, {RATE}: jump to 0 in 2 epochs after 3 steps'})
+    made = config.make_schedules(options)
+    assert made == (schedules.Schedule(GAMMA, 'cosine', 1.0, 5, 0), schedules.Schedule(RATE, 'jump', 0.0, 2, 3))
+    assert config.from_json(config.to_json(options)).schedules == options.schedules
+
+
 def test_schedules_of_one_key_follow_one_another():
     options = small_config(f'{RATE}: linear to 1 in 10 steps', f'{RATE}: cosine to 0 in 20 steps after 10 steps')
     options.discriminator_optimizer.learning_rate = 0.0
