@@ -50,6 +50,18 @@ def test_the_command_samples_and_evaluates(directory):
     assert 'sliced_wasserstein' in [record['metric'] for record in records]
 
 
+@pytest.mark.slow
+def test_biggan(tmp_path):
+    arguments, golden = [], golden_files.read('biggan_deep_g32')
+    for role, name in (('generator', 'biggan_deep_g32'), ('discriminator', 'biggan_deep_d32')):
+        np.savez(tmp_path / f'{role}.npz', **state_dict(name, role[0].upper()))
+        arguments += [f'--{role}', tmp_path / f'{role}.npz']
+    assert command(tmp_path / 'run', *arguments, layout='biggan_pytorch') == 0
+    run = load_run(tmp_path / 'run')
+    images = samples.generate(run.game, run.generator, golden['in/z'], golden['in/y'].astype(np.int32))
+    golden_files.assert_close(images, golden_files.nhwc(golden['out/eval/img']), 3e-5)
+
+
 def test_a_generator_alone_in_a_numpy_archive(tmp_path):
     golden = golden_files.read('mimicry_wgangp32')
     np.savez(tmp_path / 'G.npz', **state_dict('mimicry_wgangp32', 'G'))
