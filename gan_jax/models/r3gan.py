@@ -212,10 +212,12 @@ class Discriminator(_Staged, DiscriminatorNetwork):
         last = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden, train, weights)
         last = Dense(self.embedding_size, use_bias=False, **weights)(last, train=train)
         embedding = self._embedded(condition, (self.num_classes * self.embedding_size) ** -0.5, train)
+        judged = Judgement((last * embedding).sum(-1), None, features)
         if self.slicing:
             logits, direction = slice_features(last, embedding)
-            return Judgement(logits, None, features, direction)
-        return Judgement((last * embedding).sum(-1), None, features)
+            judged = judged._replace(logits=logits, direction=direction)
+        turns = Dense(4, name='rotations', **weights)(hidden, train=train) if self.rotations else None
+        return judged._replace(rotations=turns)
 
 
 def _logits(hidden: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:

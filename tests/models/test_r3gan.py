@@ -192,6 +192,19 @@ def test_what_does_not_fit_is_refused():
         assert str(error.value).startswith(words)
 
 
+def test_a_projection_goes_with_slicing_and_rotations():
+    module = Discriminator(width=4, blocks=(1,), num_classes=3, conditioning='projection', slicing=True, rotations=True)
+    images, labels = jnp.ones((2, 8, 8, 1)), jnp.arange(2)
+    judged, variables = jax.jit(lambda: module.init_with_output(jax.random.key(0), images, labels, train=False))()
+    plain = jax.jit(module.clone(slicing=False, rotations=False).apply, static_argnames='train')(
+        variables, images, labels, train=False
+    )
+    for logits in (judged.logits, judged.direction):
+        np.testing.assert_allclose(logits, plain.logits, rtol=1e-4)
+    assert judged.rotations.shape == (2, 4)
+    assert (plain.direction, plain.rotations) == (None, None)
+
+
 def test_weights_of_other_networks_are_refused():
     arrays = golden_files.read('r3gan_cond')
     weights = state_dict(arrays, 'G')
