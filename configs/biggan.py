@@ -19,7 +19,8 @@ FID 8.7 at the best checkpoint, which `--config.evaluate=fid --config.checkpoint
 training collapses in the end, as published. A step costs 700 TFLOP, all of them twelve days at 100 TFLOP/s. The paper's
 orthogonal regularisation, for truncated samples, is `--config.penalties.orthogonal.generator_weight=1e-4`.
 
-`small` has networks of 32 channels and two steps of the discriminator.
+`small` has networks of 32 channels and two steps of the discriminator; its 2,500 steps take less than half an hour on
+two CPU cores.
 """
 
 from ml_collections import ConfigDict
