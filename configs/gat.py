@@ -48,7 +48,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config.augment = configs.section('augment', 'diffaugment')
     config.samples = 100
     if small:
-        _set_size(config, *((8, 192, 3, 4) if argument else (4, 96, 2, 2)))
+        _set_size(config, *((8, 192, 3, 4) if argument else (4, 96, 2, 4)))
         config.discriminator.deviation = 0.6  # of the pixels of both data sets
         config.augment.policy = ('translation',)
         config.duration = '2500 steps'
