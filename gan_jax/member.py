@@ -40,6 +40,7 @@ class Member:
         stage: the phase that it is in, once it has entered one.
         config: of that phase.
         samples: of its pictures in that phase.
+        evaluate: judges the players and records the values; see `gan_jax.run.make_evaluation`.
         standing: what gives the generator the statistics that samples have; see `gan_jax.run.make_standing`.
         given_up: why it is not trained any more, or None.
         out: its records, while it is trained.
@@ -55,6 +56,7 @@ class Member:
     stage: Stage | None = None
     config: ConfigDict | None = None
     samples: sampling.Samples | shown.Shown | None = None
+    evaluate: Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]] | None = None
     standing: Callable[[Player], Player] | None = None
     given_up: DivergedError | None = None
     out: Writers | None = None
@@ -79,6 +81,7 @@ class Member:
             self.stage, self.config = stage, stage.recipe.member(place)
             number, seed = self.config.samples, self.config.seed
             self.samples = sampling.of_run(stage.game, number, seed, stage.dataset, stage.classes)
+            self.evaluate = stage.evaluate
             self.standing = run.make_standing(self.config, stage.dataset, stage.classes)
 
     def begin(self, step: int, state: GanState) -> None:
@@ -122,7 +125,7 @@ class Member:
             picture = sampling.picture(examples, self.dataset.examples, columns=self.samples.columns)
             self.out.samples(step, picture, self.samples.caption)
         if judge:
-            self.means |= self.stage.evaluate(step, players, self.out, self.config.seed)
+            self.means |= self.evaluate(step, players, self.out, self.config.seed)
         run.refresh_page(self.workdir)
 
     def save(self, step: int, state: GanState) -> None:

@@ -20,6 +20,7 @@ from gan_jax import config as configs
 from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
+from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.gather import Samples, check_images, of_inputs
 from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
@@ -100,14 +101,8 @@ def make_evaluation(
     """What judges the players of a step by samples of a seed, and records the values; looks at the reals at once."""
     if not config.evaluate:
         return lambda step, players, out, seed: {}
-    options, split = config.evaluation, config.evaluation.split or dataset.split
-    reals = dataset if split == dataset.split and not config.data.labels_per_class else load_data(config.data, split)
-    check_images(reals)
-    check_of_generator(config.evaluate, game)
-    extractor = choose_extractor(
-        config.evaluate, options.extractor, reals.name, reals.shape, labelled=reals.labels is not None
-    )
-    evaluator = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache)
+    reals, extractor = choose_judge(config, dataset, game)
+    evaluator, options = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache), config.evaluation
 
     def evaluate(step: int, players: Mapping[str, Player], out: Writers, seed: int) -> dict[str, float]:
         generator, subject = players['generator'], f'step {step}'
@@ -129,6 +124,22 @@ def make_evaluation(
         return {f'eval/{record.metric}': record.value for record in evaluation.records}
 
     return evaluate
+
+
+def choose_judge(config: ConfigDict, dataset: data.Dataset, game: Game) -> tuple[data.Dataset, Extractor]:
+    """The real images that samples are compared with, and what metrics look at both with.
+
+    Raises:
+        UserError: the metrics of the config cannot judge samples of this game and data.
+    """
+    split = config.evaluation.split or dataset.split
+    reals = dataset if split == dataset.split and not config.data.labels_per_class else load_data(config.data, split)
+    check_images(reals)
+    check_of_generator(config.evaluate, game)
+    extractor = choose_extractor(
+        config.evaluate, config.evaluation.extractor, reals.name, reals.shape, labelled=reals.labels is not None
+    )
+    return reals, extractor
 
 
 def make_standing(config: ConfigDict, dataset: data.Dataset, classes: int | None) -> Callable[[Player], Player]:

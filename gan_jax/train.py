@@ -169,10 +169,14 @@ def _prepare(recipe: Population, directories: Sequence[pathlib.Path], accept_con
     parts = configs.split(recipe.config)
     datasets = run.load_training_data([part.data for part in parts], directories, accept_config_changes)
     known = [with_values(part, {'data.examples': len(dataset)}) for part, dataset in zip(parts, datasets, strict=True)]
-    return [
+    course = [
         Stage(recipe._replace(config=phase), dataset, len(directories) == 1, phase.phase.number + 1 == len(parts))
         for phase, dataset in zip(phases.line_up(known), datasets, strict=True)
     ]
+    for stage in course[1:]:  # better known now than when the phase begins
+        if stage.config.evaluate:
+            run.choose_judge(stage.recipe.member(0), stage.dataset, stage.game)
+    return course
 
 
 def _make_members(recipe: Population, directories: Sequence[pathlib.Path], course: Sequence[Stage]) -> list[Member]:

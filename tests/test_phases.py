@@ -249,6 +249,13 @@ def test_data_of_a_later_phase_that_are_missing_are_told_at_the_start(tmp_path, 
     assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
 
 
+@pytest.mark.parametrize('text', ["('duration=6; evaluate=',)", "('duration=6; data.size=4',)"])
+def test_metrics_that_cannot_be_computed_are_told_before_any_phase(tmp_path, text):
+    with pytest.raises(UserError, match='nowhere.npz'):
+        start(tmp_path, earlier_phases=text, evaluate='fid', **{'evaluation.extractor': 'classifier:nowhere.npz'})
+    assert not (tmp_path / 'metrics.jsonl').exists()
+
+
 def test_debug_makes_all_phases_tiny():
     file = ROOT / 'configs' / 'mlp.py:debug'
     whole = config.load(str(file), {'earlier_phases': "('duration=600 kimg; batch_size=64; data.size=4',)"})
