@@ -5,6 +5,7 @@ order of their turns, and nothing of devices, files, configs or optimisers. `gan
 usual game of a generator against a discriminator; any other game is another tuple of the same functions.
 """
 
+import functools
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -92,10 +93,13 @@ class Network(NamedTuple):
             noise in evaluation mode needs one. The condition is class
             labels [B] or vectors [B, n], or None in an unconditional game. A discriminator's outputs are logits [B] or
             a `gan_jax.judgement.Judgement`.
+        styles: (params, variables, latents, key, condition=None) -> (styles [B, ...] that a generator in training mode
+            makes of latents, a function from styles to its examples); None: it makes examples of the latents.
     """
 
     init: Callable[..., tuple[PyTree, PyTree]]
     apply: Callable[..., tuple[Any, PyTree]]
+    styles: Callable[..., tuple[Array, Callable[[Array], Array]]] | None = None
 
 
 class Outcome(NamedTuple):
@@ -242,7 +246,8 @@ def from_flax(
     """A network from a linen module called as `module(inputs, train=...)`, for inputs [batch, *input_shape].
 
     Collections other than `params` are the network's variables, all of them mutable in training. The key feeds every
-    random stream the module asks for (dropout among them).
+    random stream the module asks for (dropout among them). A module with the methods `styles` and `synthesize` makes
+    its outputs by the one from what the other makes of the inputs; both take `train` too.
 
     Args:
         module: the module, called as `module(inputs, condition, train=...)` where there is a condition.
@@ -282,7 +287,11 @@ def from_flax(
         )
         return outputs, {**variables, **updated}
 
-    return Network(init, apply)
+    def styles(params, variables, inputs, key, condition=None):
+        call = functools.partial(module.apply, {'params': params, **variables}, train=True, rngs=key)
+        return call(*arguments(inputs, condition), method='styles'), functools.partial(call, method='synthesize')
+
+    return Network(init, apply, styles if hasattr(module, 'synthesize') else None)
 
 
 def recomputed(network: Network) -> Network:

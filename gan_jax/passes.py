@@ -163,8 +163,12 @@ class Passes:
         def critic(examples: Array) -> Array:
             return judge(examples).logits.astype(jnp.float32)
 
+        def told(latents: Array) -> tuple[Array, Key, Array | None]:
+            return latents, stream(key, 'generator'), None if labels is None else labels[: len(latents)]
+
         def generate(latents: Array) -> Array:
-            return self.generator.apply(*pair.generator, latents, stream(key, 'generator'), True, labels)[0]
+            latents, key, labels = told(latents)
+            return self.generator.apply(*pair.generator, latents, key, True, labels)[0]
 
         return functools.partial(
             View,
@@ -178,6 +182,7 @@ class Passes:
             key=jax.random.fold_in(stream(key, 'terms'), i),
             positions=positions,
             axis_name=self.axis_name,
+            styles=self.generator.styles and (lambda latents: self.generator.styles(*pair.generator, *told(latents))),
         )
 
     def discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):

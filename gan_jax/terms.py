@@ -8,7 +8,7 @@ each makes the terms of both players from its options, and weight 0 makes none.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from gan_jax.errors import UserError
 from gan_jax.game import Array, Key, Pair, PyTree, stream
 from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import choose, is_on, is_traced, require
+from gan_jax.ranges import COUNT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,8 @@ class View:
         axis_name: the mapped axis over which the batch lies, or None.
         judge_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], shown and judged with the randomness of
             those in `real_judgement` or `fake_judgement`; None: these are not of `critic` at `real` and `fake`.
+        styles: latents [b, ...], the first of the batch -> (styles, a function from styles to examples), of a generator
+            that has styles; see `Network`.
     """
 
     params: PyTree
@@ -63,6 +66,7 @@ class View:
     positions: Array
     axis_name: str | None
     judge_again: Callable[[str, Array], Array] | None = None
+    styles: Callable[[Array], tuple[Array, Callable[[Array], Array]]] | None = None
 
     @functools.cached_property
     def real_judgement(self) -> Judgement:
@@ -294,19 +298,23 @@ def historical(generator_weight: float = 0.0, discriminator_weight: float = 0.0)
     )
 
 
-def path_length(weight: float = 0.0, decay: float = 0.01) -> Pair:
-    """`penalties.path_length` from the latents to the generator's examples; StyleGAN2's weight is 2."""
+def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int, COUNT] = 1) -> Pair:
+    """`penalties.path_length` from the generator's styles, or else its latents; StyleGAN2's weight is 2.
+
+    Args:
+        weight: its factor.
+        decay: of the average length.
+        shrink: only the first of so many equal parts of the batch is looked at; 2 in StyleGAN2.
+    """
     require(0 < decay <= 1, 'penalties.path_length.decay', decay, 'above 0 and at most 1')
 
     def value(view: View, average):
+        latents, generate = view.latents[: max(1, len(view.latents) // shrink)], view.generate
+        positions = view.positions[: len(latents)]
+        if view.styles is not None:
+            latents, generate = view.styles(latents)
         return penalties.path_length(
-            view.generate,
-            view.latents,
-            average,
-            view.key,
-            view.positions,
-            decay=decay,
-            axis_name=view.axis_name,
+            generate, latents, average, view.key, positions, decay=decay, axis_name=view.axis_name
         )
 
     return Pair(_remembering('path_length', weight, value, lambda network: jnp.zeros(()), lazy=True), ())

@@ -5,6 +5,7 @@ A weight starts from a normal distribution of deviation 1 and is scaled in every
 """
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import flax.linen as nn
@@ -71,16 +72,18 @@ class EqualizedDense(_Equalized):
 
 
 class EqualizedConv(_Equalized):
-    """A convolution that keeps the size: [B, H, W, C] -> [B, H, W, D], with kernel [k, k, C, D].
+    """A convolution [B, H, W, C] -> [B, H', W', D] with kernel [k, k, C, D]; it keeps the size if nothing resamples.
 
     Attributes:
         kernel_size: k, of both sides.
+        convolve: (images, kernel) -> images, which may change the size.
     """
 
     kernel_size: int = 3
+    convolve: Callable[[jax.Array, jax.Array], jax.Array] = convolution
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         """The outputs."""
         kernel, bias = self._weights((self.kernel_size, self.kernel_size, images.shape[-1]))
-        return convolution(images.astype(self.dtype), kernel) + bias
+        return self.convolve(images.astype(self.dtype), kernel) + bias

@@ -50,19 +50,19 @@ class Generator(GeneratorNetwork):
         """The images made from the latents."""
         check_options(self)
         height, width, channels = image_shape(self.shape, 'ProGAN')
-        stages, options = _count_stages(self.shape), {'dtype': self.dtype}
+        stages, options = count_levels(self.shape), {'dtype': self.dtype}
         latents, condition = self.take(latents, condition, train=train)
         normalize = normalizer(self, condition)
 
         def layer(hidden: jax.Array, stage: int, name: str) -> jax.Array:
-            hidden = EqualizedConv(_width(self, stage), name=f'stage{stage}_{name}', **options)(hidden)
+            hidden = EqualizedConv(stage_width(self, stage), name=f'stage{stage}_{name}', **options)(hidden)
             return normalize(nn.leaky_relu(hidden, 0.2), train=train)
 
         def image(hidden: jax.Array, stage: int) -> jax.Array:
             made = EqualizedConv(channels, gain=1.0, kernel_size=1, name=f'image{stage}', **options)(hidden)
             return made.astype(jnp.float32)
 
-        base = height >> stages, width >> stages, _width(self, 0)
+        base = height >> stages, width >> stages, stage_width(self, 0)
         gain = 2**0.5 / 4  # as published: the latents' layer starts with a quarter of the usual deviation
         hidden = normalize(latents.astype(self.dtype), train=train)
         hidden = EqualizedDense(base[0] * base[1] * base[2], gain, use_bias=False, name='latents', **options)(hidden)
@@ -103,7 +103,7 @@ class Discriminator(DiscriminatorNetwork):
         """The judgement of the images being real."""
         check_options(self)
         require(self.normalization == 'none', 'discriminator.normalization', self.normalization, "'none' in a ProGAN")
-        stages = _count_stages(image_shape(images.shape[1:], 'ProGAN'))
+        stages = count_levels(image_shape(images.shape[1:], 'ProGAN'))
         options, features = {'dtype': self.dtype}, {}
         seen = self.see(images, condition)
 
@@ -112,19 +112,19 @@ class Discriminator(DiscriminatorNetwork):
             return nn.leaky_relu(convolution(hidden), 0.2)
 
         def entrance(seen: jax.Array, stage: int) -> jax.Array:
-            return layer(seen, _width(self, stage), f'image{stage}', kernel_size=1)
+            return layer(seen, stage_width(self, stage), f'image{stage}', kernel_size=1)
 
         def final(hidden: jax.Array, train: bool, weights: dict) -> jax.Array:
             del train, weights
-            width = _width(self, 0)
+            width = stage_width(self, 0)
             hidden = nn.leaky_relu(EqualizedConv(width, name='stage0_convolution')(hidden), 0.2)
             hidden = nn.leaky_relu(EqualizedDense(width, name='stage0_dense')(flatten(hidden)), 0.2)
             return EqualizedDense(1, gain=1.0, name='logits')(hidden)[:, 0]
 
         hidden = entrance(seen, stages)
         for stage in range(stages, 0, -1):
-            hidden = layer(hidden, _width(self, stage), f'stage{stage}_first')
-            hidden = average_pool(layer(hidden, _width(self, stage - 1), f'stage{stage}_second'))
+            hidden = layer(hidden, stage_width(self, stage), f'stage{stage}_first')
+            hidden = average_pool(layer(hidden, stage_width(self, stage - 1), f'stage{stage}_second'))
             if stage == stages and self.fade:
                 hidden = blended(entrance(average_pool(seen), stage - 1), hidden, faded_in(self))
             features[f'stage{stage}'] = hidden
@@ -142,13 +142,13 @@ def blended(before: jax.Array, after: jax.Array, share: jax.Array) -> jax.Array:
     return (before + share * (after - before)).astype(after.dtype)
 
 
-def _count_stages(shape: Sequence[int]) -> int:
+def count_levels(shape: Sequence[int], family: str = 'ProGAN') -> int:
     """How often an image is halved on the way to the base; not at all if it is the base."""
-    return 0 if min(shape[:2]) < 2 * SMALLEST_BASE else count_stages(shape, 'ProGAN')
+    return 0 if min(shape[:2]) < 2 * SMALLEST_BASE else count_stages(shape, family)
 
 
-def _width(network: Generator | Discriminator, stage: int) -> int:
-    """The channels of a stage; 0 is the base."""
+def stage_width(network: nn.Module, stage: int) -> int:
+    """The channels of a stage, of a network with the options of those above; 0 is the base."""
     if network.widths is not None:
         name, count = type(network).__name__.lower(), len(network.widths)
         require(stage < count, f'{name}.widths', network.widths, 'a width of the base and of each stage')

@@ -1,0 +1,200 @@
+"""Modulated convolutions, and what follows them in a StyleGAN2: noise, bias and a scaled activation.
+
+Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 2. The published kernel of each
+example is kernel * style / norm. It is made here as fast as an ordinary convolution: the channels of the inputs are
+scaled by the style, all examples see one kernel, and the channels of the outputs are divided by the norm.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.layers.convolution import convolution
+from gan_jax.layers.dropout import places
+from gan_jax.layers.equalized import EqualizedDense
+from gan_jax.layers.filters import convolve_up, interpolating_taps
+from gan_jax.layers.normalization import normalize
+
+TAPS = interpolating_taps([1, 2, 1])
+SLOPE = 0.2
+
+
+def modulated_convolution(
+    images: jax.Array,
+    kernel: jax.Array,
+    styles: jax.Array,
+    *,
+    demodulate: bool = True,
+    convolve: Callable[[jax.Array, jax.Array], jax.Array] = convolution,
+) -> jax.Array:
+    """A convolution whose input channels each example weighs by its style: [B, H, W, C] -> [B, H', W', D].
+
+    Args:
+        images: [B, H, W, C].
+        kernel: [k, k, C, D], float32.
+        styles: [B, C], float32.
+        demodulate: whether each example's kernel is divided by its norm over k, k and C (plus 1e-8), equation 3.
+        convolve: (images, kernel) -> images, which may change the size.
+    """
+    outputs = convolve(images * styles[:, None, None].astype(images.dtype), kernel.astype(images.dtype))
+    if not demodulate:
+        return outputs
+    squares = jnp.dot(styles**2, (kernel**2).sum((0, 1)), precision=jax.lax.Precision.HIGHEST)
+    return outputs * jax.lax.rsqrt(squares + 1e-8)[:, None, None].astype(images.dtype)
+
+
+def activate(inputs: jax.Array, gain: float = 1.0, clamp: float = 0.0) -> jax.Array:
+    """Leaky ReLU 0.2 times sqrt(2), which keeps the deviation, times a gain; cut at -clamp and clamp times the gain.
+
+    A clamp of 0 is none. It bounds what overflows in arithmetic of 16 bits (Karras et al. 2020, "Training GANs with
+    Limited Data", appendix D).
+    """
+    return clipped(nn.leaky_relu(inputs, SLOPE) * (math.sqrt(2) * gain), clamp * gain)
+
+
+def clipped(inputs: jax.Array, clamp: float) -> jax.Array:
+    """The inputs, cut at -clamp and clamp if that is not 0."""
+    return jnp.clip(inputs, -clamp, clamp) if clamp else inputs
+
+
+class ModulatedConv(nn.Module):
+    """Images [B, H, W, C] and w [B, n] -> [B, H', W', D]; the style is an affine map of w that starts at 1.
+
+    Attributes:
+        features: D.
+        kernel_size: k.
+        up: whether height and width are doubled, see `convolve_up`.
+        demodulate: as of `modulated_convolution`; else the styles are scaled by the constant of He et al. 2015.
+        dtype: of the arithmetic.
+    """
+
+    features: int
+    kernel_size: int = 3
+    up: bool = False
+    demodulate: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, w: jax.Array) -> jax.Array:
+        """The outputs."""
+        channels = images.shape[-1]
+        styles = EqualizedDense(channels, gain=1.0, bias_init=1.0, name='style')(w)
+        shape = self.kernel_size, self.kernel_size, channels, self.features
+        kernel = self.param('kernel', nn.initializers.normal(1.0), shape)
+        if not self.demodulate:
+            styles = styles / math.sqrt(math.prod(shape[:3]))
+        options = {'convolve': lambda images, kernel: convolve_up(images, kernel, TAPS)} if self.up else {}
+        return modulated_convolution(images.astype(self.dtype), kernel, styles, demodulate=self.demodulate, **options)
+
+
+class PlaceNoise(nn.Module):
+    """Adds noise [H, W], the same for all channels, times a learnt strength that starts at 0.
+
+    In training each example has noise of its own, drawn from its place in the global batch. Otherwise all have the
+    same, which is a variable in the collection 'noise', so that a latent is always the same image.
+
+    Attributes:
+        sampling: whether there is noise outside of training.
+        axis_name: the mapped axis over which the batch lies, or None.
+    """
+
+    sampling: bool = True
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Images [B, H, W, C] with the noise; the random stream is 'noise'."""
+        shape = images.shape[1:3]
+        strength = self.param('strength', nn.initializers.zeros, ())
+        constant = self.variable('noise', 'constant', lambda: jax.random.normal(self.make_rng('params'), shape))
+        if train and not self.is_initializing():
+            key = self.make_rng('noise')
+            draw = lambda place: jax.random.normal(jax.random.fold_in(key, place), shape)  # noqa: E731
+            noise = jax.vmap(draw)(places(len(images), self.axis_name))
+        elif self.sampling:
+            noise = constant.value
+        else:
+            return images
+        return images + (strength * noise)[..., None].astype(images.dtype)
+
+
+class StyleLayer(nn.Module):
+    """A 3x3 modulated convolution with noise, bias and activation: [B, H, W, C] and w [B, n] -> [B, H', W', D].
+
+    Attributes:
+        features: D.
+        up: whether height and width are doubled.
+        gain: of the activation, beside its own.
+        clamp: of the activation.
+        sampling_noise: whether there is noise outside of training.
+        axis_name: the mapped axis over which the batch lies, or None.
+        dtype: of the arithmetic.
+    """
+
+    features: int
+    up: bool = False
+    gain: float = 1.0
+    clamp: float = 0.0
+    sampling_noise: bool = True
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, w: jax.Array, *, train: bool) -> jax.Array:
+        """The outputs."""
+        hidden = ModulatedConv(self.features, up=self.up, dtype=self.dtype, name='convolution')(images, w)
+        hidden = PlaceNoise(self.sampling_noise, self.axis_name, name='noise')(hidden, train=train)
+        bias = self.param('bias', nn.initializers.zeros, (self.features,))
+        return activate(hidden + bias.astype(hidden.dtype), self.gain, self.clamp)
+
+
+class ImageLayer(nn.Module):
+    """A 1x1 modulated convolution to an image, without demodulation: [B, H, W, C] and w [B, n] -> [B, H, W, D].
+
+    Attributes:
+        channels: D.
+        clamp: of the outputs.
+        dtype: of the arithmetic.
+    """
+
+    channels: int
+    clamp: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, w: jax.Array) -> jax.Array:
+        """The outputs, float32."""
+        convolve = ModulatedConv(self.channels, kernel_size=1, demodulate=False, dtype=self.dtype, name='convolution')
+        bias = self.param('bias', nn.initializers.zeros, (self.channels,))
+        return clipped(convolve(images, w).astype(jnp.float32) + bias, self.clamp)
+
+
+class Mapping(nn.Module):
+    """Latents [B, n], condition vectors [B, k] or both -> w [B, size]; each is divided by its root mean square first.
+
+    Attributes:
+        size: of w.
+        depth: layers; 0: w is what would enter the first.
+        rate: multiplier of their learning rate.
+        embedding_size: of the condition.
+    """
+
+    size: int
+    depth: int = 8
+    rate: float = 0.01
+    embedding_size: int = 512
+
+    @nn.compact
+    def __call__(self, latents: jax.Array | None, condition: jax.Array | None = None) -> jax.Array:
+        """w, float32."""
+        inputs = [] if latents is None else [latents.astype(jnp.float32)]
+        if condition is not None:
+            inputs.append(EqualizedDense(self.embedding_size, gain=1.0, name='embedding')(condition))
+        hidden = jnp.concatenate([normalize('pixel', one, train=False) for one in inputs], axis=-1)
+        for i in range(self.depth):
+            hidden = activate(EqualizedDense(self.size, gain=1.0, rate=self.rate, name=f'layer{i}')(hidden))
+        return hidden

@@ -1,0 +1,287 @@
+"""StyleGAN2: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", https://arxiv.org/abs/1912.04958.
+
+With the options of Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (StyleGAN2-ADA). A
+stage doubles the size of the one before it, from the base, as in `gan_jax.models.dcgan`: 32 is 4 in three stages. The
+stages of the four highest resolutions compute in the given dtype, the base and all sums of images in float32.
+"""
+
+import functools
+from typing import Annotated, Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.judgement import Judgement
+from gan_jax.layers.choices import choose, is_on, require
+from gan_jax.layers.conditioning import as_vectors
+from gan_jax.layers.dropout import Dropout, places
+from gan_jax.layers.equalized import EqualizedConv, EqualizedDense, check_options
+from gan_jax.layers.filters import convolve_down, convolve_up, filter_downsample, filter_upsample
+from gan_jax.layers.modulated import TAPS, ImageLayer, Mapping, StyleLayer, activate
+from gan_jax.layers.networks import MINIBATCHES, DiscriminatorNetwork, GeneratorNetwork, flatten, slice_features
+from gan_jax.models.dcgan import image_shape
+from gan_jax.models.progan import count_levels, stage_width
+from gan_jax.ranges import AMOUNT, COUNT, COUNT_OR_NONE, POSITIVE_AMOUNT, SHARE, Range
+
+ARCHITECTURES = ('skip', 'residual', 'original')
+_HALF = 0.5**0.5  # so that the sum of two branches has their deviation
+_FAMILY = 'StyleGAN2'
+
+
+class Generator(GeneratorNetwork):
+    """Latents [B, n] -> images [B, *shape], float32, in [-1, 1] by training alone.
+
+    A mapping makes a latent w of each, and the synthesis an image of ws [B, L, w_size], one w for each of its layers. A
+    conditional mapping ('concatenate') has the condition's embedding behind the latents.
+
+    Attributes:
+        shape: (H, W, C) of an image.
+        width: channels of a stage times its resolution, which is 4 at the base and doubles with each stage.
+        max_width: the most channels of a stage.
+        widths: channels of the base and of each stage; None: computed.
+        architecture: 'skip': the image is a sum of one from each stage; 'residual'; 'original': neither.
+        w_size: of w.
+        depth: layers of the mapping.
+        rate: multiplier of the mapping's learning rate.
+        mixing: the probability that, in a batch of training, the layers behind a random one get the w of other latents.
+        momentum: of the running average of w, which is a variable in the collection 'styles'.
+        psi: outside of training w goes towards that average: average + psi (w - average).
+        cutoff: of how many first layers; 0: of all.
+        noise: whether there is noise outside of training, the same for all images.
+        clamp: what bounds the outputs of the layers; 0: nothing. The published 256 is for arithmetic of 16 bits.
+    """
+
+    width: Annotated[int, COUNT] = 32768
+    max_width: Annotated[int, COUNT] = 512
+    widths: Annotated[tuple[int, ...] | None, COUNT] = None
+    architecture: str = 'skip'
+    w_size: Annotated[int, COUNT] = 512
+    depth: Annotated[int, Range(0, 100)] = 8
+    rate: Annotated[float, POSITIVE_AMOUNT] = 0.01
+    embedding_size: Annotated[int, COUNT] = 512
+    mixing: Annotated[float, SHARE] = 0.9
+    momentum: Annotated[float, SHARE] = 0.995
+    psi: Annotated[float, Range(-1, 1)] = 1.0
+    cutoff: Annotated[int, COUNT_OR_NONE] = 0
+    noise: bool = True
+    clamp: Annotated[float, AMOUNT] = 0.0
+
+    def setup(self):
+        """The mapping, the synthesis, and the average of w."""
+        _check(self)
+        levels = count_levels(image_shape(self.shape, _FAMILY), _FAMILY)
+        self.layers = 2 * levels + 2
+        self.mapping = Mapping(self.w_size, self.depth, self.rate, self.embedding_size)
+        self.synthesis = _Synthesis(
+            self.shape,
+            tuple(stage_width(self, stage) for stage in range(levels + 1)),
+            self.architecture,
+            {'clamp': self.clamp, 'sampling_noise': self.noise, 'axis_name': self.axis_name},
+            self.dtype,
+        )
+        self.average = self.variable('styles', 'average', jnp.zeros, (self.w_size,))
+
+    def __call__(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
+        """The images made from the latents."""
+        return self.synthesize(self.styles(latents, condition, train=train), train=train)
+
+    def styles(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
+        """The ws [B, L, w_size] of latents [B, n]; mixed in training (stream 'mixing'), else truncated by psi."""
+        condition = self._checked(condition, ('none', 'concatenate'))
+        vectors = None if condition is None else as_vectors(condition, self.num_classes)
+        w = self.mapping(latents, vectors)
+        layer = jnp.arange(self.layers)[:, None]
+        if not train:
+            psi = jnp.where(layer < (self.cutoff or self.layers), self.psi, 1.0)
+            return self.average.value + psi * (w[:, None] - self.average.value)
+        if self.is_mutable_collection('styles'):
+            mean = jax.lax.stop_gradient(w).mean(0)
+            mean = jax.lax.pmean(mean, self.axis_name) if self.axis_name and not self.is_initializing() else mean
+            self.average.value = mean + self.momentum * (self.average.value - mean)
+        if not is_on(self.mixing) or self.is_initializing():
+            return jnp.broadcast_to(w[:, None], (len(w), self.layers, self.w_size))
+        coin, place, noise = jax.random.split(self.make_rng('mixing'), 3)
+        draw = lambda position: jax.random.normal(jax.random.fold_in(noise, position), latents.shape[1:])  # noqa: E731
+        other = self.mapping(jax.vmap(draw)(places(len(latents), self.axis_name)), vectors)
+        first = jax.random.randint(place, (), 1, self.layers)
+        mixed = (jax.random.uniform(coin) < self.mixing) & (layer >= first)
+        return jnp.where(mixed, other[:, None], w[:, None])
+
+    def synthesize(self, styles: jax.Array, *, train: bool) -> jax.Array:
+        """The images [B, *shape] of ws [B, L, w_size]."""
+        return self.synthesis(styles, train=train)
+
+
+class _Synthesis(nn.Module):
+    """ws [B, L, n] -> images [B, *shape].
+
+    Attributes:
+        shape: of an image.
+        widths: channels of the base and of each stage.
+        architecture: as of the generator.
+        options: of its layers.
+        dtype: of the arithmetic of the highest stages.
+    """
+
+    shape: tuple[int, ...]
+    widths: tuple[int, ...]
+    architecture: str
+    options: dict[str, Any]
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, styles: jax.Array, *, train: bool) -> jax.Array:
+        """The images."""
+        last = len(self.widths) - 1
+        base = self.shape[0] >> last, self.shape[1] >> last, self.widths[0]
+        constant = self.param('constant', nn.initializers.normal(1.0), base)
+        hidden, images = jnp.broadcast_to(constant, (len(styles), *base)), None
+        for stage, width in enumerate(self.widths):
+            block = _Block(
+                width,
+                first=stage == 0,
+                channels=self.shape[2] if stage == last or self.architecture == 'skip' else 0,
+                residual=self.architecture == 'residual',
+                options={**self.options, 'dtype': _dtype(self.dtype, stage, last)},
+                name=f'stage{stage}',
+            )
+            place = max(0, 2 * stage - 1)  # the layer to the image has the w of the next stage's first one
+            hidden, images = block(hidden, images, styles[:, place:], train=train)
+        return images
+
+
+class _Block(nn.Module):
+    """The layers of a stage: the features so far and the image so far (or None) -> both after this stage.
+
+    Attributes:
+        width: channels of the features.
+        first: whether it is that of the base, which has a single layer and doubles nothing.
+        channels: of the image, if it makes one; 0: it makes none.
+        residual: whether the features of the stage before are added.
+        options: of the layers.
+    """
+
+    width: int
+    first: bool
+    channels: int
+    residual: bool
+    options: dict[str, Any]
+
+    @nn.compact
+    def __call__(
+        self, hidden: jax.Array, images: jax.Array | None, styles: jax.Array, *, train: bool
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Features [B, H, W, width] and images [B, H, W, channels]."""
+        ws, dtype = iter(jnp.moveaxis(styles, 1, 0)), self.options['dtype']
+        before, gain = hidden, _HALF if self.residual and not self.first else 1.0
+        if not self.first:
+            hidden = StyleLayer(self.width, up=True, name='first', **self.options)(hidden, next(ws), train=train)
+        hidden = StyleLayer(self.width, gain=gain, name='second', **self.options)(hidden, next(ws), train=train)
+        if self.residual and not self.first:
+            hidden = hidden + _shortcut(self.width, convolve_up, dtype)(before)
+        images = None if images is None else filter_upsample(images, TAPS)
+        if self.channels:
+            made = ImageLayer(self.channels, self.options['clamp'], dtype, name='image')(hidden, next(ws))
+            images = made if images is None else images + made
+        return hidden, images
+
+
+class Discriminator(DiscriminatorNetwork):
+    """Images [B, H, W, C] -> judgement with float32 logits [B] and features 'stage1' and so on.
+
+    Each stage halves the image with two 3x3 convolutions; the minibatch deviation, a 3x3 convolution and two dense
+    layers follow. With the conditioning 'projection' the logit is the inner product of the last layer, which has
+    `embedding_size` outputs, and a mapping of the condition, over the root of that size.
+
+    Attributes:
+        width: channels of a stage times its resolution, as of the generator.
+        max_width: the most channels of a stage.
+        widths: channels of the base and of each stage, as of the generator.
+        architecture: 'residual'; 'skip': each stage sees the image at its resolution; 'original': neither.
+        embedding_size: of the mapping of the condition.
+        depth: layers of that mapping.
+        rate: multiplier of their learning rate.
+        clamp: what bounds the outputs of the layers, as of the generator.
+    """
+
+    width: Annotated[int, COUNT] = 32768
+    max_width: Annotated[int, COUNT] = 512
+    widths: Annotated[tuple[int, ...] | None, COUNT] = None
+    architecture: str = 'residual'
+    embedding_size: Annotated[int, COUNT] = 512
+    depth: Annotated[int, Range(0, 100)] = 8
+    rate: Annotated[float, POSITIVE_AMOUNT] = 0.01
+    clamp: Annotated[float, AMOUNT] = 0.0
+    minibatch: str = 'deviation'
+
+    @nn.compact
+    def __call__(self, images: jax.Array, condition: jax.Array | None = None, *, train: bool) -> Judgement:
+        """The judgement of the images being real."""
+        _check(self)
+        stages = count_levels(image_shape(images.shape[1:], _FAMILY), _FAMILY)
+        seen, hidden, features = self.see(images, condition), None, {}
+        dtype = functools.partial(_dtype, self.dtype, last=stages)
+
+        def layer(hidden: jax.Array, stage: int, name: str, width: int, gain: float = 1.0, **options: Any) -> jax.Array:
+            options = {'gain': 1.0, 'dtype': dtype(stage=stage), 'name': f'stage{stage}_{name}', **options}
+            return activate(EqualizedConv(width, **options)(hidden), gain, self.clamp)
+
+        def enter(hidden: jax.Array | None, stage: int) -> jax.Array:
+            if hidden is not None and self.architecture != 'skip':
+                return hidden
+            entering = layer(seen, stage, 'image', stage_width(self, stage), kernel_size=1)
+            return entering if hidden is None else hidden + entering
+
+        gain = _HALF if self.architecture == 'residual' else 1.0
+        for stage in range(stages, 0, -1):
+            before = hidden = enter(hidden, stage)
+            width = stage_width(self, stage - 1)
+            hidden = layer(hidden, stage, 'first', stage_width(self, stage))
+            hidden = layer(hidden, stage, 'second', width, gain, convolve=_down)
+            if self.architecture == 'residual':
+                hidden = hidden + _shortcut(width, convolve_down, dtype(stage=stage), f'stage{stage}_shortcut')(before)
+            if self.architecture == 'skip':
+                seen = filter_downsample(seen, TAPS)
+            features[f'stage{stage}'] = hidden
+            hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
+        hidden = enter(hidden, 0)
+
+        def last(hidden: jax.Array, outputs: int) -> jax.Array:
+            hidden = layer(hidden, 0, 'convolution', stage_width(self, 0))
+            hidden = activate(EqualizedDense(stage_width(self, 0), gain=1.0, name='stage0_dense')(flatten(hidden)))
+            return EqualizedDense(outputs, gain=1.0, name='logits')(hidden)
+
+        if self.conditioning != 'projection':
+            final = lambda hidden, train, weights: last(hidden, 1)[:, 0]  # noqa: E731
+            return self.judge(hidden, condition, features, train=train, final=final)
+        hidden = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden.astype(jnp.float32), train, {})
+        hidden = last(hidden, self.embedding_size)
+        mapping = Mapping(self.embedding_size, self.depth, self.rate, self.embedding_size, name='mapping')
+        direction = mapping(None, as_vectors(condition, self.num_classes)) / self.embedding_size**0.5
+        if self.slicing:
+            logits, along = slice_features(hidden, direction)
+            return Judgement(logits, None, features, along)
+        return Judgement((hidden * direction).sum(-1), None, features)
+
+
+_down = functools.partial(convolve_down, taps=TAPS)
+
+
+def _shortcut(width: int, convolve: Any, dtype: Any, name: str = 'shortcut') -> EqualizedConv:
+    """The 1x1 convolution beside the layers of a residual stage."""
+    options = {'gain': _HALF, 'use_bias': False, 'kernel_size': 1, 'dtype': dtype, 'name': name}
+    return EqualizedConv(width, convolve=functools.partial(convolve, taps=TAPS), **options)
+
+
+def _dtype(dtype: Any, stage: int, last: int) -> Any:
+    """That of a stage's arithmetic: of the four highest resolutions that given, but float32 of the base."""
+    return dtype if stage > max(0, last - 4) else jnp.float32
+
+
+def _check(network: Generator | Discriminator) -> None:
+    """Raises a UserError for an option that the networks would not follow."""
+    check_options(network)
+    name = type(network).__name__.lower()
+    require(network.normalization == 'none', f'{name}.normalization', network.normalization, f"'none' in a {_FAMILY}")
+    choose(dict.fromkeys(ARCHITECTURES), network.architecture, 'architecture')

@@ -1,0 +1,135 @@
+"""StyleGAN2-ADA's published layout: NVlabs/stylegan2-ada-pytorch, training/networks.py, at commit d72cc7d."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+from gan_jax.errors import UserError
+from gan_jax.layers.modulated import TAPS
+from tools.weights import Converted
+from tools.weights.state_dict import Layer, StateDict, assemble, convolution, dense
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def networks(generator: Arrays, discriminator: Arrays | None) -> Converted:
+    """The networks of StyleGAN2-ADA's state dicts; without the discriminator's it is residual with the same widths.
+
+    What no array tells is as the family has it: no clamp, and groups of four for the minibatch deviation.
+
+    Raises:
+        UserError: the arrays are of another implementation, or a network's filters are not the published ones.
+    """
+    config, state = configs.base('stylegan2'), StateDict(generator, 'generator')
+    sizes = _resolutions(state, r'synthesis\.b(\d+)\.conv1\.weight')
+    options = config.generator
+    options.widths = tuple(len(state[f'synthesis.b{size}.conv1.weight']) for size in sizes)
+    options.depth = _depth(state)
+    options.w_size = len(state['mapping.w_avg'])
+    options.architecture = _architecture(state, 'synthesis.b8.skip.weight', f'synthesis.b{sizes[0]}.torgb.weight')
+    config.data.size, config.data.channels = sizes[-1], len(state[f'synthesis.b{sizes[-1]}.torgb.weight'])
+    config.latents.size, classes = state['mapping.fc0.weight'].shape[1], None
+    if 'mapping.embed.weight' in state:
+        options.embedding_size, classes = state['mapping.embed.weight'].shape
+        options.conditioning, config.latents.size = 'concatenate', config.latents.size - options.embedding_size
+        config.discriminator.conditioning = 'projection'
+    config.discriminator.widths = options.widths
+    variables = {'generator': _generator(state, sizes, options)}
+
+    if discriminator is not None:
+        variables['discriminator'] = read_discriminator(config, discriminator)
+    return Converted(config, variables, classes)
+
+
+def read_discriminator(config: ConfigDict, arrays: Arrays) -> dict[str, Layer]:
+    """The variables of a discriminator's state dict, whose options are set in the config; raises as `networks`."""
+    state, options = StateDict(arrays, 'discriminator'), config.discriminator
+    sizes = _resolutions(state, r'b(\d+)\.conv0\.weight')
+    options.widths = (len(state['b4.conv.weight']), *(len(state[f'b{size}.conv0.weight']) for size in sizes))
+    options.architecture = _architecture(state, 'b8.skip.weight', 'b4.fromrgb.weight')
+    features = state['b4.conv.weight'].shape[1] - options.widths[0]
+    options.minibatch, options.minibatch_features = 'deviation' if features else 'none', max(1, features)
+    if 'mapping.embed.weight' in state:
+        options.conditioning = 'projection'
+        options.embedding_size, options.depth = len(state['mapping.embed.weight']), _depth(state)
+    return _discriminator(state, sizes, options)
+
+
+def _generator(state: StateDict, sizes: Sequence[int], options: ConfigDict) -> Layer:
+    """The variables of a generator."""
+    constant = state[f'synthesis.b{sizes[0]}.const'].transpose(1, 2, 0)
+    layers: dict[str, Layer] = _mapping(state, options.depth)
+    layers['synthesis'] = {'params': {'constant': constant}}
+    for stage, size in enumerate(sizes):
+        theirs, ours = f'synthesis.b{size}', f'synthesis/stage{stage}'
+        for name, place in (('conv0', 'first'), ('conv1', 'second'), ('torgb', 'image')):
+            if f'{theirs}.{name}.weight' not in state:
+                continue
+            layer = convolution(state, f'{theirs}.{name}')
+            layers[f'{ours}/{place}'] = {'params': {'bias': layer['params'].pop('bias')}}
+            layers[f'{ours}/{place}/convolution'] = layer
+            layers[f'{ours}/{place}/convolution/style'] = dense(state, f'{theirs}.{name}.affine')
+            if name != 'torgb':
+                layers[f'{ours}/{place}/noise'] = {
+                    'params': {'strength': state[f'{theirs}.{name}.noise_strength']},
+                    'noise': {'constant': state[f'{theirs}.{name}.noise_const']},
+                }
+        if f'{theirs}.skip.weight' in state:
+            layers[f'{ours}/shortcut'] = convolution(state, f'{theirs}.skip')
+    _check_filters(state)
+    variables = assemble(layers)
+    variables['styles'] = {'average': state['mapping.w_avg']}
+    state.check_read()
+    return variables
+
+
+def _discriminator(state: StateDict, sizes: Sequence[int], options: ConfigDict) -> Layer:
+    """The variables of a discriminator."""
+    layers: dict[str, Layer] = {}
+    if options.conditioning == 'projection':
+        layers = _mapping(state, options.depth)
+    for stage, size in enumerate([4, *sizes]):
+        for name, place in (('fromrgb', 'image'), ('conv0', 'first'), ('conv1', 'second'), ('skip', 'shortcut')):
+            if f'b{size}.{name}.weight' in state:
+                layers[f'stage{stage}_{place}'] = convolution(state, f'b{size}.{name}')
+    layers['stage0_convolution'] = convolution(state, 'b4.conv')
+    layers['stage0_dense'], layers['logits'] = dense(state, 'b4.fc'), dense(state, 'b4.out')
+    kernel = layers['stage0_dense']['params']['kernel']  # of [C, 4, 4]
+    kernel = kernel.reshape(options.widths[0], -1, kernel.shape[1]).swapaxes(0, 1).reshape(kernel.shape)
+    layers['stage0_dense']['params']['kernel'] = kernel
+    _check_filters(state)
+    state.check_read()
+    return assemble(layers)
+
+
+def _mapping(state: StateDict, depth: int) -> dict[str, Layer]:
+    layers = {f'mapping/layer{i}': dense(state, f'mapping.fc{i}') for i in range(depth)}
+    if 'mapping.embed.weight' in state:
+        layers['mapping/embedding'] = dense(state, 'mapping.embed')
+    return layers
+
+
+def _depth(state: StateDict) -> int:
+    return len([name for name in state if re.fullmatch(r'mapping\.fc\d+\.weight', name)])
+
+
+def _resolutions(state: StateDict, pattern: str) -> list[int]:
+    """The resolutions of a network's stages, whose layers have these names, from the lowest."""
+    sizes = sorted(int(match[1]) for name in state if (match := re.fullmatch(pattern, name)))
+    if not sizes:
+        raise UserError(f'The weights of the {state.network} have no stages: they are of another network.')
+    return sizes
+
+
+def _architecture(state: StateDict, residual: str, skip: str) -> str:
+    """That of a network with the array `residual` or `skip`, or with neither."""
+    return 'residual' if residual in state else 'skip' if skip in state else 'original'
+
+
+def _check_filters(state: StateDict) -> None:
+    for name in state:
+        if name.endswith('resample_filter') and not np.allclose(state[name], np.outer(TAPS, TAPS)):
+            raise UserError(f'{name} is not the filter [1, 3, 3, 1] of StyleGAN2.')
