@@ -9,7 +9,7 @@ convolutions, a generator that sums an image of each resolution and a residual d
     python -m gan_jax.main --config configs/stylegan2.py:cifar10,small
     python -m gan_jax.main --config configs/stylegan2.py                      # scikit-learn's digits at 16x16
 
-The authors report FID 2.84 for FFHQ at 1024x1024, after 25 million images: nine days on eight V100 GPUs. In 16 bits
+Expect FID 2.84 for FFHQ at 1024x1024 after its 25 million images: nine days on eight V100 GPUs. In 16 bits
 (`--config.dtype=bfloat16`) the four highest resolutions are; StyleGAN2-ADA's code clamps those layers then
 (`--config.generator.clamp=256 --config.discriminator.clamp=256`). `small` has at most 64 channels, two layers of
 mapping, a small gamma as StyleGAN2-ADA chooses it for small images, and 5,000 steps.

@@ -18,6 +18,7 @@ from gan_jax.layers.conditioning import as_vectors
 from gan_jax.layers.dropout import Dropout, places
 from gan_jax.layers.equalized import EqualizedConv, EqualizedDense, check_options
 from gan_jax.layers.filters import convolve_down, convolve_up, filter_downsample, filter_upsample
+from gan_jax.layers.linear import Dense, weight_options
 from gan_jax.layers.modulated import TAPS, ImageLayer, Mapping, StyleLayer, activate
 from gan_jax.layers.networks import MINIBATCHES, DiscriminatorNetwork, GeneratorNetwork, flatten, slice_features
 from gan_jax.models.dcgan import image_shape
@@ -255,14 +256,17 @@ class Discriminator(DiscriminatorNetwork):
         if self.conditioning != 'projection':
             final = lambda hidden, train, weights: last(hidden, 1)[:, 0]  # noqa: E731
             return self.judge(hidden, condition, features, train=train, final=final)
-        hidden = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden.astype(jnp.float32), train, {})
+        weights, hidden = weight_options(self) | {'dtype': jnp.float32}, hidden.astype(jnp.float32)
+        turns = Dense(4, name='rotations', **weights)(flatten(hidden), train=train) if self.rotations else None
+        hidden = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden, train, weights)
         hidden = last(hidden, self.embedding_size)
         mapping = Mapping(self.embedding_size, self.depth, self.rate, self.embedding_size, name='mapping')
         direction = mapping(None, as_vectors(condition, self.num_classes)) / self.embedding_size**0.5
+        judged = Judgement((hidden * direction).sum(-1), None, features, rotations=turns)
         if self.slicing:
             logits, along = slice_features(hidden, direction)
-            return Judgement(logits, None, features, along)
-        return Judgement((hidden * direction).sum(-1), None, features)
+            judged = judged._replace(logits=logits, direction=along)
+        return judged
 
 
 _down = functools.partial(convolve_down, taps=TAPS)
