@@ -2,8 +2,8 @@
 
 Karras, Aila, Laine and Lehtinen 2018, "Progressive Growing of GANs for Improved Quality, Stability, and Variation",
 https://arxiv.org/abs/1710.10196, as the authors' code has it: WGAN-GP with a drift of 0.001, Adam at 0.001 with betas 0
-and 0.99, one step of the critic, 600 thousand images for a level to fade in and as many for it to settle, batches from
-128 (4x4) to 4 (512x512), optimisers anew at each level.
+and 0.99, one step of the critic, 600 thousand images for a level to fade in and as many for it to settle, the last one
+until there are 12 million, batches from 128 (4x4) to 4 (512x512), optimisers anew at each level.
 
     python -m gan_jax.main --config configs/progan.py                        # scikit-learn's digits, from 4x4 to 16x16
     python -m gan_jax.main --config configs/progan.py:cifar10                # as published, to 32x32
@@ -13,8 +13,8 @@ and 0.99, one step of the critic, 600 thousand images for a level to fade in and
 
 A level is a phase of the run (`earlier_phases`). Expect samples.gif to show blurs that become images. The published
 networks have 23 million parameters each at 128x128, and CIFAR-10 without labels an Inception Score of 8.80 +- 0.05 (the
-best of ten runs). `small` has 64 channels at most, 60 thousand images in place of 600, and an average that follows more
-closely, as runs are short.
+best of ten runs). `small` has 64 channels at most, 60 thousand images in place of 600 (12 on the digits) and as many on
+the last level as on the others, and an average that follows more closely, as runs are short.
 """
 
 from ml_collections import ConfigDict
@@ -23,6 +23,7 @@ from gan_jax import config as configs
 from gan_jax.errors import UserError
 
 BATCHES = {4: 128, 8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4}  # as published for one GPU
+TOTAL = 12_000  # thousands of images
 AVERAGE = 0.693  # thousands of images of half-life for each example of a batch: a decay of 0.999 in each step
 
 
@@ -48,6 +49,8 @@ def get_config(argument: str = '') -> ConfigDict:
     config.real_fade = 0.5
     kimg = (12 if not argument else 60) if small else 600
     *earlier, last = [_level(side, kimg, small) for side in BATCHES if side <= size]
+    if not small:
+        last['duration'] = f'{TOTAL - kimg - 2 * kimg * (len(earlier) - 1)} kimg' if earlier else f'{TOTAL} kimg'
     config.earlier_phases = tuple('; '.join(f'{key}={value}' for key, value in level.items()) for level in earlier)
     config.duration, config.batch_size, config.data.size = last['duration'], last['batch_size'], size
     if not small:

@@ -251,6 +251,25 @@ def check_best_metric(
     wanted = config.checkpoints.best_metric
     if wanted is None or wanted.startswith('eval/'):
         return
+    metrics = step_metrics(config, shape, num_classes, shapes)
+    if wanted not in metrics:
+        raise UserError(
+            f'checkpoints.best_metric is {wanted!r}, which this game has not; the nearest is '
+            f'{nearest(wanted, metrics)!r}.'
+        )
+
+
+def step_metrics(
+    config: ConfigDict,
+    shape: tuple[int, ...],
+    num_classes: int | None = None,
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> steps.Metrics:
+    """The shapes of the metrics of a config's step, which is traced for it; arguments are those of `make_game`.
+
+    Raises:
+        UserError: there can be no such step.
+    """
     game = make_game(config, shape, num_classes=num_classes, shapes=shapes)
     leading = (game.batches,) * (game.batches > 1) + (config.batch_size,)
     fields = {**shapes, 'real': shape}
@@ -260,12 +279,7 @@ def check_best_metric(
             name: jax.ShapeDtypeStruct(leading, jnp.int32) for name in {batch_field(part, 'label') for part in fields}
         }
     state = jax.eval_shape(initializer(config, game), jax.random.key(0))
-    _, metrics = jax.eval_shape(make_step(config, game), state, batch)
-    if wanted not in metrics:
-        raise UserError(
-            f'checkpoints.best_metric is {wanted!r}, which this game has not; the nearest is '
-            f'{nearest(wanted, metrics)!r}.'
-        )
+    return jax.eval_shape(make_step(config, game), state, batch)[1]
 
 
 def init_state(config: ConfigDict, game: Game) -> GanState:

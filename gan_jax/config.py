@@ -6,6 +6,7 @@ at `train.py` and the `make` functions it calls.
 """
 
 import ast
+import functools
 import importlib.util
 import inspect
 import json
@@ -31,7 +32,16 @@ from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest
 from gan_jax.losses import Loss
 from gan_jax.open_sets import OpenDict
-from gan_jax.overrides import apply_overrides, parse_override, phase_changes, settle, split, unknown_key
+from gan_jax.overrides import (
+    apply_overrides,
+    naming_phase,
+    parse_override,
+    phase_changes,
+    phase_text,
+    settle,
+    split,
+    unknown_key,
+)
 from gan_jax.records import files
 from gan_jax.schedules import Schedule
 from gan_jax.terms import PENALTIES, check_terms, feature_matching, joined, rotation, slicing
@@ -109,6 +119,8 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
         _make_tiny(config)
     if not isinstance(overrides, Mapping):
         overrides = dict(parse_override(text) for text in overrides)
+    if given := sorted(key for key in overrides if key.startswith('phase.')):
+        raise UserError(f'{given[0]} is found out when a run begins: set earlier_phases.')
     apply_overrides(config, overrides)
     check(config)
     _make_absolute(config)
@@ -128,8 +140,9 @@ def check(config: ConfigDict) -> None:
     The sizes and names among a network's options are for the network to check, when the game is made.
     """
     _check_keys(config)
-    for phase in split(config)[:-1]:
-        check(phase)
+    for number, phase in enumerate(split(config)[:-1]):
+        with naming_phase(number):
+            check(phase)
     for name in factories(roles_of(config)).keys() - {'game'}:  # which needs the data to be made
         make(config, name)
     make_terms(config)
@@ -396,14 +409,33 @@ def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[st
     `but` may differ.
     """
     saved, current = flat(saved), flat(current)
-    names = [_PATH.sub('/', str(values.get('data.name'))) for values in (saved, current)]
-    if names[0] == names[1]:
-        saved['data.name'] = current['data.name']
+    for key, same in (
+        ('data.name', _without_paths),
+        ('earlier_phases', functools.partial(_comparable_phases, but=but)),
+    ):
+        if key in saved and key in current and same(saved[key]) == same(current[key]):
+            saved[key] = current[key]
     missing = '(absent)'
     return [
         f'{key} ({saved.get(key, missing)!r} -> {current.get(key, missing)!r})'
         for key in sorted(saved.keys() | current.keys())
         if saved.get(key, missing) != current.get(key, missing) and not key.startswith(but)
+    ]
+
+
+def _without_paths(name: object) -> str:
+    return _PATH.sub('/', str(name))
+
+
+def _comparable_phases(texts: Iterable[str], but: tuple[str, ...]) -> list[dict[str, str]]:
+    phases = [phase_changes(text) for text in texts]
+    return [
+        {
+            key: _without_paths(value) if key == 'data.name' else value
+            for key, value in phase.items()
+            if not key.startswith(but)
+        }
+        for phase in phases
     ]
 
 
@@ -450,13 +482,31 @@ def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
 
 def _make_absolute(config: ConfigDict) -> None:
     """Makes the paths in a config absolute, so that what a run records of it holds from every directory."""
-    config.data.name = absolute_name(config.data.name)
-    for key in ('directory', 'cache'):
-        if config.data[key] is not None:
-            config.data[key] = os.path.abspath(os.path.expanduser(config.data[key]))
-    kind, _, file = config.evaluation.extractor.partition(':')
-    if kind == 'classifier' and file.endswith('.npz'):
-        config.evaluation.extractor = f'{kind}:{os.path.abspath(os.path.expanduser(file))}'
+    for key, absolute in _ABSOLUTE.items():
+        section, _, name = key.partition('.')
+        if config[section][name] is not None:
+            config[section][name] = absolute(config[section][name])
+    phases = map(phase_changes, config.earlier_phases)
+    config.earlier_phases = tuple(
+        phase_text({key: _ABSOLUTE.get(key, str)(value) for key, value in changes.items()}) for changes in phases
+    )
+
+
+def _absolute_path(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _absolute_extractor(spec: str) -> str:
+    kind, _, file = spec.partition(':')
+    return f'{kind}:{_absolute_path(file)}' if kind == 'classifier' and file.endswith('.npz') else spec
+
+
+_ABSOLUTE = {
+    'data.name': absolute_name,
+    'data.directory': _absolute_path,
+    'data.cache': _absolute_path,
+    'evaluation.extractor': _absolute_extractor,
+}
 
 
 def _make_tiny(config: ConfigDict) -> None:
@@ -477,7 +527,7 @@ def _tiny_phase(text: str) -> str:
     changes = phase_changes(text) | {'duration': '10 steps'}
     own = {'batch_size', 'samples', 'log_every', *INTERVALS[1:], 'evaluation.samples'}
     own |= {key for key in changes if key.endswith('.width')}
-    return '; '.join(f'{key}={value}' for key, value in changes.items() if key not in own)
+    return phase_text({key: value for key, value in changes.items() if key not in own})
 
 
 def _missing_key(key: str) -> str:

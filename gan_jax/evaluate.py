@@ -176,7 +176,7 @@ def evaluate(
     real = load_images(reals, **images)
     check_images(real)
     if str(reals) == f'{trained_on.name}@{trained_on.split}':
-        _warn_of_changes(fakes, trained_on, real)
+        _warn_of_changes(fakes, trained_on, real, run.config.phase.number)
     _check_shapes(run.shape, real.shape, fakes, reals)
     samples = _samples_of(run, real, num, seed, f'{fakes} at step {run.step}')
     name = trained_on.name if isinstance(real, Statistics) else real.name
@@ -282,11 +282,11 @@ def _refuse(arguments: Mapping[str, Any], reason: str) -> None:
             raise UserError(f'--{name} has no effect here: it {reason}; leave it away.')
 
 
-def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset) -> None:
+def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset, phase: int) -> None:
     """Says in what the data of a run, here with all their labels, are others than when it was trained."""
     per_class = trained_on.get('labels_per_class')
     today = real if per_class is None else data.with_few_labels(real, per_class, trained_on.label_seed)
-    if changed := provenance.changes(workdir, today):
+    if changed := provenance.changes(workdir, today, phase):
         warnings.warn(f'Since {workdir} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=3)
 
 

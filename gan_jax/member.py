@@ -135,7 +135,7 @@ class Member:
         metrics = {name: value for name, value in self.means.items() if self.stage.is_last or name != best}
         self.checkpoints.save(step, state, config=configs.to_json(self.config), metrics=metrics, unfinished=unfinished)
 
-    def restore(self, target: Callable[[int], GanState], at_most: int | None) -> tuple[int, GanState] | None:
+    def restore(self, target: Callable[[int, dict], GanState], at_most: int | None) -> tuple[int, GanState] | None:
         """The latest checkpoint, not later than a step; as `Checkpoints.restore`."""
         found = self.checkpoints.restore(target, at_most=at_most)
         self.unfinished = []

@@ -89,8 +89,10 @@ class Members:
         """
         at_most, configs = None, [stage.config for stage in self._course]
 
-        def target(step: int) -> GanState:
-            return self._course[phases.trained_in(configs, step)].program.target()
+        def target(step: int, saved: dict[str, Any]) -> GanState:
+            stage = self._course[phases.trained_in(configs, step)]
+            phases.check_place(step, saved, stage.config)
+            return stage.program.target()
 
         while True:
             found = {i: member.restore(target, at_most) for i, member in self.living.items()}

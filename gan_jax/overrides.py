@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ml_collections import ConfigDict
 
@@ -14,7 +14,8 @@ from gan_jax.layers.choices import nearest
 from gan_jax.values import Default, flat, value_of
 
 # What no phase has for itself.
-_OF_THE_RUN = ('seed', 'population', 'vary', 'earlier_phases', 'phase.', 'checkpoints.', 'parallel.', 'on_nan')
+_OF_THE_RUN = {'seed', 'population', 'vary', 'earlier_phases', 'on_nan', 'stretch_seconds', 'data.examples'}
+_SECTIONS_OF_THE_RUN = ('phase.', 'checkpoints.', 'parallel.')
 
 
 def settle(config: ConfigDict) -> None:
@@ -75,36 +76,52 @@ def split(config: ConfigDict) -> list[ConfigDict]:
 
 
 def _phase(config: ConfigDict, number: int, text: str) -> ConfigDict:
-    phase, changes = config.copy_and_resolve_references(), phase_changes(text)
-    for key in changes:
-        if key.startswith(_OF_THE_RUN):
-            raise UserError(
-                f'earlier_phases[{number}] sets {key}, which belongs to the whole run: set it in the config.'
-            )
-        if key == config.vary.partition('=')[0]:
-            raise UserError(f'earlier_phases[{number}] sets {key}, in which the members differ by vary: leave it out.')
-    try:
-        with warnings.catch_warnings(action='ignore'):  # of what is lost where a phase chooses other parts
-            apply_overrides(phase, changes)
-    except UserError as error:
-        raise UserError(f'earlier_phases[{number}]: {error}') from error
+    phase, varied = config.copy_and_resolve_references(), config.vary.partition('=')[0]
+    with naming_phase(number), warnings.catch_warnings(action='ignore'):  # of what is lost where it chooses other parts
+        changes = phase_changes(text)
+        for key in changes:
+            if key in _OF_THE_RUN or key.startswith(_SECTIONS_OF_THE_RUN):
+                raise UserError(f'it sets {key}, which belongs to the whole run: set it in the config.')
+            if key == varied:
+                raise UserError(f'it sets {key}, in which the members differ by vary: leave it out.')
+        apply_overrides(phase, changes)
+        if varied and varied not in flat(phase):
+            raise UserError(f'it has no {varied}, in which the members differ by vary.')
     phase.earlier_phases = ()
     return phase
+
+
+@contextlib.contextmanager
+def naming_phase(number: int | None) -> Iterator[None]:
+    """Says of a UserError that it is about an earlier phase of this number; None: about the config itself."""
+    try:
+        yield
+    except UserError as error:
+        if number is None:
+            raise
+        raise UserError(f'earlier_phases[{number}]: {error}') from error
 
 
 def phase_changes(text: str) -> dict[str, str]:
     """What a text of `earlier_phases` changes: 'x.y=value; z=value' as {'x.y': 'value', 'z': 'value'}.
 
     Raises:
-        UserError: it is not of that form.
+        UserError: it is not of that form, or sets a key twice.
     """
     changes = {}
-    for part in text.split(';'):
+    for part in text.strip().removesuffix(';').split(';'):
         key, found, value = (one.strip() for one in part.partition('='))
         if not found or not key:
-            raise UserError(f"earlier_phases has {text!r}; write 'key=value; key=value'.")
+            raise UserError(f"{text!r} is no phase; write 'key=value; key=value'.")
+        if key in changes:
+            raise UserError(f'{text!r} sets {key} twice: leave one out.')
         changes[key] = value
     return changes
+
+
+def phase_text(changes: Mapping[str, str]) -> str:
+    """The inverse of `phase_changes`."""
+    return '; '.join(f'{key}={value}' for key, value in changes.items())
 
 
 def parse_override(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import optax
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
+from gan_jax.errors import UserError
 from gan_jax.game import GanState, Player
 from gan_jax.values import with_values
 
@@ -74,16 +75,35 @@ def goes_on(phases: Sequence[ConfigDict], step: int) -> int:
     return next((number for number, phase in enumerate(phases) if step < end(phase)), len(phases) - 1)
 
 
+def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
+    """Raises a UserError if a checkpoint is of another phase than the one that now makes its step.
+
+    Args:
+        step: of the checkpoint.
+        saved: the config that was saved with it, as JSON values.
+        phase: the config of the phase that makes this step.
+    """
+    then = configs.completed(dict(saved))['phase']
+    now = phase.phase.to_dict()
+    if any(then[name] != now[name] for name in ('number', 'steps')):
+        raise UserError(
+            f'Step {step} was made in phase {then["number"] + 1}, which began after step {then["steps"]}, and is now '
+            f'in phase {now["number"] + 1}, which begins after step {now["steps"]}: change only the end of the present '
+            'phase of a run and those that have not begun, or choose another --workdir.'
+        )
+
+
 def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> GanState:
     """The state before the first step of a phase, made of the last state of the phase before it.
 
     Each array of a player that the former state has at the same place, with the same shape and type, is kept. All else
-    is as in `fresh`: the step, the key, new layers, and the counts of learning-rate schedules.
+    is as in `fresh`: the step, the key, new layers, and the counts of learning-rate schedules. The optimiser of a
+    player with new layers starts anew: Adam's bias correction is for moments that are all of one age.
 
     Args:
         before: the last state of the former phase.
         fresh: the first state of the new phase, from its own initialisation.
-        optimizers: whether the optimisers' moments are kept as well.
+        optimizers: whether the optimisers' states are kept where all parameters are.
     """
 
     def player(name: str, new: Player) -> Player:
@@ -93,7 +113,9 @@ def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> Ga
         kept = _kept(former, new)
         if former.ema is None and new.ema is not None:
             kept = kept._replace(ema=(kept.params, kept.variables))
-        return kept if optimizers else kept._replace(opt_state=new.opt_state)
+        parameters = _by_path(former.params)
+        is_whole = all(_fits(parameters.get(path), leaf) for path, leaf in _by_path(new.params).items())
+        return kept if optimizers and is_whole else kept._replace(opt_state=new.opt_state)
 
     players = {name: player(name, new) for name, new in fresh.players.items()}
     return fresh.replace(players=players, memory=_kept(before.memory, fresh.memory))

@@ -50,11 +50,12 @@ def load_training_data(
 
     Phases with equal sections share one.
     """
-    loaded, found = {}, []
-    for section in sections:
+    loaded, found, sections = {}, [], list(sections)
+    for number, section in enumerate(sections):
         key = section.to_json()
         if key not in loaded:
-            loaded[key] = load_data(section)
+            with configs.naming_phase(number if number + 1 < len(sections) else None):
+                loaded[key] = load_data(section)
             agreement.check_data(loaded[key])
         found.append(loaded[key])
     for workdir in workdirs:

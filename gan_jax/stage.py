@@ -7,8 +7,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax import build, cost, data, phases, run
 from gan_jax import config as configs
-from gan_jax import cost, data, phases, run
 from gan_jax.game import Game, Player
 from gan_jax.population import Population, Program
 from gan_jax.records.writers import Writers
@@ -36,6 +36,13 @@ class Stage:
         self.classes = run.count_classes(self.config, self.dataset)
         self.program = (Single if self.alone else Program)(self.recipe, self.dataset, self.classes)
         cost.check_state(self.config, self.program.target(), members=self.program.share)
+
+    def check(self) -> None:
+        """Raises a UserError if its step or its evaluation cannot be made; finds out without making them."""
+        config = self.recipe.member(0)
+        build.step_metrics(config, self.dataset.shape, self.classes, self.dataset.shapes)
+        if config.evaluate:
+            run.choose_judge(config, self.dataset, self.game)
 
     @property
     def config(self) -> ConfigDict:

@@ -169,13 +169,13 @@ def _prepare(recipe: Population, directories: Sequence[pathlib.Path], accept_con
     parts = configs.split(recipe.config)
     datasets = run.load_training_data([part.data for part in parts], directories, accept_config_changes)
     known = [with_values(part, {'data.examples': len(dataset)}) for part, dataset in zip(parts, datasets, strict=True)]
-    course = [
-        Stage(recipe._replace(config=phase), dataset, len(directories) == 1, phase.phase.number + 1 == len(parts))
-        for phase, dataset in zip(phases.line_up(known), datasets, strict=True)
-    ]
-    for stage in course[1:]:  # better known now than when the phase begins
-        if stage.config.evaluate:
-            run.choose_judge(stage.recipe.member(0), stage.dataset, stage.game)
+    course = []
+    for phase, dataset in zip(phases.line_up(known), datasets, strict=True):
+        is_last = len(course) + 1 == len(parts)
+        with configs.naming_phase(None if is_last else len(course)):
+            course.append(Stage(recipe._replace(config=phase), dataset, len(directories) == 1, is_last))
+            if len(course) > 1:  # what cannot be trained is better known now than when its phase begins
+                course[-1].check()
     return course
 
 
@@ -202,7 +202,8 @@ def _introduce(course: Sequence[Stage], stage: Stage, begin: int, states: Any) -
     if len(course) > 1:
         number = stage.config.phase.number + 1
         run.say(f'Phase {number} of {len(course)}: to step {stage.end} of {course[-1].end}.')
-    run.introduce(stage.config, stage.dataset, stage.program.layout, stage.program.member(states, 0), begin)
+    first = begin if begin > stage.begin else 0
+    run.introduce(stage.config, stage.dataset, stage.program.layout, stage.program.member(states, 0), first)
     if not stage.alone:
         members = len(stage.recipe.seeds)
         run.say(f'{members} members over {stage.program.mesh.size} devices: {stage.recipe.describe()}.')

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,13 @@ import optax
 import pytest
 from PIL import Image, ImageSequence
 
-from gan_jax import build, config, phases
+from gan_jax import build, config, data, phases, run
 from gan_jax.errors import InterruptedRunError, UserError
 from gan_jax.game import GanState, Player
 from gan_jax.main import main
 from gan_jax.pages import health
 from gan_jax.pages import workdir as workdirs
+from gan_jax.runtime import parallel
 from gan_jax.sampling.trained import load_run
 from gan_jax.train import train, train_population
 from tests.contents import differences
@@ -83,10 +85,10 @@ def test_a_film_shows_the_samples_of_all_phases(undisturbed):
 
 
 def test_a_page_counts_as_the_records_do(undisturbed):
-    run = workdirs.read(undisturbed[1])
-    assert run.total == 24
-    assert [run.kimg(step) for step in (6, 14, 24)] == [0.048, 0.08, 0.24]
-    kimg, rates = workdirs.curves(run)['generator/learning_rate']
+    page = workdirs.read(undisturbed[1])
+    assert page.total == 24
+    assert [page.kimg(step) for step in (6, 14, 24)] == [0.048, 0.08, 0.24]
+    kimg, rates = workdirs.curves(page)['generator/learning_rate']
     assert kimg[0] == 0
     assert kimg[-1] == 0.24
     assert kimg == sorted(kimg)
@@ -103,10 +105,11 @@ def test_findings_look_at_the_phase_that_is_trained(undisturbed):
 
 def test_a_checkpoint_of_any_phase_can_be_sampled(undisturbed):
     for step, side in ((5, 4), (6, 4), (11, 8), (24, 8)):
-        run = load_run(undisturbed[1], step)
-        assert run.shape == (side, side, 1)
-        latents = run.game.latents(jax.random.key(0), jnp.arange(3))
-        assert run.game.sample(run.generator.params, run.generator.variables, latents).shape == (3, side, side, 1)
+        trained = load_run(undisturbed[1], step)
+        assert trained.shape == (side, side, 1)
+        latents = trained.game.latents(jax.random.key(0), jnp.arange(3))
+        generator = trained.generator
+        assert trained.game.sample(generator.params, generator.variables, latents).shape == (3, side, side, 1)
 
 
 # Inside a phase, at both borders, across them
@@ -193,14 +196,25 @@ def test_what_fits_is_carried_and_all_else_is_new():
     jax.tree.map(np.testing.assert_array_equal, state.generator.params, expected)
     jax.tree.map(np.testing.assert_array_equal, state.generator.ema, (expected, {}))  # there was no average before
     moments, schedule = state.generator.opt_state
-    assert int(moments.count) == 9
-    assert int(schedule.count) == 0  # a schedule is that of the phase
-    jax.tree.map(np.testing.assert_array_equal, moments.mu, {**new, 'a': jnp.full(3, 2.0)})
+    assert int(moments.count) == 0  # there are new layers, whose moments are of another age
+    jax.tree.map(np.testing.assert_array_equal, moments.mu, new)
     assert float(state.memory['p']) == 0.5
     assert state.memory['buffer'].shape == (2, 4)
+    assert phases.count_carried(before, fresh) == 'generator 3 of 16'
+
+
+def test_an_optimiser_goes_on_where_all_parameters_do_unless_it_is_to_start_anew():
+    optimizer = optax.chain(optax.scale_by_adam(), optax.scale_by_learning_rate(optax.constant_schedule(0.1)))
+    params = {'a': jnp.ones(3)}
+    before, fresh = state_of(params, optimizer), state_of({'a': jnp.zeros(3)}, optimizer, step=0)
+    _, opt_state = optimizer.update(params, before.generator.opt_state, params)
+    before = before.with_player('generator', opt_state=opt_state)
+    moments, schedule = phases.carried(before, fresh).generator.opt_state
+    jax.tree.map(np.testing.assert_array_equal, moments, opt_state[0])
+    assert int(moments.count) == 1
+    assert int(schedule.count) == 0  # a schedule is that of the phase
     anew = phases.carried(before, fresh, optimizers=False)
     jax.tree.map(np.testing.assert_array_equal, anew.generator.opt_state, fresh.generator.opt_state)
-    assert phases.count_carried(before, fresh) == 'generator 3 of 16'
 
 
 def test_averages_ramp_up_over_all_images():
@@ -211,21 +225,65 @@ def test_averages_ramp_up_over_all_images():
 
 
 def test_each_phase_has_an_order_and_a_start_of_its_own():
-    first, second, last = config.split(small_config())
-    keys = [build.initial_key(phase, 3) for phase in phases.line_up([first, second, last])]
-    data = {tuple(np.asarray(jax.random.key_data(key)).tolist()) for key in keys}
-    assert len(data) == 3
+    dataset = data.load('digits', size=8)
+    layout = parallel.make_layout(16, num_devices=1)
+    arrays, keys, batches = jax.tree.map(jnp.asarray, dataset.arrays), set(), set()
+    for phase in phases.line_up(config.split(small_config(earlier_phases="('duration=3', 'duration=4')"))):
+        keys.add(tuple(np.asarray(jax.random.key_data(build.initial_key(phase, 3))).tolist()))
+        game = build.make_game(phase, dataset.shape)
+        feed = run.make_feed(phase, dataset, layout, game, placement='device')
+        batches.add(np.asarray(feed.batch_at(arrays, jnp.int32(0), None, jnp.arange(16))['real']).tobytes())
+    assert len(keys) == len(batches) == 3
+
+
+def test_lengths_that_put_a_checkpoint_into_another_phase_are_refused(undisturbed, tmp_path):
+    workdir = tmp_path / 'run'
+    shutil.copytree(undisturbed[1], workdir)
+    longer = "('duration=6 steps; batch_size=8; data.size=4', 'duration=40 steps; batch_size=4')"
+    with pytest.raises(
+        UserError, match=r'Step 24 was made in phase 3, which began after step 14, and is now in phase 2'
+    ):
+        start(workdir, earlier_phases=longer, accept=True)
+    state = start(workdir, duration='12 steps', accept=True)
+    assert int(state.step) == 12
+    assert records(workdir)[-1]['step'] == 26
+
+
+def test_texts_of_phases_that_mean_the_same_make_the_same_run(tmp_path, monkeypatch):
+    (tmp_path / 'faces').mkdir()
+    monkeypatch.chdir(tmp_path)
+    made = small_config(earlier_phases="('duration=5;  data.name=folder:faces; evaluation.samples=9;',)")
+    assert made.earlier_phases[0].startswith(f'duration=5; data.name=folder:{tmp_path}/faces; ')
+    other = small_config(earlier_phases="('data.name=folder:/moved/faces;duration=5',)")
+    values = [config.to_json(one) for one in (made, other)]
+    assert config.differences(*values) == []
+    longer = config.to_json(small_config(earlier_phases="('data.name=folder:/moved/faces;duration=6',)"))
+    assert [text.partition(' ')[0] for text in config.differences(values[0], longer)] == ['earlier_phases']
+
+
+def test_a_step_of_a_later_phase_that_cannot_be_made_is_told_at_the_start(tmp_path):
+    text = "('duration=5', 'duration=5; accumulate=3')"
+    with pytest.raises(
+        UserError, match=r'^earlier_phases\[1\]: A batch of 16 examples .* does not divide into 3 parts'
+    ):
+        start(tmp_path, earlier_phases=text)
+    assert not (tmp_path / 'metrics.jsonl').exists()
 
 
 @pytest.mark.parametrize(
     ('text', 'sentence'),
     [
-        ("('duration',)", r"earlier_phases has 'duration'; write 'key=value; key=value'\."),
+        ("('duration',)", r"earlier_phases\[0\]: 'duration' is no phase; write 'key=value; key=value'\."),
         ("('duration=5; sead=3',)", r"earlier_phases\[0\]: The config has no key 'sead'; the nearest is 'seed'"),
-        ("('duration=5', 'seed=3')", r'earlier_phases\[1\] sets seed, which belongs to the whole run'),
-        ("('checkpoints.keep_last=3',)", r'earlier_phases\[0\] sets checkpoints.keep_last, which belongs to the whole'),
+        ("('duration=5', 'seed=3')", r'earlier_phases\[1\]: it sets seed, which belongs to the whole run'),
+        (
+            "('checkpoints.keep_last=3',)",
+            r'earlier_phases\[0\]: it sets checkpoints.keep_last, which belongs to the whole',
+        ),
         ("('duration=5; batch_size=0',)", r'earlier_phases\[0\]: batch_size is 0'),
-        ("('duration=0',)", r"duration is '0'; write a duration"),
+        ("('duration=0',)", r"earlier_phases\[0\]: duration is '0'; write a duration"),
+        ("('duration=5; duration=7',)", r"earlier_phases\[0\]: 'duration=5; duration=7' sets duration twice"),
+        ("('seed_=5',)", r"earlier_phases\[0\]: The config has no key 'seed_'; the nearest is 'seed'"),
     ],
 )
 def test_a_wrong_phase_gets_one_sentence(text, sentence):
@@ -235,29 +293,32 @@ def test_a_wrong_phase_gets_one_sentence(text, sentence):
 
 def test_a_phase_may_not_set_what_the_members_differ_in():
     text = "('generator_optimizer.learning_rate=1e-3',)"
-    with pytest.raises(
-        UserError, match=r'earlier_phases\[0\] sets generator_optimizer.learning_rate, in which the mem'
-    ):
+    with pytest.raises(UserError, match=r'earlier_phases\[0\]: it sets generator_optimizer.learning_rate, in which'):
         small_config(earlier_phases=text, vary='generator_optimizer.learning_rate=1e-4,2e-4')
+    text = "('generator_optimizer.name=sgd',)"
+    with pytest.raises(UserError, match=r'earlier_phases\[0\]: it has no generator_optimizer.b1, in which the members'):
+        small_config(earlier_phases=text, vary='generator_optimizer.b1=0.1,0.5')
 
 
 def test_data_of_a_later_phase_that_are_missing_are_told_at_the_start(tmp_path, capsys):
-    text = f"('data.name=folder:{tmp_path}/none',)"
+    text = f"('duration=5', 'data.name=folder:{tmp_path}/none')"
     command = ['--config', str(ROOT / 'configs/mlp.py:debug'), '--workdir', str(tmp_path / 'run')]
     assert main([*command, f'--config.earlier_phases={text}']) == 2
-    assert f'{tmp_path}/none' in capsys.readouterr().err
+    assert 'earlier_phases[1]: ' in (told := capsys.readouterr().err)
+    assert f'{tmp_path}/none' in told
     assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
 
 
 @pytest.mark.parametrize('text', ["('duration=6; evaluate=',)", "('duration=6; data.size=4',)"])
 def test_metrics_that_cannot_be_computed_are_told_before_any_phase(tmp_path, text):
-    with pytest.raises(UserError, match='nowhere.npz'):
+    with pytest.raises(UserError, match=r'nowhere\.npz'):
         start(tmp_path, earlier_phases=text, evaluate='fid', **{'evaluation.extractor': 'classifier:nowhere.npz'})
     assert not (tmp_path / 'metrics.jsonl').exists()
 
 
 def test_debug_makes_all_phases_tiny():
-    file = ROOT / 'configs' / 'mlp.py:debug'
-    whole = config.load(str(file), {'earlier_phases': "('duration=600 kimg; batch_size=64; data.size=4',)"})
-    assert [config.steps(phase, 'duration') for phase in config.split(whole)] == [-(-600_000 // 64), 20]
-    assert config._tiny_phase(whole.earlier_phases[0]) == 'duration=10 steps; data.size=4'
+    whole = config.load(str(ROOT / 'configs' / 'progan.py:cifar10,debug'))
+    levels = phases.line_up(config.split(whole))
+    assert [config.steps(level, 'duration') for level in levels] == [10, 10, 10, 20]
+    assert [level.data.size for level in levels] == [4, 8, 16, 32]
+    assert {level.batch_size for level in levels} == {16}

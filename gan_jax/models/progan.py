@@ -102,6 +102,7 @@ class Discriminator(DiscriminatorNetwork):
     def __call__(self, images: jax.Array, condition: jax.Array | None = None, *, train: bool) -> Judgement:
         """The judgement of the images being real."""
         check_options(self)
+        require(self.minibatch != 'discrimination', 'discriminator.minibatch', self.minibatch, "'deviation' or 'none'")
         require(self.normalization == 'none', 'discriminator.normalization', self.normalization, "'none' in a ProGAN")
         stages = count_levels(image_shape(images.shape[1:], 'ProGAN'))
         options, features = {'dtype': self.dtype}, {}

@@ -77,6 +77,7 @@ class Run(NamedTuple):
             None: there are no pictures of images.
         real: real images in the same layout, or None.
         earlier: grids of samples before the last.
+        is_last: whether the phase is the last of the run.
     """
 
     config: ConfigDict
@@ -85,6 +86,7 @@ class Run(NamedTuple):
     samples: np.ndarray | None = None
     real: np.ndarray | None = None
     earlier: tuple[np.ndarray, ...] = ()
+    is_last: bool = True
 
 
 def findings(workdir: str | os.PathLike) -> list[Finding]:
@@ -121,6 +123,7 @@ def read(workdir: str | os.PathLike) -> Run:
     config = course[phases.trained_in(course, records[-1]['step'] if records else 0)]
     facts, begin = description.read_data_facts(workdir, config.phase.number), config.phase.steps
     run = Run(config, [record for record in records if record['step'] > begin or not begin], given_up)
+    run = run._replace(is_last=config.phase.number + 1 == len(course))
 
     *earlier, last = [path for step, path in report.sample_grids(workdir) if step > begin or not begin] or [None]
     if last is None or len(facts['shape']) != 3 or report.caption_of(last):  # which shows more than samples
@@ -360,7 +363,7 @@ def memorised(run: Run) -> Finding | None:
 def still_improving(run: Run) -> Finding | None:
     """A run that ended while its metric was getting better."""
     series = _headline(run)
-    finished = run.records and run.records[-1]['step'] >= phases.end(run.config)
+    finished = run.records and run.is_last and run.records[-1]['step'] >= phases.end(run.config)
     if series is None or not finished or len(series.values) < FEWEST_EVALUATIONS:
         return None
     late = len(series.values) // 4

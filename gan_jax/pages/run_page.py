@@ -4,6 +4,7 @@ import os
 import pathlib
 from typing import Any
 
+from gan_jax import phases
 from gan_jax.errors import UserError
 from gan_jax.pages import document as html
 from gan_jax.pages import health
@@ -137,6 +138,8 @@ def _facts(run: Workdir) -> list[str]:
         ('versions', ', '.join(f'{name} {version}' for name, version in run.facts['versions'].items())),
         ('cost so far', cost(run)),
     ]
+    if len(run.phases) > 1:
+        rows[1:1] = [(f'phase {number}', words) for number, words in enumerate(_phases(run), 1)]
     networks = run.facts.get('networks', {})
     rows[1:1] = [(name, f'{network["parameters"]:,} parameters') for name, network in networks.items()]
     return [
@@ -146,6 +149,15 @@ def _facts(run: Workdir) -> list[str]:
             for name, network in networks.items()
         ),
         _config(run.config),
+    ]
+
+
+def _phases(run: Workdir) -> list[str]:
+    """What each phase trains on, and for how long: 'to step 375, on 4x4x1 digits, batches of 32'."""
+    shapes = ['x'.join(map(str, phase['data']['shape'])) for phase in run.facts['phases']]
+    return [
+        f'to step {phases.end(phase):,}, on {shape} {phase.data.name}, batches of {phase.batch_size}'
+        for phase, shape in zip(run.phases, shapes, strict=True)
     ]
 
 

@@ -57,9 +57,16 @@ def differences(trained_on: dict[str, Any], today: dict[str, Any]) -> list[str]:
     return changed + [f'{name} {change}' for name in both for change in differences(former[name], groups[name])]
 
 
-def changes(workdir: str | os.PathLike, dataset: Dataset) -> list[str]:
-    """What makes a data set another than that of the directory's run; raises a UserError if the record is damaged."""
-    return differences(_read(workdir).get('data', {}), describe(dataset))
+def changes(workdir: str | os.PathLike, dataset: Dataset, phase: int = 0) -> list[str]:
+    """What makes a data set another than that of a phase of the directory's run.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    record = _read(workdir)
+    earlier = record.get('phases', [])[:-1]
+    trained_on = earlier[phase] if phase < len(earlier) else record
+    return differences(trained_on.get('data', {}), describe(dataset))
 
 
 def check_same_data(workdir: str | os.PathLike, datasets: Sequence[Dataset], accept_changes: bool) -> None:

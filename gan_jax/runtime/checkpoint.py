@@ -119,7 +119,11 @@ class Checkpoints:
             self._prove(step)
 
     def restore(
-        self, target: PyTree | Callable[[int], PyTree], step: int | None = None, *, at_most: int | None = None
+        self,
+        target: PyTree | Callable[[int, dict[str, Any]], PyTree],
+        step: int | None = None,
+        *,
+        at_most: int | None = None,
     ) -> tuple[int, PyTree] | None:
         """Reads the latest checkpoint that reads, or the one of `step`, into the structure of `target`.
 
@@ -128,8 +132,8 @@ class Checkpoints:
         anew.
 
         Args:
-          target: a tree with the structure, shapes and dtypes of the saved one, of arrays or of shapes, or
-            a function of the step that makes such a tree.
+          target: a tree with the structure, shapes and dtypes of the saved one, of arrays or of shapes, or a function
+            that makes such a tree of the step and the config that was saved with it.
           step: which checkpoint to read; by default the latest.
           at_most: later ones are not read.
 
@@ -150,7 +154,7 @@ class Checkpoints:
             self._restored = -1
             return None
         step, (meta, data) = found
-        target = target(step) if callable(target) else target
+        target = target(step, meta['config']) if callable(target) else target
         if difference := snapshot.difference(target, meta['leaves']):
             raise UserError(
                 f'The checkpoint of step {step} in {self.directory} is of another state: {difference}; use the config '

@@ -103,8 +103,9 @@ def import_model(workdir: str | os.PathLike) -> None:
     """
     workdir = pathlib.Path(workdir)
     _data_facts(workdir)
-    origins, values = description.read_origins(workdir), _peek(workdir, None)['config']
-    for name in configs.foreign_modules(values):
+    origins = description.read_origins(workdir)
+    phases = [_peek(workdir, None)['config'], *(phase['config'] for phase in description.read_phases(workdir))]
+    for name in dict.fromkeys(name for values in phases for name in configs.foreign_modules(values)):
         if name in sys.modules:
             continue
         top, origin = name.partition('.')[0], origins.get(name, {})
@@ -117,7 +118,7 @@ def import_model(workdir: str | os.PathLike) -> None:
             sys.path.append(str(root))
         with blaming(f'The module {name}'):
             importlib.import_module(name)
-    for name in configs.foreign_functions(values):
+    for name in {name for values in phases for name in configs.foreign_functions(values)}:
         open_sets.trust(name)
 
 

@@ -218,26 +218,28 @@ def test_the_config_grows_to_the_size_asked_for():
     assert [level.batch_size for level in levels] == [128, 128, 128, 64]
     assert [round(level.phase.images, -3) for level in levels] == [0, 600_000, 1_800_000, 3_000_000]
     assert [level.generator.fade for level in levels] == [0.0, 0.5, 0.5, 0.5]
+    assert round(phases.end(levels[-1]) * 64 - levels[-1].phase.steps * 64 + levels[-1].phase.images, -3) == 12_000_000
     decay = build.optim.ema_decay(levels[-1].ema.half_life_kimg, 0.0, 64)
     assert float(decay(jnp.int32(5))) == pytest.approx(0.999, abs=1e-5)
     with pytest.raises(UserError, match='A ProGAN grows to one of 4, 8'):
         config.load('configs/progan.py:cifar10,33')
 
 
+def test_images_whose_sides_are_odd_cannot_fade():
+    with pytest.raises(UserError, match='real_fade halves images, but their shape is'):
+        build.make_game(config.load('configs/progan.py'), (7, 7, 1))
+
+
 @pytest.mark.parametrize(
     ('override', 'sentence'),
     [
+        ('discriminator.minibatch=discrimination', "discriminator.minibatch is 'discrimination'; it must be"),
         ('generator.initializer=he', "generator.initializer is 'he'; it must be 'normal' where layers"),
         ('discriminator.normalization=batch', "discriminator.normalization is 'batch'; it must be 'none' in a ProGAN"),
         ('generator.widths=(4,)', r'generator.widths is \(4,\); it must be a width of the base and of each stage'),
-        ('real_fade=0.5', None),
     ],
 )
 def test_options_that_the_networks_would_not_follow_are_refused(override, sentence):
     options = config.load('configs/progan.py', [override])
-    if sentence is None:
-        with pytest.raises(UserError, match='real_fade halves images, but their shape is'):
-            build.make_game(options, (7, 7, 1))
-        return
     with pytest.raises(UserError, match=sentence):
         build.make_game(options, (16, 16, 1))
