@@ -11,7 +11,7 @@ from gan_jax.train import train
 from tests import toy_experiments
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
-SLOW = ('biggan_deep',)  # to compile
+SLOW = ('biggan', 'biggan_deep', 'gat', 'r3gan', 'sagan', 'stylegan2', 'wgan_gp_resnet')  # to compile
 REAL_DATA = ('fashion_mnist', 'cifar10', pytest.param('tf_flowers', marks=pytest.mark.slow))
 
 
