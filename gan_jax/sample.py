@@ -52,7 +52,7 @@ FLAGS = {
     },
     'grid': {'type': _grid, 'metavar': '4x8', 'help': 'samples: rows x columns, instead of --num'},
     'threshold': {'type': float, 'help': 'truncation: components of latents beyond it are drawn again'},
-    'psi': {'type': float, 'help': 'truncation: latents go towards their mean, which 0 is (default: 1)'},
+    'psi': {'type': float, 'help': 'truncation: latents (or styles) go towards their mean, which 0 is (default: 1)'},
     'inputs': {'metavar': 'NAME', 'help': 'translations: data to translate, such as folder:/path'},
     'columns': {'type': int, 'help': 'interpolation, traversal, directions, classes: of the picture'},
     'path': {'help': 'interpolation, walk, loop: spherical (default) or linear'},

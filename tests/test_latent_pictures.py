@@ -228,3 +228,19 @@ def test_points_are_sampled_with_truncation(points):
     run = load_once(points, None)
     expected = sampling.generate(run.game, run.generator, of_seeds(points, 1, 2) / 2)
     np.testing.assert_array_equal(np.load(directory / 'points.npy'), expected)
+
+
+def test_psi_draws_the_styles_of_a_style_generator_towards_their_mean(tmp_path):
+    sizes = {'generator.w_size': '6', 'generator.max_width': '4', 'discriminator.max_width': '4'}
+    workdir = save_untrained(tmp_path, 'configs/stylegan2.py', (8, 8, 1), None, **sizes)
+    run = trained.load_run(workdir)
+    latents = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    images = sampling.generate(run.game, run.generator, latents)
+    assert np.abs(images[0] - images[1]).max() > 1e-3
+    mean, rest = run.truncated(0.0)
+    assert rest == 1.0
+    alike = sampling.generate(mean.game, mean.generator, latents)
+    np.testing.assert_allclose(alike, np.broadcast_to(alike[:1], alike.shape), atol=1e-6)
+    assert run.truncated(1.0) == (run, 1.0)
+    with pytest.raises(UserError, match='psi is 2; it must be from -1 to 1'):
+        run.truncated(2)

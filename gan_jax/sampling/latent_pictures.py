@@ -90,7 +90,7 @@ def draw(
         seeds: of the latents; None: as many as the picture needs.
         classes: numbers or names; None: all of them, but the first for directions.
         threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
-        psi: truncates towards the mean, see `gan_jax.sampling.latents.towards_mean`.
+        psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
         standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
         **options: of the picture's function.
 
@@ -111,7 +111,8 @@ def draw(
     run = run.standing(standing_statistics, threshold)
     shown = run.classes(classes)
     seeds = seeds or default_seeds
-    points = towards_mean(seed_latents(run.game, seeds, threshold=threshold), psi)
+    run, rest = run.truncated(psi)
+    points = towards_mean(seed_latents(run.game, seeds, threshold=threshold), rest)
     facts = {'seeds': seeds, 'classes': classes, 'threshold': threshold, 'psi': psi, 'standing': standing_statistics}
     path = function(Chosen(pathlib.Path(workdir), run, points, shown, facts), **options)
     print(f'Step {run.step}: {path}')

@@ -190,9 +190,14 @@ def towards_mean(latents: ArrayLike, psi: float, mean: ArrayLike = 0.0) -> np.nd
     Raises:
         UserError: psi is not from -1 to 1.
     """
-    require(-1 <= psi <= 1, 'psi', psi, 'from -1 to 1, where 1 truncates nothing and 0 leaves only the mean')
+    require_psi(psi)
     latents, mean = np.asarray(latents), np.asarray(mean)
     return (mean + psi * (latents - mean)).astype(latents.dtype)
+
+
+def require_psi(psi: float) -> None:
+    """Raises a UserError if psi is not from -1 to 1."""
+    require(-1 <= psi <= 1, 'psi', psi, 'from -1 to 1, where 1 truncates nothing and 0 leaves only the mean')
 
 
 def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> np.ndarray:

@@ -263,7 +263,7 @@ def sample_workdir(
         classes: numbers or names, a row for each; None: all of them.
         grid: (rows, columns) of images, instead of `num`; the rows go through the classes in turn.
         threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
-        psi: truncates towards the mean, see `gan_jax.sampling.latents.towards_mean`.
+        psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
         inputs: of a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
         standing_statistics: passes of `gan_jax.sampling.standing`, with the truncation of the threshold; 0: the running
@@ -301,7 +301,8 @@ def sample_workdir(
     if grid and len(run.shape) != 3:
         raise UserError(f'{workdir} generates points, not images, which a grid would show: leave --grid away.')
     options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
-    samples = choose_samples(run, num=num or 64, seed=seed or 0, **options)
+    run, rest = run.truncated(psi)
+    samples = choose_samples(run, num=num or 64, seed=seed or 0, **(options | {'psi': rest}))
     examples = samples.draw(run.game, run.generator)
 
     if not seeds:

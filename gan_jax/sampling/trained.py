@@ -19,6 +19,7 @@ from gan_jax.ranges import STANDING
 from gan_jax.records import description, provenance
 from gan_jax.runtime import checkpoint
 from gan_jax.sampling.class_choice import choose_classes
+from gan_jax.sampling.latents import require_psi
 from gan_jax.sampling.standing import with_standing_statistics
 
 
@@ -86,6 +87,23 @@ class Run(NamedTuple):
         options = {'num_classes': classes, 'threshold': threshold, 'seed': self.config.seed}
         made = with_standing_statistics(self.game, self.generator, passes, self.config.batch_size, **options)
         return self._replace(generator=made, passes=passes)
+
+    def truncated(self, psi: float) -> tuple['Run', float]:
+        """The run with styles truncated by psi, and the factor by which its latents are still to be truncated.
+
+        A generator with styles gets psi as its option, so that each style goes towards their mean, and that factor is
+        1. Any other generator stays as it is, and the factor is psi; see `gan_jax.sampling.latents.towards_mean`.
+
+        Raises:
+            UserError: psi is not from -1 to 1.
+        """
+        if psi == 1 or 'styles' not in self.generator.variables:
+            return self, psi
+        require_psi(psi)
+        config = self.config.copy_and_resolve_references()
+        config.generator.psi = psi
+        game = build.make_game(config, self.shape, num_classes=self.num_classes, shapes=self.shapes)
+        return self._replace(config=config, game=game), 1.0
 
 
 def is_run(path: str | os.PathLike) -> bool:

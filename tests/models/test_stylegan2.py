@@ -9,6 +9,7 @@ import pytest
 
 from gan_jax import build, config, penalties
 from gan_jax.errors import UserError
+from gan_jax.game import from_flax
 from gan_jax.models.stylegan2 import Discriminator, Generator
 from tests.golden_files import assert_close, nhwc, read
 from tools.weights import stylegan2
@@ -288,6 +289,31 @@ def test_noise_starts_without_effect_and_belongs_to_places():
     noisy = make(strong, ws, rngs=jax.random.key(0))
     assert np.abs(noisy[0] - noisy[1]).max() > 1e-2
     np.testing.assert_allclose(make(strong, ws[:2], rngs=jax.random.key(0)), noisy[:2], atol=1e-6)
+
+
+def test_eight_devices_mix_average_and_draw_the_noise_of_one():
+    options = {'width': 32, 'max_width': 4, 'w_size': 6, 'depth': 1, 'mixing': 1.0}
+    latents = jax.random.normal(jax.random.key(0), (8, 4))
+    variables = Generator((8, 8, 1), **options).init(jax.random.key(1), latents, train=False)
+    variables = jax.tree.map(lambda leaf: leaf if leaf.ndim else jnp.ones(()), variables)  # strengths of noise
+
+    def make(module, latents):
+        return module.apply(variables, latents, train=True, mutable=['styles'], rngs=jax.random.key(2))
+
+    whole, after = make(Generator((8, 8, 1), **options), latents)
+    module = Generator((8, 8, 1), axis_name='devices', **options)
+    parts, averages = jax.pmap(functools.partial(make, module), axis_name='devices')(latents[:, None])
+    np.testing.assert_allclose(parts[:, 0], whole, atol=1e-5)
+    np.testing.assert_allclose(averages['styles']['average'][3], after['styles']['average'], atol=1e-7)
+
+
+def test_styles_and_what_is_made_of_them_are_a_pass_in_training_mode():
+    module = Generator((8, 8, 1), width=32, max_width=4, w_size=6, depth=1)
+    network, latents, key = from_flax(module, (4,)), jnp.ones((3, 4)), jax.random.key(5)
+    params, variables = network.init(jax.random.key(1))
+    styles, synthesize = network.styles(params, variables, latents, key)
+    assert styles.shape == (3, 4, 6)
+    np.testing.assert_allclose(synthesize(styles), network.apply(params, variables, latents, key, True)[0], atol=1e-6)
 
 
 def test_low_resolutions_and_images_stay_float32_in_sixteen_bits():
