@@ -166,6 +166,8 @@ def adversarial(
         passes.memory,
         given='' if condition is None else 'label',
         training_pass=passes.training_pass,
+        styles=generator.styles and passes.styles,
+        synthesize=generator.synthesize and passes.synthesize,
     )
 
 

@@ -5,7 +5,6 @@ order of their turns, and nothing of devices, files, configs or optimisers. `gan
 usual game of a generator against a discriminator; any other game is another tuple of the same functions.
 """
 
-import functools
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -93,13 +92,15 @@ class Network(NamedTuple):
             noise in evaluation mode needs one. The condition is class
             labels [B] or vectors [B, n], or None in an unconditional game. A discriminator's outputs are logits [B] or
             a `gan_jax.judgement.Judgement`.
-        styles: (params, variables, latents, key, condition=None) -> (styles [B, ...] that a generator in training mode
-            makes of latents, a function from styles to its examples); None: it makes examples of the latents.
+        styles: (params, variables, latents, key, train, condition=None) -> the styles [B, ...] of latents, from which
+            the generator makes its examples; None: it makes them from the latents.
+        synthesize: (params, variables, styles [B, ...], key, train) -> the examples [B, ...] of styles.
     """
 
     init: Callable[..., tuple[PyTree, PyTree]]
     apply: Callable[..., tuple[Any, PyTree]]
-    styles: Callable[..., tuple[Array, Callable[[Array], Array]]] | None = None
+    styles: Callable[..., Array] | None = None
+    synthesize: Callable[..., Array] | None = None
 
 
 class Outcome(NamedTuple):
@@ -179,6 +180,10 @@ class Game(NamedTuple):
         at: step -> the game as it is played in that round, where numbers of it change over the run; None: always this.
         training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
             pass in training mode, by which running averages move; None: not known.
+        styles: (params, variables, latents [n, ...], condition=None) -> the styles [n, layers, w] of which `sample`
+            makes its examples; None: the generator has no styles.
+        synthesize: (params, variables, styles [n, layers, w], key=None) -> examples [n, ...], as `sample` makes them;
+            with a key each has noise of its own, as in training.
     """
 
     init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
@@ -192,6 +197,8 @@ class Game(NamedTuple):
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
     at: Callable[[Array], 'Game'] | None = None
     training_pass: Callable[..., PyTree] | None = None
+    styles: Callable[..., Array] | None = None
+    synthesize: Callable[..., Array] | None = None
 
     def turn(self, name: str) -> Turn:
         """The turn of that name."""
@@ -287,11 +294,14 @@ def from_flax(
         )
         return outputs, {**variables, **updated}
 
-    def styles(params, variables, inputs, key, condition=None):
-        call = functools.partial(module.apply, {'params': params, **variables}, train=True, rngs=key)
-        return call(*arguments(inputs, condition), method='styles'), functools.partial(call, method='synthesize')
+    def styles(params, variables, inputs, key, train, condition=None):
+        inputs = arguments(inputs, condition)
+        return module.apply({'params': params, **variables}, *inputs, train=train, rngs=key, method='styles')
 
-    return Network(init, apply, styles if hasattr(module, 'synthesize') else None)
+    def synthesize(params, variables, styles, key, train):
+        return module.apply({'params': params, **variables}, styles, train=train, rngs=key, method='synthesize')
+
+    return Network(init, apply, *((styles, synthesize) if hasattr(module, 'synthesize') else ()))
 
 
 def recomputed(network: Network) -> Network:

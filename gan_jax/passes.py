@@ -113,6 +113,14 @@ class Passes:
         """See `Game.training_pass`."""
         return self.generator.apply(params, variables, latents, key, True, condition)[1]
 
+    def styles(self, params: PyTree, variables: PyTree, latents: Array, condition: Array | None = None) -> Array:
+        """See `Game.styles`."""
+        return self.generator.styles(params, variables, latents, None, False, condition)
+
+    def synthesize(self, params: PyTree, variables: PyTree, styles: Array, key: Key | None = None) -> Array:
+        """See `Game.synthesize`."""
+        return self.generator.synthesize(params, variables, styles, key, key is not None)
+
     def gather(self, values: Array) -> Array:
         """[B, ...] of this device -> [B, ...] of the whole global batch."""
         return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)
@@ -170,6 +178,11 @@ class Passes:
             latents, key, labels = told(latents)
             return self.generator.apply(*pair.generator, latents, key, True, labels)[0]
 
+        def styles(latents: Array) -> tuple[Array, Callable[[Array], Array]]:
+            latents, key, labels = told(latents)
+            made = self.generator.styles(*pair.generator, latents, key, True, labels)
+            return made, lambda made: self.generator.synthesize(*pair.generator, made, key, True)
+
         return functools.partial(
             View,
             params=params,
@@ -182,7 +195,7 @@ class Passes:
             key=jax.random.fold_in(stream(key, 'terms'), i),
             positions=positions,
             axis_name=self.axis_name,
-            styles=self.generator.styles and (lambda latents: self.generator.styles(*pair.generator, *told(latents))),
+            styles=self.generator.styles and styles,
         )
 
     def discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):

@@ -26,7 +26,7 @@ from gan_jax.runtime import parallel
 from gan_jax.sampling.trained import load_run
 
 HERE = pathlib.Path(__file__).parent
-NEED_MORE = ('lpips', 'path_length', 'mmd')  # weights, a generator, a fixed bandwidth
+NEED_MORE = ('lpips', 'path_length', 'path_length_w', 'mmd')  # weights, a generator, a fixed bandwidth
 SHOWN = 8  # images of each set in the picture
 
 

@@ -38,6 +38,7 @@ from gan_jax.runtime import compiler
 
 _KID_SUBSET = 1000
 _NUM_PATHS = 10_000  # a fifth of the paper's
+_NO_STYLES = 'walks between styles, and this generator has none'
 
 
 class Evidence(NamedTuple):
@@ -205,18 +206,44 @@ def _class_error(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _path_length(evidence: Evidence) -> dict[str, Estimate]:
+    samples = _unconditional(evidence, 'path_length')
+    return {'path_length': _walked(evidence, samples.game.sample)}
+
+
+def _path_length_w(evidence: Evidence) -> dict[str, Estimate]:
+    game = _unconditional(evidence, 'path_length_w').game
+    if game.styles is None:
+        raise UserError(f'path_length_w {_NO_STYLES}: take path_length.')
+    ways = {'path_length_w': 'full', 'path_length_w_end': 'end'}
+    return {
+        name: _walked(evidence, game.synthesize, game.styles, space='w', sampling=sampling)
+        for name, sampling in ways.items()
+    }
+
+
+def _unconditional(evidence: Evidence, name: str) -> Samples:
     samples = evidence.samples
     if samples is None or samples.conditions is not None:
-        raise UserError('path_length walks in the latent space of a generator without classes: give it the run of one.')
-    weights = samples.generator.ema or (samples.generator.params, samples.generator.variables)
-    length = perceptual_path_length(
-        jax.jit(functools.partial(samples.game.sample, *weights), compiler_options=compiler.often()),
-        samples.game.latents,
-        feature_distance(evidence.extractor),
-        num=_NUM_PATHS,
-        seed=samples.seed,
+        raise UserError(f'{name} walks in the latent space of a generator without classes: give it the run of one.')
+    return samples
+
+
+def _walked(evidence: Evidence, *functions: Callable, **options: str) -> Estimate:
+    """The path length of a generator's functions, which take its weights first: generate, and its mapping if any."""
+    generator, game = evidence.samples.generator, evidence.samples.game
+    weights = generator.ema or (generator.params, generator.variables)
+    generate, *mapping = (
+        jax.jit(functools.partial(function, *weights), compiler_options=compiler.often()) for function in functions
     )
-    return {'path_length': length}
+    return perceptual_path_length(
+        generate,
+        game.latents,
+        feature_distance(evidence.extractor),
+        **({'mapping': mapping[0]} if mapping else {}),
+        num=_NUM_PATHS,
+        seed=evidence.samples.seed,
+        **options,
+    )
 
 
 def _classification_accuracy(evidence: Evidence) -> dict[str, Estimate]:
@@ -268,6 +295,7 @@ METRICS: dict[str, Metric] = {
     'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='classifier'),
     'l1': Metric(_l1, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
+    'path_length_w': Metric(_path_length_w, {'path_length_w': 'min', 'path_length_w_end': 'min'}, sees='generator'),
     'classification_accuracy': Metric(
         _classification_accuracy, {'classification_accuracy': 'max'}, **_BOTH_IMAGES, labels=True
     ),
@@ -335,6 +363,8 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} judges the classifier of a game, and this one has none: leave it out.')
         if METRICS[name].sees == 'generator' and given:
             raise UserError(f'{name} walks in the latent space of a generator of latents alone: leave it out.')
+        if name == 'path_length_w' and game.styles is None:
+            raise UserError(f'{name} {_NO_STYLES}: leave it out.')
         if name == 'lpips':
             load_lpips()
 

@@ -3,6 +3,8 @@
 import dataclasses
 import re
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,11 +19,11 @@ from gan_jax.evaluation.features.extractor import Extractor, Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import Samples
 from gan_jax.evaluation.record import Estimate, Failure, differences
-from gan_jax.game import Game, Player, pure
+from gan_jax.game import Game, Player, from_flax, named_key, pure
 from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, look
 
-OWN_FILES = {'classification_accuracy', 'lpips', 'path_length'}  # what trains, or asks for weights or a generator
+OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
 OTHER_INPUT = {'psnr', 'ssim', 'l1', 'fid_taps', 'class_error'}  # pairs, an extractor with taps, or a classifier
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
@@ -288,6 +290,41 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
     assert 3.2 < lengths[2] / lengths[1] < 4.2  # squared distances, and tanh flattens
 
 
+def test_the_path_length_in_w_of_a_linear_generator_is_the_distance_of_its_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, '_NUM_PATHS', 40)
+    matrix = jnp.asarray(np.random.default_rng(0).normal(size=(6, 64)) / 64, jnp.float32)
+
+    class Linear(nn.Module):
+        """Styles are the latents twice over, halved in the second layer; an image is linear in them."""
+
+        def __call__(self, latents, *, train):
+            return self.synthesize(self.styles(latents, train=train), train=train)
+
+        @nn.compact
+        def styles(self, latents, *, train):
+            self.param('unused', nn.initializers.zeros, ())
+            return jnp.stack([latents, latents / 2], axis=1)
+
+        def synthesize(self, styles, *, train):
+            return (styles.reshape(len(styles), -1) @ matrix).reshape(-1, 8, 8, 1)
+
+    extractor = Extractor('pixels', 'pixels', lambda images: Features(images.reshape(len(images), -1) / 127.5))
+    judge = pure(lambda key: jnp.zeros(()), lambda params, images: images.mean((1, 2, 3)))
+    game = adversarial(from_flax(Linear(), (3,)), judge, losses.non_saturating(), 3)
+    params, variables = game.init(jax.random.key(0))['generator']
+    samples = Samples(game, Player(params, variables, None), 20, 0, None, 'a test')
+    records = Evaluator(['path_length_w'], extractor, REALS, LAYOUT, tmp_path).evaluate(samples).records
+    key = named_key(0, 'path length')
+    z = np.asarray(game.latents(key, jnp.arange(80)), np.float64)
+    steps = (z[1::2] - z[::2])[:, None] * np.array([1, 0.5])[:, None]
+    lengths = np.sum((steps.reshape(40, -1) @ np.asarray(matrix, np.float64)) ** 2, axis=1)  # wherever a step begins
+    assert {record.metric: record.value for record in records} == {
+        'path_length_w': pytest.approx(lengths.mean(), rel=0.01),  # images are float32
+        'path_length_w_end': pytest.approx(lengths.mean(), rel=0.01),
+    }
+    assert [record.protocol['rule'][:12] for record in records] == ['lerp in w, f', 'lerp in w, e']
+
+
 def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, tmp_path):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
 
@@ -300,6 +337,7 @@ def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, t
         (['fid', 'intra_fid'], '', 'intra_fid judges classes, which this generator is not told'),
         (['path_length'], 'label', 'path_length walks in the latent space of a generator of latents alone'),
         (['path_length'], 'input', 'path_length walks in the latent space of a generator of latents alone'),
+        (['path_length_w'], '', 'path_length_w walks between styles, and this generator has none: leave it out'),
         (['lpips'], '', 'convert_lpips'),
         (['psnr'], '', 'psnr compares pairs of images, and samples have no real image each'),
         (['l1'], 'a', 'l1 compares pairs of images'),
