@@ -311,9 +311,10 @@ def test_styles_and_what_is_made_of_them_are_a_pass_in_training_mode():
     module = Generator((8, 8, 1), width=32, max_width=4, w_size=6, depth=1)
     network, latents, key = from_flax(module, (4,)), jnp.ones((3, 4)), jax.random.key(5)
     params, variables = network.init(jax.random.key(1))
-    styles, synthesize = network.styles(params, variables, latents, key)
+    styles = network.styles(params, variables, latents, key, True)
     assert styles.shape == (3, 4, 6)
-    np.testing.assert_allclose(synthesize(styles), network.apply(params, variables, latents, key, True)[0], atol=1e-6)
+    images = network.synthesize(params, variables, styles, key, True)
+    np.testing.assert_allclose(images, network.apply(params, variables, latents, key, True)[0], atol=1e-6)
 
 
 def test_low_resolutions_and_images_stay_float32_in_sixteen_bits():
