@@ -52,7 +52,13 @@ _PATH = re.compile(r'(?<![^:,])/[^,:]*')  # 'paired:/data/maps', 'unpaired:folde
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
 _MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
 base, section = defaults.base, defaults.section  # what a config file is written with
-_TINY = {'width': 16, 'depth': 2, 'heads': 2, 'stages': 2}  # the most that networks of a run for debugging have
+_TINY = {
+    'width': 16,
+    'depth': 2,
+    'heads': 2,
+    'stages': 2,
+    'minibatch_group': 4,
+}  # the most that networks of a run for debugging have
 INTERVALS = (
     'duration',
     'sample_every',

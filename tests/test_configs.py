@@ -11,7 +11,17 @@ from gan_jax.train import train
 from tests import toy_experiments
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
-SLOW = ('biggan', 'biggan_deep', 'gat', 'r3gan', 'sagan', 'stylegan2', 'wgan_gp_resnet')  # to compile
+SLOW = (  # to compile
+    'biggan',
+    'biggan_deep',
+    'gat',
+    'r3gan',
+    'sagan',
+    'stylegan2',
+    'stylegan2_ada',
+    'stylegan2_cifar',
+    'wgan_gp_resnet',
+)
 REAL_DATA = ('fashion_mnist', 'cifar10', pytest.param('tf_flowers', marks=pytest.mark.slow))
 
 
@@ -48,3 +58,22 @@ def test_dcgan_fits_itself_to_real_data(name, tmp_path):
     with toy_experiments.without_pages():
         state = train(options, tmp_path / 'run')
     assert state.step == 2
+
+
+@pytest.mark.parametrize(
+    ('argument', 'batch', 'gamma', 'rate', 'width', 'half_life'),  # of --cfg=auto with eight GPUs
+    [
+        ('folder:/a', 64, 0.2048, 2.5e-3, 16384, 20.0),
+        ('folder:/a,512', 64, 0.8192, 2.5e-3, 32768, 20.0),
+        ('folder:/a,b,1024', 32, 6.5536, 2e-3, 32768, 10.0),
+        ('small', 32, 0.0256, 2.5e-3, 1024, 10.0),
+    ],
+)
+def test_stylegan2_ada_has_the_settings_that_its_authors_code_chooses(argument, batch, gamma, rate, width, half_life):
+    options = config.load(f'{CONFIGS[0].parent}/stylegan2_ada.py:{argument}')
+    assert options.batch_size == batch
+    assert options.penalties.r1.weight == pytest.approx(gamma)
+    assert {options[f'{player}_optimizer'].learning_rate for player in ('generator', 'discriminator')} == {rate}
+    assert {options[player].width for player in ('generator', 'discriminator')} == {width}
+    assert options.ema.half_life_kimg == half_life
+    assert options.data.name == {'small': 'tf_flowers', 'folder:/a,b,1024': 'folder:/a,b'}.get(argument, 'folder:/a')
