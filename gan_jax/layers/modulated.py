@@ -6,7 +6,7 @@ scaled by the style, all examples see one kernel, and the channels of the output
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -14,10 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.layers.convolution import convolution
-from gan_jax.layers.dropout import places
 from gan_jax.layers.equalized import EqualizedDense
 from gan_jax.layers.filters import convolve_up, interpolating_taps
-from gan_jax.layers.normalization import normalize
+from gan_jax.layers.noise import PlaceNoise
 
 TAPS = interpolating_taps([1, 2, 1])
 SLOPE = 0.2
@@ -91,37 +90,6 @@ class ModulatedConv(nn.Module):
         return modulated_convolution(images.astype(self.dtype), kernel, styles, demodulate=self.demodulate, **options)
 
 
-class PlaceNoise(nn.Module):
-    """Adds noise [H, W], the same for all channels, times a learnt strength that starts at 0.
-
-    In training each example has noise of its own, drawn from its place in the global batch. Otherwise all have the
-    same, which is a variable in the collection 'noise', so that a latent is always the same image.
-
-    Attributes:
-        sampling: whether there is noise outside of training.
-        axis_name: the mapped axis over which the batch lies, or None.
-    """
-
-    sampling: bool = True
-    axis_name: str | None = None
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        """Images [B, H, W, C] with the noise; the random stream is 'noise'."""
-        shape = images.shape[1:3]
-        strength = self.param('strength', nn.initializers.zeros, ())
-        constant = self.variable('noise', 'constant', lambda: jax.random.normal(self.make_rng('params'), shape))
-        if train and not self.is_initializing():
-            key = self.make_rng('noise')
-            draw = lambda place: jax.random.normal(jax.random.fold_in(key, place), shape)  # noqa: E731
-            noise = jax.vmap(draw)(places(len(images), self.axis_name))
-        elif self.sampling:
-            noise = constant.value
-        else:
-            return images
-        return images + (strength * noise)[..., None].astype(images.dtype)
-
-
 class StyleLayer(nn.Module):
     """A 3x3 modulated convolution with noise, bias and activation: [B, H, W, C] and w [B, n] -> [B, H', W', D].
 
@@ -130,8 +98,7 @@ class StyleLayer(nn.Module):
         up: whether height and width are doubled.
         gain: of the activation, beside its own.
         clamp: of the activation.
-        sampling_noise: whether there is noise outside of training.
-        axis_name: the mapped axis over which the batch lies, or None.
+        noise: options of `PlaceNoise`; None: there is no noise.
         dtype: of the arithmetic.
     """
 
@@ -139,15 +106,15 @@ class StyleLayer(nn.Module):
     up: bool = False
     gain: float = 1.0
     clamp: float = 0.0
-    sampling_noise: bool = True
-    axis_name: str | None = None
+    noise: Mapping[str, Any] | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images: jax.Array, w: jax.Array, *, train: bool) -> jax.Array:
         """The outputs."""
         hidden = ModulatedConv(self.features, up=self.up, dtype=self.dtype, name='convolution')(images, w)
-        hidden = PlaceNoise(self.sampling_noise, self.axis_name, name='noise')(hidden, train=train)
+        if self.noise is not None:
+            hidden = PlaceNoise(**self.noise, name='noise')(hidden, train=train)
         bias = self.param('bias', nn.initializers.zeros, (self.features,))
         return activate(hidden + bias.astype(hidden.dtype), self.gain, self.clamp)
 
@@ -171,30 +138,3 @@ class ImageLayer(nn.Module):
         convolve = ModulatedConv(self.channels, kernel_size=1, demodulate=False, dtype=self.dtype, name='convolution')
         bias = self.param('bias', nn.initializers.zeros, (self.channels,))
         return clipped(convolve(images, w).astype(jnp.float32) + bias, self.clamp)
-
-
-class Mapping(nn.Module):
-    """Latents [B, n], condition vectors [B, k] or both -> w [B, size]; each is divided by its root mean square first.
-
-    Attributes:
-        size: of w.
-        depth: layers; 0: w is what would enter the first.
-        rate: multiplier of their learning rate.
-        embedding_size: of the condition.
-    """
-
-    size: int
-    depth: int = 8
-    rate: float = 0.01
-    embedding_size: int = 512
-
-    @nn.compact
-    def __call__(self, latents: jax.Array | None, condition: jax.Array | None = None) -> jax.Array:
-        """w, float32."""
-        inputs = [] if latents is None else [latents.astype(jnp.float32)]
-        if condition is not None:
-            inputs.append(EqualizedDense(self.embedding_size, gain=1.0, name='embedding')(condition))
-        hidden = jnp.concatenate([normalize('pixel', one, train=False) for one in inputs], axis=-1)
-        for i in range(self.depth):
-            hidden = activate(EqualizedDense(self.size, gain=1.0, rate=self.rate, name=f'layer{i}')(hidden))
-        return hidden

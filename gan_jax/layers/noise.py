@@ -30,3 +30,36 @@ class GaussianNoise(nn.Module):
             return inputs
         axis_name = None if self.is_initializing() else self.axis_name
         return instance_noise(inputs, self.make_rng('noise'), places(len(inputs), axis_name), self.deviation)
+
+
+class PlaceNoise(nn.Module):
+    """Adds noise [H, W], the same for all channels, times a learnt strength that starts at 0 (StyleGAN, StyleGAN2).
+
+    In training each example has noise of its own, drawn from its place in the global batch. Otherwise all have the
+    same, which is a variable in the collection 'noise', so that a latent is always the same image.
+
+    Attributes:
+        sampling: whether there is noise outside of training.
+        per_channel: whether each channel has a strength of its own, or all have the same.
+        axis_name: the mapped axis over which the batch lies, or None.
+    """
+
+    sampling: bool = True
+    per_channel: bool = False
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Images [B, H, W, C] with the noise; the random stream is 'noise'."""
+        shape = images.shape[1:3]
+        strength = self.param('strength', nn.initializers.zeros, images.shape[3:] if self.per_channel else ())
+        constant = self.variable('noise', 'constant', lambda: jax.random.normal(self.make_rng('params'), shape))
+        if train and not self.is_initializing():
+            key = self.make_rng('noise')
+            draw = lambda place: jax.random.normal(jax.random.fold_in(key, place), shape)  # noqa: E731
+            noise = jax.vmap(draw)(places(len(images), self.axis_name))
+        elif self.sampling:
+            noise = constant.value
+        else:
+            return images
+        return images + (strength * noise[..., None]).astype(images.dtype)

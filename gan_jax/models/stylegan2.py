@@ -13,28 +13,28 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.judgement import Judgement
-from gan_jax.layers.choices import choose, is_on, require
+from gan_jax.layers.choices import choose, require
 from gan_jax.layers.conditioning import as_vectors
-from gan_jax.layers.dropout import Dropout, places
+from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.equalized import EqualizedConv, EqualizedDense, check_options
 from gan_jax.layers.filters import convolve_down, convolve_up, filter_downsample, filter_upsample
 from gan_jax.layers.linear import Dense, weight_options
-from gan_jax.layers.modulated import TAPS, ImageLayer, Mapping, StyleLayer, activate
-from gan_jax.layers.networks import MINIBATCHES, DiscriminatorNetwork, GeneratorNetwork, flatten, slice_features
+from gan_jax.layers.modulated import TAPS, ImageLayer, StyleLayer, activate
+from gan_jax.layers.networks import MINIBATCHES, DiscriminatorNetwork, flatten, slice_features
+from gan_jax.layers.styles import StyleGenerator, StyleMapping
 from gan_jax.models.dcgan import image_shape
 from gan_jax.models.progan import count_levels, stage_width
-from gan_jax.ranges import AMOUNT, COUNT, COUNT_OR_NONE, POSITIVE_AMOUNT, SHARE, Range
+from gan_jax.ranges import AMOUNT, COUNT, POSITIVE_AMOUNT, Range
 
 ARCHITECTURES = ('skip', 'residual', 'original')
 _HALF = 0.5**0.5  # so that the sum of two branches has their deviation
 _FAMILY = 'StyleGAN2'
 
 
-class Generator(GeneratorNetwork):
+class Generator(StyleGenerator):
     """Latents [B, n] -> images [B, *shape], float32, in [-1, 1] by training alone.
 
-    A mapping makes a latent w of each, and the synthesis an image of ws [B, L, w_size], one w for each of its layers. A
-    conditional mapping ('concatenate') has the condition's embedding behind the latents.
+    Mapping, mixing, noise and truncation are those of `gan_jax.layers.styles.StyleGenerator`.
 
     Attributes:
         shape: (H, W, C) of an image.
@@ -42,14 +42,6 @@ class Generator(GeneratorNetwork):
         max_width: the most channels of a stage.
         widths: channels of the base and of each stage; None: computed.
         architecture: 'skip': the image is a sum of one from each stage; 'residual'; 'original': neither.
-        w_size: of w.
-        depth: layers of the mapping.
-        rate: multiplier of the mapping's learning rate.
-        mixing: the probability that, in a batch of training, the layers behind a random one get the w of other latents.
-        momentum: of the running average of w, which is a variable in the collection 'styles'.
-        psi: outside of training w goes towards that average: average + psi (w - average).
-        cutoff: of how many first layers; 0: of all.
-        noise: whether there is noise outside of training, the same for all images.
         clamp: what bounds the outputs of the layers; 0: nothing. The published 256 is for arithmetic of 16 bits.
     """
 
@@ -57,61 +49,19 @@ class Generator(GeneratorNetwork):
     max_width: Annotated[int, COUNT] = 512
     widths: Annotated[tuple[int, ...] | None, COUNT] = None
     architecture: str = 'skip'
-    w_size: Annotated[int, COUNT] = 512
-    depth: Annotated[int, Range(0, 100)] = 8
-    rate: Annotated[float, POSITIVE_AMOUNT] = 0.01
-    embedding_size: Annotated[int, COUNT] = 512
-    mixing: Annotated[float, SHARE] = 0.9
-    momentum: Annotated[float, SHARE] = 0.995
-    psi: Annotated[float, Range(-1, 1)] = 1.0
-    cutoff: Annotated[int, COUNT_OR_NONE] = 0
-    noise: bool = True
     clamp: Annotated[float, AMOUNT] = 0.0
 
-    def setup(self):
-        """The mapping, the synthesis, and the average of w."""
+    def make_synthesis(self) -> nn.Module:
+        """The synthesis network."""
         _check(self)
         levels = count_levels(image_shape(self.shape, _FAMILY), _FAMILY)
-        self.layers = 2 * levels + 2
-        self.mapping = Mapping(self.w_size, self.depth, self.rate, self.embedding_size)
-        self.synthesis = _Synthesis(
+        return _Synthesis(
             self.shape,
             tuple(stage_width(self, stage) for stage in range(levels + 1)),
             self.architecture,
-            {'clamp': self.clamp, 'sampling_noise': self.noise, 'axis_name': self.axis_name},
+            {'clamp': self.clamp, 'noise': self.noise_options()},
             self.dtype,
         )
-        self.average = self.variable('styles', 'average', jnp.zeros, (self.w_size,))
-
-    def __call__(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
-        """The images made from the latents."""
-        return self.synthesize(self.styles(latents, condition, train=train), train=train)
-
-    def styles(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
-        """The ws [B, L, w_size] of latents [B, n]; mixed in training (stream 'mixing'), else truncated by psi."""
-        condition = self._checked(condition, ('none', 'concatenate'))
-        vectors = None if condition is None else as_vectors(condition, self.num_classes)
-        w = self.mapping(latents, vectors)
-        layer = jnp.arange(self.layers)[:, None]
-        if not train:
-            psi = jnp.where(layer < (self.cutoff or self.layers), self.psi, 1.0)
-            return self.average.value + psi * (w[:, None] - self.average.value)
-        if self.is_mutable_collection('styles'):
-            mean = jax.lax.stop_gradient(w).mean(0)
-            mean = jax.lax.pmean(mean, self.axis_name) if self.axis_name and not self.is_initializing() else mean
-            self.average.value = mean + self.momentum * (self.average.value - mean)
-        if not is_on(self.mixing) or self.is_initializing():
-            return jnp.broadcast_to(w[:, None], (len(w), self.layers, self.w_size))
-        coin, place, noise = jax.random.split(self.make_rng('mixing'), 3)
-        draw = lambda position: jax.random.normal(jax.random.fold_in(noise, position), latents.shape[1:])  # noqa: E731
-        other = self.mapping(jax.vmap(draw)(places(len(latents), self.axis_name)), vectors)
-        first = jax.random.randint(place, (), 1, self.layers)
-        mixed = (jax.random.uniform(coin) < self.mixing) & (layer >= first)
-        return jnp.where(mixed, other[:, None], w[:, None])
-
-    def synthesize(self, styles: jax.Array, *, train: bool) -> jax.Array:
-        """The images [B, *shape] of ws [B, L, w_size]."""
-        return self.synthesis(styles, train=train)
 
 
 class _Synthesis(nn.Module):
@@ -260,7 +210,7 @@ class Discriminator(DiscriminatorNetwork):
         turns = Dense(4, name='rotations', **weights)(flatten(hidden), train=train) if self.rotations else None
         hidden = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden, train, weights)
         hidden = last(hidden, self.embedding_size)
-        mapping = Mapping(self.embedding_size, self.depth, self.rate, self.embedding_size, name='mapping')
+        mapping = StyleMapping(self.embedding_size, self.depth, self.rate, self.embedding_size, name='mapping')
         direction = mapping(None, as_vectors(condition, self.num_classes)) / self.embedding_size**0.5
         judged = Judgement((hidden * direction).sum(-1), None, features, rotations=turns)
         if self.slicing:
