@@ -24,7 +24,7 @@ def seconds_per_step(path: pathlib.Path, arms: Mapping[str, ConfigDict]) -> dict
 
     Args:
         path: of a JSON file, where the answer is kept; one that is there for the same arms is believed.
-        arms: the configs of their populations, unconditional.
+        arms: the configs of their populations.
     """
     wanted = {name: configs.to_json(config) for name, config in arms.items()}
     kept = json.loads(path.read_text()) if path.exists() else {}
@@ -32,8 +32,8 @@ def seconds_per_step(path: pathlib.Path, arms: Mapping[str, ConfigDict]) -> dict
         return kept['seconds']
     stretches, states, members = {}, {}, {}
     for name, config in arms.items():
-        population = make_population(config)
-        program = Program(population, run.load_data(config.data), None)
+        population, dataset = make_population(config), run.load_data(config.data)
+        program = Program(population, dataset, run.count_classes(config, dataset))
         length = configs.steps(config, 'log_every')
         with program.open([(0, length)]) as blocks:
             arguments = (*next(blocks), np.int32(0), np.int32(length))

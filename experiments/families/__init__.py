@@ -1,0 +1,1 @@
+"""The families of networks beside DCGAN, after as many images and in as much time."""

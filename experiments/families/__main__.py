@@ -1,0 +1,145 @@
+"""Trains every family of networks at a laptop's size beside DCGAN; see README.md.
+
+python -m experiments.families              # nine arms, three seeds
+python -m experiments.families --full       # the published recipes on CIFAR-10, for GPUs
+python -m experiments.families --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
+"""
+
+import math
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments import cost, results, sweep
+from experiments.results import Finished
+from experiments.sweep import Arm, Options
+from gan_jax import config as configs
+from gan_jax.errors import exit_code
+from gan_jax.runtime import parallel
+
+QUESTION = (
+    'What do the residual, attention, grouped and transformer networks give beside DCGAN on Fashion-MNIST, each by its '
+    "own recipe at a laptop's size: after as many images, and in as much time?"
+)
+DCGAN = 'DCGAN'
+METRICS = ('fid', 'kid')
+CURVES = {'eval/fid': 'FID', 'eval/kid': 'KID'}
+
+
+def _lasting(steps: int) -> dict[str, str]:
+    """So many steps of 64 images, evaluated every 400 steps."""
+    return {
+        'batch_size': '64',
+        'samples': '100',
+        'duration': f'{steps} steps',
+        'log_every': '20 steps',
+        'evaluate_every': '400 steps',
+        'sample_every': '400 steps',
+        'checkpoint_every': '400 steps',
+        'evaluate': "('fid', 'kid')",
+        'evaluation.samples': '5000',
+        'evaluation.extractor': 'classifier',
+        'evaluation.split': 'test',
+    }
+
+
+def _schedules(recipe: str, steps: int) -> str:
+    """A recipe's schedules, over a training of so many steps instead of its own."""
+    config = configs.load(f'{sweep.ROOT}/{recipe}')
+    return repr(tuple(text.replace(config.duration, f'{steps} steps') for text in config.schedules))
+
+
+SHORT = _lasting(800)
+ARMS = {
+    DCGAN: Arm('configs/dcgan.py:fashion_mnist', _lasting(6400)),
+    'SNGAN, residual': Arm('configs/sngan_resnet.py:small', SHORT),
+    'cGAN-PD': Arm('configs/cgan_pd.py:small', SHORT),
+    'WGAN-GP, residual': Arm('configs/wgan_gp_resnet.py:small', SHORT),
+    'SAGAN': Arm('configs/sagan.py:small', SHORT),
+    'BigGAN': Arm('configs/biggan.py:small', SHORT),
+    'BigGAN-deep': Arm('configs/biggan_deep.py:small', SHORT),
+    'R3GAN': Arm('configs/r3gan.py:small', SHORT | {'schedules': _schedules('configs/r3gan.py:small', 800)}),
+    'GAT': Arm('configs/gat.py:small', _lasting(400)),
+}
+PUBLISHED = {'evaluate': 'fid,kid', 'evaluation.extractor': 'inception', 'evaluation.samples': '50000'}
+FULL = {
+    name: Arm(f'configs/{recipe}.py:cifar10', PUBLISHED)
+    for name, recipe in {
+        DCGAN: 'dcgan',
+        'SNGAN, residual': 'sngan_resnet',
+        'cGAN-PD': 'cgan_pd',
+        'WGAN-GP, residual': 'wgan_gp_resnet',
+        'SAGAN': 'sagan',
+        'BigGAN': 'biggan',
+        'BigGAN-deep': 'biggan_deep',
+        'R3GAN': 'r3gan',
+        'GAT': 'gat',
+    }.items()
+}
+
+
+def beside(
+    arms: Mapping[str, Sequence[Finished]], kimg: Mapping[str, float], seconds: Mapping[str, float]
+) -> dict[str, dict[str, list[float]]]:
+    """The table: each arm at its end, and DCGAN after as many images and after as much time.
+
+    Args:
+        arms: the runs of each.
+        kimg: thousands of images that each arm's generator makes in training.
+        seconds: that a thousand of these take.
+    """
+    values = {}
+    for arm, runs in arms.items():
+        values[arm] = {'thousand images': [kimg[arm]], 'minutes': [kimg[arm] * seconds[arm] / 60]}
+        for metric in METRICS:
+            values[arm][metric] = [at(run, metric, kimg[arm]) for run in runs]
+        if arm == DCGAN:
+            continue
+        for metric in METRICS:
+            for what, place in (('images', kimg[arm]), ('time', kimg[arm] * seconds[arm] / seconds[DCGAN])):
+                values[arm][f'DCGAN: {metric}, equal {what}'] = [at(run, metric, place) for run in arms[DCGAN]]
+    return values
+
+
+def at(run: Finished, metric: str, kimg: float) -> float:
+    """A metric after so many thousand images, interpolated between evaluations; NaN outside of them."""
+    places, values = run.curve(f'eval/{metric}')
+    return float(np.interp(kimg, places, values, math.nan, math.nan)) if len(places) else math.nan
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
+    options = sweep.parse('families', __doc__, argv)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: _run(options))
+
+
+def _run(options: Options) -> None:
+    recipes = FULL if options.full else ARMS
+    arms = results.read_all(sweep.train(recipes, options))
+    configs_of = {name: sweep.config_of(arm, options) for name, arm in recipes.items()}
+    steps = cost.seconds_per_step(options.runs / 'cost.json', configs_of)
+    seconds = {name: steps[name] * 1000 / config.batch_size for name, config in configs_of.items()}
+    values = beside(arms, {name: sweep.kimg(config) for name, config in configs_of.items()}, seconds)
+    title, out, protocols = "Families of networks at a laptop's size", options.out, results.protocols(arms)
+    protocols |= {
+        'thousand images': 'that the generator makes in training',
+        'minutes': 'of training, without evaluations',
+    }
+    results.write(out, title, values, {'protocols': protocols, 'seconds of a thousand images': seconds})
+    results.curves(out / 'curves.png', arms, CURVES)
+    pictures = {'Metrics of all arms, over thousands of images.': out / 'curves.png'}
+    for name, runs in arms.items():
+        if file := results.first_file(runs, 'samples.png'):
+            pictures[f'{name}, first seed, at its end.'] = out / f'{sweep.slug(name)}.png'
+            shutil.copy(file, pictures[f'{name}, first seed, at its end.'])
+    results.page(
+        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    )
+    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
