@@ -215,9 +215,13 @@ def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> np.ndarray
 
 
 def move(latent: ArrayLike, direction: ArrayLike, amounts: ArrayLike) -> np.ndarray:
-    """Copies of a latent [n] moved along a direction [n] by each of the amounts [k]: [k, n]."""
+    """Copies of a latent [..., n] moved along a direction [n] by each of the amounts [k]: [k, ..., n].
+
+    The direction may be of any shape that broadcasts to that of the latent: [layers, n] moves each layer's style along
+    its own.
+    """
     latent = np.asarray(latent)
-    return (latent + np.asarray(amounts)[:, None] * np.asarray(direction)).astype(latent.dtype)
+    return (latent + np.asarray(amounts).reshape(-1, *[1] * latent.ndim) * np.asarray(direction)).astype(latent.dtype)
 
 
 def _polar(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

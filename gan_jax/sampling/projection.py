@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from gan_jax.data.images import decode, unreadable
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
-from gan_jax.game import Array
+from gan_jax.game import Array, PyTree
 from gan_jax.ranges import AMOUNT, Range
 from gan_jax.runtime.canonical import canonical
 
@@ -35,6 +35,7 @@ class Projection(NamedTuple):
         losses: its distances from the target [iterations + 1], before the first step and after each.
         path: its latents at the same times [iterations + 1, ...].
         start: which of the starts was the best.
+        noise: the noise inputs of a style generator that were found with it, or None.
     """
 
     latent: np.ndarray
@@ -42,6 +43,7 @@ class Projection(NamedTuple):
     losses: np.ndarray
     path: np.ndarray
     start: int
+    noise: PyTree = None
 
 
 def project(
@@ -82,10 +84,8 @@ def project(
     Range(0, 1000, above=True).check('learning_rate', learning_rate)
     AMOUNT.check('prior', prior)
     given = () if conditions is None else (jnp.asarray(conditions),)
-    target, starts, generate = jnp.asarray(target, jnp.float32), jnp.asarray(starts), jax.tree_util.Partial(generate)
-    made = jax.eval_shape(generate, starts, *given).shape[1:]
-    if made != target.shape:
-        raise UserError(f'The image has shape {target.shape}, but the generator makes {made}: bring it to that.')
+    starts, generate = jnp.asarray(starts), jax.tree_util.Partial(generate)
+    target = check_target(target, generate, starts, *given)
     weights = {'learning_rate': learning_rate, 'prior': prior, 'variance': variance}
     found = _descend(generate, target, starts, given, weights, distance or squared_error, iterations)
     latent, image, losses, path, start = jax.device_get(found)
@@ -124,6 +124,14 @@ def _descend(
     image = generate(latents, *given)[best]
     curve = jnp.append(distances[:, best], last[best])
     return latents[best], image, curve, jnp.append(path[:, best], latents[best][None], axis=0), best
+
+
+def check_target(target: ArrayLike, generate: Callable[..., Array], *given: Array) -> Array:
+    """The target as float32; a UserError where it has another shape than what is generated of `given`."""
+    target, made = jnp.asarray(target, jnp.float32), jax.eval_shape(generate, *given).shape[1:]
+    if made != target.shape:
+        raise UserError(f'The image has shape {target.shape}, but the generator makes {made}: bring it to that.')
+    return target
 
 
 def squared_error(images: Array, target: Array) -> Array:

@@ -249,6 +249,7 @@ def sample_workdir(
     grid: tuple[int, int] | None = None,
     threshold: float | None = None,
     psi: float = 1.0,
+    noise: str | None = None,
     inputs: str | None = None,
     standing_statistics: int | None = None,
 ) -> pathlib.Path:
@@ -264,6 +265,7 @@ def sample_workdir(
         grid: (rows, columns) of images, instead of `num`; the rows go through the classes in turn.
         threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
         psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
+        noise: of a style generator, see `gan_jax.sampling.trained.Run.noisy`.
         inputs: of a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
         standing_statistics: passes of `gan_jax.sampling.standing`, with the truncation of the threshold; 0: the running
@@ -285,6 +287,8 @@ def sample_workdir(
         raise UserError('--grid says how many pictures there are: leave --num away.')
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, step).standing(standing_statistics, threshold)
+    if noise is not None:
+        run.styled('--noise')
     if run.game.shows_examples:
         latent = {
             'seeds': seeds,
@@ -302,13 +306,14 @@ def sample_workdir(
         raise UserError(f'{workdir} generates points, not images, which a grid would show: leave --grid away.')
     options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
     run, rest = run.truncated(psi)
+    run = run.noisy(noise)
     samples = choose_samples(run, num=num or 64, seed=seed or 0, **(options | {'psi': rest}))
     examples = samples.draw(run.game, run.generator)
 
     if not seeds:
         options = {'seed': seed or 0, **options}
     options['grid'] = grid and f'{grid[0]}x{grid[1]}'
-    options['standing'] = standing_statistics
+    options |= {'noise': noise, 'standing': standing_statistics}
     directory = generated(workdir, run.step, **options)
     _remove_earlier(directory)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))

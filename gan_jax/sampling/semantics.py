@@ -3,17 +3,23 @@
 SeFa: Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs", arXiv:2007.06600. A generator's first
 layer maps latents z to A z + b, so that a move by a unit vector n changes what all later layers see by A n, the same at
 every z. The directions with the largest |A n|, each perpendicular to the ones before, are the eigenvectors of A^T A
-(equation 6).
+(equation 6). In W of a style generator A is that of the affine layers which make the styles of the chosen layers.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
 from gan_jax.errors import UserError
+from gan_jax.game import Array
 from gan_jax.layers.choices import require
+from gan_jax.sampling.styles import chosen_layers
 
 FIRST_LAYER = 'Dense_0'  # as Flax names the first dense layer, in all families of `gan_jax.models`
 
@@ -73,3 +79,47 @@ def first_kernel(params: Any, latent_size: int) -> np.ndarray:
             'multiplied by to gan_jax.sampling.semantics.semantic_directions.'
         )
     return kernel[:latent_size]
+
+
+def style_kernel(
+    synthesize: Callable[[Array], Array], params: Any, shape: tuple[int, int], layers: Sequence[int] | None = None
+) -> np.ndarray:
+    """The weights by which layers of a style generator multiply w, side by side: [w, units].
+
+    Each column has length 1, as in the published code of SeFa, so that no layer counts more for its scale. An affine
+    layer belongs to the layer whose w it is given; those of the layers to the image are among them.
+
+    Args:
+        synthesize: styles [1, layers, w] -> images, of linen modules.
+        params: their parameters.
+        shape: (layers, w).
+        layers: which ones; None: all of them.
+
+    Raises:
+        UserError: there is no such layer, or no affine layer in it.
+    """
+    chosen = chosen_layers(layers, shape[0])
+
+    def readers(styles: Array) -> dict[tuple[str, ...], Array]:
+        """A component of what each module that is given a w is given."""
+        found = {}
+
+        def see(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+            if context.method_name == '__call__' and args and jnp.shape(args[0]) == (1, shape[1]):
+                found[context.module.path] = args[0][0, 0]
+            return call(*args, **kwargs)
+
+        with nn.intercept_methods(see):
+            synthesize(styles)
+        return found
+
+    numbers = np.broadcast_to(np.arange(shape[0], dtype=np.float32)[:, None], (1, *shape))
+    kernels = []
+    for path, number in jax.jit(readers)(numbers).items():
+        layer = functools.reduce(lambda tree, name: tree.get(name, {}), path, params)
+        if 'kernel' in layer and chosen[int(number)]:
+            kernels.append(np.asarray(layer['kernel'], np.float64))
+    if not kernels:
+        raise UserError('No affine layer is given the styles of these layers: name others with --layers.')
+    kernel = np.concatenate(kernels, axis=1)
+    return kernel / np.linalg.norm(kernel, axis=0)

@@ -14,13 +14,17 @@ from ml_collections import ConfigDict
 from gan_jax import build, open_sets
 from gan_jax import config as configs
 from gan_jax.errors import UserError, blaming
-from gan_jax.game import Game, Player
+from gan_jax.game import Game, Player, named_key
+from gan_jax.layers.choices import choose
 from gan_jax.ranges import STANDING
 from gan_jax.records import description, provenance
 from gan_jax.runtime import checkpoint
 from gan_jax.sampling.class_choice import choose_classes
 from gan_jax.sampling.latents import require_psi
 from gan_jax.sampling.standing import with_standing_statistics
+from gan_jax.sampling.styles import with_random_noise
+
+NOISE = ('none', 'fixed', 'random')
 
 
 class Run(NamedTuple):
@@ -100,10 +104,49 @@ class Run(NamedTuple):
         if psi == 1 or 'styles' not in self.generator.variables:
             return self, psi
         require_psi(psi)
+        return self.with_generator(psi=psi), 1.0
+
+    def with_generator(self, **options: Any) -> 'Run':
+        """The run whose generator has other options, such as psi, and the same parameters."""
         config = self.config.copy_and_resolve_references()
-        config.generator.psi = psi
+        config.generator.update(options)
         game = build.make_game(config, self.shape, num_classes=self.num_classes, shapes=self.shapes)
-        return self._replace(config=config, game=game), 1.0
+        return self._replace(config=config, game=game)
+
+    def styled(self, flag: str) -> 'Run':
+        """The run itself.
+
+        Raises:
+            UserError: its generator has no styles, which a flag is for.
+        """
+        if self.game.styles is None:
+            raise UserError(
+                f'{flag} is for a style generator, and that of this run, {self.config.model}, has no styles: take a '
+                'run of another config, such as stylegan2.'
+            )
+        return self
+
+    def noisy(self, noise: str | None) -> 'Run':
+        """The run with 'none' of the noise inputs of its style generator, 'fixed' ones, or 'random' ones.
+
+        Fixed noise is the same for all images. Random noise is drawn for each place in a batch, as in training, from
+        the run's seed. None: as the run's config has it.
+
+        Raises:
+            UserError: there is no such noise, or the generator has no styles.
+        """
+        if noise is None:
+            return self
+        choose(dict.fromkeys(NOISE), noise, 'noise')
+        game = self.styled('--noise').game
+        if noise != 'random':
+            return self.with_generator(noise=noise == 'fixed')
+        return self._replace(game=with_random_noise(game, named_key(self.config.seed, 'noise')))
+
+    @property
+    def weights(self) -> tuple[Any, Any]:
+        """Parameters and variables that samples are made with: the averages where there are some."""
+        return self.generator.ema or (self.generator.params, self.generator.variables)
 
 
 def is_run(path: str | os.PathLike) -> bool:
