@@ -255,3 +255,11 @@ def test_a_generator_without_styles_is_told_so(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r'^--noise is for a style generator'):
         sampling.sample_workdir(grey, noise='fixed')
     assert latents.move(np.ones((2, 3)), np.array([[1], [0]]) * [0.0, 1, 0], [5]).tolist() == [[[1, 6, 1], [1, 1, 1]]]
+
+
+def test_a_style_generator_without_noise_inputs_is_told_so(plain):
+    run = load_noisy(plain)
+    variables = {name: value for name, value in run.generator.variables.items() if name != 'noise'}
+    silent = run._replace(generator=run.generator._replace(variables=variables))
+    with pytest.raises(UserError, match='The style generator of this run has no noise inputs'):
+        silent.noisy('none')

@@ -133,12 +133,14 @@ class Run(NamedTuple):
         the run's seed. None: as the run's config has it.
 
         Raises:
-            UserError: there is no such noise, or the generator has no styles.
+            UserError: there is no such noise, or the generator has no styles or no noise inputs.
         """
         if noise is None:
             return self
         choose(dict.fromkeys(NOISE), noise, 'noise')
         game = self.styled('--noise').game
+        if 'noise' not in self.generator.variables:
+            raise UserError('The style generator of this run has no noise inputs: there is no noise to choose.')
         if noise != 'random':
             return self.with_generator(noise=noise == 'fixed')
         return self._replace(game=with_random_noise(game, named_key(self.config.seed, 'noise')))
