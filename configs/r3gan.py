@@ -8,6 +8,7 @@ discriminator moves first; each of its pairs has one label.
 
     python -m gan_jax.main --config configs/r3gan.py:cifar10                  # as published: FID 1.96
     python -m gan_jax.main --config configs/r3gan.py:stacked_mnist            # 1,000 modes, KL 0.029
+    python -m gan_jax.main --config configs/r3gan.py:stacked_mnist,small      # with the networks of a laptop
     python -m gan_jax.main --config configs/r3gan.py:small                    # fashion_mnist on a laptop
     python -m gan_jax.main --config configs/r3gan.py                          # scikit-learn's digits at 16x16
 
@@ -24,19 +25,23 @@ from gan_jax.augmentation.adaptive import COLOUR, GEOMETRY, PIXEL_BLITTING
 
 
 def get_config(argument: str = '') -> ConfigDict:
-    """The recipe for the data set named by `argument` (default: the embedded digits), 'stacked_mnist' or 'small'."""
+    """The recipe for what `argument` names: a data set (default: the digits), 'stacked_mnist', 'small', with commas."""
     config = configs.base('r3gan')
-    configs.choose_data(config, {'small': 'fashion_mnist', 'stacked_mnist': 'stacked:mnist'}.get(argument, argument))
+    small = configs.choose_small(config, argument.replace('stacked_mnist', 'stacked:mnist'))
     config.loss = configs.section('loss', 'relativistic_pairing')
     config.latents.size = 64
     for player in ('generator', 'discriminator'):
         config[f'{player}_optimizer'].b1, config[f'{player}_optimizer'].b2 = 0.0, 0.9
     config.ema.half_life_kimg = config.ema.ramp_up = 0.0
-    if argument == 'stacked_mnist':
+    if config.data.name == 'stacked:mnist':
         config.data.size = 32
         config.batch_size, config.duration = 512, '10000 kimg'
         _set_gamma(config, 1.0)
         config.schedules = _schedules('2000 kimg', gamma=0.1, half_life=500)
+        if small:
+            _set_small(config)
+            config.batch_size, config.duration = 64, '5000 steps'
+            config.schedules = _schedules('5000 steps', gamma=0.1, half_life=20)
         return config
 
     config.generator.conditioning, config.discriminator.conditioning = 'concatenate', 'projection'
@@ -45,9 +50,8 @@ def get_config(argument: str = '') -> ConfigDict:
     config.augment.transforms = (*PIXEL_BLITTING, *GEOMETRY, *COLOUR, 'cutout')
     config.augment.colour_share, config.augment.fixed = 0.5, True
     _set_gamma(config, 0.05)
-    if argument in ('', 'small'):
-        config.generator.width = config.discriminator.width = 16
-        config.generator.max_width = config.discriminator.max_width = config.discriminator.embedding_size = 64
+    if small:
+        _set_small(config)
         if not argument:
             config.generator.blocks = config.discriminator.blocks = (1,)
         config.duration = '5000 steps'
@@ -59,6 +63,11 @@ def get_config(argument: str = '') -> ConfigDict:
     config.sample_every = config.checkpoint_every = config.evaluate_every = '5000 steps'
     config.schedules = _schedules('20000 kimg', gamma=0.005, half_life=5000, probability=0.55, rate=5e-5)
     return config
+
+
+def _set_small(config: ConfigDict) -> None:
+    config.generator.width = config.discriminator.width = 16
+    config.generator.max_width = config.discriminator.max_width = config.discriminator.embedding_size = 64
 
 
 def _set_gamma(config: ConfigDict, gamma: float) -> None:

@@ -23,6 +23,7 @@ from gan_jax.evaluation.l1 import mean_l1
 from gan_jax.evaluation.labels import Matched, match
 from gan_jax.evaluation.lpips import load_lpips, lpips_diversity
 from gan_jax.evaluation.mmd import kid, kid_full, mmd
+from gan_jax.evaluation.modes import label_modes
 from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
 from gan_jax.evaluation.neighbours import authenticity
 from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
@@ -198,6 +199,16 @@ def _l1(evidence: Evidence) -> dict[str, Estimate]:
     return {'l1': mean_l1(*evidence.pairs)}
 
 
+def _modes(evidence: Evidence) -> dict[str, Estimate]:
+    real, fake = (store.array('logits') for store in (evidence.real, evidence.fake))
+    counts = np.bincount(real.argmax(axis=1), minlength=real.shape[1])
+    found = label_modes(fake.argmax(axis=1), fake.shape[1], counts)
+    return {
+        'modes': Estimate(found.captured, rule=found.protocol),
+        'mode_divergence': Estimate(found.reverse_kl, rule=f'nats, {found.protocol}'),
+    }
+
+
 def _class_error(evidence: Evidence) -> dict[str, Estimate]:
     real, samples = evidence.real, evidence.samples
     if samples is None or samples.classifier is None:
@@ -275,6 +286,7 @@ METRICS: dict[str, Metric] = {
     'fid_infinity': Metric(_fid_infinity, {'fid_infinity': 'min'}, fake=('features',)),
     'intra_fid': Metric(_intra_fid, {'intra_fid': 'min'}, **_BOTH_FEATURES, labels=True),
     'inception_score': Metric(_inception_score, {'inception_score': 'max'}, fake=('logits',)),
+    'modes': Metric(_modes, {'modes': 'max', 'mode_divergence': 'min'}, real=('logits',), fake=('logits',)),
     'kid': Metric(_kid, {'kid': 'min'}, **_BOTH_FEATURES),
     'kid_full': Metric(
         lambda evidence: {'kid_full': kid_full(*_features(evidence))}, {'kid_full': 'min'}, **_BOTH_FEATURES

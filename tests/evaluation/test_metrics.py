@@ -177,6 +177,18 @@ def test_a_metric_that_fails_takes_nothing_from_the_others(tmp_path):
     }
 
 
+def test_modes_are_the_classes_that_the_extractor_sees(tmp_path):
+    bright, dark = (np.full((n, 8, 8, 1), shade, np.uint8) for n, shade in ((3, 255), (1, 0)))
+    half = dataclasses.replace(REALS, examples=np.concatenate([bright, dark]), fingerprint='half')
+    judge = Evaluator(['modes'], QUADRANTS, half, LAYOUT, tmp_path)
+    one = {record.metric: record for record in judge.evaluate(dataclasses.replace(half, examples=bright)).records}
+    assert one['modes'].value == 1
+    assert one['mode_divergence'].value == pytest.approx(np.log(4 / 3))
+    assert '2 modes as likely as the data' in one['modes'].protocol['rule']
+    two = {record.metric: record.value for record in judge.evaluate(half).records}
+    assert two == {'modes': 2, 'mode_divergence': pytest.approx(0)}
+
+
 def test_an_extractor_without_classes_fails_the_inception_score_alone(tmp_path):
     blind = QUADRANTS._replace(name='blind', apply=lambda images: Features(QUADRANTS.apply(images).features))
     records, failures = Evaluator(['inception_score', 'fid'], blind, REALS, LAYOUT, tmp_path).evaluate(squares(20, 1))

@@ -10,18 +10,21 @@ from gan_jax.evaluation.features.classifier import classifier, classifier_path
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.features.inception import inception
 from gan_jax.evaluation.features.inception_weights import has_inception_weights
+from gan_jax.evaluation.features.stacked import of_channels
 from gan_jax.layers.choices import require
 
 GRAMMAR = 'auto, inception[:RESIZE[:TAP]], classifier[:NAME] or PACKAGE.MODULE:NAME'
+_STACKED = 'stacked:'
 
 
 def find_extractor(spec: str, data_name: str, image_shape: tuple[int, ...], *, labelled: bool = True) -> Extractor:
     """The extractor that a config or a command line names.
 
     Args:
-        spec: 'inception', 'inception:clean', 'inception:tf1:192'; 'classifier' (that of the data set), or
-            'classifier:mnist'; 'package.module:name' for an `Extractor` of your own; or 'auto': Inception where its
-            weights are on this machine, else the data set's classifier.
+        spec: 'inception', 'inception:clean', 'inception:tf1:192'; 'classifier' (that of the data set; for
+            'stacked:mnist' that of mnist on each channel), or 'classifier:mnist'; 'package.module:name' for an
+            `Extractor` of your own; or 'auto': Inception where its weights are on this machine, else the data set's
+            classifier.
         data_name: the data set of the real images, as `gan_jax.data.load` names it, or a file of them.
         image_shape: (H, W, C) of all images.
         labelled: whether the real images have classes.
@@ -34,10 +37,10 @@ def find_extractor(spec: str, data_name: str, image_shape: tuple[int, ...], *, l
     if spec == 'auto':
         if has_inception_weights():
             return inception()
-        if classifier_path(data_name).exists():
-            return classifier(data_name, image_shape=image_shape)
+        if classifier_path(data_name.removeprefix(_STACKED)).exists():
+            return _of_data(data_name, image_shape)
         remedy = (
-            f'train a classifier of them by "python -m tools.train_classifier {data_name}"'
+            f'train a classifier of them by "python -m tools.train_classifier {data_name.removeprefix(_STACKED)}"'
             if trainable
             else 'name the classifier of similar images, as "classifier:NAME" (these have no classes to train one of)'
         )
@@ -57,8 +60,15 @@ def find_extractor(spec: str, data_name: str, image_shape: tuple[int, ...], *, l
                 f'A classifier of {data_name!r} cannot be trained, as these images are a file or have no classes: name '
                 'that of similar images, as "classifier:NAME".'
             )
-        return classifier(rest or data_name, image_shape=image_shape)
+        return classifier(rest, image_shape=image_shape) if rest else _of_data(data_name, image_shape)
     return _imported(spec)
+
+
+def _of_data(name: str, image_shape: tuple[int, ...]) -> Extractor:
+    """The classifier of a data set's images; of stacked ones, that of a channel."""
+    if name.startswith(_STACKED):
+        return of_channels(classifier(name.removeprefix(_STACKED), image_shape=(*image_shape[:2], 1)))
+    return classifier(name, image_shape=image_shape)
 
 
 def _imported(spec: str) -> Extractor:
