@@ -7,11 +7,12 @@ import pytest
 
 from gan_jax import build
 from gan_jax.game import stream
+from gan_jax.layers import modulated
 from tools import benchmark
 
 torch = pytest.importorskip('torch', reason='the twins need the extra `benchmark`')
 
-from tools.twins import training, translations, weights  # noqa: E402
+from tools.twins import order, translations, weights  # noqa: E402
 
 TINY = {
     'mlp': ['generator.widths=(16,24)', 'discriminator.widths=(24,16)', 'discriminator.dropout=0.0', 'data.size=8'],
@@ -19,37 +20,60 @@ TINY = {
     'wgan_gp32': ['generator.widths=(12,8)', 'discriminator.widths=(8,12)', 'data.size=16'],
     'sngan32': ['generator.widths=(12,10,8)', 'discriminator.widths=(8,10,12)', 'data.size=16'],
 }
+R3GAN = ['generator.widths=(16,16,8)', 'discriminator.widths=(8,16,16)', 'discriminator.embedding_size=12']
+NAMED = {
+    'sngan_resnet32': ['generator.widths=(12,10,8)', 'discriminator.widths=(8,10,12)', 'data.size=16'],
+    'biggan32': ['generator.widths=(12,10,8)', 'discriminator.widths=(8,10,12)', 'data.size=16'],
+    'r3gan32': [*R3GAN, 'generator.group_size=4', 'discriminator.group_size=4', 'data.size=16'],
+    'stylegan2_32': [
+        *('generator.widths=(12,10,8)', 'discriminator.widths=(12,10,8)', 'generator.mixing=0.0', 'data.size=16'),
+        *('generator.w_size=8', 'latents.size=10', 'discriminator.minibatch_group=3', 'generator.depth=2'),
+    ],
+}
 SMALL = ['generator.width=4', 'discriminator.width=4', 'discriminator.receptive_field=16', 'data.size=16']
 TRANSLATIONS = {
     'pix2pix64': ({'real': 3, 'input': 1}, [*SMALL, 'generator.dropout=0.0', 'discriminator.receptive_field=34']),
     'cyclegan32': ({'real': 3, 'a': 1}, [*SMALL, 'generator.blocks=1']),
 }
 BATCH = 6
+LABELS = np.arange(BATCH, dtype=np.int32) % 3
+
+
+def slow(name):
+    return pytest.param(name, marks=pytest.mark.slow)
 
 
 def make(name):
     """A tiny case's config, game and state, and the twin with the same weights."""
-    channels, overrides = TRANSLATIONS[name] if name in TRANSLATIONS else ({}, TINY[name])
+    channels, overrides = TRANSLATIONS[name] if name in TRANSLATIONS else ({}, (TINY | NAMED)[name])
     config = benchmark.CASES[name].config([*overrides, f'batch_size={BATCH}'])
     channels = channels or {'real': config.data.channels}
     shapes = {field: (config.data.size, config.data.size, count) for field, count in channels.items()}
-    game = build.make_game(config, shapes['real'], shapes=shapes)
+    game = build.make_game(config, shapes['real'], shapes=shapes, num_classes=3)
     state = build.init_state(config, game)
-    images = {field: np.zeros((BATCH, *shape), np.uint8) for field, shape in shapes.items()}
+    if name in NAMED:  # some of their layers begin at zero
+        state = state.replace(players={name: shaken(player) for name, player in state.players.items()})
+    images = {field: np.zeros((BATCH, *shape), np.uint8) for field, shape in shapes.items()} | {'label': LABELS}
     twin = translations.make_twin(config.to_dict(), images)
     for network, player in ((twin.generator, state.generator), (twin.discriminator, state.discriminator)):
         weights.load_flax(network, *jax.device_get((player.params, player.variables)))
     return config, game, state, twin
 
 
-def evaluate(game, state, batch, key):
-    """((Loss, outcome), gradients) of the discriminator's turn and of the generator's."""
+def shaken(player):
+    noise = iter(jax.random.split(jax.random.key(5), len(jax.tree.leaves(player.params))))
+    shake = lambda leaf: leaf + 0.1 * jax.random.normal(next(noise), leaf.shape)  # noqa: E731
+    return player._replace(params=jax.tree.map(shake, player.params))
 
-    def one(player):
-        loss = jax.value_and_grad(game.turn(player).loss, has_aux=True)
-        return loss(state.players[player].params, state, batch, key, jnp.arange(BATCH))
 
-    return jax.device_get(jax.jit(lambda: [one(player) for player in ('discriminator', 'generator')])())
+def evaluate(game, state, batch, key, turns=('discriminator', 'generator')):
+    """((Loss, outcome), gradients) of turns."""
+
+    def one(turn):
+        loss = jax.value_and_grad(turn.loss, has_aux=True)
+        return loss(state.players[turn.player].params, state, batch, key, jnp.arange(BATCH))
+
+    return jax.device_get(jax.jit(lambda: [one(game.turn(name)) for name in turns])())
 
 
 def assert_same_metrics(metrics, outcome):
@@ -57,8 +81,8 @@ def assert_same_metrics(metrics, outcome):
     assert {name: value.item() for name, value in metrics.items()} == pytest.approx(expected, rel=1e-4)
 
 
-def assert_same_gradients(loss, network, flax_gradients, rounding=0.0):
-    gradients = torch.autograd.grad(loss, list(network.parameters()))
+def assert_same_gradients(loss, network, flax_gradients, rounding=0.0, **options):
+    gradients = torch.autograd.grad(loss, list(network.parameters()), **options)
     rounding *= torch.nn.utils.get_total_norm(gradients)
     for twins, ours in zip(gradients, weights.from_flax(network, flax_gradients), strict=True):
         assert twins.shape == ours.shape
@@ -74,30 +98,77 @@ def assert_same_vectors(network, variables):
         torch.testing.assert_close(twins, ours, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize('name', TINY)
+@pytest.fixture
+def constant_noise(monkeypatch):
+    """The noise of a style generator is in training what it is outside of it, as in a twin in evaluation mode."""
+    call = modulated.PlaceNoise.__call__
+    monkeypatch.setattr(
+        modulated.PlaceNoise, '__call__', lambda self, images, *, train: call(self, images, train=False)
+    )
+
+
+@pytest.mark.parametrize('name', [*TINY, *map(slow, NAMED)])
+@pytest.mark.usefixtures('constant_noise')
 def test_losses_and_gradients_equal_those_of_gan_jax(name):
     config, game, state, twin = make(name)
     key, positions = jax.random.key(3), jnp.arange(BATCH)
     shape = config.data.size, config.data.size, config.data.channels
     real = jax.random.uniform(jax.random.key(4), (BATCH, *shape), minval=-1.0)
 
-    ((judged, outcome), judge_gradients), ((made, _), maker_gradients) = evaluate(game, state, {'real': real}, key)
+    batch, seen = {'real': real, 'label': LABELS}, {'real': to_torch(real)}
+    if twin.is_told:
+        seen['label'] = torch.tensor(LABELS, dtype=torch.long)
+    if name == 'stylegan2_32':
+        twin.generator.eval()
+    turns = evaluate(game, state, batch, key)
+    ((judged, outcome), judge_gradients), ((made, made_outcome), maker_gradients) = turns
     latents = torch.tensor(np.array(game.latents(stream(key, 'latents'), positions)))
     penalty_key = stream(jax.random.fold_in(stream(key, 'terms'), 0), 'gradient_penalty')
     draw = jax.vmap(lambda place: jax.random.uniform(jax.random.fold_in(penalty_key, place)))
     shares = torch.tensor(np.array(draw(positions)))
 
-    loss, metrics = twin.discriminator_loss({'real': to_torch(real)}, latents, shares)
+    loss, metrics = twin.discriminator_loss(seen, latents, shares)
     assert loss.item() == pytest.approx(float(judged), rel=1e-4)
     assert_same_metrics(metrics, outcome)
-    assert_same_gradients(loss, twin.discriminator, judge_gradients)
+    # The bias before a batch normalisation has no gradient but rounding.
+    rounding = 1e-6 if name in NAMED else 0.0
+    assert_same_gradients(loss, twin.discriminator, judge_gradients, rounding)
     assert_same_vectors(twin.discriminator, outcome.variables)  # moved on by two passes
+    assert_same_vectors(twin.generator, state.generator.variables)  # left alone
     weights.load_flax(twin.discriminator, state.discriminator.params, state.discriminator.variables)
     twin.discriminator.requires_grad_(False)
-    loss, _ = twin.generator_loss({}, latents)
+    loss, _ = twin.generator_loss(seen, latents)
     assert_same_vectors(twin.discriminator, state.discriminator.variables)  # left alone
     assert loss.item() == pytest.approx(float(made), rel=1e-4)
-    assert_same_gradients(loss, twin.generator, maker_gradients)
+    assert_same_gradients(loss, twin.generator, maker_gradients, rounding)
+    assert_same_vectors(twin.generator, made_outcome.variables)
+    if name == 'stylegan2_32':
+        np.testing.assert_allclose(twin.generator.average, made_outcome.variables['styles']['average'], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('constant_noise')
+def test_lazy_terms_of_a_style_generator_equal_those_of_gan_jax():
+    config, game, state, twin = make('stylegan2_32')
+    twin.generator.eval()
+    key, positions = jax.random.key(3), jnp.arange(BATCH)
+    real = jax.random.uniform(jax.random.key(4), (BATCH, config.data.size, config.data.size, 3), minval=-1.0)
+    latents = torch.tensor(np.array(game.latents(stream(key, 'latents'), positions)))
+    noise_key = stream(jax.random.fold_in(stream(key, 'terms'), 0), 'path_length')
+    draw = jax.vmap(lambda place: jax.random.normal(jax.random.fold_in(noise_key, place), real.shape[1:]))
+    r1, path_length = evaluate(game, state, {'real': real}, key, ('discriminator/lazy', 'generator/lazy'))
+    losses = {
+        'discriminator': (r1, twin.lazy_discriminator_loss({'real': to_torch(real)})),
+        'generator': (path_length, twin.lazy_generator_loss(latents, to_torch(draw(positions[: BATCH // 2])))),
+    }
+    for player, (((value, outcome), gradients), (loss, metrics)) in losses.items():
+        assert loss.item() == pytest.approx(float(value), rel=1e-4)
+        assert_same_metrics(metrics, outcome)
+        # The last bias has no part in a gradient by the images.
+        network, unused = getattr(twin, player), {'allow_unused': True, 'materialize_grads': True}
+        assert_same_gradients(loss, network, gradients, **unused)
+    ((_, outcome), _) = path_length
+    assert twin.length.item() == pytest.approx(float(outcome.memory['generator_terms']['path_length']), rel=1e-4)
 
 
 @pytest.mark.parametrize('name', TRANSLATIONS)
@@ -136,19 +207,25 @@ def test_a_pool_shows_what_it_remembers_half_of_the_time():
 def test_images_of_a_pair_stay_together():
     pixels = torch.arange(20, dtype=torch.uint8)[:, None, None, None].repeat(1, 1, 1, 2)
     pixels[..., 1] += 100
-    order = training.Order({'real': pixels, 'input': pixels + 20}, 5, flip=True)
+    places = order.Order({'real': pixels, 'input': pixels + 20}, 5, flip=True)
     for _ in range(8):
-        batch = order.next()
+        batch = places.next()
         torch.testing.assert_close(batch['input'] - batch['real'], torch.full((5, 1, 1, 2), 2 * 20 / 255))
 
 
-@pytest.mark.parametrize('name', ['mlp', *TRANSLATIONS])
+@pytest.mark.parametrize('name', ['mlp', *TRANSLATIONS, *map(slow, NAMED)])
 def test_a_step_reports_the_metrics_of_gan_jax_and_moves_everything(name):
     config, game, state, twin = make(name)
-    channels = TRANSLATIONS[name][0] if name in TRANSLATIONS else {'real': 1}
+    channels = TRANSLATIONS[name][0] if name in TRANSLATIONS else {'real': config.data.channels}
     batch = {field: jnp.zeros((BATCH, config.data.size, config.data.size, n)) for field, n in channels.items()}
+    batch['label'] = jnp.asarray(LABELS)
+    if game.batches > 1:
+        batch = {field: jnp.stack([array] * game.batches) for field, array in batch.items()}
     _, metrics = jax.eval_shape(build.make_step(config, game), state, batch)
-    moving = [*twin.averages, *twin.generator.parameters(), *twin.discriminator.parameters()]
+    constants = {id(noise) for name, noise in twin.generator.named_buffers() if name.endswith('.constant')}
+    pairs = zip(twin.averages, twin.averaged, strict=True)
+    averages = [average for average, averaged in pairs if id(averaged) not in constants]
+    moving = [*averages, *twin.generator.parameters(), *twin.discriminator.parameters()]
     before = [value.detach().clone() for value in moving]
     means = twin.run(2)
     assert means.keys() == metrics.keys()

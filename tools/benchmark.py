@@ -74,6 +74,10 @@ _DCGAN32 = _images(32, 3, '(512,256,128)', '(64,128,256)', 'data.flip=True')
 _DCGAN64 = _images(64, 3, '(512,256,128,64)', '(64,128,256,512)', 'data.flip=True')
 _WGAN_GP32 = _images(32, 3, '(256,128,64)', '(64,128,256)', 'data.flip=True')
 _SNGAN32 = _images(32, 3, '(256,128,64,32)', '(32,64,128,256)', 'data.flip=True', 'loss.name=hinge')
+_RESIDUAL32 = _images(32, 3, '(32,32,32,32)', '(32,32,32,32)', 'data.flip=True')
+_R3GAN32 = _images(32, 3, '(64,64,32,16)', '(16,32,64,64)', 'data.flip=True', 'generator.blocks=(2,)')
+_R3GAN32 = (*_R3GAN32, 'discriminator.blocks=(2,)', 'augment.name=none', 'schedules=()')
+_STYLEGAN2_32 = _images(32, 3, '(64,64,32,16)', '(64,64,32,16)', 'data.flip=True')
 _PIX2PIX64 = _translation(64, 32, 70)
 _CYCLEGAN32 = _translation(32, 16, 16, 'generator.blocks=3')
 CASES = {
@@ -88,6 +92,22 @@ CASES = {
         'configs/sngan.py:digits',
         (*_SNGAN32, 'discriminator_steps=5'),
         2,
+    ),
+    'sngan_resnet32': Case(
+        'Residual SNGAN 32x32, 32 channels, hinge, two critic steps, batch 64',
+        'configs/sngan_resnet.py:digits,small',
+        _RESIDUAL32,
+        3,
+    ),
+    'biggan32': Case(
+        'BigGAN 32x32, 32 channels, two critic steps, batch 50', 'configs/biggan.py:digits,small', _RESIDUAL32, 3
+    ),
+    'r3gan32': Case('R3GAN 32x32, 16 to 64 channels, R1 and R2, batch 64', 'configs/r3gan.py', _R3GAN32, 2),
+    'stylegan2_32': Case(
+        'StyleGAN2 32x32, 16 to 64 channels, lazy R1 and path length, batch 32',
+        'configs/stylegan2.py:digits,small',
+        _STYLEGAN2_32,
+        16,
     ),
     'pix2pix64': Case('pix2pix 64x64, half the published width, batch 4', 'configs/pix2pix.py', _PIX2PIX64, 10),
     'cyclegan32': Case(
@@ -151,7 +171,7 @@ def measure(case: Case, names: Sequence[str], rounds: int, steps: int) -> dict[s
     with tempfile.TemporaryDirectory() as temporary:
         root = pathlib.Path(temporary)
         dataset = benchmark_sides.load_data(case.config())
-        np.savez(root / 'images.npz', **{field: dataset.fields[field] for field in dataset.shapes})
+        np.savez(root / 'images.npz', **dataset.fields)
         workers = {}
         if case.members == 1 and 'gan_jax' in names:
             runs = [

@@ -54,7 +54,8 @@ def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Trai
     from gan_jax.stretch import make_stretch
 
     layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
-    game = build.make_game(config, dataset.shape, layout.axis_name, shapes=dataset.shapes)
+    options = {'shapes': dataset.shapes, 'num_classes': dataset.num_classes}
+    game = build.make_game(config, dataset.shape, layout.axis_name, **options)
     feed = make_feed(config, dataset, layout, game, placement=placement)
     step = build.make_step(config, game, layout.axis_name)
     state = layout.replicate(build.init_state(config, game))

@@ -20,7 +20,7 @@ class _Spectral(nn.Module):
     """A layer whose weight [D, ...] is divided by its spectral norm, for the first base of a PyTorch layer.
 
     Each pass takes one power iteration from the estimate `u` [D] of the singular vector. The estimate moves on in the
-    layer's own training steps alone, which are those in which the weight wants a gradient: by the pass over the real
+    layer's own training steps alone, which are those in which the weight gets a gradient: by the pass over the real
     and then by that over the fake images.
     """
 
@@ -33,11 +33,11 @@ class _Spectral(nn.Module):
         with torch.autocast(self.weight.device.type, enabled=False):
             matrix = self.weight.flatten(1)
             with torch.no_grad():
-                vector = _unit(matrix @ (_unit(self.u) @ matrix))
-            if self.weight.requires_grad:
+                left = _unit(_unit(self.u) @ matrix)
+                vector = _unit(matrix @ left)
+            if self.weight.requires_grad and torch.is_grad_enabled():
                 self.u.copy_(vector)
-            product = vector @ matrix
-            return self.weight / (torch.dot(_unit(product.detach()), product) + _EPSILON)
+            return self.weight / (torch.dot(vector, matrix @ left) + _EPSILON)
 
 
 class SpectralConv2d(_Spectral, nn.Conv2d):
@@ -54,6 +54,14 @@ class SpectralLinear(_Spectral, nn.Linear):
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [B, C] -> [B, D]."""
         return functional.linear(inputs, self.normalized(), self.bias)
+
+
+class SpectralEmbedding(_Spectral, nn.Embedding):
+    """A table of a normalised weight."""
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Labels [B] -> [B, D]."""
+        return functional.embedding(labels, self.normalized())
 
 
 class SnganGenerator(nn.Module):

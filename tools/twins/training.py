@@ -9,14 +9,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.twins import networks, sngan
+from tools.twins import networks, r3gan, residual, sngan
+from tools.twins.order import Batch, Order
 
-Batch = dict[str, Tensor]
 Metrics = dict[str, Tensor]
 
 
-def make_networks(config: Mapping[str, Any], shape: tuple[int, int, int]) -> tuple[nn.Module, nn.Module]:
+FAMILIES = {'resnet': residual, 'biggan': residual, 'r3gan': r3gan}
+
+
+def make_networks(
+    config: Mapping[str, Any], shape: tuple[int, int, int], classes: int = 0
+) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator of a config whose networks have explicit widths, for square images (H, W, C)."""
+    if config['model'] in FAMILIES:
+        return FAMILIES[config['model']].make_networks(config, shape, classes)
     size, _, channels = shape
     maker, judge, latents = config['generator'], config['discriminator'], config['latents']['size']
     if config['model'] == 'mlp':
@@ -40,15 +47,16 @@ def make_networks(config: Mapping[str, Any], shape: tuple[int, int, int]) -> tup
 class Twin:
     """A run of a config: Adam, metrics and, where the config has one, the average of the generator.
 
-    The game is that of latents, with the losses `non_saturating`, `wasserstein` and `hinge` and the gradient penalty;
-    `tools.twins.translations` has others.
+    The game is that of latents and, where the config is conditional, labels, with the losses `non_saturating`,
+    `logistic`, `wasserstein`, `hinge` and `relativistic_pairing`, the gradient penalty, R1 and R2;
+    `tools.twins.translations` and `tools.twins.styles` have others.
 
     Where gan_jax throws a pass's batch statistics away PyTorch keeps them, and its running variances are the unbiased
     ones. Neither enters a loss.
 
     Args:
         config: of gan_jax, as plain values, with explicit widths.
-        images: uint8 [n, H, W, C] by their field in a batch, kept on the device.
+        images: uint8 [n, H, W, C] by their field in a batch, kept on the device, with the 'label' [n] of each.
         channels_last: memory format of weights and images.
         compiled: pass the networks through `torch.compile`; the gradient penalty's second derivatives, which it does
             not support, go through the networks as they are.
@@ -72,9 +80,11 @@ class Twin:
         if self.device.type == 'cuda':
             torch.set_float32_matmul_precision('high')  # TF32, as JAX's default there
         self.format = torch.channels_last if channels_last else torch.contiguous_format
+        self.is_told = config['discriminator'].get('conditioning', 'none') != 'none'
+        self.classes = 1 + int(images['label'].max()) if self.is_told else 0
         self.orders = [
             Order({field: self._stored(images[field]) for field in fields}, self.batch_size, config['data']['flip'])
-            for fields in self.fields
+            for fields in ((('real', 'label'),) if self.is_told else self.fields)
         ]
         pair = self.make_networks({field: array.shape[1:] for field, array in images.items()})
         self.generator, self.discriminator = (one.to(self.device, memory_format=self.format) for one in pair)
@@ -83,14 +93,14 @@ class Twin:
             self.generate, self.judge = self._compiled(self.generator), self._compiled(self.discriminator)
         self.generator_optimizer = self._adam(self.generator, config['generator_optimizer'])
         self.discriminator_optimizer = self._adam(self.discriminator, config['discriminator_optimizer'])
-        values = [*self.generator.parameters(), *self.generator.buffers()] if config['ema']['half_life_kimg'] else []
+        values = self.generator.state_dict(keep_vars=True).values() if config['ema']['half_life_kimg'] else ()
         self.averaged = [value for value in values if value.is_floating_point()]
         self.averages = [value.detach().clone() for value in self.averaged]
-        self.steps = 0
+        self.steps, self.kept = 0, {}
 
     def make_networks(self, shapes: Mapping[str, tuple[int, int, int]]) -> tuple[nn.Module, nn.Module]:
         """Generator and discriminator for images (H, W, C) in each field of a batch."""
-        return make_networks(self.config, shapes['real'])
+        return make_networks(self.config, shapes['real'], self.classes)
 
     def run(self, steps: int) -> dict[str, float]:
         """The means of the metrics over so many steps, read once at the end."""
@@ -108,32 +118,63 @@ class Twin:
             metrics |= _update(loss, self.discriminator, self.discriminator_optimizer)
             rounds.append(metrics)
         judged = {f'discriminator/{name}': sum(one[name] for one in rounds) / len(rounds) for name in rounds[0]}
+        if self.is_due('discriminator'):
+            loss, metrics = self.lazy_discriminator_loss(batch)
+            _update(loss, self.discriminator, self.discriminator_optimizer)
+            self.kept |= {f'discriminator/{name}': value for name, value in metrics.items()}
 
         self.discriminator.requires_grad_(False)
         loss, metrics = self.generator_loss(batch)
         made = metrics | _update(loss, self.generator, self.generator_optimizer)
+        if self.is_due('generator'):
+            loss, metrics = self.lazy_generator_loss()
+            _update(loss, self.generator, self.generator_optimizer)
+            self.kept |= {f'generator/{name}': value for name, value in metrics.items()}
         self.average()
         self.steps += 1
-        return judged | {f'generator/{name}': value for name, value in made.items()}
+        return judged | {f'generator/{name}': value for name, value in made.items()} | self.kept
+
+    def is_due(self, player: str) -> bool:
+        """Whether a player's lazy terms have their update in this step."""
+        every = self.config['lazy'][player]
+        return every > 1 and self.steps % every == 0
 
     def discriminator_loss(
         self, batch: Batch, latents: Tensor | None = None, shares: Tensor | None = None
     ) -> tuple[Tensor, Metrics]:
         """The discriminator's loss and metrics; `shares` [B] place the points of the gradient penalty."""
-        real = batch['real']
+        real, told, penalties = batch['real'], self.told(batch), self.config['penalties']
         with self.precision(), torch.no_grad():
-            fake = self.generate(self.latents() if latents is None else latents)
-        loss, metrics = self.judgement(self.judge, (real,), (fake,))
-        weight = self.config['penalties']['gradient_penalty']['weight']
+            fake = self.generate(self.latents() if latents is None else latents, *told)
+        pairs = {'r1': real, 'r2': fake}
+        weights = {name: penalties[name]['weight'] for name in pairs if self.config['lazy']['discriminator'] == 1}
+        for name, images in pairs.items():
+            images.requires_grad_(bool(weights.get(name)))
+        with self.precision():
+            logits = [self.judge(images, *told).float() for images in (real, fake)]
+        loss, metrics = self.reading(*logits)
+        for one, (name, images) in zip(logits, pairs.items(), strict=True):
+            if images.requires_grad:
+                penalty = squared_gradients(one, images) / 2
+                loss, metrics[name] = loss + weights[name] * penalty, penalty.detach()
+        weight = penalties['gradient_penalty']['weight']
         if weight:
             penalty = self.gradient_penalty(real, fake.float(), shares)
             loss, metrics['gradient_penalty'] = loss + weight * penalty, penalty.detach()
         return loss, metrics
 
+    @staticmethod
+    def told(batch: Batch) -> tuple[Tensor, ...]:
+        """What networks are told beside latents or images: the labels, if there are any."""
+        return (batch['label'],) if 'label' in batch else ()
+
     def judgement(self, judge: nn.Module, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Metrics]:
         """A discriminator's loss and metrics for what it is given of real and of fake images."""
         with self.precision():
-            real_logits, fake_logits = judge(*real).float(), judge(*fake).float()
+            return self.reading(judge(*real).float(), judge(*fake).float())
+
+    def reading(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Metrics]:
+        """A discriminator's loss and metrics for its logits of real and of fake images."""
         real_probability, fake_probability = real_logits.detach().sigmoid(), fake_logits.detach().sigmoid()
         metrics = {
             'real_probability': real_probability.mean(),
@@ -146,8 +187,11 @@ class Twin:
             loss = (1 - real_logits).relu().mean() + (1 + fake_logits).relu().mean()
         elif self.loss == 'mean_squares':
             loss = ((real_logits - 1).square().mean() + fake_logits.square().mean()) / 2
+        elif self.loss == 'relativistic_pairing':
+            loss = functional.softplus(fake_logits - real_logits).mean()
         else:
-            loss = _cross_entropy(real_logits, self.config['loss']['real_label']) + _cross_entropy(fake_logits, 0.0)
+            label = self.config['loss'].get('real_label', 1.0)
+            loss = _cross_entropy(real_logits, label) + _cross_entropy(fake_logits, 0.0)
         return loss, metrics
 
     def gradient_penalty(self, real: Tensor, fake: Tensor, shares: Tensor | None) -> Tensor:
@@ -158,11 +202,16 @@ class Twin:
         return ((gradients.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
     def generator_loss(self, batch: Batch, latents: Tensor | None = None) -> tuple[Tensor, Metrics]:
-        """The generator's loss and metrics; it sees nothing of the batch."""
-        del batch
+        """The generator's loss and metrics; of the batch it sees the labels, and real images in a relativistic game."""
+        told = self.told(batch)
         with self.precision():
-            fake = self.generate(self.latents() if latents is None else latents)
-        return self.fooling(self.judge, fake), {}
+            fake = self.generate(self.latents() if latents is None else latents, *told)
+        if self.loss != 'relativistic_pairing':
+            return self.fooling(self.judge, fake, *told), {}
+        with self.precision():
+            with torch.no_grad():
+                real_logits = self.judge(batch['real'], *told).float()
+            return functional.softplus(real_logits - self.judge(fake, *told).float()).mean(), {}
 
     def fooling(self, judge: nn.Module, *fake: Tensor) -> Tensor:
         """The generator's loss for what a discriminator is given of fake images."""
@@ -170,7 +219,7 @@ class Twin:
             logits = judge(*fake).float()
         if self.loss == 'mean_squares':
             return (logits - 1).square().mean()
-        return _cross_entropy(logits, 1.0) if self.loss == 'non_saturating' else -logits.mean()
+        return -logits.mean() if self.loss in ('wasserstein', 'hinge') else _cross_entropy(logits, 1.0)
 
     def latents(self) -> Tensor:
         """Standard normal latents."""
@@ -179,7 +228,10 @@ class Twin:
     def batch(self) -> Batch:
         """The next images of each field, in [-1, 1], mirrored half of the time where the config says so."""
         images = {field: image for order in self.orders for field, image in order.next().items()}
-        return {field: image.contiguous(memory_format=self.format) for field, image in images.items()}
+        return {
+            field: image if field == 'label' else image.contiguous(memory_format=self.format)
+            for field, image in images.items()
+        }
 
     def average(self) -> None:
         """Moves the generator's average on, by the rule of `gan_jax.optim.ema_decay`."""
@@ -201,6 +253,8 @@ class Twin:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def _stored(self, images: np.ndarray) -> Tensor:
+        if images.ndim == 1:
+            return torch.tensor(images, dtype=torch.long, device=self.device)
         return torch.tensor(images).permute(0, 3, 1, 2).to(self.device).contiguous(memory_format=self.format)
 
     @staticmethod
@@ -215,31 +269,10 @@ class Twin:
         return torch.optim.Adam(network.parameters(), options['learning_rate'], betas, options['eps'], fused=True)
 
 
-class Order:
-    """A random order of stored images, those of several fields side by side.
-
-    Args:
-        images: uint8 [n, C, H, W] by field.
-        batch_size: of each draw.
-        flip: whether the images of a draw are mirrored half of the time, those of all fields together.
-    """
-
-    def __init__(self, images: Mapping[str, Tensor], batch_size: int, flip: bool):
-        self.images, self.batch_size, self.flip = images, batch_size, flip
-        self.device, self.length = next((stored.device, len(stored)) for stored in images.values())
-        self.place, self.order = 0, torch.randperm(self.length, device=self.device)
-
-    def next(self) -> Batch:
-        """The next images of each field, in [-1, 1]."""
-        if self.place + self.batch_size > self.length:
-            self.place, self.order = 0, torch.randperm(self.length, device=self.device)
-        chosen = self.order[self.place : self.place + self.batch_size]
-        self.place += self.batch_size
-        batch = {field: stored[chosen].float().mul_(2 / 255).sub_(1) for field, stored in self.images.items()}
-        if self.flip:
-            mirrored = torch.rand(self.batch_size, 1, 1, 1, device=self.device) < 0.5
-            batch = {field: torch.where(mirrored, image.flip(3), image) for field, image in batch.items()}
-        return batch
+def squared_gradients(logits: Tensor, images: Tensor) -> Tensor:
+    """The mean of the squared norms of each logit's gradient by its image."""
+    (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradients.flatten(1).square().sum(1).mean()
 
 
 def _update(loss: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer) -> Metrics:
@@ -247,9 +280,10 @@ def _update(loss: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer) 
     loss.backward()
     optimizer.step()
     parameters = [parameter.detach() for parameter in network.parameters()]
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     return {
         'loss': loss.detach(),
-        'gradient_norm': nn.utils.get_total_norm(parameter.grad for parameter in network.parameters()),
+        'gradient_norm': nn.utils.get_total_norm(gradients),
         'parameter_norm': nn.utils.get_total_norm(parameters),
     }
 

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from gan_jax.models.pix2pix import RECEPTIVE_FIELDS
-from tools.twins.training import Batch, Metrics, Twin
+from tools.twins.order import Batch
+from tools.twins.styles import StyleGan2
+from tools.twins.training import Metrics, Twin
 from tools.twins.translators import PatchDiscriminator, ResidualTranslator, UNet
 
 Shapes = Mapping[str, tuple[int, int, int]]
@@ -116,8 +118,10 @@ class Pool:
 
 
 def make_twin(config: Mapping, *arguments: Mapping, **options: bool) -> Twin:
-    """The twin of a config, by its game; arguments are those of `Twin`."""
+    """The twin of a config, by its model or game; arguments are those of `Twin`."""
     kinds = {'adversarial': Twin, 'pix2pix': Pix2Pix, 'cyclegan': CycleGan}
+    if config['model'] == 'stylegan2':
+        return StyleGan2(config, *arguments, **options)
     return kinds[config['game']['name']](config, *arguments, **options)
 
 
