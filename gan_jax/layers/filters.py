@@ -16,6 +16,7 @@ from gan_jax.layers.convolution import convolution, transposed_convolution
 
 Taps = tuple[float, ...]
 Both = tuple[int, int]  # vertical and horizontal
+_BOX = (0.5, 0.5)
 
 
 def interpolating_taps(weights: Sequence[float]) -> Taps:
@@ -104,6 +105,35 @@ def convolve_up(images: jax.Array, kernel: jax.Array, taps: Taps) -> jax.Array:
     images = jnp.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)))  # so that the last place 2 H is there
     spread = transposed_convolution(images, kernel, padding=0)
     return resample(spread, flipped, padding=((low - 1, high - 1),) * 2)
+
+
+def convolve_nearest(images: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Doubles images by nearest neighbours, and convolves: [B, H, W, C] -> [B, 2 H, 2 W, D].
+
+    It is done in a quarter of the work, by a transposed convolution.
+
+    Args:
+        images: [B, H, W, C].
+        kernel: [3, 3, C, D].
+    """
+    return convolve_up(images, kernel[::-1, ::-1], _BOX)
+
+
+def convolve_average(images: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Convolves, and averages 2x2 blocks: [B, H, W, C] -> [B, H / 2, W / 2, D], for even H and W.
+
+    It is done in a quarter of the work, by a convolution of stride 2.
+
+    Args:
+        images: [B, H, W, C].
+        kernel: [k, k, C, D] with an odd k.
+    """
+    return convolve_down(images, kernel, _BOX)
+
+
+def blur(images: jax.Array) -> jax.Array:
+    """The filter [1, 2, 1] / 4 in both directions, which keeps the size: [B, H, W, C] -> [B, H, W, C]."""
+    return resample(images, (0.25, 0.5, 0.25), padding=((1, 1), (1, 1)))
 
 
 def _separable(

@@ -6,7 +6,7 @@ another size share the layers of all stages that both have, by name and shape, s
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -16,6 +16,7 @@ from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import require
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.equalized import EqualizedConv, EqualizedDense, check_options
+from gan_jax.layers.filters import blur, convolve_average
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, flatten
 from gan_jax.layers.normalization import normalizer
 from gan_jax.layers.progress import training_share
@@ -84,18 +85,22 @@ class Discriminator(DiscriminatorNetwork):
 
     The mirror of the generator: a 1x1 convolution from the image; for each stage two 3x3 convolutions and the average
     of 2x2 blocks; the minibatch deviation, a 3x3 convolution and two dense layers. LeakyReLU 0.2 and no normalisation.
+    With `blur` it is that of StyleGAN: a low-pass filter in front of the second convolution of each stage, and blocks
+    are averaged before its activation.
 
     Attributes:
         width: channels of a stage times its resolution, as of the generator.
         max_width: the most channels of a stage.
         widths: channels of the base and of each stage, as of the generator.
         fade: the share of a phase over which the first stage fades in; 0: it is there from the beginning.
+        blur: whether it is that of StyleGAN.
     """
 
     width: Annotated[int, COUNT] = 16384
     max_width: Annotated[int, COUNT] = 512
     widths: Annotated[tuple[int, ...] | None, COUNT] = None
     fade: Annotated[float, SHARE] = 0.0
+    blur: bool = False
     minibatch: str = 'deviation'
 
     @nn.compact
@@ -103,14 +108,23 @@ class Discriminator(DiscriminatorNetwork):
         """The judgement of the images being real."""
         check_options(self)
         require(self.minibatch != 'discrimination', 'discriminator.minibatch', self.minibatch, "'deviation' or 'none'")
-        require(self.normalization == 'none', 'discriminator.normalization', self.normalization, "'none' in a ProGAN")
+        require(
+            self.normalization == 'none',
+            'discriminator.normalization',
+            self.normalization,
+            "'none' in a ProGAN or StyleGAN",
+        )
         stages = count_levels(image_shape(images.shape[1:], 'ProGAN'))
         options, features = {'dtype': self.dtype}, {}
         seen = self.see(images, condition)
 
-        def layer(hidden: jax.Array, width: int, name: str, kernel_size: int = 3) -> jax.Array:
-            convolution = EqualizedConv(width, kernel_size=kernel_size, name=name, **options)
-            return nn.leaky_relu(convolution(hidden), 0.2)
+        def layer(hidden: jax.Array, width: int, name: str, **more: Any) -> jax.Array:
+            return nn.leaky_relu(EqualizedConv(width, name=name, **options, **more)(hidden), 0.2)
+
+        def halved(hidden: jax.Array, width: int, name: str) -> jax.Array:
+            if self.blur:
+                return layer(blur(hidden), width, name, convolve=convolve_average)
+            return average_pool(layer(hidden, width, name))
 
         def entrance(seen: jax.Array, stage: int) -> jax.Array:
             return layer(seen, stage_width(self, stage), f'image{stage}', kernel_size=1)
@@ -125,7 +139,7 @@ class Discriminator(DiscriminatorNetwork):
         hidden = entrance(seen, stages)
         for stage in range(stages, 0, -1):
             hidden = layer(hidden, stage_width(self, stage), f'stage{stage}_first')
-            hidden = average_pool(layer(hidden, stage_width(self, stage - 1), f'stage{stage}_second'))
+            hidden = halved(hidden, stage_width(self, stage - 1), f'stage{stage}_second')
             if stage == stages and self.fade:
                 hidden = blended(entrance(average_pool(seen), stage - 1), hidden, faded_in(self))
             features[f'stage{stage}'] = hidden

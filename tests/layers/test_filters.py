@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax.layers.filters import filter_downsample, filter_upsample, interpolating_taps
+from gan_jax.layers.convolution import convolution
+from gan_jax.layers.filters import (
+    blur,
+    convolve_average,
+    convolve_nearest,
+    filter_downsample,
+    filter_upsample,
+    interpolating_taps,
+)
+from gan_jax.layers.resampling import average_pool
 from tests import golden_files
 
 
@@ -33,3 +42,19 @@ def test_halving_is_the_convolution_and_doubling_its_adjoint(taps):
     np.testing.assert_allclose(halved, wanted, atol=1e-6)
     outputs = jax.random.normal(jax.random.key(1), halved.shape)
     np.testing.assert_allclose(filter_upsample(outputs, taps), 4 * adjoint(outputs)[0], atol=1e-6)
+
+
+def test_convolutions_around_nearest_neighbours_and_means_are_those():
+    images = jax.random.normal(jax.random.key(0), (2, 6, 10, 3))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 4))
+    np.testing.assert_allclose(
+        convolve_nearest(images, kernel), convolution(images.repeat(2, 1).repeat(2, 2), kernel), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        convolve_average(images, kernel), average_pool(convolution(images, kernel)), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_blurring_weighs_neighbours_by_their_distance():
+    blurred = blur(jnp.zeros((1, 5, 5, 1)).at[0, 0, 2].set(16.0))[0, :, :, 0]
+    np.testing.assert_allclose(blurred, [[0, 2, 4, 2, 0], [0, 1, 2, 1, 0], *[[0] * 5] * 3])

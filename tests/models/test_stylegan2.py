@@ -9,7 +9,6 @@ import pytest
 
 from gan_jax import build, config, penalties
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax
 from gan_jax.models.stylegan2 import Discriminator, Generator
 from tests.golden_files import assert_close, nhwc, read
 from tools.weights import stylegan2
@@ -257,66 +256,6 @@ def test_published_sizes_of_the_discriminator(side, options, parameters):
     assert count(Discriminator(**options), jnp.zeros((1, side, side, 3)), *label) == parameters
 
 
-def test_mixing_gives_the_layers_behind_a_place_the_styles_of_other_latents():
-    module = Generator((16, 16, 1), width=32, max_width=4, w_size=6, depth=1, mixing=1.0)
-    latents = jax.random.normal(jax.random.key(0), (5, 3))
-    variables = module.init(jax.random.key(1), latents, train=False)
-    apply = jax.jit(lambda key: module.apply(variables, latents, train=True, method='styles', rngs=key))
-    plain = module.apply(variables, latents, train=False, method='styles')
-    found = set()
-    for i in range(12):
-        same = np.isclose(apply(jax.random.key(i)), plain, atol=1e-6).all(-1)
-        first = int(same[0].sum())
-        np.testing.assert_array_equal(same, np.broadcast_to(np.arange(6) < first, (5, 6)))  # one place for a batch
-        found.add(first)
-    assert found <= set(range(1, 6))
-    assert len(found) >= 3
-
-
-def test_noise_starts_without_effect_and_belongs_to_places():
-    module = Generator((8, 8, 1), width=32, max_width=4, w_size=6, depth=1, mixing=0.0)
-    latents = jnp.ones((3, 4))
-    variables = module.init(jax.random.key(1), latents, train=False)
-    make = functools.partial(module.apply, train=True, method='synthesize')
-    ws = module.apply(variables, latents, train=False, method='styles')
-    sampled = module.apply(variables, ws, train=False, method='synthesize')
-    np.testing.assert_allclose(make(variables, ws, rngs=jax.random.key(0)), sampled, atol=1e-6)
-    strong = dict(variables) | {
-        'params': jax.tree_util.tree_map_with_path(
-            lambda path, leaf: jnp.ones(()) if path[-1].key == 'strength' else leaf, variables['params']
-        )
-    }
-    noisy = make(strong, ws, rngs=jax.random.key(0))
-    assert np.abs(noisy[0] - noisy[1]).max() > 1e-2
-    np.testing.assert_allclose(make(strong, ws[:2], rngs=jax.random.key(0)), noisy[:2], atol=1e-6)
-
-
-def test_eight_devices_mix_average_and_draw_the_noise_of_one():
-    options = {'width': 32, 'max_width': 4, 'w_size': 6, 'depth': 1, 'mixing': 1.0}
-    latents = jax.random.normal(jax.random.key(0), (8, 4))
-    variables = Generator((8, 8, 1), **options).init(jax.random.key(1), latents, train=False)
-    variables = jax.tree.map(lambda leaf: leaf if leaf.ndim else jnp.ones(()), variables)  # strengths of noise
-
-    def make(module, latents):
-        return module.apply(variables, latents, train=True, mutable=['styles'], rngs=jax.random.key(2))
-
-    whole, after = make(Generator((8, 8, 1), **options), latents)
-    module = Generator((8, 8, 1), axis_name='devices', **options)
-    parts, averages = jax.pmap(functools.partial(make, module), axis_name='devices')(latents[:, None])
-    np.testing.assert_allclose(parts[:, 0], whole, atol=1e-5)
-    np.testing.assert_allclose(averages['styles']['average'][3], after['styles']['average'], atol=1e-7)
-
-
-def test_styles_and_what_is_made_of_them_are_a_pass_in_training_mode():
-    module = Generator((8, 8, 1), width=32, max_width=4, w_size=6, depth=1)
-    network, latents, key = from_flax(module, (4,)), jnp.ones((3, 4)), jax.random.key(5)
-    params, variables = network.init(jax.random.key(1))
-    styles = network.styles(params, variables, latents, key, True)
-    assert styles.shape == (3, 4, 6)
-    images = network.synthesize(params, variables, styles, key, True)
-    np.testing.assert_allclose(images, network.apply(params, variables, latents, key, True)[0], atol=1e-6)
-
-
 def test_low_resolutions_and_images_stay_float32_in_sixteen_bits():
     module = Generator((256, 256, 3), width=256, max_width=4, w_size=4, depth=1, dtype=jnp.bfloat16)
 
@@ -334,7 +273,7 @@ def test_low_resolutions_and_images_stay_float32_in_sixteen_bits():
 def test_weights_of_other_networks_are_refused():
     weights = state_dict(read('sg2_g_orig_cond_map2'), 'G')
     for changes, words in (
-        ({'synthesis.b4.conv1.resample_filter': np.eye(4)}, 'is not the filter'),
+        ({'synthesis.b4.conv1.resample_filter': np.eye(4)}, 'is not the published filter'),
         ({'synthesis.b8.magic': np.eye(4)}, 'have synthesis.b8.magic, which the network has no place for'),
     ):
         with pytest.raises(UserError, match=words):

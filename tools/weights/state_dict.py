@@ -1,6 +1,7 @@
 """Layers of PyTorch state dicts as collections of linen layers: {'params': {'kernel': ...}, 'spectral': ...}."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,16 @@ def dense_to_images(state: StateDict, name: str, channels: int) -> Layer:
     return layer
 
 
+def dense_of_images(state: StateDict, name: str, channels: int) -> Layer:
+    """An `nn.Linear` whose inputs are images, flattened as [C, H, W] in PyTorch and as [H, W, C] here."""
+
+    def permute(weight: np.ndarray) -> np.ndarray:
+        kernel = weight.T
+        return kernel.reshape(channels, -1, kernel.shape[1]).swapaxes(0, 1).reshape(kernel.shape)
+
+    return _linear(state, name, permute)
+
+
 def embedding(state: StateDict, name: str) -> Layer:
     """`nn.Embedding`: [classes, features]."""
     layer = _linear(state, name, lambda weight: weight)
@@ -95,6 +106,25 @@ def batch_norm(state: StateDict, name: str) -> Layer:
     if f'{name}.weight' in state:
         layer['params'] = {'scale': state[f'{name}.weight'], 'bias': state[f'{name}.bias']}
     return layer
+
+
+def resolutions(state: StateDict, pattern: str) -> list[int]:
+    """The sizes of a network's stages, from the lowest: what the pattern's group is in the names of its arrays.
+
+    Raises:
+        UserError: there are none.
+    """
+    sizes = sorted({int(match[1]) for name in state if (match := re.fullmatch(pattern, name))})
+    if not sizes:
+        raise UserError(f'The weights of the {state.network} have no stages: they are of another network.')
+    return sizes
+
+
+def check_filters(state: StateDict, pattern: str, taps: Sequence[float]) -> None:
+    """Raises a UserError if an array with the pattern in its name is not the separable filter of these taps."""
+    for name in state:
+        if re.search(pattern, name) and not np.allclose(state[name], np.outer(taps, taps)):
+            raise UserError(f'{name} is not the published filter, whose taps are {", ".join(f"{t:g}" for t in taps)}.')
 
 
 def assemble(layers: Mapping[str, Layer]) -> dict[str, Any]:

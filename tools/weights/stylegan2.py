@@ -7,10 +7,18 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax.errors import UserError
 from gan_jax.layers.modulated import TAPS
 from tools.weights import Converted
-from tools.weights.state_dict import Layer, StateDict, assemble, convolution, dense
+from tools.weights.state_dict import (
+    Layer,
+    StateDict,
+    assemble,
+    check_filters,
+    convolution,
+    dense,
+    dense_of_images,
+    resolutions,
+)
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -24,7 +32,7 @@ def networks(generator: Arrays, discriminator: Arrays | None) -> Converted:
         UserError: the arrays are of another implementation, or a network's filters are not the published ones.
     """
     config, state = configs.base('stylegan2'), StateDict(generator, 'generator')
-    sizes = _resolutions(state, r'synthesis\.b(\d+)\.conv1\.weight')
+    sizes = resolutions(state, r'synthesis\.b(\d+)\.conv1\.weight')
     options = config.generator
     options.widths = tuple(len(state[f'synthesis.b{size}.conv1.weight']) for size in sizes)
     options.depth = _depth(state)
@@ -47,7 +55,7 @@ def networks(generator: Arrays, discriminator: Arrays | None) -> Converted:
 def read_discriminator(config: ConfigDict, arrays: Arrays) -> dict[str, Layer]:
     """The variables of a discriminator's state dict, whose options are set in the config; raises as `networks`."""
     state, options = StateDict(arrays, 'discriminator'), config.discriminator
-    sizes = _resolutions(state, r'b(\d+)\.conv0\.weight')
+    sizes = resolutions(state, r'b(\d+)\.conv0\.weight')
     options.widths = (len(state['b4.conv.weight']), *(len(state[f'b{size}.conv0.weight']) for size in sizes))
     options.architecture = _architecture(state, 'b8.skip.weight', 'b4.fromrgb.weight')
     features = state['b4.conv.weight'].shape[1] - options.widths[0]
@@ -79,7 +87,7 @@ def _generator(state: StateDict, sizes: Sequence[int], options: ConfigDict) -> L
                 }
         if f'{theirs}.skip.weight' in state:
             layers[f'{ours}/shortcut'] = convolution(state, f'{theirs}.skip')
-    _check_filters(state)
+    check_filters(state, 'resample_filter$', TAPS)
     variables = assemble(layers)
     variables['styles'] = {'average': state['mapping.w_avg']}
     state.check_read()
@@ -96,11 +104,9 @@ def _discriminator(state: StateDict, sizes: Sequence[int], options: ConfigDict) 
             if f'b{size}.{name}.weight' in state:
                 layers[f'stage{stage}_{place}'] = convolution(state, f'b{size}.{name}')
     layers['stage0_convolution'] = convolution(state, 'b4.conv')
-    layers['stage0_dense'], layers['logits'] = dense(state, 'b4.fc'), dense(state, 'b4.out')
-    kernel = layers['stage0_dense']['params']['kernel']  # of [C, 4, 4]
-    kernel = kernel.reshape(options.widths[0], -1, kernel.shape[1]).swapaxes(0, 1).reshape(kernel.shape)
-    layers['stage0_dense']['params']['kernel'] = kernel
-    _check_filters(state)
+    layers['stage0_dense'] = dense_of_images(state, 'b4.fc', options.widths[0])
+    layers['logits'] = dense(state, 'b4.out')
+    check_filters(state, 'resample_filter$', TAPS)
     state.check_read()
     return assemble(layers)
 
@@ -116,20 +122,6 @@ def _depth(state: StateDict) -> int:
     return len([name for name in state if re.fullmatch(r'mapping\.fc\d+\.weight', name)])
 
 
-def _resolutions(state: StateDict, pattern: str) -> list[int]:
-    """The resolutions of a network's stages, whose layers have these names, from the lowest."""
-    sizes = sorted(int(match[1]) for name in state if (match := re.fullmatch(pattern, name)))
-    if not sizes:
-        raise UserError(f'The weights of the {state.network} have no stages: they are of another network.')
-    return sizes
-
-
 def _architecture(state: StateDict, residual: str, skip: str) -> str:
     """That of a network with the array `residual` or `skip`, or with neither."""
     return 'residual' if residual in state else 'skip' if skip in state else 'original'
-
-
-def _check_filters(state: StateDict) -> None:
-    for name in state:
-        if name.endswith('resample_filter') and not np.allclose(state[name], np.outer(TAPS, TAPS)):
-            raise UserError(f'{name} is not the filter [1, 3, 3, 1] of StyleGAN2.')
