@@ -3,7 +3,7 @@
 Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", https://arxiv.org/abs/2006.06676: all
 that the discriminator is shown is transformed with a probability that rises while the discriminator overfits. Loss and
 R1 penalty are those of StyleGAN2, the networks of DCGAN without normalisation in the discriminator. The probability
-adapts ten times as fast as in the paper, as the run is that much shorter.
+adapts ten times as fast as in the paper, as the run is that much shorter, and geometry is sampled bilinearly.
 
     python -m gan_jax.main --config configs/ada.py:fashion_mnist --config.data.split='train[:1000]'
     python -m gan_jax.main --config configs/ada.py                  # scikit-learn's digits at 16x16
@@ -28,6 +28,6 @@ def get_config(argument: str = '') -> ConfigDict:
     config.discriminator.normalization = 'none'
     config.discriminator.initializer = 'he'
     config.augment = configs.section('augment', 'ada')
-    config.augment.adjust_kimg = 50.0
+    config.augment.adjust_kimg, config.augment.resampling = 50.0, 'bilinear'
     config.duration = '3000 steps'
     return config

@@ -21,7 +21,6 @@ CPU cores that do other work too train 30 images a second of the small ones, whi
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax.augmentation.adaptive import COLOUR, GEOMETRY, PIXEL_BLITTING
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -47,7 +46,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config.generator.conditioning, config.discriminator.conditioning = 'concatenate', 'projection'
     config.samples = 100
     config.augment = configs.section('augment', 'ada')
-    config.augment.transforms = (*PIXEL_BLITTING, *GEOMETRY, *COLOUR, 'cutout')
+    config.augment.transforms = ('bgc', 'cutout')
     config.augment.colour_share, config.augment.fixed = 0.5, True
     _set_gamma(config, 0.05)
     if small:

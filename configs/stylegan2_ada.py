@@ -16,7 +16,8 @@ Expect FID 4.30 for the 70,000 images of FFHQ at 256x256 after 25 million images
 With `--config.data.flip=True` images are mirrored, which most small data sets are better for.
 
 `small` has at most 64 channels, batches of 32, mirrored images and 10,000 steps, about an hour on two CPU cores; its
-probability moves ten times as fast, as the run is that much shorter.
+probability moves ten times as fast, as the run is that much shorter, and geometry is sampled bilinearly, which costs a
+fraction on a CPU.
 """
 
 from ml_collections import ConfigDict
@@ -55,7 +56,7 @@ def get_config(argument: str = '') -> ConfigDict:
         config.generator.width = config.discriminator.width = 1024
         config.generator.max_width = config.discriminator.max_width = 64
         config.generator.w_size = config.latents.size = 64
-        config.augment.adjust_kimg = 50.0
+        config.augment.adjust_kimg, config.augment.resampling = 50.0, 'bilinear'
         config.data.flip = config.data.name != 'digits'
         config.duration = '10000 steps' if argument else '2000 steps'
         config.sample_every = config.checkpoint_every = '500 steps'

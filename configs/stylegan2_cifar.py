@@ -15,7 +15,8 @@ Expect FID 2.92 and, with classes, 2.42 at the best checkpoint of 100 million im
 The authors trained on two GPUs: the minibatch deviation is over groups of 32. They computed in 16 bits, here
 `--config.dtype=bfloat16 --config.generator.clamp=256 --config.discriminator.clamp=256`.
 
-`small` has at most 64 channels, batches of 32 and 5,000 steps; its probability of augmentation moves ten times as fast.
+`small` has at most 64 channels, batches of 32 and 5,000 steps; its probability of augmentation moves ten times as fast
+and geometry is sampled bilinearly.
 """
 
 from ml_collections import ConfigDict
@@ -24,7 +25,7 @@ from gan_jax import config as configs
 
 
 def get_config(argument: str = '') -> ConfigDict:
-    """The recipe for what `argument` names: a data set, 'conditional', 'small', with commas between (default: digits)."""
+    """The recipe for what `argument` names: a data set, 'conditional', 'small', with commas (default: the digits)."""
     config = configs.base('stylegan2')
     parts = argument.split(',')
     small = configs.choose_small(config, ','.join(part for part in parts if part != 'conditional'))
@@ -50,7 +51,7 @@ def get_config(argument: str = '') -> ConfigDict:
         config.generator.w_size = config.latents.size = 64
         config.generator.embedding_size = config.discriminator.embedding_size = 64
         config.batch_size, config.duration = 32, '5000 steps' if 'small' in parts else '2000 steps'
-        config.augment.adjust_kimg = 50.0
+        config.augment.adjust_kimg, config.augment.resampling = 50.0, 'bilinear'
         config.ema.half_life_kimg = 10.0
         config.sample_every = config.checkpoint_every = '500 steps'
     return config

@@ -10,8 +10,9 @@ import pytest
 import scipy.ndimage
 
 from gan_jax.augmentation import adaptive as adaptive_augment
-from gan_jax.augmentation import augment
+from gan_jax.augmentation import augment, geometry, wavelets
 from gan_jax.errors import UserError
+from tests import golden_files
 
 KEY = jax.random.key(3)
 POSITIONS = jnp.arange(16)
@@ -45,7 +46,7 @@ def neutral(**values):
 
 @jax.jit
 def warped(image, values):
-    return adaptive_augment.warp(image, adaptive_augment.inverse_geometry(values, image.shape))
+    return geometry.warp(image, geometry.inverse_geometry(values, image.shape))
 
 
 @pytest.mark.parametrize('channels', [1, 3])
@@ -117,7 +118,7 @@ def forward(values, size):
 def test_composed_geometry_is_bilinear_sampling_by_the_inverse_map(seed):
     values = jax.jit(lambda key: adaptive_augment.sample(key, 1.0, ALL))(jax.random.key(seed))
     image = images()[seed]
-    inverse = jax.jit(lambda values: adaptive_augment.inverse_geometry(values, image.shape))(values)
+    inverse = jax.jit(lambda values: geometry.inverse_geometry(values, image.shape))(values)
     expected = np.linalg.inv(forward({name: np.asarray(value) for name, value in values.items()}, 16))
     np.testing.assert_allclose(inverse, expected, atol=2e-5)
     y, x = np.mgrid[:16, :16] - 7.5
@@ -125,7 +126,7 @@ def test_composed_geometry_is_bilinear_sampling_by_the_inverse_map(seed):
     sampled = [
         scipy.ndimage.map_coordinates(channel, [y, x], order=1, mode='mirror') for channel in image.T.swapaxes(1, 2)
     ]
-    np.testing.assert_allclose(jax.jit(adaptive_augment.warp)(image, inverse), np.stack(sampled, -1), atol=2e-4)
+    np.testing.assert_allclose(jax.jit(geometry.warp)(image, inverse), np.stack(sampled, -1), atol=2e-4)
 
 
 def test_geometry_on_images_that_are_not_square():
@@ -136,6 +137,100 @@ def test_geometry_on_images_that_are_not_square():
     values = neutral(translate=np.array([0.05, 0.0]))  # half a pixel to the right
     moved = warped(image, values)
     np.testing.assert_allclose(moved[:, 1:], (image[:, 1:] + image[:, :-1]) / 2, atol=1e-6)
+
+
+@pytest.fixture(scope='module')
+def published():
+    """What StyleGAN2-ADA's code makes of three images, with the matrices and gains that it has drawn."""
+    return golden_files.read('sg2_ada')
+
+
+@functools.cache
+def compiled(function):
+    return jax.jit(jax.vmap(function))
+
+
+# The value of each transform at a quantile, where `normal` is the published code's: without the root of 2.
+DRAWN = {
+    'xflip': lambda quantile, normal: {'flip': quantile > 0.5},
+    'rotate90': lambda quantile, normal: {'rotate90': math.floor(4 * quantile)},
+    'xint': lambda quantile, normal: {'translate_integer': np.full(2, (2 * quantile - 1) / 8)},
+    'scale': lambda quantile, normal: {'scale': 2 ** (0.2 * normal)},
+    'rotate': lambda quantile, normal: {'rotate': np.array([math.pi * (2 * quantile - 1), 0])},
+    'aniso': lambda quantile, normal: {'anisotropic_scale': 2 ** (0.2 * normal)},
+    'xfrac': lambda quantile, normal: {'translate': np.full(2, normal / 8)},
+    'brightness': lambda quantile, normal: {'brightness': 0.2 * normal},
+    'contrast': lambda quantile, normal: {'contrast': 2 ** (0.5 * normal)},
+    'lumaflip': lambda quantile, normal: {'luma_flip': quantile > 0.5},
+    'hue': lambda quantile, normal: {'hue': math.pi * (2 * quantile - 1)},
+    'saturation': lambda quantile, normal: {'saturation': 2**normal},
+    'imgfilter': lambda quantile, normal: {'filter': np.full(4, 2**normal)},
+    'cutout': lambda quantile, normal: {'cutout': np.full(2, quantile)},
+}
+
+
+@pytest.mark.parametrize('quantile', [0.3, 0.8])
+@pytest.mark.parametrize('name', DRAWN)
+def test_each_transform_is_the_published_one(published, name, quantile):
+    before = golden_files.nhwc(published['in/img'])[:2]
+    found = {leaf: published.get(f'out/single/{name}/{quantile}/{leaf}') for leaf in ('out', 'G_inv', 'C', 'g')}
+    values = neutral(**DRAWN[name](quantile, float(jax.scipy.special.erfinv(2 * quantile - 1))))
+    if name == 'cutout':
+        after = np.stack([adaptive_augment.cut_out(image, values['cutout']) for image in before])
+    elif found['G_inv'] is not None:
+        matrix = geometry.inverse_geometry(values, before.shape[1:])
+        np.testing.assert_allclose(matrix, found['G_inv'], atol=1e-5)
+        after = compiled(geometry.warp_by_wavelet)(before, np.stack([matrix] * 2))
+    elif found['C'] is not None:
+        matrix = adaptive_augment.colour_matrix(values)
+        np.testing.assert_allclose(matrix[:3], found['C'][:3], atol=1e-5)
+        after = compiled(adaptive_augment.recolour)(before, np.stack([matrix] * 2))
+    else:
+        gains = wavelets.normalize_gains(values['filter'])
+        np.testing.assert_allclose(gains, found['g'], rtol=1e-5)
+        after = compiled(wavelets.amplify)(before, np.stack([gains] * 2))
+    golden_files.assert_close(after, golden_files.nhwc(found['out']), 2e-5)
+
+
+@pytest.mark.parametrize('name', ['bgc', 'blit', 'bgcfc'])
+def test_the_whole_pipeline_is_the_published_one(published, name):
+    images, start = golden_files.nhwc(published['in/img']), f'out/random/{name}'
+    images = compiled(geometry.warp_by_wavelet)(images, published[f'{start}/G_inv'])
+    golden_files.assert_close(images, golden_files.nhwc(published[f'{start}/images_geom']), 2e-5)
+    if 'c' in name:
+        images = compiled(adaptive_augment.recolour)(images, published[f'{start}/C'])
+    if 'f' in name:
+        images = compiled(wavelets.amplify)(images, published[f'{start}/g'])
+        images *= golden_files.nhwc(published[f'{start}/mask'])
+    golden_files.assert_close(images, golden_files.nhwc(published[f'{start}/out']), 2e-5)
+
+
+def test_the_bands_are_the_published_ones_and_sum_to_the_image(published):
+    np.testing.assert_allclose(wavelets.band_filters(), published['out/Hz_fbank'], atol=1e-6)
+    image = images(size=6, count=1)[0]  # mirrored more than once
+    np.testing.assert_allclose(wavelets.amplify(image, np.ones(4)), image, atol=1e-6)
+    np.testing.assert_allclose(wavelets.amplify(np.ones((6, 4, 1)), np.array([0.5, 9, 9, 9])), 0.5**2, atol=1e-6)
+
+
+def test_gains_keep_the_power_of_natural_images():
+    one = np.asarray(wavelets.normalize_gains(np.array([1.0, 1.0, 3.0, 1.0])))
+    np.testing.assert_allclose(one**2 @ [10, 1, 1, 1], 13, rtol=1e-6)
+    np.testing.assert_allclose(one[2] / one[0], 3, rtol=1e-6)
+
+
+def test_the_wavelet_gives_the_image_back_and_moves_whole_pixels():
+    image = np.random.default_rng(1).normal(size=(5, 7, 2)).astype(np.float32)
+    np.testing.assert_allclose(geometry.warp_by_wavelet(image, np.eye(3)), image, atol=1e-5)
+    right = geometry.inverse_geometry(neutral(translate_integer=np.array([1 / 7, 0])), image.shape)
+    padded = np.pad(image, ((0, 0), (1, 0), (0, 0)), 'reflect')
+    np.testing.assert_allclose(geometry.warp_by_wavelet(image, right), padded[:, :-1], atol=1e-5)
+
+
+def test_groups_and_sets_are_their_transforms():
+    colours = ('brightness', 'contrast', 'luma_flip', 'hue', 'saturation')
+    for names, same in ((('bg', 'color'), ('bgc',)), (('bgcfnc',), ALL), (('noise', 'color'), (*colours, 'noise'))):
+        given = images(count=4), KEY, POSITIONS[:4], 0.7
+        np.testing.assert_array_equal(applied('ada', *names)(*given), applied('ada', *same)(*given))
 
 
 def test_brightness_adds_the_same_everywhere():
@@ -227,7 +322,8 @@ def test_cutout_zeroes_at_most_a_quarter():
 @pytest.mark.parametrize('probability', [0.1, 0.6])
 def test_each_transform_strikes_with_the_probability(probability):
     for name, values in samples(probability).items():
-        changed = (values != adaptive_augment.TRANSFORMS[name].neutral).reshape(len(values), -1).any(1)
+        own = values[:, :1] if name == 'filter' else values  # each of whose bands strikes alone
+        changed = (own != adaptive_augment.TRANSFORMS[name].neutral).reshape(len(values), -1).any(1)
         share = probability * {'flip': 1 / 2, 'luma_flip': 1 / 2, 'rotate90': 3 / 4}.get(name, 1.0)
         assert abs(changed.mean() - share) < 4 * math.sqrt(share * (1 - share) / len(values)), name
 
@@ -242,6 +338,7 @@ def test_the_share_of_changed_images_is_the_probability():
 def test_values_have_the_papers_distributions():
     values = samples(1.0)
     uniform = 1 / math.sqrt(3)
+    assert abs(np.corrcoef(np.log2(values['filter']).T) - np.eye(4)).max() < 4 / math.sqrt(4000)
     logarithmic = {'scale': 0.2, 'anisotropic_scale': 0.2, 'contrast': 0.5, 'saturation': 1.0}
     moments = {name: (np.log2(values[name]), 0.0, deviation) for name, deviation in logarithmic.items()}
     moments |= {
@@ -250,6 +347,7 @@ def test_values_have_the_papers_distributions():
         'translate': (values['translate'], 0.0, 1 / 8),
         'brightness': (values['brightness'], 0.0, 0.2),
         'hue': (values['hue'], 0.0, uniform * math.pi),
+        'filter': (np.log2(values['filter']), 0.0, 1.0),
         'noise': (values['noise'], 0.1 * math.sqrt(2 / math.pi), 0.1 * math.sqrt(1 - 2 / math.pi)),
         'cutout': (values['cutout'], 0.5, uniform / 2),
     }
@@ -295,7 +393,7 @@ def test_randomness_belongs_to_the_place_in_the_global_batch(name):
 
 @pytest.mark.parametrize(
     ('name', 'transforms'),
-    [('ada', ('scale', 'rotate', 'translate')), ('ada', ('contrast', 'hue')), ('diffaugment', ())],
+    [('ada', ('scale', 'rotate', 'translate')), ('ada', ('contrast', 'hue', 'filter')), ('diffaugment', ())],
 )
 def test_gradients_match_finite_differences(name, transforms):
     with jax.enable_x64(True):
@@ -433,6 +531,7 @@ def test_a_fixed_probability_has_no_controller():
     [
         (lambda: augment.adaptive(('flop',)), "There is no transform of ada 'flop': did you mean 'flip'"),
         (lambda: augment.adaptive(()), 'augmentation.transforms is (); it must be at least one transform.'),
+        (lambda: augment.adaptive(resampling='bilinar'), "no resampling of ada 'bilinar': did you mean 'bilinear'"),
         (lambda: augment.adaptive(target=1.0), "adaptive's target is 1.0; it must be above -1 and below 1."),
         (
             lambda: augment.adaptive(adjust_kimg=0.0),

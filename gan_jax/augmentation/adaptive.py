@@ -2,11 +2,8 @@
 
 Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix B. Every transform draws its
 value and strikes with a probability of its own; the geometric ones compose into one affine matrix and the image is
-sampled once, those of colour into one matrix of the channels. `gan_jax.augmentation.augment.adaptive` applies them to
-batches.
-
-Two departures from the paper: sampling is bilinear, where the paper first doubles the resolution by a wavelet filter
-(at the small sizes here its pad would be larger than the image), and there is no image-space filtering.
+sampled once, those of colour into one matrix of the channels, and the filters into one gain for each band of
+frequencies. `gan_jax.augmentation.augment.adaptive` applies them to batches.
 """
 
 import functools
@@ -18,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.augmentation import geometry, wavelets
+
 Array = jax.Array
 Key = jax.Array
 Values = Mapping[str, Array | float]
@@ -28,7 +27,7 @@ class Transform(NamedTuple):
 
     Attributes:
         neutral: the value that leaves an image as it is.
-        draw: (uniform in [0, 1) [2], standard normal [2]) -> value.
+        draw: (uniform in [0, 1) [4], standard normal [4]) -> value.
     """
 
     neutral: float
@@ -38,13 +37,13 @@ class Transform(NamedTuple):
 PIXEL_BLITTING = {
     'flip': Transform(0.0, lambda uniform, normal: jnp.floor(2 * uniform[0])),  # 1: left and right change places
     'rotate90': Transform(0.0, lambda uniform, normal: jnp.floor(4 * uniform[0])),  # quarter turns, as numpy.rot90
-    'translate_integer': Transform(0.0, lambda uniform, normal: (2 * uniform - 1) / 8),  # [x, y] in sides
+    'translate_integer': Transform(0.0, lambda uniform, normal: (2 * uniform[:2] - 1) / 8),  # [x, y] in sides
 }
 GEOMETRY = {
     'scale': Transform(1.0, lambda uniform, normal: jnp.exp2(0.2 * normal[0])),
-    'rotate': Transform(0.0, lambda uniform, normal: math.pi * (2 * uniform - 1)),  # before and after the stretch
+    'rotate': Transform(0.0, lambda uniform, normal: math.pi * (2 * uniform[:2] - 1)),  # before and after the stretch
     'anisotropic_scale': Transform(1.0, lambda uniform, normal: jnp.exp2(0.2 * normal[0])),  # x by s, y by 1 / s
-    'translate': Transform(0.0, lambda uniform, normal: normal / 8),  # [x, y] in sides
+    'translate': Transform(0.0, lambda uniform, normal: normal[:2] / 8),  # [x, y] in sides
 }
 COLOUR = {
     'brightness': Transform(0.0, lambda uniform, normal: 0.2 * normal[0]),
@@ -54,31 +53,52 @@ COLOUR = {
     'saturation': Transform(1.0, lambda uniform, normal: jnp.exp2(normal[0])),
 }
 CORRUPTION = {
+    'filter': Transform(1.0, lambda uniform, normal: jnp.exp2(normal)),  # gain of each of four bands of frequencies
     'noise': Transform(0.0, lambda uniform, normal: 0.1 * jnp.abs(normal[0])),  # standard deviation
-    'cutout': Transform(-1.0, lambda uniform, normal: uniform),  # centre [x, y] in sides; -1 lies outside
+    'cutout': Transform(-1.0, lambda uniform, normal: uniform[:2]),  # centre [x, y] in sides; -1 lies outside
 }
 TRANSFORMS = {**PIXEL_BLITTING, **GEOMETRY, **COLOUR, **CORRUPTION}
+GROUPS = {  # by their published names; those of one transform have its name: filter, noise, cutout
+    'blit': tuple(PIXEL_BLITTING),
+    'geom': tuple(GEOMETRY),
+    'color': tuple(COLOUR),
+    'bg': (*PIXEL_BLITTING, *GEOMETRY),
+    'bgc': (*PIXEL_BLITTING, *GEOMETRY, *COLOUR),
+    'bgcf': (*PIXEL_BLITTING, *GEOMETRY, *COLOUR, 'filter'),
+    'bgcfn': (*PIXEL_BLITTING, *GEOMETRY, *COLOUR, 'filter', 'noise'),
+    'bgcfnc': tuple(TRANSFORMS),
+}
+RESAMPLING = {'wavelet': geometry.warp_by_wavelet, 'bilinear': geometry.warp}
 
 
 def transform(
-    image: Array, key: Key, probability: Array, transforms: Sequence[str], colour_share: float = 1.0
+    image: Array,
+    key: Key,
+    probability: Array,
+    transforms: Sequence[str],
+    colour_share: float = 1.0,
+    resampling: str = 'wavelet',
 ) -> Array:
     """One image [H, W, C] after the transforms that struck, each with the probability; bit for bit itself if none did.
 
     Differentiable in the image. With one channel, hue and saturation are left out. Those of colour strike with that
-    share of the probability.
+    share of the probability. Without a transform of `GEOMETRY` pixels are copied, with one the image is resampled.
     """
     if image.shape[-1] == 1:
         transforms = [name for name in transforms if name not in ('hue', 'saturation')]
     value_key, noise_key = jax.random.split(key)
     values = sample(value_key, probability, transforms, colour_share)
     result = image
-    if any(name in PIXEL_BLITTING or name in GEOMETRY for name in transforms):
-        matrix = inverse_geometry(values, image.shape)
+    if any(name in GROUPS['bg'] for name in transforms):
+        matrix = geometry.inverse_geometry(values, image.shape)
+        warp = RESAMPLING[resampling if any(name in GEOMETRY for name in transforms) else 'bilinear']
         result = jnp.where(jnp.any(matrix != np.eye(3)), warp(result, matrix), result)
     if any(name in COLOUR for name in transforms):
         matrix = colour_matrix(values)
         result = jnp.where(jnp.any(matrix != np.eye(4)), recolour(result, matrix), result)
+    if 'filter' in transforms:
+        amplified = wavelets.amplify(result, wavelets.normalize_gains(values['filter']))
+        result = jnp.where(jnp.any(values['filter'] != 1), amplified, result)
     if 'noise' in transforms:
         noisy = result + values['noise'] * jax.random.normal(noise_key, image.shape)
         result = jnp.where(values['noise'] > 0, noisy, result)
@@ -91,10 +111,11 @@ def sample(key: Key, probability: Array, transforms: Sequence[str], colour_share
     """The value of every transform, neutral for those that did not strike or are not among `transforms`.
 
     A transform's draw does not depend on which others there are. `rotate` has two angles; each strikes with
-    1 - sqrt(1 - probability), so that either does with the probability (appendix B).
+    1 - sqrt(1 - probability), so that either does with the probability (appendix B). `filter` has four bands, each of
+    which strikes with the probability.
     """
     strike_key, uniform_key, normal_key = jax.random.split(key, 3)
-    shape = (len(TRANSFORMS), 2)
+    shape = (len(TRANSFORMS), 4)
     strike, uniform = jax.random.uniform(strike_key, shape), jax.random.uniform(uniform_key, shape)
     normal = jax.random.normal(normal_key, shape)
     values = {name: neutral for name, (neutral, _) in TRANSFORMS.items()}
@@ -102,56 +123,11 @@ def sample(key: Key, probability: Array, transforms: Sequence[str], colour_share
         if name in transforms:
             struck = strike[i, 0] < probability * (colour_share if name in COLOUR else 1.0)
             if name == 'rotate':
-                struck = strike[i] < 1 - jnp.sqrt(1 - probability)
+                struck = strike[i, :2] < 1 - jnp.sqrt(1 - probability)
+            if name == 'filter':
+                struck = strike[i] < probability
             values[name] = jnp.where(struck, draw(uniform[i], normal[i]), neutral)
     return values
-
-
-def inverse_geometry(values: Values, shape: tuple[int, ...]) -> Array:
-    """The matrix [3, 3] from a pixel (x, y, 1) of the result to where its colour is in the image [H, W, ...].
-
-    In pixels, x to the right and y down, from the centre of the image. Flips, quarter turns and integer translations
-    alone are exact.
-    """
-    sides = np.array([shape[1], shape[0]])
-    turn, angles = math.pi / 2 * values['rotate90'], jnp.broadcast_to(values['rotate'], (2,))
-    shift = jnp.round(values['translate_integer'] * sides)
-    stretch = values['anisotropic_scale']
-    # What is done first to an image stands first in the inverse.
-    factors = (
-        _scaling(1 - 2 * values['flip'], 1.0),
-        _rotation(jnp.round(jnp.cos(turn)), jnp.round(jnp.sin(turn))),
-        _translation(-shift),
-        _scaling(1 / values['scale'], 1 / values['scale']),
-        _rotation(jnp.cos(angles[0]), jnp.sin(angles[0])),
-        _scaling(1 / stretch, stretch),
-        _rotation(jnp.cos(angles[1]), jnp.sin(angles[1])),
-        _translation(-values['translate'] * sides),
-    )
-    return functools.reduce(_product, factors)
-
-
-def warp(image: Array, inverse: Array) -> Array:
-    """An image [H, W, C] sampled bilinearly where `inverse_geometry` says, mirrored at its borders.
-
-    Gathers pixels, so its gradient adds them up in an order that a GPU does not fix.
-    """
-    height, width, channels = image.shape
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    y, x = np.indices((height, width)).reshape(2, -1)
-    grid = np.stack([x - centre[0], y - centre[1], np.ones(x.size)])
-    x, y = _product(inverse[:2], grid) + centre[:, None]
-    x, y = _mirror(x, width), _mirror(y, height)
-    left, top = jnp.floor(x).astype(jnp.int32), jnp.floor(y).astype(jnp.int32)
-    right, bottom = jnp.minimum(left + 1, width - 1), jnp.minimum(top + 1, height - 1)
-    pixels = image.reshape(-1, channels)
-
-    def row(y: Array) -> Array:
-        share = (x - left)[:, None]
-        return (1 - share) * pixels[y * width + left] + share * pixels[y * width + right]
-
-    share = (y - top)[:, None]
-    return ((1 - share) * row(top) + share * row(bottom)).reshape(image.shape)
 
 
 def colour_matrix(values: Values) -> Array:
@@ -168,14 +144,14 @@ def colour_matrix(values: Values) -> Array:
         identity + (values['contrast'] - 1) * channels,
         identity + values['brightness'] * np.outer([1, 1, 1, 0], [0, 0, 0, 1]),
     )
-    return functools.reduce(_product, factors)
+    return functools.reduce(geometry.product, factors)
 
 
 def recolour(image: Array, matrix: Array) -> Array:
     """An image [H, W, 3] with its colours multiplied by a `colour_matrix`; one of [H, W, 1] as its greys would be."""
     if image.shape[-1] == 1:
         return image * matrix[:3, :3].mean(0).sum() + matrix[:3, 3].mean()
-    return _product(image, matrix[:3, :3].T) + matrix[:3, 3]
+    return geometry.product(image, matrix[:3, :3].T) + matrix[:3, 3]
 
 
 def cut_out(image: Array, centre: Array) -> Array:
@@ -184,29 +160,3 @@ def cut_out(image: Array, centre: Array) -> Array:
     x = jnp.abs((np.arange(width) + 0.5) / width - centre[0]) < 0.25
     y = jnp.abs((np.arange(height) + 0.5) / height - centre[1]) < 0.25
     return jnp.where((y[:, None] & x)[..., None], 0, image)
-
-
-def _mirror(x: Array, size: int) -> Array:
-    """Places on an endless line as places in [0, size - 1], there and back again."""
-    return (size - 1) - jnp.abs(x % (2 * (size - 1)) - (size - 1))
-
-
-def _product(a: Array, b: Array) -> Array:
-    return jnp.matmul(a, b, precision='highest')  # TF32 would move pixels
-
-
-def _rotation(cos: Array, sin: Array) -> Array:
-    return _matrix([cos, -sin, 0], [sin, cos, 0])
-
-
-def _scaling(x: Array | float, y: Array | float) -> Array:
-    return _matrix([x, 0, 0], [0, y, 0])
-
-
-def _translation(offset: Array | float) -> Array:
-    x, y = jnp.broadcast_to(offset, (2,))
-    return _matrix([1, 0, x], [0, 1, y])
-
-
-def _matrix(*rows: list) -> Array:
-    return jnp.array([*rows, [0, 0, 1]], jnp.result_type(float))
