@@ -1,12 +1,14 @@
 """Styles as arrays, their statistics and noise, and the projection into W, in closed form."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gan_jax.errors import UserError
-from gan_jax.models.stylegan2 import Generator
+from gan_jax.models import stylegan, stylegan2
 from gan_jax.sampling import styles
 from gan_jax.sampling.semantics import semantic_directions, style_kernel
 from gan_jax.sampling.style_projection import autocorrelation, project_styles
@@ -53,47 +55,54 @@ def test_the_deviation_over_draws_of_noise():
     np.testing.assert_allclose(many[1], 0.5, rtol=0.1)
 
 
-@pytest.fixture(scope='module')
-def generator():
-    module = Generator((8, 8, 1), width=32, max_width=4, w_size=5, depth=1)
+def synthesis(module):
+    """The synthesis of a new generator of 8x8 images as a function, and its parameters."""
     variables = jax.jit(lambda key: module.init(key, jnp.zeros((1, 3)), train=False))(jax.random.key(0))
-    return module, variables
+    return lambda ws: module.apply(variables, ws, train=False, method='synthesize'), variables['params']
+
+
+@pytest.fixture(scope='module')
+def first():
+    return synthesis(stylegan.Generator((8, 8, 1), width=32, max_width=4, w_size=5, depth=1))
+
+
+@pytest.fixture(scope='module')
+def second():
+    return synthesis(stylegan2.Generator((8, 8, 1), width=32, max_width=4, w_size=5, depth=1))
 
 
 @pytest.mark.parametrize(
-    ('layers', 'read_by'),
+    ('version', 'layers', 'read_by'),
     [
-        ((0,), ('stage0/second',)),
-        ((1, 2), ('stage0/image', 'stage1/first', 'stage1/second')),
-        (None, ('stage0/second', 'stage0/image', 'stage1/first', 'stage1/second', 'stage1/image')),
+        ('first', (1, 2), ('stage0_second', 'stage1_first')),
+        ('second', (0,), ('stage0/second/convolution',)),
+        ('second', (1, 2), ('stage0/image/convolution', 'stage1/first/convolution', 'stage1/second/convolution')),
+        (
+            'second',
+            None,
+            [f'stage{place}/convolution' for place in ('0/second', '0/image', '1/first', '1/second', '1/image')],
+        ),
     ],
 )
-def test_directions_in_w_are_singular_vectors_of_the_style_weights_that_read_it(generator, layers, read_by):
-    module, variables = generator
-    kernel = style_kernel(
-        lambda ws: module.apply(variables, ws, train=False, method='synthesize'), variables['params'], (4, 5), layers
-    )
+def test_directions_in_w_are_singular_vectors_of_the_style_weights_that_read_it(version, layers, read_by, request):
+    synthesize, params = request.getfixturevalue(version)
     weights = []
     for place in read_by:
-        stage, name = place.split('/')
-        weights.append(variables['params']['synthesis'][stage][name]['convolution']['style']['kernel'])
+        layer = functools.reduce(lambda tree, name: tree[name], place.split('/'), params['synthesis'])
+        weights.append(layer['style']['kernel'])
     weight = np.concatenate(weights, axis=1).astype(np.float64)
     left, values, _ = np.linalg.svd(weight / np.linalg.norm(weight, axis=0))
-    found = semantic_directions(kernel, 3)
+    found = semantic_directions(style_kernel(synthesize, params, (4, 5), layers), 3)
     np.testing.assert_allclose(found.gains, values[:3], rtol=1e-6)
     np.testing.assert_allclose(abs(found.vectors @ left[:, :3]), np.eye(3), atol=1e-5)
 
 
-def test_layers_that_are_not_there_have_no_directions(generator):
-    module, variables = generator
-
-    def synthesize(ws):
-        return module.apply(variables, ws, train=False, method='synthesize')
-
+def test_layers_that_are_not_there_have_no_directions(second):
+    synthesize, params = second
     with pytest.raises(UserError, match=r'There is no layer 4: those with a style go from 0 to 3\.'):
-        style_kernel(synthesize, variables['params'], (4, 5), (4,))
+        style_kernel(synthesize, params, (4, 5), (4,))
     with pytest.raises(UserError, match='No affine layer is given the styles of these layers'):
-        style_kernel(lambda ws: ws, variables['params'], (4, 5))
+        style_kernel(lambda ws: ws, params, (4, 5))
 
 
 WEIGHT = RANDOM.normal(size=(2, 3, 16)).astype(np.float32) / 2  # of two layers
