@@ -48,13 +48,11 @@ def get_config(argument: str = '') -> ConfigDict:
             network.width, network.max_width = 1024, 64
     config.real_fade = 0.5
     kimg = (12 if not argument else 60) if small else 600
-    *earlier, last = [_level(side, kimg, small) for side in BATCHES if side <= size]
+    levels = [_level(side, kimg, small) for side in BATCHES if side <= size]
     if not small:
-        last['duration'] = f'{TOTAL - kimg - 2 * kimg * (len(earlier) - 1)} kimg' if earlier else f'{TOTAL} kimg'
-    config.earlier_phases = tuple('; '.join(f'{key}={value}' for key, value in level.items()) for level in earlier)
-    config.duration, config.batch_size, config.data.size = last['duration'], last['batch_size'], size
-    if not small:
-        config.ema.half_life_kimg, config.ema.ramp_up = last['ema.half_life_kimg'], 0.0
+        levels[-1]['duration'] = f'{TOTAL - kimg * max(0, 2 * len(levels) - 3)} kimg'
+        config.ema.ramp_up = 0.0
+    configs.grow(config, levels)
     config.sample_every = config.checkpoint_every = f'{kimg / 2:g} kimg'
     return config
 

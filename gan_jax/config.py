@@ -103,6 +103,18 @@ def choose_small(config: ConfigDict, argument: str) -> bool:
     return not data or 'small' in parts
 
 
+def grow(config: ConfigDict, levels: Iterable[Mapping[str, Any]]) -> None:
+    """Makes a config the last of several phases; see `gan_jax.phases`.
+
+    Args:
+        config: of all phases.
+        levels: in order, what each phase has for itself, by 'x.y'.
+    """
+    *earlier, last = ({key: str(value) for key, value in level.items()} for level in levels)
+    config.earlier_phases = tuple(map(phase_text, earlier))
+    apply_overrides(config, last)
+
+
 def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> ConfigDict:
     """The config of a command line.
 

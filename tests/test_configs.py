@@ -17,6 +17,7 @@ SLOW = (  # to compile
     'gat',
     'r3gan',
     'sagan',
+    'stylegan',
     'stylegan2',
     'stylegan2_ada',
     'stylegan2_cifar',

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import build
+from gan_jax import build, config, phases
 from gan_jax.errors import UserError
 from gan_jax.layers.progress import with_share
 from gan_jax.models.stylegan import Discriminator, Generator, StyledLayer
@@ -212,3 +212,17 @@ def test_the_normalisation_is_no_option():
         jax.eval_shape(
             lambda: Generator((8, 8, 1), normalization='batch').init(jax.random.key(0), jnp.zeros((1, 4)), train=False)
         )
+
+
+def test_the_config_grows_from_8x8_as_published():
+    levels = phases.line_up(config.split(config.load('configs/stylegan.py:folder:/faces,1024')))
+    assert [level.data.size for level in levels] == [8, 16, 32, 64, 128, 256, 512, 1024]
+    assert [level.batch_size for level in levels] == [256, 128, 64, 32, 32, 32, 32, 32]
+    rates = [level.discriminator_optimizer.learning_rate for level in levels]
+    assert rates == [0.001, 0.001, 0.001, 0.001, 0.0015, 0.002, 0.003, 0.003]
+    assert [(level.generator.fade, level.real_fade) for level in levels] == [(0.0, 0.0)] + 7 * [(0.5, 0.5)]
+    images = [later.phase.images - one.phase.images for one, later in zip(levels, levels[1:], strict=False)]
+    np.testing.assert_allclose(images, [600_000] + 6 * [1_200_000], rtol=1e-3)
+    assert levels[-1].duration == '17200 kimg'
+    with pytest.raises(UserError, match='A StyleGAN grows to one of 8, 16'):
+        config.load('configs/stylegan.py:cifar10,4')
