@@ -48,7 +48,7 @@ FLAGS = {
     'classes': {
         'type': parse_classes,
         'metavar': '3,Bag',
-        'help': 'names or numbers, "a name, with a comma" in double quotes (default: all; directions, mixing: the first)',
+        'help': 'names or numbers, "a name, with a comma" in double quotes (default: all; directions, mixing: first)',
     },
     'grid': {'type': _grid, 'metavar': '4x8', 'help': 'samples: rows x columns, instead of --num'},
     'threshold': {'type': float, 'help': 'truncation: components of latents beyond it are drawn again'},
