@@ -304,13 +304,13 @@ def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int,
     Args:
         weight: its factor.
         decay: of the average length.
-        shrink: only the first of so many equal parts of the batch is looked at; 2 in StyleGAN2.
+        shrink: only one of so many latents is looked at; 2 in StyleGAN2.
     """
     require(0 < decay <= 1, 'penalties.path_length.decay', decay, 'above 0 and at most 1')
 
     def value(view: View, average):
-        latents, generate = view.latents[: max(1, len(view.latents) // shrink)], view.generate
-        positions = view.positions[: len(latents)]
+        # Not the first half: several devices look at the latents that one would.
+        latents, positions, generate = view.latents[::shrink], view.positions[::shrink], view.generate
         if view.styles is not None:
             latents, generate = view.styles(latents)
         return penalties.path_length(

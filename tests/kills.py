@@ -2,8 +2,8 @@
 
     python -m tests.kills DIRECTORY --kills 60 --seed 0
 
-Three populations take turns: three members on the ring, two on digits, two that have three phases. A kill comes at a
-random time of a start, in the middle of a checkpoint's writing, or while the last pictures are drawn; by SIGKILL, by
+Four populations take turns: three members on the ring, two on digits, two that have three phases, two that grow from
+4x4 to 8x8. A kill comes at a random time of a start, in the middle of a checkpoint's writing, or while the last pictures are drawn; by SIGKILL, by
 SIGTERM, or by SIGTERM and then SIGKILL. Only those that end a process by SIGKILL are counted. Half of the populations
 get SIGKILL alone, and every file of theirs is compared. A stop by SIGTERM saves a checkpoint of its own step, which may
 take the place of an older one: where there was one, of the checkpoints only the last is compared.
@@ -35,6 +35,11 @@ POPULATIONS = {
     'phases': (
         *('configs/mlp.py', 'population=2', 'samples=9', 'latents.size=4', f'duration={STEPS - 170}'),
         "earlier_phases=('duration=110; batch_size=8; data.size=8', 'duration=60; data.size=8; fresh_optimizers=True')",
+    ),
+    'growing': (
+        *('configs/progan.py', 'population=2', 'samples=9', 'latents.size=4', f'duration={STEPS - 200}'),
+        *('data.size=8', 'generator.widths=(8, 8)', 'discriminator.widths=(8, 8)'),
+        "earlier_phases=('duration=200; data.size=4; real_fade=0.0; generator.fade=0.0; discriminator.fade=0.0',)",
     ),
 }
 
