@@ -185,8 +185,9 @@ def _weight_gradient_by_convolution(windows: _Windows, images: jax.Array, output
     ]
     images, outputs = images.transpose(3, 1, 2, 0), outputs.transpose(1, 2, 0, 3)
     # Kernels as large as these take oneDNN up to three times as long as Eigen, which has no bfloat16. XLA leaves a
-    # convolution to Eigen whose kernel is a reversed array; here its features are, and so those of the result.
-    by_eigen = images.dtype == jnp.float32
+    # convolution to Eigen whose kernel is a reversed array; here its features are, and so those of the result. Without
+    # oneDNN that is a copy too many where the stride is 1.
+    by_eigen = images.dtype == jnp.float32 and (HAS_ONEDNN or windows.stride > 1)
     gradient = lax.conv_general_dilated(
         images,
         lax.rev(outputs, (3,)) if by_eigen else outputs,

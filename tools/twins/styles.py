@@ -42,7 +42,7 @@ class StyleGan2(Twin):
         """Path length regularisation; moves the average length on. The noise [b, C, H, W] gives the directions."""
         options = self.config['penalties']['path_length']
         latents = self.latents() if latents is None else latents
-        ws = self.generator.styles(latents[: len(latents) // options['shrink']])
+        ws = self.generator.styles(latents[:: options['shrink']])
         images = self.generator.synthesis(ws)
         directions = torch.randn_like(images) if directions is None else directions
         moved = (images * directions).sum() / math.sqrt(images.shape[2] * images.shape[3])
