@@ -18,6 +18,16 @@ def training_share(module: nn.Module) -> jax.Array:
     return module.variable(COLLECTION, 'share', lambda: jnp.zeros(())).value
 
 
+def faded_in(network: nn.Module) -> jax.Array:
+    """How far the last stage of a network has faded in, from 0 to 1, by its `fade`; for a compact module's call."""
+    return jnp.minimum(1.0, training_share(network) / network.fade)
+
+
+def blended(before: jax.Array, after: jax.Array, share: jax.Array) -> jax.Array:
+    """The line from one array to another, at a share of it."""
+    return (before + share * (after - before)).astype(after.dtype)
+
+
 def with_share(variables: Any, share: jax.Array) -> Any:
     """A tree of networks' variables, where all that is in a collection 'progress' has another value."""
 

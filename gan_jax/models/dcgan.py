@@ -3,9 +3,12 @@
 Sizes follow from the shape of the images. Height and width are halved as long as both stay even numbers of at least 4;
 what is left is the base, from which the generator starts and at which the discriminator ends, and each halving is a
 stage of both: 28 is 7 in two stages, 32 is 4 in three, 64 is 4 in four.
+
+Networks that grow name their layers by stage, counted from the base, so that phases of a run share them
+(`earlier_phases`, see configs/growing_dcgan.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import flax.linen as nn
@@ -14,13 +17,14 @@ import jax.numpy as jnp
 
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
-from gan_jax.layers.choices import choose, require_positive
+from gan_jax.layers.choices import choose, require, require_positive
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, Dense, weight_options
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, dense_logits
 from gan_jax.layers.normalization import normalizer, replaces_bias
-from gan_jax.layers.resampling import downsample, upsample
-from gan_jax.ranges import COUNT, Range
+from gan_jax.layers.progress import blended, faded_in
+from gan_jax.layers.resampling import average_pool, downsample, interpolate, upsample
+from gan_jax.ranges import COUNT, SHARE, Range
 
 SMALLEST_BASE = 4
 
@@ -38,6 +42,8 @@ class Generator(GeneratorNetwork):
         widths: channels of the projection and of each stage but the last; None: computed.
         kernel_size: of all convolutions.
         upsampling: 'transposed', 'nearest', 'bilinear' or 'pixel_shuffle'.
+        growing: whether its layers are named by stage, so that networks for images of other sizes share them.
+        fade: of a growing network, the share of a phase over which its last stage fades in; 0: it is there at once.
     """
 
     width: Annotated[int, COUNT] = 64
@@ -45,6 +51,8 @@ class Generator(GeneratorNetwork):
     widths: Annotated[tuple[int, ...] | None, COUNT] = None
     kernel_size: Annotated[int, Range(1, 1024)] = 4
     upsampling: str = 'transposed'
+    growing: bool = False
+    fade: Annotated[float, SHARE] = 0.0
     normalization: str = 'batch'
 
     @nn.compact
@@ -64,10 +72,20 @@ class Generator(GeneratorNetwork):
         images = nn.relu(normalize(images.reshape(-1, *base), train=train))
         convolution = {'kernel_size': self.kernel_size, 'train': train, **weights}
         for features in widths[1:]:
+            before = images
             images = upsample(self.upsampling, images, features, use_bias=use_bias, **convolution)
             images = nn.relu(normalize(images, train=train))
-        images = upsample(self.upsampling, images, channels, **convolution)
-        return jnp.tanh(images.astype(jnp.float32))
+
+        def to_image(hidden: jax.Array) -> jax.Array:
+            return jnp.tanh(upsample(self.upsampling, hidden, channels, **convolution).astype(jnp.float32))
+
+        def shown(hidden: jax.Array, stage: int) -> jax.Array:
+            return Named(to_image, name=f'image{stage}')(hidden) if self.growing else to_image(hidden)
+
+        images = shown(images, stages)
+        if not _fades(self, stages):
+            return images
+        return blended(interpolate('nearest', shown(before, stages - 1)), images, faded_in(self))
 
 
 class Discriminator(DiscriminatorNetwork):
@@ -84,6 +102,8 @@ class Discriminator(DiscriminatorNetwork):
         downsampling: 'strided' or 'average'.
         final: 'dense' from all that is left, or a 'convolution' without padding as large as what is left. The two are
             the same map of the same number of parameters.
+        growing: as of the generator.
+        fade: of a growing network, the share of a phase over which its first stage fades in; 0: it is there at once.
     """
 
     width: Annotated[int, COUNT] = 64
@@ -92,6 +112,8 @@ class Discriminator(DiscriminatorNetwork):
     kernel_size: Annotated[int, Range(1, 1024)] = 4
     downsampling: str = 'strided'
     final: str = 'dense'
+    growing: bool = False
+    fade: Annotated[float, SHARE] = 0.0
     normalization: str = 'batch'
 
     @nn.compact
@@ -102,17 +124,50 @@ class Discriminator(DiscriminatorNetwork):
         stages = count_stages(shape)
         widths = stage_widths(self, stages, shape)
         final = choose(FINAL_LAYERS, self.final, 'final layer')
-        hidden = self.see(images, condition)
+        hidden = seen = self.see(images, condition)
         weights, normalize = weight_options(self), normalizer(self)
         features = {}
+
+        def halved(hidden: jax.Array, width: int, level: int, *, first: bool) -> jax.Array:
+            def layers(hidden: jax.Array) -> jax.Array:
+                use_bias = first or not replaces_bias(self.normalization)
+                convolution = {'kernel_size': self.kernel_size, 'use_bias': use_bias, 'train': train, **weights}
+                hidden = downsample(self.downsampling, hidden, width, **convolution)
+                return nn.leaky_relu(hidden if first else normalize(hidden, train=train), 0.2)
+
+            name = f'image{level}' if first else f'stage{level}'
+            return Named(layers, name=name)(hidden) if self.growing else layers(hidden)
+
         for stage, width in enumerate(widths):
-            use_bias = stage == 0 or not replaces_bias(self.normalization)
-            convolution = {'kernel_size': self.kernel_size, 'use_bias': use_bias, 'train': train, **weights}
-            hidden = downsample(self.downsampling, hidden, width, **convolution)
-            hidden = nn.leaky_relu(hidden if stage == 0 else normalize(hidden, train=train), 0.2)
+            hidden = halved(hidden, width, stages - stage, first=stage == 0)
+            if stage == 1 and _fades(self, stages):
+                before = halved(average_pool(seen), width, stages - 1, first=True)
+                hidden = blended(before, hidden, faded_in(self))
             features[f'stage{stage}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
         return self.judge(hidden, condition, features, train=train, final=final)
+
+
+class Named(nn.Module):
+    """Calls a function that adds layers to the module that calls it, so that they are this module's.
+
+    Attributes:
+        function: of arrays.
+    """
+
+    function: Callable[..., jax.Array]
+
+    @nn.compact
+    def __call__(self, *arrays: jax.Array) -> jax.Array:
+        """What the function makes of the arrays."""
+        return self.function(*arrays)
+
+
+def _fades(network: Generator | Discriminator, stages: int) -> bool:
+    """Whether a stage of the network fades in; a UserError if the network does not grow."""
+    name = type(network).__name__.lower()
+    require(network.growing or not network.fade, f'{name}.fade', network.fade, f'0, or {name}.growing true')
+    return bool(network.fade) and stages > 1
 
 
 def image_shape(shape: Sequence[int], family: str = 'DCGAN') -> tuple[int, int, int]:

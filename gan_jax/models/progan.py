@@ -19,7 +19,7 @@ from gan_jax.layers.equalized import EqualizedConv, EqualizedDense, check_option
 from gan_jax.layers.filters import blur, convolve_average
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, flatten
 from gan_jax.layers.normalization import normalizer
-from gan_jax.layers.progress import training_share
+from gan_jax.layers.progress import blended, faded_in
 from gan_jax.layers.resampling import average_pool, interpolate
 from gan_jax.models.dcgan import SMALLEST_BASE, count_stages, image_shape
 from gan_jax.ranges import COUNT, SHARE
@@ -145,16 +145,6 @@ class Discriminator(DiscriminatorNetwork):
             features[f'stage{stage}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
         return self.judge(hidden, condition, features, train=train, final=final)
-
-
-def faded_in(network: Generator | Discriminator) -> jax.Array:
-    """How far the last stage of a network has faded in, from 0 to 1, by its `fade`."""
-    return jnp.minimum(1.0, training_share(network) / network.fade)
-
-
-def blended(before: jax.Array, after: jax.Array, share: jax.Array) -> jax.Array:
-    """The line from one array to another, at a share of it."""
-    return (before + share * (after - before)).astype(after.dtype)
 
 
 def count_levels(shape: Sequence[int], family: str = 'ProGAN') -> int:

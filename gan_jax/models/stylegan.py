@@ -17,6 +17,7 @@ from gan_jax.layers.equalized import EqualizedConv, EqualizedDense, check_option
 from gan_jax.layers.filters import blur, convolve_nearest
 from gan_jax.layers.noise import PlaceNoise
 from gan_jax.layers.normalization import normalize
+from gan_jax.layers.progress import blended, faded_in
 from gan_jax.layers.resampling import interpolate
 from gan_jax.layers.styles import StyleGenerator, StyleMapping
 from gan_jax.models import progan
@@ -142,7 +143,7 @@ class _Synthesis(nn.Module):
         images = image(hidden, last)
         if not (self.fade and last):
             return images
-        return progan.blended(interpolate('nearest', image(before, last - 1)), images, progan.faded_in(self))
+        return blended(interpolate('nearest', image(before, last - 1)), images, faded_in(self))
 
     def _double(self, images: jax.Array, kernel: jax.Array) -> jax.Array:
         doubled = convolve_nearest(images, kernel)

@@ -10,6 +10,7 @@ import pytest
 
 from gan_jax.errors import UserError
 from gan_jax.layers.linear import Conv, ConvTranspose, Dense
+from gan_jax.layers.progress import with_share
 from gan_jax.models.dcgan import Discriminator, Generator, count_stages
 
 LATENTS = np.random.default_rng(0).normal(size=(4, 10)).astype(np.float32)
@@ -245,3 +246,56 @@ def test_eight_devices_with_global_statistics_equal_one():
     np.testing.assert_allclose(mapped.reshape(images.shape), images, rtol=1e-4, atol=1e-6)
     for got, wanted in zip(jax.tree.leaves(mapped_updated), jax.tree.leaves(updated), strict=True):
         np.testing.assert_allclose(got[7], wanted, rtol=1e-5, atol=1e-7)
+
+
+def carried(before, after, share):
+    """The variables of a network that has all those of a smaller one that are at the same place with the same shape."""
+    old = dict(jax.tree_util.tree_leaves_with_path(before))
+
+    def chosen(path, leaf):
+        return old[path] if path in old and old[path].shape == leaf.shape else leaf
+
+    return with_share(jax.tree_util.tree_map_with_path(chosen, after), jnp.float32(share))
+
+
+def test_a_stage_of_a_growing_network_that_has_not_faded_in_changes_nothing():
+    small = Generator((8, 8, 1), width=16, growing=True)
+    large = Generator((16, 16, 1), width=8, growing=True, fade=0.5)
+    before, after = (init(module, LATENTS) for module in (small, large))
+    make = jax.jit(lambda share: large.apply(carried(before, after, share), LATENTS, train=False))
+    images = small.apply(before, LATENTS, train=False)
+    np.testing.assert_allclose(make(0.0), images.repeat(2, 1).repeat(2, 2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(make(0.5), make(0.9))
+    assert np.abs(make(0.5) - make(0.0)).max() > 0.01
+
+    small, large = Discriminator(width=16, growing=True), Discriminator(width=8, growing=True, fade=0.5)
+    images = jax.random.normal(jax.random.key(0), (4, 16, 16, 1))
+    coarse = images.reshape(4, 8, 2, 8, 2, 1).mean((2, 4))
+    before, after = init(small, coarse), init(large, images)
+    judge = jax.jit(lambda share: large.apply(carried(before, after, share), images, train=False).logits)
+    np.testing.assert_allclose(judge(0.0), small.apply(before, coarse, train=False).logits, rtol=1e-4, atol=1e-6)
+    assert np.abs(judge(0.5) - judge(0.0)).max() > 1e-3
+
+
+def test_a_growing_network_shares_all_but_its_last_stage():
+    def shapes(module, inputs):
+        variables = jax.eval_shape(lambda: module.init(jax.random.key(0), inputs, train=False))
+        return {path: leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(variables)}
+
+    generators = [Generator((side, side, 1), width=width, growing=True) for side, width in ((16, 16), (32, 8))]
+    critics = [Discriminator(width=width, growing=True) for width in (16, 8)]
+    for old, new, inputs in (
+        (*generators, [LATENTS, LATENTS]),
+        (*critics, [jnp.zeros((1, 16, 16, 1)), jnp.zeros((1, 32, 32, 1))]),
+    ):
+        kept = shapes(new, inputs[1])
+        missing = [
+            jax.tree_util.keystr(path) for path, shape in shapes(old, inputs[0]).items() if kept.get(path) != shape
+        ]
+        assert missing
+        assert all("'image2'" in path for path in missing)
+
+
+def test_only_a_growing_network_fades():
+    with pytest.raises(UserError, match=r'fade is 0\.5; it must be 0, or generator\.growing true'):
+        init(Generator((8, 8, 1), fade=0.5), LATENTS)

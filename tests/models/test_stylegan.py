@@ -1,6 +1,7 @@
 """StyleGAN's networks against a port that loads the published weights, and their published sizes."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -221,7 +222,7 @@ def test_the_config_grows_from_8x8_as_published():
     rates = [level.discriminator_optimizer.learning_rate for level in levels]
     assert rates == [0.001, 0.001, 0.001, 0.001, 0.0015, 0.002, 0.003, 0.003]
     assert [(level.generator.fade, level.real_fade) for level in levels] == [(0.0, 0.0)] + 7 * [(0.5, 0.5)]
-    images = [later.phase.images - one.phase.images for one, later in zip(levels, levels[1:], strict=False)]
+    images = [later.phase.images - one.phase.images for one, later in itertools.pairwise(levels)]
     np.testing.assert_allclose(images, [600_000] + 6 * [1_200_000], rtol=1e-3)
     assert levels[-1].duration == '17200 kimg'
     with pytest.raises(UserError, match='A StyleGAN grows to one of 8, 16'):
