@@ -13,8 +13,8 @@ betas 0 and 0.99, 600 thousand images for a level to fade in and as many for it 
 
 A level is a phase of the run (`earlier_phases`). Expect FID 4.40 for FFHQ at 1024x1024: a week on eight V100 GPUs, and
 26 million parameters in the generator. `--mode sample --psi 0.7` truncates the styles; the paper's pictures have that
-in the first eight layers (`--config.generator.cutoff=8` in training). The digits only show the growth: after 36 thousand
-images, four minutes on a busy CPU core, their samples are of few kinds.
+in the first eight layers (`--config.generator.cutoff=8` in training). The digits only show the growth: after 36
+thousand images, four minutes on a busy CPU core, their samples are of few kinds.
 
 `small` has 64 channels at most, two layers of mapping, gamma 0.1, batches of 32 and 60 thousand images in place of 600
 (12 on the digits), as many on the last level as on the others. The form of the tutorials, without noise and filters, is
