@@ -3,11 +3,11 @@
     python -m tests.kills DIRECTORY --kills 60 --seed 0
 
 Four populations take turns: three members on the ring, two on digits, two that have three phases, two that grow from
-4x4 to 8x8. A kill comes at a random time of a start, in the middle of a checkpoint's writing, or while the last pictures
-are drawn; by SIGKILL, by SIGTERM, or by SIGTERM and then SIGKILL. Only those that end a process by SIGKILL are counted.
-Half of the populations get SIGKILL alone, and every file of theirs is compared. A stop by SIGTERM saves a checkpoint of
-its own step, which may take the place of an older one: where there was one, of the checkpoints only the last is
-compared.
+4x4 to 8x8. A kill comes at a random time of a start, in the middle of a checkpoint's writing, or while the last
+pictures are drawn; by SIGKILL, by SIGTERM, or by SIGTERM and then SIGKILL. Only those that end a process by SIGKILL
+are counted. Half of the populations get SIGKILL alone, and every file of theirs is compared. A stop by SIGTERM saves
+a checkpoint of its own step, which may take the place of an older one: where there was one, of the checkpoints only
+the last is compared.
 """
 
 import argparse
