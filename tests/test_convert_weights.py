@@ -1,15 +1,19 @@
 """Directories of runs made of published implementations' weights: golden ones, whose images are known."""
 
 import json
+import os
+import pickle
 
 import numpy as np
 import pytest
 
 from gan_jax import evaluate
+from gan_jax.errors import UserError
 from gan_jax.sampling import samples
 from gan_jax.sampling.trained import load_run
 from tests import golden_files, torch_files
 from tools import convert_weights
+from tools.network_pickle import read_networks
 
 
 def state_dict(name, net):
@@ -104,3 +108,85 @@ def test_a_conditional_generator_of_r3gan(tmp_path):
     golden_files.assert_close(
         samples.generate(run.game, run.generator, golden['in/z'], labels), golden_files.nhwc(golden['out/img']), 3e-5
     )
+
+
+def written(path, tree):
+    path.write_bytes(torch_files.pickled(tree, 4))
+    return path
+
+
+def test_a_pickle_of_stylegan2_ada_is_read_without_running_the_source_in_it(tmp_path):
+    golden = golden_files.read('sg2_g_skip_clamp')
+    easy = torch_files.EasyDict(num_fp16_res=4, conv_clamp=1.25)
+    networks = {
+        'training_set_kwargs': {'path': 'faces.zip', 'use_labels': False},
+        'G_ema': torch_files.network('Generator', state_dict('sg2_g_skip_clamp', 'G'), synthesis_kwargs=easy),
+        'D': torch_files.network(
+            'Discriminator',
+            state_dict('sg2_d_orig_uncond', 'D'),
+            conv_clamp=None,
+            epilogue_kwargs={'mbstd_group_size': 2},
+        ),
+        'augment_pipe': None,
+    }
+    path = written(tmp_path / 'network.pkl', networks)
+    assert convert_weights.main([str(path), '--out', str(tmp_path / 'run'), '--data', 'digits']) == 0
+    run = load_run(tmp_path / 'run')
+    images = samples.generate(run.game, run.generator, golden['in/z'])
+    golden_files.assert_close(images, golden_files.nhwc(golden['out/img_noise_const']), 3e-5)
+    options = json.loads((tmp_path / 'run' / 'config.json').read_text())
+    assert (options['generator']['clamp'], options['discriminator']['clamp']) == (1.25, 0.0)
+    assert (options['discriminator']['minibatch_group'], options['discriminator']['architecture']) == (2, 'original')
+    source = json.loads((tmp_path / 'run' / 'run.json').read_text())['converted']
+    assert (source['layout'], source['files']['networks']['name']) == ('stylegan2', 'network.pkl')
+
+
+def test_the_state_dict_of_a_conditional_stylegan2(tmp_path):
+    golden = golden_files.read('sg2_g_orig_cond_map2')
+    path = torch_files.save(tmp_path / 'G.pth', {'G_ema': state_dict('sg2_g_orig_cond_map2', 'G'), 'step': 1})
+    assert command(tmp_path / 'run', '--generator', path, '--data', 'digits', layout='stylegan2') == 0
+    run = load_run(tmp_path / 'run')
+    labels = golden['in/c'].argmax(1).astype(np.int32)
+    images = samples.generate(run.game, run.generator, golden['in/z'], labels)
+    golden_files.assert_close(images, golden_files.nhwc(golden['out/img_noise_const']), 3e-5)
+
+
+class Harm:
+    def __reduce__(self):
+        return os.system, ('touch harmed',)
+
+
+@pytest.mark.parametrize(
+    ('tree', 'reason'),
+    [
+        (pickle.dumps({'G_ema': Harm()}), 'it asks for posix.system, which no tensor needs'),
+        (b'cbuiltins\nexec\n(S\'open("harmed", "w")\'\ntR.', 'it asks for builtins.exec, which no tensor needs'),
+        (b'cdnnlib.tflib.network\nNetwork\n.', 'it is of TensorFlow: legacy.py of stylegan2-ada-pytorch makes one'),
+        (pickle.dumps({'G_ema': 1}), 'it is not a dict of networks'),
+        (pickle.dumps([1])[:-1], 'pickle exhausted before seeing STOP'),
+    ],
+)
+def test_a_pickle_of_anything_else_is_refused_in_a_sentence(tmp_path, monkeypatch, capsys, tree, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'network.pkl').write_bytes(tree)
+    assert convert_weights.main(['network.pkl', '--out', 'run']) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'network.pkl is no pickle of stylegan2-ada-pytorch that can be read (' + reason in line
+    assert line.endswith('nothing that it says was run.')
+    assert {path.name for path in tmp_path.iterdir()} == {'network.pkl'}
+
+
+def test_a_storage_with_harm_in_it_and_a_module_in_two_places_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network = torch_files.network('Generator', {'layer.w_avg': np.zeros(3, np.float32)})
+    state = network.arguments[0]['state']
+    harmful = torch_files.Named('torch.storage', '_load_from_bytes', pickle.dumps(Harm()))
+    state['_buffers']['w'] = torch_files.Named('torch._utils', '_rebuild_tensor_v2', harmful, 0, (3,), (1,))
+    with pytest.raises(UserError, match=r'it asks for posix\.system'):
+        read_networks(written(tmp_path / 'storage.pkl', {'G': network}))
+    assert not (tmp_path / 'harmed').exists()
+    del state['_buffers']['w']
+    assert list(read_networks(written(tmp_path / 'once.pkl', {'G': network}))['G'].arrays) == ['layer.w_avg']
+    state['_modules']['again'] = state['_modules']['layer']
+    with pytest.raises(UserError, match='has two places'):
+        read_networks(written(tmp_path / 'twice.pkl', {'G': network}))

@@ -1,6 +1,7 @@
 """Makes a run's directory of weights of a published implementation, without PyTorch and without running any pickle.
 
     python -m tools.convert_weights mimicry --generator G.pth --discriminator D.pth --out runs/published
+    python -m tools.convert_weights network.pkl --out runs/published          # both networks of stylegan2-ada-pytorch
     python -m gan_jax.main --mode sample --workdir runs/published
 
 The files are state dicts of PyTorch (.pth, .pt), or the same arrays by the same names (.npz). The layouts are the
@@ -26,19 +27,23 @@ from gan_jax import config as configs
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.features.torch_file import read_torch_file
 from gan_jax.game import GanState
+from gan_jax.layers.choices import choose
 from gan_jax.records import files, npz
 from gan_jax.runtime.checkpoint import Checkpoints, package_versions
 from gan_jax.sampling.trained import is_run
-from tools import weights
-from tools.weights import Converted
+from tools import network_pickle, weights
+from tools.weights import Converted, stylegan2
 
 LAYOUTS = sorted(name for _, name, _ in pkgutil.iter_modules(weights.__path__) if name != 'state_dict')
-_ENTRIES = ('model_state_dict', 'state_dict')  # of checkpoints, under which a state dict lies
+_ENTRIES = {  # of checkpoints, under which a state dict lies
+    'generator': ('model_state_dict', 'state_dict', 'G_ema'),
+    'discriminator': ('model_state_dict', 'state_dict', 'D'),
+}
 
 
 def convert(
     layout: str,
-    generator: pathlib.Path,
+    generator: pathlib.Path | None,
     discriminator: pathlib.Path | None,
     out: pathlib.Path,
     data: str | None = None,
@@ -46,9 +51,9 @@ def convert(
     """Writes the run's directory.
 
     Args:
-        layout: a name in `LAYOUTS`.
-        generator: the file of its weights.
-        discriminator: the file of its weights; None: a new one of random weights.
+        layout: a name in `LAYOUTS`, or the file of a pickle of stylegan2-ada-pytorch, which has both networks.
+        generator: the file of its weights; None with a pickle.
+        discriminator: the file of its weights; None: those of the pickle, else a new one of random weights.
         out: the directory.
         data: the name of the data that the networks were trained on; None: the layout's guess.
 
@@ -57,11 +62,19 @@ def convert(
     """
     if is_run(out):
         raise UserError(f'{out} holds a run already: choose another --out.')
-    paths = {'generator': generator} | ({'discriminator': discriminator} if discriminator else {})
-    arrays = {role: read_weights(path) for role, path in paths.items()}
-    converted = importlib.import_module(f'tools.weights.{layout}').networks(
-        arrays['generator'], arrays.get('discriminator')
-    )
+    if layout.endswith('.pkl'):
+        paths = {'networks': files.user_path(layout)}
+        if generator or discriminator:
+            raise UserError(f'{layout} has both networks: leave out --generator and --discriminator.')
+        layout, converted = 'stylegan2', _convert_pickle(paths['networks'])
+    else:
+        choose(dict.fromkeys(LAYOUTS), layout, 'layout of weights')
+        if generator is None:
+            raise UserError(f'The layout {layout} needs --generator, the file of its weights.')
+        paths = {'generator': generator} | ({'discriminator': discriminator} if discriminator else {})
+        arrays = {role: read_weights(path, _ENTRIES[role]) for role, path in paths.items()}
+        module = importlib.import_module(f'tools.weights.{layout}')
+        converted = module.networks(arrays['generator'], arrays.get('discriminator'))
     config, sources = converted.config, {role: _source(path) for role, path in paths.items()}
     if data is not None:
         config.data.name = data
@@ -82,14 +95,21 @@ def convert(
     )
 
 
-def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name.
+def _convert_pickle(path: pathlib.Path) -> Converted:
+    found = network_pickle.read_networks(path)
+    for network in found.values():
+        _check_size(path, network.arrays)
+    return stylegan2.networks_of_pickle(found)
+
+
+def read_weights(path: pathlib.Path, entries: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays of a file by name, of a PyTorch file perhaps under one of these entries.
 
     Raises:
         UserError: it cannot be read, or is of another kind.
     """
     if path.suffix in ('.pth', '.pt'):
-        arrays = read_torch_file(path, _ENTRIES)
+        arrays = read_torch_file(path, entries)
     elif path.suffix == '.npz':
         try:
             arrays = npz.load(path)
@@ -98,9 +118,13 @@ def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
             raise UserError(f'{path} cannot be read as a NumPy archive ({reason}).') from error
     else:
         raise UserError(f'{path} is neither a .pth, a .pt nor a .npz: give a state dict in one of these files.')
+    _check_size(path, arrays)
+    return arrays
+
+
+def _check_size(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
     if sum(array.nbytes for array in arrays.values()) > os.path.getsize(path):
         raise UserError(f'{path} has tensors that are larger than the file: it is no state dict of a network.')
-    return arrays
 
 
 def example_shape(config: ConfigDict) -> tuple[int, int, int]:
@@ -148,8 +172,12 @@ def _source(path: pathlib.Path) -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('layout', choices=LAYOUTS, help='the implementation that the weights are of')
-    parser.add_argument('--generator', type=files.user_path, required=True, metavar='FILE')
+    parser.add_argument(
+        'layout',
+        metavar='LAYOUT',
+        help=f'the implementation that the weights are of ({", ".join(LAYOUTS)}), or a pickle of both networks',
+    )
+    parser.add_argument('--generator', type=files.user_path, metavar='FILE')
     parser.add_argument(
         '--discriminator', type=files.user_path, metavar='FILE', help='(default: one of random weights)'
     )

@@ -7,7 +7,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
+from gan_jax.errors import UserError
 from gan_jax.layers.modulated import TAPS
+from tools.network_pickle import Network
 from tools.weights import Converted
 from tools.weights.state_dict import (
     Layer,
@@ -50,6 +52,40 @@ def networks(generator: Arrays, discriminator: Arrays | None) -> Converted:
     if discriminator is not None:
         variables['discriminator'] = read_discriminator(config, discriminator)
     return Converted(config, variables, classes)
+
+
+def networks_of_pickle(found: Mapping[str, Network]) -> Converted:
+    """The networks of a pickle of stylegan2-ada-pytorch: the averaged generator, and the discriminator.
+
+    Their clamps, the groups of the minibatch deviation and the mapping's learning rate are as they were made with.
+
+    Raises:
+        UserError: there is no generator, or as `networks`.
+    """
+    generator, discriminator = found.get('G_ema', found.get('G')), found.get('D')
+    if generator is None:
+        raise UserError(f'The pickle has no generator (G_ema or G), only {", ".join(found)}.')
+    converted = networks(generator.arrays, discriminator and discriminator.arrays)
+    options = converted.config.generator
+    options.clamp = _number(generator, 0.0, 'synthesis_kwargs', 'conv_clamp')
+    options.rate = _number(generator, options.rate, 'mapping_kwargs', 'lr_multiplier')
+    if discriminator is not None:
+        options = converted.config.discriminator
+        options.clamp = _number(discriminator, 0.0, 'conv_clamp')
+        options.rate = _number(discriminator, options.rate, 'mapping_kwargs', 'lr_multiplier')
+        group = _number(discriminator, 4, 'epilogue_kwargs', 'mbstd_group_size')
+        options.minibatch_group = int(group)
+    return converted
+
+
+def _number(network: Network, default: float, *keys: str) -> float:
+    """An argument of a network, or what it is without it; 0 for None."""
+    value = network.options
+    for key in keys:
+        value = value.get(key, default) if isinstance(value, dict) else default
+    if value is not None and not isinstance(value, int | float):
+        raise UserError(f'The option {".".join(keys)} of the {network.name} is {value!r}, which is no number.')
+    return float(value or 0)
 
 
 def read_discriminator(config: ConfigDict, arrays: Arrays) -> dict[str, Layer]:

@@ -14,7 +14,7 @@ import pathlib
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,18 +45,19 @@ class _Entries(dict):
         """Leaves away the attribute, which is the versions of the layers."""
 
 
-class _Storage(NamedTuple):
-    """Which bytes a tensor lies in; `start` is in elements."""
+class Storage(NamedTuple):
+    """Which bytes a tensor lies in, by their key unless they are there already; `start` is in elements."""
 
     key: str
     dtype: np.dtype
     start: int = 0
+    data: bytes | None = None
 
 
-class _Tensor(NamedTuple):
+class Tensor(NamedTuple):
     """A tensor whose storage is not read yet; offset and strides are in elements."""
 
-    storage: _Storage
+    storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -85,10 +86,10 @@ def read_torch_file(path: str | os.PathLike, entries: Sequence[str] = ()) -> dic
         if isinstance(found, dict):
             found = next((found[name] for name in entries if name in found), found)
         if not isinstance(found, dict) or not all(
-            isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in found.items()
+            isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in found.items()
         ):
             raise pickle.UnpicklingError('it is not a dict from names to tensors')
-        return {name: _array(tensor, storages) for name, tensor in found.items()}
+        return {name: to_array(tensor, storages) for name, tensor in found.items()}
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror or error}).') from error
     except Exception as error:  # a damaged pickle can raise anything
@@ -98,48 +99,59 @@ def read_torch_file(path: str | os.PathLike, entries: Sequence[str] = ()) -> dic
         ) from error
 
 
-class _Unpickler(pickle.Unpickler):
+class TensorUnpickler(pickle.Unpickler):
     """Knows only what a state dict is made of."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name of the file."""
         if module == 'torch' and name in _STORAGES:
             return name
+        known = self.known()
+        if f'{module}.{name}' not in known:
+            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which no tensor needs')
+        return known[f'{module}.{name}']
 
-        # New functions and no classes: attributes that a pickle sets go with them.
+    def known(self) -> dict[str, Callable]:
+        """New functions, with which the attributes go that a pickle sets, by the names that they stand for."""
+
         def ordered(*items: Any) -> _Entries:
             return _Entries(*items)
 
-        def rebuild(
-            storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
-        ) -> _Tensor:
-            return _Tensor(storage, offset, shape, strides)
+        def rebuild(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> Tensor:
+            return Tensor(storage, offset, shape, strides)
 
-        known: dict[str, Callable] = {
+        return {
             'collections.OrderedDict': ordered,
             'torch._utils._rebuild_tensor': rebuild,
             'torch._utils._rebuild_tensor_v2': rebuild,
             'torch._utils._rebuild_parameter': lambda tensor, *_: tensor,
         }
-        if f'{module}.{name}' not in known:
-            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which no tensor needs')
-        return known[f'{module}.{name}']
 
-    def persistent_load(self, pid: Any) -> _Storage:
+    def persistent_load(self, pid: Any) -> Storage:
+        """The storage that a file names."""
         kind, name, key, _, _, *view = pid
         if kind != 'storage' or name not in _STORAGES or not isinstance(key, str):
             raise pickle.UnpicklingError('it holds something other than tensors')
         start = view[0][1] if view and view[0] else 0
-        return _Storage(key, np.dtype(_STORAGES[name]), start)
+        return Storage(key, np.dtype(_STORAGES[name]), start)
 
 
-def _load(file: io.BytesIO) -> Any:
-    """The next pickle, once it is known that its table of things to come back to is no larger than itself."""
+def load_pickle(file: io.BytesIO, unpickler: type[TensorUnpickler] = TensorUnpickler) -> Any:
+    """The next pickle, once it is known that its table of things to come back to is no larger than itself.
+
+    Args:
+        file: at the pickle's beginning.
+        unpickler: knows the names that may be in it.
+
+    Raises:
+        UnpicklingError: the pickle asks for anything else; a damaged one raises other exceptions.
+    """
     start = file.tell()
     for opcode, argument, place in pickletools.genops(file):
         if opcode.name in ('PUT', 'LONG_BINPUT') and argument > place - start:
             raise pickle.UnpicklingError('it asks for a table that is larger than itself')
     file.seek(start)
-    return _Unpickler(file).load()
+    return unpickler(file).load()
 
 
 def _read_zip(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
@@ -149,19 +161,27 @@ def _read_zip(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
         root = pickled.removesuffix('data.pkl')
         if f'{root}byteorder' in archive.namelist() and archive.read(f'{root}byteorder') != b'little':
             raise ValueError('it is of a big-endian machine')
-        entries = _load(io.BytesIO(archive.read(pickled)))
+        entries = load_pickle(io.BytesIO(archive.read(pickled)))
         names = [name for name in archive.namelist() if name.startswith(f'{root}data/')]
         return entries, {name.removeprefix(f'{root}data/'): archive.read(name) for name in names}
 
 
+def read_storage(data: bytes) -> Storage:
+    """The storage that `torch.save` has written in the older format, as a pickle of a tensor holds it."""
+    storage, found = _read_legacy(io.BytesIO(data))
+    if not isinstance(storage, Storage):
+        raise pickle.UnpicklingError('it holds something other than tensors')
+    return storage._replace(data=found[storage.key])
+
+
 def _read_legacy(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
-    magic, protocol, system = (_load(file) for _ in range(3))
+    magic, protocol, system = (load_pickle(file) for _ in range(3))
     if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL or not system['little_endian']:
         raise ValueError('it is of another format')
-    entries = _load(file)
-    sizes = {tensor.storage.key: tensor.storage.dtype.itemsize for tensor in _tensors(entries)}
+    entries = load_pickle(file)
+    sizes = {storage.key: storage.dtype.itemsize for storage in _storages(entries)}
     storages = {}
-    for key in _load(file):
+    for key in load_pickle(file):
         elements = int.from_bytes(file.read(8), 'little', signed=True)
         wanted = elements * sizes[key]
         storages[key] = file.read(wanted) if wanted >= 0 else b''
@@ -170,21 +190,22 @@ def _read_legacy(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
     return entries, storages
 
 
-def _tensors(tree: Any) -> Iterator[_Tensor]:
-    """All tensors in dicts and lists inside one another, each of which is looked at once."""
+def _storages(tree: Any) -> Iterator[Storage]:
+    """The storages of all tensors in dicts and lists inside one another, each of which is looked at once."""
     left, seen = [tree], set()
     while left:
         thing = left.pop()
-        if isinstance(thing, _Tensor):
-            yield thing
+        if isinstance(thing, Storage | Tensor):
+            yield thing if isinstance(thing, Storage) else thing.storage
         elif isinstance(thing, dict | list | tuple) and id(thing) not in seen:
             seen.add(id(thing))
             left += thing.values() if isinstance(thing, dict) else thing
 
 
-def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
-    (key, dtype, start), offset, shape, strides = tensor
-    flat = np.frombuffer(storages[key], dtype)
+def to_array(tensor: Tensor, storages: Mapping[str, bytes]) -> np.ndarray:
+    """A read-only view of a tensor's bytes; raises a ValueError or EOFError where they do not have its shape."""
+    (key, dtype, start, data), offset, shape, strides = tensor
+    flat = np.frombuffer(storages[key] if data is None else data, dtype)
     if min((start, offset, *shape, *strides), default=0) < 0 or len(shape) != len(strides):
         raise ValueError('a tensor has a shape that cannot be')
     size = math.prod(shape)

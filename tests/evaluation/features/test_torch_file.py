@@ -159,10 +159,10 @@ def test_a_file_sets_no_attributes_that_outlive_it(tmp_path, make, name):
     path = make(tmp_path / 'build.pth', b'\x80\x02c' + name + b'\nN}X\x07\x00\x00\x00plantedK\x01s\x86b.')
     refusal(path)
     kept = [
-        torch_file._Tensor,
-        torch_file._Storage,
+        torch_file.Tensor,
+        torch_file.Storage,
         torch_file._Entries,
-        torch_file._Unpickler,
+        torch_file.TensorUnpickler,
         collections.OrderedDict,
     ]
     assert not any(hasattr(one, 'planted') for one in kept)
