@@ -51,6 +51,7 @@ def get_config(argument: str = '') -> ConfigDict:
     _set_gamma(config, 0.05)
     if small:
         _set_small(config)
+        config.augment.resampling = 'bilinear'  # for a CPU
         if not argument:
             config.generator.blocks = config.discriminator.blocks = (1,)
         config.duration = '5000 steps'
