@@ -15,6 +15,7 @@ SLOW = (  # to compile
     'biggan',
     'biggan_deep',
     'gat',
+    'progan',
     'r3gan',
     'sagan',
     'stylegan',
