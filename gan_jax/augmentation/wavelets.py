@@ -57,7 +57,8 @@ def normalize_gains(gains: Array) -> Array:
     Row i has the gain of band i alone; its power is expected to be that of natural images.
     """
     alone = jnp.where(np.eye(4, dtype=bool), gains, 1.0)
-    return (alone / jnp.sqrt((_POWERS * alone**2).sum(1, keepdims=True))).prod(0)
+    power = (jnp.asarray(_POWERS, alone.dtype) * alone**2).sum(1, keepdims=True)
+    return (alone / jnp.sqrt(power)).prod(0)
 
 
 def amplify(image: Array, gains: Array) -> Array:
