@@ -166,6 +166,7 @@ def test_a_checkpoint_of_another_course_stays_where_it_was_set_aside(undisturbed
     assert kept == [pathlib.Path('member-0/checkpoints/set-aside-20')]
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_goes_back_with_other_noise_as_the_run_alone(tmp_path, capsys):
     vary = {'vary': f'{RATE}=1e-4,1000', 'duration': '10 steps', **UNBOUNDED}
     start(tmp_path / 'both', 2, **vary, on_nan='restore')
