@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike
 
+from experiments.sweep import slug
 from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages import document
 from gan_jax.records import files, report
@@ -158,6 +159,25 @@ def curves(
 def first_file(runs: Iterable[Finished], name: str) -> pathlib.Path | None:
     """The file of a name, such as 'samples.png', that the first seed with one left; a run that diverged may lack it."""
     return next((path for run in runs if (path := run.workdir / name).exists()), None)
+
+
+def copy_pictures(
+    arms: Mapping[str, Sequence[Finished]], name: str, out: pathlib.Path, pattern: str = '{}.png'
+) -> dict[str, pathlib.Path]:
+    """{arm: file} of each arm's picture of a name, such as 'samples.png', by the first seed that left one.
+
+    Args:
+        arms: the runs of each.
+        name: of the file in a run's directory.
+        out: the directory that the pictures are copied to.
+        pattern: of their names there, with {} for the arm.
+    """
+    copies = {}
+    for arm, runs in arms.items():
+        if picture := first_file(runs, name):
+            copies[arm] = out / pattern.format(slug(arm))
+            files.replace(copies[arm], picture.read_bytes())
+    return copies
 
 
 def side_by_side(grids: Sequence[np.ndarray | None], columns: int) -> np.ndarray:

@@ -142,13 +142,9 @@ def columns_of_classes(seeds: Sequence[classes.Shown | None], frequencies: np.nd
 def _copied(
     arms: dict[str, list[results.Finished]], name: str, caption: str, out: pathlib.Path
 ) -> dict[str, pathlib.Path]:
-    """{caption: file} of each arm's picture of a name, by the first seed that left one, copied to the results."""
-    copies = {}
-    for arm, runs in arms.items():
-        if picture := results.first_file(runs, f'{name}.png'):
-            copies[f'{arm}: {caption}'] = path = out / f'{name}-{sweep.slug(arm)}.png'
-            files.replace(path, picture.read_bytes())
-    return copies
+    """{caption: file} of each arm's picture of a name."""
+    copies = results.copy_pictures(arms, f'{name}.png', out, f'{name}-{{}}.png')
+    return {f'{arm}: {caption}': path for arm, path in copies.items()}
 
 
 def main(argv: Sequence[str] | None = None, *, samples: int = SAMPLES) -> int:

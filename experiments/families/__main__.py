@@ -6,7 +6,6 @@ python -m experiments.families --seeds 1 --config.duration='100 steps' --out /tm
 """
 
 import math
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -131,10 +130,8 @@ def _run(options: Options) -> None:
     results.write(out, title, values, {'protocols': protocols, 'seconds of a thousand images': seconds})
     results.curves(out / 'curves.png', arms, CURVES)
     pictures = {'Metrics of all arms, over thousands of images.': out / 'curves.png'}
-    for name, runs in arms.items():
-        if file := results.first_file(runs, 'samples.png'):
-            pictures[f'{name}, first seed, at its end.'] = out / f'{sweep.slug(name)}.png'
-            shutil.copy(file, pictures[f'{name}, first seed, at its end.'])
+    samples = results.copy_pictures(arms, 'samples.png', out)
+    pictures |= {f'{arm}, first seed, at its end.': path for arm, path in samples.items()}
     results.page(
         out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
     )

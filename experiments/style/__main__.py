@@ -5,7 +5,6 @@ python -m experiments.style --full       # at 32x32, as long as the small config
 python -m experiments.style --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
 
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -81,10 +80,8 @@ def _run(options: Options) -> None:
     results.write(out, title, values, {'protocols': protocols})
     results.curves(out / 'curves.png', arms, CURVES)
     pictures = {'Metrics of all arms, over thousands of images.': out / 'curves.png'}
-    for name, runs in arms.items():
-        if file := results.first_file(runs, 'samples.png'):
-            pictures[f'{name}, first seed.'] = out / f'{sweep.slug(name)}.png'
-            shutil.copy(file, pictures[f'{name}, first seed.'])
+    samples = results.copy_pictures(arms, 'samples.png', out)
+    pictures |= {f'{arm}, first seed.': path for arm, path in samples.items()}
     results.page(
         out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
     )

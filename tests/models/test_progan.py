@@ -13,6 +13,7 @@ from gan_jax.layers.progress import with_share
 from gan_jax.layers.resampling import faded
 from gan_jax.models.progan import Discriminator, Generator
 from tests.golden_files import assert_close, nhwc, read
+from tests.growing import count_published
 
 WIDTHS = {'progan_16_b6': (10, 8, 6), 'progan_32': (12, 12, 8, 6)}
 OLD_SHARE = {'progan_16_b6': 0.75, 'progan_32': 0.3}  # of the stage before, while the last fades in
@@ -155,16 +156,7 @@ PUBLISHED = {  # with the layers to and from the image of all stages
 
 @pytest.mark.parametrize('side', PUBLISHED)
 def test_published_counts(side):
-    def count(module, *inputs):
-        variables = jax.eval_shape(lambda key: module.init(key, *inputs, train=False), jax.random.key(0))
-        return sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
-
-    earlier = [min(16384 // one, 512) for one in (4, 8, 16, 32, 64, 128, 256, 512) if one < side]
-    generator = count(Generator((side, side, 3)), jnp.zeros((1, 512)))
-    discriminator = count(Discriminator(), jnp.zeros((1, side, side, 3)))
-    generator += sum(3 * width + 3 for width in earlier)
-    discriminator += sum(4 * width for width in earlier)
-    assert (generator, discriminator) == PUBLISHED[side]
+    assert count_published(Generator((side, side, 3)), Discriminator(), side) == PUBLISHED[side]
 
 
 def grown(share):
