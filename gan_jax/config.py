@@ -75,6 +75,7 @@ _OPERATIONAL = (
     'checkpoints.',
     'stretch_seconds',
     'on_nan',
+    'writers',
     'standing_statistics',  # of samples
     'population',  # a member's config has none of these
     'vary',

@@ -174,6 +174,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'stretch_seconds': number(10.0, AMOUNT),  # of training in one call, about; a signal is heard after it
         'sample_every': '500 steps',
         'checkpoint_every': '500 steps',
+        # of metrics and pictures: jsonl always; tensorboard; wandb (Weights & Biases)
+        'writers': Default(('jsonl', 'tensorboard'), tuple, choices=('jsonl', 'tensorboard', 'wandb'), element=str),
         'samples': number(64, COUNT),  # images in a grid
         # metrics of the averaged generator's samples: ('fid', 'kid', 'precision_recall', ...)
         'evaluate': Default((), tuple, element=str),

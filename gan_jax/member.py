@@ -95,6 +95,7 @@ class Member:
     def recording(self, begin: int, total: int, every: int, *, quiet: bool) -> Iterator[None]:
         """Opens the records of a course of training from step `begin`, by the main process alone."""
         options = {'begin': begin, 'total': total, 'every': every, 'quiet': quiet}
+        options |= {'writers': self.whole.writers, 'config': configs.to_json(self.whole)}
         with Writers(self.workdir, **options, enabled=parallel.is_main_process()) as self.out:
             yield
 

@@ -25,7 +25,7 @@ from gan_jax.member import Member
 from gan_jax.members import GoBackError, Members
 from gan_jax.pages import run_page
 from gan_jax.population import Population, make_population
-from gan_jax.records import lock
+from gan_jax.records import lock, writers
 from gan_jax.runtime import hosts
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.runtime.interrupt import StopSignals
@@ -165,6 +165,7 @@ def _prepare(recipe: Population, directories: Sequence[pathlib.Path], accept_con
     for i, directory in enumerate(directories):
         own = recipe.member(i)
         configs.check(own)
+        writers.check(own.writers)
         run.check_same_run(directory, own, accept_config_changes)
     parts = configs.split(recipe.config)
     datasets = run.load_training_data([part.data for part in parts], directories, accept_config_changes)

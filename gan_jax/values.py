@@ -26,7 +26,7 @@ class Default(NamedTuple):
         value: the default. Where it is None, so may the value be.
         kind: the type of all other values; `object` where nobody knows.
         range: of a number, or of each number of a tuple.
-        choices: all there are, of text.
+        choices: all there are, of text or of the texts of a tuple.
         element: the type of a tuple's elements; `object` where nobody knows.
     """
 
@@ -48,8 +48,9 @@ class Default(NamedTuple):
             if self.kind is tuple and not value:
                 raise UserError(f'{key} is (); give at least one number.')
             self.range.check(key, value)
-        if self.choices and value not in self.choices:
-            raise UserError(f'{key} is {value!r}; choose one of {", ".join(self.choices)}.')
+        for one in value if self.kind is tuple else (value,):
+            if self.choices and one not in self.choices:
+                raise UserError(f'{key} is {one!r}; choose one of {", ".join(self.choices)}.')
 
     def parse(self, text: str) -> Any:
         """The value of an override's text, which fits unless the text is wrong."""

@@ -22,7 +22,8 @@ from gan_jax.evaluation.record import Evaluation, Failure, Record
 from gan_jax.pages import workdir
 from gan_jax.records.metrics import MetricsFile, evaluations_of, metrics_of, timing_of
 from gan_jax.records.progress import Progress
-from gan_jax.records.writers import TensorBoard, Writers
+from gan_jax.records.tensorboard import TensorBoard
+from gan_jax.records.writers import Writers
 
 FULL_DISK = r'{path} cannot be written \(No space left on device\): make room or get the right to write there, then '
 
@@ -207,6 +208,8 @@ def test_writers_compose_and_go_on(tmp_path, capsys):
             out.metrics(step, step / 10, {'generator/loss': 1.5})
         for step in (20, 30):
             out.samples(step, picture)
+    tags = [(event.step, value.tag) for event in read_events(tmp_path / 'tensorboard') for value in event.summary.value]
+    assert {(10, 'generator/loss'), (10, 'kimg'), (20, 'samples'), (30, 'samples')} <= set(tags)
     (tmp_path / 'samples' / 'mine.png').write_bytes(b'')  # not a step's, so nobody's business
     assert 'step 10/40  25%  G 1.500' in capsys.readouterr().out
     with Writers(tmp_path, begin=20, total=40) as out:

@@ -1,4 +1,4 @@
-"""What a run records while it goes on: metrics as JSON lines, TensorBoard events, pictures and the progress line.
+"""What a run records while it goes on: metrics as JSON lines, TensorBoard, W&B, pictures and the progress line.
 
 `metrics.jsonl` holds nothing that depends on the clock, so that the file of a run that was killed and started again
 equals, byte for byte, that of one never stopped; `timing.jsonl` has the clock's part.
@@ -8,76 +8,28 @@ import functools
 import io
 import os
 import pathlib
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
+from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Evaluation
-from gan_jax.records import files, report
+from gan_jax.records import files, report, weights_and_biases
 from gan_jax.records.metrics import evaluations_of, metrics_of, timing_of
 from gan_jax.records.progress import Progress
+from gan_jax.records.tensorboard import TensorBoard
+from gan_jax.records.weights_and_biases import WeightsAndBiases
 
 
-class TensorBoard:
-    """TensorBoard events, without TensorFlow.
-
-    Written at once by tensorboardX's `EventsWriter`: its `SummaryWriter` hands events to a thread, and once that thread
-    has died of a full disk, blocks forever.
-
-    Args:
-      directory: where to put the event file.
-      purge_step: TensorBoard forgets what earlier event files in the directory say about this step and later ones.
-    """
-
-    def __init__(self, directory: str | os.PathLike, purge_step: int | None = None):
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import SessionLog
-
-        self.directory = pathlib.Path(directory)
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._writer = EventsWriter(str(self.directory / 'events'))
-        except OSError as error:
-            raise files.unwritable(self.directory, error) from error
-        if purge_step is not None:
-            self._write(purge_step, session_log=SessionLog(status=SessionLog.START))
-
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes one number for each name."""
-        from tensorboardX import summary
-
-        for name, value in values.items():
-            self._write(step, summary=summary.scalar(name, float(value)))
-
-    def image(self, step: int, name: str, image: np.ndarray) -> None:
-        """Writes a picture, uint8 [H, W, 1 or 3]."""
-        from tensorboardX import summary
-
-        self._write(step, summary=summary.image(name, image, dataformats='HWC'))
-
-    def flush(self) -> None:
-        """Hands what was written to the operating system."""
-        try:
-            self._writer.flush()
-        except OSError as error:
-            raise files.unwritable(self.directory, error) from error
-
-    def close(self) -> None:
-        """Closes the event file."""
-        try:
-            self._writer.close()
-        except OSError as error:
-            raise files.unwritable(self.directory, error) from error
-
-    def _write(self, step: int, **what: Any) -> None:
-        from tensorboardX.proto.event_pb2 import Event
-
-        try:
-            self._writer.write_event(Event(step=step, wall_time=time.time(), **what))
-        except OSError as error:
-            raise files.unwritable(self.directory, error) from error
+def check(writers: Sequence[str]) -> None:
+    """Raises a UserError for a config's `writers` with which no run can be recorded here."""
+    if 'jsonl' not in writers:
+        raise UserError(
+            f'writers={",".join(writers)} has no jsonl, which a run resumes from and its page shows: add jsonl.'
+        )
+    if 'wandb' in writers:
+        weights_and_biases.check_installed()
 
 
 class Writers:
@@ -87,12 +39,14 @@ class Writers:
 
     Args:
       workdir: the run's directory. Written below it: `metrics.jsonl`, `timing.jsonl`, `evaluations.jsonl`,
-        `samples/<step>.png` and `tensorboard/`.
+        `samples/<step>.png`, `tensorboard/` and `wandb/`.
       begin: the step from which the run goes on; 0 starts all records anew.
       total: the run's last step.
       every: how many steps lie between two records of metrics at most, to notice that some are lost.
       enabled: False on every process but one: such an object writes nothing.
       quiet: whether the terminal is told nothing.
+      writers: what is written beside the files above: 'tensorboard', 'wandb'.
+      config: of the run, as JSON values, for Weights & Biases.
     """
 
     def __init__(
@@ -104,6 +58,8 @@ class Writers:
         every: int | None = None,
         enabled: bool = True,
         quiet: bool = False,
+        writers: Sequence[str] = ('tensorboard',),
+        config: Mapping[str, Any] | None = None,
     ):
         self.workdir = pathlib.Path(workdir)
         self.enabled = enabled
@@ -111,6 +67,8 @@ class Writers:
         self._every = every
         self._last = begin or -1  # a run that starts has no records to keep, not even of step 0
         self._total = total
+        self._writers, self._config = writers, config or {}
+        self._wandb: WeightsAndBiases | None = None
 
     def __enter__(self) -> Self:
         if self.enabled:
@@ -126,18 +84,29 @@ class Writers:
                 if step is not None and step > self._last:
                     files.remove(picture)
             self._progress = Progress(self._total, stream=io.StringIO() if self._quiet else None)
+            if 'wandb' in self._writers:
+                self._wandb = WeightsAndBiases(self.workdir, self._config, resume=self._last >= 0)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self.enabled:
             self._progress.close()
             if '_tensorboard' in self.__dict__:
                 self._tensorboard.close()
+            if self._wandb:
+                self._wandb.close(failed=error is not None)
 
     @functools.cached_property
     def _tensorboard(self) -> TensorBoard:
         """Opened with the first record, when the devices are at work: tensorboardX imports PyTorch where it can."""
         return TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
+
+    def _scalars(self, step: int, values: Mapping[str, float]) -> None:
+        if 'tensorboard' in self._writers:
+            self._tensorboard.scalars(step, values)
+            self._tensorboard.flush()
+        if self._wandb:
+            self._wandb.scalars(step, values)
 
     def metrics(self, step: int, kimg: float, values: Mapping[str, float], done: float | None = None) -> None:
         """Records the metrics of a step and moves the progress line.
@@ -159,8 +128,7 @@ class Writers:
         if self._progress.images_per_second is not None:
             timing['images_per_second'] = self._progress.images_per_second
         self._timing.write(step, kimg, timing)
-        self._tensorboard.scalars(step, values | {f'timing/{name}': value for name, value in timing.items()})
-        self._tensorboard.flush()
+        self._scalars(step, {**values, 'kimg': kimg, **{f'timing/{name}': value for name, value in timing.items()}})
 
     def evaluation(self, step: int, kimg: float, evaluation: Evaluation) -> None:
         """Records an evaluation: its values with the metrics; its records and failures in `evaluations.jsonl`.
@@ -182,19 +150,22 @@ class Writers:
             return
         values = {f'eval/{record.metric}': record.value for record in records}
         self._metrics.write(step, kimg, values)
-        self._tensorboard.scalars(step, values)
-        self._tensorboard.flush()
+        self._scalars(step, values)
         self._progress.note(f'step {step}  ' + '  '.join(f'{record.metric} {record.value:.5g}' for record in records))
 
     def samples(self, step: int, picture: np.ndarray, caption: str = '') -> None:
-        """Writes a picture of samples, uint8 [H, W, 1 or 3], to `samples/<step>.png` and TensorBoard.
+        """Writes a picture of samples, uint8 [H, W, 1 or 3], to `samples/<step>.png`, TensorBoard and W&B.
 
         The caption says in the file what it shows.
 
         Raises:
           UserError: something cannot be written; the sentence names the file.
         """
-        if self.enabled:
-            report.save_png(self.workdir / 'samples' / f'{step:08d}.png', picture, caption, step=step)
+        if not self.enabled:
+            return
+        report.save_png(self.workdir / 'samples' / f'{step:08d}.png', picture, caption, step=step)
+        if 'tensorboard' in self._writers:
             self._tensorboard.image(step, 'samples', picture)
             self._tensorboard.flush()
+        if self._wandb:
+            self._wandb.image(step, 'samples', picture, caption)
