@@ -67,7 +67,12 @@ def data_to_data_cross_entropy(
 
 
 def contrastive(weight: float = 1.0, temperature: Annotated[float, POSITIVE_AMOUNT] = 1.0) -> Pair:
-    """`conditional_contrastive`; the weight is that of the authors' code."""
+    """The 2C loss of ContraGAN, `conditional_contrastive`; the weight is that of the authors' code.
+
+    Args:
+        weight: its factor for both players; 0: off.
+        temperature: by which similarities are divided, above 0.
+    """
     return _of_embeddings(
         'contrastive', weight, lambda *vectors: conditional_contrastive(*vectors, temperature=temperature)
     )
@@ -78,7 +83,13 @@ def data_to_data(
     temperature: Annotated[float, POSITIVE_AMOUNT] = 0.5,
     margin: Annotated[float, SHARE] = 0.98,
 ) -> Pair:
-    """`data_to_data_cross_entropy`; weight, temperature and margin are those of the authors' code for CIFAR-10."""
+    """The D2D-CE loss of ReACGAN, `data_to_data_cross_entropy`, with the constants of the authors' code for CIFAR-10.
+
+    Args:
+        weight: its factor for both players; 0: off.
+        temperature: by which similarities are divided, above 0.
+        margin: similarities beyond it add nothing, from 0 to 1.
+    """
     return _of_embeddings(
         'data_to_data',
         weight,

@@ -1,4 +1,4 @@
-"""Every key of a config with its default and, beside it, what else it may be."""
+"""Every key of a config with its default, what it is, and what else it may be."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,6 +11,7 @@ from gan_jax.adversarial import COMBINATIONS
 from gan_jax.augmentation.augment import AUGMENTATIONS
 from gan_jax.balance import BALANCES
 from gan_jax.class_terms import CLASS_TERMS
+from gan_jax.docstrings import summary
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS
 from gan_jax.losses import LOSSES
@@ -88,110 +89,166 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
 
     return {
         'game': chosen('game'),
-        'seed': number(0, SEED),
+        'seed': number(0, SEED, 'of initial parameters, order of examples and all noise'),
         'data': {
-            # digits, ring, grid, spiral, folder:/path, any TFDS image data set, or a name made of one: see data.load
-            'name': 'digits',
-            'split': 'train',
-            'size': Default(None, int, Range(2, 8192)),  # pixels, height = width; None: the data's own
-            'channels': Default(None, int, Range(1, 3)),  # 1 or 3 (grey images three times); None: the data's own
-            'examples': Default(None, int, COUNT),  # how many there are; found out when they are loaded
-            'flip': False,  # mirror every other image at random
+            'name': plain('digits', 'of the data set: see `gan_jax.data.load`, and `python -m tools.list data`'),
+            'split': plain('train', "as TFDS writes it: 'train[:10%]'"),
+            'size': Default(None, int, Range(2, 8192), about="pixels, height and width; None: the data's own"),
+            'channels': Default(
+                None, int, Range(1, 3), about="1, or 3 (grey images three times); None: the data's own"
+            ),
+            'examples': Default(None, int, COUNT, about='their number; set when they are loaded'),
+            'flip': plain(False, 'mirror every other image at random'),
             'labels_per_class': Default(
-                None, int, COUNT
-            ),  # that keep their labels, for semi-supervised games; None: all
-            'label_seed': number(0, SEED),  # which ones
-            'directory': Default(None, str),  # where TFDS data sets are; None: TFDS_DATA_DIR or TFDS's default
-            'cache': Default(None, str),  # where decoded images are kept; None: the user's cache directory
-            # 'device': resident; 'host': streamed from a memory map; 'auto': what fits
-            'placement': choice('auto', 'auto', 'device', 'host'),
+                None,
+                int,
+                COUNT,
+                about='examples of each class that keep their labels, for semi-supervised games; None: all',
+            ),
+            'label_seed': number(0, SEED, 'of the draw of these examples'),
+            'directory': Default(None, str, about="of TFDS data sets; None: TFDS_DATA_DIR or TFDS's default"),
+            'cache': Default(None, str, about="directory of decoded images; None: the user's cache directory"),
+            'placement': choice(
+                'auto',
+                'auto',
+                'device',
+                'host',
+                about='device: resident; host: streamed from a memory map; auto: resident if they fit',
+            ),
         },
-        'population': number(
-            1, Range(1, 1000)
-        ),  # runs in one program, with the seeds from `seed` on; see population.py
-        'vary': '',  # or with these values of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'
-        'batch_size': number(64, COUNT),  # over all devices
-        'duration': '1000 steps',  # steps of the generator, thousands of images as '100 kimg', or '10 epochs'
-        # what goes before, each as changes of this config: 'duration=600 kimg; batch_size=128; data.size=8'
-        'earlier_phases': Default((), tuple, element=str),
-        # where a phase stands in its run: how many phases, steps and images there are before it; found out
-        'phase': {'number': number(0, COUNT_OR_NONE), 'steps': number(0, COUNT_OR_NONE), 'images': number(0, _IMAGES)},
-        'fresh_optimizers': False,  # at the beginning of a later phase
-        'discriminator_steps': number(1, COUNT),  # in each round, on a batch each
-        # goes to that many steps by that share of the run; 0: no
-        'discriminator_schedule': {'steps': number(0, COUNT_OR_NONE), 'until': number(1.0, POSITIVE_SHARE)},
-        'generator_steps': number(1, COUNT),  # in each round
-        'accumulate': number(1, COUNT),  # parts of a batch, one after the other, whose gradients make one update
-        'latents': {'size': number(100, COUNT), 'distribution': choice('normal', *LATENTS)},
-        'model': model,
+        'population': number(1, Range(1, 1000), 'runs in one program, with the seeds from `seed` on'),
+        'vary': plain('', "or with these values of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'"),
+        'batch_size': number(64, COUNT, 'over all devices'),
+        'duration': plain('1000 steps', "steps of the generator, thousands of images as '100 kimg', or '10 epochs'"),
+        'earlier_phases': Default(
+            (),
+            tuple,
+            element=str,
+            about="each as changes of this config: 'duration=600 kimg; batch_size=128; data.size=8'",
+        ),
+        'phase': {
+            'number': number(0, COUNT_OR_NONE, 'phases before this one; set when a run begins'),
+            'steps': number(0, COUNT_OR_NONE, 'steps before this phase; set when a run begins'),
+            'images': number(0, _IMAGES, 'images before this phase; set when a run begins'),
+        },
+        'fresh_optimizers': plain(False, 'whether optimisers start anew at the beginning of a later phase'),
+        'discriminator_steps': number(1, COUNT, 'in each round, on a batch each'),
+        'discriminator_schedule': {
+            'steps': number(0, COUNT_OR_NONE, "the discriminator's steps change to this number; 0: they do not"),
+            'until': number(1.0, POSITIVE_SHARE, 'share of the run at which they reach it'),
+        },
+        'generator_steps': number(1, COUNT, 'in each round'),
+        'accumulate': number(1, COUNT, 'parts of a batch, one after the other, whose gradients make one update'),
+        'latents': {
+            'size': number(100, COUNT, 'dimensions'),
+            'distribution': choice('normal', *LATENTS, about='of each component'),
+        },
+        'model': plain(model, 'the family of all networks that name no other'),
         **networks,
         'loss': chosen('loss'),
-        # probability that a real and a fake example change places in the discriminator's loss
-        'flip_labels': number(0.0, SHARE),
+        'flip_labels': number(
+            0.0, SHARE, "probability that a real and a fake example change places in the discriminator's loss"
+        ),
         'penalties': {name: options(penalty, AMOUNT) for name, penalty in PENALTIES.items()},  # weight 0: off
-        # of your own: 'module.function' or 'module.function(option=value)', which returns terms as those of terms.py
-        'terms': Default((), tuple, element=str),
-        # gradient penalties and path length after every k-th round
-        'lazy': {'generator': number(1, Range(1, 10_000)), 'discriminator': number(1, Range(1, 10_000))},
-        # alone: it is the generator's only loss
-        'feature_matching': {**options(feature_matching, AMOUNT), 'alone': False},
+        'terms': Default(
+            (),
+            tuple,
+            element=str,
+            about="of your own: 'module.function' or 'module.function(option=value)', which return terms",
+        ),
+        'lazy': {
+            'generator': number(1, Range(1, 10_000), 'path length after every k-th round'),
+            'discriminator': number(1, Range(1, 10_000), 'gradient penalties after every k-th round'),
+        },
+        'feature_matching': {
+            **options(feature_matching, AMOUNT),
+            'alone': plain(False, "whether it is the generator's only loss"),
+        },
         'rotation': options(rotation, AMOUNT),  # of SSGAN, where discriminator.rotations is set
         # each where discriminator.conditioning is that: auxiliary, contrastive, data_to_data
         **{name: options(term, AMOUNT) for name, term in CLASS_TERMS.items()},
         'augment': chosen('augment'),  # of all that the discriminator is shown
-        # falls to 0 at that share of the run
-        'instance_noise': {'deviation': number(0.0, AMOUNT), 'until': number(1.0, POSITIVE_SHARE)},
-        # share of a phase over which real images go from half their resolution to all of it
-        'real_fade': number(0.0, SHARE),
-        'replay': number(0, COUNT_OR_NONE),  # remembered fake examples
-        # mean, max or softmax of the generator's losses
-        'discriminators': {'number': number(1, Range(1, 100)), 'combine': choice('mean', *COMBINATIONS)},
-        # examples, all real or all fake, that the discriminator judges at once, side by side in their channels (PacGAN)
-        'packing': number(1, Range(1, 100)),
-        'unrolled_steps': number(0, COUNT_OR_NONE),  # of the discriminator, seen by the generator
-        # of fakes that teach the generator, reached at that share of the run
-        'top_k': {'share': number(1.0, POSITIVE_SHARE), 'until': number(0.5, POSITIVE_SHARE)},
-        'balance': {
-            'measure': choice('none', *BALANCES),  # by which the discriminator rests: accuracy, loss_ratio
-            'threshold': number(0.8, Range(0, 1000)),
-            # the generator moves on while less than this share of its examples passes for real
-            'fooling': number(0.0, SHARE),
+        'instance_noise': {
+            'deviation': number(0.0, AMOUNT, 'of the noise at the start, on all that the discriminator is shown'),
+            'until': number(1.0, POSITIVE_SHARE, 'share of the run at which it has fallen to 0'),
         },
-        'reference_batch': number(64, Range(2, COUNT.most)),  # examples of virtual batch normalisation
+        'real_fade': number(
+            0.0, SHARE, 'share of a phase over which real images go from half their resolution to all of it'
+        ),
+        'replay': number(0, COUNT_OR_NONE, 'remembered fake examples'),
+        'discriminators': {
+            'number': number(1, Range(1, 100), 'of discriminators'),
+            'combine': choice('mean', *COMBINATIONS, about="of the generator's losses against them"),
+        },
+        'packing': number(
+            1, Range(1, 100), 'examples, all real or all fake, that the discriminator judges at once (PacGAN)'
+        ),
+        'unrolled_steps': number(0, COUNT_OR_NONE, 'of the discriminator, seen by the generator'),
+        'top_k': {
+            'share': number(1.0, POSITIVE_SHARE, 'of fakes that teach the generator, in the end'),
+            'until': number(0.5, POSITIVE_SHARE, 'share of the run at which it is reached'),
+        },
+        'balance': {
+            'measure': choice('none', *BALANCES, about='by which the discriminator rests'),
+            'threshold': number(0.8, Range(0, 1000), 'of the measure'),
+            'fooling': number(
+                0.0, SHARE, 'the generator moves on while less than this share of its examples passes for real'
+            ),
+        },
+        'reference_batch': number(64, Range(2, COUNT.most), 'examples of virtual batch normalisation'),
         **{f'{role}_optimizer': chosen(f'{role}_optimizer') for role in networks},
         'schedule': chosen('schedule'),  # of all learning rates
-        # of any numbers: 'penalties.r1.weight: cosine to 0.005 in 20000 kimg'; see schedules.py
-        'schedules': Default((), tuple, element=str),
-        # half_life_kimg 0: no average is kept
-        'ema': {'half_life_kimg': number(10.0, AMOUNT), 'ramp_up': number(0.05, AMOUNT)},
-        # passes in training mode whose mean batch statistics samples take; 0: the running averages
-        'standing_statistics': number(0, STANDING),
-        'dtype': choice('float32', 'float32', 'bfloat16'),  # of the networks' arithmetic; the rest is float32
-        'recompute': False,  # the forward passes for the gradients: less memory, more time
-        # on several devices: pmap or sharding; 0: all there are
-        'parallel': {'mode': choice('pmap', *MODES), 'devices': number(0, COUNT_OR_NONE)},
-        'log_every': '50 steps',  # the other intervals round up to it
-        'stretch_seconds': number(10.0, AMOUNT),  # of training in one call, about; a signal is heard after it
-        'sample_every': '500 steps',
-        'checkpoint_every': '500 steps',
-        # of metrics and pictures: jsonl always; tensorboard; wandb (Weights & Biases)
-        'writers': Default(('jsonl', 'tensorboard'), tuple, choices=('jsonl', 'tensorboard', 'wandb'), element=str),
-        'samples': number(64, COUNT),  # images in a grid
-        # metrics of the averaged generator's samples: ('fid', 'kid', 'precision_recall', ...)
-        'evaluate': Default((), tuple, element=str),
-        'evaluate_every': '2000 steps',  # and at the end
+        'schedules': Default(
+            (),
+            tuple,
+            element=str,
+            about="of any numbers: 'penalties.r1.weight: cosine to 0.005 in 20000 kimg'; see schedules.py",
+        ),
+        'ema': {
+            'half_life_kimg': number(10.0, AMOUNT, "of the generator's average; 0: no average is kept"),
+            'ramp_up': number(0.05, AMOUNT, 'the half-life is at most this share of the images so far; 0: no limit'),
+        },
+        'standing_statistics': number(
+            0, STANDING, 'passes in training mode whose mean batch statistics samples take; 0: the running averages'
+        ),
+        'dtype': choice('float32', 'float32', 'bfloat16', about="of the networks' arithmetic; the rest is float32"),
+        'recompute': plain(False, 'the forward passes for the gradients: less memory, more time'),
+        'parallel': {
+            'mode': choice('pmap', *MODES, about='on several devices'),
+            'devices': number(0, COUNT_OR_NONE, 'how many; 0: all there are'),
+        },
+        'log_every': plain('50 steps', 'between lines of metrics; the other intervals round up to it'),
+        'stretch_seconds': number(10.0, AMOUNT, 'of training in one call, about; a signal takes effect after it'),
+        'sample_every': plain('500 steps', 'between pictures'),
+        'checkpoint_every': plain('500 steps', 'between checkpoints'),
+        'writers': Default(
+            ('jsonl', 'tensorboard'),
+            tuple,
+            choices=('jsonl', 'tensorboard', 'wandb'),
+            element=str,
+            about='of metrics and pictures; jsonl always',
+        ),
+        'samples': number(64, COUNT, 'images in a grid'),
+        'evaluate': Default(
+            (), tuple, element=str, about="metrics of the averaged generator's samples: fid,kid,precision_recall"
+        ),
+        'evaluate_every': plain('2000 steps', 'between evaluations; there is one at the end too'),
         'evaluation': {
-            'samples': number(10_000, Range(2, COUNT.most)),
-            'extractor': 'auto',  # inception[:RESIZE[:TAP]], classifier[:NAME], module:name; auto: what is there
-            'split': Default(None, str),  # of the real images; None: the one trained on
+            'samples': number(10_000, Range(2, COUNT.most), 'to evaluate'),
+            'extractor': plain(
+                'auto', 'inception[:RESIZE[:TAP]], classifier[:NAME], module:name; auto: what is installed'
+            ),
+            'split': Default(None, str, about='of the real images; None: the one trained on'),
         },
         'checkpoints': {
-            'keep_last': number(3, COUNT),
-            'keep_best': number(1, COUNT_OR_NONE),
-            'best_metric': Default(None, str),  # eval/fid, discriminator/loss, ...
-            'best_mode': choice('auto', 'auto', 'min', 'max'),  # auto: as the metric has it
+            'keep_last': number(3, COUNT, 'how many of the latest'),
+            'keep_best': number(1, COUNT_OR_NONE, 'how many of the best'),
+            'best_metric': Default(None, str, about='by which they are the best: eval/fid, discriminator/loss'),
+            'best_mode': choice('auto', 'auto', 'min', 'max', about='which value is best; auto: as the metric has it'),
         },
-        'on_nan': choice('stop', 'stop', 'restore'),  # or back to the last good checkpoint and on with other noise
+        'on_nan': choice(
+            'stop', 'stop', 'restore', about='restore: go back to the last good checkpoint, and on with other noise'
+        ),
     }
 
 
@@ -266,7 +323,7 @@ def options_of(family: str, role: str) -> dict[str, Default]:
     for name, default in entries.items():
         if default.value is inspect.Parameter.empty:
             raise UserError(f'The {role} of {family} has no default for {name!r}; an option needs one.')
-    return {'family': plain(''), **entries}
+    return {'family': plain('', "of this network alone; '': the config's model"), **entries}
 
 
 def _section(name: str, choice: str) -> dict[str, Any]:
@@ -277,7 +334,7 @@ def _section(name: str, choice: str) -> dict[str, Any]:
     for option, default in entries.items():
         if default.value is inspect.Parameter.empty:
             raise UserError(f'{name}.name is {choice!r}, which has no default for {option!r}; an option needs one.')
-    return {'name': choice, **entries}
+    return {'name': plain(choice, summary(table[choice])), **entries}
 
 
 def _values(tree: Mapping[str, Any]) -> dict[str, Any]:

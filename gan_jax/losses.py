@@ -68,6 +68,11 @@ def minimax(real_label: float = 1.0, fake_label: float = 0.0, label_noise: float
 
     Goodfellow et al. 2014, equation 1. At the generator's optimum the discriminator's loss is log 4. The labels and
     their noise change the discriminator's targets as in `non_saturating`.
+
+    Args:
+        real_label: the discriminator's target on real examples, in [0, 1].
+        fake_label: its target on generated examples, in [0, 1].
+        label_noise: each of its targets is moved by uniform noise in [-label_noise, label_noise].
     """
     _check_labels(real_label, fake_label)
     discriminator = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)

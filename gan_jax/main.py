@@ -48,8 +48,12 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     processes.add_argument('--process_id', type=int)
     processes.add_argument('--join_seconds', type=float, default=300, help='how long to wait for all (default: 300)')
     flags, rest = parser.parse_known_args(argv)
+    return flags, overrides_of(rest, parser)
 
-    overrides = []
+
+def overrides_of(rest: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The `x.y=value` overrides among the arguments that a parser does not know; any other ends the program."""
+    rest, overrides = list(rest), []
     while rest:
         argument = rest.pop(0)
         if not argument.startswith('--config.'):
@@ -58,7 +62,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         if '=' not in override and rest and not rest[0].startswith('--'):
             override += '=' + rest.pop(0)
         overrides.append(override)
-    return flags, overrides
+    return overrides
 
 
 def _step(text: str) -> int | str:

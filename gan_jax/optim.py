@@ -65,7 +65,17 @@ def rmsprop(
     *,
     schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
-    """RMSProp with the WGAN paper's rate (Arjovsky et al. 2017, algorithm 1); shared options as in `adam`."""
+    """RMSProp with the WGAN paper's rate (Arjovsky et al. 2017, algorithm 1).
+
+    Args:
+        learning_rate: at least 0.
+        decay: weight of the past in the mean of squared gradients, in [0, 1).
+        eps: added to the root of that mean.
+        clip_norm: gradients whose global norm is larger are scaled to it; 0: off.
+        weight_decay: as in `adam`; 0: off.
+        clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
+        schedule: update count -> factor of the learning rate.
+    """
     direction = optax.scale_by_rms(decay, eps)
     return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
 
@@ -80,7 +90,16 @@ def sgd(
     *,
     schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
-    """Stochastic gradient descent, with heavy-ball momentum where it is not 0; shared options as in `adam`."""
+    """Stochastic gradient descent, with heavy-ball momentum where it is not 0.
+
+    Args:
+        learning_rate: at least 0.
+        momentum: weight of the past updates, in [0, 1).
+        clip_norm: gradients whose global norm is larger are scaled to it; 0: off.
+        weight_decay: as in `adam`; 0: off.
+        clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
+        schedule: update count -> factor of the learning rate.
+    """
     direction = optax.trace(momentum) if momentum else optax.identity()
     return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
 
@@ -145,7 +164,11 @@ def lazy_adam_options(options: dict[str, Any], every: int) -> dict[str, Any]:
 
 @checked
 def constant(warm_up: Share = 0.0) -> Scheduler:
-    """The full learning rate, after a linear rise from 0 over the share `warm_up` of the run (as in all schedules)."""
+    """The full learning rate, after a linear rise from 0.
+
+    Args:
+        warm_up: the share of the run over which the rate rises from 0.
+    """
     return _schedule(lambda updates: optax.constant_schedule(1.0), warm_up)
 
 
@@ -164,13 +187,25 @@ def linear(begin: Share = 0.0, end: Amount = 0.0, warm_up: Share = 0.0) -> Sched
 
 @checked
 def cosine(begin: Share = 0.0, end: Amount = 0.0, warm_up: Share = 0.0) -> Scheduler:
-    """Half a cosine from the full rate to `end` of it (Loshchilov and Hutter 2017, equation 5, without restarts)."""
+    """Half a cosine from the full rate to `end` of it (Loshchilov and Hutter 2017, equation 5, without restarts).
+
+    Args:
+        begin: where in the run the decay begins, in [0, 1].
+        end: the factor after the run's last update.
+        warm_up: the share of the run over which the rate rises from 0.
+    """
     return _schedule(lambda updates: optax.cosine_decay_schedule(1.0, updates, end), warm_up, begin)
 
 
 @checked
 def exponential(begin: Share = 0.0, end: Annotated[float, POSITIVE_AMOUNT] = 0.01, warm_up: Share = 0.0) -> Scheduler:
-    """A constant ratio from each update to the next, from the full rate to `end` of it, which must be above 0."""
+    """A constant ratio from each update to the next, from the full rate to `end` of it.
+
+    Args:
+        begin: where in the run the decay begins, in [0, 1].
+        end: the factor after the run's last update, above 0.
+        warm_up: the share of the run over which the rate rises from 0.
+    """
     return _schedule(lambda updates: optax.exponential_decay(1.0, updates, end, end_value=end), warm_up, begin)
 
 
@@ -178,7 +213,13 @@ def exponential(begin: Share = 0.0, end: Annotated[float, POSITIVE_AMOUNT] = 0.0
 def step(
     at: Annotated[tuple[float, ...], SHARE] = (0.5, 0.75), factor: Amount = 0.1, warm_up: Share = 0.0
 ) -> Scheduler:
-    """The rate times `factor` (at least 0) at each of the places `at` in the run, all in [0, 1]."""
+    """The rate times `factor` at each of the places `at` in the run.
+
+    Args:
+        at: shares of the run, in [0, 1].
+        factor: at least 0.
+        warm_up: the share of the run over which the rate rises from 0.
+    """
 
     def steps(updates: int) -> optax.Schedule:
         places = Counter(round(place * updates) for place in at)

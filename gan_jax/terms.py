@@ -120,7 +120,13 @@ def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> P
 
 
 def gradient_penalty(weight: float = 0.0, target: float = 1.0, one_sided: bool = False) -> Pair:
-    """`penalties.gradient_penalty`; WGAN-GP has weight 10."""
+    """WGAN-GP's gradient penalty, `penalties.gradient_penalty`; the paper's weight is 10.
+
+    Args:
+        weight: its factor; 0: off.
+        target: the norm that gradients should have.
+        one_sided: whether only larger norms are penalised.
+    """
     return _of_gradients(
         'gradient_penalty',
         weight,
@@ -131,7 +137,11 @@ def gradient_penalty(weight: float = 0.0, target: float = 1.0, one_sided: bool =
 
 
 def zero_centered(weight: float = 0.0) -> Pair:
-    """`penalties.zero_centered_penalty`, on interpolates."""
+    """A gradient penalty with target 0 on interpolates, `penalties.zero_centered_penalty`.
+
+    Args:
+        weight: its factor; 0: off.
+    """
     return _of_gradients(
         'zero_centered',
         weight,
@@ -140,7 +150,13 @@ def zero_centered(weight: float = 0.0) -> Pair:
 
 
 def dragan(weight: float = 0.0, target: float = 1.0, scale: float = 0.5) -> Pair:
-    """`penalties.dragan`; the paper's weight is 10."""
+    """DRAGAN's gradient penalty around real examples, `penalties.dragan`; the paper's weight is 10.
+
+    Args:
+        weight: its factor; 0: off.
+        target: the norm that gradients should have.
+        scale: of the noise, in deviations of the batch.
+    """
     return _of_gradients(
         'dragan',
         weight,
@@ -157,12 +173,20 @@ def dragan(weight: float = 0.0, target: float = 1.0, scale: float = 0.5) -> Pair
 
 
 def r1(weight: float = 0.0) -> Pair:
-    """`penalties.r1`; the weight is the paper's gamma."""
+    """R1, squared gradients at real examples, `penalties.r1`.
+
+    Args:
+        weight: the paper's gamma; 0: off.
+    """
     return _of_gradients('r1', weight, lambda view: penalties.r1(view.critic, view.real))
 
 
 def r2(weight: float = 0.0) -> Pair:
-    """`penalties.r2`; the weight is the paper's gamma."""
+    """R2, squared gradients at generated examples, `penalties.r2`.
+
+    Args:
+        weight: the paper's gamma; 0: off.
+    """
     return _of_gradients('r2', weight, lambda view: penalties.r2(view.critic, view.fake))
 
 
@@ -180,22 +204,40 @@ def _approximated(name: str, weight: float, deviation: float, of: str) -> Pair:
 
 
 def approximate_r1(weight: float = 0.0, deviation: float = 0.01) -> Pair:
-    """`penalties.approximate_gradients` at real examples; the weight is that of R1."""
+    """R1 by finite differences, `penalties.approximate_gradients` at real examples.
+
+    Args:
+        weight: that of R1; 0: off.
+        deviation: of the noise on the examples.
+    """
     return _approximated('approximate_r1', weight, deviation, 'real')
 
 
 def approximate_r2(weight: float = 0.0, deviation: float = 0.01) -> Pair:
-    """`penalties.approximate_gradients` at generated examples; the weight is that of R2."""
+    """R2 by finite differences, `penalties.approximate_gradients` at generated examples.
+
+    Args:
+        weight: that of R2; 0: off.
+        deviation: of the noise on the examples.
+    """
     return _approximated('approximate_r2', weight, deviation, 'fake')
 
 
 def drift(weight: float = 0.0) -> Pair:
-    """`penalties.drift`; ProGAN's weight is 0.001."""
+    """ProGAN's penalty of large logits of real examples, `penalties.drift`; the paper's weight is 0.001.
+
+    Args:
+        weight: its factor; 0: off.
+    """
     return Pair((), one_term('drift', weight, lambda view: penalties.drift(view.real_judgement.logits)))
 
 
 def centring(weight: float = 0.0) -> Pair:
-    """`penalties.centring` of the n-th real with the n-th fake example; the paper's weight is 0.01."""
+    """Centres the logits of the n-th real and the n-th fake example, `penalties.centring`; the paper's weight is 0.01.
+
+    Args:
+        weight: its factor; 0: off.
+    """
 
     def value(view: View) -> Array:
         return penalties.centring(view.real_judgement.logits, view.fake_judgement.logits)
@@ -204,7 +246,11 @@ def centring(weight: float = 0.0) -> Pair:
 
 
 def mode_seeking(weight: float = 0.0) -> Pair:
-    """`penalties.mode_seeking` of the generator's examples and those of other latents; the paper's weight is 1."""
+    """The generator's examples should differ where latents do, `penalties.mode_seeking`; the paper's weight is 1.
+
+    Args:
+        weight: its factor; 0: off.
+    """
 
     def value(view: View) -> Array:
         others = view.draw(view.key)
@@ -214,7 +260,12 @@ def mode_seeking(weight: float = 0.0) -> Pair:
 
 
 def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
-    """`penalties.lecam` against moving averages of the mean logits, which start at 0."""
+    """LeCam: logits stay near moving averages of those of the opposite kind, `penalties.lecam`.
+
+    Args:
+        weight: its factor; 0: off.
+        decay: of the averages of the mean logits, which start at 0.
+    """
     require(0 <= decay < 1, 'penalties.lecam.decay', decay, 'at least 0 and below 1')
 
     def value(view: View, averages):
@@ -238,6 +289,13 @@ def consistency(
 
     CR has `real_weight` 10; bCR both `real_weight` and `fake_weight` 10; zCR `latent_weight` 5 and, for the generator,
     `diversity_weight` 0.5; ICR is all of them.
+
+    Args:
+        real_weight: of real images; 0: off.
+        fake_weight: of generated images; 0: off.
+        latent_weight: of images of moved latents, for the discriminator; 0: off.
+        diversity_weight: of the distance of images of moved latents, for the generator; 0: off.
+        latent_deviation: of the noise that moves latents.
     """
 
     def unchanged(examples: str) -> Callable[[View], Array]:
@@ -267,9 +325,14 @@ def consistency(
 
 
 def orthogonal(generator_weight: float = 0.0, discriminator_weight: float = 0.0, off_diagonal: bool = True) -> Pair:
-    """`penalties.orthogonal` of either player's weights; BigGAN's generator has weight 1e-4.
+    """Orthogonal regularisation of either player's weights, `penalties.orthogonal`; BigGAN's generator has weight 1e-4.
 
     The strength in BigGAN-PyTorch is of a gradient half as large: its 1e-4 is the weight 5e-5.
+
+    Args:
+        generator_weight: its factor for the generator; 0: off.
+        discriminator_weight: its factor for the discriminator; 0: off.
+        off_diagonal: whether only products of different filters are penalised.
     """
 
     def value(view: View) -> Array:
@@ -279,7 +342,12 @@ def orthogonal(generator_weight: float = 0.0, discriminator_weight: float = 0.0,
 
 
 def historical(generator_weight: float = 0.0, discriminator_weight: float = 0.0) -> Pair:
-    """`penalties.historical_average` of either player's parameters, the average being over all steps so far."""
+    """Parameters stay near their average over all steps so far, `penalties.historical_average`.
+
+    Args:
+        generator_weight: its factor for the generator; 0: off.
+        discriminator_weight: its factor for the discriminator; 0: off.
+    """
 
     def value(view: View, memory):
         average, count = memory
@@ -299,7 +367,7 @@ def historical(generator_weight: float = 0.0, discriminator_weight: float = 0.0)
 
 
 def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int, COUNT] = 1) -> Pair:
-    """`penalties.path_length` from the generator's styles, or else its latents; StyleGAN2's weight is 2.
+    """Path length regularisation of styles, or else latents, `penalties.path_length`; StyleGAN2's weight is 2.
 
     Args:
         weight: its factor.
@@ -321,7 +389,11 @@ def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int,
 
 
 def stage_consistency(weight: float = 0.0) -> Pair:
-    """`penalties.stage_consistency` of the generator's stages; the weight of CAT is said to be 0.1."""
+    """Early stages of a generator agree with its last, `penalties.stage_consistency`; CAT's weight is said to be 0.1.
+
+    Args:
+        weight: its factor; 0: off.
+    """
 
     def value(view: View) -> Array:
         if view.fake.ndim <= view.real.ndim:
@@ -390,6 +462,10 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
 
     The discriminator is to name the class of real and of fake examples, the generator to be named rightly: mean
     cross-entropies of the class logits.
+
+    Args:
+        generator_weight: of the classes of fake examples; 0: off.
+        discriminator_weight: of the classes of real and fake examples; 0: off.
     """
 
     def cross_entropy(judged: Judgement, labels: Array | None) -> Array:
@@ -433,6 +509,10 @@ def rotation(generator_weight: float = 0.2, discriminator_weight: float = 1.0) -
     cross-entropies of `Judgement.rotations` on turned real images for the discriminator, and on turned fake ones for
     the generator, which is to make images whose turn can be told. Each image is turned once, by its place in the batch
     modulo 4; logits and the adversarial game are of images as they are.
+
+    Args:
+        generator_weight: of the turned fake images; 0: off.
+        discriminator_weight: of the turned real images; 0: off.
     """
 
     def cross_entropy(view: View, images: Array) -> Array:

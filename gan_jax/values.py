@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
+from gan_jax.docstrings import entries
 from gan_jax.errors import UserError
 from gan_jax.ranges import Range, range_of, unannotated
 
@@ -28,6 +29,7 @@ class Default(NamedTuple):
         range: of a number, or of each number of a tuple.
         choices: all there are, of text or of the texts of a tuple.
         element: the type of a tuple's elements; `object` where nobody knows.
+        about: what the key is, on one line.
     """
 
     value: Any
@@ -35,6 +37,7 @@ class Default(NamedTuple):
     range: Range | None = None
     choices: tuple[str, ...] = ()
     element: type = object
+    about: str = ''
 
     def check(self, key: str, value: Any) -> None:
         """Raises a UserError for a value of another type, outside of the range, or none of the choices."""
@@ -69,23 +72,23 @@ class Default(NamedTuple):
             return value
 
 
-def number(value: float, range: Range) -> Default:
+def number(value: float, range: Range, about: str = '') -> Default:
     """The default of a number."""
-    return Default(value, type(value), range)
+    return Default(value, type(value), range, about=about)
 
 
-def choice(value: str, *choices: str) -> Default:
+def choice(value: str, *choices: str, about: str = '') -> Default:
     """The default of a text that is one of several."""
-    return Default(value, str, choices=choices)
+    return Default(value, str, choices=choices, about=about)
 
 
-def plain(value: Any) -> Default:
+def plain(value: Any, about: str = '') -> Default:
     """The default of a key that may have any value of the type."""
-    return value if isinstance(value, Default) else Default(value, type(value))
+    return value if isinstance(value, Default) else Default(value, type(value), about=about)
 
 
 def options(factory: Callable, otherwise: Range) -> dict[str, Default]:
-    """The options of a function or dataclass by name, as its signature has them; keyword-only ones are for code.
+    """The options of a function or dataclass by name, of its signature and docstring; keyword-only ones are for code.
 
     Args:
         factory: its annotations may have ranges, `Annotated[float, SHARE]`.
@@ -93,8 +96,9 @@ def options(factory: Callable, otherwise: Range) -> dict[str, Default]:
     """
     parameters = inspect.signature(factory).parameters.values()
     given = ('parts',)  # by the program, to games
+    about = entries(factory)
     return {
-        one.name: _option(one, otherwise)
+        one.name: _option(one, otherwise)._replace(about=about.get(one.name, ''))
         for one in parameters
         if one.kind is one.POSITIONAL_OR_KEYWORD and one.name not in given
     }

@@ -94,7 +94,7 @@ class Metric(NamedTuple):
     """A metric, or several that are computed together.
 
     Attributes:
-        compute: Evidence to an Estimate for each name.
+        compute: Evidence to an Estimate for each name; its docstring is the line of `python -m tools.list metrics`.
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: what the store of reals must keep.
         fake: what the store of fakes must keep.
@@ -123,6 +123,7 @@ class Metric(NamedTuple):
 
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
+    """Fréchet distance of Gaussians fitted to the features (Heusel et al. 2017)."""
     real, fake = evidence.real.moments, evidence.fake.moments
     check_same_dimension(real.mean[None], fake.mean[None])
     distance = frechet_distance(real.mean, real.covariance, fake.mean, fake.covariance)
@@ -130,6 +131,7 @@ def _fid(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _fid_taps(evidence: Evidence) -> dict[str, Estimate]:
+    """FID by the features of Inception's earlier taps."""
     real, fake = evidence.real.taps(), evidence.fake.taps()
     if not real or real.keys() != fake.keys():
         raise UserError('fid_taps asks for an extractor with taps, such as inception, and images on both sides.')
@@ -140,20 +142,24 @@ def _fid_taps(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _fid_infinity(evidence: Evidence) -> dict[str, Estimate]:
+    """FID extrapolated to infinitely many samples (Chong and Forsyth 2020)."""
     return {'fid_infinity': fid_infinity(evidence.real.moments, evidence.fake.array('features'))}
 
 
 def _intra_fid(evidence: Evidence) -> dict[str, Estimate]:
+    """The mean over classes of the FID within each (Miyato and Koyama 2018)."""
     (real, fake), labels = _features(evidence), _matched_labels(evidence)
     estimate = intra_fid(real, labels.real, fake, labels.fake, labels.names)
     return {'intra_fid': estimate._replace(rule=f'{estimate.rule}, {labels.rule}')}
 
 
 def _inception_score(evidence: Evidence) -> dict[str, Estimate]:
+    """The exponential of the mean divergence of class probabilities from their mean (Salimans et al. 2016)."""
     return {'inception_score': inception_score(evidence.fake.array('logits'), **evidence.chosen('inception_score'))}
 
 
 def _kid(evidence: Evidence) -> dict[str, Estimate]:
+    """Kernel Inception Distance over subsets of the features (Bińkowski et al. 2018)."""
     real, fake = (
         features_array(features, what, least=OPTIONS['kid_subset_size'].least)
         for features, what in zip(_features(evidence), ('The real features', 'The fake features'), strict=True)
@@ -162,15 +168,33 @@ def _kid(evidence: Evidence) -> dict[str, Estimate]:
     return {'kid': kid(real, fake, **usual | evidence.chosen('kid'))}
 
 
+def _kid_full(evidence: Evidence) -> dict[str, Estimate]:
+    """Kernel Inception Distance over all features at once."""
+    return {'kid_full': kid_full(*_features(evidence))}
+
+
+def _mmd(evidence: Evidence) -> dict[str, Estimate]:
+    """Maximum mean discrepancy of the features under a Gaussian kernel (Gretton et al. 2012)."""
+    return {'mmd': mmd(*_features(evidence))}
+
+
+def _authenticity(evidence: Evidence) -> dict[str, Estimate]:
+    """Share of samples that are no copies of real images (Alaa et al. 2022)."""
+    return {'authenticity': authenticity(*_features(evidence))}
+
+
 def _precision_recall(evidence: Evidence) -> dict[str, Estimate]:
+    """Shares of samples near real images, and of real images near samples (Kynkäänniemi et al. 2019)."""
     return precision_recall(*_features(evidence), **evidence.chosen('precision_recall'))._asdict()
 
 
 def _density_coverage(evidence: Evidence) -> dict[str, Estimate]:
+    """Precision and recall that resist outliers (Naeem et al. 2020)."""
     return density_coverage(*_features(evidence), **evidence.chosen('density_coverage'))._asdict()
 
 
 def _sliced_wasserstein(evidence: Evidence) -> dict[str, Estimate]:
+    """Wasserstein distance of random projections of image patches (Karras et al. 2018)."""
     distances = sliced_wasserstein(evidence.real.array('images'), evidence.fake.array('images'))
     mean = distances.pop('mean')
     levels = {f'sliced_wasserstein_{level}': distance for level, distance in distances.items() if level != 'pixels'}
@@ -178,28 +202,34 @@ def _sliced_wasserstein(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _ms_ssim(evidence: Evidence) -> dict[str, Estimate]:
+    """Similarity of pairs of samples by MS-SSIM (Odena et al. 2017)."""
     return {'ms_ssim': ms_ssim_diversity(evidence.fake.array('images'), labels=_labels(evidence.fake))}
 
 
 def _lpips(evidence: Evidence) -> dict[str, Estimate]:
+    """Distance of pairs of samples by deep features (Zhang et al. 2018)."""
     perceptual = load_lpips()
     diversity = lpips_diversity(perceptual.distance, evidence.fake.array('images'), labels=_labels(evidence.fake))
     return {'lpips': diversity._replace(rule=f'{perceptual.identity}, {diversity.rule}')}
 
 
 def _psnr(evidence: Evidence) -> dict[str, Estimate]:
+    """Peak signal-to-noise ratio of image pairs, in dB."""
     return {'psnr': mean_psnr(*evidence.pairs)}
 
 
 def _ssim(evidence: Evidence) -> dict[str, Estimate]:
+    """Structural similarity of image pairs (Wang et al. 2004)."""
     return {'ssim': mean_ssim(*evidence.pairs)}
 
 
 def _l1(evidence: Evidence) -> dict[str, Estimate]:
+    """Mean absolute difference of image pairs."""
     return {'l1': mean_l1(*evidence.pairs)}
 
 
 def _modes(evidence: Evidence) -> dict[str, Estimate]:
+    """Classes that samples cover, and the divergence of their distribution from the real one (Metz et al. 2017)."""
     real, fake = (store.array('logits') for store in (evidence.real, evidence.fake))
     counts = np.bincount(real.argmax(axis=1), minlength=real.shape[1])
     found = label_modes(fake.argmax(axis=1), fake.shape[1], counts)
@@ -210,6 +240,7 @@ def _modes(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _class_error(evidence: Evidence) -> dict[str, Estimate]:
+    """Error rate of the game's own classifier on real images."""
     real, samples = evidence.real, evidence.samples
     if samples is None or samples.classifier is None:
         raise UserError('class_error judges the classifier of a run, and these images come from none: leave it out.')
@@ -217,11 +248,13 @@ def _class_error(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _path_length(evidence: Evidence) -> dict[str, Estimate]:
+    """Perceptual path length between latents (Karras et al. 2019)."""
     samples = _unconditional(evidence, 'path_length')
     return {'path_length': _walked(evidence, samples.game.sample)}
 
 
 def _path_length_w(evidence: Evidence) -> dict[str, Estimate]:
+    """Perceptual path length between styles (Karras et al. 2019)."""
     game = _unconditional(evidence, 'path_length_w').game
     if game.styles is None:
         raise UserError(f'path_length_w {_NO_STYLES}: take path_length.')
@@ -258,6 +291,7 @@ def _walked(evidence: Evidence, *functions: Callable, **options: str) -> Estimat
 
 
 def _classification_accuracy(evidence: Evidence) -> dict[str, Estimate]:
+    """Accuracy on real images of a classifier trained on samples (Ravuri and Vinyals 2019)."""
     real, fake, labels = evidence.real.array('images'), evidence.fake.array('images'), _matched_labels(evidence)
     num_classes = int(max(labels.real.max(), labels.fake.max())) + 1
     score = classification_accuracy_score(fake, labels.fake, real, labels.real, num_classes)
@@ -288,17 +322,11 @@ METRICS: dict[str, Metric] = {
     'inception_score': Metric(_inception_score, {'inception_score': 'max'}, fake=('logits',)),
     'modes': Metric(_modes, {'modes': 'max', 'mode_divergence': 'min'}, real=('logits',), fake=('logits',)),
     'kid': Metric(_kid, {'kid': 'min'}, **_BOTH_FEATURES),
-    'kid_full': Metric(
-        lambda evidence: {'kid_full': kid_full(*_features(evidence))}, {'kid_full': 'min'}, **_BOTH_FEATURES
-    ),
-    'mmd': Metric(lambda evidence: {'mmd': mmd(*_features(evidence))}, {'mmd': 'min'}, **_BOTH_FEATURES),
+    'kid_full': Metric(_kid_full, {'kid_full': 'min'}, **_BOTH_FEATURES),
+    'mmd': Metric(_mmd, {'mmd': 'min'}, **_BOTH_FEATURES),
     'precision_recall': Metric(_precision_recall, {'precision': 'max', 'recall': 'max'}, **_BOTH_FEATURES),
     'density_coverage': Metric(_density_coverage, {'density': 'max', 'coverage': 'max'}, **_BOTH_FEATURES),
-    'authenticity': Metric(
-        lambda evidence: {'authenticity': authenticity(*_features(evidence))},
-        {'authenticity': 'real'},
-        **_BOTH_FEATURES,
-    ),
+    'authenticity': Metric(_authenticity, {'authenticity': 'real'}, **_BOTH_FEATURES),
     'sliced_wasserstein': Metric(_sliced_wasserstein, {'sliced_wasserstein': 'min'}, **_BOTH_IMAGES),
     'ms_ssim': Metric(_ms_ssim, {'ms_ssim': 'real'}, fake=('images',), sees='pixels'),
     'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),

@@ -138,7 +138,10 @@ def from_config(
 ) -> Game:
     """The game of a config, over unpaired domains: batches {'a', 'real'}, the real images being those of b.
 
-    Its options are those of `cyclegan`.
+    Args:
+        cycle: weight of the difference between an image and what comes back of it.
+        identity: weight, as a share of `cycle`, of the difference of an image and its translation into its own domain.
+        parts: of the game.
     """
     shapes, options = {'a': parts.shape('a'), 'b': parts.shape('real')}, parts.options
     require(options.pop('discriminators') == 1, 'discriminators.number', 'several', '1 for each domain of a CycleGAN')

@@ -101,7 +101,13 @@ def pix2pix(
 def from_config(
     l1: Annotated[float, AMOUNT] = 100.0, adversary: Annotated[float, AMOUNT] = 1.0, *, parts: Parts
 ) -> Game:
-    """The game of a config, over pairs: batches {'input', 'real'}; its options are those of `pix2pix`."""
+    """The game of a config, over pairs: batches {'input', 'real'}.
+
+    Args:
+        l1: weight of the mean absolute difference between output and target.
+        adversary: weight of the adversarial part of the generator's loss; 0: L1 alone.
+        parts: of the game.
+    """
     inputs, shape = parts.shape('input'), parts.shape('real')
     options = parts.options
     pair = (*shape[:2], inputs[-1] + shape[-1])

@@ -105,7 +105,13 @@ def semi_supervised(
 def from_config(
     distance: str = 'mean_squared', unlabelled_weight: Annotated[float, AMOUNT] = 1.0, *, parts: Parts
 ) -> Game:
-    """The game of a config, over batches {'real', 'labelled', 'labelled_label'}; options as of `semi_supervised`."""
+    """The game of a config, over batches {'real', 'labelled', 'labelled_label'}.
+
+    Args:
+        distance: of feature matching: 'mean_squared', 'mean_absolute' or 'squared'.
+        unlabelled_weight: factor of the loss of unlabelled and generated examples.
+        parts: of the game.
+    """
     shape, options, loss = parts.shape('real'), parts.options, parts.config.loss.name
     parts.shape('labelled')
     if loss != 'non_saturating':
