@@ -244,7 +244,7 @@ def _interleave(windows: _Windows, phases: list[jax.Array]) -> jax.Array:
 def _convolution_by_product(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
     patches = _patches(windows, images)
     outputs = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
-    return outputs.reshape(len(images), *windows.places, -1)
+    return outputs.reshape(images.shape[0], *windows.places, -1)
 
 
 def _weight_gradient_by_product(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
@@ -255,7 +255,7 @@ def _weight_gradient_by_product(windows: _Windows, images: jax.Array, outputs: j
 
 def _transposed_by_product(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
     patches = outputs.reshape(-1, outputs.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1]).T
-    return _fold(windows, patches.reshape(len(outputs), *windows.places, -1))
+    return _fold(windows, patches.reshape(outputs.shape[0], *windows.places, -1))
 
 
 def _patches(windows: _Windows, images: jax.Array) -> jax.Array:

@@ -57,7 +57,7 @@ class PlaceNoise(nn.Module):
         if train and not self.is_initializing():
             key = self.make_rng('noise')
             draw = lambda place: jax.random.normal(jax.random.fold_in(key, place), shape)  # noqa: E731
-            noise = jax.vmap(draw)(places(len(images), self.axis_name))
+            noise = jax.vmap(draw)(places(images.shape[0], self.axis_name))
         elif self.sampling:
             noise = constant.value
         else:

@@ -101,7 +101,7 @@ class ConditionalAffine(nn.Module):
     @nn.compact
     def __call__(self, inputs: jax.Array, condition: jax.Array) -> jax.Array:
         """The inputs scaled and shifted."""
-        per_channel = (len(inputs), *(1,) * (inputs.ndim - 2), -1)
+        per_channel = (inputs.shape[0], *(1,) * (inputs.ndim - 2), -1)
         scale, shift = (
             Embedding(self.num_classes, inputs.shape[-1], start, name=name)(condition).reshape(per_channel)
             for name, start in (('scale', nn.initializers.ones), ('shift', nn.initializers.zeros))
@@ -124,7 +124,7 @@ class LinearAffine(nn.Module):
 
         def of_channels(name: str) -> jax.Array:
             layer = Dense(inputs.shape[-1], use_bias=False, name=name, **self.weights)
-            return layer(vectors, train=train).reshape(len(inputs), *(1,) * (inputs.ndim - 2), -1)
+            return layer(vectors, train=train).reshape(inputs.shape[0], *(1,) * (inputs.ndim - 2), -1)
 
         return inputs * (1 + of_channels('scale')) + of_channels('shift')
 

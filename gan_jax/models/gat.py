@@ -111,13 +111,13 @@ class Generator(_Transformer, _Maker):
         grid = transformer.grid_of(self.shape, self.patch)
         angles = self.angles(grid)
 
-        parts = latents, self.embedded(condition, len(latents), self.embedding_size)
+        parts = latents, self.embedded(condition, latents.shape[0], self.embedding_size)
         style = jnp.concatenate([root_mean_square(part.astype(jnp.float32)) for part in parts], axis=-1)
         style = nn.silu(Dense(self.width, name='map1', **SLOWLY)(style))
         style = nn.silu(Dense(self.width, name='map2', **SLOWLY)(style)).astype(self.dtype)
 
         tokens = jnp.asarray(transformer.sine_table(grid, self.width), self.dtype)
-        tokens = jnp.broadcast_to(tokens, (len(latents), *tokens.shape))
+        tokens = jnp.broadcast_to(tokens, (latents.shape[0], *tokens.shape))
         pictures = []
         for block in range(self.depth):
             tokens = StyledBlock(self.heads, self.dtype, name=f'block{block}')(tokens, style, angles)

@@ -135,7 +135,7 @@ class _Synthesis(nn.Module):
             return EqualizedConv(self.shape[2], **options)(hidden).astype(jnp.float32)
 
         constant = self.param('constant', nn.initializers.ones, base)
-        hidden = before = jnp.broadcast_to(constant, (len(styles), *base))
+        hidden = before = jnp.broadcast_to(constant, (styles.shape[0], *base))
         for stage in range(last + 1):
             before = hidden
             hidden = layer(hidden, stage, 'first', convolve=self._double if stage else None)

@@ -87,7 +87,7 @@ class _Synthesis(nn.Module):
         last = len(self.widths) - 1
         base = self.shape[0] >> last, self.shape[1] >> last, self.widths[0]
         constant = self.param('constant', nn.initializers.normal(1.0), base)
-        hidden, images = jnp.broadcast_to(constant, (len(styles), *base)), None
+        hidden, images = jnp.broadcast_to(constant, (styles.shape[0], *base)), None
         for stage, width in enumerate(self.widths):
             block = _Block(
                 width,
