@@ -28,8 +28,9 @@ import numpy as np
 
 from gan_jax.errors import exit_code
 from gan_jax.records import files
-from tools import benchmark_sides
-from tools.benchmark_sides import STRETCHES, Worker
+
+from . import benchmark_sides
+from .benchmark_sides import STRETCHES, Worker
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,9 +28,10 @@ import numpy as np
 
 from gan_jax.errors import exit_code
 from gan_jax.records import files
-from tools import benchmark_sides
-from tools.benchmark import CASES
-from tools.benchmark_sides import Training
+
+from . import benchmark_sides
+from .benchmark import CASES
+from .benchmark_sides import Training
 
 _CHUNK_BYTES = 2**26
 

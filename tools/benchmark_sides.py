@@ -131,8 +131,8 @@ def pytorch_side(values: dict[str, Any], steps: int, images: pathlib.Path, optio
     """
     import torch
 
-    from tools.twins.flops import FlopCounter
-    from tools.twins.translations import make_twin
+    from .twins.flops import FlopCounter
+    from .twins.translations import make_twin
 
     torch.set_num_threads(cores())
     begin = time.perf_counter()

@@ -31,8 +31,9 @@ from gan_jax.layers.choices import choose
 from gan_jax.records import files, npz
 from gan_jax.runtime.checkpoint import Checkpoints, package_versions
 from gan_jax.sampling.trained import is_run
-from tools import network_pickle, weights
-from tools.weights import Converted, stylegan2
+
+from . import network_pickle, weights
+from .weights import Converted, stylegan2
 
 LAYOUTS = sorted(name for _, name, _ in pkgutil.iter_modules(weights.__path__) if name != 'state_dict')
 _ENTRIES = {  # of checkpoints, under which a state dict lies
@@ -73,7 +74,7 @@ def convert(
             raise UserError(f'The layout {layout} needs --generator, the file of its weights.')
         paths = {'generator': generator} | ({'discriminator': discriminator} if discriminator else {})
         arrays = {role: read_weights(path, _ENTRIES[role]) for role, path in paths.items()}
-        module = importlib.import_module(f'tools.weights.{layout}')
+        module = importlib.import_module(f'{weights.__name__}.{layout}')
         converted = module.networks(arrays['generator'], arrays.get('discriminator'))
     config, sources = converted.config, {role: _source(path) for role, path in paths.items()}
     if data is not None:

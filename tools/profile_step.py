@@ -22,10 +22,11 @@ from collections.abc import Callable
 from typing import Any
 
 from gan_jax.errors import exit_code
-from tools import benchmark_sides
-from tools.benchmark import CASES
-from tools.benchmark_sides import STRETCHES, cores
-from tools.hlo import CONTROL, Program
+
+from . import benchmark_sides
+from .benchmark import CASES
+from .benchmark_sides import STRETCHES, cores
+from .hlo import CONTROL, Program
 
 
 def operation_times(run: Callable[[], Any], program: Program) -> dict[str, list[float]]:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_jax.models.r3gan import TAPS
-from tools.twins.named import Named, Resampling
+
+from .named import Named, Resampling
 
 SLOPE = 0.2
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.twins.named import Named, to_images
-from tools.twins.sngan import SpectralConv2d, SpectralEmbedding, SpectralLinear
+from .named import Named, to_images
+from .sngan import SpectralConv2d, SpectralEmbedding, SpectralLinear
 
 
 class Names(NamedTuple):

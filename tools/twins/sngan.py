@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.twins.networks import upsampling
+from .networks import upsampling
 
 _EPSILON = 1e-12
 

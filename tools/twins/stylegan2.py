@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gan_jax.layers.modulated import TAPS
-from tools.twins.named import Named, Resampling, flattened
+
+from .named import Named, Resampling, flattened
 
 ROOT = math.sqrt(2)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from tools.twins import stylegan2
-from tools.twins.order import Batch
-from tools.twins.training import Metrics, Twin, squared_gradients
+from . import stylegan2
+from .order import Batch
+from .training import Metrics, Twin, squared_gradients
 
 
 class StyleGan2(Twin):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tools.twins import networks, r3gan, residual, sngan
-from tools.twins.order import Batch, Order
+from . import networks, r3gan, residual, sngan
+from .order import Batch, Order
 
 Metrics = dict[str, Tensor]
 

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from gan_jax.models.pix2pix import RECEPTIVE_FIELDS
-from tools.twins.order import Batch
-from tools.twins.styles import StyleGan2
-from tools.twins.training import Metrics, Twin
-from tools.twins.translators import PatchDiscriminator, ResidualTranslator, UNet
+
+from .order import Batch
+from .styles import StyleGan2
+from .training import Metrics, Twin
+from .translators import PatchDiscriminator, ResidualTranslator, UNet
 
 Shapes = Mapping[str, tuple[int, int, int]]
 DIRECTIONS = {'a_to_b': ('a', 'b', 'b_to_a'), 'b_to_a': ('b', 'a', 'a_to_b')}  # source, target, way back

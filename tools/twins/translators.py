@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tools.twins.networks import norm
+from .networks import norm
 
 
 class UNet(nn.Module):

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from tools.twins.named import Named
-from tools.twins.sngan import SpectralConv2d, SpectralLinear
+from .named import Named
+from .sngan import SpectralConv2d, SpectralLinear
 
 _FLAX_NAMES = {
     nn.Linear: 'Dense',

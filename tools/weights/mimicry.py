@@ -13,8 +13,9 @@ import numpy as np
 
 from gan_jax import config as configs
 from gan_jax.errors import UserError
-from tools.weights import Converted
-from tools.weights.state_dict import (
+
+from . import Converted
+from .state_dict import (
     Layer,
     StateDict,
     assemble,

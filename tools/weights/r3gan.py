@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.models.r3gan import TAPS
-from tools.weights import Converted
-from tools.weights.state_dict import Layer, StateDict, assemble, convolution, dense
+
+from . import Converted
+from .state_dict import Layer, StateDict, assemble, convolution, dense
 
 Arrays = Mapping[str, np.ndarray]
 _BLOCK = re.compile(r'MainLayers\.(\d+)\.Layers\.(\d+)\.LinearLayer1\.Layer\.weight')

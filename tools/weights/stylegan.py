@@ -7,8 +7,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from tools.weights import Converted
-from tools.weights.state_dict import (
+
+from . import Converted
+from .state_dict import (
     Layer,
     StateDict,
     assemble,

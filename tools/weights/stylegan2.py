@@ -9,9 +9,10 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.layers.modulated import TAPS
-from tools.network_pickle import Network
-from tools.weights import Converted
-from tools.weights.state_dict import (
+
+from ..network_pickle import Network
+from . import Converted
+from .state_dict import (
     Layer,
     StateDict,
     assemble,
