@@ -1,0 +1,145 @@
+"""The model card of an exported generator: what it is, how it is loaded, what it was trained on and how good it is."""
+
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from gan_jax import config as configs
+from gan_jax.evaluation import results
+from gan_jax.evaluation.record import Record
+from gan_jax.records import files
+from gan_jax.records.metrics import evaluations_of
+from gan_jax.runtime.checkpoint import package_versions
+from gan_jax.sampling.trained import Run
+
+_LOAD = """```python
+import jax.export, safetensors.numpy  # pip install jax flatbuffers safetensors
+
+program = jax.export.deserialize(open('generator.stablehlo', 'rb').read())
+weights = safetensors.numpy.load_file('weights.safetensors')
+{draws}
+{examples} = program.call(weights, {arguments})  # float32 {shape}{meaning}
+```"""
+_DRAWS = {
+    'normal': 'jax.random.normal(jax.random.key(0), {shape})',
+    'uniform': 'jax.random.uniform(jax.random.key(0), {shape}, minval=-1)',
+}
+_BATCH = 16
+
+
+def model_card(
+    workdir: pathlib.Path,
+    run: Run,
+    inputs: Mapping[str, jax.ShapeDtypeStruct],
+    changes: Mapping[str, Any],
+    *,
+    has_picture: bool = True,
+) -> str:
+    """The card in Markdown, with the metadata that the Hugging Face Hub reads above it.
+
+    Args:
+        workdir: the run's directory.
+        run: the run that is exported.
+        inputs: of the program, see `gan_jax.sampling.program.inputs_of`.
+        changes: the options of the export that change samples, such as psi.
+        has_picture: whether samples.png is beside the card.
+    """
+    config, size = run.config, 'x'.join(map(str, run.shape))
+    title = f'{config.model} on {pathlib.PurePath(config.data.name).name}, {size}'
+    kind = 'image-to-image' if run.game.translates else 'unconditional-image-generation'
+    parts = [
+        f'---\nlibrary_name: jax\npipeline_tag: {kind}\ntags: [gan, {config.model}]\n---',
+        f'# {title}',
+        f'The generator of a GAN at step {run.step:,}, exported by gan_jax. It runs on CPUs, CUDA and TPUs, with any '
+        'batch size. Neither gan_jax nor Flax is needed.',
+        _usage(run, inputs),
+        _classes(run),
+        '![samples](samples.png)' if has_picture else '',
+        f'## Training\n\n{_table(("", ""), _facts(workdir, run, changes))}\n\n`config.json` has all settings.',
+        f'## Metrics\n\n{_metrics(workdir, run, changes)}',
+    ]
+    return '\n\n'.join(filter(None, parts)) + '\n'
+
+
+def _usage(run: Run, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
+    """A program that loads the files and draws examples."""
+    sizes = {name: (_BATCH, *one.shape[1:]) for name, one in inputs.items()}
+    draw = _DRAWS[run.config.latents.distribution].format(shape=sizes['latents'])
+    lines = [f'latents = {draw}']
+    if 'labels' in inputs:
+        lines.append(f'labels = jax.numpy.arange({_BATCH}) % {run.num_classes}')
+    if 'images' in inputs:
+        lines.append(f'images = jax.numpy.zeros({sizes["images"]})  # your images, float32 in [-1, 1]')
+    is_image = len(run.shape) == 3
+    return _LOAD.format(
+        draws='\n'.join(lines),
+        examples='translations' if 'images' in inputs else 'images' if is_image else 'points',
+        arguments=', '.join(inputs),
+        shape=[_BATCH, *run.shape],
+        meaning=' in [-1, 1]' if is_image else '',
+    )
+
+
+def _classes(run: Run) -> str:
+    if not run.is_conditional:
+        return ''
+    names = [f' {name}' for name in run.class_names or ()] or [''] * run.num_classes
+    return f'Labels: {", ".join(f"{number}{name}" for number, name in enumerate(names))}.'
+
+
+def _facts(workdir: pathlib.Path, run: Run, changes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the run's files say of its training."""
+    config, facts = run.config, files.read_object(workdir / 'run.json')
+    data, parameters = facts['data'], sum(leaf.size for leaf in jax.tree.leaves(run.weights[0]))
+    averaged = 'last' if run.generator.ema is None else 'averaged'
+    rows = {
+        'data': f'{config.data.name}, split {config.data.split}',
+        'examples': data.get('examples') and f'{data["examples"]:,}',
+        'fingerprint of the data': data.get('fingerprint'),
+        'game, loss': f'{config.game.name}, {config.loss.name}',
+        'images seen': None if 'converted' in facts else f'{configs.kimg(config, run.step):,.6g} thousand',
+        'batch size, seed': f'{config.batch_size}, {config.seed}',
+        'parameters': f'{parameters:,}',
+        'weights': averaged,
+        'converted from': 'converted' in facts and facts['converted']['layout'],
+        'exported with': ', '.join(f'{name} {value}' for name, value in changes.items()),
+        'versions': ', '.join(f'{name} {version}' for name, version in package_versions().items()),
+    }
+    return [(name, str(value)) for name, value in rows.items() if value]
+
+
+def _metrics(workdir: pathlib.Path, run: Run, changes: Mapping[str, Any]) -> str:
+    """A table of what was measured of this checkpoint, each value with its protocol."""
+    records = _records(workdir, run.step)
+    if not records:
+        return (
+            f'None were computed for step {run.step}. `python -m gan_jax.main --mode eval --workdir {workdir} '
+            f'--step {run.step}` computes them, and a new export adds them here.'
+        )
+    note = ''
+    if changes:
+        note = f'Measured without {", ".join(f"{name} {value}" for name, value in changes.items())}.\n\n'
+    rows = [
+        (one.metric, f'{one.value:.6g}', '' if one.error is None else f'{one.error:.3g}', one.describe())
+        for one in records
+    ]
+    return note + _table(('metric', 'value', 'error', 'protocol'), rows)
+
+
+def _records(workdir: pathlib.Path, step: int) -> list[Record]:
+    """The evaluations of a checkpoint, during training and after it; of equal protocols the last."""
+    found = [
+        Record(one['metric'], one['value'], one['error'], f'step {step}', one['protocol'])
+        for one in evaluations_of(workdir).read()
+        if one['step'] == step and one.get('value') is not None
+    ]
+    for path in sorted((workdir / 'evaluation').glob(f'step{step:07d}-seed*.json')):
+        found += results.read(path).records
+    return list({(one.metric, one.describe()): one for one in found}.values())
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ['---'] * len(header), *rows]
+    return '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |' for line in lines)
