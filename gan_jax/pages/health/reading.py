@@ -1,0 +1,55 @@
+"""What findings look at, read from a run's directory."""
+
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from gan_jax import phases
+from gan_jax.errors import UserError
+from gan_jax.pages.diversity import cut_grid
+from gan_jax.pages.health.course import Run
+from gan_jax.parts import is_conditional
+from gan_jax.records import description, files, report
+from gan_jax.records.metrics import metrics_of
+
+_MOST_GRIDS = 10  # of earlier samples that are looked at, evenly spaced
+
+
+def read(workdir: str | os.PathLike) -> Run:
+    """Reads what findings look at from a run's directory.
+
+    Raises:
+        UserError: the directory holds no run, or its records are damaged.
+    """
+    workdir = pathlib.Path(workdir)
+    try:
+        course = phases.recorded(description.read_config(workdir), description.read_phases(workdir))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f'{workdir} is not the directory of a run: its config.json or run.json is missing.') from error
+    diverged = workdir / 'diverged.json'
+    given_up = str(files.read_object(diverged).get('reason')) if diverged.exists() else None
+    records, _ = metrics_of(workdir).scan()
+    config = course[phases.trained_in(course, records[-1]['step'] if records else 0)]
+    facts, begin = description.read_data_facts(workdir, config.phase.number), config.phase.steps
+    run = Run(config, [record for record in records if record['step'] > begin or not begin], given_up)
+    run = run._replace(is_last=config.phase.number + 1 == len(course))
+
+    *earlier, last = [path for step, path in report.sample_grids(workdir) if step > begin or not begin] or [None]
+    if last is None or len(facts['shape']) != 3 or report.caption_of(last):  # which shows more than samples
+        return run
+    classes = facts['classes'] if is_conditional(config) else None
+
+    def grid(path: pathlib.Path) -> np.ndarray | None:
+        return cut_grid(np.asarray(Image.open(path)), facts['shape'], config.samples, classes)
+
+    chosen = np.unique(np.linspace(0, len(earlier) - 1, min(len(earlier), _MOST_GRIDS)).astype(int))
+    before = [grid(earlier[i]) for i in chosen]
+    real = workdir / 'real.png'
+    return run._replace(
+        shape=tuple(facts['shape']),
+        samples=grid(last),
+        real=grid(real) if real.exists() else None,
+        earlier=tuple(one for one in before if one is not None),
+    )
