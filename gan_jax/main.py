@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 from gan_jax import evaluate, sample
-from gan_jax.errors import UserError, exit_code
+from gan_jax.errors import DivergedError, InterruptedRunError, UserError, exit_code
 from gan_jax.records import files
 
 
@@ -100,7 +100,12 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     config = configs.load(flags.config, overrides)
     workdir = flags.workdir or pathlib.Path('runs') / configs.run_name(flags.config, config)
     start = train.train_population if config.population > 1 or config.vary else train.train
-    start(config, workdir, accept_config_changes=flags.accept_config_changes)
+    try:
+        start(config, workdir, accept_config_changes=flags.accept_config_changes)
+    except (DivergedError, InterruptedRunError):  # in all processes; the first has more to write
+        hosts.meet()
+        raise
+    hosts.meet()
 
 
 def _refuse_others(flags: argparse.Namespace) -> None:
@@ -121,7 +126,9 @@ def _refuse_others(flags: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     flags, overrides = parse(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: run(flags, overrides))
+    from gan_jax.runtime import hosts
+
+    return hosts.leave(exit_code(lambda: run(flags, overrides)))
 
 
 if __name__ == '__main__':

@@ -1,10 +1,14 @@
 """Processes join in time or say why not, agree on what they train, and talk past their devices."""
 
+import json
 import os
 import pathlib
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ import pytest
 from gan_jax import agreement, config
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
-from gan_jax.runtime import hosts
+from gan_jax.runtime import hosts, relay
 
 ROOT = pathlib.Path(__file__).parent.parent
 TOY = ['--config', 'configs/toy.py', '--config.duration=20 steps', '--config.log_every=10 steps']
@@ -24,11 +28,11 @@ def free_port():
         return free.getsockname()[1]
 
 
-def start(*arguments):
-    """A process with one device that prints."""
+def start(*arguments, prefix=()):
+    """A process of Python with one device that prints."""
     environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [*prefix, sys.executable, *arguments],
         cwd=ROOT,
         env=environment,
         text=True,
@@ -42,10 +46,10 @@ def start_training(port, process, workdir, *arguments, processes=2):
     return start('-m', 'gan_jax.main', *TOY, '--workdir', str(workdir), *identity, *arguments)
 
 
-def sentences(process):
-    """What it said as an error, after it ended with exit code 2."""
+def sentences(process, code=2):
+    """What it said as an error, after it ended with that exit code."""
     _, errors = process.communicate(timeout=100)
-    assert process.returncode == 2, errors
+    assert process.returncode == code, errors
     assert 'Traceback' not in errors
     return [line for line in errors.splitlines() if line.startswith('gan_jax: ')]
 
@@ -161,3 +165,113 @@ def test_a_word_waits_for_no_device():
         output, errors = process.communicate(timeout=100)
         assert process.returncode == 0, errors
         assert output.splitlines()[-1] == "['word 0', 'word 1'] [True, False] 4.0"
+
+
+_LOST = """
+import sys, time
+from gan_jax.errors import UserError, exit_code
+from gan_jax.runtime import hosts
+process, what = int(sys.argv[1]), sys.argv[2]
+hosts._END_SECONDS = 1
+hosts.join('{address}', 2, process, seconds=120)
+print('joined', flush=True)
+
+def run():
+    if what == 'wait':
+        hosts.gather('word')
+    if what == 'fail':
+        raise UserError('The disk is full.')
+    time.sleep(1000)
+
+sys.exit(hosts.leave(exit_code(run)))
+"""
+
+
+def join(address, first, second, prefix=((), ())):
+    """Two processes that have joined; each waits for the other's word, fails or sleeps."""
+    script = _LOST.format(address=address)
+    pair = [start('-c', script, str(i), what, prefix=prefix[i]) for i, what in enumerate((first, second))]
+    for process in pair:
+        assert process.stdout.readline() == 'joined\n', process.communicate()[1]
+    return pair
+
+
+def assert_lost(process, number):
+    (line,) = sentences(process, relay.LOST)
+    assert f'Process {number} of this run has ended or cannot be reached, so this process ends too.' in line
+    assert 'the same command resumes from the last checkpoint.' in line
+
+
+@pytest.mark.parametrize('lost', [0, 1])
+def test_a_process_that_is_killed_ends_the_other_at_once(lost):
+    pair = join(f'localhost:{free_port()}', *(['sleep', 'wait'] if lost == 0 else ['wait', 'sleep']))
+    pair[lost].kill()
+    begun = time.monotonic()
+    assert_lost(pair[1 - lost], lost)
+    assert time.monotonic() - begun < 5
+    pair[lost].communicate()
+
+
+def test_an_error_of_one_process_ends_the_other_too():
+    pair = join(f'localhost:{free_port()}', 'wait', 'fail')
+    assert_lost(pair[0], 1)
+    assert sentences(pair[1]) == ['gan_jax: The disk is full.']
+
+
+@pytest.fixture
+def two_networks():
+    """Two hosts on a cable: the commands that run something on each, their addresses, and what pulls the cable out."""
+    if (
+        os.geteuid()
+        or not shutil.which('ip')
+        or subprocess.run(['ip', 'netns', 'add', 'gan-a'], check=False).returncode
+    ):
+        pytest.skip('needs root and the network namespaces of Linux')
+
+    def ip(command):
+        subprocess.run(['ip', *command.split()], check=True)
+
+    try:
+        ip('netns add gan-b')
+        ip('link add one netns gan-a type veth peer name two netns gan-b')
+        for name, end, address in (('gan-a', 'one', '10.99.0.1/24'), ('gan-b', 'two', '10.99.0.2/24')):
+            ip(f'-n {name} addr add {address} dev {end}')
+            ip(f'-n {name} link set lo up')
+            ip(f'-n {name} link set {end} up')
+        prefix = [['ip', 'netns', 'exec', name] for name in ('gan-a', 'gan-b')]
+        yield prefix, '10.99.0.1', lambda: ip('-n gan-b link set two down')
+    finally:
+        for name in ('gan-a', 'gan-b'):
+            subprocess.run(['ip', 'netns', 'delete', name], check=False)
+
+
+@pytest.mark.slow
+def test_a_host_without_power_ends_the_other_within_a_minute(two_networks):
+    prefix, address, cut = two_networks
+    pair = join(f'{address}:1234', 'wait', 'sleep', prefix)
+    cut()
+    begun = time.monotonic()
+    for process in pair:  # neither hears of the other, and both are there to say so
+        assert_lost(process, 1 - pair.index(process))
+    assert 10 < time.monotonic() - begun < 60
+
+
+@pytest.mark.slow
+def test_the_same_command_goes_on_after_a_process_was_killed(tmp_path):
+    often = ('--config.checkpoint_every=20 steps', '--config.duration=200 steps', '--config.sample_every=100 steps')
+
+    def begin():
+        port = free_port()
+        return [start_training(port, process, tmp_path, *often) for process in range(2)]
+
+    pair = begin()
+    while not list((tmp_path / 'checkpoints').glob('[0-9]*')):
+        assert pair[0].poll() is None, pair[0].communicate()
+        time.sleep(0.1)
+    pair[1].send_signal(signal.SIGKILL)
+    assert_lost(pair[0], 1)
+    pair[1].communicate()
+    for process in begin():
+        assert process.wait(timeout=300) == 0, process.communicate()
+    steps = [json.loads(line)['step'] for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    assert steps == list(range(10, 201, 10))

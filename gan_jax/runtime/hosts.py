@@ -4,18 +4,27 @@ Words pass through JAX's coordination service, not through the devices. Collecti
 the same order on all hosts; a word that was one would stop all of them where it overtook a stretch of training.
 """
 
+import atexit
 import itertools
+import os
 import re
 import socket
+import sys
 import threading
+from typing import Any
 
 import jax
+from jax._src import clusters, distributed  # JAX has no public access to these; orbax uses them too
 
 from gan_jax.errors import UserError
+from gan_jax.runtime import relay
 
 _ANSWER_SECONDS = 3600  # the first process writes pictures and pages meanwhile
 _GO_TOGETHER = '--coordinator, --num_processes and --process_id'
 _rounds = itertools.count()
+_FROZEN_SECONDS = 300  # after which JAX aborts if a process is frozen, though its host answers
+_END_SECONDS = 10  # within which all processes reach an end that they have in common
+_joined = threading.Event()
 
 
 def join(
@@ -47,10 +56,8 @@ def join(
     failures = []
 
     def initialize() -> None:
-        try:  # JAX's own time-out ends the process without a Python exception: ours comes first
-            jax.distributed.initialize(
-                coordinator, num_processes, process_id, initialization_timeout=int(seconds) + 600
-            )
+        try:
+            _initialize(coordinator, num_processes, process_id, seconds)
         except Exception as error:  # of the cluster's detection too, which has its own
             failures.append(error)
 
@@ -69,6 +76,50 @@ def join(
             f'The processes could not be joined ({_reason(failures[0])}): {"check" if coordinator else "give"} '
             f'{_GO_TOGETHER}.'
         ) from failures[0]
+
+
+def _initialize(coordinator: str | None, num_processes: int | None, process_id: int | None, seconds: float) -> None:
+    """Joins as `jax.distributed.initialize` does, but through a relay (`gan_jax.runtime.relay`)."""
+    patience = int(seconds) + 600  # JAX's own time-outs end the process without a Python exception: ours come first
+    coordinator, num_processes, process_id, devices = clusters.ClusterEnv.auto_detect_unset_distributed_params(
+        coordinator or os.environ.get('JAX_COORDINATOR_ADDRESS'), num_processes, process_id, None, None, patience
+    )
+    address = coordinator
+    if None not in (coordinator, num_processes, process_id):
+        address = relay.reach(coordinator, process_id) if process_id else relay.serve(coordinator)
+    jax.distributed.initialize(
+        address,
+        num_processes,
+        process_id,
+        devices,
+        initialization_timeout=patience,
+        heartbeat_timeout_seconds=_FROZEN_SECONDS,
+        coordinator_bind_address=address,
+    )
+    _joined.set()
+    sys.excepthook = _leave_after_traceback
+    atexit.register(relay.left.set)  # before JAX's own shutdown, which waits for the others
+
+
+def leave(code: int) -> int:
+    """Leaves the run at the end of a command, and returns the exit code.
+
+    All processes usually end together. If the others do not come within ten seconds, this process failed alone. It then
+    ends here without JAX's own shutdown, which would wait for the others, and their relays notice that it is gone.
+    """
+    if _joined.is_set():
+        try:
+            _client().wait_at_barrier('gan_jax/end', 1000 * _END_SECONDS)
+        except jax.errors.JaxRuntimeError:
+            sys.stdout.flush()
+            os._exit(code)
+        relay.left.set()
+    return code
+
+
+def _leave_after_traceback(*error: Any) -> None:
+    sys.__excepthook__(*error)
+    leave(1)
 
 
 def _check(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
@@ -91,12 +142,9 @@ def _check(coordinator: str | None, num_processes: int | None, process_id: int |
 
 
 def _check_free(port: int) -> None:
-    """Raises a UserError where JAX could not listen, at which it would crash."""
-    both = socket.has_dualstack_ipv6()
+    """Raises a UserError where the first process could not listen."""
     try:
-        socket.create_server(
-            ('', port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both
-        ).close()
+        relay.listen(port).close()
     except OSError as error:
         raise UserError(
             f'--coordinator names port {port}, at which the first process cannot listen ({error.strerror}): choose '
@@ -151,8 +199,6 @@ def largest(value: float) -> float:
 
 
 def _client():
-    from jax._src import distributed  # JAX has no public way to it; orbax takes the same
-
     return distributed.global_state.client
 
 
