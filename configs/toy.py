@@ -28,6 +28,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config.discriminator_optimizer.learning_rate = 1e-3
     config.duration = '6000 steps'
     config.log_every = '200 steps'
-    config.sample_every = config.checkpoint_every = '1000 steps'
+    config.sample_every = '200 steps'  # a frame of lab.html each
+    config.checkpoint_every = '1000 steps'
     config.samples = 2000
     return config

@@ -165,6 +165,7 @@ def adversarial(
         passes.latents,
         passes.memory,
         given='' if condition is None else 'label',
+        judge=passes.judge,
         training_pass=passes.training_pass,
         styles=generator.styles and passes.styles,
         synthesize=generator.synthesize and passes.synthesize,

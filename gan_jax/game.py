@@ -175,6 +175,8 @@ class Game(NamedTuple):
         given: the field of a batch that `sample` takes as its condition, 'label' or images to translate; '': none.
         show: (params, variables, latents, batch) -> {name: images [n, ...]}, what a picture shows of examples of the
             data side by side, the parameters being those of `sample`; None: a picture shows samples alone.
+        judge: (params, variables, examples [n, ...], condition=None) -> logits [n] of being real of the player
+            'discriminator' in evaluation mode, the mean of several; None: not known.
         classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player 'discriminator' in
             evaluation mode; None: it knows no classes.
         at: step -> the game as it is played in that round, where numbers of it change over the run; None: always this.
@@ -194,6 +196,7 @@ class Game(NamedTuple):
     averaged: tuple[str, ...] = ('generator',)
     given: str = ''
     show: Callable[..., dict[str, Array]] | None = None
+    judge: Callable[..., Array] | None = None
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
     at: Callable[[Array], 'Game'] | None = None
     training_pass: Callable[..., PyTree] | None = None

@@ -16,12 +16,13 @@ from gan_jax.errors import DivergedError
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import pictures, run_page
 from gan_jax.records import report
+from gan_jax.records.plane import Frame
 from gan_jax.records.writers import Writers
 from gan_jax.runtime import checkpoint, parallel
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.runtime.pace import Metrics, Stretch
+from gan_jax.sampling import plane, shown
 from gan_jax.sampling import samples as sampling
-from gan_jax.sampling import shown
 from gan_jax.stage import Stage
 
 _MAX_RESTORES = 3  # of on_nan='restore', in one start
@@ -40,6 +41,7 @@ class Member:
         stage: the phase that it is in, once it has entered one.
         config: of that phase.
         samples: of its pictures in that phase.
+        view: makes the frame of a state, in a game in the plane; else None.
         evaluate: judges the players and records the values; see `gan_jax.run.make_evaluation`.
         standing: what gives the generator the statistics that samples have; see `gan_jax.run.make_standing`.
         given_up: why it is not trained any more, or None.
@@ -56,6 +58,7 @@ class Member:
     stage: Stage | None = None
     config: ConfigDict | None = None
     samples: sampling.Samples | shown.Shown | None = None
+    view: Callable[[GanState], Frame] | None = None
     evaluate: Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]] | None = None
     standing: Callable[[Player], Player] | None = None
     given_up: DivergedError | None = None
@@ -81,6 +84,7 @@ class Member:
             self.stage, self.config = stage, stage.recipe.member(place)
             number, seed = self.config.samples, self.config.seed
             self.samples = sampling.of_run(stage.game, number, seed, stage.dataset, stage.classes)
+            self.view = plane.make_view(self.config, stage.game, stage.dataset, self.samples.latents)
             self.evaluate = stage.evaluate
             self.standing = run.make_standing(self.config, stage.dataset, stage.classes)
 
@@ -117,6 +121,11 @@ class Member:
     def unfinished_steps(self) -> int:
         """How many steps there are since the last line."""
         return sum(len(next(iter(metrics.values()))) for metrics in self.unfinished)
+
+    def watch(self, step: int, state: GanState) -> None:
+        """Leaves the frame of a game in the plane."""
+        if self.view is not None and self.out.enabled:
+            self.out.frame(step, self.view(state))
 
     def look(self, step: int, players: Mapping[str, Player], *, sample: bool, judge: bool) -> None:
         """Leaves a picture of samples and an evaluation, as they are due, and the page with them."""

@@ -170,7 +170,10 @@ class Members:
         """Leaves pictures of samples and evaluations, as they are due."""
         if sample or judge:
             for i, member in self.living.items():
-                players = run.players_of(self._program.game, self._program.member(states, i))
+                state = self._program.member(states, i)
+                if sample:
+                    member.watch(step, state)
+                players = run.players_of(self._program.game, state)
                 member.look(step, players, sample=sample, judge=judge)
 
     def save(self, step: int, states: Any) -> None:

@@ -107,6 +107,16 @@ class Passes:
         """See `Game.sample`."""
         return self.generator.apply(params, variables, latents, None, False, condition)[0]
 
+    def judge(self, params: PyTree, variables: PyTree, examples: Array, condition: Array | None = None) -> Array:
+        """See `Game.judge`."""
+        members = zip(self.members(params), self.members(variables), strict=True)
+        return _mean(
+            [
+                judgement(self.discriminator.apply(*member, examples, None, False, condition)[0]).logits
+                for member in members
+            ]
+        )
+
     def training_pass(
         self, params: PyTree, variables: PyTree, latents: Array, key: Key, condition: Array | None = None
     ) -> PyTree:

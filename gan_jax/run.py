@@ -25,7 +25,7 @@ from gan_jax.evaluation.gather import Samples, check_images, of_inputs
 from gan_jax.evaluation.metrics import check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
-from gan_jax.pages import run_page
+from gan_jax.pages import lab_page, run_page
 from gan_jax.parts import is_conditional, starts_from_examples
 from gan_jax.records import description, files, provenance
 from gan_jax.records.writers import Writers
@@ -328,12 +328,14 @@ def record(
 
 
 def refresh_page(workdir: pathlib.Path) -> None:
-    """Writes a run's page anew, by the main process alone; that it cannot be made is no reason to stop training."""
-    if parallel.is_main_process():
+    """Writes a run's pages anew, by the main process alone; that they cannot be made is no reason to stop training."""
+    if not parallel.is_main_process():
+        return
+    for name, write in ((run_page.LAB, lab_page.write), (run_page.NAME, run_page.write)):
         try:
-            run_page.write(workdir)
+            write(workdir)
         except Exception as error:
-            warnings.warn(f'{workdir / run_page.NAME} could not be written: {error}', stacklevel=2)
+            warnings.warn(f'{workdir / name} could not be written: {error}', stacklevel=2)
 
 
 def say(text: str) -> None:

@@ -105,7 +105,7 @@ def test_the_command(runs, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
-        ([], 'There is nothing to compare: give the directories of runs.'),
+        ([], 'There are no runs: give their directories.'),
         (['a/x', 'a/../a/x'], 'a/../a/x is given twice: give each run once.'),
         (['a/x', 'c'], 'c is not the directory of a run: its config.json and run.json cannot be read; give the '),
     ],

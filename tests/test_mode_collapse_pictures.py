@@ -13,6 +13,7 @@ from PIL import Image
 from experiments.mode_collapse import pictures
 from gan_jax.data.toys import MIXTURES
 from gan_jax.records.report import save_animation
+from gan_jax.sampling.plane import landscape_grid
 
 CENTRES = MIXTURES['ring'].centres
 ROSE, BLUE = (244, 182, 166), (169, 203, 232)
@@ -29,14 +30,8 @@ def pixel(frame, x, y, limit=1.5):
     return frame[round(500 - 32.5 - 441.6 * (y + limit) / (2 * limit)), round(9.2 + 441.6 * (x + limit) / (2 * limit))]
 
 
-def test_landscape_grid_by_hand():
-    expected = [(-1, -1), (1, -1), (-1, 1), (1, 1)]
-    np.testing.assert_array_equal(pictures.landscape_grid(2.0, 2), expected)
-    assert pictures.landscape_grid(1.5, 64).shape == (64 * 64, 2)
-
-
 def test_landscape_is_drawn_where_it_was_asked_for():
-    x, y = pictures.landscape_grid(1.5, 40).T
+    x, y = landscape_grid(1.5, 40).T
     logits = np.where(x + 3 * y > 0, 9.0, -9.0).reshape(40, 40)  # real above a line that rises to the left
     frame = pictures.density_frame(np.full((3, 2), 9.0), logits, 1.5, 'half', CENTRES)
     assert (frame.shape, frame.dtype) == ((500, 460, 3), np.uint8)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from gan_jax.errors import UserError, exit_code
 from gan_jax.pages import compare_page, run_page
 from gan_jax.pages import workdir as workdirs
+from gan_jax.pages.workdir import Workdir
 from gan_jax.records import files
 
 
@@ -30,24 +31,40 @@ def compare(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None
     Raises:
         UserError: a path is given twice or holds no run, or the page cannot be written.
     """
+    runs = read_runs(paths)
+    if len(runs) == 1:
+        output, page = output or runs[0].path / run_page.NAME, run_page.page(runs[0])
+    else:
+        output, page = output or 'compare.html', compare_page.page(runs)
+    output = page_path(output, '--output')
+    files.replace(output, page.encode())
+    return output
+
+
+def read_runs(paths: Sequence[str | os.PathLike]) -> list[Workdir]:
+    """Reads the directories of runs, and gives several runs names that differ.
+
+    Raises:
+        UserError: there are none, a path is given twice, or holds no run.
+    """
     if not paths:
-        raise UserError('There is nothing to compare: give the directories of runs.')
-    paths, output = [files.user_path(path) for path in paths], output and files.user_path(output)
+        raise UserError('There are no runs: give their directories.')
+    paths = [files.user_path(path) for path in paths]
     resolved = [path.resolve() for path in paths]
     for i, path in enumerate(resolved):
         if path in resolved[:i]:
             raise UserError(f'{paths[i]} is given twice: give each run once.')
     if len(paths) == 1:
-        run = workdirs.read(paths[0])
-        output, page = pathlib.Path(output or run.path / run_page.NAME), run_page.page(run)
-    else:
-        above = os.path.commonpath(resolved)
-        names = [os.path.relpath(path, above) for path in resolved]
-        runs = [workdirs.read(path, name) for path, name in zip(paths, names, strict=True)]
-        output, page = pathlib.Path(output or 'compare.html'), compare_page.page(runs)
+        return [workdirs.read(paths[0])]
+    above = os.path.commonpath(resolved)
+    return [workdirs.read(path, os.path.relpath(whole, above)) for path, whole in zip(paths, resolved, strict=True)]
+
+
+def page_path(output: str | os.PathLike, flag: str) -> pathlib.Path:
+    """The path of a page that a flag names; raises a UserError unless it ends in .html."""
+    output = files.user_path(output)
     if output.suffix not in ('.html', '.htm'):
-        raise UserError(f'{output} is no name of a page: --output must end in .html.')
-    files.replace(output, page.encode())
+        raise UserError(f'{output} is no name of a page: {flag} must end in .html.')
     return output
 
 

@@ -31,6 +31,7 @@ from gan_jax.game import Game, GanState
 from gan_jax.judgement import judgement
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
+from gan_jax.sampling.plane import landscape_grid
 
 HERE = pathlib.Path(__file__).parent
 FRAMES = 25  # of an animation
@@ -68,7 +69,7 @@ def landscapes(config: ConfigDict, states: GanState, limit: float) -> np.ndarray
     """
     if config.discriminator.minibatch != 'none':
         return None
-    points = pictures.landscape_grid(limit, LANDSCAPE)
+    points = landscape_grid(limit, LANDSCAPE)
     discriminator = build.make_networks(config, points.shape[1:]).discriminator
 
     def one(params, variables):

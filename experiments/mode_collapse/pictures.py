@@ -21,22 +21,6 @@ _LEVELS = 15  # of the landscape: few enough for the eye to follow a contour and
 _BINS, _BLUR = 120, 2.5  # of the density along each axis, and the standard deviation of its blur in bins
 
 
-def landscape_grid(limit: float, size: int) -> np.ndarray:
-    """Where to ask the discriminator for `density_frame`: the centres of size x size equal squares.
-
-    Args:
-      limit: the squares fill the plane from -limit to limit along both axes.
-      size: how many along each axis.
-
-    Returns:
-      float32 [size * size, 2], row by row from the bottom left; logits there, reshaped to [size, size], are a
-      landscape.
-    """
-    ticks = limit * ((2 * np.arange(size) + 1) / size - 1)
-    x, y = np.meshgrid(ticks, ticks)
-    return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32)
-
-
 def density_frame(
     points: np.ndarray, landscape: np.ndarray | None, limit: float, title: str, centres: np.ndarray
 ) -> np.ndarray:
@@ -47,9 +31,9 @@ def density_frame(
 
     Args:
       points: [n, 2], from the generator; those outside the frame are not seen.
-      landscape: logits [size, size] of being real at `landscape_grid(limit, size)`, drawn as sigmoid(logit): rose where
-        the discriminator says generated, pale where it cannot tell, blue where it says real. A critic's values are no
-        logits: bring them to a scale of about one first. None leaves the ground white.
+      landscape: logits [size, size] of being real at `gan_jax.sampling.plane.landscape_grid(limit, size)`, drawn as
+        sigmoid(logit): rose where the discriminator says generated, pale where it cannot tell, blue where it says real.
+        A critic's values are no logits: bring them to a scale of about one first. None leaves the ground white.
       limit: both axes go from -limit to limit.
       title: one line of at most about 40 letters.
       centres: [modes, 2], the centres of the data's modes, drawn as small rings.

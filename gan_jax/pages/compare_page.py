@@ -19,7 +19,7 @@ def page(runs: Sequence[Workdir]) -> str:
     body = [
         html.table(('run', 'what', 'cost'), [(run.name, run_page.progress(run), run_page.cost(run)) for run in runs]),
         *(html.paragraph(trouble, 'bad') for run in runs for trouble in run.troubles),
-        html.section('In what they differ', _differences(runs)),
+        html.section('In what they differ', differences(runs)),
         html.section('Evaluations', metrics_table(runs)),
         html.section('Samples', films or html.paragraph('There are no samples yet.')),
         html.section(
@@ -45,7 +45,7 @@ def _charts(curves: dict[str, dict[str, Curve]]) -> dict[str, html.Chart]:
     return charts
 
 
-def _differences(runs: Sequence[Workdir]) -> str:
+def differences(runs: Sequence[Workdir]) -> str:
     """A table of the keys in which a run's config differs from the first's."""
     first, *others = (run.config for run in runs)
     lines = [line for other in others for line in configs.differences(first, other)]

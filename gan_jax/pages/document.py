@@ -67,19 +67,16 @@ class Frame(NamedTuple):
     image: bytes | str | os.PathLike
 
 
-def document(title: str, body: str, *, charts: Mapping[str, Chart] | None = None) -> str:
+def document(title: str, body: str, *, charts: Mapping[str, Chart] | None = None, scripts: Sequence[str] = ()) -> str:
     """A whole HTML document that needs nothing beside itself.
 
     Args:
         title: plain text.
         body: HTML, of the parts below.
         charts: by the names that `chart` makes room for in the body; all share an axis and are zoomed together.
+        scripts: names of further assets, which run last.
     """
-    scripts = [_asset('films.js')]
-    if charts:
-        scripts = [_asset('uPlot.iife.min.js'), *scripts, _asset('charts.js')]
-    data = json.dumps({name: _chart_data(one) for name, one in (charts or {}).items()}, allow_nan=False)
-    data = data.replace('<', r'\u003c')  # so that no text in it can end the script
+    drawing = ('uPlot.iife.min.js', 'films.js', 'charts.js') if charts else ('films.js',)
     return '\n'.join(
         [
             '<!doctype html>',
@@ -94,12 +91,18 @@ def document(title: str, body: str, *, charts: Mapping[str, Chart] | None = None
             '<body>',
             f'<h1>{escape(title)}</h1>',
             body,
-            f'<script type="application/json" id="charts">{data}</script>',
-            *(f'<script>\n{script}</script>' for script in scripts),
+            data('charts', {name: _chart_data(one) for name, one in (charts or {}).items()}),
+            *(f'<script>\n{_asset(name)}</script>' for name in (*drawing, *scripts)),
             '</body>',
             '</html>\n',
         ]
     )
+
+
+def data(name: str, values: Any) -> str:
+    """JSON values for a script, which finds them by the element's id."""
+    text = json.dumps(values, allow_nan=False).replace('<', r'\u003c')  # so that no text in it can end the script
+    return f'<script type="application/json" id="{escape(name)}">{text}</script>'
 
 
 def escape(text: Any) -> str:
@@ -201,8 +204,13 @@ def films(named: Mapping[str, Sequence[Frame]]) -> str:
         return '\n'.join(damaged)
     stops = sorted({frame.at for frames in named.values() for frame in frames})
     figures = '\n'.join(_film(name if len(named) > 1 else '', frames) for name, frames in named.items())
-    return '\n'.join(damaged) + (
-        f'<div class="films" data-stops="{json.dumps(stops)}">\n<div class="row">\n{figures}\n</div>\n'
+    return '\n'.join(damaged) + timed(stops, row(figures))
+
+
+def timed(stops: Sequence[float], content: str) -> str:
+    """Content over a slider with a play button, which begins at the last of the stops."""
+    return (
+        f'<div class="films" data-stops="{json.dumps(stops)}">\n{content}\n'
         '<div class="controls"><button type="button">Play</button>'
         f'<input type="range" min="0" max="{len(stops) - 1}" value="{len(stops) - 1}" aria-label="time"></div>\n</div>'
     )

@@ -10,10 +10,11 @@ from gan_jax.pages import document as html
 from gan_jax.pages import health
 from gan_jax.pages import workdir as workdirs
 from gan_jax.pages.metrics_table import metrics_table
-from gan_jax.pages.workdir import Curve, Workdir
+from gan_jax.pages.workdir import Workdir
 from gan_jax.records import files, report
 
 NAME = 'report.html'
+LAB = 'lab.html'  # of a game in the plane, beside it
 _FROM_CLASS_TO_CLASS = 'Each row goes from one class to the next, with the same latent.'
 HINT = (
     'Over thousands of images (kimg). Hover over a chart to read its values, drag to zoom all charts, double-click to '
@@ -39,23 +40,23 @@ def write(workdir: str | os.PathLike) -> pathlib.Path:
 
 def page(run: Workdir) -> str:
     """The page as one HTML document."""
-    curves = workdirs.curves(run)
-    charts = _charts(curves)
+    shown = charts(run)
     body = [
         html.paragraph(progress(run)),
+        _lab(run),
         *(html.paragraph(trouble, 'bad') for trouble in run.troubles),
         html.section('Health', *_findings(run)),
         html.section('Samples', *_samples(run)),
         html.section(
             'Curves',
-            html.paragraph(HINT, 'small') if charts else html.paragraph('There are no metrics yet.'),
-            html.chart(*charts) if charts else '',
+            html.paragraph(HINT, 'small') if shown else html.paragraph('There are no metrics yet.'),
+            html.chart(*shown) if shown else '',
         ),
         html.section('Evaluations', metrics_table([run])),
         html.section('Neighbours and interpolation', _neighbours_and_interpolation(run)),
         html.section('What was trained', *_facts(run)),
     ]
-    return html.document(run.name, '\n'.join(part for part in body if part), charts=charts)
+    return html.document(run.name, '\n'.join(part for part in body if part), charts=shown)
 
 
 def progress(run: Workdir) -> str:
@@ -67,6 +68,13 @@ def progress(run: Workdir) -> str:
         f'{run.config["model"]} on {data["examples"]:,} examples of {data["name"]} ({size}): step {run.step:,} of '
         f'{total:,}, {how}.'
     )
+
+
+def _lab(run: Workdir) -> str:
+    """A link to the lab, where the run has one."""
+    if not (run.path / LAB).exists():
+        return ''
+    return f'<p><a href="{LAB}">The game in the plane over time: samples, gradients and the discriminator</a></p>'
 
 
 def _findings(run: Workdir) -> list[str]:
@@ -108,8 +116,9 @@ def _picture_of(run: Workdir, name: str, caption: str = '') -> str:
         return html.paragraph(f'{path} is no whole picture and is left out: delete it.', 'bad')
 
 
-def _charts(curves: dict[str, Curve]) -> dict[str, html.Chart]:
-    charts = {}
+def charts(run: Workdir) -> dict[str, html.Chart]:
+    """The charts of a run's metrics by the names of their panels."""
+    curves, charts = workdirs.curves(run), {}
     for panel, names in report.panels([curves]).items():
         alone = names in ([panel], [f'eval/{panel}'])
         labels = {panel if alone else report.label_of(name): name for name in names}

@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Evaluation
-from gan_jax.records import files, report, weights_and_biases
+from gan_jax.records import files, plane, report, weights_and_biases
 from gan_jax.records.metrics import evaluations_of, metrics_of, timing_of
 from gan_jax.records.progress import Progress
 from gan_jax.records.tensorboard import TensorBoard
@@ -35,11 +35,11 @@ def check(writers: Sequence[str]) -> None:
 class Writers:
     """All that is written below a run's directory between two checkpoints; a context manager.
 
-    On entering a run again at step `begin`, records and pictures of later steps are dropped.
+    On entering a run again at step `begin`, records, pictures and frames of later steps are dropped.
 
     Args:
       workdir: the run's directory. Written below it: `metrics.jsonl`, `timing.jsonl`, `evaluations.jsonl`,
-        `samples/<step>.png`, `tensorboard/` and `wandb/`.
+        `samples/<step>.png`, `plane/<step>.npz`, `tensorboard/` and `wandb/`.
       begin: the step from which the run goes on; 0 starts all records anew.
       total: the run's last step.
       every: how many steps lie between two records of metrics at most, to notice that some are lost.
@@ -80,9 +80,9 @@ class Writers:
             last = [
                 (report.step_of(path), path) for name in report.LAST_PICTURES if (path := self.workdir / name).exists()
             ]
-            for step, picture in [*report.sample_files(self.workdir), *last]:
+            for step, file in [*report.sample_files(self.workdir), *plane.frame_files(self.workdir), *last]:
                 if step is not None and step > self._last:
-                    files.remove(picture)
+                    files.remove(file)
             self._progress = Progress(self._total, stream=io.StringIO() if self._quiet else None)
             if 'wandb' in self._writers:
                 self._wandb = WeightsAndBiases(self.workdir, self._config, resume=self._last >= 0)
@@ -169,3 +169,12 @@ class Writers:
             self._tensorboard.flush()
         if self._wandb:
             self._wandb.image(step, 'samples', picture, caption)
+
+    def frame(self, step: int, frame: plane.Frame) -> None:
+        """Writes the frame of a game in the plane to `plane/<step>.npz`.
+
+        Raises:
+          UserError: it cannot be written; the sentence names the file.
+        """
+        if self.enabled:
+            plane.save(self.workdir, step, frame)

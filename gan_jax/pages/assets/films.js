@@ -1,4 +1,5 @@
-// Films under one slider: every film shows its last frame up to the slider's place, or its first.
+// Films under one slider: every film shows its last frame up to the slider's place, or its first. Other scripts hear of
+// the place by the event 'time'.
 'use strict';
 for (const films of document.querySelectorAll('.films')) {
   const stops = JSON.parse(films.dataset.stops);
@@ -14,6 +15,7 @@ for (const films of document.querySelectorAll('.films')) {
       for (const frame of frames) frame.hidden = frame !== current;
       film.querySelector('figcaption').textContent = current.alt;
     }
+    films.dispatchEvent(new CustomEvent('time', { detail: now }));
   }
 
   function pause() {
