@@ -101,9 +101,19 @@ setTimeout(async () => {
 def in_browser(page, directory, script, width=1400):
     """Opens a page and runs a script that puts what it sees into `told`; returns that, with the console's errors."""
     path = directory / 'in_browser.html'
-    path.write_text(page.replace('<head>', '<head>' + _COLLECT, 1).replace('</body>', _REPORT % script))
+    path.write_text(reporting(page, script))
+    return visit(path.as_uri(), directory, width)
+
+
+def reporting(page, script):
+    """The page with a script that reports to `visit`."""
+    return page.replace('<head>', '<head>' + _COLLECT, 1).replace('</body>', _REPORT % script)
+
+
+def visit(url, directory, width=1400):
+    """Opens a page that is `reporting`, perhaps that of a server; returns what it reports."""
     options = ['--headless', '--no-sandbox', '--disable-gpu', f'--window-size={width},1000', '--dump-dom']
-    options += ['--virtual-time-budget=10000', f'--user-data-dir={directory / "profile"}', path.as_uri()]
+    options += ['--virtual-time-budget=10000', f'--user-data-dir={directory / "profile"}', url]
     done = subprocess.run([CHROMIUM, *options], capture_output=True, text=True, timeout=120, check=False)
     assert '<pre id="told">' in done.stdout, done.stderr
     return json.loads(html.unescape(done.stdout.split('<pre id="told">')[1].split('</pre>')[0]))

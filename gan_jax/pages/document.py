@@ -105,6 +105,11 @@ def data(name: str, values: Any) -> str:
     return f'<script type="application/json" id="{escape(name)}">{text}</script>'
 
 
+def style(name: str) -> str:
+    """The style sheet of an interactive part, by the name of its asset."""
+    return f'<style>\n{_asset(name)}</style>'
+
+
 def escape(text: Any) -> str:
     """Text as HTML."""
     return html.escape(str(text))

@@ -56,16 +56,21 @@ def image_grid(
 
 
 def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '', *, step: int | None = None) -> None:
-    """Writes uint8 [H, W], [H, W, 1] (grey) or [H, W, 3] (colour) as a PNG file, whole or not at all.
-
-    Args:
-      path: the file.
-      image: the picture; two channels are shown as red and green, and of more than three the first three.
-      description: what it shows, kept inside the file.
-      step: of the run that it shows, kept inside the file for `step_of`.
+    """Writes a picture as a PNG file, whole or not at all; arguments as of `png`.
 
     Raises:
       UserError: the file cannot be written.
+    """
+    files.replace(path, png(image, description, step=step))
+
+
+def png(image: np.ndarray, description: str = '', *, step: int | None = None) -> bytes:
+    """The bytes of a PNG file of uint8 [H, W], [H, W, 1] (grey) or [H, W, 3] (colour).
+
+    Args:
+      image: the picture; two channels are shown as red and green, and of more than three the first three.
+      description: what it shows, kept inside the file.
+      step: of the run that it shows, kept inside the file for `step_of`.
     """
     data, about = io.BytesIO(), PngInfo()
     if description:
@@ -73,7 +78,7 @@ def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '', 
     if step is not None:
         about.add_text('Step', str(step))
     _picture(image).save(data, 'png', optimize=True, pnginfo=about)
-    files.replace(path, data.getvalue())
+    return data.getvalue()
 
 
 def save_animation(

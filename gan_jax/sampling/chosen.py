@@ -19,7 +19,7 @@ from gan_jax.sampling import animation
 from gan_jax.sampling.samples import Samples, arrange, generated, picture
 from gan_jax.sampling.trained import Run
 
-_REACH = {'normal': 3.0, 'uniform': 1.0}
+REACH = {'normal': 3.0, 'uniform': 1.0}
 _MOST_STEPS = 10_000  # of a row, or from one seed to the next
 _ANIMATION_WIDTH = 448  # pixels of two images or more side by side, unless they are larger themselves
 
@@ -99,7 +99,7 @@ class Chosen(NamedTuple):
         Raises:
             UserError: the range is not finite, or there are too many pictures.
         """
-        reach = reach or _REACH[self.distribution]
+        reach = reach or REACH[self.distribution]
         low, high = given or (-reach, reach)
         require(math.isfinite(low) and math.isfinite(high), '--range', f'{low:g} {high:g}', 'two finite numbers')
         return np.linspace(low, high, self.checked('--columns', columns, 2, rows * len(self.latents)))
