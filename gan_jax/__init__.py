@@ -2,17 +2,20 @@
 
 import importlib
 import pkgutil
-from types import ModuleType
+from typing import Any
 
 __version__ = '0.1.0'
+_FUNCTIONS = {'load': 'gan_jax.sampling.loaded', 'fid': 'gan_jax.scores', 'kid': 'gan_jax.scores'}
 
 
-def __getattr__(name: str) -> ModuleType:
-    """A module of the package, imported when it is first asked for: `import gan_jax; gan_jax.losses`."""
+def __getattr__(name: str) -> Any:
+    """A module of the package, or one of its functions, imported when it is first asked for: `gan_jax.losses`."""
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name]), name)
     if name not in __dir__():
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return importlib.import_module(f'{__name__}.{name}')
 
 
 def __dir__() -> list[str]:
-    return ['__version__', *(info.name for info in pkgutil.iter_modules(__path__))]
+    return ['__version__', *_FUNCTIONS, *(info.name for info in pkgutil.iter_modules(__path__))]

@@ -13,10 +13,9 @@ pytorch-fid and clean-fid write them, gives FID.
 """
 
 import argparse
-import os
 import pathlib
-import re
 import sys
+import types
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +26,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import data
 from gan_jax.errors import UserError, exit_code
-from gan_jax.evaluation import archive, results
+from gan_jax.evaluation import results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
@@ -35,12 +34,14 @@ from gan_jax.evaluation.gather import Samples, check_images, check_looks, of_inp
 from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
-from gan_jax.evaluation.statistics import Statistics, is_statistics, read_statistics
+from gan_jax.evaluation.sides import Images, as_side, is_archive, is_named, load_images, name_and_split, name_of
+from gan_jax.evaluation.statistics import Statistics
 from gan_jax.layers.choices import require
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, provenance
 from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.sampling.loaded import LoadedRun
 from gan_jax.sampling.trained import Run, import_model, is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
@@ -84,11 +85,11 @@ def given(flags: argparse.Namespace, *more: str) -> dict[str, Any]:
 
 
 def evaluate(
-    fakes: str | os.PathLike,
-    reals: str | os.PathLike | None = None,
+    fakes: Images | LoadedRun,
+    reals: Images | None = None,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
-    extractor: str = 'auto',
+    extractor: str | Extractor = 'auto',
     num: int | None = None,
     seed: int | None = None,
     step: int | None = None,
@@ -102,10 +103,13 @@ def evaluate(
 ) -> Evaluation:
     """The metrics of images, or of a run's generator.
 
+    `gan_jax.evaluate(...)` is this function.
+
     Args:
-        fakes: what is judged: the directory of a run or of images, an .npz or .npy file, or 'NAME@SPLIT'.
+        fakes: what is judged: the directory of a run or of images, an .npz or .npy file, or 'NAME@SPLIT'; in a program
+            also images uint8 [n, H, W, 1 or 3], a `gan_jax.data.Dataset`, or what `gan_jax.load` returns.
         reals: what to judge by, likewise; None: the data that the run was trained on.
-        metrics: names from `gan_jax.evaluation.metrics.METRICS`.
+        metrics: names from `gan_jax.evaluation.metrics.METRICS`, also as one text 'fid,kid'.
         extractor: as in `gan_jax.evaluation.features.find.find_extractor`.
         num: samples of a run; None: 10,000.
         seed: of their latents; None: 0.
@@ -127,6 +131,7 @@ def evaluate(
         UserError: there are no such images, the extractor's weights are missing, or an argument is out of its range or
             has no effect.
     """
+    metrics = metrics.split(',') if isinstance(metrics, str) else metrics
     require(len(metrics) > 0, '--metrics', ','.join(metrics), f'names of metrics, of {", ".join(METRICS)}')
     _BOOTSTRAP.check('--bootstrap', bootstrap)
     check_names(metrics)
@@ -139,16 +144,21 @@ def evaluate(
         'batch_size': batch_size,
         'options': options or {},
     }
-    fakes, reals = str(files.user_path(fakes)), reals and str(files.user_path(reals))
+    if isinstance(fakes, LoadedRun):
+        fakes, step = fakes.workdir, fakes.step if step is None else step
+    fakes = as_side(fakes, 'fake_images')
+    reals = None if reals is None else as_side(reals, 'real_images')
     images = {'size': size, 'channels': channels}
-    if not is_run(fakes):
+    if isinstance(fakes, data.Dataset) or not is_run(fakes):
         if reals is None:
-            raise UserError(f'{fakes} is not the directory of a run, and no real images are named to judge it by.')
+            raise UserError(
+                f'{name_of(fakes)} is not the directory of a run, and no real images are named to judge it by.'
+            )
         own = {'num': num, 'seed': seed, 'step': step, 'standing_statistics': standing_statistics}
-        _refuse(own, f'is of the samples of a run, which {fakes} is not')
-        if all(map(_is_archive, (fakes, reals))):
+        _refuse(own, f'is of the samples of a run, which {name_of(fakes)} is not')
+        if all(map(is_archive, (fakes, reals))):
             _refuse(images, 'does not change images that a file holds as arrays')
-        if not any(map(_is_named, (fakes, reals))):
+        if not any(map(is_named, (fakes, reals))):
             _refuse({'data_dir': data_dir}, 'says where TFDS data sets lie, and none is asked for')
         fake, real = (load_images(one, **images, data_dir=data_dir, mixed=True) for one in (fakes, reals))
         check_images(fake)
@@ -163,11 +173,12 @@ def evaluate(
     if len(run.shape) != 3:
         raise UserError(f'{fakes} generates points, not images: metrics of images cannot be computed of it.')
     trained_on = run.config.data
-    if reals in (None, trained_on.name):
+    if reals is None or reals == trained_on.name:
         reals = f'{trained_on.name}@{run.config.evaluation.split or trained_on.split}'
-    if not _is_named(reals):
-        _refuse({'data_dir': data_dir}, f'says where TFDS data sets lie, and {reals} is none')
-    if name_and_split(reals)[0] == trained_on.name:  # so that its decoded copy is found
+    if not is_named(reals):
+        _refuse({'data_dir': data_dir}, f'says where TFDS data sets lie, and {name_of(reals)} is none')
+    is_own = not isinstance(reals, data.Dataset) and name_and_split(reals)[0] == trained_on.name
+    if is_own:  # so that its decoded copy is found
         images = {'size': trained_on.size, 'channels': trained_on.channels}
         images |= {'data_dir': data_dir or trained_on.directory, 'cache_dir': trained_on.cache}
     else:
@@ -175,7 +186,7 @@ def evaluate(
         images |= {'data_dir': data_dir}
     real = load_images(reals, **images)
     check_images(real)
-    if str(reals) == f'{trained_on.name}@{trained_on.split}':
+    if reals == f'{trained_on.name}@{trained_on.split}':
         _warn_of_changes(fakes, trained_on, real, run.config.phase.number)
     _check_shapes(run.shape, real.shape, fakes, reals)
     samples = _samples_of(run, real, num, seed, f'{fakes} at step {run.step}')
@@ -249,7 +260,7 @@ def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[s
     return {'conditions': np.arange(num, dtype=np.int32) % run.num_classes, 'labels': 'all equally often'}
 
 
-def _choose_extractor(metrics: Sequence[str], spec: str, *sides: data.Dataset | Statistics) -> Extractor:
+def _choose_extractor(metrics: Sequence[str], spec: str | Extractor, *sides: data.Dataset | Statistics) -> Extractor:
     """What looks at the first side that has images; nothing where both are statistics."""
     images = [side for side in sides if isinstance(side, data.Dataset)]
     if images:
@@ -290,66 +301,21 @@ def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset, p
         warnings.warn(f'Since {workdir} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=3)
 
 
-def _is_archive(spec: str | os.PathLike) -> bool:
-    return pathlib.Path(spec).suffix in archive.SUFFIXES
-
-
-def _is_named(spec: str | os.PathLike) -> bool:
-    """Whether images are a data set of TFDS, and not a file, a directory or embedded."""
-    is_path = _is_archive(spec) or pathlib.Path(spec).is_dir() or str(spec).startswith(('folder:', 'paired:'))
-    return not is_path and name_and_split(spec)[0] != 'digits'
-
-
 def _check_shapes(fake: tuple[int, ...] | None, real: tuple[int, ...] | None, fakes: Any, reals: Any) -> None:
     """Raises a UserError where two sets of images differ in shape, with what can be done about it."""
     if shapes_agree(fake, real):
         return
-    if is_run(fakes):
+    if not isinstance(fakes, data.Dataset) and is_run(fakes):
         remedy = 'give reals of the size and channels of the samples'
-    elif all(map(_is_archive, (fakes, reals))):
-        remedy = 'save both anew in one size and number of channels'
+    elif all(map(is_archive, (fakes, reals))):
+        remedy = 'bring both to one size and number of channels'
     elif None in (*fake, *real):
         remedy = 'bring both to one number of channels, by --channels 3'
     else:
-        shape = fake if _is_archive(fakes) else real
+        shape = fake if is_archive(fakes) else real
         remedy = f'bring both to one by --size and --channels, such as --size {shape[0]} --channels {shape[-1]}'
     seen = [shape_text(shape, ' x ') for shape in (fake, real)]
-    raise UserError(f'The images of {fakes} are {seen[0]} and those of {reals} {seen[1]}: {remedy}.')
-
-
-def load_images(
-    spec: str | os.PathLike,
-    *,
-    size: int | None,
-    channels: int | None,
-    data_dir: str | None,
-    cache_dir: str | None = None,
-    mixed: bool = False,
-) -> data.Dataset | Statistics:
-    """Images as `evaluate` takes them, of several sizes if they may be `mixed`; or statistics of their features.
-
-    Raises:
-        UserError: there are none.
-    """
-    path = pathlib.Path(spec)
-    if is_statistics(path):
-        return read_statistics(path)
-    if path.suffix in archive.SUFFIXES:
-        return archive.load_archive(path)
-    if path.is_dir():
-        return data.load(f'folder:{spec}', size=size, channels=channels, mixed=mixed)
-    name, split = name_and_split(spec)
-    options = {'size': size, 'channels': channels, 'data_dir': data_dir, 'cache_dir': cache_dir, 'mixed': mixed}
-    return data.load(name, split=split, **options)
-
-
-def name_and_split(spec: str | os.PathLike) -> tuple[str, str]:
-    """The parts of 'NAME@SPLIT'. A directory's path may have an @ itself: only '@train' or '@train[...]' ends it."""
-    name, found, split = str(spec).rpartition('@')
-    has_path = 'folder:' in name or 'paired:' in name
-    if not found or (has_path and not re.fullmatch(r'train(\[[^/]*\])?', split)):
-        return str(spec), 'train'
-    return name, split
+    raise UserError(f'The images of {name_of(fakes)} are {seen[0]} and those of {name_of(reals)} {seen[1]}: {remedy}.')
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -394,6 +360,14 @@ def main(argv: list[str] | None = None) -> int:
 
     return exit_code(run)
 
+
+class _CallableModule(types.ModuleType):
+    """`gan_jax.evaluate` is this module; called, it is the function of the same name."""
+
+    __call__ = staticmethod(evaluate)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -239,7 +239,7 @@ def test_a_record_with_a_wrong_field_is_no_record(files, field, capsys):
         (['real.npz', 'dark.npz', '--metrics='], "--metrics is ''; it must be names of metrics, of fid, "),
         (['real.npz', 'dark.npz', '--bootstrap=-1'], '--bootstrap is -1; it must be from 0 to 1000000.'),
         (['real.npz', 'dark.npz', '--batch_size=3'], 'batch_size is 3; it must be a multiple of the 8 devices'),
-        (['real.npz', 'small.npz'], 'save both anew in one size and number of channels.'),
+        (['real.npz', 'small.npz'], 'bring both to one size and number of channels.'),
         (['folder', 'small.npz'], 'bring both to one by --size and --channels, such as --size 4 --channels 1.'),
     ],
 )

@@ -133,13 +133,18 @@ def test_standing_statistics_are_among_the_weights(classes, tmp_path):
     assert weights[name].all()  # the running averages are 0
 
 
-def test_a_translator_takes_images(tmp_path):
+def test_a_translator_takes_images(tmp_path, monkeypatch):
     workdir = save_translator(tmp_path / 'pairs', 'pix2pix')
+    directory, trained, names = export(workdir), load_run(workdir), {}
+    card = (directory / 'README.md').read_text()
+    assert 'samples.png' not in card  # which nobody has drawn
+    monkeypatch.chdir(directory)
+    exec(program_in(directory / 'README.md', 'program.call'), names)
+    assert names['images'].shape == (16, 16, 16, 1)
+    np.testing.assert_allclose(names['translations'], made(trained, names['latents'], names['images']), atol=1e-5)
     images = np.linspace(-1, 1, 2 * 16 * 16, dtype=np.float32).reshape(2, 16, 16, 1)
-    directory, trained = export(workdir), load_run(workdir)
     latents = draw(trained, 2)
     np.testing.assert_allclose(call(directory, latents, images), made(trained, latents, images), atol=1e-5)
-    assert 'samples.png' not in (directory / 'README.md').read_text()  # which nobody has drawn
     with pytest.raises(UserError, match='has no latents to truncate: remove --psi'):
         export(workdir, psi=0.5)
 

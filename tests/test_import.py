@@ -33,6 +33,7 @@ import sys
 import gan_jax
 assert not [name for name in sys.modules if name.startswith(('gan_jax.', 'jax', 'flax'))]
 assert 'losses' in dir(gan_jax) and 'data' in dir(gan_jax) and 'absl' not in sys.modules
+assert {'load', 'fid', 'kid', 'evaluate'} <= set(dir(gan_jax))
 assert gan_jax.losses.hinge and gan_jax.data.load and gan_jax.losses is sys.modules['gan_jax.losses']
 try:
     gan_jax.nosuch
@@ -40,6 +41,8 @@ except AttributeError as error:
     assert str(error) == "module 'gan_jax' has no attribute 'nosuch'"
 else:
     raise AssertionError
+from gan_jax import evaluate
+assert evaluate is gan_jax.evaluate and callable(evaluate) and evaluate.main and callable(gan_jax.load)
 """
 
 

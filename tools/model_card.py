@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from gan_jax import config as configs
 from gan_jax.evaluation import results
@@ -25,6 +26,7 @@ weights = safetensors.numpy.load_file('weights.safetensors')
 _DRAWS = {
     'normal': 'jax.random.normal(jax.random.key(0), {shape})',
     'uniform': 'jax.random.uniform(jax.random.key(0), {shape}, minval=-1)',
+    'keys': 'jax.random.bits(jax.random.key(0), {shape})',  # of the noise of a translator
 }
 _BATCH = 16
 
@@ -66,8 +68,8 @@ def model_card(
 def _usage(run: Run, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
     """A program that loads the files and draws examples."""
     sizes = {name: (_BATCH, *one.shape[1:]) for name, one in inputs.items()}
-    draw = _DRAWS[run.config.latents.distribution].format(shape=sizes['latents'])
-    lines = [f'latents = {draw}']
+    drawn = run.config.latents.distribution if inputs['latents'].dtype == np.float32 else 'keys'
+    lines = [f'latents = {_DRAWS[drawn].format(shape=sizes["latents"])}']
     if 'labels' in inputs:
         lines.append(f'labels = jax.numpy.arange({_BATCH}) % {run.num_classes}')
     if 'images' in inputs:

@@ -1,16 +1,27 @@
-"""Images in NumPy files, as programs of any framework save them, as a data set."""
+"""Images in NumPy arrays and files, as programs of any framework have them, as a data set."""
 
 import hashlib
 import pathlib
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gan_jax.data import Dataset
+from gan_jax.data import Dataset, fingerprints
 from gan_jax.errors import UserError
 from gan_jax.evaluation.images import images_array
 
 SUFFIXES = ('.npz', '.npy')
 _MAGIC = (b'PK\x03\x04', b'PK\x05\x06', b'\x93NUMPY')  # of an .npz with and without arrays, and of an .npy
+
+
+def of_array(images: ArrayLike, name: str) -> Dataset:
+    """Images uint8 [n, H, W, 1 or 3] as a data set of a name.
+
+    Raises:
+        UserError: they have another shape or type.
+    """
+    images = images_array(images, name)
+    return Dataset(name, 'in memory', images, None, None, fingerprints.of_arrays(images, None))
 
 
 def load_archive(path: pathlib.Path) -> Dataset:

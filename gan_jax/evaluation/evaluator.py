@@ -186,7 +186,7 @@ class Evaluator:
 
 
 def choose_extractor(
-    names: Sequence[str], spec: str, data_name: str, shape: tuple[int, ...], labelled: bool
+    names: Sequence[str], spec: str | Extractor, data_name: str, shape: tuple[int, ...], labelled: bool
 ) -> Extractor:
     """What metrics look at images with: the extractor that `find_extractor` finds, or none where they see pixels alone.
 

@@ -111,6 +111,11 @@ class Evaluation(NamedTuple):
     records: list[Record]
     failures: list[Failure]
 
+    @property
+    def values(self) -> dict[str, float]:
+        """The values by the names of their metrics."""
+        return {record.metric: record.value for record in self.records}
+
 
 def differences(first: Record, second: Record) -> list[str]:
     """Why two records must not be compared, each as 'name (one -> other)'; empty where they may."""

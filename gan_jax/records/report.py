@@ -77,7 +77,7 @@ def png(image: np.ndarray, description: str = '', *, step: int | None = None) ->
         about.add_itxt('Description', description)
     if step is not None:
         about.add_text('Step', str(step))
-    _picture(image).save(data, 'png', optimize=True, pnginfo=about)
+    to_pillow(image).save(data, 'png', optimize=True, pnginfo=about)
     return data.getvalue()
 
 
@@ -246,7 +246,7 @@ def _is_whole(path: pathlib.Path, time_changed: int) -> bool:
     return True
 
 
-def _picture(image: np.ndarray) -> Image.Image:
+def to_pillow(image: np.ndarray) -> Image.Image:
     """Grey or colour; two channels are shown as red and green, and of more than three the first three."""
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
@@ -256,7 +256,7 @@ def _picture(image: np.ndarray) -> Image.Image:
 
 
 def _frame(frame: np.ndarray | str | os.PathLike, max_size: int) -> Image.Image:
-    picture = _picture(frame) if isinstance(frame, np.ndarray) else Image.open(frame)
+    picture = to_pillow(frame) if isinstance(frame, np.ndarray) else Image.open(frame)
     picture.thumbnail((max_size, max_size), Image.Resampling.BOX)
     return picture if picture.mode == 'L' else picture.quantize(256, dither=Image.Dither.NONE)
 

@@ -333,24 +333,39 @@ def sample_workdir(
 
 def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None) -> pathlib.Path:
     """`sample_workdir` of a game that makes something of examples: a grid of them, and its samples one by one."""
-    options = run.config.data
-    split = run.config.evaluation.split or options.split
-    if inputs is None:
-        dataset = load_data(options, split)
-        samples = shown.fixed_examples(run.game, num, seed, dataset)
-        directory = generated(workdir, run.step, split=split, seed=seed)
-    else:
-        samples = shown.of_inputs(run.game, num, seed, shown.load_inputs(inputs, run.game, run.shapes, options))
-        directory = generated(workdir, run.step, inputs=inputs, seed=seed)
+    samples = choose_shown(run, num, seed, inputs)
+    of = {'split': _split(run)} if inputs is None else {'inputs': inputs}
+    directory = generated(workdir, run.step, **of, seed=seed)
     _remove_earlier(directory)
     grid = picture(samples.draw(run.game, run.generator), columns=samples.columns)
     report.save_png(directory / 'grid.png', grid, samples.caption)
-    conditions = samples.batch[run.game.given] if run.game.given else None
-    made = generate(run.game, run.generator, samples.latents, conditions)
+    made = made_of_shown(run, samples)
     for i, image in enumerate(np.asarray(to_uint8(made))):
         report.save_png(directory / f'{i:05d}.png', image)
     print(f'{len(made)} images of step {run.step}: {directory}/grid.png and the single pictures beside it.')
     return directory
+
+
+def choose_shown(run: Run, num: int, seed: int, inputs: str | None = None) -> shown.Shown:
+    """The examples that a run shows which makes something of images; arguments as in `sample_workdir`.
+
+    Raises:
+        UserError: there are no such data.
+    """
+    options = run.config.data
+    if inputs is None:
+        return shown.fixed_examples(run.game, num, seed, load_data(options, _split(run)))
+    return shown.of_inputs(run.game, num, seed, shown.load_inputs(inputs, run.game, run.shapes, options))
+
+
+def made_of_shown(run: Run, samples: shown.Shown) -> np.ndarray:
+    """What the generator makes of the examples shown: float32 [n, H, W, C] in [-1, 1]."""
+    conditions = samples.batch[run.game.given] if run.game.given else None
+    return generate(run.game, run.generator, samples.latents, conditions)
+
+
+def _split(run: Run) -> str:
+    return run.config.evaluation.split or run.config.data.split
 
 
 def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> pathlib.Path:

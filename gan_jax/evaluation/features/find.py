@@ -17,14 +17,16 @@ GRAMMAR = 'auto, inception[:RESIZE[:TAP]], classifier[:NAME] or PACKAGE.MODULE:N
 _STACKED = 'stacked:'
 
 
-def find_extractor(spec: str, data_name: str, image_shape: tuple[int, ...], *, labelled: bool = True) -> Extractor:
+def find_extractor(
+    spec: str | Extractor, data_name: str, image_shape: tuple[int, ...], *, labelled: bool = True
+) -> Extractor:
     """The extractor that a config or a command line names.
 
     Args:
         spec: 'inception', 'inception:clean', 'inception:tf1:192'; 'classifier' (that of the data set; for
             'stacked:mnist' that of mnist on each channel), or 'classifier:mnist'; 'package.module:name' for an
-            `Extractor` of your own; or 'auto': Inception where its weights are on this machine, else the data set's
-            classifier.
+            `Extractor` of your own, which may also be given itself; or 'auto': Inception where its weights are on this
+            machine, else the data set's classifier.
         data_name: the data set of the real images, as `gan_jax.data.load` names it, or a file of them.
         image_shape: (H, W, C) of all images.
         labelled: whether the real images have classes.
@@ -32,6 +34,8 @@ def find_extractor(spec: str, data_name: str, image_shape: tuple[int, ...], *, l
     Raises:
         UserError: there is no such extractor, or its weights are not on this machine.
     """
+    if isinstance(spec, Extractor):
+        return spec
     kind, _, rest = spec.partition(':')
     trainable = labelled and pathlib.Path(data_name).suffix not in SUFFIXES
     if spec == 'auto':

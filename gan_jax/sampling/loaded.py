@@ -1,0 +1,165 @@
+"""A trained run in a notebook or another program: arrays, pictures, and its generator as a pure function."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from PIL import Image
+
+from gan_jax.data import to_float, to_uint8
+from gan_jax.errors import UserError
+from gan_jax.evaluation.images import images_array
+from gan_jax.game import named_key
+from gan_jax.ranges import SEED, Range
+from gan_jax.records import files, report
+from gan_jax.sampling import samples as sampling
+from gan_jax.sampling import trained
+from gan_jax.sampling.trained import Run
+
+
+class PureGenerator(NamedTuple):
+    """A generator for other JAX code: `generator.apply(generator.weights, latents)`.
+
+    Attributes:
+        apply: (weights, latents [n, ...], condition=None) -> examples float32 [n, ...], images in [-1, 1]. Pure, in
+            evaluation mode. The condition is classes [n], or images to translate.
+        weights: (parameters, variables), the averages where the run keeps some.
+        latents: (key, positions [n]) -> latents [n, ...], one independent draw for each position.
+    """
+
+    apply: Callable[..., jax.Array]
+    weights: tuple[Any, Any]
+    latents: Callable[[jax.Array, jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class LoadedRun:
+    """A run at one of its checkpoints; `gan_jax.load` returns it.
+
+    Attributes:
+        workdir: the run's directory.
+        run: config, game and players.
+    """
+
+    workdir: pathlib.Path
+    run: Run
+
+    def __repr__(self) -> str:
+        return repr(self.run)
+
+    @property
+    def step(self) -> int:
+        """The step of the checkpoint."""
+        return self.run.step
+
+    @property
+    def generator(self) -> PureGenerator:
+        """The generator as a pure function, with standing statistics where the run's config asks for them."""
+        run = self.run.standing(None)
+
+        def apply(weights: tuple[Any, Any], latents: jax.Array, condition: jax.Array | None = None) -> jax.Array:
+            return run.game.sample(*weights, latents, *(() if condition is None else (condition,)))
+
+        return PureGenerator(apply, run.weights, run.game.latents)
+
+    def sample(self, num: int = 64, seed: int = 0, **options: Any) -> np.ndarray:
+        """The samples that `--mode sample` writes for the same arguments.
+
+        Args:
+            num: how many. A class-conditional generator makes the same number of each class, at least one: `num`
+                divided by the number of classes.
+            seed: of all latents.
+            **options: of a generator of latents, as in `gan_jax.sampling.samples.sample_workdir`: seeds, classes, grid,
+                threshold, psi, noise, standing_statistics; of a translator: inputs.
+
+        Returns:
+            uint8 images [n, H, W, C]; or float32 points [n, 2].
+
+        Raises:
+            UserError: an option is impossible for this run, or the data of a translator are missing.
+        """
+        if self.run.game.shows_examples:
+            return _pixels(sampling.made_of_shown(self.run, self._shown(num, seed, **options)))
+        return _pixels(self._drawn(num, seed, **options)[0])
+
+    def show(self, num: int = 64, seed: int = 0, **options: Any) -> Image.Image:
+        """The grid that `--mode sample` writes, as a picture that Jupyter displays; arguments as in `sample`."""
+        if self.run.game.shows_examples:
+            samples = self._shown(num, seed, **options)
+            examples = samples.draw(self.run.game, self.run.generator)
+            columns = samples.columns
+        else:
+            examples, columns = self._drawn(num, seed, **options)
+        return report.to_pillow(sampling.picture(examples, columns=columns))
+
+    def translate(self, images: ArrayLike) -> np.ndarray:
+        """What a translator makes of images.
+
+        Args:
+            images: uint8 [n, H, W, C] of the size that the run was trained on.
+
+        Returns:
+            uint8 [n, H', W', C'].
+
+        Raises:
+            UserError: the run translates nothing, or the images have another type or shape.
+        """
+        game = self.run.game
+        if not game.translates:
+            raise UserError(f'{self.workdir} makes images of latents and translates none: use sample().')
+        images, wanted = images_array(images), self.run.shapes[game.given]
+        if images.shape[1:] != wanted:
+            raise UserError(f'The images have shape {images.shape[1:]}, and this run translates {wanted}.')
+        latents = game.latents(named_key(0, 'samples'), np.arange(len(images)))
+        return _pixels(sampling.generate(game, self.run.generator, latents, to_float(images)))
+
+    def _shown(self, num: int, seed: int, inputs: str | None = None, **strangers: Any) -> sampling.shown.Shown:
+        if strangers:
+            raise UserError(f'{self.workdir} makes something of images, so {next(iter(strangers))} has no meaning.')
+        return sampling.choose_shown(self.run, num, seed, inputs)
+
+    def _drawn(
+        self,
+        num: int,
+        seed: int,
+        *,
+        threshold: float | None = None,
+        psi: float = 1.0,
+        noise: str | None = None,
+        standing_statistics: int | None = None,
+        **options: Any,
+    ) -> tuple[np.ndarray, int | None]:
+        """The examples, and how many of them are side by side in a picture."""
+        Range(1, sampling.MOST_PICTURES).check('num', num)
+        SEED.check('seed', seed)
+        run, rest = self.run.standing(standing_statistics, threshold).truncated(psi)
+        run = run.noisy(noise)
+        samples = sampling.choose_samples(run, num=num, seed=seed, threshold=threshold, psi=rest, **options)
+        return samples.draw(run.game, run.generator), samples.columns
+
+
+def load(workdir: str | os.PathLike, *, step: int | None = None, import_model: bool = False) -> LoadedRun:
+    """A trained run, read from its directory; needs no data set.
+
+    Args:
+        workdir: the run's directory.
+        step: of the checkpoint; None: the latest.
+        import_model: imports the run's own modules of networks, game or losses, which runs their code.
+
+    Raises:
+        UserError: the directory holds no run or no such checkpoint, or the run needs modules that are not imported.
+    """
+    workdir = files.user_path(workdir)
+    if import_model:
+        trained.import_model(workdir)
+    return LoadedRun(workdir, trained.load_run(workdir, step))
+
+
+def _pixels(examples: np.ndarray) -> np.ndarray:
+    """Images as uint8; points as they are."""
+    return np.asarray(to_uint8(examples)) if examples.ndim == 4 else examples
