@@ -102,7 +102,7 @@ class Layout:
 
         Args:
             stretch: from `gan_jax.stretch.make_stretch`.
-            data_axis: the axis along which the data was `split`, or None where it was `replicate`d.
+            data_axis: the axis along which the data was `split`; None: the data was replicated.
         """
         stretch = canonical(stretch)
         if self.mode == 'pmap':
