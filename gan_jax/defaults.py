@@ -91,7 +91,9 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'game': chosen('game'),
         'seed': number(0, SEED, 'of initial parameters, order of examples and all noise'),
         'data': {
-            'name': plain('digits', 'of the data set: see `gan_jax.data.load`, and `python -m tools.list data`'),
+            'name': plain(
+                'digits', 'of the data set: see `gan_jax.data.load`, and `python -m gan_jax.tools.list data`'
+            ),
             'split': plain('train', "as TFDS writes it: 'train[:10%]'"),
             'size': Default(None, int, Range(2, 8192), about="pixels, height and width; None: the data's own"),
             'channels': Default(

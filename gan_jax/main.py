@@ -1,51 +1,85 @@
-"""The command line.
+"""Trains a GAN, draws samples of a trained one, or evaluates it.
 
 python -m gan_jax.main --config configs/dcgan.py:fashion_mnist --config.batch_size=128
 python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --num 64 --seed 0
-python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --what traversal --dimension 3 --range -2 2
-python -m gan_jax.main --mode eval --workdir runs/dcgan-digits --metrics fid,kid --step all
+python -m gan_jax.main --mode eval --workdir runs/dcgan-digits --metrics fid,kid
 """
 
 import argparse
 import os
 import pathlib
 import sys
+from typing import Any, NamedTuple
 
 from gan_jax import evaluate, sample
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError, exit_code
 from gan_jax.records import files
 
+_USAGE = {
+    'train': '--config FILE.py[:DATA] [--config.x.y=value ...] [flags]',
+    'sample': '--mode sample --workdir RUN [flags]',
+    'eval': '--mode eval --workdir RUN [flags]',
+}
+_NEXT = """more help:
+  python -m gan_jax.main --mode sample --help                      the flags of sampling
+  python -m gan_jax.main --mode eval --help                        the flags of evaluation
+  python -m gan_jax.tools.list                                     all configs, data sets, losses, metrics, ...
+  python -m gan_jax.tools.list --config configs/dcgan.py           every key of a config, with a comment"""
+
+
+class _Unlisted(NamedTuple):
+    """A group of flags that are parsed, but have no place in the help."""
+
+    parser: argparse.ArgumentParser
+
+    def add_argument(self, *names: str, **options: Any) -> None:
+        self.parser.add_argument(*names, **{**options, 'help': argparse.SUPPRESS})
+
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The flags and the `x.y=value` overrides of a command line."""
-    parser = argparse.ArgumentParser(prog='python -m gan_jax.main', description=__doc__, allow_abbrev=False)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
+    """The flags and the `x.y=value` overrides of a command line. `--help` shows the flags of its mode."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument('--mode', default='train')
+    mode = first.parse_known_args(argv)[0].mode
+    command = 'python -m gan_jax.main'
+    parser = argparse.ArgumentParser(
+        prog=command,
+        usage=f'{command} {_USAGE.get(mode, _USAGE["train"])}',
+        description=__doc__,
+        epilog=_NEXT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+    def group(title: str, *modes: str) -> Any:
+        return parser.add_argument_group(title) if mode in modes else _Unlisted(parser)
+
+    parser.add_argument('--mode', choices=tuple(_USAGE), default='train', help='what to do (default: train)')
+    parser.add_argument('--workdir', type=files.user_path, help='directory of the run (default: runs/CONFIG-DATA)')
+    training = group('training', 'train')
+    training.add_argument(
         '--config', metavar='FILE.py[:DATA]', help='a config file; --config.x.y=value overrides any of its keys'
     )
-    parser.add_argument('--workdir', type=files.user_path, help='directory of the run (default: runs/CONFIG-DATA)')
-    parser.add_argument('--mode', choices=('train', 'sample', 'eval'), default='train')
-    parser.add_argument('--accept_config_changes', action='store_true', help='go on although config or data differ')
-    sampling = parser.add_argument_group('mode sample and mode eval')
-    sampling.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
-    sampling.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
-    sampling.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
-    sampling.add_argument('--standing_statistics', **evaluate.STANDING_FLAG)
-    sampling.add_argument(
+    training.add_argument('--accept_config_changes', action='store_true', help='go on although config or data differ')
+    samples = group('samples', 'sample', 'eval')
+    samples.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
+    samples.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
+    samples.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
+    samples.add_argument('--standing_statistics', **evaluate.STANDING_FLAG)
+    samples.add_argument(
         '--import_model', action='store_true', help="import a run's own module of networks, which runs its code"
     )
-    pictures = parser.add_argument_group('mode sample')
+    pictures = group('pictures', 'sample')
     for name, options in sample.FLAGS.items():
         pictures.add_argument(f'--{name}', **options)
-    judging = parser.add_argument_group('mode eval')
-    evaluate.add_flags(judging)
-    processes = parser.add_argument_group('several processes or hosts')
+    evaluate.add_flags(group('evaluation', 'eval'))
+    processes = group('several processes or hosts', 'train')
     processes.add_argument(
         '--distributed', action='store_true', help='join by what the cluster says in the environment'
     )
     processes.add_argument('--coordinator', metavar='HOST:PORT', help='address of the first process')
-    processes.add_argument('--num_processes', type=int)
-    processes.add_argument('--process_id', type=int)
+    processes.add_argument('--num_processes', type=int, help='of all hosts')
+    processes.add_argument('--process_id', type=int, help='of this process, from 0 on')
     processes.add_argument('--join_seconds', type=float, default=300, help='how long to wait for all (default: 300)')
     flags, rest = parser.parse_known_args(argv)
     return flags, overrides_of(rest, parser)
@@ -93,7 +127,10 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
         evaluate.evaluate_workdir(flags.workdir, **evaluate.given(flags, 'num', 'seed', 'step', 'standing_statistics'))
         return
     if flags.config is None:
-        raise UserError('Training needs --config, such as --config configs/dcgan.py:fashion_mnist.')
+        raise UserError(
+            'Training needs --config, such as --config configs/dcgan.py:fashion_mnist; python -m gan_jax.tools.list '
+            'configs shows all.'
+        )
     identity = (flags.coordinator, flags.num_processes, flags.process_id)
     if flags.distributed or identity != (None, None, None):
         hosts.join(*identity, by_environment=flags.distributed, seconds=flags.join_seconds)

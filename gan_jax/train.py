@@ -218,5 +218,7 @@ def _last_words(directories: Sequence[pathlib.Path], step: int, total: int, is_f
         what = f'This {"run" if alone else "population"} is finished (step {step} of {total})'
         return f'{what}: look at {workdir}/{run_page.NAME}.' if alone else f'{what}.'
     if alone:
-        return f'Done. Look at {workdir}/report.html, samples.png, samples.gif (how they came about) and curves.png.'
+        files = 'samples.png, samples.gif (how they came about) and curves.png'
+        more = f'python -m gan_jax.main --mode sample --workdir {workdir}'
+        return f'Done. Look at {workdir}/report.html, {files}. More samples: {more}'
     return f'Done. Each of {workdir} ... {directories[-1].name} is the directory of a run.'

@@ -1,12 +1,17 @@
 """The command line's grammar."""
 
+import importlib.util
 import pathlib
+import re
 
 import pytest
 
 from gan_jax import config as configs
 from gan_jax.data.cache import cache_directory
 from gan_jax.main import main, parse
+
+ROOT = pathlib.Path(__file__).parents[1]
+MODES = ('train', 'sample', 'eval')
 
 
 def test_overrides_are_told_from_flags_and_may_stand_in_two_words():
@@ -22,6 +27,31 @@ def test_an_unknown_flag_is_refused(capsys):
         parse(['--confg', 'a.py'])
     assert ending.value.code == 2
     assert 'unknown argument --confg; overrides are written --config.x.y=value' in capsys.readouterr().err
+
+
+def _help(mode: str, capsys: pytest.CaptureFixture) -> str:
+    with pytest.raises(SystemExit) as ending:
+        parse(['--mode', mode, '--help'])
+    assert ending.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_help_of_a_mode_shows_its_flags_alone(capsys):
+    shown = {mode: set(re.findall(r'^  --(\w+)', _help(mode, capsys), re.MULTILINE)) for mode in MODES}
+    assert shown['train'] & shown['sample'] == shown['train'] & shown['eval'] == {'mode', 'workdir'}
+    assert set.union(*shown.values()) == vars(parse([])[0]).keys()
+
+
+def test_the_help_is_short_and_names_commands_that_work(capsys):
+    text = _help('train', capsys)
+    assert len(text.splitlines()) < 40
+    assert 'gan_jax.tools.list' in text
+    for line in re.findall(r'python -m gan_jax.main (--(?:config|mode).*?)(?:  |$)', text, re.MULTILINE):
+        if 'FILE' not in line and '--help' not in line:
+            flags, overrides = parse(line.split())
+            assert flags.config is None or configs.load(str(ROOT / flags.config), overrides)
+    for module in re.findall(r'python -m ([\w.]+)', text):
+        assert importlib.util.find_spec(module)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ def listing(sections: Sequence[str] = ()) -> str:
     blocks = []
     for section in sections or SECTIONS:
         use, found = SECTIONS[section]
-        lines = found()
+        if not (lines := found()):  # experiments are not part of an installed package
+            continue
         width = max(map(len, lines)) + 2
         rows = [
             textwrap.fill(line or '-', _WIDTH, initial_indent=f'  {name:{width}}', subsequent_indent=' ' * (width + 2))

@@ -94,7 +94,7 @@ class Metric(NamedTuple):
     """A metric, or several that are computed together.
 
     Attributes:
-        compute: Evidence to an Estimate for each name; its docstring is the line of `python -m tools.list metrics`.
+        compute: Evidence to an Estimate for each name; the first line of its docstring is in `tools.list`.
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: what the store of reals must keep.
         fake: what the store of fakes must keep.
