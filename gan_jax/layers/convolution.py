@@ -16,7 +16,7 @@ not. Elsewhere (GPU, TPU) both are the plain XLA operations.
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -48,9 +48,7 @@ def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: 
     padding = tuple(map(tuple, padding))
     places = tuple((n + sum(pads) - k) // stride + 1 for n, pads, k in zip(size, padding, window, strict=True))
     windows = _Windows(window, stride, tuple(low for low, _ in padding), size, places)
-    return lax.platform_dependent(
-        images, kernel, cpu=functools.partial(_convolution, windows), default=functools.partial(_plain, windows)
-    )
+    return by_platform(functools.partial(_convolution, windows), functools.partial(_plain, windows), images, kernel)
 
 
 def transposed_convolution(
@@ -75,12 +73,14 @@ def transposed_convolution(
     low = tuple(max(k - stride, 0) // 2 if padding is None else padding for k in window)
     windows = _Windows(window, stride, low, tuple(stride * n for n in places), places)
     kernel = kernel.swapaxes(2, 3)  # as in the convolution that this is the adjoint of
-    return lax.platform_dependent(
-        images,
-        kernel,
-        cpu=functools.partial(_transposed, windows),
-        default=functools.partial(_plain_transposed, windows),
+    return by_platform(
+        functools.partial(_transposed, windows), functools.partial(_plain_transposed, windows), images, kernel
     )
+
+
+def by_platform(fast: Callable[..., jax.Array], plain: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
+    """A function of the arrays: `fast` in programs that are compiled for a CPU, XLA's `plain` in all others."""
+    return lax.platform_dependent(*arrays, cpu=fast, default=plain)
 
 
 class _Windows(NamedTuple):

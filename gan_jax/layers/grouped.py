@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gan_jax.errors import UserError
-from gan_jax.layers.convolution import convolution
+from gan_jax.layers.convolution import by_platform, convolution
 
 _WIDTH = 32  # channels of a block, at least
 _MOST_BLOCKS = 16
@@ -42,14 +42,8 @@ def grouped_convolution(images: jax.Array, kernel: jax.Array, groups: int) -> ja
             f'A convolution from {channels} to {features} channels cannot have {groups} groups: choose a number that '
             'divides both.'
         )
-    return lax.platform_dependent(
-        images,
-        kernel,
-        cpu=functools.partial(
-            _by_blocks if _number_of_blocks(channels, groups) <= _MOST_BLOCKS else _by_products, groups=groups
-        ),
-        default=functools.partial(_plain, groups=groups),
-    )
+    fast = _by_blocks if _number_of_blocks(channels, groups) <= _MOST_BLOCKS else _by_products
+    return by_platform(functools.partial(fast, groups=groups), functools.partial(_plain, groups=groups), images, kernel)
 
 
 def _plain(images: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:

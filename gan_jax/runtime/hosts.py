@@ -91,7 +91,7 @@ def _initialize(coordinator: str | None, num_processes: int | None, process_id: 
         address,
         num_processes,
         process_id,
-        devices,
+        None if 'JAX_LOCAL_DEVICE_IDS' in os.environ else devices,  # JAX reads the variable itself
         initialization_timeout=patience,
         heartbeat_timeout_seconds=_FROZEN_SECONDS,
         coordinator_bind_address=address,

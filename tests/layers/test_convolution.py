@@ -195,7 +195,14 @@ def test_weight_gradients_of_float32_are_not_by_onednn(dtype, calls):
 
 @pytest.mark.parametrize('name', LAYERS)
 def test_other_platforms_get_the_plain_convolution(name):
-    traced = jax.jit(LAYERS[name][0]).trace(*arrays((6, 4), 4, np.float32))
-    program = traced.lower(lowering_platforms=('cuda',)).as_text()
-    assert program.count('stablehlo.convolution') == 1
-    assert 'dot_general' not in program
+    """Also in its derivatives: as many convolutions as those of XLA's own operation, and no products of patches."""
+
+    def lowered(function):
+        traced = jax.jit(function).trace(*arrays((6, 4), 4, np.float32))
+        return traced.lower(lowering_platforms=('cuda',)).as_text()
+
+    ours, reference = LAYERS[name]
+    assert lowered(ours).count('stablehlo.convolution') == 1
+    programs = lowered(derivatives(ours)), lowered(derivatives(reference))
+    assert programs[0].count('stablehlo.convolution') == programs[1].count('stablehlo.convolution') > 10
+    assert 'dot_general' not in programs[0]
