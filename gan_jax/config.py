@@ -1,4 +1,4 @@
-"""Configs: the `file.py:argument` grammar, what a config may be, and what it stands for.
+"""Configs: the grammar `file.py:argument` or `recipe:argument`, what a config may be, and what it stands for.
 
 A config file defines `get_config(argument: str) -> ConfigDict`, which starts from `base(model)` and changes what its
 recipe needs. Every option that exists has its default in the config, so whatever can be set can be seen. Configs stop
@@ -48,6 +48,7 @@ from gan_jax.terms import PENALTIES, check_terms, feature_matching, joined, rota
 from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation}
+_RECIPES = pathlib.Path(__file__).parent / 'configs'
 _PATH = re.compile(r'(?<![^:,])/[^,:]*')  # 'paired:/data/maps', 'unpaired:folder:/a,folder:/b'
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
 _MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
@@ -120,7 +121,8 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
     """The config of a command line.
 
     Args:
-        spec: `path/to/file.py` or `path/to/file.py:argument`. The argument goes to the file's `get_config`, by
+        spec: `path/to/file.py` or `path/to/file.py:argument`; or, instead of the file, the name of one of the
+            package's recipes, such as `dcgan:argument`. The argument goes to the file's `get_config`, by
             convention the name of a data set; `debug` in it, alone or behind a comma, makes the run tiny.
         overrides: `x.y=value` strings, or a mapping from 'x.y' to the value's text. Python literals where the key
             does not hold text.
@@ -458,17 +460,28 @@ def _comparable_phases(texts: Iterable[str], but: tuple[str, ...]) -> list[dict[
     ]
 
 
+def recipes() -> dict[str, pathlib.Path]:
+    """The files of the package's recipes by name."""
+    return {path.stem: path for path in sorted(_RECIPES.glob('*.py'))}
+
+
 def _split(spec: str) -> tuple[pathlib.Path, str]:
     path, found, argument = spec.partition('.py:')
-    return files.user_path(path + '.py' if found else path), argument
+    if found or spec.endswith('.py'):
+        return files.user_path(path + '.py' if found else path), argument
+    name, _, argument = spec.partition(':')
+    return recipes().get(name, files.user_path(name)), argument
 
 
 def _load_file(path: pathlib.Path):
     if path.is_dir():
         raise UserError(f'{path} is a directory: give the config file itself, such as {path / "dcgan.py"}.')
     if not path.is_file():
-        known = sorted(str(file) for file in path.parent.glob('*.py'))
-        hint = f'did you mean {nearest(str(path), known)}?' if known else 'give the path of a config file.'
+        if path.stem in recipes():
+            hint = f'gan_jax has a recipe of this name: --config {path.stem}.'
+        else:
+            beside = [str(file) for file in path.parent.glob('*.py') if path.suffix == '.py']
+            hint = f'did you mean {nearest(str(path), sorted(beside) or recipes())}?'
         raise UserError(f'There is no config file {path}; {hint}')
     module_spec = importlib.util.spec_from_file_location(f'gan_jax_config_{path.stem}', path)
     module = importlib.util.module_from_spec(module_spec)

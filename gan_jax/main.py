@@ -1,6 +1,6 @@
 """Trains a GAN, draws samples of a trained one, or evaluates it.
 
-python -m gan_jax.main --config configs/dcgan.py:fashion_mnist --config.batch_size=128
+python -m gan_jax.main --config dcgan:fashion_mnist --config.batch_size=128
 python -m gan_jax.main --mode sample --workdir runs/dcgan-digits --num 64 --seed 0
 python -m gan_jax.main --mode eval --workdir runs/dcgan-digits --metrics fid,kid
 """
@@ -16,7 +16,7 @@ from gan_jax.errors import DivergedError, InterruptedRunError, UserError, exit_c
 from gan_jax.records import files
 
 _USAGE = {
-    'train': '--config FILE.py[:DATA] [--config.x.y=value ...] [flags]',
+    'train': '--config NAME[:DATA] [--config.x.y=value ...] [flags]',
     'sample': '--mode sample --workdir RUN [flags]',
     'eval': '--mode eval --workdir RUN [flags]',
 }
@@ -24,7 +24,7 @@ _NEXT = """more help:
   python -m gan_jax.main --mode sample --help                      the flags of sampling
   python -m gan_jax.main --mode eval --help                        the flags of evaluation
   python -m gan_jax.tools.list                                     all configs, data sets, losses, metrics, ...
-  python -m gan_jax.tools.list --config configs/dcgan.py           every key of a config, with a comment"""
+  python -m gan_jax.tools.list --config dcgan                      every key of a config, with a comment"""
 
 
 class _Unlisted(NamedTuple):
@@ -58,7 +58,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument('--workdir', type=files.user_path, help='directory of the run (default: runs/CONFIG-DATA)')
     training = group('training', 'train')
     training.add_argument(
-        '--config', metavar='FILE.py[:DATA]', help='a config file; --config.x.y=value overrides any of its keys'
+        '--config',
+        metavar='NAME[:DATA]',
+        help='a recipe of gan_jax or a config file, FILE.py[:DATA]; --config.x.y=value overrides any of its keys',
     )
     training.add_argument('--accept_config_changes', action='store_true', help='go on although config or data differ')
     samples = group('samples', 'sample', 'eval')

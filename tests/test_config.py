@@ -125,9 +125,23 @@ def test_a_wrong_override_gets_one_sentence(overrides, sentence):
 def test_a_missing_or_faulty_file_gets_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r'There is no config file .*dcgam.py; did you mean .*dcgan.py\?'):
         configs.load(DCGAN.replace('dcgan.py', 'dcgam.py'))
+    with pytest.raises(UserError, match=r'There is no config file dcgna; did you mean dcgan\?'):
+        configs.load('dcgna:digits')
+    with pytest.raises(
+        UserError, match=r'no config file away/dcgan.py; gan_jax has a recipe of this name: --config dcgan\.'
+    ):
+        configs.load('away/dcgan.py:digits')
     (tmp_path / 'empty.py').write_text('')
     with pytest.raises(UserError, match=r'empty.py defines no get_config'):
         configs.load(str(tmp_path / 'empty.py'))
+
+
+def test_a_recipe_of_the_package_is_loaded_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert configs.to_json(configs.load('dcgan:mnist')) == configs.to_json(configs.load(f'{DCGAN}:mnist'))
+    assert configs.load('toy').data.name == configs.load('toy:ring,debug').data.name == 'ring'
+    assert configs.run_name('dcgan:folder:/a/b', configs.load('dcgan:folder:/a/b', {'data.size': '16'})) == 'dcgan-b'
+    assert set(configs.recipes()) == {path.stem for path in pathlib.Path(DCGAN).parent.glob('*.py')}
 
 
 def load_body(directory, body, signature='argument'):
