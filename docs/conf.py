@@ -39,17 +39,29 @@ apidoc_modules = [
     }
 ]
 autodoc_member_order = 'bysource'
+napoleon_attr_annotations = False
 napoleon_use_ivar = True
 
 
 def _as_rst(app, what, name, thing, options, lines: list[str]) -> None:
     """Makes Markdown's code in single backticks code of reStructuredText, and takes the meaning of other marks."""
-    parts = re.split(r'`+([^`]+)`+', '\n'.join(lines))
-    parts[::2] = (re.sub(r'([*|\\]|(?<=\w)_(?!\w))', r'\\\1', text) for text in parts[::2])
-    parts[1::2] = (f'``{" ".join(code.split())}``' for code in parts[1::2])
-    lines[:] = re.sub(r'(``[^`]+``)(?=\w)', r'\1\\ ', ''.join(parts)).split('\n')
+    text, *parts = re.split(r'`+([^`]+)`+', '\n'.join(lines))
+    made = [_plain(text)]
+    for code, text in zip(parts[::2], parts[1::2], strict=True):
+        made.append(f'``{" ".join(code.split())}``' + '\\ ' * bool(re.match(r'\w', text)) + _plain(text))
+    lines[:] = ''.join(made).split('\n')
+
+
+def _plain(text: str) -> str:
+    return re.sub(r'([*|\\]|(?<=\w)_(?!\w))', r'\\\1', text)
+
+
+def _skipped(app, what, name, thing, skip: bool, options) -> bool | None:
+    """Leaves out the fields of a NamedTuple, which the docstring of its class describes."""
+    return True if (getattr(thing, '__doc__', None) or '').startswith('Alias for field number') else None
 
 
 def setup(app) -> None:
-    """Registers the hook."""
+    """Registers the hooks."""
     app.connect('autodoc-process-docstring', _as_rst, priority=400)  # before napoleon
+    app.connect('autodoc-skip-member', _skipped)
