@@ -1,7 +1,6 @@
 """The lists of what there is, and configs with comments."""
 
 import ast
-import pathlib
 import re
 
 import pytest
@@ -53,7 +52,7 @@ def test_each_name_of_a_section_has_a_line(section):
 def test_the_sections_are_the_registries():
     for section, names in {'losses': LOSSES, 'penalties': PENALTIES, 'metrics': METRICS}.items():
         assert set(lists.SECTIONS[section][1]()) == set(names)
-    assert {pathlib.Path(name).name for name in lists.SECTIONS['configs'][1]()} == {path.name for path in CONFIGS}
+    assert set(lists.SECTIONS['configs'][1]()) == {path.stem for path in CONFIGS}
 
 
 def test_prepared_data_sets_are_listed_with_their_splits(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
     python -m tools.list                                             # everything
     python -m tools.list losses metrics                              # some sections
-    python -m tools.list --config configs/dcgan.py:fashion_mnist     # a config, with a comment for each key
+    python -m tools.list --config dcgan:fashion_mnist                # a config, with a comment for each key
 
 The lines are the first ones of docstrings. The comments are those of gan_jax/defaults.py and of the docstrings of
 losses, networks, optimisers and so on.
@@ -69,8 +69,8 @@ def _prepared(directory: pathlib.Path) -> dict[str, str]:
 
 SECTIONS: dict[str, tuple[str, Callable[[], dict[str, str]]]] = {
     'configs': (
-        '--config CONFIG:DATA',
-        lambda: _of_files(ROOT.glob('configs/*.py'), lambda path: str(path.relative_to(ROOT))),
+        '--config NAME:DATA',
+        lambda: _of_files(configs.recipes().values(), lambda path: path.stem),
     ),
     'models': ('--config.model=NAME', lambda: _of_table({name: models.find(name) for name in models.families()})),
     'games': ('--config.game.name=NAME', lambda: _of_table({name: games.find(name) for name in games.names()})),
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('sections', nargs='*', metavar='SECTION', help=f'of {", ".join(SECTIONS)} (default: all)')
     parser.add_argument(
-        '--config', metavar='FILE.py[:DATA]', help='explains a config; --config.x.y=value overrides any of its keys'
+        '--config', metavar='NAME[:DATA]', help='explains a config; --config.x.y=value overrides any of its keys'
     )
     arguments, rest = parser.parse_known_args(argv)
     if unknown := [name for name in arguments.sections if name not in SECTIONS]:
