@@ -33,12 +33,12 @@ apidoc_modules = [
     {
         'path': '../gan_jax',
         'destination': 'docs/api',
-        'separate_modules': True,
         'module_first': True,
         'automodule_options': {'members', 'show-inheritance'},
     }
 ]
 autodoc_member_order = 'bysource'
+autodoc_preserve_defaults = True
 napoleon_attr_annotations = False
 napoleon_use_ivar = True
 

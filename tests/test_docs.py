@@ -3,6 +3,7 @@
 import importlib.util
 import pathlib
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 
@@ -65,6 +66,12 @@ def test_the_gallery_shows_each_picture_under_a_command():
         else:
             *_, command = _commands(block)
     assert shown == {path.name for path in (ROOT / 'docs').iterdir() if path.suffix in PICTURES}
+
+
+def test_docstrings_become_what_they_look_like_in_restructuredtext():
+    lines = ['`a`s * `b_', 'c`, x_ and a_b.']
+    runpy.run_path(str(ROOT / 'docs/conf.py'))['_as_rst'](None, 'module', 'name', None, None, lines)
+    assert lines == [r'``a``\ s \* ``b_ c``, x\_ and a_b.']
 
 
 def test_the_citation_names_this_version():
