@@ -35,7 +35,7 @@ from gan_jax.sampling.latent_pictures import PICTURES
 from gan_jax.terms import PENALTIES
 from gan_jax.values import flat
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[1]  # of a checkout, or of the package
 _WIDTH = 120  # of a line, where it can be kept
 _COMMENT = 50  # the column of the comments of a config
 
@@ -94,7 +94,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], dict[str, str]]]] = {
         lambda: _of_files(ROOT.glob('experiments/*/__main__.py'), lambda path: path.parent.name),
     ),
     'tools': (
-        'python -m tools.NAME --help',
+        'python -m gan_jax.tools.NAME --help',
         lambda: _of_files(
             (path for path in ROOT.glob('tools/*.py') if 'def main(' in path.read_text()), lambda path: path.stem
         ),
