@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from experiments.sweep import slug
 from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages import document
+from gan_jax.pages.charts import Chart, chart
 from gan_jax.records import files, report
 from gan_jax.records.metrics import evaluations_of, metrics_of
 
@@ -242,7 +243,7 @@ def page(
     """
     header, *rows = table(values)
     charts = {
-        name: document.Chart(label, {arm: _mean(drawn) for arm, runs in arms.items() if (drawn := _drawn(runs, name))})
+        name: Chart(label, {arm: _mean(drawn) for arm, runs in arms.items() if (drawn := _drawn(runs, name))})
         for name, label in (names or {}).items()
     }
     body = [
@@ -253,7 +254,7 @@ def page(
             document.paragraph('Mean ± standard deviation over the seeds.', 'small'),
             *(document.paragraph(f'{metric}: {text}', 'small') for metric, text in (protocols or {}).items()),
         ),
-        document.section('Curves over thousands of images', document.chart(*charts)) if charts else '',
+        document.section('Curves over thousands of images', chart(*charts)) if charts else '',
         document.section('Pictures', *(document.picture(file, caption) for caption, file in (pictures or {}).items())),
     ]
     files.replace(path, document.document(title, '\n'.join(body), charts=charts).encode())

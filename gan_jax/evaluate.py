@@ -37,8 +37,10 @@ from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.sides import Images, as_side, is_archive, is_named, load_images, name_and_split, name_of
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.layers.choices import require
+from gan_jax.pages import run_page
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, provenance
+from gan_jax.run import refresh_page
 from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.sampling.loaded import LoadedRun
@@ -224,6 +226,8 @@ def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, se
         )
     if len(steps) > 1:
         print(f'\n{_over_steps(found)}')
+    if (workdir / run_page.NAME).exists():
+        refresh_page(workdir)
     results.check_complete(found.values())
 
 

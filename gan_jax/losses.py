@@ -28,11 +28,13 @@ class Loss(NamedTuple):
             the same key on every device.
         generator: (fake logits [n], real logits [n] or None) -> scalar.
         generator_sees_real: whether the generator's loss needs the real logits.
+        parts: as `discriminator`, but (on real, on fake examples), whose sum it is; None where it is no such sum.
     """
 
     discriminator: Callable[..., jax.Array]
     generator: Callable[..., jax.Array]
     generator_sees_real: bool = False
+    parts: Callable[..., tuple[jax.Array, jax.Array]] | None = None
 
 
 def binary_cross_entropy(logits: Logits, target: jax.Array | float) -> jax.Array:
@@ -59,8 +61,8 @@ def non_saturating(real_label: float = 1.0, fake_label: float = 0.0, label_noise
             expected loss as it is.
     """
     _check_labels(real_label, fake_label)
-    discriminator = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
-    return Loss(discriminator, lambda fake, real=None: binary_cross_entropy(fake, 1.0))
+    parts = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
+    return _sum(parts, lambda fake, real=None: binary_cross_entropy(fake, 1.0))
 
 
 def minimax(real_label: float = 1.0, fake_label: float = 0.0, label_noise: float = 0.0) -> Loss:
@@ -75,14 +77,14 @@ def minimax(real_label: float = 1.0, fake_label: float = 0.0, label_noise: float
         label_noise: each of its targets is moved by uniform noise in [-label_noise, label_noise].
     """
     _check_labels(real_label, fake_label)
-    discriminator = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
-    return Loss(discriminator, lambda fake, real=None: -binary_cross_entropy(fake, 0.0))
+    parts = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
+    return _sum(parts, lambda fake, real=None: -binary_cross_entropy(fake, 0.0))
 
 
 def logistic() -> Loss:
     """The non-saturating game as StyleGAN's code has it (Karras et al. 2019): equal to `non_saturating()`."""
-    return Loss(
-        lambda real, fake, key=None: jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean(),
+    return _sum(
+        lambda real, fake, key=None: (jax.nn.softplus(-real).mean(), jax.nn.softplus(fake).mean()),
         lambda fake, real=None: jax.nn.softplus(-fake).mean(),
     )
 
@@ -102,7 +104,7 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0, label_noise: f
     """
     for name, label in (('a', a), ('b', b), ('c', c)):
         require(math.isfinite(label), f'loss.{name}', label, 'finite')
-    return Loss(_against_targets(_half_squares, b, a, label_noise), lambda fake, real=None: _half_squares(fake, c))
+    return _sum(_against_targets(_half_squares, b, a, label_noise), lambda fake, real=None: _half_squares(fake, c))
 
 
 def mean_squares() -> Loss:
@@ -119,13 +121,13 @@ def wasserstein() -> Loss:
 
     It means a distance only under a Lipschitz constraint: clipped weights, a gradient penalty, spectral norm.
     """
-    return Loss(lambda real, fake, key=None: fake.mean() - real.mean(), lambda fake, real=None: -fake.mean())
+    return _sum(lambda real, fake, key=None: (-real.mean(), fake.mean()), lambda fake, real=None: -fake.mean())
 
 
 def hinge() -> Loss:
     """The hinge loss (Lim and Ye 2017, "Geometric GAN"; Miyato et al. 2018, equations 16 and 17)."""
-    return Loss(
-        lambda real, fake, key=None: jax.nn.relu(1 - real).mean() + jax.nn.relu(1 + fake).mean(),
+    return _sum(
+        lambda real, fake, key=None: (jax.nn.relu(1 - real).mean(), jax.nn.relu(1 + fake).mean()),
         lambda fake, real=None: -fake.mean(),
     )
 
@@ -187,15 +189,15 @@ def f_divergence(divergence: str = 'kl', saturating: bool = True) -> Loss:
     """
     activation, conjugate = choose(DIVERGENCES, divergence, 'f-divergence')
 
-    def discriminator(real: Logits, fake: Logits, key: Key | None = None) -> jax.Array:
+    def parts(real: Logits, fake: Logits, key: Key | None = None) -> tuple[jax.Array, jax.Array]:
         del key
-        return conjugate(fake).mean() - activation(real).mean()
+        return -activation(real).mean(), conjugate(fake).mean()
 
     def generator(fake: Logits, real: Logits | None = None) -> jax.Array:
         del real
         return -(conjugate if saturating else activation)(fake).mean()
 
-    return Loss(discriminator, generator)
+    return _sum(parts, generator)
 
 
 LOSSES: dict[str, Callable[..., Loss]] = {
@@ -229,6 +231,16 @@ def flip_labels(real: Logits, fake: Logits, key: Key, probability: float) -> tup
     return jnp.where(flipped, fake, real), jnp.where(flipped, real, fake)
 
 
+def _sum(parts: Callable[..., tuple[jax.Array, jax.Array]], generator: Callable[..., jax.Array]) -> Loss:
+    """A game whose discriminator minimises the sum of two parts."""
+
+    def discriminator(real: Logits, fake: Logits, key: Key | None = None) -> jax.Array:
+        on_real, on_fake = parts(real, fake, key)
+        return on_real + on_fake
+
+    return Loss(discriminator, generator, parts=parts)
+
+
 def _exchangeable(prefer: Callable[[Logits, Logits], jax.Array]) -> Loss:
     """A game in which both players minimise the same function, each with its own examples as the better ones."""
     return Loss(
@@ -245,10 +257,10 @@ def _check_labels(real_label: float, fake_label: float) -> None:
 
 
 def _against_targets(error: Callable, real_label: float, fake_label: float, label_noise: float) -> Callable:
-    """A discriminator's loss: the errors of real and fake logits against their labels, the labels moved by noise."""
+    """The parts of a discriminator's loss: the errors of logits against their labels, the labels moved by noise."""
     require(0 <= label_noise < math.inf, 'loss.label_noise', label_noise, 'at least 0 and finite')
 
-    def discriminator(real: Logits, fake: Logits, key: Key | None = None) -> jax.Array:
+    def parts(real: Logits, fake: Logits, key: Key | None = None) -> tuple[jax.Array, jax.Array]:
         real_target, fake_target = real_label, fake_label
         if label_noise:
             if key is None:
@@ -258,6 +270,6 @@ def _against_targets(error: Callable, real_label: float, fake_label: float, labe
             real_key, fake_key = jax.random.split(key)
             real_target += jax.random.uniform(real_key, real.shape, minval=-label_noise, maxval=label_noise)
             fake_target += jax.random.uniform(fake_key, fake.shape, minval=-label_noise, maxval=label_noise)
-        return error(real, real_target) + error(fake, fake_target)
+        return error(real, real_target), error(fake, fake_target)
 
-    return discriminator
+    return parts

@@ -15,7 +15,7 @@ from gan_jax import data, run
 from gan_jax.errors import DivergedError
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import pictures, run_page
-from gan_jax.records import report
+from gan_jax.records import description, report, starts
 from gan_jax.records.plane import Frame
 from gan_jax.records.writers import Writers
 from gan_jax.runtime import checkpoint, parallel
@@ -65,6 +65,7 @@ class Member:
     out: Writers | None = None
     means: dict[str, float] = dataclasses.field(default_factory=dict)
     unfinished: list[Metrics] = dataclasses.field(default_factory=list)
+    _has_begun: bool = False
     _restores: int = 0
     _noise: tuple[int | None, int] = (None, 0)  # the step from which it goes on with other noise, and with which
 
@@ -91,6 +92,9 @@ class Member:
     def begin(self, step: int, state: GanState) -> None:
         """Leaves in the directory what is known before the next step: config, facts, as many reals as samples."""
         layout = self.stage.program.layout
+        if not self._has_begun and parallel.is_main_process():
+            starts.add(self.workdir, step, description.read_divergence(self.workdir))
+        self._has_begun = True
         run.begin_directory(self.workdir, self.whole, self.phases, layout, step, state)
         if parallel.is_main_process():
             pictures.save_reals(self.workdir / 'real.png', self.dataset, self.samples, self.config.seed)
@@ -158,6 +162,8 @@ class Member:
         if self.config.on_nan == 'stop' or self._restores == _MAX_RESTORES:
             return False
         run.say(f'{self.name}{error}; {self._last_good()}: going back to it and on with other noise.')
+        if parallel.is_main_process():
+            starts.add(self.workdir, self.checkpoints.latest_step() or 0, str(error))
         self._restores += 1
         self._noise = (None, self._restores)
         return True
@@ -172,7 +178,7 @@ class Member:
 
     def give_up(self, error: DivergedError) -> None:
         """Leaves word in the directory and on the page that it diverged."""
-        run.write_json(self.workdir / run.DIVERGED, {'reason': str(error)})
+        run.write_json(self.workdir / description.DIVERGED, {'reason': str(error)})
         run.refresh_page(self.workdir)
         self.given_up = DivergedError(
             f'{self.name}{error}; {self._last_good()}: set on_nan=restore to go back to it and on with other noise, or '

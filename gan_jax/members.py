@@ -9,6 +9,7 @@ from gan_jax.errors import DivergedError, UserError
 from gan_jax.game import GanState
 from gan_jax.member import Member
 from gan_jax.population import Program
+from gan_jax.records import description
 from gan_jax.runtime.pace import Stretch
 from gan_jax.single import Single
 from gan_jax.stage import Stage
@@ -65,7 +66,7 @@ class Members:
         Raises:
             DivergedError: all have, and are not to try again.
         """
-        found = [member for member in self._members if (member.workdir / run.DIVERGED).exists()]
+        found = [member for member in self._members if (member.workdir / description.DIVERGED).exists()]
         if len(found) < len(self._members):
             for member in found:
                 member.given_up = DivergedError(f'{member.name}it was given up before')

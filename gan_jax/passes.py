@@ -250,6 +250,9 @@ class Passes:
                 judge_again=None if self.replay or self.critic is not self.discriminator else judge_again,
             )
             added, term_metrics, remembered = total(self.now.discriminator, view, kept[i])
+            if self.loss.parts:
+                names = ('real_loss', 'fake_loss')
+                metrics |= dict(zip(names, self.loss.parts(real_logits, fake_logits, noise_key), strict=True))
             value = self.loss.discriminator(real_logits, fake_logits, noise_key) + added
             return value, updated, metrics | term_metrics, kept[i] | remembered, sign
 

@@ -34,8 +34,6 @@ from gan_jax.runtime.checkpoint import package_versions
 from gan_jax.runtime.parallel import Layout
 from gan_jax.sampling import standing
 
-DIVERGED = 'diverged.json'  # in the directory of a run that became NaN and is not trained any more
-
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
     """The players on the host that sample and are judged: the generator, and the discriminator where it classifies."""
@@ -254,7 +252,7 @@ def begin_directory(
     more |= {'phases': described} if len(phases) > 1 else {}
     write_json(workdir / 'run.json', facts(dataset, layout, state) | more)
     if parallel.is_main_process():
-        files.remove(workdir / DIVERGED)
+        files.remove(workdir / description.DIVERGED)
 
 
 def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: GanState, begin: int) -> None:
@@ -327,11 +325,17 @@ def record(
     return means
 
 
-def refresh_page(workdir: pathlib.Path) -> None:
-    """Writes a run's pages anew, by the main process alone; that they cannot be made is no reason to stop training."""
+def refresh_page(workdir: pathlib.Path, *, stopped: bool = False) -> None:
+    """Writes a run's pages anew, by the main process alone; that they cannot be made is no reason to stop training.
+
+    Args:
+        workdir: the run's directory.
+        stopped: whether its training is about to end.
+    """
     if not parallel.is_main_process():
         return
-    for name, write in ((run_page.LAB, lab_page.write), (run_page.NAME, run_page.write)):
+    pages = {run_page.LAB: lab_page.write, run_page.NAME: functools.partial(run_page.write, stopped=stopped)}
+    for name, write in pages.items():
         try:
             write(workdir)
         except Exception as error:

@@ -100,6 +100,8 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
         catch_up(leave=0)
         members.save(step, states)
         members.wait()
+        for directory in directories:
+            run.refresh_page(directory, stopped=True)
         raise InterruptedRunError(
             f'the {recipe.noun} is saved at step {step} of {total}, as asked: the same command goes on from there.',
             signals.received or signal.SIGTERM,

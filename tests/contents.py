@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 # The clock's part, and the pages, which show some of it and the directory's name.
-_OF_THE_CLOCK = ('timing.jsonl', 'report.html', 'lab.html')
+_OF_THE_CLOCK = ('timing.jsonl', 'starts.jsonl', 'report.html', 'lab.html')
 
 
 def contents(workdir: pathlib.Path) -> dict[str, Any]:

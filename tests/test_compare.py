@@ -49,7 +49,7 @@ def test_runs_are_laid_over_each_other(runs, tmp_path):
     assert tree.texts('h1') == ['Comparison of 2 runs']
     charts = tree.charts()
     assert [chart['title'] for chart in charts.values()] == [
-        *('Loss: discriminator', 'Loss: generator', 'Gradient norm: generator', 'FID', 'MS-SSIM'),
+        *('FID', 'MS-SSIM', 'Loss: discriminator', 'Loss: generator', 'Gradient norm: generator'),
         *('Learning rate: discriminator', 'Learning rate: generator', 'R1: discriminator'),
     ]
     assert charts['eval/fid']['series'] == [
@@ -60,6 +60,41 @@ def test_runs_are_laid_over_each_other(runs, tmp_path):
     assert tree.texts('h3') == ['a/x', 'b/x']
     (films,) = (tag for tag in tree.all('div') if tag.get('class') == 'films')
     assert json.loads(films['data-stops']) == [0.5, 1, 2, 2.5, 3]
+
+
+def test_what_matters_comes_first(runs, tmp_path):
+    tree = Tree(compare(runs, tmp_path / 'c.html').read_text())
+    assert tree.texts('h2') == ['Evaluations', 'Samples', 'Differences of their configs', 'Curves']
+    rows = [row[0] for row in table_rows(tree)]
+    keys = [key for key in rows if key in ('seed', 'loss.name', 'loss.real_label')]
+    assert keys == ['loss.name', 'seed', 'loss.real_label']  # which only one of them has
+    assert not any('different data' in text for text in tree.texts('p'))
+
+
+def test_other_data_are_told_above_all(runs, tmp_path):
+    facts = json.loads((runs[1] / 'run.json').read_text())
+    facts['data'] |= {'name': 'mnist', 'examples': 60000, 'class_names': ['a', 'b'], 'fingerprint': 'cafe1234'}
+    (runs[1] / 'run.json').write_text(json.dumps(facts))
+    assert Tree(compare(runs, tmp_path / 'c.html').read_text()).texts('p')[0] == (
+        'a/x and b/x were trained on different data: name (digits -> mnist), examples (1500 -> 60000), fingerprint '
+        '(f46f04ab -> cafe1234). Their samples and losses do not compare the methods.'
+    )
+
+
+@needs_browser
+def test_grids_have_one_scale(tmp_path):
+    """An example is as wide in a grid of 8 columns as in one of 4 whose rows have names."""
+    conditional = ['generator.conditioning=embedding', 'discriminator.conditioning=embedding', 'samples=40']
+    runs = [make_run(tmp_path / 'a'), make_run(tmp_path / 'b', overrides=conditional)]
+    script = """
+    told.widths = [...document.querySelectorAll('.film')].map((film) =>
+      film.querySelector('img:not([hidden])').getBoundingClientRect().width);
+    told.wide = document.documentElement.scrollWidth <= innerWidth;
+    """
+    for width in (1400, 500):
+        told = in_browser(compare(runs, tmp_path / 'c.html').read_text(), tmp_path, script, width=width)
+        assert told['wide']
+        np.testing.assert_allclose(told['widths'][0], 2 * told['widths'][1], rtol=0.01)
 
 
 def table_rows(tree, emphasised=None):

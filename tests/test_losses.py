@@ -56,6 +56,18 @@ def test_discriminator_losses_are_the_textbook_cross_entropy():
         np.testing.assert_allclose(loss.discriminator(REAL, FAKE), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize('name', GAMES)
+def test_the_parts_on_real_and_on_fake_examples_see_their_own_logits(name):
+    loss = GAMES[name]
+    if 'relativistic' in name:
+        assert loss.parts is None
+        return
+    on_real, on_fake = loss.parts(REAL, FAKE)
+    assert on_real + on_fake == loss.discriminator(REAL, FAKE)
+    assert loss.parts(REAL, FAKE + 2)[0] == on_real != loss.parts(REAL + 2, FAKE)[0]
+    assert loss.parts(REAL + 2, FAKE)[1] == on_fake != loss.parts(REAL, FAKE + 2)[1]
+
+
 def test_generator_losses_are_log_d_and_log_one_minus_d():
     np.testing.assert_allclose(losses.non_saturating().generator(FAKE), -np.log(sigmoid(FAKE)).mean(), rtol=1e-6)
     np.testing.assert_allclose(losses.minimax().generator(FAKE), np.log(1 - sigmoid(FAKE)).mean(), rtol=1e-6)

@@ -11,9 +11,11 @@ from PIL import Image
 
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
+from gan_jax.evaluation import results
+from gan_jax.evaluation.record import Evaluation, Record
 from gan_jax.game import Player
+from gan_jax.pages import charts, pictures, run_page, workdir
 from gan_jax.pages import document as html
-from gan_jax.pages import pictures, run_page, workdir
 from gan_jax.records import report
 from gan_jax.records.metrics import MetricsFile
 from gan_jax.run import refresh_page
@@ -37,14 +39,14 @@ def decoded(source):
 
 
 def test_a_document_is_one_file_in_which_no_text_can_break_out():
-    chart = html.Chart(NASTY, {NASTY: ([1, 2], [3, 4])})
+    chart = charts.Chart(NASTY, {NASTY: ([1, 2], [3, 4])})
     body = html.section(
         NASTY,
         html.paragraph(NASTY, 'small'),
         html.table([NASTY, 'b'], [[NASTY, 1]]),
         html.picture(png(3), NASTY),
         html.films({NASTY: [html.Frame(1, NASTY, png(1))], 'b': [html.Frame(2, '', png(2))]}),
-        html.folded(NASTY, html.chart(NASTY)),
+        html.folded(NASTY, charts.chart(NASTY)),
     )
     tree = Tree(html.document(NASTY, body, charts={NASTY: chart}))
     assert tree.charts() == {
@@ -78,14 +80,14 @@ def test_a_section_without_content_is_nothing():
 
 def test_what_a_chart_cannot_draw_is_null():
     values = [1.0, None, float('nan'), float('inf'), 0.0, -2.0, 0.123456789]
-    one = html.Chart('', {'a': (range(7), values)})
+    one = charts.Chart('', {'a': (range(7), values)})
     for logarithmic, expected in ((False, [1, None, None, None, 0, -2, 0.12346]), (True, [1] + [None] * 5 + [0.12346])):
         page = html.document('', '', charts={'x': one._replace(logarithmic=logarithmic)})
         assert Tree(page).charts()['x']['series'][0]['ys'] == expected
 
 
 def test_long_curves_and_films_keep_their_ends():
-    page = html.document('', '', charts={'x': html.Chart('', {'a': (range(100_001), [0.5] * 100_001)})})
+    page = html.document('', '', charts={'x': charts.Chart('', {'a': (range(100_001), [0.5] * 100_001)})})
     xs = Tree(page).charts()['x']['series'][0]['xs']
     assert (len(xs), xs[0], xs[-1]) == (2000, 0, 100_000)
     frames = [html.Frame(i, f'frame {i}', png(i, (4, 4))) for i in range(0, 202, 2)]
@@ -181,7 +183,7 @@ def test_a_page_tells_what_was_trained_and_how_it_went(tmp_path):
     assert tree.texts('h2') == [
         *('Health', 'Samples', 'Curves', 'Evaluations', 'Neighbours and interpolation', 'What was trained')
     ]
-    assert 'mlp on 1,500 examples of digits (8x8x1): step 30 of 30, finished.' in page
+    assert 'mlp on 1,500 examples of digits (8x8x1, unconditional): step 30 of 30, finished.' in page
     cells = tree.texts('td')
     for name, value in {
         'generator': '1,234,567 parameters',
@@ -318,6 +320,65 @@ def test_points_have_no_pictures_of_images(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_rows_of_classes_have_their_names(tmp_path):
+    conditional = ['generator.conditioning=embedding', 'discriminator.conditioning=embedding', 'samples=4']
+    path = make_run(tmp_path / 'run', overrides=conditional)
+    report.save_png(path / 'real.png', np.zeros((4, 4), np.uint8))
+    tree = Tree(run_page.page(workdir.read(path)))
+    assert tree.texts('span') == ['0', '1', '2', '3'] * 2  # rows for the first four of ten
+    facts = json.loads((path / 'run.json').read_text())
+    facts['data'] |= {'classes': 2, 'class_names': [NASTY, 'b']}
+    (path / 'run.json').write_text(json.dumps(facts))
+    page = run_page.page(workdir.read(path))
+    assert Tree(page).texts('span') == [NASTY, 'b'] * 2
+    assert ' (8x8x1, conditional on 2 classes): ' in page
+    facts['data'] |= {'classes': 31, 'class_names': None}
+    (path / 'run.json').write_text(json.dumps(facts))
+    tree = Tree(html.picture(path / 'real.png', '', workdir.read(path).classes))
+    assert tree.texts('span') == []  # too many to be beside the rows
+    assert tree.texts('p')[0].startswith('0, 1, 2, ')
+
+
+def test_evaluations_of_the_mode_are_shown(tmp_path):
+    path = make_run(tmp_path / 'run')
+    for step, seed in ((20, 1), (9, 0)):
+        one = Record('kid', step / 1000, 0.001, 'x', {'reals': '10', 'rule': 'a rule', 'extractor': 'none'}, number=500)
+        results.report(Evaluation([one], []), path / 'evaluation' / f'step{step:07d}-seed{seed}.json')
+    tree = Tree(run_page.page(workdir.read(path)))
+    assert tree.texts('h3') == ['By --mode eval']
+    cells = tree.texts('td')
+    assert cells[:12] == ['kid', '0.009', '0.001', '500', '9', '0', 'kid', '0.02', '0.001', '500', '20', '1']
+    assert 'kid: reals=10; rule=a rule; extractor=none' in tree.texts('p')
+    (path / 'evaluation' / 'step0000009-seed0.json').write_text('?')
+    page = run_page.page(workdir.read(path))
+    assert 'step0000009-seed0.json is not the result of an evaluation' in page
+    assert Tree(page).texts('td')[4] == '20'
+
+
+def test_curves_have_the_wasserstein_estimate_and_no_meaningless_probabilities(tmp_path):
+    names = ('accuracy', 'real_probability', 'real_loss', 'fake_loss')
+    values = dict(zip((f'discriminator/{name}' for name in names), (0.5, 0.5, -7.0, 4.0), strict=True))
+    for loss, kept in (('wasserstein', ()), ('hinge', names[:1]), ('logistic', names[:2])):
+        run = workdir.read(
+            make_run(tmp_path / loss, overrides=[f'loss.name={loss}'], metrics=lambda step: values | {'x': step})
+        )
+        found = workdir.curves(run)
+        assert {f'discriminator/{name}' for name in kept} == found.keys() & {f'discriminator/{n}' for n in names[:2]}
+        estimate = found.get('discriminator/wasserstein_estimate')
+        assert estimate == (([1, 2, 3], [3, 3, 3]) if loss == 'wasserstein' else None)  # 7 on real, 4 on fake examples
+    parts = run_page._charts(found)['parts']
+    assert list(parts.series) == ['on real examples', 'on fake examples']
+
+
+def test_clocks_know_steps_and_hours_over_all_starts(tmp_path):
+    path = make_run(tmp_path / 'run')
+    run = workdir.read(path)
+    assert workdir.clock(run) == {'step': ([0, 3], [0, 30])}
+    timing = [{'kimg': 1, 'seconds': 36.0}, {'kimg': 2, 'seconds': 72.0, 'images_per_second': 5.0}]
+    timing += [{'kimg': 3, 'seconds': 36.0}]
+    assert workdir.clock(run._replace(timing=timing))['hours'] == ((0, 1, 2, 3), pytest.approx((0, 0.01, 0.02, 0.03)))
+
+
 # In a browser
 
 
@@ -369,6 +430,76 @@ def test_the_page_moves(tmp_path):
     assert told['legend'] == 'kimg2discriminator0.5generator2'
     assert np.allclose(told['zoomed'], [[0.75, 2.25]] * 4, atol=0.02)
     assert told['wide']
+
+
+@needs_browser
+def test_curves_have_controls_and_pictures_are_enlarged(tmp_path):
+    path = make_run(tmp_path / 'run', metrics=lambda step: {'eval/fid': 9.0} if step > 10 else {})
+    for step, seconds in ((10, 36.0), (20, 72.0), (30, 144.0)):
+        speed = {'images_per_second': 5.0} if step > 10 else {}
+        MetricsFile(path / 'timing.jsonl').write(step, step / 10, {'seconds': seconds, **speed})
+    script = (
+        HANDS
+        + """
+    const plot = (name) => document.querySelector(`[data-chart="${name}"]`).plot;
+    const set = (id, values) => {
+      Object.assign(document.getElementById(id), values);
+      document.getElementById(id).dispatchEvent(new Event('input'));
+    };
+    const legend = () => plot('loss').root.querySelector('.u-legend').textContent;
+    told.axes = [...document.querySelectorAll('#axis option')].map((one) => one.textContent);
+    told.last = legend();
+    told.xs = [];
+    for (const axis of ['step', 'hours']) {
+      set('axis', { value: axis });
+      told.xs.push([...plot('loss').data[0]]);
+    }
+    await pause(50);
+    told.ranges = ranges();
+    told.label = plot('loss').axes[0].label;
+    set('smoothing', { value: 0.5 });
+    told.smooth = [...plot('loss').data[2]];
+    told.shown = document.querySelector('output').textContent;
+    set('logarithmic', { checked: true });
+    told.log = [plot('loss').scales.y.distr, plot('gradient_norm').scales.y.distr];
+    const clicked = [];
+    HTMLAnchorElement.prototype.click = function () { clicked.push([this.download, this.href]); };
+    URL.createObjectURL = (blob) => { told.blob = blob; return 'blob:x'; };
+    document.getElementById('csv').click();
+    told.csv = [...clicked[0], await told.blob.text()];
+    document.querySelector('.film img:not([hidden])').click();
+    const large = document.querySelector('dialog img');
+    told.large = [document.querySelector('dialog').open, large.getBoundingClientRect().height / innerHeight];
+    large.click();
+    told.closed = document.querySelector('dialog').open;
+    document.querySelector('.u-title').click();
+    await pause(200);
+    told.wide = [plot('loss').height, plot('loss').width > 1000];
+    """
+    )
+    told = in_browser(run_page.page(workdir.read(path)), tmp_path, script)
+    assert told['errors'] == []
+    assert told['axes'] == ['images (thousands)', 'steps', 'training time (hours)']
+    assert told['last'] == 'kimg3discriminator0.5generator3'  # the last values, where nobody hovers
+    np.testing.assert_allclose(told['xs'], [[10, 20, 30], [0.01, 0.02, 0.04]])
+    assert told['label'] == 'training time (hours)'
+    np.testing.assert_allclose(told['ranges'], [[0, 0.04]] * len(told['ranges']))
+    np.testing.assert_allclose(told['smooth'], [1, 5 / 3, 17 / 7])  # (1/2 + 2) / (3/2), (1/4 + 2/2 + 3) / (7/4)
+    assert told['shown'] == '0.5'
+    assert told['log'] == [3, 3]
+    name, link, text = told['csv']
+    assert (name, link) == ('run.csv', 'blob:x')
+    header, *lines = text.splitlines()
+    assert header.startswith(
+        'kimg,step,hours,"Loss: discriminator","Loss: generator","Gradient norm: generator","FID",'
+    )
+    rows = {float(line.split(',')[0]): line.split(',')[1:] for line in lines}
+    np.testing.assert_allclose([float(cell) for cell in rows[2][:6]], [20, 0.02, 0.5, 2, 200, 9])
+    assert rows[1][5] == ''  # it was not evaluated yet
+    assert told['large'][0]
+    assert told['large'][1] > 0.9
+    assert not told['closed']
+    assert told['wide'] == [480, True]
 
 
 @needs_browser

@@ -250,11 +250,14 @@ def test_metrics_are_complete_and_true():
     assert set(metrics) == {
         *(f'discriminator/{name}' for name in ('loss', 'gradient_norm', 'parameter_norm')),
         *(f'discriminator/{name}' for name in ('real_probability', 'fake_probability', 'accuracy')),
+        *(f'discriminator/{name}' for name in ('real_loss', 'fake_loss')),
         *(f'generator/{name}' for name in ('loss', 'gradient_norm', 'parameter_norm')),
     }
     squares = sum((np.asarray(leaf, np.float64) ** 2).sum() for leaf in jax.tree.leaves(state.generator.params))
     np.testing.assert_allclose(metrics['generator/parameter_norm'], math.sqrt(squares), rtol=1e-5)
     assert 0 < metrics['discriminator/real_probability'] < 1
+    parts = metrics['discriminator/real_loss'] + metrics['discriminator/fake_loss']
+    np.testing.assert_allclose(parts, metrics['discriminator/loss'], rtol=1e-6)
 
 
 @pytest.mark.slow

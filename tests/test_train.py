@@ -19,6 +19,7 @@ from PIL import Image
 from gan_jax import config
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.main import main
+from gan_jax.records.starts import starts_of
 from gan_jax.runtime import checkpoint
 from gan_jax.sampling import samples as sampling
 from gan_jax.train import train
@@ -171,6 +172,7 @@ def test_a_finished_run_is_evaluated_from_its_directory_as_it_was_in_training(fi
     assert main(['--mode', 'eval', '--workdir', str(workdir), *options[:2], '--num=50']) == 0  # takes its own place
     both = json.loads((workdir / 'evaluation' / 'step0000060-seed0.json').read_text())
     assert [record['protocol']['fakes'] for record in both] == ['100 samples', '50 samples']
+    assert '<h3>By --mode eval</h3>' in (workdir / 'report.html').read_text()
 
 
 def test_a_finished_run_says_so_and_does_nothing(finished, run_here):
@@ -234,6 +236,7 @@ def test_a_signal_saves_and_leaves_with_its_code(number, code, tmp_path):
     assert 'Traceback' not in errors
     saved = int(errors.split('saved at step ')[1].split()[0])
     assert (tmp_path / 'checkpoints' / str(saved)).is_dir()
+    assert 'Stopped before its end' in (tmp_path / 'report.html').read_text()
 
 
 def test_a_changed_config_names_the_keys_and_stops(finished, tmp_path, run_here):
@@ -397,6 +400,9 @@ def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, cap
     with pytest.raises(DivergedError, match=r'the last good checkpoint is step 20'):
         train(bad, tmp_path, accept_config_changes=True)
     assert capsys.readouterr().out.count('is step 20: going back to it') == 3
+    begun = starts_of(tmp_path).read()
+    assert [(one['step'], one['reached']) for one in begun[:2]] == [(0, None), (20, 20)]
+    assert [(one['step'], 'became NaN' in one['diverged']) for one in begun[2:]] == [(20, True)] * 3
 
 
 def test_what_cannot_be_trained_gets_one_sentence(tmp_path, run_here):

@@ -217,7 +217,9 @@ def test_writers_compose_and_go_on(tmp_path, capsys):
         out.metrics(40, 4.0, {'generator/loss': 1.5})
     assert steps_in(tmp_path / 'metrics.jsonl') == steps_in(tmp_path / 'timing.jsonl') == [10, 20, 30, 40]
     assert set(MetricsFile(tmp_path / 'metrics.jsonl').read()[3]) == {'step', 'kimg', 'generator/loss'}
-    assert set(MetricsFile(tmp_path / 'timing.jsonl').read()[3]) == {'step', 'kimg', 'seconds', 'images_per_second'}
+    assert set(MetricsFile(tmp_path / 'timing.jsonl').read()[3]) == {
+        *('step', 'kimg', 'seconds', 'images_per_second', 'memory_gib')
+    }
     (tmp_path / 'samples' / 'mine.png').unlink()
     (kept,) = (tmp_path / 'samples').iterdir()  # the later picture is of a course that was given up
     assert kept.name == '00000020.png'

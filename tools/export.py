@@ -26,7 +26,7 @@ from gan_jax import config as configs
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluate import STANDING_FLAG
 from gan_jax.records import files, report
-from gan_jax.run import DIVERGED
+from gan_jax.records.description import DIVERGED
 from gan_jax.runtime import parallel
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.program import inputs_of, make_program, named_weights

@@ -38,6 +38,13 @@ def cut_grid(picture: np.ndarray, shape: tuple[int, ...], number: int, classes: 
     return np.asarray(images).reshape(rows, number // rows, -1)
 
 
+def columns(shape: tuple[int, ...], number: int, classes: int | None = None) -> int:
+    """How many images stand side by side in a run's picture of samples; the arguments are those of `cut_grid`."""
+    if classes is not None:
+        return number // min(classes, number)
+    return report.columns_of(number, *shape[:2])
+
+
 class Diversity(NamedTuple):
     """How different the images of a grid are.
 

@@ -15,48 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from gan_jax.errors import UserError
+from gan_jax.pages.charts import Chart, Clock, evenly, pack, pack_clock
 from gan_jax.records import files
 
-# Of matplotlib's cycle, so that a curve has the same colour here and in the pictures.
-COLORS = (
-    '#1f77b4',
-    '#ff7f0e',
-    '#2ca02c',
-    '#d62728',
-    '#9467bd',
-    '#8c564b',
-    '#e377c2',
-    '#7f7f7f',
-    '#bcbd22',
-    '#17becf',
-)
 NOTHING = '\N{EN DASH}'
 _ASSETS = pathlib.Path(__file__).parent / 'assets'
+_SCRIPTS = ('films.js', 'lightbox.js', 'age.js')  # of every page
+_MOST_LABELS = 30  # beside the rows of a picture: more are too small to be read
 _MAX_FRAMES = 40  # of samples, so that a page stays in a few megabytes
-_MAX_POINTS = 2000  # of a curve
 _QUALITY = 80  # of WebP
-
-
-class Chart(NamedTuple):
-    """Curves over one axis.
-
-    Attributes:
-        title: of the chart.
-        series: label -> (xs in rising order, ys), as long as each other; a y that is None or not finite is a gap.
-        colors: label -> CSS colour, for those that have one of their own.
-        logarithmic: whether the y axis is; values that are not above 0 are gaps there.
-        limits: of the y axis, or None for what the values need.
-    """
-
-    title: str
-    series: Mapping[str, tuple[Sequence[float], Sequence[float | None]]]
-    colors: Mapping[str, str] = {}
-    logarithmic: bool = False
-    limits: tuple[float, float] | None = None
 
 
 class Frame(NamedTuple):
@@ -67,16 +37,24 @@ class Frame(NamedTuple):
     image: bytes | str | os.PathLike
 
 
-def document(title: str, body: str, *, charts: Mapping[str, Chart] | None = None, scripts: Sequence[str] = ()) -> str:
+def document(
+    title: str,
+    body: str,
+    *,
+    charts: Mapping[str, Chart] | None = None,
+    clocks: Mapping[str, Clock] | None = None,
+    scripts: Sequence[str] = (),
+) -> str:
     """A whole HTML document that needs nothing beside itself.
 
     Args:
         title: plain text.
         body: HTML, of the parts below.
-        charts: by the names that `chart` makes room for in the body; all share an axis and are zoomed together.
+        charts: by the names that `gan_jax.pages.charts.chart` makes room for in the body; all share an axis.
+        clocks: of the labels of their series, or '' for all that have none of their own.
         scripts: names of further assets, which run last.
     """
-    drawing = ('uPlot.iife.min.js', 'films.js', 'charts.js') if charts else ('films.js',)
+    drawing = ('uPlot.iife.min.js', 'charts.js') if charts else ()
     return '\n'.join(
         [
             '<!doctype html>',
@@ -91,8 +69,9 @@ def document(title: str, body: str, *, charts: Mapping[str, Chart] | None = None
             '<body>',
             f'<h1>{escape(title)}</h1>',
             body,
-            data('charts', {name: _chart_data(one) for name, one in (charts or {}).items()}),
-            *(f'<script>\n{_asset(name)}</script>' for name in (*drawing, *scripts)),
+            data('charts', {name: pack(one) for name, one in (charts or {}).items()}),
+            data('clocks', {label: pack_clock(one) for label, one in (clocks or {}).items()}),
+            *(f'<script>\n{_asset(name)}</script>' for name in (*_SCRIPTS, *drawing, *scripts)),
             '</body>',
             '</html>\n',
         ]
@@ -172,24 +151,23 @@ def row(*content: str) -> str:
     return '<div class="row">\n' + '\n'.join(part for part in content if part) + '\n</div>'
 
 
-def picture(image: bytes | str | os.PathLike, caption: str = '') -> str:
+def picture(image: bytes | str | os.PathLike, caption: str = '', rows: Sequence[str] = ()) -> str:
     """A picture inside the page, with its caption.
 
     Args:
         image: an image file's name, or its bytes.
         caption: plain text.
+        rows: what each row of a grid shows, from the top.
     """
     text = f'<figcaption>{escape(caption)}</figcaption>' if caption else ''
-    return f'<figure><img src="{_source(image)}" alt="{escape(caption)}">{text}</figure>'
+    return f'<figure>{_labelled(f"""<img src="{_source(image)}" alt="{escape(caption)}">""", rows)}{text}</figure>'
 
 
-def chart(*names: str) -> str:
-    """Room for some of the document's charts, side by side where there is room."""
-    places = '\n'.join(f'<div class="chart" data-chart="{escape(name)}"></div>' for name in names)
-    return f'<div class="charts">\n{places}\n</div>'
-
-
-def films(named: Mapping[str, Sequence[Frame]]) -> str:
+def films(
+    named: Mapping[str, Sequence[Frame]],
+    rows: Mapping[str, Sequence[str]] | None = None,
+    shares: Mapping[str, float] | None = None,
+) -> str:
     """Films side by side under one slider, with a play button.
 
     The slider stops where any film has a frame; a film shows its last frame until then, or else its first. Of more than
@@ -198,7 +176,10 @@ def films(named: Mapping[str, Sequence[Frame]]) -> str:
     Args:
         named: title -> frames, in the order of their time; a film without frames is left out. In the place of damaged
             frames stands a sentence for each.
+        rows: title -> what each row of its grids shows, from the top.
+        shares: title -> the part of its place that a film fills, from 0 to 1; by default its own width.
     """
+    rows, shares = rows or {}, shares or {}
     packed = {name: [_packed(frame) for frame in evenly(frames, _MAX_FRAMES)] for name, frames in named.items()}
     damaged = [
         paragraph(frame, 'bad') for frames in packed.values() for frame in frames if isinstance(frame, UserError)
@@ -208,7 +189,10 @@ def films(named: Mapping[str, Sequence[Frame]]) -> str:
     if not named:
         return '\n'.join(damaged)
     stops = sorted({frame.at for frames in named.values() for frame in frames})
-    figures = '\n'.join(_film(name if len(named) > 1 else '', frames) for name, frames in named.items())
+    figures = '\n'.join(
+        _film(name if len(named) > 1 else '', frames, rows.get(name, ()), shares.get(name))
+        for name, frames in named.items()
+    )
     return '\n'.join(damaged) + timed(stops, row(figures))
 
 
@@ -221,13 +205,6 @@ def timed(stops: Sequence[float], content: str) -> str:
     )
 
 
-def evenly(items: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of the items, evenly spaced, the first and the last among them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
-
-
 def _packed(frame: Frame) -> Frame | UserError:
     """The frame with its picture as a data URL, or the sentence on a damaged one."""
     try:
@@ -236,7 +213,7 @@ def _packed(frame: Frame) -> Frame | UserError:
         return error
 
 
-def _film(title: str, frames: Sequence[Frame]) -> str:
+def _film(title: str, frames: Sequence[Frame], rows: Sequence[str], share: float | None) -> str:
     last = frames[-1]
     images = '\n'.join(
         f'<img src="{frame.image}" data-at="{json.dumps(frame.at)}" '
@@ -244,7 +221,19 @@ def _film(title: str, frames: Sequence[Frame]) -> str:
         for frame in frames
     )
     heading = f'<h3>{escape(title)}</h3>\n' if title else ''
-    return f'<figure class="film">\n{heading}{images}\n<figcaption>{escape(last.caption)}</figcaption>\n</figure>'
+    width = '' if share is None else f' style="--share: {share:.4g}"'
+    caption = f'<figcaption>{escape(last.caption)}</figcaption>'
+    return f'<figure class="film"{width}>\n{heading}{_labelled(images, rows)}\n{caption}\n</figure>'
+
+
+def _labelled(images: str, rows: Sequence[str]) -> str:
+    """Images with what each of their rows shows beside them, or below where there are many."""
+    if not rows:
+        return images
+    if len(rows) > _MOST_LABELS:
+        return f'{images}\n{folded("The rows from the top", paragraph(", ".join(rows), "small"))}'
+    labels = ''.join(f'<span>{escape(row)}</span>' for row in rows)
+    return f'<div class="labelled"><div class="rows">{labels}</div><div>\n{images}\n</div></div>'
 
 
 def _text(cell: Any) -> str:
@@ -255,28 +244,6 @@ def _text(cell: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _chart_data(one: Chart) -> dict[str, Any]:
-    """A chart as JSON values: numbers of five digits, and null for what is not finite."""
-    series = []
-    for i, (label, (xs, ys)) in enumerate(one.series.items()):
-        points = evenly(list(zip(xs, ys, strict=True)), _MAX_POINTS)
-        series.append(
-            {
-                'label': label,
-                'color': one.colors.get(label, COLORS[i % len(COLORS)]),
-                'xs': [float(x) for x, _ in points],
-                'ys': [_five_digits(y, above_zero=one.logarithmic) for _, y in points],
-            }
-        )
-    return {'title': one.title, 'series': series, 'logarithmic': one.logarithmic, 'limits': one.limits}
-
-
-def _five_digits(value: float | None, above_zero: bool) -> float | None:
-    if value is None or not math.isfinite(value) or (above_zero and value <= 0):
-        return None
-    return float(f'{value:.5g}')
 
 
 def _source(image: bytes | str | os.PathLike) -> str:

@@ -16,6 +16,7 @@ from gan_jax.errors import UserError
 from gan_jax.pages import compare_page, run_page
 from gan_jax.pages import document as html
 from gan_jax.pages import workdir as workdirs
+from gan_jax.pages.charts import chart
 from gan_jax.pages.health.course import PROBABILISTIC
 from gan_jax.pages.workdir import Workdir
 from gan_jax.records import files, plane
@@ -61,8 +62,8 @@ def page(runs: Sequence[Workdir]) -> str:
     for run in runs:
         frames = _frames(run, troubles)
         panels = ('loss', 'probability') if _has_probabilities(run) else ('loss',)
-        own = {f'{run.name}/{panel}': chart for panel, chart in run_page.charts(run).items() if panel in panels}
-        parts += [_figure(len(packed), run.name), html.chart(*own)]
+        own = {f'{run.name}/{panel}': one for panel, one in run_page.charts(run).items() if panel in panels}
+        parts += [_figure(len(packed), run.name), chart(*own)]
         packed.append(_packed(run, frames))
         charts |= own
     if len(runs) > 1:  # each run with its charts below it
@@ -76,7 +77,7 @@ def page(runs: Sequence[Workdir]) -> str:
         html.paragraph(_HOW, 'small'),
         _switches(),
         html.timed(stops, html.row(*parts)),
-        html.section('In what they differ', compare_page.differences(runs)) if len(runs) > 1 else '',
+        html.section('Differences of their configs', *compare_page.differences(runs)) if len(runs) > 1 else '',
         html.data('lab', packed),
     ]
     title = 'GAN Lab: ' + ' and '.join(run.name for run in runs)

@@ -40,6 +40,22 @@ def metrics_table(runs: Sequence[Workdir]) -> str:
     )
 
 
+def judged_table(run: Workdir) -> str:
+    """A table of what `--mode eval` has measured, a line for each value; nothing where it has measured nothing."""
+    lines = [(step, seed, one) for step, seed, records in run.judged for one in records]
+    if not lines:
+        return ''
+    rows = [(one.metric, one.value, one.error, one.number, step, seed) for step, seed, one in lines]
+    protocols = dict.fromkeys(f'{one.metric}: {one.describe()}' for _, _, one in lines)
+    return '\n'.join(
+        [
+            '<h3>By --mode eval</h3>',
+            html.table(('metric', 'value', 'error', 'samples', 'at step', 'seed'), rows),
+            html.folded('How they were measured', *(html.paragraph(line, 'small') for line in protocols)),
+        ]
+    )
+
+
 def summary(run: Workdir, name: str) -> tuple[float, int, float | None, int | None]:
     """A metric's last value and its step, its best and its step; no best where real images have the best one."""
     values = [(entry[name], entry['step']) for entry in run.metrics if entry.get(name) is not None]

@@ -2,14 +2,16 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from gan_jax import phases
 from gan_jax.errors import UserError
 from gan_jax.pages import document as html
-from gan_jax.pages import health
+from gan_jax.pages import health, history
 from gan_jax.pages import workdir as workdirs
-from gan_jax.pages.metrics_table import metrics_table
+from gan_jax.pages.charts import COLORS, Chart, chart, controls
+from gan_jax.pages.metrics_table import judged_table, metrics_table
 from gan_jax.pages.workdir import Workdir
 from gan_jax.records import files, report
 
@@ -17,14 +19,18 @@ NAME = 'report.html'
 LAB = 'lab.html'  # of a game in the plane, beside it
 _FROM_CLASS_TO_CLASS = 'Each row goes from one class to the next, with the same latent.'
 HINT = (
-    'Over thousands of images (kimg). Hover over a chart to read its values, drag to zoom all charts, double-click to '
-    'see all again.'
+    'Hover over a chart to read its values, drag to zoom all charts, double-click to see all again, click a title to '
+    'enlarge.'
 )
-_CYCLE = {f'C{i}': color for i, color in enumerate(html.COLORS)}
+_CYCLE = {f'C{i}': color for i, color in enumerate(COLORS)}
 
 
-def write(workdir: str | os.PathLike) -> pathlib.Path:
+def write(workdir: str | os.PathLike, *, stopped: bool = False) -> pathlib.Path:
     """Writes `report.html` into a run's directory, from nothing but what the directory holds.
+
+    Args:
+        workdir: the directory.
+        stopped: whether its training is about to end, although the run's lock is still held.
 
     Returns:
         The file.
@@ -34,15 +40,16 @@ def write(workdir: str | os.PathLike) -> pathlib.Path:
     """
     run = workdirs.read(workdir)
     path = run.path / NAME
-    files.replace(path, page(run).encode())
+    files.replace(path, page(run, stopped=stopped).encode())
     return path
 
 
-def page(run: Workdir) -> str:
-    """The page as one HTML document."""
-    shown = charts(run)
+def page(run: Workdir, *, stopped: bool = False) -> str:
+    """The page as one HTML document; `stopped` as of `write`."""
+    shown, clock = charts(run), workdirs.clock(run)
     body = [
         html.paragraph(progress(run)),
+        *history.sentences(run, stopped=stopped),
         _lab(run),
         *(html.paragraph(trouble, 'bad') for trouble in run.troubles),
         html.section('Health', *_findings(run)),
@@ -50,19 +57,21 @@ def page(run: Workdir) -> str:
         html.section(
             'Curves',
             html.paragraph(HINT, 'small') if shown else html.paragraph('There are no metrics yet.'),
-            html.chart(*shown) if shown else '',
+            controls(['kimg', *clock]) + chart(*shown) if shown else '',
         ),
-        html.section('Evaluations', metrics_table([run])),
+        html.section('Evaluations', metrics_table([run]), judged_table(run)),
         html.section('Neighbours and interpolation', _neighbours_and_interpolation(run)),
         html.section('What was trained', *_facts(run)),
     ]
-    return html.document(run.name, '\n'.join(part for part in body if part), charts=shown)
+    return html.document(run.name, '\n'.join(part for part in body if part), charts=shown, clocks={'': clock})
 
 
 def progress(run: Workdir) -> str:
     """What is trained, and how far."""
     total, data = run.total, run.facts['data']
     size = 'x'.join(map(str, data['shape'])) if len(data['shape']) == 3 else 'points in the plane'
+    if run.config.get('game', {}).get('name', 'adversarial') == 'adversarial':
+        size += f', conditional on {len(run.classes)} classes' if run.classes else ', unconditional'
     how = 'finished' if run.step >= total else f'{100 * run.step // total} % of the run'
     return (
         f'{run.config["model"]} on {data["examples"]:,} examples of {data["name"]} ({size}): step {run.step:,} of '
@@ -96,40 +105,44 @@ def _samples(run: Workdir) -> list[str]:
     if not run.samples:
         return [html.paragraph('There are no samples yet.')]
     caption = report.caption_of(run.samples[-1][1])
-    films = html.row(html.films({'generated': run.frames()}), _picture_of(run, 'real.png'))
+    rows = run.classes[: run.config['samples']]
+    films = html.row(
+        html.films({'generated': run.frames()}, {'generated': rows}), _picture_of(run, 'real.png', rows=rows)
+    )
     return [html.paragraph(caption), films] if caption else [films]
 
 
 def _neighbours_and_interpolation(run: Workdir) -> str:
-    found = [_picture_of(run, 'neighbours.png'), _picture_of(run, 'interpolation.png', _FROM_CLASS_TO_CLASS)]
+    between = _picture_of(run, 'interpolation.png', _FROM_CLASS_TO_CLASS, run.classes)
+    found = [_picture_of(run, 'neighbours.png'), between]
     return html.row(*found) if any(found) else ''
 
 
-def _picture_of(run: Workdir, name: str, caption: str = '') -> str:
+def _picture_of(run: Workdir, name: str, caption: str = '', rows: Sequence[str] = ()) -> str:
     """A picture of the directory where there is one, with the caption that it carries or else this one."""
     path = run.path / name
     if not path.exists():
         return ''
     try:
-        return html.picture(path, report.caption_of(path) or caption)
+        return html.picture(path, report.caption_of(path) or caption, rows)
     except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file, and `picture`
         return html.paragraph(f'{path} is no whole picture and is left out: delete it.', 'bad')
 
 
-def charts(run: Workdir) -> dict[str, html.Chart]:
+def charts(run: Workdir) -> dict[str, Chart]:
     """The charts of a run's metrics by the names of their panels."""
-    curves, charts = workdirs.curves(run), {}
+    curves, drawn = workdirs.curves(run), {}
     for panel, names in report.panels([curves]).items():
         alone = names in ([panel], [f'eval/{panel}'])
         labels = {panel if alone else report.label_of(name): name for name in names}
         colors = {label: _CYCLE[report.COLORS[label]] for label in labels if label in report.COLORS}
-        charts[panel] = html.Chart(
+        drawn[panel] = Chart(
             report.title_of(panel),
             {label: curves[name] for label, name in labels.items()},
             colors,
             **axis(panel),
         )
-    return charts
+    return drawn
 
 
 def axis(panel: str) -> dict[str, Any]:
@@ -146,6 +159,7 @@ def _facts(run: Workdir) -> list[str]:
         ('hardware', f'{devices["number"]} x {devices["kind"]} ({devices["mode"]})'),
         ('versions', ', '.join(f'{name} {version}' for name, version in run.facts['versions'].items())),
         ('cost so far', cost(run)),
+        *history.facts(run),
     ]
     if len(run.phases) > 1:
         rows[1:1] = [(f'phase {number}', words) for number, words in enumerate(_phases(run), 1)]
@@ -177,7 +191,9 @@ def cost(run: Workdir) -> str:
         return images
     speeds = sorted(record['images_per_second'] for record in run.timing if 'images_per_second' in record)
     speed = f' ({speeds[len(speeds) // 2]:,.0f} images/s while training)' if speeds else ''
-    return f'{images} in {workdirs.seconds(run):,.0f} s of wall clock{speed}'
+    peaks = [record['memory_gib'] for record in run.timing if 'memory_gib' in record]
+    memory = f', {max(peaks):.2g} GiB of memory at the peak' if peaks else ''
+    return f'{images} in {workdirs.seconds(run):,.0f} s of wall clock{speed}{memory}'
 
 
 def _config(config: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,10 +15,15 @@ from gan_jax import config as configs
 from gan_jax import games, phases
 from gan_jax.defaults import without_networks
 from gan_jax.errors import UserError
+from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Record
+from gan_jax.pages.charts import Clock
 from gan_jax.pages.document import Frame
+from gan_jax.pages.health.course import JUDGING, PROBABILISTIC
+from gan_jax.parts import is_conditional
 from gan_jax.records import description, report
 from gan_jax.records.metrics import MetricsFile, evaluations_of, metrics_of, timing_of
+from gan_jax.records.starts import starts_of
 
 _SCHEDULE_POINTS = 201
 
@@ -35,6 +41,9 @@ class Workdir(NamedTuple):
         metrics: records of `metrics.jsonl`.
         timing: records of `timing.jsonl`.
         evaluations: records and failures of `evaluations.jsonl`.
+        starts: records of `starts.jsonl`.
+        judged: (step, seed, records) of each file that `--mode eval` has written, in their order.
+        diverged: why the run was given up, or None.
         samples: (step, picture) of each grid of samples, in their order.
         troubles: sentences on what could not be read.
     """
@@ -46,6 +55,9 @@ class Workdir(NamedTuple):
     metrics: list[dict[str, Any]]
     timing: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
+    starts: list[dict[str, Any]]
+    judged: list[tuple[int, int, list[Record]]]
+    diverged: str | None
     samples: list[tuple[int, pathlib.Path]]
     troubles: list[str]
 
@@ -53,6 +65,14 @@ class Workdir(NamedTuple):
     def step(self) -> int:
         """The last step that left anything."""
         return max([record['step'] for record in self.metrics] + [step for step, _ in self.samples], default=0)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that the rows of a grid show, from the top; none of an unconditional run."""
+        data = self.facts['data']
+        if not data['classes'] or not is_conditional(self.phases[-1]):
+            return []
+        return list(map(str, data.get('class_names') or range(data['classes'])))
 
     @property
     def phases(self) -> list[ConfigDict]:
@@ -102,23 +122,70 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
             f'{path} is not the directory of a run: its config.json and run.json cannot be read; give the --workdir '
             'of a run.'
         ) from error
-    files = (metrics_of(path), timing_of(path), evaluations_of(path))
+    files = (metrics_of(path), timing_of(path), evaluations_of(path), starts_of(path))
     parent, own = path.resolve().parts[-2:]
     name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
-    return Workdir(name, path, config, facts, *map(records, files), report.sample_files(path), troubles)
+    found = [*map(records, files), _judged(path, troubles), description.read_divergence(path)]
+    return Workdir(name, path, config, facts, *found, report.sample_files(path), troubles)
+
+
+def _judged(path: pathlib.Path, troubles: list[str]) -> list[tuple[int, int, list[Record]]]:
+    found = []
+    for file in (path / 'evaluation').glob('step*-seed*.json'):
+        if not (numbers := re.fullmatch(r'step(\d+)-seed(\d+)', file.stem)):
+            continue
+        try:
+            found.append((int(numbers[1]), int(numbers[2]), results.read(file).records))
+        except UserError as error:
+            troubles.append(str(error))
+    return sorted(found, key=lambda one: one[:2])
 
 
 def curves(workdir: Workdir) -> dict[str, Curve]:
-    """Every metric that has a finite value somewhere, by name, and the learning rates."""
+    """Every metric that has a finite value somewhere and a meaning under the run's loss, by name.
+
+    Beside them the learning rates, what the records of the clock have, and the Wasserstein estimate: the mean of the
+    critic on real examples less that on fake ones.
+    """
+    loss = workdir.config['loss']['name']
+    meaningless = () if loss in PROBABILISTIC else ('_probability',)
+    meaningless += () if loss in JUDGING else ('/accuracy',)
+    found = {name: curve for name, curve in _curves(workdir.metrics).items() if not name.endswith(meaningless)}
+    if loss == 'wasserstein' and 'discriminator/real_loss' in found and 'discriminator/fake_loss' in found:
+        (xs, real), (_, fake) = (found[f'discriminator/{part}_loss'] for part in ('real', 'fake'))
+        estimate = [None if None in pair else -sum(pair) for pair in zip(real, fake, strict=True)]
+        found = {'discriminator/wasserstein_estimate': (xs, estimate), **found}
+    if not found:
+        return {}
+    clocked = {name: curve for name, curve in _curves(workdir.timing).items() if len(curve[0]) > 1}
+    clocked.pop('seconds', None)
+    return found | _learning_rates(workdir.phases) | clocked
+
+
+def _curves(records: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
-    for record in workdir.metrics:
+    for record in records:
         for name, value in record.items():
             if name not in ('step', 'kimg'):
                 xs, ys = found.setdefault(name, ([], []))
                 xs.append(record['kimg'])
                 ys.append(value)
-    found = {name: curve for name, curve in found.items() if any(value is not None for value in curve[1])}
-    return found | (_learning_rates(workdir.phases) if found else {})
+    return {name: curve for name, curve in found.items() if any(value is not None for value in curve[1])}
+
+
+def clock(workdir: Workdir) -> Clock:
+    """The steps and the hours of training, over all starts, by the thousands of images."""
+    course = workdir.phases
+    ends = [0, *map(phases.end, course)]
+    found = {'step': ([phases.kimg(course, step) for step in ends], [float(step) for step in ends])}
+    before = hours = 0.0
+    at = [(0.0, 0.0)]
+    for record in workdir.timing:
+        if 'images_per_second' not in record:  # the first of a start, whose seconds begin anew
+            before = hours
+        hours = before + record['seconds'] / 3600
+        at.append((record['kimg'], hours))
+    return found | ({'hours': tuple(zip(*at, strict=True))} if len(at) > 1 else {})
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from gan_jax.errors import UserError
 from gan_jax.records import files
 
+DIVERGED = 'diverged.json'  # in the directory of a run that became NaN and is not trained any more
 # What every version of gan_jax has written, as far as pages, findings and sampling rely on it.
 _CONFIG = {
     'model': str,
@@ -98,6 +99,16 @@ def read_data_facts(workdir: str | os.PathLike, phase: int | None = None) -> dic
         _check(path, sides, dict.fromkeys(sides, int), 'data.shape.')
     _check(path, {'class_names': data.get('class_names')}, {'class_names': list | None}, 'data.')
     return data
+
+
+def read_divergence(workdir: str | os.PathLike) -> str | None:
+    """Why a run was given up as diverged, or None.
+
+    Raises:
+        UserError: the file that says so is damaged.
+    """
+    path = pathlib.Path(workdir) / DIVERGED
+    return str(files.read_object(path).get('reason')) if path.exists() else None
 
 
 def read_origins(workdir: str | os.PathLike) -> dict[str, dict[str, str]]:

@@ -39,6 +39,12 @@ def alone(train: Callable) -> Callable:
     return locked
 
 
+def is_fresh(directory: str | os.PathLike) -> bool:
+    """Whether a process trains in a directory, as far as the lock's file says: one that was killed did until lately."""
+    touched = _time_of(pathlib.Path(directory) / NAME)
+    return touched is not None and time.time() - touched < _PATIENCE
+
+
 @contextlib.contextmanager
 def exclusive(*directories: str | os.PathLike) -> Iterator[None]:
     """Holds the locks of directories, which are created where there are none; every process of a run must enter it.

@@ -129,7 +129,8 @@ class MetricsFile:
                 damaged.append(number)
             else:
                 lines.setdefault(
-                    (record['step'], str(record.get('metric')), *sorted(record)), _Line(number, text, record)
+                    (record['step'], str(record.get('metric', record.get('time'))), *sorted(record)),
+                    _Line(number, text, record),
                 )
         return sorted(lines.values(), key=lambda line: line.record['step']), damaged
 

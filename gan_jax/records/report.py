@@ -43,7 +43,7 @@ def image_grid(
     if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
         raise UserError(f'A grid is made of uint8 images [n, H, W, C], not of {images.dtype}{list(images.shape)}.')
     number, height, width, channels = images.shape
-    columns = columns or min(number, math.ceil(math.sqrt(number * height / width)))
+    columns = columns or columns_of(number, height, width)
     scale = scale or max(1, (_WIDEST_GRID - padding * (columns + 1)) // (columns * width))
     rows, height, width = math.ceil(number / columns), height * scale, width * scale
     shape = (rows * (height + padding) + padding, columns * (width + padding) + padding, channels)
@@ -53,6 +53,11 @@ def image_grid(
         left = padding + i % columns * (width + padding)
         grid[top : top + height, left : left + width] = image.repeat(scale, 0).repeat(scale, 1)
     return grid
+
+
+def columns_of(number: int, height: int, width: int) -> int:
+    """How many of some images of a size stand side by side, so that their grid is nearly square."""
+    return min(number, math.ceil(math.sqrt(number * height / width)))
 
 
 def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '', *, step: int | None = None) -> None:
@@ -272,25 +277,42 @@ def new_figure(width: float, height: float) -> Any:
 
 
 # Of the curves that every run has.
-COLORS = {'discriminator': 'C0', 'generator': 'C1', 'D(real)': 'C2', 'D(fake)': 'C3'}
-_TITLES = {'ms_ssim': 'MS-SSIM', 'fid_infinity': 'FID at infinitely many samples', 'intra_fid': 'FID within classes'}
-_PROBABILITIES = {'real_probability': 'D(real)', 'fake_probability': 'D(fake)'}
+COLORS = {
+    **{'discriminator': 'C0', 'generator': 'C1'},
+    **{'D(real)': 'C2', 'D(fake)': 'C3', 'on real examples': 'C2', 'on fake examples': 'C3'},
+}
+_TITLES = {
+    'parts': 'Loss of the discriminator on real and fake examples',
+    'memory_gib': 'Memory (GiB)',
+    'ms_ssim': 'MS-SSIM',
+    'fid_infinity': 'FID at infinitely many samples',
+    'intra_fid': 'FID within classes',
+}
+_LABELS = {
+    'real_probability': 'D(real)',
+    'fake_probability': 'D(fake)',
+    'real_loss': 'on real examples',
+    'fake_loss': 'on fake examples',
+}
 
 
 def panels(records: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Which metrics share a panel: {last part of the names: names}, losses first."""
     names = dict.fromkeys(name for record in records for name in record if name not in ('step', 'kimg'))
-    grouped: dict[str, list[str]] = {'loss': [], 'probability': [], 'accuracy': [], 'gradient_norm': []}
+    grouped: dict[str, list[str]] = {key: [] for key in ('loss', 'parts', 'probability', 'accuracy', 'gradient_norm')}
     for name in names:
         last = name.rpartition('/')[-1]
-        grouped.setdefault('probability' if last.endswith('_probability') else last, []).append(name)
+        shared = (
+            'probability' if last.endswith('_probability') else 'parts' if last in ('real_loss', 'fake_loss') else last
+        )
+        grouped.setdefault(shared, []).append(name)
     return {key: sorted(names, key=_rank) for key, names in grouped.items() if names}
 
 
 def label_of(name: str) -> str:
     """What a curve is called in its panel: 'generator', 'D(real)'."""
     owner, _, last = name.rpartition('/')
-    return _PROBABILITIES.get(last, owner or name)
+    return _LABELS.get(last, owner or name)
 
 
 def title_of(key: str) -> str:

@@ -20,6 +20,7 @@ from gan_jax.records.metrics import evaluations_of, metrics_of, timing_of
 from gan_jax.records.progress import Progress
 from gan_jax.records.tensorboard import TensorBoard
 from gan_jax.records.weights_and_biases import WeightsAndBiases
+from gan_jax.runtime import parallel
 
 
 def check(writers: Sequence[str]) -> None:
@@ -124,7 +125,7 @@ class Writers:
             return
         self._metrics.write(step, kimg, values)
         self._progress.report(step, kimg, values, done)
-        timing = {'seconds': self._progress.seconds}
+        timing = {'seconds': self._progress.seconds, 'memory_gib': parallel.peak_memory() / 2**30}
         if self._progress.images_per_second is not None:
             timing['images_per_second'] = self._progress.images_per_second
         self._timing.write(step, kimg, timing)

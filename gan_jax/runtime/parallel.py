@@ -7,6 +7,8 @@ position in it, noise is drawn by position, and gradients, batch statistics and 
 import dataclasses
 import functools
 import os
+import resource
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -274,6 +276,13 @@ def available_memory() -> int:
     if memory := device_memory():
         return memory
     return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // len(jax.local_devices())
+
+
+def peak_memory() -> int:
+    """Bytes of memory at the peak so far: of the fullest local device, or of the process where devices are silent."""
+    peaks = [stats['peak_bytes_in_use'] for device in jax.local_devices() if (stats := device.memory_stats())]
+    unit = 1 if sys.platform == 'darwin' else 1024
+    return max(peaks) if peaks else unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def device_memory() -> int | None:

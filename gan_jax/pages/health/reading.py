@@ -11,7 +11,7 @@ from gan_jax.errors import UserError
 from gan_jax.pages.diversity import cut_grid
 from gan_jax.pages.health.course import Run
 from gan_jax.parts import is_conditional
-from gan_jax.records import description, files, report
+from gan_jax.records import description, report
 from gan_jax.records.metrics import metrics_of
 
 _MOST_GRIDS = 10  # of earlier samples that are looked at, evenly spaced
@@ -28,13 +28,11 @@ def read(workdir: str | os.PathLike) -> Run:
         course = phases.recorded(description.read_config(workdir), description.read_phases(workdir))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f'{workdir} is not the directory of a run: its config.json or run.json is missing.') from error
-    diverged = workdir / 'diverged.json'
-    given_up = str(files.read_object(diverged).get('reason')) if diverged.exists() else None
     records, _ = metrics_of(workdir).scan()
     config = course[phases.trained_in(course, records[-1]['step'] if records else 0)]
     facts, begin = description.read_data_facts(workdir, config.phase.number), config.phase.steps
-    run = Run(config, [record for record in records if record['step'] > begin or not begin], given_up)
-    run = run._replace(is_last=config.phase.number + 1 == len(course))
+    run = Run(config, [record for record in records if record['step'] > begin or not begin])
+    run = run._replace(given_up=description.read_divergence(workdir), is_last=config.phase.number + 1 == len(course))
 
     *earlier, last = [path for step, path in report.sample_grids(workdir) if step > begin or not begin] or [None]
     if last is None or len(facts['shape']) != 3 or report.caption_of(last):  # which shows more than samples

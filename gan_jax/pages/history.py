@@ -1,0 +1,63 @@
+"""How a run was started, stopped and resumed, in words."""
+
+import datetime
+from typing import Any
+
+from gan_jax.pages import document as html
+from gan_jax.pages.workdir import Workdir
+from gan_jax.records import lock
+
+
+def sentences(run: Workdir, *, stopped: bool = False) -> list[str]:
+    """Whether the run is trained, has stopped or diverged, and where it was resumed, as HTML.
+
+    Args:
+        run: the run.
+        stopped: whether its training is about to end, although the run's lock is still held.
+    """
+    parts = []
+    if run.diverged is not None:
+        parts.append(html.paragraph(f'Diverged and stopped: {run.diverged}.', 'bad'))
+    elif run.step < run.total:
+        if lock.is_fresh(run.path) and not stopped:
+            now = datetime.datetime.now(datetime.UTC)
+            parts.append(
+                f'<p>In training when this page was written, <time datetime="{now.isoformat()}">'
+                f'{_moment(now.isoformat())}</time>. If that is long ago, it was killed, and the same command resumes '
+                'it.</p>'
+            )
+        else:
+            text = f'Stopped before its end, after step {run.step:,}: the same command resumes it.'
+            parts.append(html.paragraph(text, 'warning'))
+    if resumed := [resumption(one) for one in run.starts[1:]]:
+        parts.append(
+            html.folded(f'Resumed {len(resumed)} times' if len(resumed) > 1 else 'Resumed once', _list(resumed))
+        )
+    return parts
+
+
+def resumption(start: dict[str, Any]) -> str:
+    """Where a run went on, when, and why it had to: 'From step 400 on 2026-11-29 09:30 UTC: it had been killed ...'."""
+    where = f'From step {start["step"]:,} on {_moment(start["time"])}'
+    if start['diverged'] is not None:
+        return f'{where}: it had diverged ({start["diverged"]}).'
+    if (start['reached'] or 0) > start['step']:
+        return f'{where}: it had been killed after step {start["reached"]:,}.'
+    return f'{where}: it had been stopped there.'
+
+
+def facts(run: Workdir) -> list[tuple[str, str]]:
+    """Rows of a table: when the run started, by which command, from which code."""
+    if not run.starts:
+        return []
+    first, last = run.starts[0], run.starts[-1]
+    rows = [('started', f'{_moment(first["time"])} on {first["host"]}'), ('command', last['command'])]
+    return rows + ([('commit', last['commit'])] if last['commit'] else [])
+
+
+def _moment(time: str) -> str:
+    return datetime.datetime.fromisoformat(time).strftime('%Y-%m-%d %H:%M UTC')
+
+
+def _list(texts: list[str]) -> str:
+    return '<ul>' + ''.join(f'<li>{html.escape(text)}</li>' for text in texts) + '</ul>'

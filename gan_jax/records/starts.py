@@ -1,0 +1,67 @@
+"""When a run was started, by which command and from which code: `starts.jsonl`, a record a start.
+
+A run that goes back to a checkpoint by itself (`on_nan=restore`) leaves a record too.
+"""
+
+import datetime
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+
+from gan_jax.records import files
+from gan_jax.records.metrics import MetricsFile, metrics_of
+
+_NAMES = ('time', 'command', 'commit', 'host', 'reached', 'diverged')
+
+
+def starts_of(workdir: str | os.PathLike) -> MetricsFile:
+    """A run's `starts.jsonl`.
+
+    Each record has the `step` from which the run went on, `time` (UTC), `command`, `commit` of the working directory or
+    None, `host`, the step that was `reached` before (None at the first start), and why the run had `diverged`, or None.
+    """
+    path = pathlib.Path(workdir) / 'starts.jsonl'
+    return MetricsFile(path, lambda record: all(name in record for name in _NAMES))
+
+
+def add(workdir: str | os.PathLike, step: int, diverged: str | None = None) -> None:
+    """Records that a run starts, or goes on from a step; a start at step 0 is the first.
+
+    Call it while the records of later steps are still there.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    file = starts_of(workdir)
+    is_first = not step and diverged is None
+    if is_first:
+        files.remove(file.path)
+    file.append(
+        {
+            'step': step,
+            'time': datetime.datetime.now(datetime.UTC).isoformat(),
+            'command': shlex.join(['python', *sys.orig_argv[1:]]),
+            'commit': _commit(),
+            'host': platform.node(),
+            'reached': None if is_first else _reached(workdir),
+            'diverged': diverged,
+        }
+    )
+
+
+def _reached(workdir: str | os.PathLike) -> int | None:
+    records, _ = metrics_of(workdir).scan()
+    return records[-1]['step'] if records else None
+
+
+def _commit() -> str | None:
+    """Of the repository that the working directory is in, with '-dirty' behind it where files have changed."""
+    command = ['git', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
