@@ -199,7 +199,7 @@ def test_a_page_tells_what_was_trained_and_how_it_went(tmp_path):
     assert [series['label'] for series in charts['loss']['series']] == ['discriminator', 'generator']
     assert [series['color'] for series in charts['loss']['series']] == ['#1f77b4', '#ff7f0e']
     assert charts['gradient_norm']['logarithmic'] is True
-    assert charts['fid']['series'] == [{'label': 'fid', 'color': '#1f77b4', 'xs': [1, 2, 3], 'ys': [9, 4.5, 3]}]
+    assert charts['fid']['series'] == [{'label': 'FID', 'color': '#1f77b4', 'xs': [1, 2, 3], 'ys': [9, 4.5, 3]}]
     assert [tag['data-chart'] for tag in tree.all('div') if 'data-chart' in tag] == list(charts)
     images = tree.all('img')
     assert [tag.get('data-at') for tag in images] == ['1.0', '2.0', '3.0', None, None]
@@ -366,7 +366,7 @@ def test_curves_have_the_wasserstein_estimate_and_no_meaningless_probabilities(t
         assert {f'discriminator/{name}' for name in kept} == found.keys() & {f'discriminator/{n}' for n in names[:2]}
         estimate = found.get('discriminator/wasserstein_estimate')
         assert estimate == (([1, 2, 3], [3, 3, 3]) if loss == 'wasserstein' else None)  # 7 on real, 4 on fake examples
-    parts = run_page._charts(found)['parts']
+    parts = run_page.charts(run)['parts']
     assert list(parts.series) == ['on real examples', 'on fake examples']
 
 

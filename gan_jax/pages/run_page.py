@@ -134,7 +134,7 @@ def charts(run: Workdir) -> dict[str, Chart]:
     curves, drawn = workdirs.curves(run), {}
     for panel, names in report.panels([curves]).items():
         alone = names in ([panel], [f'eval/{panel}'])
-        labels = {panel if alone else report.label_of(name): name for name in names}
+        labels = {report.title_of(panel) if alone else report.label_of(name): name for name in names}
         colors = {label: _CYCLE[report.COLORS[label]] for label in labels if label in report.COLORS}
         drawn[panel] = Chart(
             report.title_of(panel),
