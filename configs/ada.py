@@ -5,8 +5,8 @@ that the discriminator is shown is transformed with a probability that rises whi
 R1 penalty are those of StyleGAN2, the networks of DCGAN without normalisation in the discriminator. The probability
 adapts ten times as fast as in the paper, as the run is that much shorter, and geometry is sampled bilinearly.
 
-    python -m gan_jax.main --config configs/ada.py:fashion_mnist --config.data.split='train[:1000]'
-    python -m gan_jax.main --config configs/ada.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config ada:fashion_mnist --config.data.split='train[:1000]'
+    python -m gan_jax.main --config ada                  # scikit-learn's digits at 16x16
 
 Expect rough clothes of most kinds. In a run of this length the discriminator of 1,000 images does not overfit: the
 probability (`discriminator/augmentation` in the metrics) rises to 0.1 at the start and falls back to 0. With

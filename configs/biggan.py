@@ -4,11 +4,11 @@ Brock, Donahue and Simonyan 2019, "Large Scale GAN Training for High Fidelity Na
 https://arxiv.org/abs/1809.11096, by the recipes of the first author's BigGAN-PyTorch: spectral norm in both players,
 the hinge loss, projection, and samples of averaged weights with standing statistics of 16 passes.
 
-    python -m gan_jax.main --config configs/biggan.py:cifar10         # the published recipe for CIFAR-10
-    python -m gan_jax.main --config configs/biggan.py:imagenet2012    # the published recipe for ImageNet at 128x128
-    python -m gan_jax.main --config configs/biggan.py:small           # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/biggan.py:cifar10,small
-    python -m gan_jax.main --config configs/biggan.py                 # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config biggan:cifar10         # the published recipe for CIFAR-10
+    python -m gan_jax.main --config biggan:imagenet2012    # the published recipe for ImageNet at 128x128
+    python -m gan_jax.main --config biggan:small           # fashion_mnist, for a laptop
+    python -m gan_jax.main --config biggan:cifar10,small
+    python -m gan_jax.main --config biggan                 # scikit-learn's digits at 16x16
 
 CIFAR-10: a table of classes in each batch norm, latents that enter at the base alone, no attention; batches of 50, four
 steps of the discriminator for each of 125,000 of the generator. Expect FID 14.7 and Inception Score 9.2, the paper's

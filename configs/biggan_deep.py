@@ -5,11 +5,11 @@ https://arxiv.org/abs/1809.11096, appendix B, by the recipe of the first author'
 players, the hinge loss, projection, a class embedding and all latents in every batch norm, attention, and samples of
 averaged weights with standing statistics of 16 passes.
 
-    python -m gan_jax.main --config configs/biggan_deep.py:imagenet2012    # the published recipe, at 128x128
-    python -m gan_jax.main --config configs/biggan_deep.py:cifar10         # the same networks at 32x32
-    python -m gan_jax.main --config configs/biggan_deep.py:small           # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/biggan_deep.py:cifar10,small
-    python -m gan_jax.main --config configs/biggan_deep.py                 # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config biggan_deep:imagenet2012    # the published recipe, at 128x128
+    python -m gan_jax.main --config biggan_deep:cifar10         # the same networks at 32x32
+    python -m gan_jax.main --config biggan_deep:small           # fashion_mnist, for a laptop
+    python -m gan_jax.main --config biggan_deep:cifar10,small
+    python -m gan_jax.main --config biggan_deep                 # scikit-learn's digits at 16x16
 
 ImageNet: batches of 2,048 in eight parts, attention at 64x64. Expect FID 5.7 at the best checkpoint, which
 `--config.evaluate=fid --config.checkpoints.best_metric=eval/fid` keeps: the training collapses in the end. A step costs

@@ -5,8 +5,8 @@ DCGAN: an embedding of the class (dimension 50) is concatenated with the noise, 
 the discriminator sees. `--config.discriminator.conditioning=concatenate` has an embedding behind its last features
 instead, which learns the classes more slowly.
 
-    python -m gan_jax.main --config configs/cgan.py:fashion_mnist
-    python -m gan_jax.main --config configs/cgan.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config cgan:fashion_mnist
+    python -m gan_jax.main --config cgan                  # scikit-learn's digits at 16x16
 
 Expect a grid whose rows are the ten classes and whose columns share a style; sandals are the weakest. With
 `--config.generator.width=32 --config.discriminator.width=32`

@@ -4,10 +4,10 @@ Miyato and Koyama 2018, "cGANs with Projection Discriminator", https://arxiv.org
 discriminator as an inner product with its features and the generator by conditional batch norm. Networks, loss and
 optimisers are those of configs/sngan_resnet.py; configs/projection.py has small networks without residuals.
 
-    python -m gan_jax.main --config configs/cgan_pd.py:cifar10         # the published recipe
-    python -m gan_jax.main --config configs/cgan_pd.py:small           # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/cgan_pd.py:cifar10,small
-    python -m gan_jax.main --config configs/cgan_pd.py                 # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config cgan_pd:cifar10         # the published recipe
+    python -m gan_jax.main --config cgan_pd:small           # fashion_mnist, for a laptop
+    python -m gan_jax.main --config cgan_pd:cifar10,small
+    python -m gan_jax.main --config cgan_pd                 # scikit-learn's digits at 16x16
 
 Expect FID 17.5 and Inception Score 8.62 on CIFAR-10 by the authors' protocol (5,000 samples); torch_mimicry, whose
 batch and 100,000 steps these are, reports FID 10.8 and Inception Score 8.25 (50,000 samples against the training set).

@@ -7,9 +7,9 @@ Two residual networks translate between two domains, each against a discriminato
 mean squares as losses. What is translated there and back has to be the image that it was, with weight 10. Each
 discriminator sees the last 50 translations again. `game.identity=0.5` holds colours, as published for paintings.
 
-    python -m gan_jax.main --config configs/cyclegan.py                                 # threes to eights
-    python -m gan_jax.main --config configs/cyclegan.py:classes:tf_flowers:tulips:roses
-    python -m gan_jax.main --config configs/cyclegan.py:unpaired:folder:/path/horses,folder:/path/zebras
+    python -m gan_jax.main --config cyclegan                                 # threes to eights
+    python -m gan_jax.main --config cyclegan:classes:tf_flowers:tulips:roses
+    python -m gan_jax.main --config cyclegan:unpaired:folder:/path/horses,folder:/path/zebras
 
 Its pictures show an image of each domain, its translation, and what comes back of it.
 

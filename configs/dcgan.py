@@ -7,9 +7,9 @@ Trains a generator of transposed convolutions against a discriminator of strided
 2e-4 with beta1 0.5, and the non-saturating loss. Shapes follow from the data; the published ones are reached through
 `generator.widths`, `discriminator.widths`, `kernel_size` and `discriminator.final`.
 
-    python -m gan_jax.main --config configs/dcgan.py                  # scikit-learn's digits at 16x16
-    python -m gan_jax.main --config configs/dcgan.py:fashion_mnist    # or mnist, cifar10, tf_flowers, folder:/path ...
-    python -m gan_jax.main --config configs/dcgan.py:cifar10,debug    # twenty steps
+    python -m gan_jax.main --config dcgan                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config dcgan:fashion_mnist    # or mnist, cifar10, tf_flowers, folder:/path ...
+    python -m gan_jax.main --config dcgan:cifar10,debug    # twenty steps
 
 Expect recognisable digits after about two minutes on two CPU cores, and clothes of several classes from fashion_mnist
 after ten.

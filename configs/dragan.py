@@ -4,8 +4,8 @@ Kodali et al. 2017, "On Convergence and Stability of GANs", https://arxiv.org/ab
 gradient penalty of weight 10 at noisy real examples, and the networks of DCGAN, but for layer norm in the
 discriminator.
 
-    python -m gan_jax.main --config configs/dragan.py:fashion_mnist
-    python -m gan_jax.main --config configs/dragan.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config dragan:fashion_mnist
+    python -m gan_jax.main --config dragan                  # scikit-learn's digits at 16x16
 
 Expect clothes of all kinds, dark ones among them, with a few unfinished ones. With
 `--config.generator.width=32 --config.discriminator.width=32`

@@ -5,9 +5,9 @@ transformers. In training the generator shows its picture at four stages of its 
 all at once, the early ones under much noise. Relativistic pairs of the same class, R1 and R2 by finite differences,
 AdamW, and a learning rate of 2e-4 * 768 / width: a width that is given on the command line takes its rate with it.
 
-    python -m gan_jax.main --config configs/gat.py                        # scikit-learn's digits at 16x16
-    python -m gan_jax.main --config configs/gat.py:fashion_mnist,small    # a laptop: depth 8, width 192, patch 4
-    python -m gan_jax.main --config configs/gat.py:cifar10,S              # the published sizes: S, B, L, XL
+    python -m gan_jax.main --config gat                        # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config gat:fashion_mnist,small    # a laptop: depth 8, width 192, patch 4
+    python -m gan_jax.main --config gat:cifar10,S              # the published sizes: S, B, L, XL
 
 The paper trains on latents [32, 32, 4] of an autoencoder; its FID-50K on ImageNet-256 is 15.2 (S) to 4.0 (XL) after
 50,000 steps, and 2.18 (XL) after 150,000. There is no published figure for pixels. Here a pixel takes the place of a

@@ -5,9 +5,9 @@ Karras et al. 2018 grow theirs, https://arxiv.org/abs/1710.10196: each level dou
 the first half of it, and so do the details of the real images. The batch norm, the loss and Adam at 2e-4 with beta1 0.5
 stay those of the DCGAN.
 
-    python -m gan_jax.main --config configs/growing_dcgan.py                  # scikit-learn's digits, 8x8 and 16x16
-    python -m gan_jax.main --config configs/growing_dcgan.py:fashion_mnist    # to 32x32; or mnist, cifar10, ...
-    python -m gan_jax.main --config configs/growing_dcgan.py:tf_flowers,64
+    python -m gan_jax.main --config growing_dcgan                  # scikit-learn's digits, 8x8 and 16x16
+    python -m gan_jax.main --config growing_dcgan:fashion_mnist    # to 32x32; or mnist, cifar10, ...
+    python -m gan_jax.main --config growing_dcgan:tf_flowers,64
 
 A level is a phase of the run (`earlier_phases`). Expect samples.gif to show coarse images that become finer; the digits
 take about a minute on two CPU cores.

@@ -2,8 +2,8 @@
 
 Lim and Ye 2017, "Geometric GAN", https://arxiv.org/abs/1705.02894, with the networks of DCGAN.
 
-    python -m gan_jax.main --config configs/hinge.py:fashion_mnist
-    python -m gan_jax.main --config configs/hinge.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config hinge:fashion_mnist
+    python -m gan_jax.main --config hinge                  # scikit-learn's digits at 16x16
 
 Expect clothes of all kinds, with a few unfinished ones. With
 `--config.generator.width=32 --config.discriminator.width=32`

@@ -3,8 +3,8 @@
 Mao et al. 2017, "Least Squares Generative Adversarial Networks", https://arxiv.org/abs/1611.04076, with the labels 0
 and 1 of its equation 9 and the networks of DCGAN.
 
-    python -m gan_jax.main --config configs/lsgan.py:fashion_mnist
-    python -m gan_jax.main --config configs/lsgan.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config lsgan:fashion_mnist
+    python -m gan_jax.main --config lsgan                  # scikit-learn's digits at 16x16
 
 Expect clothes of most kinds, some of them half one thing and half another. With
 `--config.generator.width=32 --config.discriminator.width=32`

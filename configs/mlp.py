@@ -4,9 +4,9 @@ Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/140
 field's first exercise: a generator 100-256-512-1024-784 against a discriminator 784-1024-512-256-1, LeakyReLU 0.2,
 Adam at 2e-4 with beta1 0.5, batches of 128.
 
-    python -m gan_jax.main --config configs/mlp.py:mnist
-    python -m gan_jax.main --config configs/mlp.py            # scikit-learn's digits at 16x16
-    python -m gan_jax.main --config configs/mlp.py:mnist --config.generator.widths='(128,256,512)' \
+    python -m gan_jax.main --config mlp:mnist
+    python -m gan_jax.main --config mlp            # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config mlp:mnist --config.generator.widths='(128,256,512)' \
         --config.generator.normalization=batch                # the batch-normalised variant
 
 Expect clear digits from the embedded data after three minutes on two CPU cores, with 0, 3, 5 and 9 far oftener than

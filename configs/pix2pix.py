@@ -8,10 +8,10 @@ target beside the adversarial loss. Dropout is the only noise, and stays on in s
 image, with batch normalisation by its own statistics, in sampling too; of larger batches samples take running
 averages. Larger images and `generator.family=cyclegan` (a residual network) are possible.
 
-    python -m gan_jax.main --config configs/pix2pix.py                        # digits from their edges, at 32x32
-    python -m gan_jax.main --config configs/pix2pix.py:edges:tf_flowers       # flowers from their edges
-    python -m gan_jax.main --config configs/pix2pix.py:grey:cifar10           # colours for grey images
-    python -m gan_jax.main --config configs/pix2pix.py:paired:/path/to/pairs  # side by side, or in two folders
+    python -m gan_jax.main --config pix2pix                        # digits from their edges, at 32x32
+    python -m gan_jax.main --config pix2pix:edges:tf_flowers       # flowers from their edges
+    python -m gan_jax.main --config pix2pix:grey:cifar10           # colours for grey images
+    python -m gan_jax.main --config pix2pix:paired:/path/to/pairs  # side by side, or in two folders
 
 Its pictures show input, output and target of some training examples. `--config.evaluate=l1,psnr,ssim` compares the
 outputs with the targets, of `--config.evaluation.split` if it is given. `--config.game.adversary=0` leaves L1 alone.

@@ -5,11 +5,11 @@ https://arxiv.org/abs/1710.10196, as the authors' code has it: WGAN-GP with a dr
 and 0.99, one step of the critic, 600 thousand images for a level to fade in and as many for it to settle, the last one
 until there are 12 million, batches from 128 (4x4) to 4 (512x512), optimisers anew at each level.
 
-    python -m gan_jax.main --config configs/progan.py                        # scikit-learn's digits, from 4x4 to 16x16
-    python -m gan_jax.main --config configs/progan.py:cifar10                # as published, to 32x32
-    python -m gan_jax.main --config configs/progan.py:folder:/faces,256      # images of that size
-    python -m gan_jax.main --config configs/progan.py:small                  # fashion_mnist at 32x32, for a laptop
-    python -m gan_jax.main --config configs/progan.py:mnist,small
+    python -m gan_jax.main --config progan                        # scikit-learn's digits, from 4x4 to 16x16
+    python -m gan_jax.main --config progan:cifar10                # as published, to 32x32
+    python -m gan_jax.main --config progan:folder:/faces,256      # images of that size
+    python -m gan_jax.main --config progan:small                  # fashion_mnist at 32x32, for a laptop
+    python -m gan_jax.main --config progan:mnist,small
 
 A level is a phase of the run (`earlier_phases`). Expect samples.gif to show blurs that become images. The published
 networks have 23 million parameters each at 128x128, and CIFAR-10 without labels an Inception Score of 8.80 +- 0.05 (the

@@ -4,8 +4,8 @@ Miyato and Koyama 2018, "cGANs with Projection Discriminator", https://arxiv.org
 discriminator as an inner product with its features and the generator by conditional batch norm. The networks are the
 convolutional ones of the SNGAN paper, the loss is the hinge.
 
-    python -m gan_jax.main --config configs/projection.py:fashion_mnist
-    python -m gan_jax.main --config configs/projection.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config projection:fashion_mnist
+    python -m gan_jax.main --config projection                  # scikit-learn's digits at 16x16
 
 Expect a grid whose rows are the ten classes, crisp and varied. With
 `--config.generator.width=16 --config.discriminator.width=16`

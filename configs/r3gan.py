@@ -6,11 +6,11 @@ augmentation, and half-cosine schedules over the first 20 million images: rates 
 gamma 0.05 to 0.005, the average's half-life 0 to 5 million images, the probability of augmentation 0 to 0.55. The
 discriminator moves first; each of its pairs has one label.
 
-    python -m gan_jax.main --config configs/r3gan.py:cifar10                  # as published: FID 1.96
-    python -m gan_jax.main --config configs/r3gan.py:stacked_mnist            # 1,000 modes, KL 0.029
-    python -m gan_jax.main --config configs/r3gan.py:stacked_mnist,small      # with the networks of a laptop
-    python -m gan_jax.main --config configs/r3gan.py:small                    # fashion_mnist on a laptop
-    python -m gan_jax.main --config configs/r3gan.py                          # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config r3gan:cifar10                  # as published: FID 1.96
+    python -m gan_jax.main --config r3gan:stacked_mnist            # 1,000 modes, KL 0.029
+    python -m gan_jax.main --config r3gan:stacked_mnist,small      # with the networks of a laptop
+    python -m gan_jax.main --config r3gan:small                    # fashion_mnist on a laptop
+    python -m gan_jax.main --config r3gan                          # scikit-learn's digits at 16x16
 
 Expect the published figures only after their images: 250 million of CIFAR-10 (four days on eight L40 GPUs, in bfloat16,
 `--config.dtype=bfloat16`) and 10 million of Stacked MNIST. The paper computes the penalties in bfloat16 too, here they

@@ -5,10 +5,10 @@ with self-attention and spectral norm in both players, the class by conditional 
 loss, one step of the discriminator at a rate of 4e-4 for each of the generator at 1e-4, Adam with beta1 0 and beta2
 0.9.
 
-    python -m gan_jax.main --config configs/sagan.py:imagenet2012 --config.data.size=128    # the published recipe
-    python -m gan_jax.main --config configs/sagan.py:small                 # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/sagan.py:cifar10,small
-    python -m gan_jax.main --config configs/sagan.py                       # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config sagan:imagenet2012 --config.data.size=128    # the published recipe
+    python -m gan_jax.main --config sagan:small                 # fashion_mnist, for a laptop
+    python -m gan_jax.main --config sagan:cifar10,small
+    python -m gan_jax.main --config sagan                       # scikit-learn's digits at 16x16
 
 Attention sits at 32x32 where images are larger, and at half their size otherwise; `generator.attention` and
 `discriminator.attention` move it. Expect FID 18.65 and Inception Score 52.5 on ImageNet at 128x128 after a million

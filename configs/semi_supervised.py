@@ -8,9 +8,9 @@ examples, from all examples without their labels, and from the generator's, whic
 parameters are the classifier. The networks are the published fully connected ones for MNIST, with weight normalisation
 and Gaussian noise. With 100 labels of MNIST and 300 epochs the paper has an error of 0.93 %.
 
-    python -m gan_jax.main --config configs/semi_supervised.py          # the embedded digits, ten labels of each
-    python -m gan_jax.main --config configs/semi_supervised.py:mnist    # the published run
-    python -m gan_jax.main --config configs/semi_supervised.py:mnist --config.data.labels_per_class=100
+    python -m gan_jax.main --config semi_supervised          # the embedded digits, ten labels of each
+    python -m gan_jax.main --config semi_supervised:mnist    # the published run
+    python -m gan_jax.main --config semi_supervised:mnist --config.data.labels_per_class=100
 
 `class_error` is that of the averaged classifier on the test split; `--mode eval --metrics class_error` gives it again.
 

@@ -6,8 +6,8 @@ paper's setting C), and the non-saturating loss, so that it differs from configs
 paper's CIFAR-10 figures are FID 29.3 and Inception Score 7.42 with this loss, 25.5 and 7.58 with the hinge, which is
 `--config.loss.name=hinge`. Its residual networks are in configs/sngan_resnet.py.
 
-    python -m gan_jax.main --config configs/sngan.py:fashion_mnist
-    python -m gan_jax.main --config configs/sngan.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config sngan:fashion_mnist
+    python -m gan_jax.main --config sngan                  # scikit-learn's digits at 16x16
 
 Expect crisp clothes of all kinds. With
 `--config.generator.width=16 --config.discriminator.width=16`

@@ -5,10 +5,10 @@ section 4 and appendix B: residual networks, spectral norm in every layer of the
 generator, the hinge loss, five steps of the discriminator, Adam at 2e-4 with beta1 0 and beta2 0.9, whose rate falls to
 0 on a straight line.
 
-    python -m gan_jax.main --config configs/sngan_resnet.py:cifar10         # the published recipe
-    python -m gan_jax.main --config configs/sngan_resnet.py:small           # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/sngan_resnet.py:cifar10,small
-    python -m gan_jax.main --config configs/sngan_resnet.py                 # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config sngan_resnet:cifar10         # the published recipe
+    python -m gan_jax.main --config sngan_resnet:small           # fashion_mnist, for a laptop
+    python -m gan_jax.main --config sngan_resnet:cifar10,small
+    python -m gan_jax.main --config sngan_resnet                 # scikit-learn's digits at 16x16
 
 Expect FID 21.7 and Inception Score 8.22 on CIFAR-10 by the paper's protocol (5,000 samples, the best step). The authors
 train 50,000 steps with 128 images in the generator's; batch and 100,000 steps here are those of torch_mimicry, which

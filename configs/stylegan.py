@@ -6,10 +6,10 @@ mixing (0.9), the logistic loss with R1 (gamma 10) in every step, Adam at 0.001 
 betas 0 and 0.99, 600 thousand images for a level to fade in and as many for it to settle, the last one until there are
 25 million, batches from 256 (8x8) to 32 (64x64 and more), optimisers anew at each level.
 
-    python -m gan_jax.main --config configs/stylegan.py                      # scikit-learn's digits, from 8x8 to 16x16
-    python -m gan_jax.main --config configs/stylegan.py:folder:/faces,1024   # as published
-    python -m gan_jax.main --config configs/stylegan.py:small                # fashion_mnist at 32x32, for a laptop
-    python -m gan_jax.main --config configs/stylegan.py:cifar10,small
+    python -m gan_jax.main --config stylegan                      # scikit-learn's digits, from 8x8 to 16x16
+    python -m gan_jax.main --config stylegan:folder:/faces,1024   # as published
+    python -m gan_jax.main --config stylegan:small                # fashion_mnist at 32x32, for a laptop
+    python -m gan_jax.main --config stylegan:cifar10,small
 
 A level is a phase of the run (`earlier_phases`). Expect FID 4.40 for FFHQ at 1024x1024: a week on eight V100 GPUs, and
 26 million parameters in the generator. `--mode sample --psi 0.7` truncates the styles; the paper's pictures have that

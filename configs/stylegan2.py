@@ -4,10 +4,10 @@ Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", htt
 convolutions, a generator that sums an image of each resolution and a residual discriminator, style mixing, R1 (gamma
 10) every 16 and path length regularisation every 4 rounds, Adam at 2e-3 with beta1 0 and beta2 0.99.
 
-    python -m gan_jax.main --config configs/stylegan2.py:folder:/faces --config.data.size=256
-    python -m gan_jax.main --config configs/stylegan2.py:small                # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/stylegan2.py:cifar10,small
-    python -m gan_jax.main --config configs/stylegan2.py                      # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config stylegan2:folder:/faces --config.data.size=256
+    python -m gan_jax.main --config stylegan2:small                # fashion_mnist, for a laptop
+    python -m gan_jax.main --config stylegan2:cifar10,small
+    python -m gan_jax.main --config stylegan2                      # scikit-learn's digits at 16x16
 
 Expect FID 2.84 for FFHQ at 1024x1024 after its 25 million images: nine days on eight V100 GPUs. In 16 bits
 (`--config.dtype=bfloat16`) the four highest resolutions are; StyleGAN2-ADA's code clamps those layers then

@@ -6,10 +6,10 @@ mean sign of its logits for real images is above 0.6. The settings are those tha
 for eight GPUs ('auto'): batches of 64 at most, gamma 0.0002 size^2 / batch, half of the channels below 512 pixels, two
 layers of mapping, Adam at 2.5e-3 with beta1 0 and beta2 0.99, R1 every 16 and path length every 4 rounds.
 
-    python -m gan_jax.main --config configs/stylegan2_ada.py:folder:/faces      # 256x256; or folder:/faces,128 ...
-    python -m gan_jax.main --config configs/stylegan2_ada.py:small              # tf_flowers at 64x64, for a laptop
-    python -m gan_jax.main --config configs/stylegan2_ada.py:cifar10,32,small
-    python -m gan_jax.main --config configs/stylegan2_ada.py                    # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config stylegan2_ada:folder:/faces      # 256x256; or folder:/faces,128 ...
+    python -m gan_jax.main --config stylegan2_ada:small              # tf_flowers at 64x64, for a laptop
+    python -m gan_jax.main --config stylegan2_ada:cifar10,32,small
+    python -m gan_jax.main --config stylegan2_ada                    # scikit-learn's digits at 16x16
 
 Expect FID 4.30 for the 70,000 images of FFHQ at 256x256 after 25 million images, by the authors' settings for that data
 (`--config.penalties.r1.weight=1 --config.generator.depth=8 --config.ema.ramp_up=0`), most of a week on eight V100 GPUs.

@@ -5,10 +5,10 @@ section 4.3 and the authors' `--cfg=cifar`: neither path length regularisation n
 in the discriminator, two layers of mapping, R1 (gamma 0.01) every 16 rounds, Adam at 2.5e-3 with beta1 0 and beta2
 0.99, and an average of the weights with a half-life of 500,000 images.
 
-    python -m gan_jax.main --config configs/stylegan2_cifar.py:cifar10               # as published, without classes
-    python -m gan_jax.main --config configs/stylegan2_cifar.py:cifar10,conditional   # as published, with classes
-    python -m gan_jax.main --config configs/stylegan2_cifar.py:small                 # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/stylegan2_cifar.py                       # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config stylegan2_cifar:cifar10               # as published, without classes
+    python -m gan_jax.main --config stylegan2_cifar:cifar10,conditional   # as published, with classes
+    python -m gan_jax.main --config stylegan2_cifar:small                 # fashion_mnist, for a laptop
+    python -m gan_jax.main --config stylegan2_cifar                       # scikit-learn's digits at 16x16
 
 Expect FID 2.92 and, with classes, 2.42 at the best checkpoint of 100 million images
 (`--config.evaluate=fid --config.checkpoints.best_metric=eval/fid` keeps it; 50,000 samples against the training set).

@@ -3,8 +3,8 @@
 Arjovsky et al. 2017, "Wasserstein GAN", https://arxiv.org/abs/1701.07875, algorithm 1: five steps of the critic for
 each of the generator, RMSProp at 5e-5, weights clipped to [-0.01, 0.01], the networks of DCGAN.
 
-    python -m gan_jax.main --config configs/wgan.py:fashion_mnist
-    python -m gan_jax.main --config configs/wgan.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config wgan:fashion_mnist
+    python -m gan_jax.main --config wgan                  # scikit-learn's digits at 16x16
 
 Expect outlines of clothes, blurred, and a critic's loss that falls as they get better: the method is slow, and the
 paper trains a hundred times longer. With

@@ -4,8 +4,8 @@ Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", https://arxiv.or
 steps of the critic for each of the generator, penalty of weight 10 on interpolates, Adam at 1e-4 with beta1 0 and beta2
 0.9. The critic has layer norm, as batch norm would mix the examples that the penalty tells apart.
 
-    python -m gan_jax.main --config configs/wgan_gp.py:fashion_mnist
-    python -m gan_jax.main --config configs/wgan_gp.py                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config wgan_gp:fashion_mnist
+    python -m gan_jax.main --config wgan_gp                  # scikit-learn's digits at 16x16
 
 Expect recognisable clothes with hard greys after these 1,500 steps; the paper trains a hundred times longer. With
 `--config.generator.width=32 --config.discriminator.width=32`

@@ -5,10 +5,10 @@ networks with batch norm in the generator and no normalisation in the critic, wh
 of weight 10, five steps of the critic, Adam at 2e-4 with beta1 0 and beta2 0.9, whose rate falls to 0 on a straight
 line. `--config.discriminator.normalization=layer` is the layer norm that the paper recommends for critics.
 
-    python -m gan_jax.main --config configs/wgan_gp_resnet.py:cifar10         # the published recipe
-    python -m gan_jax.main --config configs/wgan_gp_resnet.py:small           # fashion_mnist, for a laptop
-    python -m gan_jax.main --config configs/wgan_gp_resnet.py:cifar10,small
-    python -m gan_jax.main --config configs/wgan_gp_resnet.py                 # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config wgan_gp_resnet:cifar10         # the published recipe
+    python -m gan_jax.main --config wgan_gp_resnet:small           # fashion_mnist, for a laptop
+    python -m gan_jax.main --config wgan_gp_resnet:cifar10,small
+    python -m gan_jax.main --config wgan_gp_resnet                 # scikit-learn's digits at 16x16
 
 Expect Inception Score 7.86 on CIFAR-10 after 100,000 steps, and FID of about 29 by the protocol of SNGAN's paper. A
 step costs 2.6 TFLOP, all of them seven hours at 10 TFLOP/s. The authors' generator learns from 128 images a step, here

@@ -130,7 +130,7 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
         return
     if flags.config is None:
         raise UserError(
-            'Training needs --config, such as --config configs/dcgan.py:fashion_mnist; python -m gan_jax.tools.list '
+            'Training needs --config, such as --config dcgan:fashion_mnist; python -m gan_jax.tools.list '
             'configs shows all.'
         )
     identity = (flags.coordinator, flags.num_processes, flags.process_id)

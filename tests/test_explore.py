@@ -163,7 +163,7 @@ def test_the_served_page_follows_its_sliders_and_its_command_makes_the_picture(
     """
     )
     monkeypatch.chdir(tmp_path)
-    command = f'python -m tools.explore {styled}'
+    command = f'python -m gan_jax.tools.explore {styled}'
     page = reporting(explore_page.page('x', of_styles, command, {}), script)
     server = make_server(explore.routes(of_styles, page), '127.0.0.1', 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,7 +1,7 @@
 """Measures training by gan_jax against PyTorch: speed, start-up, compile time, memory and share of the machine's peak.
 
     pip install -e '.[benchmark]'
-    python -m tools.benchmark [--cases mlp dcgan28] [--sides gan_jax eager] [--rounds 5] [--quick] [--output table.md]
+    python -m gan_jax.tools.benchmark [--cases mlp dcgan28] [--sides gan_jax eager] [--rounds 5] [--output table.md]
 
 Every case is a recipe of `configs/` on the embedded digits, brought to the case's size. The peers are `tools.twins`,
 the same computation in PyTorch, which sample, mirror, average and measure as gan_jax does. Each side lives in a process
@@ -82,38 +82,36 @@ _STYLEGAN2_32 = _images(32, 3, '(64,64,32,16)', '(64,64,32,16)', 'data.flip=True
 _PIX2PIX64 = _translation(64, 32, 70)
 _CYCLEGAN32 = _translation(32, 16, 16, 'generator.blocks=3')
 CASES = {
-    'mlp': Case('MLP 28x28, batch 128', 'configs/mlp.py:digits', _MLP, 30),
-    'population': Case('MLP 28x28, batch 128, 8 seeds', 'configs/mlp.py:digits', _MLP, 5, members=8),
-    'dcgan28': Case('DCGAN 28x28, batch 64', 'configs/dcgan.py:digits', _DCGAN28, 15),
-    'dcgan32': Case('DCGAN 32x32 from 4x4x512, batch 64', 'configs/dcgan.py:digits', _DCGAN32, 4),
-    'dcgan64': Case('DCGAN 64x64, batch 64', 'configs/dcgan.py:digits', _DCGAN64, 2),
-    'wgan_gp32': Case('WGAN-GP 32x32, batch 64', 'configs/wgan_gp.py:digits', _WGAN_GP32, 2),
+    'mlp': Case('MLP 28x28, batch 128', 'mlp:digits', _MLP, 30),
+    'population': Case('MLP 28x28, batch 128, 8 seeds', 'mlp:digits', _MLP, 5, members=8),
+    'dcgan28': Case('DCGAN 28x28, batch 64', 'dcgan:digits', _DCGAN28, 15),
+    'dcgan32': Case('DCGAN 32x32 from 4x4x512, batch 64', 'dcgan:digits', _DCGAN32, 4),
+    'dcgan64': Case('DCGAN 64x64, batch 64', 'dcgan:digits', _DCGAN64, 2),
+    'wgan_gp32': Case('WGAN-GP 32x32, batch 64', 'wgan_gp:digits', _WGAN_GP32, 2),
     'sngan32': Case(
         'SNGAN 32x32 (4x4x256, half the published width), hinge, five critic steps, batch 64',
-        'configs/sngan.py:digits',
+        'sngan:digits',
         (*_SNGAN32, 'discriminator_steps=5'),
         2,
     ),
     'sngan_resnet32': Case(
         'Residual SNGAN 32x32, 32 channels, hinge, two critic steps, batch 64',
-        'configs/sngan_resnet.py:digits,small',
+        'sngan_resnet:digits,small',
         _RESIDUAL32,
         3,
     ),
-    'biggan32': Case(
-        'BigGAN 32x32, 32 channels, two critic steps, batch 50', 'configs/biggan.py:digits,small', _RESIDUAL32, 3
-    ),
-    'r3gan32': Case('R3GAN 32x32, 16 to 64 channels, R1 and R2, batch 64', 'configs/r3gan.py', _R3GAN32, 2),
+    'biggan32': Case('BigGAN 32x32, 32 channels, two critic steps, batch 50', 'biggan:digits,small', _RESIDUAL32, 3),
+    'r3gan32': Case('R3GAN 32x32, 16 to 64 channels, R1 and R2, batch 64', 'r3gan', _R3GAN32, 2),
     'stylegan2_32': Case(
         'StyleGAN2 32x32, 16 to 64 channels, lazy R1 and path length, batch 32',
-        'configs/stylegan2.py:digits,small',
+        'stylegan2:digits,small',
         _STYLEGAN2_32,
         16,
     ),
-    'pix2pix64': Case('pix2pix 64x64, half the published width, batch 4', 'configs/pix2pix.py', _PIX2PIX64, 10),
+    'pix2pix64': Case('pix2pix 64x64, half the published width, batch 4', 'pix2pix', _PIX2PIX64, 10),
     'cyclegan32': Case(
         'CycleGAN 32x32, a quarter of the published width, three blocks, batch 4',
-        'configs/cyclegan.py',
+        'cyclegan',
         _CYCLEGAN32,
         10,
     ),
@@ -260,7 +258,9 @@ def main() -> None:
     models = [
         line.partition(': ')[2] for line in benchmark_sides.processor_facts().splitlines() if 'model name' in line
     ]
-    say(f'`python -m tools.benchmark {" ".join(sys.argv[1:])}`: {versions}, Python {platform.python_version()};')
+    say(
+        f'`python -m gan_jax.tools.benchmark {" ".join(sys.argv[1:])}`: {versions}, Python {platform.python_version()};'
+    )
     say(f'{facts["device"]}, {benchmark_sides.cores()} cores of {models[0] if models else platform.machine()};')
     say(f'float32 matrix products {peak / 1e9:,.0f} GFLOP/s; medians of {rounds}.\n')
     say(f'| {" | ".join(COLUMNS)} |\n|{" --- |" * len(COLUMNS)}')

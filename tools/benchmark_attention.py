@@ -1,6 +1,6 @@
 """Times forms of a transformer's attention on the CPU or any device, forward and all gradients, inside a `lax.scan`.
 
-    python -m tools.benchmark_attention [--rounds 5]
+    python -m gan_jax.tools.benchmark_attention [--rounds 5]
 
 Prints a row for each size: median milliseconds of `gan_jax.layers.transformer.attend`, of the same sums with the heads
 where a dense layer leaves them, and of `jax.nn.dot_product_attention`, measured in turn.

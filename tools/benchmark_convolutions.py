@@ -1,6 +1,6 @@
 """Times the convolutions of gan_jax against XLA's own, forward and both gradients, inside a `lax.scan`.
 
-    python -m tools.benchmark_convolutions [--batch 64] [--rounds 5]
+    python -m gan_jax.tools.benchmark_convolutions [--batch 64] [--rounds 5]
 
 Prints a row for each layer of the DCGANs: median milliseconds of both, measured in turn, and their ratio. gan_jax's are
 compiled as its training is, with `gan_jax.runtime.compiler.training`.

@@ -1,6 +1,6 @@
 """Times the evaluator: Inception's features, the last step of FID, and what the streaming moments add.
 
-    python -m tools.benchmark_eval [--rounds 5] [--batches 4 8 32] [--peak TFLOPS] [--skip_fid]
+    python -m gan_jax.tools.benchmark_eval [--rounds 5] [--batches 4 8 32] [--peak TFLOPS] [--skip_fid]
 
 Inception has random weights here: this is about time, and the figures would be the same with the published ones. Where
 torch-fidelity is installed (pip install -e '.[parity]') it is timed in the same run, as it is and with channels last,

@@ -1,6 +1,6 @@
 """Measures whether data larger than memory keep the training step fed, and in how much memory. For Linux.
 
-    python -m tools.benchmark_feed [--case dcgan64] [--gigabytes 2] [--directory DIR] [--steps 2] [--rounds 5]
+    python -m gan_jax.tools.benchmark_feed [--case dcgan64] [--gigabytes 2] [--directory DIR] [--steps 2] [--rounds 5]
 
 It writes random images of the case's size to a file, drops them from the page cache, so that they come from the disk,
 and trains through gan_jax's own streamed feed. Rounds of streamed stretches take turns with rounds of the same compiled

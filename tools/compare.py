@@ -1,6 +1,6 @@
 """Shows several runs on one page: curves over each other, samples side by side, metrics, and in what they differ.
 
-    python -m tools.compare runs/a runs/b [runs/c ...] [--output compare.html]
+    python -m gan_jax.tools.compare runs/a runs/b [runs/c ...] [--output compare.html]
 
 The page needs nothing beside itself. A single run has its own page, `report.html`, written anew.
 """

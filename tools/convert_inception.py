@@ -1,7 +1,7 @@
 """Makes the file of Inception's weights that gan_jax reads, from any of the published ones.
 
-    python -m tools.convert_inception FILE [--unverified] [--output FILE]
-    python -m tools.convert_inception --download [--output FILE]
+    python -m gan_jax.tools.convert_inception FILE [--unverified] [--output FILE]
+    python -m gan_jax.tools.convert_inception --download [--output FILE]
 
 FILE is pytorch-fid's or torch-fidelity's .pth (PyTorch is not needed), or TensorFlow's classify_image_graph_def.pb
 (with pip install -e '.[tensorflow]'). The .pth is verified by its SHA-256. Of the graph none is known, so that it asks

@@ -1,6 +1,6 @@
 """Makes the weights of LPIPS for gan_jax from the published files, without PyTorch.
 
-    python -m tools.convert_lpips vgg16-397923af.pth vgg.pth [--network vgg16] [--output FILE]
+    python -m gan_jax.tools.convert_lpips vgg16-397923af.pth vgg.pth [--network vgg16] [--output FILE]
 
 The first is torchvision's (https://download.pytorch.org/models/vgg16-397923af.pth, or alexnet-owt-7be5be79.pth); the
 second is weights/v0.1/vgg.pth (or alex.pth) of the lpips package on PyPI or of its repository,

@@ -1,7 +1,7 @@
 """Makes a run's directory of weights of a published implementation, without PyTorch and without running any pickle.
 
-    python -m tools.convert_weights mimicry --generator G.pth --discriminator D.pth --out runs/published
-    python -m tools.convert_weights network.pkl --out runs/published          # both networks of stylegan2-ada-pytorch
+    python -m gan_jax.tools.convert_weights mimicry --generator G.pth --discriminator D.pth --out runs/published
+    python -m gan_jax.tools.convert_weights network.pkl --out runs/published    # both networks of stylegan2-ada-pytorch
     python -m gan_jax.main --mode sample --workdir runs/published
 
 The files are state dicts of PyTorch (.pth, .pt), or the same arrays by the same names (.npz). The layouts are the

@@ -1,8 +1,8 @@
 """Shows a trained generator under sliders in the browser: the picture follows them.
 
-    python -m tools.explore runs/x                                    # open the address that it prints
-    python -m tools.explore runs/x --out page.html                    # one file that needs no server
-    python -m tools.explore runs/x --seed 3 --psi 0.7 --picture 3.png # one picture
+    python -m gan_jax.tools.explore runs/x                                    # open the address that it prints
+    python -m gan_jax.tools.explore runs/x --out page.html                    # one file that needs no server
+    python -m gan_jax.tools.explore runs/x --seed 3 --psi 0.7 --picture 3.png # one picture
 
 The page says which command makes the picture that it shows. A file for --out contains pictures of a few seeds with one
 change at a time.
@@ -88,7 +88,7 @@ def _class(sliders: Sliders, text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line; serves the page, or writes a page or a picture."""
-    parser = argparse.ArgumentParser(prog='python -m tools.explore', description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog='python -m gan_jax.tools.explore', description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('run', type=files.user_path, help='directory of the run')
     parser.add_argument('--step', type=int, help='of the checkpoint (default: the latest)')

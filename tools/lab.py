@@ -1,7 +1,7 @@
 """Shows games in the plane over time on one page: samples, gradients, the discriminator and losses under one slider.
 
-    python -m tools.lab runs/toy-ring                              # lab.html in the run's directory
-    python -m tools.lab runs/a runs/b --out lab.html               # two runs or more side by side
+    python -m gan_jax.tools.lab runs/toy-ring                              # lab.html in the run's directory
+    python -m gan_jax.tools.lab runs/a runs/b --out lab.html               # two runs or more side by side
 
 The page needs nothing beside itself. A run on points leaves frames wherever its samples are due
 (`--config.sample_every`); see docs/lab.md.

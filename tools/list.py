@@ -1,8 +1,8 @@
 """Lists what there is, one line each, or explains every key of a config.
 
-    python -m tools.list                                             # everything
-    python -m tools.list losses metrics                              # some sections
-    python -m tools.list --config dcgan:fashion_mnist                # a config, with a comment for each key
+    python -m gan_jax.tools.list                                     # everything
+    python -m gan_jax.tools.list losses metrics                      # some sections
+    python -m gan_jax.tools.list --config dcgan:fashion_mnist        # a config, with a comment for each key
 
 The lines are the first ones of docstrings. The comments are those of gan_jax/defaults.py and of the docstrings of
 losses, networks, optimisers and so on.

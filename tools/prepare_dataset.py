@@ -1,6 +1,6 @@
 """Downloads a TFDS data set and prepares it in the form that gan_jax reads.
 
-    python -m tools.prepare_dataset celeb_a [--data_dir DIR]
+    python -m gan_jax.tools.prepare_dataset celeb_a [--data_dir DIR]
 
 Most data sets need TensorFlow for this (pip install -e '.[tensorflow]'); reading them afterwards does not.
 """

@@ -1,7 +1,7 @@
 """Shows where the time of a training step goes, by XLA's own profile.
 
     pip install -e '.[benchmark]'
-    python -m tools.profile_step --case dcgan28 [--steps 5] [--rounds 5] [--longest 10] [--config KEY=VALUE ...]
+    python -m gan_jax.tools.profile_step --case dcgan28 [--steps 5] [--rounds 5] [--longest 10] [--config KEY=VALUE ...]
 
 It trains a case of `tools.benchmark` as gan_jax does, first without the profiler for the time of a step, then with it.
 Operations are sorted into kinds by what the optimised program has inside each of them; patches and folds are what the

@@ -1,6 +1,6 @@
 """Writes mean and covariance of the features of images, as pytorch-fid, clean-fid and gan_jax.evaluate read them.
 
-    python -m tools.save_statistics cifar10 cifar10.npz --extractor inception:pytorch-fid
+    python -m gan_jax.tools.save_statistics cifar10 cifar10.npz --extractor inception:pytorch-fid
     python -m gan_jax.evaluate generated/ cifar10.npz --metrics fid --extractor inception:pytorch-fid
 
 The file does not say by which extractor it was made: put it into its name. pytorch-fid reads those of
@@ -24,7 +24,9 @@ from gan_jax.runtime import parallel
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    parser = argparse.ArgumentParser(prog='python -m tools.save_statistics', description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog='python -m gan_jax.tools.save_statistics', description=__doc__, allow_abbrev=False
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('images', metavar='IMAGES', help='a directory of images, an .npz or .npy file or NAME[@SPLIT]')
     parser.add_argument('output', metavar='FILE.npz', type=files.user_path)

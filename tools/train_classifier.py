@@ -1,6 +1,6 @@
 """Trains a small classifier of a data set, by whose features and logits generators of this data are evaluated.
 
-    python -m tools.train_classifier mnist [--full] [--seed 0] [--data_dir DIR] [--output FILE.npz]
+    python -m gan_jax.tools.train_classifier mnist [--full] [--seed 0] [--data_dir DIR] [--output FILE.npz]
 
 It goes into the cache, where the evaluation finds it, unless --output names another file. Any labelled data set will
 do. The default recipes take minutes on two CPU cores, digits seconds; --full is wider and longer, for a GPU.

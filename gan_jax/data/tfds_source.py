@@ -206,9 +206,9 @@ def _not_found(name: str, directory: str) -> UserError:
     known = tfds.list_builders(with_community_datasets=False)
     if base in known:
         return UserError(
-            f"the TFDS data set {name!r} is not prepared in {directory!r}: run pip install -e '.[tensorflow]' and "
-            f'python -m tools.prepare_dataset {name} --data_dir {directory}, or give the directory that holds it by '
-            'data_dir or TFDS_DATA_DIR.'
+            f"the TFDS data set {name!r} is not prepared in {directory!r}: run pip install 'gan_jax[tensorflow]' and "
+            f'python -m gan_jax.tools.prepare_dataset {name} --data_dir {directory}, or give the directory that holds '
+            'it by data_dir or TFDS_DATA_DIR.'
         )
     near = difflib.get_close_matches(base.lower(), sorted({*known, *EMBEDDED}), n=3)
     hint = f'did you mean {" or ".join(near)}?' if near else f'try {", ".join(EMBEDDED)}, folder:/path or a TFDS name.'

@@ -60,17 +60,18 @@ def load_lpips(path: str | os.PathLike | None = None, network: str = 'vgg16') ->
     path = default_path(network) if path is None else pathlib.Path(path)
     if not path.exists():
         raise UserError(
-            f"LPIPS needs trained weights, and {path} does not exist: make it by 'python -m tools.convert_lpips "
-            f"TRUNK.pth LIN.pth --network {network}' from torchvision's {network} and the lpips package's weights/v0.1."
+            f"LPIPS needs trained weights, and {path} does not exist: make it by 'python -m "
+            f"gan_jax.tools.convert_lpips TRUNK.pth LIN.pth --network {network}' from torchvision's {network} and the "
+            "lpips package's weights/v0.1."
         )
     try:
         weights = npz.load(path)
     except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read ({error}): make it again by tools/convert_lpips.py.') from error
+        raise UserError(f'{path} cannot be read ({error}): make it again by gan_jax.tools.convert_lpips.') from error
     checksum, source = str(weights.pop('sha256', '')), recorded(weights.pop('source', None))
     check_weights(weights, trunk, path)
     if checksum != weights_hash(weights):
-        raise UserError(f'{path} is damaged, for its checksum is wrong: make it again by tools/convert_lpips.py.')
+        raise UserError(f'{path} is damaged, for its checksum is wrong: make it again by gan_jax.tools.convert_lpips.')
     return Lpips(
         f'lpips v0.1 {network}, {source} weights sha256 {checksum[:16]}', jax.jit(_distance_by(weights, trunk))
     )

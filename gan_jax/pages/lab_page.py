@@ -94,7 +94,7 @@ def _frames(run: Workdir, troubles: list[str]) -> list[tuple[int, Frame]]:
             troubles.append(str(error))
     if not found:
         raise UserError(
-            f'{run.path} has no frames of a game in the plane: give a run on points, such as one of configs/toy.py, '
+            f'{run.path} has no frames of a game in the plane: give a run on points, such as one of the recipe toy, '
             'that has reached its first samples.'
         )
     return found

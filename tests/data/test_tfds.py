@@ -150,9 +150,9 @@ def sentence(directory, name='pictures', **kwargs):
 
 def test_sentences_about_names(tmp_path):
     assert sentence(tmp_path, name='celeb_a') == (
-        f"the TFDS data set 'celeb_a' is not prepared in '{tmp_path}': run pip install -e '.[tensorflow]' and "
-        f'python -m tools.prepare_dataset celeb_a --data_dir {tmp_path}, or give the directory that holds it by '
-        'data_dir or TFDS_DATA_DIR.'
+        f"the TFDS data set 'celeb_a' is not prepared in '{tmp_path}': run pip install 'gan_jax[tensorflow]' and "
+        f'python -m gan_jax.tools.prepare_dataset celeb_a --data_dir {tmp_path}, or give the directory that holds '
+        'it by data_dir or TFDS_DATA_DIR.'
     )
     assert sentence(tmp_path, name='Fashon_mnist') == (
         f"there is no data set 'Fashon_mnist', neither in '{tmp_path}' nor in TFDS: did you mean fashion_mnist?"

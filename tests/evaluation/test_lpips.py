@@ -112,7 +112,7 @@ def test_images_that_are_no_images(alexnet):
 
 def test_missing_and_damaged_weights(alexnet, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    missing = r"needs trained weights, and .*/gan_jax/lpips-vgg16.npz does not exist: make it by 'python -m tools.conv"
+    missing = r"needs trained weights, and .*/lpips-vgg16.npz does not exist: make it by 'python -m gan_jax.tools.conv"
     with pytest.raises(UserError, match=missing):
         load_lpips()
     with pytest.raises(UserError, match=r"no LPIPS network 'vgg': did you mean 'vgg16'"):
@@ -123,7 +123,7 @@ def test_missing_and_damaged_weights(alexnet, tmp_path, monkeypatch):
         load_lpips(alexnet)
     cut = tmp_path / 'cut.npz'
     cut.write_bytes(alexnet.read_bytes()[:100_000])
-    with pytest.raises(UserError, match=r'cut\.npz cannot be read .* make it again by tools/convert_lpips\.py'):
+    with pytest.raises(UserError, match=r'cut\.npz cannot be read .* make it again by gan_jax\.tools\.convert_lpips'):
         load_lpips(cut, 'alexnet')
     cut.write_bytes(b'')
     with pytest.raises(UserError, match=r'cut\.npz cannot be read'):

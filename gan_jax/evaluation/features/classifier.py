@@ -129,7 +129,7 @@ def classifier(
         options = ''.join(f' --{key} {value}' for key, value in (('size', size), ('channels', channels)) if value)
         raise UserError(
             f'There is no classifier of {name!r} in {str(path.parent)!r}: make it, in minutes, with '
-            f'python -m tools.train_classifier {name}{options}.'
+            f'python -m gan_jax.tools.train_classifier {name}{options}.'
         )
     return extractor(load_classifier(path), image_shape)
 
@@ -224,7 +224,7 @@ def load_classifier(path: str | os.PathLike) -> Classifier:
     except _INVALID as error:
         raise UserError(
             f'The classifier {os.fspath(path)!r} is damaged or none ({error}): train it again with '
-            'python -m tools.train_classifier.'
+            'python -m gan_jax.tools.train_classifier.'
         ) from error
 
 

@@ -44,13 +44,14 @@ def find_extractor(
         if classifier_path(data_name.removeprefix(_STACKED)).exists():
             return _of_data(data_name, image_shape)
         remedy = (
-            f'train a classifier of them by "python -m tools.train_classifier {data_name.removeprefix(_STACKED)}"'
+            'train a classifier of them by '
+            f'"python -m gan_jax.tools.train_classifier {data_name.removeprefix(_STACKED)}"'
             if trainable
             else 'name the classifier of similar images, as "classifier:NAME" (these have no classes to train one of)'
         )
         raise UserError(
             f'There is nothing to look at images of {data_name!r} with: {remedy}, or get the weights of Inception by '
-            '"python -m tools.convert_inception --download".'
+            '"python -m gan_jax.tools.convert_inception --download".'
         )
     if kind == 'inception':
         options = re.fullmatch(r'([\w-]*)(?::(\d+))?', rest)

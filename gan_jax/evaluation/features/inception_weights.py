@@ -1,8 +1,8 @@
 """Inception's weights: where they lie, how they are checked, and how the published files become gan_jax's own.
 
 gan_jax's file is an .npz of float32 arrays in PyTorch's names and layout, with the SHA-256 of them all and whether they
-are known to be the published ones. It is made by `python -m tools.convert_inception`, from any of the published files
-of the network of 2015-12-05:
+are known to be the published ones. `python -m gan_jax.tools.convert_inception` makes it, from any of the published
+files of the network of 2015-12-05:
 
 - pytorch-fid's pt_inception-2015-12-05-6726825d.pth and torch-fidelity's weights-inception-2015-12-05-6726825d.pth,
   which are the same bytes and are read without PyTorch;
@@ -78,9 +78,9 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
         checksum = str(arrays.pop(_CHECKSUM))
     except FileNotFoundError as error:
         raise UserError(
-            f"Inception's weights are not in {path}: make them with 'python -m tools.convert_inception FILE' from "
-            "pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m "
-            "tools.convert_inception --download'."
+            f"Inception's weights are not in {path}: make them with 'python -m gan_jax.tools.convert_inception "
+            "FILE' from pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m "
+            "gan_jax.tools.convert_inception --download'."
         ) from error
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f'{path} is not a file of tools.convert_inception, or is damaged: make it again.') from error
@@ -138,7 +138,7 @@ def download() -> InceptionWeights:
         reasons.append(f'{url}: its SHA-256 is not {SHA256}')
     raise UserError(
         f"Inception's weights cannot be fetched ({'; '.join(reasons)}): fetch one of these files elsewhere and give it "
-        "to 'python -m tools.convert_inception FILE'."
+        "to 'python -m gan_jax.tools.convert_inception FILE'."
     )
 
 

@@ -111,7 +111,7 @@ def test_a_flipped_byte_of_the_weights_is_noticed(trained, tmp_path):
     array = trained.variables['params']['Conv_2']['kernel'].tobytes()
     place = whole.index(array) + len(array) // 2
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    with pytest.raises(UserError, match=r"toys.npz' is damaged or none .* train it again with python -m tools"):
+    with pytest.raises(UserError, match=r"toys.npz' is damaged or none .* train it again with python -m gan_jax.tools"):
         load_classifier(path)
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match='is damaged or none'):

@@ -70,9 +70,9 @@ def test_missing_weights_name_both_ways(monkeypatch, tmp_path):
     assert not inception_weights.has_inception_weights()
     path = tmp_path / 'gan_jax' / 'inception-v3-2015-12-05.npz'
     assert refusal(inception_weights.load_inception_weights) == (
-        f"Inception's weights are not in {path}: make them with 'python -m tools.convert_inception FILE' from "
-        "pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m tools.convert_inception "
-        "--download'."
+        f"Inception's weights are not in {path}: make them with 'python -m gan_jax.tools.convert_inception "
+        "FILE' from pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m "
+        "gan_jax.tools.convert_inception --download'."
     )
 
 
@@ -243,7 +243,7 @@ def test_download_tries_both_and_says_why_not(monkeypatch):
     assert refusal(inception_weights.download) == (
         f"Inception's weights cannot be fetched ({first}: <urlopen error no network>; {second}: its SHA-256 is not "
         f"{inception_weights.SHA256}): fetch one of these files elsewhere and give it to 'python -m "
-        "tools.convert_inception FILE'."
+        "gan_jax.tools.convert_inception FILE'."
     )
 
 
