@@ -32,6 +32,21 @@ def test_a_start_has_its_command_commit_and_what_was_reached(tmp_path):
     assert len(file.read()) == 1
 
 
+@pytest.mark.parametrize(
+    'damage', [{'time': 'noon'}, {'time': 5}, {'reached': 'x'}, {'command': None}, {'diverged': 1}]
+)
+def test_a_damaged_start_is_left_out(tmp_path, damage):
+    path = make_run(tmp_path / 'run')
+    whole = {**START, 'step': 0, 'reached': None, 'diverged': None}
+    for record in (whole, whole | {'step': 1} | damage):
+        starts.starts_of(path).append(record)
+    (path / 'diverged.json').write_text('[')
+    page = run_page.page(workdir.read(path))
+    assert f'{path}/starts.jsonl is damaged: line 2 is no record and is left out.' in page
+    assert f'{path}/diverged.json is damaged' in page
+    assert 'Resumed' not in page
+
+
 def test_the_commit_is_that_of_the_working_directory(tmp_path):
     script = 'import sys; from gan_jax.records import starts; starts.add(sys.argv[1], 0)'
 

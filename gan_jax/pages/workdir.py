@@ -125,8 +125,13 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
     files = (metrics_of(path), timing_of(path), evaluations_of(path), starts_of(path))
     parent, own = path.resolve().parts[-2:]
     name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
-    found = [*map(records, files), _judged(path, troubles), description.read_divergence(path)]
-    return Workdir(name, path, config, facts, *found, report.sample_files(path), troubles)
+    found = [*map(records, files), _judged(path, troubles)]
+    try:
+        diverged = description.read_divergence(path)
+    except UserError as error:
+        diverged = None
+        troubles.append(str(error))
+    return Workdir(name, path, config, facts, *found, diverged, report.sample_files(path), troubles)
 
 
 def _judged(path: pathlib.Path, troubles: list[str]) -> list[tuple[int, int, list[Record]]]:

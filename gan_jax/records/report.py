@@ -282,7 +282,7 @@ COLORS = {
     **{'D(real)': 'C2', 'D(fake)': 'C3', 'on real examples': 'C2', 'on fake examples': 'C3'},
 }
 _TITLES = {
-    'parts': 'Loss of the discriminator on real and fake examples',
+    'parts': 'Discriminator loss by real and fake',
     'memory_gib': 'Memory (GiB)',
     'ms_ssim': 'MS-SSIM',
     'fid_infinity': 'FID at infinitely many samples',

@@ -10,11 +10,19 @@ import platform
 import shlex
 import subprocess
 import sys
+from typing import Any
 
 from gan_jax.records import files
 from gan_jax.records.metrics import MetricsFile, metrics_of
 
-_NAMES = ('time', 'command', 'commit', 'host', 'reached', 'diverged')
+_TYPES = {
+    'time': str,
+    'command': str,
+    'commit': str | None,
+    'host': str,
+    'reached': int | None,
+    'diverged': str | None,
+}
 
 
 def starts_of(workdir: str | os.PathLike) -> MetricsFile:
@@ -24,7 +32,7 @@ def starts_of(workdir: str | os.PathLike) -> MetricsFile:
     None, `host`, the step that was `reached` before (None at the first start), and why the run had `diverged`, or None.
     """
     path = pathlib.Path(workdir) / 'starts.jsonl'
-    return MetricsFile(path, lambda record: all(name in record for name in _NAMES))
+    return MetricsFile(path, _is_start)
 
 
 def add(workdir: str | os.PathLike, step: int, diverged: str | None = None) -> None:
@@ -50,6 +58,16 @@ def add(workdir: str | os.PathLike, step: int, diverged: str | None = None) -> N
             'diverged': diverged,
         }
     )
+
+
+def _is_start(record: dict[str, Any]) -> bool:
+    if not all(name in record and isinstance(record[name], kind) for name, kind in _TYPES.items()):
+        return False
+    try:
+        datetime.datetime.fromisoformat(record['time'])
+    except ValueError:
+        return False
+    return True
 
 
 def _reached(workdir: str | os.PathLike) -> int | None:

@@ -181,18 +181,18 @@ class Twin:
             'fake_probability': fake_probability.mean(),
             'accuracy': ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2,
         }
+        if self.loss == 'relativistic_pairing':
+            return functional.softplus(fake_logits - real_logits).mean(), metrics
         if self.loss == 'wasserstein':
-            loss = fake_logits.mean() - real_logits.mean()
+            on_real, on_fake = -real_logits.mean(), fake_logits.mean()
         elif self.loss == 'hinge':
-            loss = (1 - real_logits).relu().mean() + (1 + fake_logits).relu().mean()
+            on_real, on_fake = (1 - real_logits).relu().mean(), (1 + fake_logits).relu().mean()
         elif self.loss == 'mean_squares':
-            loss = ((real_logits - 1).square().mean() + fake_logits.square().mean()) / 2
-        elif self.loss == 'relativistic_pairing':
-            loss = functional.softplus(fake_logits - real_logits).mean()
+            on_real, on_fake = (real_logits - 1).square().mean() / 2, fake_logits.square().mean() / 2
         else:
             label = self.config['loss'].get('real_label', 1.0)
-            loss = _cross_entropy(real_logits, label) + _cross_entropy(fake_logits, 0.0)
-        return loss, metrics
+            on_real, on_fake = _cross_entropy(real_logits, label), _cross_entropy(fake_logits, 0.0)
+        return on_real + on_fake, metrics | {'real_loss': on_real.detach(), 'fake_loss': on_fake.detach()}
 
     def gradient_penalty(self, real: Tensor, fake: Tensor, shares: Tensor | None) -> Tensor:
         """WGAN-GP's mean (||gradient|| - 1)^2 between real and fake images."""
