@@ -142,7 +142,7 @@ def _check(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
 
 def _command(flags: argparse.Namespace, step: int) -> str:
     """What starts the page of the same checkpoint."""
-    words = ['python', '-m', 'tools.explore', str(flags.run), f'--step={step}']
+    words = ['python', '-m', 'gan_jax.tools.explore', str(flags.run), f'--step={step}']
     if flags.threshold is not None:
         words.append(f'--threshold={flags.threshold:g}')
     if flags.import_model:
