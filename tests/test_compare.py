@@ -71,6 +71,12 @@ def test_what_matters_comes_first(runs, tmp_path):
     assert not any('different data' in text for text in tree.texts('p'))
 
 
+def test_a_run_that_diverged_says_so(runs, tmp_path):
+    (runs[1] / 'diverged.json').write_text('{"reason": "x became NaN in step 26"}')
+    row = next(row for row in table_rows(Tree(compare(runs, tmp_path / 'c.html').read_text())) if row[0] == 'b/x')
+    assert row[1].endswith('83 % of the run. Diverged and stopped: x became NaN in step 26.')
+
+
 def test_other_data_are_told_above_all(runs, tmp_path):
     facts = json.loads((runs[1] / 'run.json').read_text())
     facts['data'] |= {'name': 'mnist', 'examples': 60000, 'class_names': ['a', 'b'], 'fingerprint': 'cafe1234'}

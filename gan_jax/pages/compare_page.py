@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 from gan_jax import config as configs
-from gan_jax.pages import diversity, run_page
+from gan_jax.pages import diversity, history, run_page
 from gan_jax.pages import document as html
 from gan_jax.pages import workdir as workdirs
 from gan_jax.pages.charts import AXES, COLORS, Chart, chart, controls
@@ -42,7 +42,10 @@ def page(runs: Sequence[Workdir]) -> str:
     body = [
         *(html.paragraph(sentence, 'bad') for sentence in other_data(runs)),
         *(html.paragraph(trouble, 'bad') for run in runs for trouble in run.troubles),
-        html.table(('run', 'what', 'cost'), [(run.name, run_page.progress(run), run_page.cost(run)) for run in runs]),
+        html.table(
+            ('run', 'what', 'cost'),
+            [(run.name, f'{run_page.progress(run)} {history.divergence(run)}', run_page.cost(run)) for run in runs],
+        ),
         html.section('Evaluations', metrics_table(runs)),
         html.section('Samples', films or html.paragraph('There are no samples yet.')),
         html.section('Differences of their configs', *differences(runs)),

@@ -16,8 +16,8 @@ def sentences(run: Workdir, *, stopped: bool = False) -> list[str]:
         stopped: whether its training is about to end, although the run's lock is still held.
     """
     parts = []
-    if run.diverged is not None:
-        parts.append(html.paragraph(f'Diverged and stopped: {run.diverged}.', 'bad'))
+    if text := divergence(run):
+        parts.append(html.paragraph(text, 'bad'))
     elif run.step < run.total:
         if lock.is_fresh(run.path) and not stopped:
             now = datetime.datetime.now(datetime.UTC)
@@ -34,6 +34,11 @@ def sentences(run: Workdir, *, stopped: bool = False) -> list[str]:
             html.folded(f'Resumed {len(resumed)} times' if len(resumed) > 1 else 'Resumed once', _list(resumed))
         )
     return parts
+
+
+def divergence(run: Workdir) -> str:
+    """Why a run was given up, or ''."""
+    return '' if run.diverged is None else f'Diverged and stopped: {run.diverged}.'
 
 
 def resumption(start: dict[str, Any]) -> str:
