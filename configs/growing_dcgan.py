@@ -27,7 +27,9 @@ def get_config(argument: str = '') -> ConfigDict:
     parts = argument.split(',')
     size = next((int(part) for part in parts if part.isdigit()), 32 if argument else 16)
     if size not in STEPS:
-        raise UserError(f'This DCGAN grows to one of {", ".join(map(str, STEPS))} pixels, not to {size}.')
+        raise UserError(
+            f'This DCGAN grows to {", ".join(map(str, STEPS))} pixels, not to {size}: choose one of these sizes.'
+        )
     config = configs.base('dcgan')
     configs.choose_data(config, ','.join(part for part in parts if not part.isdigit()))
     config.loss.real_label = 0.9  # one-sided label smoothing (Salimans et al. 2016)

@@ -37,7 +37,9 @@ def get_config(argument: str = '') -> ConfigDict:
     parts = argument.split(',')
     size = next((int(part) for part in parts if part.isdigit()), 32 if argument else 16)
     if size not in BATCHES:
-        raise UserError(f'A StyleGAN grows to one of {", ".join(map(str, BATCHES))} pixels, not to {size}.')
+        raise UserError(
+            f'A StyleGAN grows to {", ".join(map(str, BATCHES))} pixels, not to {size}: choose one of these sizes.'
+        )
     config = configs.base('stylegan')
     small = configs.choose_small(config, ','.join(part for part in parts if not part.isdigit()))
     config.latents.size = 64 if small else 512

@@ -70,5 +70,5 @@ def name(extractor: Extractor, images: np.ndarray) -> np.ndarray:
     """The class int64 [n] with the largest logit of each of the images uint8 [n, H, W, C]."""
     logits = compile_extractor(extractor)(images).logits
     if logits is None:
-        raise UserError(f'The extractor {extractor.name} tells no classes apart: set evaluation.extractor=classifier.')
+        raise UserError(f'The extractor {extractor.name} does not classify: set evaluation.extractor=classifier.')
     return np.asarray(logits).argmax(axis=1)

@@ -66,19 +66,21 @@ def parse(
     """
     parser = argparse.ArgumentParser(prog=f'python -m experiments.{name}', description=description, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('--seeds', type=int, default=seeds, help=f'how many; the first is 0 (default: {seeds})')
+    parser.add_argument('--seeds', type=int, default=seeds, help=f'number of seeds; the first is 0 (default: {seeds})')
     if len(settings) > 1:
-        what = f'what it is run on (default: {settings[0]})'
+        what = f'the setting (default: {settings[0]})'
         parser.add_argument('--setting', choices=settings, default=settings[0], help=what)
-    parser.add_argument('--full', action='store_true', help='the published recipe, for a GPU')
+    parser.add_argument('--full', action='store_true', help='train the published recipes, for a GPU')
     parser.add_argument('--runs', type=files.user_path, help=f'directory of the runs (default: runs/{name})')
-    parser.add_argument('--out', type=files.user_path, help=f'of the results (default: experiments/{name}/results)')
+    parser.add_argument(
+        '--out', type=files.user_path, help=f'directory of the results (default: experiments/{name}/results)'
+    )
     flags, rest = parser.parse_known_args(argv)
     wrong = [text for text in rest if not re.fullmatch(r'--config\.[^=]+=.*', text)]
     if wrong:
         parser.error(f"unknown argument {wrong[0]}; overrides of every arm are written --config.x.y='value'")
     if flags.seeds < 1:
-        parser.error(f'--seeds is {flags.seeds}; one at least')
+        parser.error(f'--seeds is {flags.seeds}; it must be at least 1')
     variant = f'{name}-full' if flags.full else name
     setting = getattr(flags, 'setting', '')
     return Options(

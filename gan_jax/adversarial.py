@@ -177,8 +177,8 @@ def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: 
     for what, network in (('generator', generator), ('discriminator', discriminator)):
         if not isinstance(network, Network):
             raise UserError(
-                f'The {what} is a {type(network).__name__}: give a gan_jax.game.Network, as from_flax(module, '
-                'input_shape) and pure(init, apply) make it.'
+                f'The {what} is a {type(network).__name__}: give a gan_jax.game.Network, made by from_flax(module, '
+                'input_shape) or pure(init, apply).'
             )
     if not isinstance(loss, Loss):
         hint = f': call it, {loss.__name__}()' if inspect.isfunction(loss) else ''

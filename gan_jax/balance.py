@@ -30,7 +30,7 @@ class Balance(NamedTuple):
         if self.measure not in BALANCES:
             raise UserError(f'The measure of a balance is {self.measure!r}; choose one of {", ".join(BALANCES)}.')
         if not is_traced(self.fooling):
-            require(0 <= self.fooling <= 1, 'The fooling of a balance', self.fooling, 'a share from 0 to 1')
+            require(0 <= self.fooling <= 1, 'The fooling threshold of a balance', self.fooling, 'a share from 0 to 1')
 
     def discriminator_moves(self, metrics: dict[str, Array], kept: dict[str, dict[str, Array]], i: Array) -> Array:
         """The gate of the discriminator's turn; see `gan_jax.game.Turn`."""

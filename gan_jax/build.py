@@ -123,9 +123,7 @@ def _check_schedules(parts: Parts, moves: Sequence[schedules.Schedule]) -> None:
         moves: its schedules.
     """
     if any(one.key == 'augment.initial' for one in moves) and not parts.config.augment.fixed:
-        raise UserError(
-            'schedules names augment.initial, which the controller of ada would move as well: set augment.fixed.'
-        )
+        raise UserError('schedules names augment.initial, which the controller of ada also changes: set augment.fixed.')
     for one in moves:
 
         def make(step: Array, one: schedules.Schedule = one) -> Array:
@@ -152,7 +150,7 @@ def _config_at(config: ConfigDict, moves: Sequence[schedules.Schedule], step: Ar
 
 
 def _unchanging(keys: str) -> contextlib.AbstractContextManager[None]:
-    return entering_as_values(f'schedules names {keys}', 'so that it cannot change while that runs')
+    return entering_as_values(f'schedules names {keys}', 'so it cannot change during training')
 
 
 def _first_examples(game: Game, parts: Parts, key: Key) -> Array:
@@ -160,7 +158,7 @@ def _first_examples(game: Game, parts: Parts, key: Key) -> Array:
     networks = game.init(key)
     if 'generator' not in networks:
         raise UserError(
-            f'The game {parts.config.game.name} has no player {"generator"!r}, of which samples are drawn: its init '
+            f'The game {parts.config.game.name} has no player {"generator"!r}, which makes the samples: its init '
             f'makes {", ".join(sorted(networks))}.'
         )
     condition = None
@@ -254,7 +252,7 @@ def check_best_metric(
     metrics = step_metrics(config, shape, num_classes, shapes)
     if wanted not in metrics:
         raise UserError(
-            f'checkpoints.best_metric is {wanted!r}, which this game has not; the nearest is '
+            f'checkpoints.best_metric is {wanted!r}, which this game does not have; the nearest name is '
             f'{nearest(wanted, metrics)!r}.'
         )
 

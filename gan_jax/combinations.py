@@ -28,21 +28,26 @@ def check(config: ConfigDict, shape: tuple[int, ...]) -> None:
             if used:
                 raise UserError(f'{key} transforms images, but the examples have shape {tuple(shape)}: unset it.')
     if config.real_fade and any(side % 2 for side in shape[:2]):
-        raise UserError(f'real_fade halves images, but their shape is {tuple(shape)}: choose even sides, or unset it.')
+        raise UserError(
+            f'real_fade halves the resolution, but the images have shape {tuple(shape)}: choose even sides, or '
+            'unset it.'
+        )
     if config.balance.measure == 'loss_ratio' and config.loss.name in _SIGNED_LOSSES:
         raise UserError(
-            f'balance.measure=loss_ratio compares losses that are positive, but those of loss.name={config.loss.name} '
+            f'balance.measure=loss_ratio needs positive losses, but those of loss.name={config.loss.name} '
             'can have either sign: use balance.measure=accuracy.'
         )
     if config.balance.fooling and config.generator_steps == 1:
         raise UserError(
-            'balance.fooling says when the generator makes a further step in a round, but generator_steps=1 allows '
+            'balance.fooling decides about further steps of the generator in a round, but generator_steps=1 allows '
             'none: raise it, or leave balance.fooling at 0.'
         )
     if config.packing > 1 and config.game.name != 'adversarial':
-        raise UserError(f'packing={config.packing} is of the game adversarial, not of {config.game.name}: set it to 1.')
+        raise UserError(f'packing={config.packing} needs the game adversarial, not {config.game.name}: set it to 1.')
     if config.feature_matching.alone and not config.feature_matching.weight:
-        raise UserError('feature_matching.alone leaves the generator nothing to learn from: give it a weight.')
+        raise UserError(
+            'feature_matching.alone needs a feature_matching.weight above 0: the generator has no other loss.'
+        )
     if config.replay and config.replay < config.batch_size:
         raise UserError(
             f'replay={config.replay} is too small: the buffer must hold at least a batch of {config.batch_size} '
@@ -52,8 +57,7 @@ def check(config: ConfigDict, shape: tuple[int, ...]) -> None:
         if config.lazy[player] > 1 and not is_lazy(config, made, player):
             what = 'penalties.path_length' if player == 'generator' else 'a gradient penalty'
             raise UserError(
-                f'lazy.{player}={config.lazy[player]} has nothing to apply lazily: give {what} a weight, or '
-                'set it to 1.'
+                f'lazy.{player}={config.lazy[player]} has no lazy terms: give {what} a weight, or set it to 1.'
             )
     _warn_of_doubts(config, made)
 
@@ -64,22 +68,22 @@ def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
     for player in () if published else Pair._fields:
         if config.get(player, {}).get('normalization') == 'batch' and config.batch_size <= config.accumulate:
             warnings.warn(
-                f'{player}.normalization=batch has only one example to take its statistics of, as batch_size is '
-                f'{config.batch_size} and accumulate {config.accumulate}: make the batch larger, or take layer or '
+                f'{player}.normalization=batch would compute its statistics from one example, because batch_size is '
+                f'{config.batch_size} and accumulate {config.accumulate}: use a larger batch, or layer or '
                 'instance normalisation.',
                 stacklevel=2,
             )
     updates = configs.updates_of_a_stretch(config)
     if updates > _MANY_UPDATES:
         warnings.warn(
-            f'a stretch of log_every={config.log_every} makes {updates:,} updates, and nothing is seen or saved before '
-            'its end: lower log_every, or the steps of a round.',
+            f'a stretch of log_every={config.log_every} makes {updates:,} updates, and nothing is reported or '
+            'saved before its end: lower log_every, or the number of steps per round.',
             stacklevel=2,
         )
     if config.discriminators.number > _MANY_DISCRIMINATORS:
         warnings.warn(
             f'discriminators.number={config.discriminators.number} discriminators are compiled one after the other, '
-            'which takes long: fewer are usual (5 in GMAN).',
+            'which takes long: GMAN uses at most 5.',
             stacklevel=2,
         )
     critic = config.get('discriminator', {})
@@ -87,7 +91,7 @@ def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
     clipped = config.get('discriminator_optimizer', {}).get('clip_weights')
     if config.loss.name == 'wasserstein' and not (made.discriminator or bounded or clipped):
         warnings.warn(
-            'loss.name=wasserstein needs a critic whose slope is bounded, or its loss runs away: set '
+            'loss.name=wasserstein needs a Lipschitz-bounded critic, otherwise its loss diverges: set '
             'discriminator_optimizer.clip_weights, penalties.gradient_penalty.weight or '
             'discriminator.normalization=spectral.',
             stacklevel=2,

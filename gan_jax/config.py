@@ -141,7 +141,7 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
     if not isinstance(overrides, Mapping):
         overrides = dict(parse_override(text) for text in overrides)
     if given := sorted(key for key in overrides if key.startswith('phase.')):
-        raise UserError(f'{given[0]} is found out when a run begins: set earlier_phases.')
+        raise UserError(f'{given[0]} is computed when a run begins: set earlier_phases instead.')
     apply_overrides(config, overrides)
     check(config)
     _make_absolute(config)
@@ -175,7 +175,7 @@ def check(config: ConfigDict) -> None:
     if updates_of_a_stretch(config) > _MOST_UPDATES:
         raise UserError(
             f'A stretch of log_every={config.log_every} would make {updates_of_a_stretch(config):.1e} updates before '
-            f'anything is seen of them: lower log_every, {", ".join(_REPEATS[:-1])} or {_REPEATS[-1]}.'
+            f'anything is reported: lower log_every, {", ".join(_REPEATS[:-1])} or {_REPEATS[-1]}.'
         )
 
 
@@ -221,12 +221,14 @@ def retention(config: ConfigDict) -> dict[str, Any]:
     elif player not in roles_of(config):
         known = [f'eval/{one}' for one in BEST] + [f'{role}/loss' for role in roles_of(config)]
         raise UserError(
-            f'checkpoints.best_metric is {name!r}, which no run has; the nearest is {nearest(name, known)!r}.'
+            f'checkpoints.best_metric is {name!r}, which does not exist; the nearest name is {nearest(name, known)!r}.'
         )
     if mode == 'auto':
         mode = best_of(value) if player == 'eval' else 'min' if value.endswith('loss') else None
         if mode not in ('min', 'max'):
-            raise UserError(f'{name} does not say which of its values is the best: set checkpoints.best_mode.')
+            raise UserError(
+                f'It is unknown whether high or low values of {name} are better: set checkpoints.best_mode.'
+            )
     return options | {'best_mode': mode}
 
 
@@ -294,7 +296,7 @@ def make(config: ConfigDict, name: str) -> Any:
         made = choices(name)[choice](**options)
     kind = _KINDS.get('optimizer' if name.endswith('_optimizer') else name)
     if kind and not isinstance(made, kind):
-        raise UserError(f'{name}.name is {choice!r}, which makes a {type(made).__name__}, not a {kind.__name__}.')
+        raise UserError(f'{name}.name is {choice!r}, which returns a {type(made).__name__}, not a {kind.__name__}.')
     return made
 
 
@@ -309,7 +311,7 @@ def make_schedules(config: ConfigDict) -> tuple[Schedule, ...]:
         if one.key not in known:
             raise UserError(unknown_key(one.key, known, config.model))
         if one.key.startswith(_OPERATIONAL):
-            raise UserError(f'schedules names {one.key}, which is no part of a training step: it cannot change.')
+            raise UserError(f'schedules names {one.key}, which is not used in a training step: it cannot change.')
     schedules.check(made, config, known)
     return made
 
@@ -339,7 +341,7 @@ def _own_terms(text: str) -> Pair:
     try:
         inspect.signature(function).bind(**options)
     except TypeError as error:
-        raise UserError(f'terms has {text!r}, but {name} cannot be called so: {error}.') from error
+        raise UserError(f'terms has {text!r}, but {name} cannot be called with these arguments: {error}.') from error
     with blaming(f'The term {name}'):
         made = function(**options)
     check_terms(made)
@@ -497,7 +499,7 @@ def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
     try:
         inspect.signature(get_config).bind(argument)
     except TypeError as error:
-        raise UserError(f'The get_config of {path} must take one argument, the text behind the colon.') from error
+        raise UserError(f'The get_config of {path} must take one argument, the text after the colon.') from error
     with blaming(f'The config file {path}'):
         try:
             config = get_config(argument)
@@ -505,7 +507,7 @@ def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
             frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
             if not frames[-1].f_globals['__name__'].startswith('ml_collections'):
                 raise
-            raise UserError(f'{path} asks too much of the config: {" ".join(str(error.args[0]).split())}') from error
+            raise UserError(f'{path} uses the config incorrectly: {" ".join(str(error.args[0]).split())}') from error
     if not isinstance(config, ConfigDict):
         raise UserError(f'The get_config of {path} returns {config!r}; it must return a config made by base(model).')
     settle(config)

@@ -74,8 +74,8 @@ def check_pictures(number: int, shape: tuple[int, ...], latents: int) -> None:
     size, available = 4 * number * (math.prod(shape) + latents), parallel.available_memory() * _PICTURE_SHARE
     if size > available:
         raise UserError(
-            f'{number:,} samples of {"x".join(map(str, shape))} take {_words(size)}, of {_words(available)} for them: '
-            'ask for fewer.'
+            f'{number:,} samples of {"x".join(map(str, shape))} take {_words(size)}, but {_words(available)} are '
+            'available: use fewer.'
         )
 
 

@@ -324,7 +324,7 @@ def options_of(family: str, role: str) -> dict[str, Default]:
         del entries[name]
     for name, default in entries.items():
         if default.value is inspect.Parameter.empty:
-            raise UserError(f'The {role} of {family} has no default for {name!r}; an option needs one.')
+            raise UserError(f'The {role} of {family} has no default for {name!r}; every option needs one.')
     return {'family': plain('', "of this network alone; '': the config's model"), **entries}
 
 
@@ -335,7 +335,7 @@ def _section(name: str, choice: str) -> dict[str, Any]:
     entries = options(table[choice], ORDINARY)
     for option, default in entries.items():
         if default.value is inspect.Parameter.empty:
-            raise UserError(f'{name}.name is {choice!r}, which has no default for {option!r}; an option needs one.')
+            raise UserError(f'{name}.name is {choice!r}, which has no default for {option!r}; every option needs one.')
     return {'name': plain(choice, summary(table[choice])), **entries}
 
 

@@ -55,10 +55,14 @@ FLAGS: dict[str, dict[str, Any]] = {
     'metrics': {
         'type': lambda text: tuple(name.strip() for name in text.split(',') if name.strip()),
         'metavar': 'A,B',
-        'help': f'of {", ".join(METRICS)} (default: {",".join(DEFAULT_METRICS)})',
+        'help': f'from {", ".join(METRICS)} (default: {",".join(DEFAULT_METRICS)})',
     },
-    'bootstrap': {'type': int, 'metavar': 'N', 'help': 'resamples for an interval of each value (default: none)'},
-    'batch_size': {'type': int, 'metavar': 'N', 'help': 'images at a time on all devices (default: 64 on each)'},
+    'bootstrap': {
+        'type': int,
+        'metavar': 'N',
+        'help': 'number of bootstrap resamples for an interval of each value (default: none)',
+    },
+    'batch_size': {'type': int, 'metavar': 'N', 'help': 'images per batch on all devices (default: 64 per device)'},
     **{name: {'type': int, 'metavar': 'N', 'help': option.help} for name, option in OPTIONS.items()},
 }
 """The flags that `python -m gan_jax.evaluate` and `--mode eval` alone have: arguments of `argparse` by name."""
@@ -66,7 +70,7 @@ FLAGS: dict[str, dict[str, Any]] = {
 STANDING_FLAG: dict[str, Any] = {
     'type': int,
     'metavar': 'N',
-    'help': "passes whose batch statistics samples take; 0: running averages (default: the run's config)",
+    'help': "number of passes for standing batch statistics; 0: running averages (default: the run's config)",
 }
 
 
@@ -139,7 +143,7 @@ def evaluate(
     check_names(metrics)
     check_options(options or {}, metrics)
     if extractor != 'auto' and not any(METRICS[name].uses_extractor for name in metrics):
-        _refuse({'extractor': extractor}, 'looks at no image, as these metrics see pixels alone')
+        _refuse({'extractor': extractor}, 'is not used, because these metrics use pixels only')
     judging = {
         'metrics': metrics,
         'bootstrap': bootstrap,
@@ -154,20 +158,21 @@ def evaluate(
     if isinstance(fakes, data.Dataset) or not is_run(fakes):
         if reals is None:
             raise UserError(
-                f'{name_of(fakes)} is not the directory of a run, and no real images are named to judge it by.'
+                f'{name_of(fakes)} is not the directory of a run, so real images are required: name a data set or '
+                'directory to compare it with.'
             )
         own = {'num': num, 'seed': seed, 'step': step, 'standing_statistics': standing_statistics}
-        _refuse(own, f'is of the samples of a run, which {name_of(fakes)} is not')
+        _refuse(own, f'applies to samples of a run, and {name_of(fakes)} is not a run')
         if all(map(is_archive, (fakes, reals))):
-            _refuse(images, 'does not change images that a file holds as arrays')
+            _refuse(images, 'does not apply to images stored as arrays')
         if not any(map(is_named, (fakes, reals))):
-            _refuse({'data_dir': data_dir}, 'says where TFDS data sets lie, and none is asked for')
+            _refuse({'data_dir': data_dir}, 'is the directory of TFDS data sets, and no TFDS data set is used')
         fake, real = (load_images(one, **images, data_dir=data_dir, mixed=True) for one in (fakes, reals))
         check_images(fake)
         check_images(real)
         _check_shapes(fake.shape, real.shape, fakes, reals)
         return _judge(fake, real, _choose_extractor(metrics, extractor, real, fake), **judging)
-    _refuse(images, f'does not change the samples of a run, and reals are brought to their size: {fakes} is a run')
+    _refuse(images, f'does not apply to samples of a run (real images are resized to match them), and {fakes} is a run')
     num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
     _NUM.check('--num', num)
     SEED.check('--seed', seed)
@@ -178,7 +183,9 @@ def evaluate(
     if reals is None or reals == trained_on.name:
         reals = f'{trained_on.name}@{run.config.evaluation.split or trained_on.split}'
     if not is_named(reals):
-        _refuse({'data_dir': data_dir}, f'says where TFDS data sets lie, and {name_of(reals)} is none')
+        _refuse(
+            {'data_dir': data_dir}, f'is the directory of TFDS data sets, and {name_of(reals)} is not a TFDS data set'
+        )
     is_own = not isinstance(reals, data.Dataset) and name_and_split(reals)[0] == trained_on.name
     if is_own:  # so that its decoded copy is found
         images = {'size': trained_on.size, 'channels': trained_on.channels}
@@ -269,7 +276,7 @@ def _choose_extractor(metrics: Sequence[str], spec: str | Extractor, *sides: dat
     images = [side for side in sides if isinstance(side, data.Dataset)]
     if images:
         return choose_extractor(metrics, spec, images[0].name, images[0].shape, labelled=images[0].labels is not None)
-    _refuse({'extractor': None if spec == 'auto' else spec}, 'looks at no image, as both sides are statistics')
+    _refuse({'extractor': None if spec == 'auto' else spec}, 'is not used, because both sides are statistics')
     return NOTHING
 
 
@@ -294,7 +301,7 @@ def _refuse(arguments: Mapping[str, Any], reason: str) -> None:
     """Raises a UserError for an argument that is set and has no effect."""
     for name, value in arguments.items():
         if value is not None:
-            raise UserError(f'--{name} has no effect here: it {reason}; leave it away.')
+            raise UserError(f'--{name} has no effect here: it {reason}; omit it.')
 
 
 def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset, phase: int) -> None:
@@ -310,14 +317,14 @@ def _check_shapes(fake: tuple[int, ...] | None, real: tuple[int, ...] | None, fa
     if shapes_agree(fake, real):
         return
     if not isinstance(fakes, data.Dataset) and is_run(fakes):
-        remedy = 'give reals of the size and channels of the samples'
+        remedy = 'use real images with the size and channels of the samples'
     elif all(map(is_archive, (fakes, reals))):
-        remedy = 'bring both to one size and number of channels'
+        remedy = 'convert both to the same size and number of channels'
     elif None in (*fake, *real):
-        remedy = 'bring both to one number of channels, by --channels 3'
+        remedy = 'convert both to the same number of channels, by --channels 3'
     else:
         shape = fake if is_archive(fakes) else real
-        remedy = f'bring both to one by --size and --channels, such as --size {shape[0]} --channels {shape[-1]}'
+        remedy = f'convert both by --size and --channels, such as --size {shape[0]} --channels {shape[-1]}'
     seen = [shape_text(shape, ' x ') for shape in (fake, real)]
     raise UserError(f'The images of {name_of(fakes)} are {seen[0]} and those of {name_of(reals)} {seen[1]}: {remedy}.')
 
@@ -327,18 +334,27 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m gan_jax.evaluate', description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        'fakes', metavar='GENERATED', help='a run, a directory of images, an .npz or .npy file or NAME[@SPLIT]'
+        'fakes',
+        metavar='GENERATED',
+        help='what to evaluate: a run, a directory of images, an .npz or .npy file or NAME[@SPLIT]',
     )
-    parser.add_argument('reals', metavar='REAL', nargs='?', help='likewise (default: what the run was trained on)')
+    parser.add_argument(
+        'reals',
+        metavar='REAL',
+        nargs='?',
+        help='real images, in the same forms (default: the data that the run was trained on)',
+    )
     add_flags(parser)
-    parser.add_argument('--num', type=int, help='samples of a run (default: 10,000)')
-    parser.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
-    parser.add_argument('--step', type=int, help="of a run's checkpoint (default: the latest)")
+    parser.add_argument('--num', type=int, help='number of samples of a run (default: 10,000)')
+    parser.add_argument('--seed', type=int, help='seed of the latents of the samples (default: 0)')
+    parser.add_argument('--step', type=int, help="step of a run's checkpoint (default: the latest)")
     parser.add_argument('--standing_statistics', **STANDING_FLAG)
-    parser.add_argument('--size', type=int, help='pixels to bring images of directories and data sets to')
+    parser.add_argument('--size', type=int, help='size in pixels to resize images of directories and data sets to')
     parser.add_argument('--channels', type=int, choices=(1, 3))
-    parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR)')
-    parser.add_argument('--import_model', action='store_true', help="import a run's own module of networks")
+    parser.add_argument('--data_dir', help='directory of TFDS data sets (default: TFDS_DATA_DIR)')
+    parser.add_argument(
+        '--import_model', action='store_true', help="import the run's own modules, which executes their code"
+    )
     parser.add_argument('--output', type=files.user_path, metavar='JSON', help='default: evaluation.json')
     flags = parser.parse_args(argv)
 
@@ -349,10 +365,10 @@ def main(argv: list[str] | None = None) -> int:
         chosen = given(flags, 'num', 'seed', 'step', 'standing_statistics', 'size', 'channels', 'data_dir')
         if '.json' in (pathlib.Path(flags.fakes).suffix, pathlib.Path(flags.reals or '').suffix):
             if flags.reals is None:
-                raise UserError(f'{flags.fakes} is an earlier result: name another to compare it with.')
+                raise UserError(f'{flags.fakes} is an earlier result: name a second result to compare it with.')
             _refuse(
                 {'output': flags.output, **chosen['options'], **chosen, 'options': None},
-                'does not change what earlier results hold',
+                'does not change earlier results',
             )
             print(results.compare(flags.fakes, flags.reals))
             return

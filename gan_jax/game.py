@@ -276,7 +276,7 @@ def from_flax(
         variables = dict(module.init(key, *arguments(inputs, conditions), train=examples is not None))
         params = variables.pop('params')
         if reference is None and 'virtual' in variables:
-            raise UserError('Virtual batch normalisation needs a reference batch: give from_flax a `reference`.')
+            raise UserError('Virtual batch normalisation needs a reference batch: pass `reference` to from_flax.')
         if reference is not None:
             variables['reference'] = reference(stream(key, 'reference'))
         return params, variables
@@ -320,8 +320,8 @@ def pack(examples: Array, number: int) -> Array:
     """
     if len(examples) % number:
         raise UserError(
-            f'{len(examples)} examples do not divide into packs of {number}: choose a batch of which each device (and '
-            'each part that accumulates) has a multiple of that.'
+            f'{len(examples)} examples cannot be divided into packs of {number}: choose a batch size of which each '
+            'device (and each accumulated part) gets a multiple of that.'
         )
     packs = examples.reshape(-1, number, *examples.shape[1:])
     packs = jnp.moveaxis(packs, 1, -2)
@@ -340,7 +340,7 @@ def packed(network: Network, number: int) -> Network:
 
     def apply(params, variables, inputs, key, train, condition=None):
         if condition is not None:
-            raise UserError('A discriminator of packs cannot be told the conditions of its examples: set packing=1.')
+            raise UserError('A discriminator of packs cannot be conditional: set packing=1.')
         return network.apply(params, variables, pack(inputs, number), key, train)
 
     return network._replace(apply=apply)

@@ -265,7 +265,7 @@ def _against_targets(error: Callable, real_label: float, fake_label: float, labe
         if label_noise:
             if key is None:
                 raise UserError(
-                    'loss.label_noise draws from a key: give the discriminator loss one, or set label_noise to 0.'
+                    'loss.label_noise needs a random key: pass one to the discriminator loss, or set label_noise to 0.'
                 )
             real_key, fake_key = jax.random.split(key)
             real_target += jax.random.uniform(real_key, real.shape, minval=-label_noise, maxval=label_noise)

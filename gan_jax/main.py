@@ -28,7 +28,7 @@ _NEXT = """more help:
 
 
 class _Unlisted(NamedTuple):
-    """A group of flags that are parsed, but have no place in the help."""
+    """A group of flags that are parsed, but are not shown in the help."""
 
     parser: argparse.ArgumentParser
 
@@ -62,14 +62,18 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         metavar='NAME[:DATA]',
         help='a recipe of gan_jax or a config file, FILE.py[:DATA]; --config.x.y=value overrides any of its keys',
     )
-    training.add_argument('--accept_config_changes', action='store_true', help='go on although config or data differ')
+    training.add_argument(
+        '--accept_config_changes', action='store_true', help='continue although config or data have changed'
+    )
     samples = group('samples', 'sample', 'eval')
-    samples.add_argument('--num', type=int, help='of samples (default: 64 pictures; 10,000 to evaluate)')
-    samples.add_argument('--seed', type=int, help='seed of their latents (default: 0)')
-    samples.add_argument('--step', type=_step, help='checkpoint to use (default: the latest); all: each, in mode eval')
+    samples.add_argument('--num', type=int, help='number of samples (default: 64 pictures; 10,000 to evaluate)')
+    samples.add_argument('--seed', type=int, help='seed of the latents (default: 0)')
+    samples.add_argument(
+        '--step', type=_step, help='step of the checkpoint (default: the latest); in mode eval also all'
+    )
     samples.add_argument('--standing_statistics', **evaluate.STANDING_FLAG)
     samples.add_argument(
-        '--import_model', action='store_true', help="import a run's own module of networks, which runs its code"
+        '--import_model', action='store_true', help="import the run's own modules, which executes their code"
     )
     pictures = group('pictures', 'sample')
     for name, options in sample.FLAGS.items():
@@ -77,12 +81,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     evaluate.add_flags(group('evaluation', 'eval'))
     processes = group('several processes or hosts', 'train')
     processes.add_argument(
-        '--distributed', action='store_true', help='join by what the cluster says in the environment'
+        '--distributed', action='store_true', help="read the processes from the cluster's environment"
     )
     processes.add_argument('--coordinator', metavar='HOST:PORT', help='address of the first process')
-    processes.add_argument('--num_processes', type=int, help='of all hosts')
-    processes.add_argument('--process_id', type=int, help='of this process, from 0 on')
-    processes.add_argument('--join_seconds', type=float, default=300, help='how long to wait for all (default: 300)')
+    processes.add_argument('--num_processes', type=int, help='number of processes on all hosts')
+    processes.add_argument('--process_id', type=int, help='number of this process, starting at 0')
+    processes.add_argument(
+        '--join_seconds', type=float, default=300, help='how long to wait for all processes (default: 300)'
+    )
     flags, rest = parser.parse_known_args(argv)
     return flags, overrides_of(rest, parser)
 
@@ -117,7 +123,7 @@ def run(flags: argparse.Namespace, overrides: list[str]) -> None:
     if flags.mode != 'train':
         doing = {'sample': 'Sampling', 'eval': 'Evaluation'}[flags.mode]
         if overrides:
-            raise UserError(f'{doing} takes the config of the run, so that --config.x.y=value has no meaning there.')
+            raise UserError(f'{doing} uses the config of the run: omit --config.x.y=value.')
         if flags.workdir is None:
             raise UserError(f'{doing} needs --workdir, the directory of a run.')
         if flags.import_model:
@@ -159,7 +165,7 @@ def _refuse_others(flags: argparse.Namespace) -> None:
         given = [name for name in names if getattr(flags, name) is not None and getattr(flags, name) is not False]
         if given and flags.mode not in modes:
             others = ' and '.join(f'--mode {mode}' for mode in modes)
-            raise UserError(f'--{given[0]} is for {others} and has no meaning for --mode {flags.mode}: leave it away.')
+            raise UserError(f'--{given[0]} is for {others} and does not apply to --mode {flags.mode}: omit it.')
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -161,7 +161,7 @@ class Member:
         """Says that it will go on from its last checkpoint with other noise, if the config has it and it may still."""
         if self.config.on_nan == 'stop' or self._restores == _MAX_RESTORES:
             return False
-        run.say(f'{self.name}{error}; {self._last_good()}: going back to it and on with other noise.')
+        run.say(f'{self.name}{error}; {self._last_good()}: returning to it and continuing with other noise.')
         if parallel.is_main_process():
             starts.add(self.workdir, self.checkpoints.latest_step() or 0, str(error))
         self._restores += 1
@@ -181,8 +181,8 @@ class Member:
         run.write_json(self.workdir / description.DIVERGED, {'reason': str(error)})
         run.refresh_page(self.workdir)
         self.given_up = DivergedError(
-            f'{self.name}{error}; {self._last_good()}: set on_nan=restore to go back to it and on with other noise, or '
-            'lower the learning rates and add --accept_config_changes.'
+            f'{self.name}{error}; {self._last_good()}: set on_nan=restore to return to it and continue with other '
+            'noise, or lower the learning rates and add --accept_config_changes.'
         )
         if self.name:  # the others go on
             run.say(f'{self.name}{error}; this member is given up, with its last good checkpoint.')

@@ -102,8 +102,8 @@ class Members:
                 break
             if -1 in reached and at_most is not None:
                 raise UserError(
-                    f'The members in {self._members[0].workdir.parent} have no readable checkpoint of one step in '
-                    'common: train them on one by one, or choose another --workdir.'
+                    f'The members in {self._members[0].workdir.parent} have no readable checkpoint of a common '
+                    'step: continue them one by one, or choose another --workdir.'
                 )
             at_most = min(reached)
         step = max(0, *reached)
@@ -129,7 +129,7 @@ class Members:
         """The states before the first step of the phase, made of the last ones of the phase before it."""
         fresh = self._fresh(states)
         first = next(iter(states))
-        run.say(f'Parameters carried over from the phase before: {phases.count_carried(states[first], fresh[first])}.')
+        run.say(f'Parameters kept from the previous phase: {phases.count_carried(states[first], fresh[first])}.')
         optimizers = not self.stage.config.fresh_optimizers
         return {i: phases.carried(state, fresh[i], optimizers=optimizers) for i, state in states.items()}
 

@@ -50,9 +50,7 @@ class OpenSet(NamedTuple):
             raise unknown
         path = f'{self.package}.{name}' if name in known else name
         if not (importing or self.is_here(name)):
-            raise UserError(
-                f'The {self.noun} {name} is a module of its own, which is not imported without being asked for.'
-            )
+            raise UserError(f'The {self.noun} {name} is a module of your own, which is only imported if allowed.')
         with blaming(f'The {self.noun} {name}'):
             return _imported(path, unknown)
 

@@ -61,7 +61,7 @@ def apply_overrides(config: ConfigDict, overrides: Mapping[str, str]) -> None:
     for key in sorted(overrides, key=_rank):
         lost = _override(config, key, overrides[key])
         if lost := [words for one, words in lost.items() if one not in overrides]:
-            warnings.warn(f'{key}={overrides[key]} drops what the config had: {"; ".join(lost)}.', stacklevel=3)
+            warnings.warn(f'{key}={overrides[key]} drops options of the config: {"; ".join(lost)}.', stacklevel=3)
 
 
 def split(config: ConfigDict) -> list[ConfigDict]:
@@ -83,10 +83,10 @@ def _phase(config: ConfigDict, number: int, text: str) -> ConfigDict:
             if key in _OF_THE_RUN or key.startswith(_SECTIONS_OF_THE_RUN):
                 raise UserError(f'it sets {key}, which belongs to the whole run: set it in the config.')
             if key == varied:
-                raise UserError(f'it sets {key}, in which the members differ by vary: leave it out.')
+                raise UserError(f'it sets {key}, which vary sets for the members: remove it.')
         apply_overrides(phase, changes)
         if varied and varied not in flat(phase):
-            raise UserError(f'it has no {varied}, in which the members differ by vary.')
+            raise UserError(f'it has no {varied}, which vary sets for the members.')
     phase.earlier_phases = ()
     return phase
 
@@ -112,9 +112,9 @@ def phase_changes(text: str) -> dict[str, str]:
     for part in text.strip().removesuffix(';').split(';'):
         key, found, value = (one.strip() for one in part.partition('='))
         if not found or not key:
-            raise UserError(f"{text!r} is no phase; write 'key=value; key=value'.")
+            raise UserError(f"{text!r} is not a phase; write 'key=value; key=value'.")
         if key in changes:
-            raise UserError(f'{text!r} sets {key} twice: leave one out.')
+            raise UserError(f'{text!r} sets {key} twice: remove one.')
         changes[key] = value
     return changes
 
@@ -203,4 +203,4 @@ def unknown_key(key: str, known: Iterable[str], model: str) -> str:
         with contextlib.suppress(UserError):  # not every family has a network for this role
             if option in options_of(family, role):
                 return f'The networks of {model} have no {key!r}: in a config file, start from base({model!r}).'
-    return f'The config has no key {key!r}; the nearest is {nearest(key, known)!r}.'
+    return f'The config has no key {key!r}; the nearest name is {nearest(key, known)!r}.'

@@ -73,7 +73,7 @@ class Parts:
         accepted = inspect.signature(network).parameters
         if self.axis_name and 'axis_name' not in accepted:
             raise UserError(
-                f'{family}.{network.__name__} has no field axis_name, by which batch norm and dropout are global under '
+                f'{family}.{network.__name__} has no field axis_name, which makes batch norm and dropout global under '
                 'pmap: add one, or set parallel.mode=sharding.'
             )
         given = {
@@ -178,9 +178,9 @@ def is_conditional(config: ConfigDict) -> bool:
     if told['generator'] != told['discriminator']:
         blind = 'generator' if told['discriminator'] else 'discriminator'
         consequence = (
-            'the generator could make no use of what its opponent demands'
+            'the generator would not know which class its opponent expects'
             if told['discriminator']
-            else 'nothing would make the generator heed the class'
+            else 'the generator would have no reason to use the class'
         )
         raise UserError(
             f'{blind}.conditioning is none while the other player is conditional, and {consequence}: set it.'

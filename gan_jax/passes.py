@@ -138,11 +138,13 @@ class Passes:
     def labels(self, batch: Batch) -> Array | None:
         """The conditions of a batch's real examples, which are also given to the fake ones."""
         if 'real' not in batch:
-            raise UserError(f"The batch has {', '.join(sorted(batch))}, but this game needs 'real': real examples.")
+            raise UserError(f"The batch has {', '.join(sorted(batch))}, but this game needs 'real', the real examples.")
         if self.condition is None:
             return None
         if 'label' not in batch:
-            raise UserError("A conditional game needs the conditions of its examples: give batches a 'label' [B, ...].")
+            raise UserError(
+                "A conditional game needs the conditions of its examples: add 'label' [B, ...] to the batches."
+            )
         return batch['label']
 
     def show(self, examples: Array, key: Key, positions: Array, state: GanState) -> Array:

@@ -27,9 +27,9 @@ PyTree = Any
 Critic = Callable[[Array], Array]
 
 MIXING_WARNING = (
-    '{penalty} differentiates each logit by its own example, but this discriminator mixes the examples of a batch '
-    '(batch norm or a minibatch layer), so that each gradient also holds what its example does to the other logits; '
-    "choose normalization 'layer', 'instance' or 'none'."
+    '{penalty} differentiates each logit with respect to its own example, but this discriminator mixes the '
+    'examples of a batch (batch norm or a minibatch layer), so each gradient also contains the effect of its '
+    "example on the other logits; choose normalization 'layer', 'instance' or 'none'."
 )
 
 
@@ -155,7 +155,9 @@ def approximate_gradients(
     Returns:
         A scalar whose weight is gamma.
     """
-    require(is_traced(deviation) or deviation > 0, 'The deviation of an approximate penalty', deviation, 'above 0')
+    require(
+        is_traced(deviation) or deviation > 0, 'The standard deviation of an approximate penalty', deviation, 'above 0'
+    )
     examples = _widened(examples)
     noise = _noise(jax.random.normal, key, positions, examples)
     logits = critic(examples) if logits is None else logits

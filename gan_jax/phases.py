@@ -88,8 +88,8 @@ def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
     if any(then[name] != now[name] for name in ('number', 'steps')):
         raise UserError(
             f'Step {step} was made in phase {then["number"] + 1}, which began after step {then["steps"]}, and is now '
-            f'in phase {now["number"] + 1}, which begins after step {now["steps"]}: change only the end of the present '
-            'phase of a run and those that have not begun, or choose another --workdir.'
+            f'in phase {now["number"] + 1}, which begins after step {now["steps"]}: change only the end of the current '
+            'phase and phases that have not begun, or choose another --workdir.'
         )
 
 

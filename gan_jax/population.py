@@ -82,15 +82,16 @@ def make_population(config: ConfigDict) -> Population:
     try:
         values = tuple(float(ast.literal_eval(value)) for value in text.split(','))
     except (ValueError, SyntaxError, TypeError) as error:
-        raise UserError(f"vary is {config.vary!r}; write 'KEY=VALUE,VALUE,...', numbers all.") from error
+        raise UserError(f"vary is {config.vary!r}; write 'KEY=VALUE,VALUE,...' with numbers.") from error
     if 0 in values and key.rpartition('.')[2] in SWITCHED_OFF_AT_0:
         raise UserError(
-            f'vary has 0 for {key}, which alone would switch clipping off: train that value as a run of its own.'
+            f'vary has 0 for {key}, which switches clipping off for one member only: train that value as a '
+            'separate run.'
         )
     default = value_of(config, key)
     if not isinstance(default, float):
         raise UserError(
-            f'vary names {key}, which is {default!r}: only a number with a fraction can differ in one program.'
+            f'vary names {key}, which is {default!r}: only floating-point numbers can differ between members.'
         )
     if config.population not in (1, len(values)):
         raise UserError(f'population is {config.population}, but vary has {len(values)} values: set one of them only.')
@@ -121,7 +122,9 @@ class Program:
         self, population: Population, dataset: data.Dataset, classes: int | None, vectorized: bool | None = None
     ):
         if jax.process_count() > 1:
-            raise UserError('A population is trained by one process: start several, each with some of the seeds.')
+            raise UserError(
+                'A population is trained by one process: start several populations, each with some of the seeds.'
+            )
         self._vectorized = jax.default_backend() != 'cpu' if vectorized is None else vectorized
         count = len(population.seeds)
         devices = max(number for number in range(1, jax.device_count() + 1) if count % number == 0)
@@ -231,5 +234,5 @@ class Program:
 
     def _explaining(self) -> contextlib.AbstractContextManager[None]:
         return entering_as_values(
-            f'vary names {self._population.key}', 'so that its values cannot share one: train a run for each'
+            f'vary names {self._population.key}', 'so its values cannot share a program: train a separate run for each'
         )

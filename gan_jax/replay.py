@@ -66,8 +66,8 @@ def exchange(
         raise UserError(f'replay={size} is too small: the buffer must hold at least a batch of {batch} examples.')
     if replay.examples.shape[1:] != examples.shape[1:]:
         raise UserError(
-            'The replay buffer remembers one image of each example, but this generator returns several while it '
-            'trains: set replay=0, or generator.stages=1.'
+            'The replay buffer stores one image per example, but this generator returns several during '
+            'training: set replay=0, or generator.stages=1.'
         )
     place_key, coin_key = jax.random.split(key)
     places = jax.random.permutation(place_key, size)[:batch]

@@ -189,8 +189,8 @@ def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bo
     changes = configs.differences(configs.completed(saved), configs.to_json(config))
     if changes and not accept_changes:
         raise UserError(
-            f'{workdir} holds a run of another config, which differs in {", ".join(changes)}: choose another '
-            '--workdir, or go on with the new config by --accept_config_changes.'
+            f'{workdir} contains a run of another config, which differs in {", ".join(changes)}: choose another '
+            '--workdir, or continue with the new config by --accept_config_changes.'
         )
 
 
@@ -263,7 +263,7 @@ def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: 
     size = 'x'.join(map(str, dataset.shape))
     say(f'{len(dataset)} examples of {dataset.name}, {size}; batches of {config.batch_size}; {device}.')
     if begin:
-        say(f'Going on from step {begin}.')
+        say(f'Resuming from step {begin}.')
 
 
 def compile_stretch(stretch: parallel.Program, states: Any, block: tuple[Any, ...], batch_size: int) -> None:
@@ -286,13 +286,13 @@ def introduce_memory(memory: parallel.Memory | None, batch_size: int) -> None:
     taken, kept, available = (f'{size / 2**20:,.0f} MiB' for size in (memory.total, memory.arguments, memory.available))
     if memory.total > memory.available:
         raise UserError(
-            f'A training step takes {taken} of memory, {kept} of it data and state, but a device has {available}: '
+            f'A training step needs {taken} of memory, {kept} of it for data and state, but a device has {available}: '
             'lower batch_size, or set accumulate.'
         )
     fitting = ''
     if parallel.device_memory():  # a CPU's memory is not the program's alone, and a larger batch gains nothing there
         fitting = f'; a batch of about {_rounded(memory.fits(batch_size)):,} would fit'
-    say(f'Memory: {taken} of {available} on each device at the peak, {kept} of it data and state{fitting}.')
+    say(f'Peak memory: {taken} of {available} per device, {kept} of it for data and state{fitting}.')
 
 
 def _rounded(number: int) -> int:

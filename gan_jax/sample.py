@@ -43,47 +43,55 @@ def _grid(text: str) -> tuple[int, int]:
 
 
 FLAGS = {
-    'what': {'choices': ('samples', *PICTURES), 'help': 'to draw (default: samples)'},
-    'seeds': {'type': _numbers, 'metavar': '0,7,20-29', 'help': 'one latent for each'},
+    'what': {'choices': ('samples', *PICTURES), 'help': 'the picture to draw (default: samples)'},
+    'seeds': {'type': _numbers, 'metavar': '0,7,20-29', 'help': 'seeds, one latent per seed'},
     'classes': {
         'type': parse_classes,
         'metavar': '3,Bag',
-        'help': 'names or numbers, "a name, with a comma" in double quotes (default: all; directions, mixing: first)',
+        'help': (
+            'class names or numbers; "a name, with a comma" in double quotes (default: all; directions, mixing: first)'
+        ),
     },
     'grid': {'type': _grid, 'metavar': '4x8', 'help': 'samples: rows x columns, instead of --num'},
-    'threshold': {'type': float, 'help': 'truncation: components of latents beyond it are drawn again'},
-    'psi': {'type': float, 'help': 'truncation: latents (or styles) go towards their mean, which 0 is (default: 1)'},
+    'threshold': {'type': float, 'help': 'truncation: resample components of latents beyond it'},
+    'psi': {'type': float, 'help': 'truncation psi of latents or styles: 1 none, 0 the mean (default: 1)'},
     'inputs': {'metavar': 'NAME', 'help': 'translations: data to translate, such as folder:/path'},
-    'noise': {'help': 'of a style generator: none, fixed (the same for all) or random'},
+    'noise': {'help': 'noise inputs of a style generator: none, fixed (the same for all) or random'},
     'columns': {
         'type': int,
-        'help': 'interpolation, traversal, directions, classes, truncation: of the picture; noise: draws',
+        'help': (
+            'interpolation, traversal, directions, classes, truncation: columns of the picture; noise: number of draws'
+        ),
     },
     'space': {'help': 'interpolation, walk, loop, directions, projection: z (default) or w; projection: w+ too'},
     'path': {'help': 'interpolation, walk, loop: spherical (default) or linear'},
-    'dimension': {'type': _numbers, 'metavar': '3,5-7', 'help': 'traversal: of the latents (default: 0)'},
+    'dimension': {'type': _numbers, 'metavar': '3,5-7', 'help': 'traversal: dimensions of the latents (default: 0)'},
     'range': {
         'type': float,
         'nargs': 2,
         'metavar': ('LOW', 'HIGH'),
-        'help': 'traversal: of its values; directions: of the distance (default: -3 3; -1 1 if latents are uniform); '
+        'help': 'traversal: range of values; directions: of distances (default: -3 3; -1 1 if latents are uniform); '
         'truncation: of psi (default: -1 1)',
     },
-    'directions': {'type': int, 'metavar': 'N', 'help': 'directions: how many of the strongest (default: 6)'},
+    'directions': {
+        'type': int,
+        'metavar': 'N',
+        'help': 'directions: number of directions, strongest first (default: 6)',
+    },
     'layers': {
         'type': _numbers,
         'metavar': '0-3',
-        'help': 'mixing: those of B; directions: those moved (default: all)',
+        'help': 'mixing: layers taken from B; directions: layers that are moved (default: all)',
     },
-    'others': {'type': _numbers, 'metavar': '3-7', 'help': 'mixing: seeds of B, those of A being --seeds'},
-    'frames': {'type': int, 'help': 'walk, loop: from one seed to the next (default: 20, which is a second)'},
+    'others': {'type': _numbers, 'metavar': '3-7', 'help': 'mixing: seeds of B (--seeds are those of A)'},
+    'frames': {'type': int, 'help': 'walk, loop: frames from one seed to the next (default: 20, one second)'},
     'format': {'help': 'walk, loop: gif (default) or mp4'},
-    'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'projection: the image to look for'},
+    'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'projection: the image to project'},
     'resize': {'action': 'store_true', 'default': None, 'help': 'projection: centre crop to a square and resample'},
-    'loss': {'help': 'projection: squared error of pixels (default) or of features, those of --extractor'},
+    'loss': {'help': 'projection: squared error of pixels (default) or of features (of --extractor)'},
     'iterations': {'type': int, 'help': 'projection: steps of Adam (default: 300; 1000 in W)'},
-    'learning_rate': {'type': float, 'help': 'projection: of the first step; in W the largest (default: 0.1)'},
-    'prior': {'type': float, 'help': 'projection: weight that holds latents at their usual length (default: 0)'},
+    'learning_rate': {'type': float, 'help': 'projection: initial learning rate; in W the maximum (default: 0.1)'},
+    'prior': {'type': float, 'help': 'projection: weight of the prior on the length of latents (default: 0)'},
 }
 """The flags of `--mode sample` alone: arguments of `argparse` by name."""
 
@@ -98,7 +106,7 @@ def run(flags: argparse.Namespace) -> pathlib.Path:
         UserError: as `draw` and `sample_workdir`; or a flag has no meaning for the picture.
     """
     if flags.step == 'all':
-        raise UserError('--step all is for mode eval: name one checkpoint, or leave it away for the latest.')
+        raise UserError('--step all is for mode eval: name one checkpoint, or omit --step for the latest.')
     given = {name: getattr(flags, name) for name in (*FLAGS, *SHARED) if getattr(flags, name) is not None}
     what = given.pop('what', 'samples')
     functions = [sample_workdir] if what == 'samples' else [draw, PICTURES[what][0]]
@@ -107,7 +115,7 @@ def run(flags: argparse.Namespace) -> pathlib.Path:
         given['seeds'] = (given.pop('seed'),)
     if strangers := [name for name in given if name not in takes]:
         known = ', '.join(f'--{name}' for name in takes if name in (*FLAGS, *SHARED) and name != 'what')
-        raise UserError(f'--{strangers[0]} has no meaning for --what {what}, which takes {known}.')
+        raise UserError(f'--{strangers[0]} does not apply to --what {what}, which accepts {known}.')
     if what == 'samples':
         return sample_workdir(flags.workdir, **given)
     return draw(flags.workdir, what, **given)

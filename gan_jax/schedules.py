@@ -101,18 +101,16 @@ def check(schedules: Iterable[Schedule], config: ConfigDict, known: Mapping[str,
     for one in schedules:
         choose(SHAPES, one.shape, 'shape of a schedule')
         if known[one.key].kind is not float:
-            raise UserError(f'schedules names {one.key}, which takes no number with a fraction: it cannot change.')
+            raise UserError(f'schedules names {one.key}, which is not a floating-point number: it cannot change.')
         known[one.key].check(one.key, one.end)
         ends = starts.get(one.key, value_of(config, one.key)), one.end
         starts[one.key] = one.end
         if one.shape == 'exponential' and not all(is_traced(end) or end > 0 for end in ends):
             raise UserError(
-                f'schedules has {one.key} go exponentially from {ends[0]} to {ends[1]}: both must be above 0.'
+                f'schedules changes {one.key} exponentially from {ends[0]} to {ends[1]}: both must be above 0.'
             )
         if one.key.rpartition('.')[2] in SWITCHED_OFF_AT_0 and 0 in ends:
-            raise UserError(
-                f'schedules has {one.key} go from {ends[0]} to {ends[1]}, but at 0 it would clip everything.'
-            )
+            raise UserError(f'schedules changes {one.key} from {ends[0]} to {ends[1]}, but 0 would clip everything.')
 
 
 def values(schedules: Iterable[Schedule], config: ConfigDict, step: jax.Array) -> dict[str, jax.Array]:

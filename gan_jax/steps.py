@@ -85,7 +85,7 @@ def make_train_step(
     check_optimizers(game, optimizers)
     titles = [turn.title for turn in game.turns]
     if doubled := sorted({title for title in titles if titles.count(title) > 1}):
-        raise UserError(f'Two turns of the game are called {doubled[0]!r}: give each a name of its own.')
+        raise UserError(f'Two turns of the game are called {doubled[0]!r}: give each a different name.')
     return _Round(game, optimizers, ema_decay, progress, accumulate, axis_name).step
 
 
@@ -94,7 +94,8 @@ def check_optimizers(game: Game, optimizers: Optimizers) -> None:
     names = sorted({turn.player for turn in game.turns})
     if not isinstance(optimizers, Mapping):
         raise UserError(
-            f'The optimizers are a {type(optimizers).__name__}: give a dict with one for each of {", ".join(names)}.'
+            f'The optimizers are a {type(optimizers).__name__}: pass a dict with an optimizer for each of '
+            f'{", ".join(names)}.'
         )
     for name in names:
         if name not in optimizers:
@@ -263,7 +264,7 @@ class _Round:
         if self.ema_decay is None:
             if any(player.ema is not None for player in state.players.values()):
                 raise UserError(
-                    'The state keeps averages, but the step has no ema_decay to move them by: give it to '
+                    'The state keeps averages, but the step has no ema_decay to update them: pass it to '
                     'make_train_step, or use init_state(..., ema=False).'
                 )
             return state
@@ -271,7 +272,7 @@ class _Round:
         for name in self.game.averaged:
             player = players[name]
             if player.ema is None:
-                raise UserError('ema_decay was given but the state keeps no average: use init_state(..., ema=True).')
+                raise UserError('ema_decay was given, but the state keeps no averages: use init_state(..., ema=True).')
             ema = _moving_average(player.ema, (player.params, player.variables), decay)
             players[name] = player._replace(ema=ema)
         return state.replace(players=players)
@@ -293,13 +294,13 @@ def _size(batch: Batch, batches: int) -> int:
     shapes = [leaf.shape for leaf in jax.tree.leaves(batch)]
     if batches > 1 and any(shape[:1] != (batches,) for shape in shapes):
         raise UserError(
-            f'A round of this game sees {batches} batches, so that every array needs the leading axis '
+            f'A round of this game uses {batches} batches, so every array needs the leading axis '
             f'[{batches}, batch, ...], but the shapes are {shapes}.'
         )
     axis = int(batches > 1)
     sizes = {shape[axis : axis + 1] for shape in shapes}
     if len(sizes) > 1 or sizes == {()}:
-        raise UserError(f'All arrays of a batch need one size, but the shapes are {shapes}.')
+        raise UserError(f'All arrays of a batch must have the same batch size, but the shapes are {shapes}.')
     ((size,),) = sizes
     return size
 
@@ -326,7 +327,7 @@ def _cut(tree, parts: int):
 
     def cut(leaf):
         if len(leaf) % parts:
-            raise UserError(f'A batch of {len(leaf)} examples (on each device) does not divide into {parts} parts.')
+            raise UserError(f'A batch of {len(leaf)} examples (on each device) cannot be divided into {parts} parts.')
         return leaf.reshape(parts, len(leaf) // parts, *leaf.shape[1:])
 
     return jax.tree.map(cut, tree)

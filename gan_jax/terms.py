@@ -397,7 +397,7 @@ def stage_consistency(weight: float = 0.0) -> Pair:
 
     def value(view: View) -> Array:
         if view.fake.ndim <= view.real.ndim:
-            raise UserError('Consistency of stages needs a generator with several, such as that of the model gat.')
+            raise UserError('Consistency of stages needs a generator with several stages, such as the model gat.')
         return penalties.stage_consistency(view.fake)
 
     return Pair(one_term('stage_consistency', weight, value), ())
@@ -471,7 +471,7 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
     def cross_entropy(judged: Judgement, labels: Array | None) -> Array:
         if judged.classes is None or labels is None or not jnp.issubdtype(labels.dtype, jnp.integer):
             raise UserError(
-                'The auxiliary classifier names one class of several: it needs class labels, and class logits in the '
+                'The auxiliary classifier needs class labels, and class logits in the '
                 "discriminator's Judgement (discriminator.conditioning=auxiliary)."
             )
         return optax.softmax_cross_entropy_with_integer_labels(judged.classes, labels).mean()
@@ -520,7 +520,7 @@ def rotation(generator_weight: float = 0.2, discriminator_weight: float = 1.0) -
         judged = view.judge(augment.quarter_turns(images, turns))
         if judged.rotations is None:
             raise UserError(
-                "The term of rotations needs logits of quarter turns in the discriminator's Judgement: set "
+                "The rotation term needs rotation logits in the discriminator's Judgement: set "
                 'discriminator.rotations=True.'
             )
         return optax.softmax_cross_entropy_with_integer_labels(judged.rotations, turns).mean()
@@ -536,8 +536,8 @@ def check_terms(terms: Pair) -> None:
     fits = isinstance(terms, Sequence) and len(terms) == len(Pair._fields)
     if not fits or not all(isinstance(term, Term) for some in terms for term in (some if _is_tuple(some) else [some])):
         raise UserError(
-            'terms are the terms of the generator and those of the discriminator, as the functions of gan_jax.terms '
-            'make them: terms.r1(weight=10), or terms.joined([...]) of several.'
+            'terms must be the terms of the generator and those of the discriminator, as returned by the '
+            'functions of gan_jax.terms: terms.r1(weight=10), or terms.joined([...]) for several.'
         )
 
 

@@ -103,7 +103,7 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
         for directory in directories:
             run.refresh_page(directory, stopped=True)
         raise InterruptedRunError(
-            f'the {recipe.noun} is saved at step {step} of {total}, as asked: the same command goes on from there.',
+            f'Interrupted; the {recipe.noun} is saved at step {step} of {total}. Run the same command to resume.',
             signals.received or signal.SIGTERM,
         )
 
@@ -217,10 +217,10 @@ def _introduce(course: Sequence[Stage], stage: Stage, begin: int, states: Any) -
 def _last_words(directories: Sequence[pathlib.Path], step: int, total: int, is_finished: bool) -> str:
     workdir, alone = directories[0], len(directories) == 1
     if is_finished:
-        what = f'This {"run" if alone else "population"} is finished (step {step} of {total})'
-        return f'{what}: look at {workdir}/{run_page.NAME}.' if alone else f'{what}.'
+        what = f'This {"run" if alone else "population"} is already finished (step {step} of {total})'
+        return f'{what}: open {workdir}/{run_page.NAME}.' if alone else f'{what}.'
     if alone:
-        files = 'samples.png, samples.gif (how they came about) and curves.png'
+        files = 'samples.png, samples.gif (progress over time) and curves.png'
         more = f'python -m gan_jax.main --mode sample --workdir {workdir}'
-        return f'Done. Look at {workdir}/report.html, {files}. More samples: {more}'
-    return f'Done. Each of {workdir} ... {directories[-1].name} is the directory of a run.'
+        return f'Done. Open {workdir}/report.html; see also {files}. More samples: {more}'
+    return f'Done. {workdir} ... {directories[-1].name} are run directories.'

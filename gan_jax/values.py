@@ -162,12 +162,12 @@ def entering_as_values(what: str, consequence: str) -> Iterator[None]:
 
     Args:
         what: that names the numbers: 'vary names seed'.
-        consequence: of their deciding: 'so that its values cannot share one: train a run for each'.
+        consequence: of their deciding: 'so its values cannot share a program: train a separate run for each'.
     """
     try:
         yield
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
-        raise UserError(f'{what}, which decides what program is made, {consequence}.') from error
+        raise UserError(f'{what}, which determines the compiled program, {consequence}.') from error
 
 
 def _is(kind: type, value: Any) -> bool:

@@ -116,7 +116,9 @@ def test_a_conditional_game_without_labels_is_refused():
         condition=CLASSES,
     )
     for loss in (discriminator_loss, generator_loss):
-        with pytest.raises(UserError, match=r"needs the conditions of its examples: .* a 'label' \[B, \.\.\.\]"):
+        with pytest.raises(
+            UserError, match=r"needs the conditions of its examples: add 'label' \[B, \.\.\.\] to the batches\."
+        ):
             loss(game, start(game), batch_of())
 
 

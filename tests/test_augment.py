@@ -551,10 +551,14 @@ def test_impossible_options_are_refused(make, sentence):
 @pytest.mark.parametrize(
     ('name', 'shape', 'sentence'),
     [
-        ('ada', (4, 2), "ada changes images, not examples of shape (2,): use the augmentation 'none'."),
-        ('diffaugment', (4, 2), "diffaugment changes images, not examples of shape (2,): use the augmentation 'none'."),
+        ('ada', (4, 2), "ada applies to images, not to examples of shape (2,): set the augmentation 'none'."),
+        (
+            'diffaugment',
+            (4, 2),
+            "diffaugment applies to images, not to examples of shape (2,): set the augmentation 'none'.",
+        ),
         ('ada', (4, 8, 8, 2), 'The number of channels of images under ada is 2; it must be 1 or 3.'),
-        ('ada', (4, 8, 6, 3), 'rotate90 cannot turn images of 8x6: leave it out of augmentation.transforms.'),
+        ('ada', (4, 8, 6, 3), 'rotate90 cannot turn images of 8x6: remove it from augmentation.transforms.'),
     ],
 )
 def test_impossible_examples_are_refused(name, shape, sentence):

@@ -227,7 +227,8 @@ def test_all_damaged_is_one_sentence(tmp_path):
     for step in ('10', '20'):
         shutil.rmtree(tmp_path / step / 'meta')
     sentence = (
-        rf'^No checkpoint in {tmp_path} can be read \(tried: 10, 20\); put back a copy, or move the directory away'
+        rf'^No checkpoint in {tmp_path} can be read \(tried: 10, 20\); restore a copy, or move the directory '
+        rf'away'
     )
     with pytest.raises(UserError, match=sentence):
         Checkpoints(tmp_path).restore(abstract())
@@ -237,19 +238,22 @@ def test_all_damaged_is_one_sentence(tmp_path):
 
 def test_another_state_is_one_sentence_and_no_fall_back(tmp_path):
     save_two(tmp_path)
-    start = f'^The checkpoint of step 20 in {tmp_path} is of another state: '
+    start = rf'^The checkpoint of step 20 in {tmp_path} has another state: '
     with pytest.raises(
-        UserError, match=start + r'params/half is bfloat16\[700\] there and bfloat16\[8\] here \(the first of 4'
+        UserError,
+        match=start + r'params/half is bfloat16\[700\] in the checkpoint and bfloat16\[8\] here \(the first of 4',
     ):
         Checkpoints(tmp_path).restore(abstract(width=8))
     target = abstract()
-    with pytest.raises(UserError, match=start + r'key is key<rbg>\[\] there and key<fry>\[\] here \(the first of 1 '):
+    with pytest.raises(
+        UserError, match=start + r'key is key<rbg>\[\] in the checkpoint and key<fry>\[\] here \(the first of 1 '
+    ):
         Checkpoints(tmp_path).restore(target.replace(key=jax.eval_shape(lambda: jax.random.key(0))))
-    with pytest.raises(UserError, match=start + r'params/new is absent there and float32\[2\] here'):
+    with pytest.raises(UserError, match=start + r'params/new is absent in the checkpoint and float32\[2\] here'):
         Checkpoints(tmp_path).restore(
             target.replace(params=target.params | {'new': jax.ShapeDtypeStruct((2,), jnp.float32)})
         )
-    with pytest.raises(UserError, match=start + r'params/empty is float32\[0, 3\] there and absent here'):
+    with pytest.raises(UserError, match=start + r'params/empty is float32\[0, 3\] in the checkpoint and absent here'):
         Checkpoints(tmp_path).restore(target.replace(params={k: v for k, v in target.params.items() if k != 'empty'}))
 
 
@@ -333,8 +337,9 @@ def test_a_full_disk_is_one_sentence_and_nothing_else_on_the_terminal(tmp_path):
     stdout, stderr = start(script, tmp_path).communicate()
     assert stderr == ''
     assert stdout.splitlines() == [
-        f'The checkpoint of step 30 could not be written to {tmp_path} (File too large); the last good checkpoint is '
-        'that of step 20: make room or get the right to write there, then start the same command again.',
+        f'The checkpoint of step 30 could not be written to {tmp_path} (File too large); the last good '
+        f'checkpoint is that of step 20: free some space or change the permissions, then run the same command '
+        f'again.',
         '20',
         "[10, 20, 30] ['10', '20', '30']",
     ]
@@ -392,6 +397,6 @@ def test_two_processes_save_and_restore(tmp_path):
         assert process.returncode == 0, stderr
         first, second = [line for line in stdout.splitlines() if 'Gloo' not in line]
         assert first == '20 True [0 5]'
-        assert 'The processes do not read the same checkpoint' in second
+        assert 'The processes read different checkpoints' in second
         assert '(steps by process: none, ' in second
     assert Checkpoints(tmp_path).all_steps() == [10, 20, 30]

@@ -28,12 +28,20 @@ def test_a_name_wins_then_one_in_another_case_then_a_number(wanted, names, numbe
 @pytest.mark.parametrize(
     ('wanted', 'names', 'sentence'),
     [
-        (['10'], None, r'There is no class 10: they go from 0 to 9, and 9 is the nearest\.'),
-        (['-1'], None, r'There is no class -1: they go from 0 to 9, and 0 is the nearest\.'),
-        (['²'], None, r"There is no class '²', as the classes of this run have no names: give numbers from 0 to 9\."),
+        (['10'], None, r'There is no class 10: classes are numbered from 0 to 9; the nearest is 9\.'),
+        (['-1'], None, r'There is no class -1: classes are numbered from 0 to 9; the nearest is 0\.'),
+        (
+            ['²'],
+            None,
+            r"There is no class '²', because the classes of this run have no names: give numbers from 0 to 9\.",
+        ),
         ([], None, r'No class is named: write --classes 3,5'),
-        (['dog'], ('Big dogs', 'cats'), r"There is no class 'dog': the nearest is 'Big dogs'\."),
-        (['AB'], ('Ab', 'aB', 'c'), r"The class 'AB' may be 'Ab' or 'aB': write it in its upper and lower case\."),
+        (['dog'], ('Big dogs', 'cats'), r"There is no class 'dog'; the nearest name is 'Big dogs'\."),
+        (
+            ['AB'],
+            ('Ab', 'aB', 'c'),
+            r"The class 'AB' is ambiguous \('Ab' or 'aB'\): write it in its upper and lower case\.",
+        ),
     ],
 )
 def test_what_is_no_class_or_several_is_told_so(wanted, names, sentence):

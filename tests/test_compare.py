@@ -64,7 +64,7 @@ def test_runs_are_laid_over_each_other(runs, tmp_path):
 
 def test_what_matters_comes_first(runs, tmp_path):
     tree = Tree(compare(runs, tmp_path / 'c.html').read_text())
-    assert tree.texts('h2') == ['Evaluations', 'Samples', 'Differences of their configs', 'Curves']
+    assert tree.texts('h2') == ['Evaluations', 'Samples', 'Differences of the configs', 'Curves']
     rows = [row[0] for row in table_rows(tree)]
     keys = [key for key in rows if key in ('seed', 'loss.name', 'loss.real_label')]
     assert keys == ['loss.name', 'seed', 'loss.real_label']  # which only one of them has
@@ -130,16 +130,16 @@ def test_what_was_measured_differently_has_no_best(runs, tmp_path):
     unmeasured = make_run(tmp_path / 'c' / 'x')
     tree = Tree(compare([unmeasured, *runs], tmp_path / 'c.html').read_text())
     assert table_rows(tree, emphasised=True) == []
-    assert 'fid: a/x and b/x must not be compared: reals (10 -> 99).' in tree.texts('p')
+    assert 'fid: a/x and b/x are not comparable: reals (10 -> 99).' in tree.texts('p')
 
 
 def test_the_command(runs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([str(runs[0]), str(runs[1])]) == 0
-    assert capsys.readouterr().out == 'Look at compare.html\n'
+    assert capsys.readouterr().out == 'Open compare.html\n'
     assert (tmp_path / 'compare.html').exists()
     assert main([str(runs[0])]) == 0
-    assert capsys.readouterr().out == f'Look at {runs[0]}/report.html\n'
+    assert capsys.readouterr().out == f'Open {runs[0]}/report.html\n'
     assert Tree((runs[0] / 'report.html').read_text()).texts('h1') == ['x']
 
 
@@ -197,7 +197,7 @@ def test_films_and_charts_go_together(runs, tmp_path):
 
 def test_a_page_has_the_name_of_one(tmp_path):
     run = make_run(tmp_path / 'run')
-    with pytest.raises(UserError, match=r'pyproject\.toml is no name of a page: --output must end in \.html\.'):
+    with pytest.raises(UserError, match=r'--output is pyproject\.toml; it must end in \.html\.'):
         compare([run], tmp_path / 'pyproject.toml')
 
 
@@ -223,12 +223,12 @@ def test_damaged_pictures_are_named_and_left_out(tmp_path, damage):
     damage(grid)
     damage(real)
     page = Tree(compare([run]).read_text())
-    assert [text for text in page.texts('p') if 'is no whole picture and is left out: delete it.' in text] == [
-        f'{path} is no whole picture and is left out: delete it.' for path in (grid, real)
+    assert [text for text in page.texts('p') if 'is not a complete picture and is skipped: delete it.' in text] == [
+        f'{path} is not a complete picture and is skipped: delete it.' for path in (grid, real)
     ]
     assert len(page.all('img')) == 2  # of steps 10 and 30
     page = Tree(compare([run, other], tmp_path / 'page.html').read_text())
-    assert f'{grid} is no whole picture and is left out: delete it.' in page.texts('p')
+    assert f'{grid} is not a complete picture and is skipped: delete it.' in page.texts('p')
     assert len(page.all('img')) == 2 + 3
 
 

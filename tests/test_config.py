@@ -10,7 +10,7 @@ from gan_jax import config as configs
 from gan_jax.errors import SourceError, UserError
 
 # Several tests change the model or a loss for another's sake; what that drops has tests of its own.
-pytestmark = pytest.mark.filterwarnings('ignore:model=.* drops what')
+pytestmark = pytest.mark.filterwarnings(r'ignore:model=.* drops options of')
 
 DCGAN = str(pathlib.Path(__file__).parent.parent / 'configs' / 'dcgan.py')
 
@@ -70,8 +70,8 @@ def test_a_name_brings_its_own_options_and_keeps_the_shared_ones():
     ('overrides', 'sentence'),
     [
         (['batchsize=3'], r"no key 'batchsize'; the nearest is 'batch_size'"),
-        (['data.nam=x'], r"no key 'data.nam'; the nearest is 'data.name'"),
-        (['generator.width_=3'], r"no key 'generator.width_'; the nearest is 'generator.width'"),
+        (['data.nam=x'], "no key 'data.nam'; the nearest name is 'data.name'"),
+        (['generator.width_=3'], "no key 'generator.width_'; the nearest name is 'generator.width'"),
         (['batch_size=lots'], r"batch_size takes a whole number, such as 64, not 'lots'"),
         (['batch_size=0'], r'batch_size is 0; it must be from 1 to 2147483647'),
         (['data.flip=3'], r'data.flip takes True or False, such as False, not 3\.'),
@@ -156,8 +156,8 @@ def load_body(directory, body, signature='argument'):
 @pytest.mark.parametrize(
     ('body', 'sentence'),
     [
-        ('c.batchsize = 3', r'mine.py asks too much of the config: .*batch_size'),
-        ('c.batch_size = "x"', r"mine.py asks too much of the config: Could not override field 'batch_size'"),
+        ('c.batchsize = 3', r'mine.py uses the config incorrectly: .*batch_size'),
+        ('c.batch_size = "x"', "mine.py uses the config incorrectly: Could not override field 'batch_size'"),
         ('return None', r'The get_config of .*mine.py returns None; it must return a config made by base\(model\)\.'),
         ('return {}', r'The get_config of .*mine.py returns {}; it must return a config'),
         ('return type(c)()', r'The config has no model: start from gan_jax.config.base\(model, game\), where every'),
@@ -181,7 +181,7 @@ def test_a_faulty_config_file_gets_one_sentence(body, sentence, tmp_path):
 
 
 def test_get_config_must_take_the_argument(tmp_path):
-    with pytest.raises(UserError, match=r'The get_config of .*mine.py must take one argument, the text behind the'):
+    with pytest.raises(UserError, match=r'The get_config of .*mine.py must take one argument, the text after the'):
         load_body(tmp_path, 'return c', signature='')
 
 
@@ -242,7 +242,7 @@ def test_another_model_keeps_what_the_recipe_set_and_names_what_is_lost():
     assert (config.generator.conditioning, config.discriminator.conditioning) == ('concatenate', 'planes')
     assert config.generator.widths == (256, 512, 1024)
     assert [str(one.message) for one in warned] == [
-        'model=mlp drops what the config had: discriminator.initializer=normal (he now); '
+        'model=mlp drops options of the config: discriminator.initializer=normal (he now); '
         'discriminator.normalization=batch (none now); generator.initializer=normal (he now); '
         'generator.normalization=batch (none now).'
     ]
@@ -258,19 +258,19 @@ def test_another_model_keeps_what_the_recipe_set_and_names_what_is_lost():
 
 
 def test_what_a_new_name_has_no_option_for_is_named():
-    with pytest.warns(UserWarning, match=r'model=mlp drops what the config had: .*generator.kernel_size=5'):
+    with pytest.warns(UserWarning, match=r'model=mlp drops options of the config: .*generator.kernel_size=5'):
         configs.load(DCGAN, ['model=mlp'])
-    with pytest.warns(UserWarning, match=r'^loss.name=hinge drops what the config had: loss.real_label=0.9\.$'):
+    with pytest.warns(UserWarning, match=r'^loss.name=hinge drops options of the config: loss.real_label=0.9\.$'):
         configs.load(DCGAN, ['loss.name=hinge'])
 
 
 @pytest.mark.parametrize(
     ('overrides', 'sentence'),
     [
-        (['generator_optimizer.lr=1'], r"the nearest is 'generator_optimizer.learning_rate'"),
-        (['discriminator.mom=1'], r"the nearest is 'discriminator.momentum'"),
+        (['generator_optimizer.lr=1'], "the nearest name is 'generator_optimizer.learning_rate'"),
+        (['discriminator.mom=1'], "the nearest name is 'discriminator.momentum'"),
         (['Batch_Size=1'], r"the nearest is 'batch_size'"),
-        (['checkpoints.best=1'], r"the nearest is 'checkpoints.best_m"),
+        (['checkpoints.best=1'], "the nearest name is 'checkpoints.best_m"),
         (['schedule.name=step', 'schedule.at=abc'], r"schedule.at takes a tuple of numbers, such as .* not \('abc',\)"),
         (['schedule.name=step', 'schedule.at=(0.5,2)'], r'schedule.at is \(0.5, 2\); it must be from 0 to 1'),
         (['augment.name=diffaugment', 'augment.policy=(1,2)'], r'augment.policy takes a tuple of names'),
@@ -278,16 +278,19 @@ def test_what_a_new_name_has_no_option_for_is_named():
         (['generator.widths=(0,)'], r'generator.widths is \(0,\); it must be from 1 to'),
         (['model=mlp', 'generator.widths=()'], r'generator.widths is \(\); give at least one'),
         (['data.size=1'], r'data.size is 1; it must be from 2 to 8192'),
-        (['checkpoints.best_metric=nosuch'], r"best_metric is 'nosuch', which no run has; the nearest is '"),
-        (['checkpoints.best_metric=fid'], r"best_metric is 'fid', which no run has; the nearest is 'eval/fid'"),
-        (['checkpoints.best_metric=eval/fid'], r'Nothing measures fid, .* add fid to evaluate'),
+        (['checkpoints.best_metric=nosuch'], r"best_metric is 'nosuch', which does not exist; the nearest name is '"),
+        (
+            ['checkpoints.best_metric=fid'],
+            r"best_metric is 'fid', which does not exist; the nearest name is 'eval/fid'",
+        ),
+        (['checkpoints.best_metric=eval/fid'], 'chosen by fid, which is not evaluated: add fid to evaluate'),
         (['checkpoints.best_metric=eval/precision', 'evaluate=fid'], r'add precision_recall to evaluate'),
         (['checkpoints.best_metric=eval/fdi', 'evaluate=fid'], r"no value 'fdi' .* the nearest is 'fid'"),
         (
             ['checkpoints.best_metric=eval/ms_ssim', 'evaluate=ms_ssim'],
-            r'does not say which .* set checkpoints.best_mode',
+            r'It is unknown whether .* set checkpoints.best_mode',
         ),
-        (['checkpoints.best_metric=discriminator/accuracy'], r'does not say which .* set checkpoints.best_mode'),
+        (['checkpoints.best_metric=discriminator/accuracy'], r'It is unknown whether .* set checkpoints.best_mode'),
     ],
 )
 def test_abbreviations_tuples_and_best_metrics_get_one_sentence(overrides, sentence):
@@ -336,7 +339,7 @@ def test_a_module_of_ones_own_is_a_model_and_its_annotations_are_its_types(tmp_p
 def test_an_option_of_a_network_needs_a_default(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / 'my_other_gan.py').write_text(FAMILY.format(default=''))
-    with pytest.raises(UserError, match=r"The generator of my_other_gan has no default for 'depth'; an option needs"):
+    with pytest.raises(UserError, match="The generator of my_other_gan has no default for 'depth'; every option needs"):
         configs.load(DCGAN, ['model=my_other_gan'])
 
 

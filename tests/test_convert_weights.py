@@ -84,12 +84,12 @@ def test_bad_input_is_one_sentence(tmp_path, directory, capsys):
     np.savez(tmp_path / 'D.npz', **state_dict('mimicry_cganpd32', 'D'))
     np.savez(tmp_path / 'empty.npz')
     (tmp_path / 'text.pth').write_text('none')
-    assert 'text.pth is no PyTorch state dict' in refusal('--generator', tmp_path / 'text.pth')
+    assert 'text.pth is not a readable PyTorch state dict' in refusal('--generator', tmp_path / 'text.pth')
     assert 'no.npz cannot be read as a NumPy archive (No such file' in refusal('--generator', tmp_path / 'no.npz')
     assert 'is neither a .pth, a .pt nor a .npz' in refusal('--generator', tmp_path / 'G.bin')
     assert 'The weights of the generator have no' in refusal('--generator', tmp_path / 'D.npz')
     assert 'The weights of the generator have no' in refusal('--generator', tmp_path / 'empty.npz')
-    assert 'holds a run already' in refusal('--generator', tmp_path / 'D.npz', out=directory)
+    assert 'already contains a run:' in refusal('--generator', tmp_path / 'D.npz', out=directory)
     narrow = state_dict('mimicry_wgangp32', 'G') | {'block3.c2.weight': np.zeros((12, 7, 3, 3), np.float32)}
     np.savez(tmp_path / 'narrow.npz', **narrow)
     said = refusal('--generator', tmp_path / 'narrow.npz')
@@ -159,9 +159,12 @@ class Harm:
 @pytest.mark.parametrize(
     ('tree', 'reason'),
     [
-        (pickle.dumps({'G_ema': Harm()}), 'it asks for posix.system, which no tensor needs'),
-        (b'cbuiltins\nexec\n(S\'open("harmed", "w")\'\ntR.', 'it asks for builtins.exec, which no tensor needs'),
-        (b'cdnnlib.tflib.network\nNetwork\n.', 'it is of TensorFlow: legacy.py of stylegan2-ada-pytorch makes one'),
+        (pickle.dumps({'G_ema': Harm()}), 'it uses posix.system, which tensors do not need'),
+        (b'cbuiltins\nexec\n(S\'open("harmed", "w")\'\ntR.', 'it uses builtins.exec, which tensors do not need'),
+        (
+            b'cdnnlib.tflib.network\nNetwork\n.',
+            'it is a TensorFlow pickle: legacy.py of stylegan2-ada-pytorch converts it',
+        ),
         (pickle.dumps({'G_ema': 1}), 'it is not a dict of networks'),
         (pickle.dumps([1])[:-1], 'pickle exhausted before seeing STOP'),
     ],
@@ -171,8 +174,8 @@ def test_a_pickle_of_anything_else_is_refused_in_a_sentence(tmp_path, monkeypatc
     (tmp_path / 'network.pkl').write_bytes(tree)
     assert convert_weights.main(['network.pkl', '--out', 'run']) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert 'network.pkl is no pickle of stylegan2-ada-pytorch that can be read (' + reason in line
-    assert line.endswith('nothing that it says was run.')
+    assert 'network.pkl is not a readable pickle of stylegan2-ada-pytorch (' + reason in line
+    assert line.endswith('none of its code was executed.')
     assert {path.name for path in tmp_path.iterdir()} == {'network.pkl'}
 
 
@@ -182,11 +185,11 @@ def test_a_storage_with_harm_in_it_and_a_module_in_two_places_are_refused(tmp_pa
     state = network.arguments[0]['state']
     harmful = torch_files.Named('torch.storage', '_load_from_bytes', pickle.dumps(Harm()))
     state['_buffers']['w'] = torch_files.Named('torch._utils', '_rebuild_tensor_v2', harmful, 0, (3,), (1,))
-    with pytest.raises(UserError, match=r'it asks for posix\.system'):
+    with pytest.raises(UserError, match=r'it uses posix\.system'):
         read_networks(written(tmp_path / 'storage.pkl', {'G': network}))
     assert not (tmp_path / 'harmed').exists()
     del state['_buffers']['w']
     assert list(read_networks(written(tmp_path / 'once.pkl', {'G': network}))['G'].arrays) == ['layer.w_avg']
     state['_modules']['again'] = state['_modules']['layer']
-    with pytest.raises(UserError, match='has two places'):
+    with pytest.raises(UserError, match='occurs twice'):
         read_networks(written(tmp_path / 'twice.pkl', {'G': network}))

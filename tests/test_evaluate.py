@@ -69,9 +69,9 @@ def test_images_of_several_sizes_go_straight_to_the_size_of_the_extractor(files,
         fid, kid, failed = records
         assert fid['value'] == pytest.approx(0, abs=1e-9)
         assert kid['value'] < 0
-        several = "sliced_wasserstein takes images of one size, and those of 'folder:"
+        several = "sliced_wasserstein needs images of one size, but those of 'folder:"
         assert failed['failure'].startswith(several)
-        assert failed['failure'].endswith('): give the size to bring them to by --size 64.')
+        assert failed['failure'].endswith('): set a size to resize them to, such as --size 64.')
     assert fid['protocol']['fakes'] == '40 images of several sizes'
     assert f'40 of folder:{mixed} train of several sizes in grey (' in fid['protocol']['reals']
     code, records = evaluate(files, files / 'dark.npz', mixed, resizing, '--metrics=fid')
@@ -81,7 +81,7 @@ def test_images_of_several_sizes_go_straight_to_the_size_of_the_extractor(files,
 
 def test_images_of_several_sizes_are_refused_before_the_work_where_nothing_brings_them_to_one(files, mixed, capsys):
     for arguments, sentence in (
-        ([mixed, files / 'real.npz'], "The extractor quadrants takes images of one size, and those of 'folder:"),
+        ([mixed, files / 'real.npz'], "The extractor quadrants needs images of one size, but those of 'folder:"),
         ([mixed, files / 'real.npz', '--channels=3'], 'are of several sizes in colour and those of'),
     ):
         assert evaluate(files, *arguments, '--metrics=fid') == (2, None)
@@ -148,10 +148,10 @@ def test_a_metric_that_fails_leaves_the_others_and_is_named_in_json_and_by_the_e
     assert values == ['fid', 'kid', 'precision', 'recall', 'density', 'coverage']
     (failed,) = [record for record in records if 'failure' in record]
     assert failed['metric'] == 'inception_score'
-    assert failed['failure'].startswith('5 images cannot be cut into 10 splits')
+    assert failed['failure'].startswith('5 images cannot be divided into 10 splits')
     output = capsys.readouterr()
     assert f'{records[0]["value"]:.6g}' in output.out
-    sentence = 'gan_jax: Not all could be computed, and the rest is written. inception_score of five.npz all: '
+    sentence = 'gan_jax: Some metrics could not be computed; the others are written. inception_score of five.npz all: '
     assert sentence + failed['failure'] in output.err
     assert results.read(files / 'out.json').failures == [Failure(**failed)]
 
@@ -221,26 +221,29 @@ def test_a_record_with_a_wrong_field_is_no_record(files, field, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
-        (['real.npz', 'dark.npz', '--num=50'], '--num has no effect here: it is of the samples of a run, which '),
-        (['folder', 'real.npz', '--step=3'], '--step has no effect here: it is of the samples of a run'),
-        (['folder', 'real.npz', '--seed=0'], '--seed has no effect here: it is of the samples of a run'),
-        (['real.npz', 'dark.npz', '--size=8'], '--size has no effect here: it does not change images that a file'),
+        (['real.npz', 'dark.npz', '--num=50'], '--num has no effect here: it applies to samples of a run, and '),
+        (['folder', 'real.npz', '--step=3'], '--step has no effect here: it applies to samples of a run'),
+        (['folder', 'real.npz', '--seed=0'], '--seed has no effect here: it applies to samples of a run'),
+        (['real.npz', 'dark.npz', '--size=8'], '--size has no effect here: it does not apply to images stored'),
         (['real.npz', 'dark.npz', '--channels=1'], '--channels has no effect here'),
-        (['folder', 'real.npz', '--data_dir=x'], '--data_dir has no effect here: it says where TFDS data sets lie'),
+        (
+            ['folder', 'real.npz', '--data_dir=x'],
+            '--data_dir has no effect here: it is the directory of TFDS data sets',
+        ),
         (['real.npz', 'dark.npz', '--metrics=fid', '--kid_seed=1'], 'kid_seed is an option of kid, which is not among'),
-        (['a.json', 'b.json', '--metrics=fid'], '--metrics has no effect here: it does not change what earlier'),
+        (['a.json', 'b.json', '--metrics=fid'], '--metrics has no effect here: it does not change earlier'),
         (['a.json', 'b.json', '--kid_seed=0'], '--kid_seed has no effect here'),
-        (['a.json'], 'a.json is an earlier result: name another to compare it with.'),
+        (['a.json'], 'a.json is an earlier result: name a second result to compare it with.'),
         (['a.json', 'real.npz'], 'a.json is not the result of an evaluation'),
         (
             ['real.npz', 'dark.npz', '--metrics=ms_ssim'],
-            '--extractor has no effect here: it looks at no image, as these',
+            '--extractor has no effect here: it is not used, because these',
         ),
         (['real.npz', 'dark.npz', '--metrics='], "--metrics is ''; it must be names of metrics, of fid, "),
         (['real.npz', 'dark.npz', '--bootstrap=-1'], '--bootstrap is -1; it must be from 0 to 1000000.'),
         (['real.npz', 'dark.npz', '--batch_size=3'], 'batch_size is 3; it must be a multiple of the 8 devices'),
-        (['real.npz', 'small.npz'], 'bring both to one size and number of channels.'),
-        (['folder', 'small.npz'], 'bring both to one by --size and --channels, such as --size 4 --channels 1.'),
+        (['real.npz', 'small.npz'], 'convert both to the same size and number of channels.'),
+        (['folder', 'small.npz'], 'convert both by --size and --channels, such as --size 4 --channels 1.'),
     ],
 )
 def test_what_has_no_effect_or_no_sense_is_refused(files, arguments, sentence, capsys):
@@ -278,7 +281,11 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(files, monkey
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
-        (['real.npz'], 'is not the directory of a run, and no real images are named to judge it by.'),
+        (
+            ['real.npz'],
+            'is not the directory of a run, so real images are required: name a data set or directory to compare '
+            'it with.',
+        ),
         (['real.npz', 'gone.npz'], 'cannot be read as a NumPy file'),
         (['real.npz', 'no_such_data'], 'no_such_data'),
         (['real.npz', 'digits@tset'], 'tset'),
@@ -296,7 +303,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(files, monkey
         (['real.npz', 'real.npz', '--extractor=inception:tf1:100'], 'The tap is 100; it must be one of 64, 192'),
         (['real.npz', 'real.npz', '--extractor=inception'], 'tools.convert_inception'),
         (['real.npz', 'real.npz', '--extractor=classifier:mnist'], 'tools.train_classifier mnist'),
-        (['real.npz', 'real.npz', '--extractor=auto'], 'There is nothing to look at images of'),
+        (['real.npz', 'real.npz', '--extractor=auto'], 'There is no feature extractor for'),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(files, arguments, sentence, capsys):

@@ -159,7 +159,9 @@ def test_streamed_stretches_that_would_fill_the_memory_are_refused():
 def test_a_data_set_whose_parts_make_no_batch():
     with pytest.raises(ValueError, match='20 examples have 13 inputs'):
         Dataset('x', 'train', PAIRS.examples, None, None, '', inputs=A.examples)
-    with pytest.raises(ValueError, match="the group 'b' has groups itself"):
+    with pytest.raises(ValueError, match="the group 'b' has groups of its own"):
         Dataset('x', 'train', PAIRS.examples, None, None, '', groups={'b': PAIRS})
-    with pytest.raises(ValueError, match="no group can be called 'input', as a field of every batch is"):
+    with pytest.raises(
+        ValueError, match="a group cannot be called 'input', because every batch has a field of that name"
+    ):
         Dataset('x', 'train', PAIRS.examples, None, None, '', groups={'input': A})

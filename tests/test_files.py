@@ -46,9 +46,9 @@ def test_what_is_no_object_is_one_sentence(tmp_path, content):
 def test_a_directory_in_the_place_of_a_file_is_one_sentence(tmp_path):
     path = tmp_path / 'report.html'
     path.mkdir()
-    with pytest.raises(UserError, match=rf'^{path} cannot be written \(Is a directory\): move it away, then start'):
+    with pytest.raises(UserError, match=rf'^{path} cannot be written \(Is a directory\): move it away, then run'):
         files.replace(path, b'')
-    with pytest.raises(UserError, match=rf'^{path} cannot be written \(Is a directory\): move it away, then start'):
+    with pytest.raises(UserError, match=rf'^{path} cannot be written \(Is a directory\): move it away, then run'):
         files.remove(path)
     with pytest.raises(UserError, match=rf'^{path} cannot be read \(Is a directory\)\.$'):
         files.read_object(path)

@@ -84,8 +84,8 @@ def test_a_healthy_run_has_one_note_with_what_was_looked_at():
 def test_nine_records_are_too_few():
     storm = {'generator/gradient_norm': 1e6, 'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}
     (finding,) = health.judge(make_run(records(last=storm, number=9)))
-    assert finding.sentence == 'It is too early to judge.'
-    assert finding.evidence == 'Trends need 10 records of metrics, and there are 9.'
+    assert finding.sentence == 'It is too early for findings.'
+    assert finding.evidence == 'Trends need 10 records of metrics; there are 9.'
     assert names(make_run([])) == ['too_early']
 
 
@@ -252,7 +252,7 @@ def test_gradients_of_further_players_are_looked_at_and_missing_ones_get_no_advi
         (
             {'generator/gradient_norm': 0.009},
             {'generator/gradient_norm': 0.009, 'discriminator/gradient_norm': 91.0},
-            'that of the discriminator is 91',
+            'the norm of the discriminator is 91',
         ),
         (
             {'generator/gradient_norm': 0.009},
@@ -262,7 +262,7 @@ def test_gradients_of_further_players_are_looked_at_and_missing_ones_get_no_advi
         (
             dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 4.9e-6),
             dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 4.9e-6),
-            'that of the weights is 50',
+            'the norm of the weights is 50',
         ),
         (
             dict.fromkeys(('generator/gradient_norm', 'discriminator/gradient_norm'), 5.1e-6),
@@ -293,8 +293,8 @@ def test_numbers_that_are_none():
     rows[7]['generator/loss'] = rows[8]['generator/loss'] = None
     finding = health.judge(make_run(rows))[0]
     assert (finding.name, finding.severity) == ('not_finite', 'bad')
-    assert finding.evidence == 'Values that are no numbers: 2, the first generator/loss at step 400.'
-    assert finding.remedies.startswith('on_nan=restore, to go back')
+    assert finding.evidence == 'Values that are not finite: 2, the first in generator/loss at step 400.'
+    assert finding.remedies.startswith('on_nan=restore, to return')
 
 
 def test_a_member_that_was_given_up():
@@ -329,7 +329,7 @@ def test_a_collapse_after_better_days_is_worse_than_one_from_the_start():
     alike, diverse = grid_of(2), grid_of(16)
     run = make_run()._replace(samples=alike, real=grid_of(16), earlier=(alike, diverse, alike))
     finding = pictured.generator_collapsed(run)
-    assert (finding.severity, finding.sentence) == ('bad', 'The generator has collapsed to few images.')
+    assert (finding.severity, finding.sentence) == ('bad', 'The generator has collapsed to a few images.')
     finding = pictured.generator_collapsed(run._replace(earlier=(alike, alike)))
     assert finding.severity == 'warning'
     assert finding.sentence.endswith('or has hardly begun to learn.')
@@ -416,7 +416,7 @@ def test_lipschitz_missed(value, target, found):
     assert (finding is not None) == found
     if found:
         assert finding.remedies.startswith('penalties.gradient_penalty.weight=100.0; ')
-        assert f'off their target {target} by {value**0.5:.3g}' in finding.evidence
+        assert f'from their target {target} by {value**0.5:.3g}' in finding.evidence
 
 
 def test_augmentation_at_its_limit():
@@ -450,8 +450,8 @@ def test_the_metric_that_chooses_checkpoints_is_the_one_judged():
     finding = evaluated.metric_worsened(
         make_run(rows, **{'checkpoints.best_metric': 'eval/kid', 'evaluate': 'fid,kid'})
     )
-    assert finding.sentence == 'The metric kid has got much worse since its best.'
-    assert finding.evidence == '4 at step 1,000, where it was 1 at step 250.'
+    assert finding.sentence == 'The metric kid is much worse than its best value.'
+    assert finding.evidence == '4 at step 1,000, but 1 at step 250.'
     assert 'checkpoints.best_metric' not in finding.remedies
 
 
@@ -554,6 +554,6 @@ def test_a_directory_without_a_run(tmp_path):
 def test_an_evaluation_without_a_number_is_no_divergence():
     rows = [*records(), {'step': 7, 'kimg': 1.0, 'eval/fid': None}]
     finding = training.not_finite(make_run(rows))
-    assert (finding.severity, finding.sentence) == ('warning', 'An evaluation gave no finite number.')
-    assert finding.evidence == 'Values that are no numbers: 1, the first eval/fid at step 7.'
+    assert (finding.severity, finding.sentence) == ('warning', 'An evaluation gave a value that is not finite.')
+    assert finding.evidence == 'Values that are not finite: 1, the first in eval/fid at step 7.'
     assert finding.remedies == ''

@@ -57,13 +57,16 @@ def sentences(process, code=2):
 @pytest.mark.parametrize(
     ('identity', 'sentence'),
     [
-        (('localhost:1', None, None), '--coordinator, --num_processes and --process_id go together; or give'),
-        ((None, 2, 1), 'go together; or give --distributed alone'),
+        (
+            ('localhost:1', None, None),
+            '--coordinator, --num_processes and --process_id must be given together; or give',
+        ),
+        ((None, 2, 1), 'must be given together; or give only --distributed.'),
         (('localhost', 2, 0), r"--coordinator is 'localhost'; write HOST:PORT"),
         (('localhost:http', 2, 0), r"--coordinator is 'localhost:http'; write HOST:PORT"),
         (('localhost:70000', 2, 0), r"--coordinator is 'localhost:70000'; write HOST:PORT"),
         (('http://localhost:1234', 2, 0), 'write HOST:PORT, such as 10.0.0.1:1234'),
-        (('no-such-host.invalid:1234', 2, 0), 'names the host no-such-host.invalid, which is not known'),
+        (('no-such-host.invalid:1234', 2, 0), 'names the unknown host no-such-host.invalid:'),
         (('localhost:1234', 0, 0), '--num_processes is 0; it must be at least 1'),
         (('localhost:1234', 2, 2), '--process_id is 2; processes are numbered from 0 to 1'),
         (('localhost:1234', 2, -1), '--process_id is -1; processes are numbered from 0 to 1'),
@@ -79,7 +82,7 @@ def test_a_process_that_is_alone_gives_up_in_time(tmp_path):
     for process in alone:
         (line,) = sentences(process)
         assert 'Not all of the 2 processes have joined at localhost:' in line
-        assert 'within 2 s: start one on each host' in line
+        assert 'within 2 s: start one process on each host' in line
 
 
 def test_a_port_that_is_taken_is_said():

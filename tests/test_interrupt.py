@@ -27,8 +27,8 @@ def test_the_first_signal_is_answered_at_once(capsys):
         while not (answer := capsys.readouterr().err) and time.monotonic() < deadline:
             time.sleep(0.01)
     assert answer == (
-        'gan_jax: SIGTERM was heard: the run stops after step 20, in about 3 s, and is saved; a second signal ends it '
-        'without saving.\n'
+        'gan_jax: received SIGTERM: the run stops after step 20, in about 3 s and is saved; a second signal '
+        'ends it without saving.\n'
     )
     assert signals.received == signal.SIGTERM
 

@@ -119,7 +119,7 @@ def test_the_way_through_some_classes_is_closed(coloured, grey):
     rows = tiles(latent_pictures.draw(coloured, 'classes', classes=(2, 0), columns=3), 2, 3)
     np.testing.assert_array_equal(rows[0, [0, 2]], [made(coloured, of_seeds(coloured, 0), one)[0] for one in (2, 0)])
     np.testing.assert_array_equal(rows[1], rows[0, ::-1])
-    with pytest.raises(UserError, match='is not told classes: there is no way from one to another'):
+    with pytest.raises(UserError, match='is unconditional, so there are no classes to interpolate'):
         latent_pictures.draw(grey, 'classes')
 
 
@@ -172,26 +172,30 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
         (
             'points',
             '--what traversal',
-            'generates points, not images: of the pictures, only --what samples shows points.',
+            'generates points, not images: only --what samples is available.',
         ),
-        ('points', '--grid 2x2', 'generates points, not images, which a grid would show: leave --grid away.'),
+        ('points', '--grid 2x2', 'generates points, not images: omit --grid.'),
         (
             'grey',
             '--what traversal --dimension 5',
-            'The dimension is 5; it must be from 0 to 4, for the latents have 5.',
+            'The dimension is 5; it must be from 0 to 4, because the latents have 5 dimensions.',
         ),
-        ('grey', '--classes 3', 'The generator of this run is not told classes: leave --classes away.'),
-        ('coloured', '--what loop --classes 3', 'There is no class 3: they go from 0 to 2, and 2 is the nearest.'),
+        ('grey', '--classes 3', 'The generator of this run is unconditional; remove --classes.'),
+        (
+            'coloured',
+            '--what loop --classes 3',
+            'There is no class 3: classes are numbered from 0 to 2; the nearest is 2.',
+        ),
         ('grey', '--what loop --psi 1.5', 'psi is 1.5; it must be from -1 to 1'),
         (
             'grey',
             '--what walk --seed 3',
-            'There is no way from one seed alone: give at least two, such as --seeds 0,1.',
+            'A path needs at least two seeds, such as --seeds 0,1.',
         ),
         (
             'grey',
             '--what walk --path sphere',
-            "There is no path 'sphere': did you mean 'spherical', of spherical, linear?",
+            "There is no path 'sphere': did you mean 'spherical'? Choose from spherical, linear.",
         ),
         ('grey', '--what walk --frames 0', '--frames is 0; it must be from 1 to 10000.'),
         ('grey', '--what walk --frames 100000000', '--frames is 100000000; it must be from 1 to 10000.'),
@@ -199,22 +203,22 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
         (
             'grey',
             '--what walk --dimension 3',
-            '--dimension has no meaning for --what walk, which takes --step, --seeds,',
+            '--dimension does not apply to --what walk, which accepts --step, --seeds,',
         ),
         ('grey', '--what walk --format avi', "There is no format 'avi' for animations: choose gif or mp4."),
-        ('grey', '--what projection', 'A projection needs --image, the file of the image to look for.'),
+        ('grey', '--what projection', 'A projection needs --image, the file of the image to project.'),
         (
             'grey',
             '--seeds 1,2 --num 3',
-            '--seeds says which latents there are, one for each seed: leave --num and --seed',
+            '--seeds cannot be combined with --num or --seed.',
         ),
-        ('grey', '--grid 1x2 --num 3', '--grid says how many pictures there are: leave --num away.'),
+        ('grey', '--grid 1x2 --num 3', '--grid cannot be combined with --num.'),
         (
             'grey',
             '--what walk --seeds 0,1 --seed 3',
-            '--seed has no meaning for --what walk, which takes --step, --seeds',
+            '--seed does not apply to --what walk, which accepts --step, --seeds',
         ),
-        ('grey', '--step all', '--step all is for mode eval: name one checkpoint, or leave it away for the latest.'),
+        ('grey', '--step all', '--step all is for mode eval: name one checkpoint, or omit --step for the latest.'),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(which, arguments, sentence, request, capsys):

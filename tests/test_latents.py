@@ -126,7 +126,7 @@ def test_truncation_belongs_to_the_place_and_keeps_what_lies_within():
 
 
 def test_a_threshold_that_hardly_anything_passes_is_refused():
-    with pytest.raises(UserError, match=r'The threshold of the latents is 0; it must be at least 0\.01, or drawing'):
+    with pytest.raises(UserError, match=r'The threshold of the latents is 0; it must be at least 0\.01, otherwise'):
         latents.truncated(normal_latents(2), jax.random.key(0), jnp.arange(1), 0)
 
 
@@ -144,7 +144,9 @@ def test_truncation_towards_a_mean():
 def test_a_traversal_sets_one_dimension():
     latent = np.array([5.0, 6, 7], np.float32)
     np.testing.assert_array_equal(latents.traverse(latent, 1, [-1, 0, 2]), [[5, -1, 7], [5, 0, 7], [5, 2, 7]])
-    with pytest.raises(UserError, match=r'The dimension is 3; it must be from 0 to 2, for the latents have 3\.'):
+    with pytest.raises(
+        UserError, match=r'The dimension is 3; it must be from 0 to 2, because the latents have 3 dimensions\.'
+    ):
         latents.traverse(latent, 3, [0])
 
 

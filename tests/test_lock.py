@@ -28,7 +28,9 @@ HOLD = (
 
 def refusal(directory, process, host=None):
     host = host or socket.gethostname()
-    return rf'^{directory} is the directory of a run that process {process} on {host} is training: wait for its end, '
+    return (
+        rf'^{directory} is the directory of a run that is being trained by process {process} on {host}: wait for its '
+    )
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_a_lock_of_another_host_that_nobody_touches_is_free(tmp_path, left, age,
     os.utime(left, (time.time() - age,) * 2)
     with lock.exclusive(tmp_path):
         assert json.loads(left.read_text()) == {'host': socket.gethostname(), 'process': os.getpid()}
-    waited = f'{left} was left by process 7 on elsewhere: looking for at most 3 s whether it is alive.\n'
+    waited = f'{left} was left by process 7 on elsewhere: checking for up to 3 s whether it is alive.\n'
     assert capsys.readouterr().out == (waited if age == 0 else '')
 
 

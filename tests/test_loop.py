@@ -82,7 +82,7 @@ def stop_at_look(monkeypatch, number):
 def test_a_stop_inside_a_line_of_metrics_loses_no_step_of_it(undisturbed, tmp_path, monkeypatch, members):
     stop_at_look(monkeypatch, 13)
     what = 'run' if members == 1 else 'population'
-    with pytest.raises(InterruptedRunError, match=f'the {what} is saved at step 13 of 20, as asked'):
+    with pytest.raises(InterruptedRunError, match=f'Interrupted; the {what} is saved at step 13 of 20. Run'):
         start(tmp_path, members, stretch_seconds='0.0')  # a step in each stretch
     one = tmp_path if members == 1 else tmp_path / 'member-1'
     assert [json.loads(line)['step'] for line in (one / 'metrics.jsonl').read_text().splitlines()] == [5, 10]
@@ -129,7 +129,7 @@ def test_a_population_whose_pictures_are_missing_gets_them_and_others_stay(undis
         (workdir / 'member-1' / name).unlink()
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob('*.png')}
     start(workdir, 2)
-    assert 'This population is finished (step 20 of 20).' in capsys.readouterr().out
+    assert 'This population is already finished (step 20 of 20).' in capsys.readouterr().out
     assert differences(workdir, undisturbed[2]) == []
     assert (workdir / 'member-0' / 'report.html').exists()
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -349,7 +349,7 @@ def test_label_noise_leaves_the_generator_alone_and_needs_a_key():
         loss.discriminator(REAL, FAKE)
     assert (
         str(error.value)
-        == 'loss.label_noise draws from a key: give the discriminator loss one, or set label_noise to 0.'
+        == 'loss.label_noise needs a random key: pass one to the discriminator loss, or set label_noise to 0.'
     )
 
 
@@ -388,16 +388,16 @@ def test_never_and_always_flipped():
             (
                 name,
                 {'base': 'hing'},
-                "There is no base of a relativistic loss 'hing': did you mean 'hinge', "
-                'of cross_entropy, least_squares, hinge?',
+                "There is no base of a relativistic loss 'hing': did you mean 'hinge'? Choose from cross_entropy, "
+                'least_squares, hinge.',
             )
             for name in ('relativistic', 'relativistic_average')
         ),
         (
             'f_divergence',
             {'divergence': 'pearsons'},
-            "There is no f-divergence 'pearsons': did you mean 'pearson', of kl, reverse_kl, pearson, "
-            'squared_hellinger, jensen_shannon, gan, total_variation?',
+            "There is no f-divergence 'pearsons': did you mean 'pearson'? Choose from kl, reverse_kl, pearson, "
+            'squared_hellinger, jensen_shannon, gan, total_variation.',
         ),
     ],
 )

@@ -72,24 +72,30 @@ def test_the_help_is_short_and_names_commands_that_work(capsys):
             )
             for seed in ('-1', '4294967296', '99999999999999999999')
         ),
-        (['--mode', 'eval', '--workdir', '/nowhere', '--psi', '0.5'], '--psi is for --mode sample and has no meaning'),
+        (['--mode', 'eval', '--workdir', '/nowhere', '--psi', '0.5'], '--psi is for --mode sample and does not apply'),
         (
             ['--import_model', '--config', 'configs/mlp.py'],
-            '--import_model is for --mode sample and --mode eval and has',
+            '--import_model is for --mode sample and --mode eval and does',
         ),
-        (['--what', 'loop', '--config', 'configs/mlp.py'], '--what is for --mode sample and has no meaning for --mode'),
+        (['--what', 'loop', '--config', 'configs/mlp.py'], '--what is for --mode sample and does not apply to --mode'),
         (
             ['--metrics', 'fid', '--config', 'configs/mlp.py'],
-            '--metrics is for --mode eval and has no meaning for --mode',
+            '--metrics is for --mode eval and does not apply to --mode',
         ),
-        (['--num', '5', '--config', 'configs/mlp.py'], '--num is for --mode sample and --mode eval and has no meaning'),
-        (['--mode', 'sample', '--workdir', '/nowhere', '--kid_seed', '0'], '--kid_seed is for --mode eval and has no'),
-        (['--mode', 'eval', '--workdir', '/nowhere', '--config', 'a.py'], '--config is for --mode train and has no'),
+        (['--num', '5', '--config', 'configs/mlp.py'], '--num is for --mode sample and --mode eval and does not apply'),
+        (
+            ['--mode', 'sample', '--workdir', '/nowhere', '--kid_seed', '0'],
+            '--kid_seed is for --mode eval and does not',
+        ),
+        (['--mode', 'eval', '--workdir', '/nowhere', '--config', 'a.py'], '--config is for --mode train and does not'),
         (
             ['--mode', 'sample', '--workdir', '/nowhere', '--extractor', 'inception'],
-            '--extractor has no meaning for --what samples',
+            '--extractor does not apply to --what samples',
         ),
-        (['--config', 'configs/dcgan.py', '--num_processes', '2'], 'go together; or give --distributed alone.'),
+        (
+            ['--config', 'configs/dcgan.py', '--num_processes', '2'],
+            'must be given together; or give only --distributed.',
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(arguments, sentence, capsys):
@@ -104,7 +110,7 @@ def test_a_doubtful_recipe_is_warned_about_in_one_line(tmp_path, capsys):
     assert main([*arguments, '--config.loss.name=wasserstein', '--config.duration=1']) == 0
     lines = capsys.readouterr().err.splitlines()
     (line,) = (line for line in lines if line.startswith('gan_jax: '))
-    assert line.startswith('gan_jax: loss.name=wasserstein needs a critic whose slope is bounded')
+    assert line.startswith('gan_jax: loss.name=wasserstein needs a Lipschitz-bounded critic')
 
 
 @pytest.mark.parametrize(

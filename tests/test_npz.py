@@ -30,10 +30,10 @@ def test_what_is_no_archive_of_arrays_has_a_reason(tmp_path):
     np.save(array, np.zeros(3))
     for data in (b'', b'a text', b'\x93NUMPY', array.getvalue()):  # the last is an .npy under the name of an .npz
         path.write_bytes(data)
-        assert reason(path) == 'it is no NumPy archive'
+        assert reason(path) == 'it is not a NumPy archive'
     with zipfile.ZipFile(path, 'w') as archive:
         archive.writestr('notes.txt', 'text')
-    assert reason(path) == 'notes.txt in it is no array'
+    assert reason(path) == 'its member notes.txt is not an array'
     np.savez(path, a=np.array([{}]))
     assert 'Object arrays cannot be loaded' in reason(path)
     with pytest.raises(FileNotFoundError):
@@ -52,4 +52,4 @@ def test_damage_is_a_reason_wherever_it_is(tmp_path):
 
 def test_a_file_takes_no_more_memory_than_its_size(tmp_path):
     np.savez_compressed(tmp_path / 'x.npz', a=np.zeros(10**6))
-    assert 'bytes unpack to 8,000,128, and nothing that it should hold is compressed' in reason(tmp_path / 'x.npz')
+    assert 'bytes unpack to 8,000,128, but its contents should not be compressed' in reason(tmp_path / 'x.npz')

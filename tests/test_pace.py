@@ -33,14 +33,14 @@ def test_the_first_stretch_is_a_step_and_the_others_take_about_the_asked_time():
     clock = Clock()
     with Pace(10.0, clock) as pace:
         assert pace.steps(500) == 1
-        assert pace.when() == 'as soon as the training step is compiled and made once'
+        assert pace.when() == 'after compilation and the first training step'
         pace.add(0, 1, {'loss': Metric(clock, 100.25, [1.0, 0.0])}, is_line=False)
-        assert pace.first_words(499) == 'The first step took 0.25 s; the first metrics are about 125 s away.'
+        assert pace.first_words(499) == 'The first step took 0.25 s; the first metrics will follow in about 125 s.'
         assert pace.steps(499) == 40
         assert pace.steps(7) == 7
         (first,) = pace.done(leave=0)
         pace.add(1, 41, {'loss': Metric(clock, 300.25, [0.0] * 50)}, is_line=True)
-        assert pace.when() == 'after step 41, in about 10 s at most'
+        assert pace.when() == 'after step 41, in at most about 10 s'
         (second,) = pace.done(leave=0)
         assert pace.steps(459) == 2  # a step took 5 s
         pace.add(41, 43, {'loss': Metric(clock, 340.25, [0.0] * 50)}, is_line=True)

@@ -20,7 +20,7 @@ def test_a_pack_has_neighbours_side_by_side_in_its_channels():
     assert packs.shape == (2, 2, 3, 4)
     np.testing.assert_array_equal(packs[1], np.concatenate([images[2], images[3]], axis=-1))
     np.testing.assert_array_equal(pack(jnp.arange(6.0).reshape(6, 1), 3), [[0, 1, 2], [3, 4, 5]])
-    with pytest.raises(UserError, match='6 examples do not divide into packs of 4'):
+    with pytest.raises(UserError, match='6 examples cannot be divided into packs of 4'):
         pack(jnp.zeros((6, 1)), 4)
 
 
@@ -41,7 +41,7 @@ def test_a_config_trains_with_packs():
     assert np.isfinite(metrics['discriminator/loss'])
     change = jax.tree.map(jnp.subtract, after.discriminator.params, state.discriminator.params)
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(change))
-    with pytest.raises(UserError, match='whose classes it cannot be told'):
+    with pytest.raises(UserError, match='which cannot be conditional:'):
         build.make_game(
             config.load(
                 TOY,

@@ -207,7 +207,7 @@ def test_a_page_tells_what_was_trained_and_how_it_went(tmp_path):
     np.testing.assert_allclose(greys, [10, 20, 30], atol=1)
     captions = tree.texts('figcaption')
     assert captions[:2] == ['step 30, 3 thousand images', 'real images of digits']
-    assert captions[2].startswith('Each row goes from one class to the next')
+    assert captions[2].startswith('Each row interpolates from one class to the next')
 
 
 def test_a_run_that_has_nothing_yet_says_so(tmp_path):
@@ -228,7 +228,7 @@ def test_a_torn_line_is_passed_over_and_a_damaged_file_named(tmp_path):
     with open(path / 'metrics.jsonl', 'a') as file:
         file.write('\n')
     page = run_page.page(workdir.read(path))
-    assert f'{path}/metrics.jsonl is damaged: line 4 is no record and is left out.' in page
+    assert f'{path}/metrics.jsonl is damaged: line 4 is not a record and is skipped.' in page
     assert Tree(page).charts()['loss']['series'][0]['xs'] == [1, 2, 3]
     assert len(Tree(page).all('img')) == 3
 

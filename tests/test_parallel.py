@@ -143,9 +143,13 @@ def test_devices_exchange_the_gradients_and_little_more():
 
 
 def test_a_batch_that_does_not_divide_says_so_before_anything_compiles():
-    with pytest.raises(UserError, match=r'batch_size 30 does not divide over 8 devices; the nearest that does is 32'):
+    with pytest.raises(
+        UserError, match='batch_size 30 is not divisible by 8 devices; the nearest batch size that is: 32'
+    ):
         parallel.make_layout(30)
-    with pytest.raises(UserError, match=r'batch_size 3 does not divide over 8 devices; the nearest that does is 8'):
+    with pytest.raises(
+        UserError, match='batch_size 3 is not divisible by 8 devices; the nearest batch size that is: 8'
+    ):
         parallel.make_layout(3)
 
 
@@ -162,7 +166,7 @@ GIBIBYTE = 2**30
 def test_the_batch_that_would_fit_is_said_where_the_memory_is_a_devices_own(monkeypatch, capsys):
     memory = parallel.Memory(arguments=GIBIBYTE, temporary=GIBIBYTE, available=4 * GIBIBYTE)
     run.introduce_memory(memory, 64)
-    line = 'Memory: 2,048 MiB of 4,096 MiB on each device at the peak, 1,024 MiB of it data and state'
+    line = 'Peak memory: 2,048 MiB of 4,096 MiB per device, 1,024 MiB of it for data and state'
     assert capsys.readouterr().out == f'{line}.\n'
     monkeypatch.setattr(parallel, 'device_memory', lambda: 4 * GIBIBYTE)
     run.introduce_memory(memory, 64)
@@ -173,7 +177,7 @@ def test_a_step_that_takes_more_memory_than_there_is_is_refused_before_the_data_
     monkeypatch.setattr(parallel, 'available_memory', lambda: 4 * 2**20)
     monkeypatch.setattr(Single, 'open', lambda *_: pytest.fail('the data are placed'))
     options = config.load(str(ROOT / 'configs' / 'toy.py'), {'parallel.devices': '1', 'batch_size': '8192'})
-    with pytest.raises(UserError, match=r'A training step takes \d+ MiB of memory, .* but a device has 4 MiB: lower'):
+    with pytest.raises(UserError, match=r'A training step needs \d+ MiB of memory, .* but a device has 4 MiB: lower'):
         train_run(options, tmp_path)
     assert not (tmp_path / 'checkpoints').exists()
 

@@ -264,7 +264,7 @@ def test_texts_of_phases_that_mean_the_same_make_the_same_run(tmp_path, monkeypa
 def test_a_step_of_a_later_phase_that_cannot_be_made_is_told_at_the_start(tmp_path):
     text = "('duration=5', 'duration=5; accumulate=3')"
     with pytest.raises(
-        UserError, match=r'^earlier_phases\[1\]: A batch of 16 examples .* does not divide into 3 parts'
+        UserError, match=r'^earlier_phases\[1\]: A batch of 16 examples .* cannot be divided into 3 parts'
     ):
         start(tmp_path, earlier_phases=text)
     assert not (tmp_path / 'metrics.jsonl').exists()
@@ -273,7 +273,7 @@ def test_a_step_of_a_later_phase_that_cannot_be_made_is_told_at_the_start(tmp_pa
 @pytest.mark.parametrize(
     ('text', 'sentence'),
     [
-        ("('duration',)", r"earlier_phases\[0\]: 'duration' is no phase; write 'key=value; key=value'\."),
+        ("('duration',)", r"earlier_phases\[0\]: 'duration' is not a phase; write 'key=value; key=value'\."),
         ("('duration=5; sead=3',)", r"earlier_phases\[0\]: The config has no key 'sead'; the nearest is 'seed'"),
         ("('duration=5', 'seed=3')", r'earlier_phases\[1\]: it sets seed, which belongs to the whole run'),
         (
@@ -293,10 +293,12 @@ def test_a_wrong_phase_gets_one_sentence(text, sentence):
 
 def test_a_phase_may_not_set_what_the_members_differ_in():
     text = "('generator_optimizer.learning_rate=1e-3',)"
-    with pytest.raises(UserError, match=r'earlier_phases\[0\]: it sets generator_optimizer.learning_rate, in which'):
+    with pytest.raises(UserError, match=r'earlier_phases\[0\]: it sets generator_optimizer.learning_rate, which'):
         small_config(earlier_phases=text, vary='generator_optimizer.learning_rate=1e-4,2e-4')
     text = "('generator_optimizer.name=sgd',)"
-    with pytest.raises(UserError, match=r'earlier_phases\[0\]: it has no generator_optimizer.b1, in which the members'):
+    with pytest.raises(
+        UserError, match=r'earlier_phases\[0\]: it has no generator_optimizer.b1, which vary sets for the members\.'
+    ):
         small_config(earlier_phases=text, vary='generator_optimizer.b1=0.1,0.5')
 
 

@@ -156,7 +156,7 @@ def test_a_population_of_which_all_diverged_is_not_trained_again_unasked(tmp_pat
 @pytest.mark.parametrize(
     ('overrides', 'sentence'),
     [
-        ({'vary': 'batch_size=1,2'}, 'only a number with a fraction can differ in one program'),
+        ({'vary': 'batch_size=1,2'}, 'only floating-point numbers can differ between members.'),
         ({'vary': 'generator_optimizer.learning_rate=a,b'}, "write 'KEY=VALUE,VALUE,...'"),
         ({'vary': 'generator_optimizer.learning_rat=1,2'}, "no key 'generator_optimizer.learning_rat'"),
         ({'vary': 'flip_labels=0.0,0.1', 'population': '3'}, 'population is 3, but vary has 2 values'),
@@ -170,8 +170,11 @@ def test_an_impossible_population_gets_one_sentence(overrides, sentence):
 @pytest.mark.parametrize(
     ('overrides', 'sentence'),
     [
-        ({'vary': 'discriminator.dropout=0.1,0.2'}, r'vary names discriminator\.dropout, which decides what program'),
-        ({'vary': 'discriminator_optimizer.clip_norm=0.0,1.0'}, 'which alone would switch clipping off'),
+        (
+            {'vary': 'discriminator.dropout=0.1,0.2'},
+            r'vary names discriminator\.dropout, which determines the compiled',
+        ),
+        ({'vary': 'discriminator_optimizer.clip_norm=0.0,1.0'}, 'which switches clipping off for one member only:'),
     ],
 )
 def test_what_cannot_share_a_program_gets_one_sentence(tmp_path, overrides, sentence):
@@ -184,7 +187,7 @@ def test_members_without_a_step_in_common_are_not_started_anew(seeds, tmp_path):
         shutil.copytree(seeds[0] / f'member-{i}', tmp_path / f'member-{i}')
     for i, step in ((0, '20'), (1, '10')):
         shutil.rmtree(tmp_path / f'member-{i}' / 'checkpoints' / step)
-    with pytest.raises(UserError, match='have no readable checkpoint of one step in common'):
+    with pytest.raises(UserError, match='have no readable checkpoint of a common step: continue'):
         train_population(small_config(**SEEDS), tmp_path)
 
 

@@ -107,11 +107,13 @@ def test_an_image_file_becomes_what_the_generator_makes(tmp_path):
 def test_an_image_file_of_no_use_is_refused(tmp_path):
     path = tmp_path / 'colour.png'
     Image.new('RGB', (6, 4)).save(path)
-    with pytest.raises(UserError, match=r'colour.png is 4x6, but the generator makes 8x8: add --resize to have its'):
+    with pytest.raises(
+        UserError, match=r'colour.png is 4x6, but the generator makes 8x8: add --resize to resample its'
+    ):
         load_image(path, (8, 8, 3))
-    with pytest.raises(UserError, match=r'The generator makes 8x4, which is no square: bring the image to that'):
+    with pytest.raises(UserError, match='The generator makes 8x4, which is not square: resize the image to that'):
         load_image(path, (8, 4, 3), resize=True)
     with pytest.raises(UserError, match=r'nowhere.png cannot be read as an image \(.*No such file'):
         load_image(tmp_path / 'nowhere.png', (8, 8, 3))
-    with pytest.raises(UserError, match=r'A projection needs --image, the file of the image to look for\.'):
+    with pytest.raises(UserError, match=r'A projection needs --image, the file of the image to project\.'):
         load_image(None, (8, 8, 3))

@@ -67,9 +67,9 @@ def test_a_run_goes_on_with_changed_data_only_if_that_is_accepted_and_keeps_the_
     told = capsys.readouterr().err
     changed = data.load(f'folder:{pictures}', size=8).fingerprint
     assert told.endswith(
-        f"gan_jax: run holds a run of other data: those of 'folder:{pictures}' have changed in fingerprint "
-        f'({before["fingerprint"][:8]} -> {changed[:8]}). Restore them, choose another --workdir, or go on with the '
-        'data of today by --accept_config_changes.\n'
+        f"gan_jax: run contains a run on other data: 'folder:{pictures}' has changed in fingerprint "
+        f'({before["fingerprint"][:8]} -> {changed[:8]}). Restore them, choose another --workdir, or continue '
+        f'with the current data by --accept_config_changes.\n'
     )
     assert {path: path.read_bytes() for path in left} == left
     assert run('pictures', 4, '--accept_config_changes') == 0
@@ -101,7 +101,7 @@ def test_members_of_a_population_keep_to_their_data(pictures, capsys):
     pathlib.Path('run/member-1').mkdir(parents=True)
     pathlib.Path('run/member-1/run.json').write_text(json.dumps({'data': before}))
     assert run('pictures', 2, '--config.population=2') == 2
-    assert 'run/member-1 holds a run of other data' in capsys.readouterr().err
+    assert 'run/member-1 contains a run on other data' in capsys.readouterr().err
 
 
 def record(path, **changes):
@@ -115,8 +115,8 @@ def record(path, **changes):
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [
-        ({'examples': 3, 'classes': 2}, r'have changed in examples \(3 -> 1500\), classes \(2 -> 10\)\.'),
-        ({'shape': [8, 8, 3]}, r'have changed in shape \(\[8, 8, 3\] -> \[8, 8, 1\]\)\.'),
+        ({'examples': 3, 'classes': 2}, r'has changed in examples \(3 -> 1500\), classes \(2 -> 10\)\.'),
+        ({'shape': [8, 8, 3]}, r'has changed in shape \(\[8, 8, 3\] -> \[8, 8, 1\]\)\.'),
         ({'class_names': ['a', 'b']}, r'have changed in class_names'),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_record_of_an_earlier_version_lacks_what_it_lacks(tmp_path):
 def test_a_damaged_record_gets_one_sentence(tmp_path, content):
     (tmp_path / 'run.json').write_text(content)
     with pytest.raises(
-        UserError, match=r'run.json is damaged: .*\. Choose another --workdir, or remove the file to go on\.$'
+        UserError, match=r'run.json is damaged: .*\. Choose another --workdir, or remove the file to continue\.$'
     ):
         provenance.check_same_data(tmp_path, [data.load('digits')], accept_changes=True)
 

@@ -110,7 +110,7 @@ def test_a_duration_is_finite_and_counted_by_an_int32(key, text):
     ],
 )
 def test_a_stretch_without_end_is_refused(changes):
-    with pytest.raises(UserError, match=r'would make .* updates before anything is seen of them: lower log_every'):
+    with pytest.raises(UserError, match=r'would make .* updates before anything is reported: lower log_every'):
         configs.check(with_values(configs.base('mlp'), changes))
 
 

@@ -91,7 +91,7 @@ def test_without_conditions_there_are_none():
 
 def test_several_images_of_an_example_are_refused():
     with pytest.raises(
-        UserError, match=r'remembers one image of each example, .* set replay=0, or generator\.stages=1'
+        UserError, match=r'stores one image per example, .* during training: set replay=0, or generator\.stages=1'
     ):
         exchange(start_replay(4, (8, 8, 1), None), jnp.zeros((2, 4, 8, 8, 1)), None, jax.random.key(0))
 

@@ -61,9 +61,9 @@ def test_grid_is_nearly_square_and_of_a_size_to_look_at(shape, height, width):
 
 
 def test_grid_of_something_else_is_one_sentence():
-    with pytest.raises(UserError, match=r'^A grid is made of uint8 images \[n, H, W, C\], not of float64\[2, 3\]\.$'):
+    with pytest.raises(UserError, match=r'^A grid needs uint8 images \[n, H, W, C\], not float64\[2, 3\]\.$'):
         report.image_grid(np.zeros((2, 3)))
-    with pytest.raises(UserError, match=r'not of uint8\[0, 8, 8, 1\]'):
+    with pytest.raises(UserError, match=r'not uint8\[0, 8, 8, 1\]'):
         report.image_grid(np.zeros((0, 8, 8, 1), np.uint8))
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(
         'pathlib.Path.replace', lambda *_: (_ for _ in ()).throw(OSError(28, 'No space left on device'))
     )
-    with pytest.raises(UserError, match=rf'^{tmp_path}/x cannot be written \(No space left on device\): make room or '):
+    with pytest.raises(UserError, match=rf'^{tmp_path}/x cannot be written \(No space left on device\): free some '):
         files.replace(tmp_path / 'x', b'new')
     assert (tmp_path / 'x').read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['x']
@@ -214,7 +214,7 @@ def test_a_damaged_picture_of_samples_is_passed_over_with_a_warning(tmp_path):
         report.save_png(tmp_path / 'samples' / f'{step:08d}.png', np.full((8, 8, 1), step, np.uint8), step=step)
     os.truncate(tmp_path / 'samples' / '00000010.png', 30)
     (tmp_path / 'samples' / '00000030.png').write_bytes(b'')
-    with pytest.warns(UserWarning, match=r'00000010.png is damaged and passed over'):
+    with pytest.warns(UserWarning, match='00000010.png is damaged and skipped'):
         report.write(tmp_path)
     assert np.asarray(Image.open(tmp_path / 'samples.png'))[0, 0] == 20
     assert getattr(Image.open(tmp_path / 'samples.gif'), 'n_frames', 1) == 1

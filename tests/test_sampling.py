@@ -146,12 +146,14 @@ def test_the_interpolation_keeps_to_classes_and_truncation(game, tmp_path):
 
 
 def test_a_grid_has_a_row_for_each_class_that_is_named(game):
-    with pytest.raises(UserError, match=r'--grid has 2 rows, too few for 3 classes: ask for a row for each\.'):
+    with pytest.raises(UserError, match=r'--grid has 2 rows, too few for 3 classes: use at least one row per class\.'):
         sampling.choose_samples(a_run(game), grid=(2, 4), classes=(0, 1, 2))
 
 
 def test_samples_that_fit_in_no_memory_are_refused_before_they_are_made(game, monkeypatch):
     monkeypatch.setattr(parallel, 'available_memory', lambda: 2**29)
     run = a_run(game)
-    with pytest.raises(UserError, match=r'^999,999 samples of 4x4x1 take 443 MiB, of 256 MiB for them: ask for fewer'):
+    with pytest.raises(
+        UserError, match=r'^999,999 samples of 4x4x1 take 443 MiB, but 256 MiB are available: use fewer'
+    ):
         sampling.choose_samples(run, num=10**6)

@@ -74,14 +74,17 @@ def test_schedules_of_one_key_follow_one_another():
     [
         (['penalties.r1.weight cosine to 1 in 5'], "write 'KEY: SHAPE to END in DURATION'"),
         (['penalties.r1.weight: cosine to much in 5'], "write 'KEY: SHAPE to END in DURATION'"),
-        (['penalties.r1.wieght: cosine to 1 in 5'], "The config has no key 'penalties.r1.wieght'; the nearest is"),
+        (['penalties.r1.wieght: cosine to 1 in 5'], "The config has no key 'penalties.r1.wieght'; the nearest name is"),
         (['penalties.r1.weight: sine to 1 in 5'], "There is no shape of a schedule 'sine': did you mean 'cosine'"),
         (['penalties.r1.weight: cosine to -1 in 5'], 'penalties.r1.weight is -1.0; it must be from 0'),
         (['penalties.r1.weight: cosine to 1 in 5 furlongs'], 'A duration of schedules is'),
         (['penalties.r1.weight: exponential to 1 in 5'], 'from 0.0 to 1.0: both must be above 0'),
-        (['batch_size: linear to 8 in 5'], 'schedules names batch_size, which takes no number with a fraction'),
-        (['stretch_seconds: linear to 8 in 5'], 'schedules names stretch_seconds, which is no part of a training step'),
-        (['generator_optimizer.clip_norm: linear to 1 in 5'], 'at 0 it would clip everything'),
+        (['batch_size: linear to 8 in 5'], 'schedules names batch_size, which is not a floating-point number:'),
+        (
+            ['stretch_seconds: linear to 8 in 5'],
+            'schedules names stretch_seconds, which is not used in a training step',
+        ),
+        (['generator_optimizer.clip_norm: linear to 1 in 5'], '0 would clip everything'),
     ],
 )
 def test_impossible_schedules_are_refused(texts, words):
@@ -97,14 +100,14 @@ def test_a_number_that_decides_the_program_is_refused():
     with pytest.raises(UserError) as error:
         build.make_game(options, (2,))
     assert str(error.value) == (
-        'schedules names generator.momentum, which decides what program is made, so that it cannot change while that '
-        'runs.'
+        'schedules names generator.momentum, which determines the compiled program, so it cannot change '
+        'during training.'
     )
     optimizer = {'discriminator_optimizer.name': 'sgd'}
     options = small_config(
         'discriminator_optimizer.momentum: linear to 0.5 in 5', f'{RATE}: linear to 0 in 5', **optimizer
     )
-    with pytest.raises(UserError, match=r'schedules names discriminator_optimizer\.momentum, which decides what'):
+    with pytest.raises(UserError, match=r'schedules names discriminator_optimizer\.momentum, which determines the'):
         build.make_game(options, (2,))
     options = small_config('augment.initial: linear to 0.5 in 5', **{'augment.name': 'ada'})
     with pytest.raises(UserError, match=r'set augment\.fixed'):

@@ -65,5 +65,5 @@ def test_a_move_changes_the_first_layer_by_the_gain(network, conditioning):
     'params', [jnp.zeros(3), {'Conv_0': {'kernel': jnp.zeros((9, 2))}}, {'Dense_0': {'kernel': jnp.zeros((2, 9))}}]
 )
 def test_a_generator_without_a_dense_first_layer_is_refused(params):
-    with pytest.raises(UserError, match='has no dense layer Dense_0 that its latents enter: give the weight'):
+    with pytest.raises(UserError, match='has no dense layer Dense_0 for its latents: pass the weight'):
         first_kernel(params, 5)

@@ -64,7 +64,7 @@ def test_examples_stand_side_by_side_in_the_order_of_the_game():
         game = doubling_game(names)
         examples = shown.fixed_examples(game, 13, 5, dataset)
         assert (examples.names, len(examples.latents), examples.columns) == (names, 6, 4)
-        assert examples.caption == f'Each example from left to right: {", ".join(names)}.'
+        assert examples.caption == f'Each example, from left to right: {", ".join(names)}.'
         made = examples.draw(game, Player(jnp.float32(0.5), {}, None, (jnp.float32(2), {})))
         assert made.shape == (12, 16, 16, 1)
         np.testing.assert_allclose(made[1::2], 2 * made[::2])
@@ -97,7 +97,7 @@ def test_grey_stands_beside_colour_and_other_sizes_are_refused():
 
 def test_a_game_that_shows_no_dict_is_refused():
     game = doubling_game()._replace(show=lambda params, variables, latents, batch: batch['input'])
-    with pytest.raises(UserError, match=r'Game.show returns a dict of images by name'):
+    with pytest.raises(UserError, match=r'Game\.show must return a dict of images by name'):
         shown.fixed_examples(game, 3, 0, load('edges:digits', size=16, split='train[:5]'))
 
 
@@ -106,20 +106,20 @@ def test_samples_of_a_translator_are_of_its_own_data_or_of_others(pairs, capsys)
     (directory,) = [one for one in (pairs / 'generated').iterdir() if one.name.endswith('seed4')]
     assert sorted(path.name for path in directory.iterdir()) == ['00000.png', '00001.png', 'grid.png']
     with Image.open(directory / 'grid.png') as grid:
-        assert grid.info['Description'] == 'Each example from left to right: input, output, target.'
+        assert grid.info['Description'] == 'Each example, from left to right: input, output, target.'
     assert main(['--mode', 'sample', '--workdir', str(pairs), '--num', '6', '--inputs', 'digits']) == 0
     (other,) = [one for one in (pairs / 'generated').iterdir() if 'inputsdigits' in one.name]
     with Image.open(other / 'grid.png') as grid:
-        assert grid.info['Description'] == 'Each example from left to right: input, output.'
+        assert grid.info['Description'] == 'Each example, from left to right: input, output.'
     assert len(list(other.glob('0*.png'))) == 3
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--psi', '0.5'], 'makes something of images, and --psi chooses latents: leave it away'),
-        (['--seeds', '1,2'], 'and --seeds chooses latents'),
-        (['--what', 'walk'], 'translates images, and has no latents to choose'),
+        (['--psi', '0.5'], 'translates images and has no latents to choose: omit --psi.'),
+        (['--seeds', '1,2'], 'and has no latents'),
+        (['--what', 'walk'], 'translates images and has no latents to choose'),
         (['--inputs', 'ring'], 'is a set of points, not of images'),
     ],
 )
@@ -134,7 +134,7 @@ def test_inputs_are_for_translations(tmp_path, capsys):
     sizes = {'generator.widths': '(8,)', 'discriminator.widths': '(8,)'}
     workdir = save_image_run(tmp_path, 'configs/mlp.py', (8, 8, 1), None, **sizes)
     assert main(['--mode', 'sample', '--workdir', str(workdir), '--inputs', 'digits']) == 2
-    assert '--inputs names images to translate, and' in capsys.readouterr().err
+    assert '--inputs names images to translate, but' in capsys.readouterr().err
 
 
 def test_translations_are_judged_by_their_targets(pairs, capsys):
@@ -158,5 +158,5 @@ def test_translations_without_pairs_have_no_targets(domains, capsys):
     arguments = ['--mode', 'eval', '--workdir', str(domains), '--metrics', 'l1,sliced_wasserstein', '--num', '8']
     assert main(arguments) == 2
     printed = capsys.readouterr()
-    assert 'l1 compares pairs of images, and samples have no real image each' in printed.out + printed.err
+    assert 'l1 compares pairs of images, and these samples have no real partners: remove' in printed.out + printed.err
     assert 'sliced_wasserstein' in printed.out

@@ -607,7 +607,7 @@ def test_accumulated_gradients_are_the_mean_of_the_parts_and_statistics_each_par
 def test_a_batch_that_does_not_divide_into_its_parts_is_refused():
     game, optimizers = flax_game(), adam_pair()
     step = steps.make_train_step(game, optimizers, accumulate=3)
-    with pytest.raises(UserError, match=r'A batch of 16 examples .* does not divide into 3 parts'):
+    with pytest.raises(UserError, match=r'A batch of 16 examples .* cannot be divided into 3 parts'):
         step(start(game, optimizers), real_batch(16))
 
 
@@ -736,7 +736,10 @@ def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda game: start(game, optax.adam(1e-3)), r'give a dict with one for each of discriminator, generator\.'),
+        (
+            lambda game: start(game, optax.adam(1e-3)),
+            r'pass a dict with an optimizer for each of discriminator, generator\.',
+        ),
         (lambda game: start(game, {'generator': optax.adam(1e-3)}), r"'discriminator' moves and has no optimizer"),
         (
             lambda game: steps.make_train_step(game._replace(turns=game.turns * 2), adam_pair()),
@@ -748,7 +751,7 @@ def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
         ),
         (lambda game: step_of(game)(jnp.ones((4, 2))), r'A batch is a dict .* but this one is an array \[4, 2\]\.'),
         (lambda game: step_of(game)({'image': jnp.ones((4, 2))}), r"The batch has image, but this game needs 'real'"),
-        (lambda game: step_of(game)({'real': jnp.ones((4, 2)), 'label': jnp.ones(3)}), r'need one size'),
+        (lambda game: step_of(game)({'real': jnp.ones((4, 2)), 'label': jnp.ones(3)}), 'must have the same batch size'),
         (lambda game: step_of(game)({'real': jnp.ones(())}), r'need one size, but the shapes are \[\(\)\]'),
         (lambda game: flax_game(losses.non_saturating), r'is a function, not a .*Loss: call it, non_saturating\(\)\.'),
         (lambda game: flax_game(terms=penalties.gradient_penalty), r'terms\.r1\(weight=10\)'),

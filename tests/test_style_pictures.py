@@ -165,7 +165,7 @@ def test_noise_is_none_fixed_or_random(plain, capsys):
     expected = run.game.synthesize(*run.weights, styles_of(plain, points), key)
     assert_alike(of_mode['random'], sampling.to_uint8(expected))
     assert grid[:, 4].max() == 255
-    assert 'of 100: at most' in capsys.readouterr().out
+    assert 'of 100 draws: at most' in capsys.readouterr().out
     assert main(['--mode', 'sample', '--workdir', str(plain), '--seeds', '0,1', '--noise', 'none']) == 0
     with Image.open(plain / 'generated' / 'step0000003-seeds0,1-noisenone' / '00001.png') as image:
         assert_alike(np.asarray(image)[..., None], of_mode['none'][1])
@@ -214,18 +214,18 @@ def test_a_projection_into_w_plus_finds_noise_inputs_too(plain, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
-        ('--what walk --space w --path spherical', '--path spherical has no meaning in W, where paths are lines'),
+        ('--what walk --space w --path spherical', '--path spherical does not apply to W, where paths are lines'),
         ('--what walk --space x', "There is no space 'x': did you mean 'z'"),
-        ('--what directions', 'The directions of a style generator are those of W: add --space w.'),
-        ('--what directions --layers 0', '--layers names layers with a style, and the latents z are those of all'),
-        ('--what mixing --layers 2-4', 'There is no layer 4: those with a style go from 0 to 3.'),
-        ('--what mixing --space w', '--space has no meaning for --what mixing, which takes'),
-        ('--what truncation --psi 0.5', '--psi has no meaning for --what truncation, whose columns have each its own'),
+        ('--what directions', 'Directions of a style generator exist in W only: add --space w.'),
+        ('--what directions --layers 0', '--layers selects layers with styles, but latents z affect all layers:'),
+        ('--what mixing --layers 2-4', 'There is no layer 4: layers with a style are numbered from 0 to 3.'),
+        ('--what mixing --space w', '--space does not apply to --what mixing, which accepts'),
+        ('--what truncation --psi 0.5', '--psi does not apply to --what truncation, where each column has its own'),
         ('--what truncation --range 0 2', 'psi is 2.0; it must be from -1 to 1'),
-        ('--what noise --noise none', '--noise has no meaning for --what noise, whose columns have each its own'),
+        ('--what noise --noise none', '--noise does not apply to --what noise, where each column has its own'),
         ('--noise some', "There is no noise 'some': did you mean"),
-        ('--what projection --image IMAGE --space w --prior 1', '--prior has no meaning for a projection into W'),
-        ('--what projection --image IMAGE --space w --psi 0.5', '--psi has no meaning for a projection into W'),
+        ('--what projection --image IMAGE --space w --prior 1', '--prior does not apply to a projection into W'),
+        ('--what projection --image IMAGE --space w --psi 0.5', '--psi does not apply to a projection into W'),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(arguments, sentence, plain, tmp_path, capsys):
@@ -249,10 +249,10 @@ def test_a_generator_without_styles_is_told_so(tmp_path, monkeypatch):
         ('--noise', {'what': 'walk', 'noise': 'none'}),
     ):
         with pytest.raises(
-            UserError, match=f'^{what} is for a style generator, and that of this run, mlp, has no styles'
+            UserError, match=rf'^{what} needs a style generator, but the model of this run, mlp, has no styles'
         ):
             latent_pictures.draw(grey, **options)
-    with pytest.raises(UserError, match=r'^--noise is for a style generator'):
+    with pytest.raises(UserError, match=r'^--noise needs a style generator'):
         sampling.sample_workdir(grey, noise='fixed')
     assert latents.move(np.ones((2, 3)), np.array([[1], [0]]) * [0.0, 1, 0], [5]).tolist() == [[[1, 6, 1], [1, 1, 1]]]
 

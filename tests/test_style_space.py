@@ -23,7 +23,7 @@ def test_a_mixture_has_the_layers_of_the_other():
     for layer in range(6):
         np.testing.assert_array_equal(mixed[3, 1, layer], b[3, 0, layer] if layer in (0, 4) else a[1, layer])
     np.testing.assert_array_equal(styles.mix(a, b[0], range(6)), np.broadcast_to(b[0], a.shape))
-    with pytest.raises(UserError, match=r'There is no layer 6: those with a style go from 0 to 5\.'):
+    with pytest.raises(UserError, match=r'There is no layer 6: layers with a style are numbered from 0 to 5\.'):
         styles.mix(a, b, (6,))
 
 
@@ -99,9 +99,9 @@ def test_directions_in_w_are_singular_vectors_of_the_style_weights_that_read_it(
 
 def test_layers_that_are_not_there_have_no_directions(second):
     synthesize, params = second
-    with pytest.raises(UserError, match=r'There is no layer 4: those with a style go from 0 to 3\.'):
+    with pytest.raises(UserError, match=r'There is no layer 4: layers with a style are numbered from 0 to 3\.'):
         style_kernel(synthesize, params, (4, 5), (4,))
-    with pytest.raises(UserError, match='No affine layer is given the styles of these layers'):
+    with pytest.raises(UserError, match='These layers have no affine layer for styles: choose'):
         style_kernel(lambda ws: ws, params, (4, 5))
 
 

@@ -49,7 +49,7 @@ def test_kimg_of_a_recipe(tmp_path):
     [
         (['--config.x'], r"unknown argument --config.x; overrides of every arm are written --config.x.y='value'"),
         (['--sedes', '3'], 'unknown argument --sedes'),
-        (['--seeds', '0'], '--seeds is 0; one at least'),
+        (['--seeds', '0'], '--seeds is 0; it must be at least 1'),
     ],
 )
 def test_wrong_command_lines(argv, sentence, capsys):
@@ -86,7 +86,7 @@ def test_a_sweep_is_ordinary_runs_and_is_not_trained_twice(tmp_path, capsys):
     assert len({record['generator/loss'] for record in finals}) == 4
     capsys.readouterr()
     assert sweep.train(ARMS, parse(tmp_path)) == directories
-    assert capsys.readouterr().out.count('This population is finished (step 4 of 4).') == 2
+    assert capsys.readouterr().out.count('This population is already finished (step 4 of 4).') == 2
 
 
 def test_an_arm_that_diverges_does_not_stop_the_others(tmp_path, capsys):
@@ -98,5 +98,5 @@ def test_an_arm_that_diverges_does_not_stop_the_others(tmp_path, capsys):
 
 
 def test_a_wrong_override_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"the nearest is 'generator\.widths'"):
+    with pytest.raises(UserError, match=r"the nearest name is 'generator\.widths'"):
         sweep.train(ARMS, parse(tmp_path, '--config.generator.width_s=3'))

@@ -179,7 +179,7 @@ def test_a_finished_run_says_so_and_does_nothing(finished, run_here):
     workdir, _ = finished
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob('*') if path.is_file()}
     done = run_here(*command(workdir))
-    assert 'This run is finished (step 60 of 60)' in done.out
+    assert 'This run is already finished (step 60 of 60)' in done.out
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob('*') if path.is_file()} == before
 
 
@@ -246,7 +246,7 @@ def test_a_changed_config_names_the_keys_and_stops(finished, tmp_path, run_here)
     assert 'differs in loss.real_label (1.0 -> 0.8), seed (0 -> 1): choose another --workdir' in done.err
     assert 'Traceback' not in done.err
     done = run_here(*command(workdir), '--config.duration=65 steps', '--accept_config_changes')
-    assert 'Going on from step 60' in done.out
+    assert 'Resuming from step 60' in done.out
 
 
 def test_sampling_needs_nothing_but_the_directory(finished, tmp_path):
@@ -290,7 +290,7 @@ def test_a_run_stopped_on_its_last_yards_gets_its_pictures(finished, tmp_path, r
     names = ('samples.png', 'samples.gif', 'curves.png', 'neighbours.png', 'interpolation.png', 'report.html')
     for name in names:
         (workdir / name).unlink()
-    assert 'This run is finished' in run_here(*command(workdir)).out
+    assert 'This run is already finished' in run_here(*command(workdir)).out
     for name in names[:-1]:
         assert (workdir / name).read_bytes() == (finished[0] / name).read_bytes(), name
     assert (workdir / 'report.html').exists()
@@ -298,7 +298,7 @@ def test_a_run_stopped_on_its_last_yards_gets_its_pictures(finished, tmp_path, r
 
 def test_sampling_takes_no_overrides(finished, capsys):
     assert main(['--mode', 'sample', '--workdir', str(finished[0]), '--config.seed', '1']) == 2
-    assert capsys.readouterr().err.startswith('gan_jax: Sampling takes the config of the run')
+    assert capsys.readouterr().err.startswith('gan_jax: Sampling uses the config of the run:')
 
 
 @pytest.mark.parametrize('content', ['[]', 'null', '{}', '{"data": 3}', 'torn {', None])
@@ -308,7 +308,7 @@ def test_a_damaged_config_in_the_directory_is_one_sentence(tmp_path, content):
     else:
         (tmp_path / 'config.json').write_text(content)
     what = rf'^{tmp_path}/config.json (is damaged|cannot be read)'
-    with pytest.raises(UserError, match=what + r'.*\. Choose another --workdir, or remove the file to go on\.$'):
+    with pytest.raises(UserError, match=what + r'.*\. Choose another --workdir, or remove the file to continue\.$'):
         train(small_config(), tmp_path)
 
 
@@ -371,8 +371,8 @@ def test_two_processes_stop_together_resume_and_write_the_lines_of_one(tmp_path,
     )
     codes, outputs = ends(start(f'{saved + 5} steps'))
     assert codes == [0, 0], outputs
-    assert f'Going on from step {saved}' in outputs[0][0]
-    assert 'Going on' not in outputs[1][0]  # the first process speaks for all
+    assert f'Resuming from step {saved}' in outputs[0][0]
+    assert 'Resuming' not in outputs[1][0]  # the first process speaks for all
     lines = (tmp_path / 'metrics.jsonl').read_text().splitlines()
     evaluations = [line for line in lines if 'eval/fid' in line]
     lines = [line for line in lines if line not in evaluations]
@@ -399,7 +399,7 @@ def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, cap
     bad = small_config(on_nan='restore', **UNBOUNDED, **{'discriminator_optimizer.learning_rate': '1000'})
     with pytest.raises(DivergedError, match=r'the last good checkpoint is step 20'):
         train(bad, tmp_path, accept_config_changes=True)
-    assert capsys.readouterr().out.count('is step 20: going back to it') == 3
+    assert capsys.readouterr().out.count('is step 20: returning to it') == 3
     begun = starts_of(tmp_path).read()
     assert [(one['step'], one['reached']) for one in begun[:2]] == [(0, None), (20, 20)]
     assert [(one['step'], 'became NaN' in one['diverged']) for one in begun[2:]] == [(20, True)] * 3
@@ -414,10 +414,10 @@ def test_what_cannot_be_trained_gets_one_sentence(tmp_path, run_here):
     assert done.err == 'gan_jax: Training needs --config, such as --config configs/dcgan.py:fashion_mnist.\n'
     done = run_here(*arguments, '--config', 'configs/dcgan.py', '--config.data.size', '37', expect=2)
     assert 'cannot make images 37 pixels high' in done.err
-    assert 'the nearest that work are 36 and 38' in done.err
+    assert 'the nearest valid sizes are 36 and 38' in done.err
     assert not (tmp_path / 'run').exists()  # what was wrong leaves no claim on the directory
     done = run_here(*arguments, '--config', 'configs/dcgan.py', '--config.batchsize=3', expect=2)
-    assert done.err == "gan_jax: The config has no key 'batchsize'; the nearest is 'batch_size'.\n"
+    assert done.err == "gan_jax: The config has no key 'batchsize'; the nearest name is 'batch_size'.\n"
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, tmp_path, run_here, caplog):
@@ -428,7 +428,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, tmp_path, r
             os.truncate(path, 100)
     done = run_here(*command(workdir))
     assert 'The checkpoint of step 60' in caplog.text
-    assert 'Going on from step 50' in done.out
+    assert 'Resuming from step 50' in done.out
     assert (workdir / 'metrics.jsonl').read_bytes() == (finished[0] / 'metrics.jsonl').read_bytes()
     for array, other in zip(checkpoint_arrays(workdir)[1], checkpoint_arrays(finished[0])[1], strict=True):
         assert np.array_equal(array, other)
@@ -453,7 +453,7 @@ def test_a_full_disk_gets_one_sentence_and_loses_nothing(finished, tmp_path, run
     assert f'The checkpoint of step 70 could not be written to {workdir}/checkpoints' in done.stderr
     assert 'the last good checkpoint is that of step 60' in done.stderr
     done = run_here(*command(workdir), '--config.duration=80 steps')
-    assert 'Going on from step 60' in done.out
+    assert 'Resuming from step 60' in done.out
 
 
 def test_points_are_trained_and_pictured(tmp_path):
@@ -468,5 +468,7 @@ def test_points_are_trained_and_pictured(tmp_path):
 def test_a_stop_from_inside_a_program_is_an_exception(tmp_path, monkeypatch):
     begun = tmp_path / 'run.json'
     monkeypatch.setattr('gan_jax.runtime.hosts.any_process', lambda flag: begun.exists())
-    with pytest.raises(InterruptedRunError, match=r'the run is saved at step 0 of 60, as asked: the same command'):
+    with pytest.raises(
+        InterruptedRunError, match=r'Interrupted; the run is saved at step 0 of 60. Run the same command'
+    ):
         train(small_config(), tmp_path)

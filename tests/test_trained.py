@@ -54,8 +54,8 @@ def test_reading_a_run_imports_no_module_of_a_strangers_unless_asked_to(stranger
     arguments = ['--mode', 'sample', '--workdir', str(strangers), '--num', '4']
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
-        f'gan_jax: The run {strangers} needs the module strange_gan (trained with {file}), and reading a run imports '
-        'and calls nothing but gan_jax: give --import_model if you trust it, as that runs its code.\n'
+        f'gan_jax: The run {strangers} needs the module strange_gan (trained with {file}), but reading a run '
+        f'only imports gan_jax: add --import_model if you trust it, which executes its code.\n'
     )
     assert 'strange_gan' not in sys.modules
     assert main([*arguments, '--import_model']) == 0  # found where it was trained with it

@@ -36,7 +36,7 @@ def test_no_function_named_by_a_strangers_run_is_called(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert main(['--mode', 'sample', '--workdir', str(workdir)]) == 2
     assert 'needs the function ' in capsys.readouterr().err
-    with pytest.raises(UserError, match='reading a run imports and calls nothing but gan_jax'):
+    with pytest.raises(UserError, match='reading a run only imports gan_jax'):
         trained.load_run(pathlib.Path(workdir))
     assert not (tmp_path / 'made').exists()
 

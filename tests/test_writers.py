@@ -25,7 +25,7 @@ from gan_jax.records.progress import Progress
 from gan_jax.records.tensorboard import TensorBoard
 from gan_jax.records.writers import Writers
 
-FULL_DISK = r'{path} cannot be written \(No space left on device\): make room or get the right to write there, then '
+FULL_DISK = r'{path} cannot be written \(No space left on device\): free some space or change the permissions, then '
 
 
 def test_a_record_is_one_line_of_strict_json(tmp_path):
@@ -64,7 +64,7 @@ NO_RECORDS = ['not json', '5', 'null', '[]', '{}', '{"step": "1"}', '{"step": tr
 def test_a_line_that_is_no_record_is_left_out_with_a_warning(tmp_path, line):
     file = MetricsFile(tmp_path / 'metrics.jsonl')
     file.path.write_text(f'{{"step": 1}}\n{line}\n{{"step": 2}}\n')
-    sentence = rf'^{file.path} is damaged: line 2 is no record and is left out\.$'
+    sentence = rf'^{file.path} is damaged: line 2 is not a record and is skipped\.$'
     with pytest.warns(UserWarning, match=sentence):
         assert [record['step'] for record in file.read()] == [1, 2]
     with warnings.catch_warnings():
@@ -73,7 +73,7 @@ def test_a_line_that_is_no_record_is_left_out_with_a_warning(tmp_path, line):
     assert file.path.read_text() == '{"step": 1}\n'
 
     file.path.write_text(f'{line}\n{line}\n{{"step": 2}}\n')
-    with pytest.warns(UserWarning, match=r'is damaged: lines 1, 2 are no records and are left out\.$'):
+    with pytest.warns(UserWarning, match=r'is damaged: lines 1, 2 are not records and are skipped\.$'):
         file.rewind(2)
     assert file.path.read_text() == '{"step": 2}\n'
 

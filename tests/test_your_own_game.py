@@ -76,7 +76,7 @@ def test_it_trains_and_shows_its_own_pictures(trained):
     assert [record['step'] for record in records] == [2, 4, 6]
     assert all(np.isfinite(record['generator/reconstruction']) for record in records)
     with Image.open(trained / 'samples.png') as picture:
-        assert picture.info['Description'] == 'Each example from left to right: a, a as b, a again.'
+        assert picture.info['Description'] == 'Each example, from left to right: a, a as b, a again.'
     assert 'a as b' in (trained / 'report.html').read_text()
     assert not (trained / 'interpolation.png').exists()
     assert list(json.loads((trained / 'run.json').read_text())['modules']) == ['discogan']
@@ -92,7 +92,7 @@ def test_it_is_the_same_on_devices_and_when_it_is_resumed(home, trained):
         arguments = [*recipe, '--workdir', 'resumed', f'--config.duration={duration}', '--accept_config_changes']
         code, printed = run(home, *arguments)
         assert code == 0, printed
-    assert 'Going on from step 4' in printed
+    assert 'Resuming from step 4' in printed
     assert last('resumed') == last('one')
     last_state = 'checkpoints/6'
     assert contents(home / 'resumed')[last_state][0] == contents(trained)[last_state][0]

@@ -183,7 +183,7 @@ def measure(case: Case, names: Sequence[str], rounds: int, steps: int) -> dict[s
             try:
                 workers[name] = start()
             except Exception as error:  # torch.compile needs a C++ compiler, which not every machine has
-                print(f'{case.title}, {name}, is left out: {error}', file=sys.stderr, flush=True)
+                print(f'{case.title}, {name}, is skipped: {error}', file=sys.stderr, flush=True)
         for _ in range(rounds):
             for worker in workers.values():
                 worker.measure()
@@ -240,8 +240,8 @@ def main() -> None:
     parser.add_argument('--cases', nargs='+', choices=CASES, default=list(CASES))
     parser.add_argument('--sides', nargs='+', choices=SIDES, default=SIDES)
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--quick', action='store_true', help='one short round: whether all runs, not how fast')
-    parser.add_argument('--output', type=files.user_path, help='a file for the table')
+    parser.add_argument('--quick', action='store_true', help='one short round, to check that everything runs')
+    parser.add_argument('--output', type=files.user_path, help='file to write the table to')
     arguments = parser.parse_args()
     if arguments.output:
         files.check_writable(arguments.output)

@@ -63,7 +63,7 @@ def torch_engines(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Engi
         import torch
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
-        print(f"torch-fidelity is left out, for it cannot be imported ({error}): pip install -e '.[parity]'.\n")
+        print(f"torch-fidelity is skipped because it cannot be imported ({error}): pip install -e '.[parity]'.\n")
         return {}
     torch.set_num_threads(threads)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -135,10 +135,10 @@ def update_seconds() -> float:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rounds', type=int, default=5, help='medians are of so many')
+    parser.add_argument('--rounds', type=int, default=5, help='number of rounds for the medians')
     parser.add_argument('--batches', type=int, nargs='+', default=[4, 8, 32], help='batch sizes to choose from')
-    parser.add_argument('--peak', type=float, help="the accelerator's TFLOP/s, for the fraction of it that is reached")
-    parser.add_argument('--skip_fid', action='store_true', help='leave out the square roots, which take a minute')
+    parser.add_argument('--peak', type=float, help="the accelerator's peak TFLOP/s, to report the reached fraction")
+    parser.add_argument('--skip_fid', action='store_true', help='skip the square roots, which take a minute')
     arguments = parser.parse_args()
     device, threads = jax.devices()[0], len(os.sched_getaffinity(0))
     arrays = random_weights()

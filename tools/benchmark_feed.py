@@ -142,9 +142,9 @@ def main() -> None:
     parser.add_argument('--case', choices=cases, default='dcgan64')
     parser.add_argument('--gigabytes', type=float, default=2.0)
     parser.add_argument(
-        '--directory', type=files.user_path, help='where the file is kept; a temporary one if not given'
+        '--directory', type=files.user_path, help='directory of the file (default: a temporary directory)'
     )
-    parser.add_argument('--steps', type=int, help="in a stretch; the case's if not given")
+    parser.add_argument('--steps', type=int, help="steps per stretch (default: the case's)")
     parser.add_argument('--stretches', type=int, default=10, help='in a round')
     parser.add_argument('--rounds', type=int, default=5)
     arguments = parser.parse_args()
@@ -162,7 +162,8 @@ def main() -> None:
     print(f'streamed {images / facts["streamed"]:,.1f} images/s, resident {images / facts["resident"]:,.1f};')
     growth = facts['peak'] - facts['start']
     print(
-        f'lost to the feed {facts["lost"]:.1%}; the loop asked for its next block for {facts["asked"]:.1%} of the time.'
+        f'lost to the feed {facts["lost"]:.1%}; the loop waited for its next block for {facts["asked"]:.1%} of the '
+        'time.'
     )
     print(f'Anonymous memory {facts["start"] / 2**20:,.0f} MiB before, {growth / 2**20:,.1f} MiB more at the peak;')
     print(

@@ -64,17 +64,17 @@ def page_path(output: str | os.PathLike, flag: str) -> pathlib.Path:
     """The path of a page that a flag names; raises a UserError unless it ends in .html."""
     output = files.user_path(output)
     if output.suffix not in ('.html', '.htm'):
-        raise UserError(f'{output} is no name of a page: {flag} must end in .html.')
+        raise UserError(f'{flag} is {output}; it must end in .html.')
     return output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parses the command line and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('runs', nargs='*', help='directories of runs, members of a population among them')
+    parser.add_argument('runs', nargs='*', help='directories of runs or of members of a population')
     parser.add_argument('--output', help='the page to write (default: compare.html)')
     arguments = parser.parse_args(argv)
-    return exit_code(lambda: print(f'Look at {compare(arguments.runs, arguments.output)}'))
+    return exit_code(lambda: print(f'Open {compare(arguments.runs, arguments.output)}'))
 
 
 if __name__ == '__main__':

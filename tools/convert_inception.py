@@ -22,11 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('file', nargs='?', help='a published file of the weights')
-    source.add_argument('--download', action='store_true', help='fetch the published weights (96 MB) and verify them')
-    parser.add_argument(
-        '--output', type=files.user_path, help="where to put them (default: gan_jax's cache, where they are looked for)"
+    source.add_argument(
+        '--download', action='store_true', help='download the published weights (96 MB) and verify them'
     )
-    parser.add_argument('--unverified', action='store_true', help='take a file that is not the published one')
+    parser.add_argument(
+        '--output',
+        type=files.user_path,
+        help="where to write them (default: gan_jax's cache, where they are found automatically)",
+    )
+    parser.add_argument('--unverified', action='store_true', help='accept a file that is not the published one')
     arguments = parser.parse_args(argv)
 
     def run() -> None:

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('lin', type=files.user_path, help='the linear weights of LPIPS, version 0.1')
     parser.add_argument('--network', choices=list(TRUNKS), default='vgg16')
     parser.add_argument('--output', type=files.user_path, help='the .npz to write (default: in the cache directory)')
-    parser.add_argument('--unverified', action='store_true', help='take files that are not the published ones')
+    parser.add_argument('--unverified', action='store_true', help='accept files that are not the published ones')
     arguments = parser.parse_args(argv)
     output = arguments.output or default_path(arguments.network)
 

@@ -62,11 +62,11 @@ def convert(
         UserError: a file cannot be read or is of another layout, or the directory holds a run.
     """
     if is_run(out):
-        raise UserError(f'{out} holds a run already: choose another --out.')
+        raise UserError(f'{out} already contains a run: choose another --out.')
     if layout.endswith('.pkl'):
         paths = {'networks': files.user_path(layout)}
         if generator or discriminator:
-            raise UserError(f'{layout} has both networks: leave out --generator and --discriminator.')
+            raise UserError(f'{layout} contains both networks: omit --generator and --discriminator.')
         layout, converted = 'stylegan2', _convert_pickle(paths['networks'])
     else:
         choose(dict.fromkeys(LAYOUTS), layout, 'layout of weights')
@@ -125,7 +125,7 @@ def read_weights(path: pathlib.Path, entries: Sequence[str] = ()) -> dict[str, n
 
 def _check_size(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
     if sum(array.nbytes for array in arrays.values()) > os.path.getsize(path):
-        raise UserError(f'{path} has tensors that are larger than the file: it is no state dict of a network.')
+        raise UserError(f'{path} has tensors that are larger than the file: it is not a state dict of a network.')
 
 
 def example_shape(config: ConfigDict) -> tuple[int, int, int]:
@@ -176,14 +176,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         'layout',
         metavar='LAYOUT',
-        help=f'the implementation that the weights are of ({", ".join(LAYOUTS)}), or a pickle of both networks',
+        help=f'the implementation of the weights ({", ".join(LAYOUTS)}), or a pickle of both networks',
     )
     parser.add_argument('--generator', type=files.user_path, metavar='FILE')
-    parser.add_argument(
-        '--discriminator', type=files.user_path, metavar='FILE', help='(default: one of random weights)'
-    )
+    parser.add_argument('--discriminator', type=files.user_path, metavar='FILE', help='(default: random weights)')
     parser.add_argument('--out', type=files.user_path, required=True, metavar='DIRECTORY', help='of the run')
-    parser.add_argument('--data', metavar='NAME', help='the data that they were trained on (default: by their size)')
+    parser.add_argument(
+        '--data', metavar='NAME', help='the data that the networks were trained on (default: chosen by size)'
+    )
     arguments = parser.parse_args(argv)
 
     def run() -> None:

@@ -135,7 +135,7 @@ def _check(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
     if flags.out and given:
         raise UserError(f'--{next(iter(given))} is for a picture or a served page; remove it with --out.')
     if flags.out and flags.out.suffix not in ('.html', '.htm'):
-        raise UserError(f'{flags.out} is no name of a page: --out must end in .html.')
+        raise UserError(f'--out is {flags.out}; it must end in .html.')
     for path in filter(None, (flags.out, flags.picture)):
         files.check_writable(path)
 

@@ -63,7 +63,7 @@ def read_networks(path: pathlib.Path) -> dict[str, Network]:
     except Exception as error:  # a damaged pickle can raise anything
         reason = str(error) or type(error).__name__
         raise UserError(
-            f'{path} is no pickle of stylegan2-ada-pytorch that can be read ({reason}); nothing that it says was run.'
+            f'{path} is not a readable pickle of stylegan2-ada-pytorch ({reason}); none of its code was executed.'
         ) from error
 
 
@@ -79,7 +79,7 @@ class _NetworkUnpickler(TensorUnpickler):
         """What stands for a name of the file."""
         if module == 'dnnlib.tflib.network':
             raise pickle.UnpicklingError(
-                'it is of TensorFlow: legacy.py of stylegan2-ada-pytorch makes one for PyTorch'
+                'it is a TensorFlow pickle: legacy.py of stylegan2-ada-pytorch converts it for PyTorch'
             )
         return super().find_class(module, name)
 
@@ -102,13 +102,13 @@ class _NetworkUnpickler(TensorUnpickler):
 
             def __init__(self, code: str):
                 if code not in _NUMBERS:
-                    raise pickle.UnpicklingError(f'it holds a number of the type {code!r}')
+                    raise pickle.UnpicklingError(f'it contains a number of the type {code!r}')
                 self.dtype = np.dtype(f'<{code}')
 
             def __setstate__(self, state: Any) -> None:
                 """Checks the byte order."""
                 if state[1] not in '<|':
-                    raise pickle.UnpicklingError('it is of a big-endian machine')
+                    raise pickle.UnpicklingError('it was written on a big-endian machine')
 
         def module(meta: dict[str, Any]) -> _Module:
             return _Module(meta['class_name'], meta['state'])
@@ -140,7 +140,7 @@ def _network(module: _Module) -> Network:
     while left:
         prefix, one = left.pop()
         if not isinstance(one, _Module) or id(one.state) in seen:
-            raise pickle.UnpicklingError('a module of a network is none, or has two places')
+            raise pickle.UnpicklingError('a module of a network is missing or occurs twice')
         seen.add(id(one.state))
         for kind in ('_parameters', '_buffers'):
             for name, tensor in one.state[kind].items():

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name', help='a TFDS name, such as celeb_a, lsun/bedroom or cifar10:3.0.2')
-    parser.add_argument('--data_dir', help='where to put it (default: TFDS_DATA_DIR or ~/tensorflow_datasets)')
+    parser.add_argument('--data_dir', help='directory to write it to (default: TFDS_DATA_DIR or ~/tensorflow_datasets)')
     arguments = parser.parse_args(argv)
     return exit_code(lambda: print(f'Prepared in {download_and_prepare(arguments.name, arguments.data_dir)}'))
 

@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('images', metavar='IMAGES', help='a directory of images, an .npz or .npy file or NAME[@SPLIT]')
     parser.add_argument('output', metavar='FILE.npz', type=files.user_path)
     parser.add_argument('--extractor', default='auto', help=f'{GRAMMAR} (default: auto)')
-    parser.add_argument('--size', type=int, help='pixels to bring images of directories and data sets to')
+    parser.add_argument('--size', type=int, help='size in pixels to resize images of directories and data sets to')
     parser.add_argument('--channels', type=int, choices=(1, 3))
-    parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR)')
+    parser.add_argument('--data_dir', help='directory of TFDS data sets (default: TFDS_DATA_DIR)')
     flags = parser.parse_args(argv)
 
     def run() -> None:
@@ -47,7 +47,9 @@ def main(argv: list[str] | None = None) -> int:
         batch_size = IMAGES_PER_DEVICE * len(layout.devices)
         store = gather_dataset(images, extractor, layout, keep=(), batch_size=batch_size)
         write_statistics(flags.output, store.moments)
-        print(f'Statistics of {len(images)} images by {extractor.name} ({extractor.identity}) are in {flags.output}.')
+        print(
+            f'Statistics of {len(images)} images by {extractor.name} ({extractor.identity}) written to {flags.output}.'
+        )
 
     return exit_code(run)
 

@@ -25,13 +25,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name', help='digits, mnist, ..., folder:/path, or another labelled data set')
     parser.add_argument('--split', default='train', help='to train on')
-    parser.add_argument('--test_split', help="to test on (default: 'test'; for a folder, every tenth image of it)")
-    parser.add_argument('--size', type=int, help="height and width to bring the images to (default: the data's own)")
+    parser.add_argument(
+        '--test_split', help="split to test on (default: 'test'; for a folder, every tenth image of it)"
+    )
+    parser.add_argument('--size', type=int, help="height and width to resize the images to (default: the data's own)")
     parser.add_argument('--channels', type=int, help="1 or 3 (default: the data's own)")
-    parser.add_argument('--full', action='store_true', help='the recipe for a GPU')
+    parser.add_argument('--full', action='store_true', help='use the recipe for a GPU')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--data_dir', help='where TFDS data sets lie (default: TFDS_DATA_DIR or ~/tensorflow_datasets)')
-    parser.add_argument('--output', type=files.user_path, help='a file .npz (default: in the cache)')
+    parser.add_argument(
+        '--data_dir', help='directory of TFDS data sets (default: TFDS_DATA_DIR or ~/tensorflow_datasets)'
+    )
+    parser.add_argument('--output', type=files.user_path, help='the .npz file to write (default: in the cache)')
     arguments = parser.parse_args(argv)
     parallel.enable_compilation_cache()
     return exit_code(lambda: run(arguments))

@@ -85,7 +85,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog='python -m experiments.semi_supervised', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('--draws', type=int, default=1, help='of the labels; the first has seed 0 (default: 1)')
+    parser.add_argument('--draws', type=int, default=1, help='draws of labels; the first has seed 0 (default: 1)')
     parser.add_argument(
         '--epochs', type=int, default=300, help='0: only write the results so far (default: 300, as published)'
     )

@@ -127,9 +127,7 @@ def adaptive(
         height, width, channels = images.shape[-3:]
         require(channels in (1, 3), 'The number of channels of images under ada', channels, '1 or 3')
         if 'rotate90' in transforms and height != width:
-            raise UserError(
-                f'rotate90 cannot turn images of {height}x{width}: leave it out of augmentation.transforms.'
-            )
+            raise UserError(f'rotate90 cannot turn images of {height}x{width}: remove it from augmentation.transforms.')
 
         def change(image: Array, key: Key) -> Array:
             return adaptive_augment.transform(image, key, probability, transforms, colour_share, resampling)
@@ -211,7 +209,7 @@ def _change_images(change: Callable[[Array, Key], Array], images: Array, key: Ke
 def _check_images(name: str, examples: Array) -> None:
     if examples.ndim not in (4, 5):
         raise UserError(
-            f"{name} changes images, not examples of shape {examples.shape[1:]}: use the augmentation 'none'."
+            f"{name} applies to images, not to examples of shape {examples.shape[1:]}: set the augmentation 'none'."
         )
 
 

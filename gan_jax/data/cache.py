@@ -110,7 +110,7 @@ def open_or_build(
             if (decoded := _open(directory, key)) is not None:
                 return decoded
         except _INVALID as error:
-            warnings.warn(f'The decoded data set {directory} is damaged ({error}); building it again.', stacklevel=2)
+            warnings.warn(f'The decoded data set {directory} is damaged ({error}); rebuilding it.', stacklevel=2)
     images = build()
     required = int(np.prod(images.shape))
     try:
@@ -130,7 +130,7 @@ def open_or_build(
     except OSError as error:
         raise UserError(
             f'the decoded data set needs {required:,} bytes in {str(directory.parent)!r}, which cannot be written '
-            f'({error.strerror or error}): make room there, or choose another place by cache_dir or XDG_CACHE_HOME.'
+            f'({error.strerror or error}): free some space, or choose another directory by cache_dir or XDG_CACHE_HOME.'
         ) from error
 
 
@@ -158,7 +158,7 @@ def _open(directory: pathlib.Path, key: Any) -> Decoded | None:
         return None
     for name, summary in meta['files'].items():
         if _summary(directory / name) != summary:
-            raise ValueError(f'{name} is not as it was written')
+            raise ValueError(f'{name} has changed since it was written')
     examples = np.load(directory / 'examples.npy', mmap_mode='r')
     if examples.nbytes > _host_memory() and hasattr(mmap, 'MADV_RANDOM'):
         # Batches are drawn in random order: of what the kernel reads ahead most would be gone before its turn.

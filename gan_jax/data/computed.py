@@ -42,7 +42,7 @@ def with_grey(name: str, images: Dataset, root: pathlib.Path, *, show_progress: 
       UserError: the images are grey already, too.
     """
     if images.shape[-1] == 1:
-        raise UserError(f'{images.name!r} is grey already, so that nothing is left to be learnt: choose colour images.')
+        raise UserError(f'{images.name!r} is already grey, so there is nothing to learn: choose colour images.')
     return _with_inputs(name, images, _GREY_RULE, luma, root, show_progress)
 
 
@@ -65,7 +65,7 @@ def _with_inputs(
     """Pairs of images and what `compute` makes of them, uint8 [n, H, W, channels] -> [n, H, W], kept in the cache."""
     images.check_images()
     if images.inputs is not None:
-        raise UserError(f'{images.name!r} has inputs already, and {name!r} asks for others: choose one of both.')
+        raise UserError(f'{images.name!r} already has inputs, and {name!r} would add others: use only one of the two.')
     count, height, width, _ = images.examples.shape
     step = max(1, _CHUNK_PIXELS // (height * width))
 

@@ -51,9 +51,9 @@ class Dataset:
             raise ValueError(f'{len(self.examples)} examples have {len(self.inputs)} inputs.')
         for name, group in self.groups.items():
             if name in (MAIN, 'label', 'input'):
-                raise ValueError(f'no group can be called {name!r}, as a field of every batch is.')
+                raise ValueError(f'a group cannot be called {name!r}, because every batch has a field of that name.')
             if group.groups:
-                raise ValueError(f'the group {name!r} has groups itself.')
+                raise ValueError(f'the group {name!r} has groups of its own.')
 
     @property
     def parts(self) -> dict[str, Self]:
@@ -123,7 +123,7 @@ class Dataset:
     def check_without_groups(self) -> None:
         """Raises a UserError where the data are several domains, which can be no domain of others."""
         if self.groups:
-            raise UserError(f'{self.name!r} has two domains already: give data sets of one.')
+            raise UserError(f'{self.name!r} already has two domains: use data sets of one domain.')
 
 
 def batch_field(part: str, kind: str) -> str:

@@ -77,8 +77,8 @@ def _warn_of_grey(dataset: Dataset) -> None:
         looked_at = dataset.examples[:: -(-len(dataset) // _LOOKED_AT)]
     if all((image == image[..., :1]).all() for image in looked_at):
         warnings.warn(
-            f'the images of {dataset.name!r} are grey, as far as {len(looked_at)} of them tell: with channels=3 '
-            'each grey value stands there three times, and the networks are those of colours; leave channels unset for '
+            f'the images of {dataset.name!r} are grey, judging from {len(looked_at)} of them: with channels=3 '
+            'each grey value is repeated three times, and the networks have three channels; leave channels unset for '
             'grey.',
             stacklevel=4,
         )

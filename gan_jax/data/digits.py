@@ -69,9 +69,7 @@ def digits_source(directory: pathlib.Path, split: str) -> ImageSource:
         try:
             return _read(place, split)
         except DamagedDataError as error:
-            warnings.warn(
-                f'The prepared digits {place} are damaged ({error.reason}); preparing them again.', stacklevel=2
-            )
+            warnings.warn(f'The prepared digits {place} are damaged ({error.reason}); rebuilding them.', stacklevel=2)
             is_damaged = True
     _prepare(directory, place, is_damaged)
     return _read(place, split)
@@ -97,6 +95,6 @@ def _prepare(directory: pathlib.Path, place: pathlib.Path, is_damaged: bool) -> 
     except Exception as error:  # of a full disk, array_record raises a RuntimeError
         if isinstance(error, PermissionError) or not place.exists():
             raise UserError(
-                f'the digits cannot be written to {str(directory)!r} ({" ".join(str(error).split())}): make room there '
-                'or make it writable, or choose another place by cache_dir or XDG_CACHE_HOME.'
+                f'the digits cannot be written to {str(directory)!r} ({" ".join(str(error).split())}): free some space '
+                'or make it writable, or choose another directory by cache_dir or XDG_CACHE_HOME.'
             ) from error

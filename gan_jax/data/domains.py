@@ -19,7 +19,9 @@ def split_classes(text: str) -> tuple[str, str, str]:
     """
     name, *classes = text.rsplit(':', 2)
     if len(classes) != 2 or not all((name, *classes)):
-        raise UserError(f"'classes:{text}' names no two classes: write classes:NAME:A:B, such as classes:mnist:3:8.")
+        raise UserError(
+            f"'classes:{text}' does not name two classes: write classes:NAME:A:B, such as classes:mnist:3:8."
+        )
     return name, *classes
 
 
@@ -32,7 +34,8 @@ def split_names(text: str) -> tuple[str, str]:
     names = text.split(',')
     if len(names) != 2 or not all(names):
         raise UserError(
-            f"'unpaired:{text}' names no two data sets: write unpaired:A,B with one comma, and none in a folder's path."
+            f"'unpaired:{text}' does not name two data sets: write unpaired:A,B with exactly one comma (folder "
+            'paths cannot contain one).'
         )
     return names[0], names[1]
 
@@ -50,16 +53,16 @@ def two_classes(name: str, data: Dataset, first: str, second: str) -> Dataset:
       UserError: the data have no labels, there is no such class, it has no examples, or both are the same.
     """
     if data.labels is None:
-        raise UserError(f'{data.name!r} has no classes, of which {name!r} asks for two: choose labelled data.')
+        raise UserError(f'{data.name!r} has no classes, but {name!r} needs two: choose labelled data.')
     data.check_without_groups()
     chosen = choose_classes([first, second], data.num_classes, data.class_names)
     if chosen[0] == chosen[1]:
-        raise UserError(f'{name!r} names the class {first!r} twice: name two classes.')
+        raise UserError(f'{name!r} names the class {first!r} twice: name two different classes.')
     domains = []
     for label, text in zip(chosen, (first, second), strict=True):
         indices = (data.labels == label).nonzero()[0]
         if not len(indices):
-            raise UserError(f'{data.name!r} has no example of the class {text!r} in its split {data.split!r}.')
+            raise UserError(f'{data.name!r} has no examples of the class {text!r} in its split {data.split!r}.')
         one = data.select(indices, f'class {text} of {data.name}')
         domains.append(dataclasses.replace(one, labels=None, num_classes=None, class_names=None))
     return _unpaired(name, data.split, *domains)
@@ -77,8 +80,8 @@ def two_sets(name: str, split: str, first: Dataset, second: Dataset) -> Dataset:
     sizes = ['x'.join(map(str, data.shape[:2])) for data in (first, second)]
     if sizes[0] != sizes[1]:
         raise UserError(
-            f'the images of {first.name!r} are {sizes[0]} and those of {second.name!r} {sizes[1]}: give one size for '
-            'both, by --config.data.size=64.'
+            f'the images of {first.name!r} are {sizes[0]} and those of {second.name!r} {sizes[1]}: give both one size '
+            'by --config.data.size=64.'
         )
     return _unpaired(name, split, first, second)
 

@@ -26,7 +26,7 @@ def with_few_labels(data: Dataset, per_class: int, seed: int) -> Dataset:
     """
     if data.labels is None:
         raise UserError(
-            f'{data.name!r} has no labels, of which data.labels_per_class keeps {per_class} a class: unset it, or '
+            f'{data.name!r} has no labels, but data.labels_per_class={per_class} needs some: unset it, or '
             'choose labelled data.'
         )
     random = np.random.default_rng(seed)

@@ -105,7 +105,7 @@ def _recall(memory: pathlib.Path) -> dict[str, list]:
     try:
         known = json.loads(memory.read_bytes())
         if not all(isinstance(one, list) and len(one) == _WIDTH for one in known.values()):
-            raise ValueError('an entry of another form')
+            raise ValueError('an entry has another form')
         return known
     except FileNotFoundError:
         return {}

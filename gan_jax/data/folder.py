@@ -42,8 +42,8 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
     chosen = _slice(split)
     if not os.path.isdir(root):
         if root.suffix.lower() in ARCHIVES:
-            raise UserError(f'{str(root)!r} is an archive: unpack it and give folder: the path of the directory.')
-        raise UserError(f'{str(root)!r} is not a directory: give folder: the path of a directory of images.')
+            raise UserError(f'{str(root)!r} is an archive: unpack it and give the directory, as folder:PATH.')
+        raise UserError(f'{str(root)!r} is not a directory: give a directory of images, as folder:PATH.')
     found = list(_files_below(root))
     images = [file for file in found if _is_image(file)]
     classes = collections.defaultdict(list)
@@ -78,7 +78,7 @@ def _slice(split: str) -> slice:
     if found is None:
         raise UserError(
             f"a folder of images has only the split 'train' and its slices such as 'train[:1000]', not {split!r}: give "
-            'the split a folder of its own.'
+            'the split a separate folder.'
         )
     return slice(*(number and int(number) for number in found.groups()))
 
@@ -91,7 +91,7 @@ def _files_below(directory: pathlib.Path, above: Sequence[tuple[int, int]] = ())
             inside = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(
-            f'{str(directory)!r} cannot be read ({error.strerror}): get the right to read it, or remove it.'
+            f'{str(directory)!r} cannot be read ({error.strerror}): change its permissions, or remove it.'
         ) from error
     place = (status.st_dev, status.st_ino)
     if place in above:
@@ -100,7 +100,7 @@ def _files_below(directory: pathlib.Path, above: Sequence[tuple[int, int]] = ())
         if entry.name[0] == '.':
             continue
         if entry.is_symlink() and not os.path.exists(entry.path):
-            raise UserError(f'{entry.path!r} is a link that leads nowhere: mend or remove it.')
+            raise UserError(f'{entry.path!r} is a broken link: repair or remove it.')
         if entry.is_dir():
             yield from _files_below(pathlib.Path(entry.path), (*above, place))
         else:
@@ -117,15 +117,15 @@ def _is_image(path: pathlib.Path) -> bool:
 def _check(root: pathlib.Path, images: Sequence[pathlib.Path], classes: Mapping[str, list[pathlib.Path]]) -> None:
     """Raises a UserError where images and classes are none that a data set could be made of."""
     if not images:
-        raise UserError(f'{str(root)!r} holds no images: put {", ".join(EXTENSIONS)} files in it.')
+        raise UserError(f'{str(root)!r} contains no images: put {", ".join(EXTENSIONS)} files in it.')
     if classes and any(path.parent == root for path in images):
         raise UserError(
-            f'{str(root)!r} holds both images and sub-directories of images: keep either images or one sub-directory '
-            'per class in it.'
+            f'{str(root)!r} contains both images and sub-directories of images: keep either the images or one '
+            'sub-directory per class.'
         )
     if classes and {name.lower() for name in classes} <= _SPLITS:
         raise UserError(
-            f'the sub-directories of {str(root)!r} would be its classes, but {", ".join(classes)} are the names of '
+            f'the sub-directories of {str(root)!r} would be classes, but {", ".join(classes)} are names of '
             f'splits: give one of them, such as folder:{root / next(iter(classes))}, or rename them.'
         )
 
@@ -138,8 +138,8 @@ def _warn_of_others(root: pathlib.Path, found: Sequence[pathlib.Path], images: S
     kinds = collections.Counter(file.name if file.name in _OVERVIEWS else file.suffix.lower() for file in others)
     counts = ', '.join(f'{count} {kind or "without a suffix"}' for kind, count in kinds.most_common())
     warnings.warn(
-        f'{str(root)!r} holds files that are left out ({counts}), such as {str(others[0].relative_to(root))!r}: the '
-        f'data set is the other {len(images)}.',
+        f'{str(root)!r} contains files that are skipped ({counts}), such as {str(others[0].relative_to(root))!r}: the '
+        f'data set is the other {len(images)} files.',
         stacklevel=3,
     )
 

@@ -74,7 +74,7 @@ def open_image(file: str | BinaryIO) -> Image.Image:
         return _open_npy(file)
     if limit := os.environ.get(_LIMIT):
         if not limit.isdecimal():
-            raise UserError(f'{_LIMIT} is {limit!r}: give it the number of pixels that an image may have.')
+            raise UserError(f'{_LIMIT} is {limit!r}: set it to the largest number of pixels that an image may have.')
         Image.MAX_IMAGE_PIXELS = int(limit)
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # a colour profile of 1 MiB is no reason to refuse
     return Image.open(file)
@@ -87,7 +87,7 @@ def unreadable(what: str, error: Exception) -> UserError:
     reason = str(error) or type(error).__name__
     if isinstance(error, Image.DecompressionBombError):
         return UserError(
-            f'{what} is very large ({reason}): shrink it, or allow as many pixels by {_LIMIT} in the environment.'
+            f'{what} is very large ({reason}): shrink it, or raise the limit by the environment variable {_LIMIT}.'
         )
     return UserError(f'{what} cannot be read as an image ({reason}): replace or remove it.')
 
@@ -120,7 +120,7 @@ def _pixels(image: Image.Image, size: int | None, channels: int, half: str | Non
     if image.mode.startswith('I;16') or (image.mode == 'I' and image.format == 'PPM'):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow's own conversion clips
     elif image.mode in {'I', 'F'}:
-        raise ValueError('it has 32 bits a value, of which none says what is white; save it with 8 or 16')
+        raise ValueError('it has 32 bits per value, and white is undefined; save it with 8 or 16')
     if image.has_transparency_data:
         image = image.convert('RGBA')
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
@@ -135,7 +135,7 @@ def _pixels(image: Image.Image, size: int | None, channels: int, half: str | Non
 def _cut(image: Image.Image, half: str) -> Image.Image:
     """The left or the right half of a picture of a pair side by side."""
     if image.width % 2:
-        raise ValueError(f'two images side by side have an even width, and its width is {image.width}')
+        raise ValueError(f'two images side by side need an even width, but its width is {image.width}')
     middle = image.width // 2
     return image.crop((0, 0, middle, image.height) if half == 'left' else (middle, 0, image.width, image.height))
 
@@ -168,7 +168,7 @@ def _open_npy(path: str | BinaryIO) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
-        raise ValueError(f'an .npy of an image is uint8 [H, W] or [H, W, 1 or 3], not {array.dtype}{list(array.shape)}')
+        raise ValueError(f'an .npy image must be uint8 [H, W] or [H, W, 1 or 3], not {array.dtype}{list(array.shape)}')
     return Image.fromarray(array)
 
 
@@ -181,7 +181,7 @@ class SizesDifferError(UserError):
 
     def __init__(self, name: str, difference: str):
         super().__init__(
-            f'the images of {name!r} differ in size ({difference}): give the size to bring them to, by '
+            f'the images of {name!r} differ in size ({difference}): set the size to resample them to, by '
             '--config.data.size=64 in training, elsewhere by --size 64.'
         )
         self.difference = difference
@@ -216,9 +216,9 @@ class Decoder:
         """Raises a UserError where all images of 16 bits are dark, as those of 10, 12 or 14 bits are unless scaled."""
         if self._brightest and max(self._brightest) < _DARK:
             raise UserError(
-                f'the images of {self._source.name!r} have 16 bits a value and use '
-                f'{8 + max(self._brightest).bit_length()} of them at most, so that they would be nearly black: '
-                'multiply their values to reach 65535.'
+                f'the images of {self._source.name!r} have 16 bits per value and use '
+                f'{8 + max(self._brightest).bit_length()} of them at most, so they would be nearly black: '
+                'scale their values to a maximum of 65535.'
             )
 
 

@@ -130,14 +130,14 @@ def _find_sources(name: str, split: str, data_dir: str | None, root: pathlib.Pat
 def _about_path(name: str) -> UserError | None:
     """The sentence for a path that was given where a data set's name stands; None for what is no path."""
     if name.lower().endswith(ARCHIVES):
-        return UserError(f'{name!r} is an archive: unpack it and give folder: with the path of the directory.')
+        return UserError(f'{name!r} is an archive: unpack it and give the directory, as folder:PATH.')
     path = os.path.expanduser(name)
     if os.path.isdir(path):
-        return UserError(f'{name!r} is a directory: write folder:{name} to take its images.')
+        return UserError(f'{name!r} is a directory: write folder:{name} to use its images.')
     if os.path.exists(path):
         return UserError(f'{name!r} is a file: give the directory of the images, as folder:PATH.')
     if name.startswith(('/', './', '../', '~')):
-        return UserError(f'there is no file or directory {name!r}: look for a mistake in the path.')
+        return UserError(f'there is no file or directory {name!r}: check the path.')
     return None
 
 
@@ -153,7 +153,7 @@ def _load_stack(name: str, inner: str, channels: int | None, load_inner: Callabl
 
 def _load_mixture(name: str, split: str, size: int | None, channels: int | None) -> Dataset:
     if size is not None or channels is not None:
-        raise UserError(f'{name!r} is a set of points, not of images: leave its size and channels unset.')
+        raise UserError(f'{name!r} is a set of points, not of images: do not set its size and channels.')
     if split not in _TOY_SEEDS:
         raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_TOY_SEEDS)}.')
     mixture = MIXTURES[name]

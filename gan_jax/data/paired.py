@@ -57,8 +57,8 @@ def _check_names(inputs: ImageSource, examples: ImageSource) -> None:
         here, there = (inputs, examples) if alone[0] in inputs.identity else (examples, inputs)
         file = here.files[here.identity.index(alone[0])]
         raise UserError(
-            f'{str(file)!r} is unpaired: put an image of the same name into {there.place!r}, or remove it (unpaired: '
-            f'{len(alone)}).'
+            f'{str(file)!r} has no partner: put an image of the same name into {there.place!r}, or remove it '
+            f'(without a partner: {len(alone)}).'
         )
 
 
@@ -74,7 +74,7 @@ def _check_sizes(inputs: ImageSource, examples: ImageSource) -> None:
             if size != other_size:
                 raise UserError(
                     f'{str(one)!r} is {size[0]}x{size[1]} and {str(other)!r} is {other_size[0]}x{other_size[1]}, but '
-                    'the images of a pair have one size: bring both to it.'
+                    'the images of a pair must have the same size: resize one of them.'
                 )
 
 

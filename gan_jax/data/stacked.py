@@ -54,8 +54,13 @@ def check_stackable(name: str, shape: tuple[int, ...], labels: np.ndarray | None
       UserError: they are not images, not grey, or not all labelled.
     """
     if len(shape) != 3:
-        raise UserError(f'{name!r} is a set of points, and only images can be stacked: choose one such as mnist.')
+        raise UserError(
+            f'{name!r} is a set of points, and only images can be stacked: choose an image data set such as mnist.'
+        )
     if shape[-1] != 1:
         raise UserError(f'the images of {name!r} are in colour, and only grey ones can be stacked: set channels to 1.')
     if labels is None or labels.min() < 0:
-        raise UserError(f'{name!r} has examples without a class, and the modes of a stack are triples of classes.')
+        raise UserError(
+            f'{name!r} has examples without a class, but the modes of stacked images are triples of classes: '
+            'choose labelled data.'
+        )

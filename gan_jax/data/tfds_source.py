@@ -49,9 +49,7 @@ def find_builder(name: str, data_dir: str | None) -> Any:
     try:
         tfds.core.naming.parse_builder_name_kwargs(name)
     except ValueError:
-        raise UserError(
-            f"{name!r} is not a data set's name, which looks like name, name/config or name:1.0.0."
-        ) from None
+        raise UserError(f'{name!r} is not the name of a data set; write name, name/config or name:1.0.0.') from None
     try:
         return tfds.core.read_only_builder.builder_from_files(name, data_dir=directory)
     except tfds.core.DatasetNotFoundError as error:
@@ -195,7 +193,7 @@ def find_features(info: Any, name: str) -> tuple[str, str | None]:
         raise UserError(f'{name!r} has no images, only {", ".join(sorted(info.features))}: choose an image data set.')
     dtype = np.dtype(info.features[image].np_dtype)
     if dtype not in (np.uint8, np.uint16):
-        raise UserError(f'the images of {name!r} are {dtype}, and only those of 8 or 16 bits can be read.')
+        raise UserError(f'the images of {name!r} are {dtype}; only images of 8 or 16 bits can be read.')
     return image, find(tfds.features.ClassLabel, supervised[1])
 
 
@@ -206,9 +204,9 @@ def _not_found(name: str, directory: str) -> UserError:
     known = tfds.list_builders(with_community_datasets=False)
     if base in known:
         return UserError(
-            f"the TFDS data set {name!r} is not prepared in {directory!r}: run pip install 'gan_jax[tensorflow]' and "
-            f'python -m gan_jax.tools.prepare_dataset {name} --data_dir {directory}, or give the directory that holds '
-            'it by data_dir or TFDS_DATA_DIR.'
+            f"the TFDS data set {name!r} is not prepared in {directory!r}: run pip install 'gan_jax[tensorflow]' "
+            f'and python -m gan_jax.tools.prepare_dataset {name} --data_dir {directory}, or give the directory '
+            'that contains it by data_dir or TFDS_DATA_DIR.'
         )
     near = difflib.get_close_matches(base.lower(), sorted({*known, *EMBEDDED}), n=3)
     hint = f'did you mean {" or ".join(near)}?' if near else f'try {", ".join(EMBEDDED)}, folder:/path or a TFDS name.'

@@ -59,9 +59,9 @@ def _read(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray | None]:
     except UserError:
         raise
     except Exception as error:  # a damaged zip file raises errors of many kinds
-        raise UserError(f'{path} cannot be read as a NumPy file ({error}): save images there by np.savez.') from error
+        raise UserError(f'{path} cannot be read as a NumPy file ({error}): save the images by np.savez.') from error
     raise UserError(
-        f'{path} is not a NumPy file, whatever its name says: save images there by np.savez, or name the directory of '
+        f'{path} is not a NumPy file, despite its name: save the images by np.savez, or name a directory of '
         'image files.'
     )
 
@@ -72,5 +72,7 @@ def _names(path: pathlib.Path, names: list[str]) -> tuple[str, str | None]:
         return 'arr_0', next((name for name in ('labels', 'arr_1') if name in names), None)
     others = [name for name in names if name != 'labels']
     if 'images' not in names and len(others) != 1:
-        raise UserError(f'{path} holds the arrays {", ".join(others) or "(none)"}: name that of the images "images".')
+        raise UserError(
+            f'{path} contains the arrays {", ".join(others) or "(none)"}: call the array of images "images".'
+        )
     return 'images' if 'images' in names else others[0], 'labels' if 'labels' in names else None

@@ -21,7 +21,9 @@ def features_array(features: ArrayLike, what: str = 'the features', least: int =
     try:
         array = np.asarray(features)
     except ValueError as error:
-        raise UserError(f'{what} are no array, as their rows differ in length: give one row for each image.') from error
+        raise UserError(
+            f'{what} are not an array, because their rows differ in length: give rows of equal length, one per image.'
+        ) from error
     if not (is_real(array.dtype) or array.dtype == bool):
         raise UserError(f'{what} are {array.dtype}; a metric takes real numbers.')
     if array.dtype != np.float32:
@@ -29,12 +31,12 @@ def features_array(features: ArrayLike, what: str = 'the features', least: int =
     if array.ndim != 2 or array.shape[1] == 0:
         raise UserError(f'{what} have shape {list(array.shape)}; a metric takes one row of features for each image.')
     if len(array) < least:
-        raise UserError(f'{what} are of {len(array)} images; this metric needs at least {least}.')
+        raise UserError(f'{what} belong to {len(array)} images; this metric needs at least {least}.')
     bad = ~np.isfinite(array).all(axis=1)
     if bad.any():
         raise UserError(
             f'{what} of {bad.sum()} of {len(array)} images (the first is number {bad.argmax()}) are NaN or infinite: '
-            'look at what made these images.'
+            'check the source of these images.'
         )
     return array
 
@@ -43,5 +45,5 @@ def check_same_dimension(first: np.ndarray, second: np.ndarray) -> None:
     """Raises a UserError where two sets of features cannot be of one extractor."""
     if first.shape[1] != second.shape[1]:
         raise UserError(
-            f'The features have {first.shape[1]} and {second.shape[1]} dimensions: take both from the same extractor.'
+            f'The features have {first.shape[1]} and {second.shape[1]} dimensions: use the same extractor for both.'
         )

@@ -51,7 +51,9 @@ def bootstrap(
     arrays = [np.asarray(array) for array in arrays]
     lengths = [len(array) if array.ndim else 0 for array in arrays]
     if len(set(lengths)) != 1 or not lengths[0]:
-        raise UserError(f'The arrays to resample have {lengths} rows; give at least one row, and as many in each.')
+        raise UserError(
+            f'The arrays to resample have {lengths} rows; give at least one row, and the same number in each.'
+        )
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(resamples):

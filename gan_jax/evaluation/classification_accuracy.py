@@ -48,8 +48,8 @@ def classification_accuracy_score(
     recipe = Recipe() if recipe is None else recipe
     if fake_images.shape[1:] != real_images.shape[1:]:
         raise UserError(
-            f'Generated images are {list(fake_images.shape[1:])} and real ones {list(real_images.shape[1:])}: bring '
-            'them to the same height, width and channels.'
+            f'Generated images have shape {list(fake_images.shape[1:])} and real ones '
+            f'{list(real_images.shape[1:])}: convert them to the same height, width and channels.'
         )
     classifier_training.check_labelled_images(real_images, real_labels, num_classes)
     options = {'recipe': recipe, 'seed': seed, 'report': report}

@@ -73,7 +73,7 @@ def nearest(
     """
     available = len(references) - exclude_self
     if not 1 <= k <= available:
-        raise UserError(f'{k} nearest neighbours were asked for among {available}: k must be from 1 to {available}.')
+        raise UserError(f'k is {k}, but there are {available} neighbours: choose k from 1 to {available}.')
     pairs = _Pairs(queries, references, block)
     distances, indices = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
     for rows in pairs.blocks():

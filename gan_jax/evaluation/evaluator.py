@@ -98,7 +98,7 @@ class Evaluator:
             if not shapes_agree(fakes.shape, self.reals.shape):
                 raise UserError(
                     f'The images of {fakes.name} are {shape_text(fakes.shape)} and those of {self.reals.name} '
-                    f'{shape_text(self.reals.shape)}: bring both to one size and number of channels.'
+                    f'{shape_text(self.reals.shape)}: convert both to the same size and number of channels.'
                 )
         failures = self._unfit(fakes, subject)
         names = [name for name in self.names if name not in {failure.metric for failure in failures}]

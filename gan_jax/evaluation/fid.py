@@ -48,7 +48,7 @@ def frechet_distance(
         shapes = ', '.join(str(list(array.shape)) for array in (mu1, sigma1, mu2, sigma2))
         raise UserError(f'The moments have shapes {shapes}; a Fréchet distance takes [D], [D, D], [D] and [D, D].')
     if not all(np.isfinite(array).all() for array in (mu1, sigma1, mu2, sigma2)):
-        raise UserError('The moments hold NaN or infinity: look at the features that they were computed from.')
+        raise UserError('The moments contain NaN or infinity: check the features that they were computed from.')
     root1 = covariance_root(sigma1) if root1 is None else root1
     overlap = _nuclear_norm(root1.T @ covariance_root(sigma2))
     distance = ((mu1 - mu2) ** 2).sum() + np.trace(sigma1) + np.trace(sigma2) - 2 * overlap
@@ -137,7 +137,7 @@ def class_fids(
     real_labels, fake_labels = np.asarray(real_labels), np.asarray(fake_labels)
     if real_labels.shape != real.shape[:1] or fake_labels.shape != fake.shape[:1]:
         raise UserError(
-            f'{len(real)} reals and {len(fake)} fakes have labels of shapes {list(real_labels.shape)} and '
+            f'{len(real)} real images and {len(fake)} fakes have labels of shapes {list(real_labels.shape)} and '
             f'{list(fake_labels.shape)}; each image needs one label.'
         )
     distances = {}
@@ -146,8 +146,8 @@ def class_fids(
         if min(len(reals), len(fakes)) < 2:
             name = label if names is None or label < 0 else repr(names[label])
             raise UserError(
-                f'Class {name} has {len(reals)} reals and {len(fakes)} fakes; its FID needs at least 2 of each: make '
-                'more, or leave the class out.'
+                f'Class {name} has {len(reals)} real images and {len(fakes)} fakes; its FID needs at least 2 of '
+                'each: use more, or remove the class.'
             )
         distances[label] = fid(reals, fakes).value
     return distances

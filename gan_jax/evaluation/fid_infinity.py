@@ -71,7 +71,7 @@ def fid_series(
     require(smallest >= 2, 'The smallest size', smallest, 'at least 2')
     if len(fake) < smallest + points - 1:
         raise UserError(
-            f'{len(fake)} fakes are too few for {points} sizes from {smallest} up: make at least '
+            f'{len(fake)} fakes are too few for {points} sizes from {smallest} up: use at least '
             f'{smallest + points - 1}.'
         )
     mean, covariance = real.mean, real.covariance

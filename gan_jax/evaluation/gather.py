@@ -92,12 +92,12 @@ def of_inputs(
     images = None if isinstance(dataset, Statistics) else dataset.fields.get(game.given)
     if images is None:
         raise UserError(
-            f'{name} translates images, the {game.given!r} of its data, and {dataset.name!r} has none: name data like '
-            'those of the run.'
+            f'{name} translates images, the {game.given!r} of its data, but {dataset.name!r} has none: use data of the '
+            'kind that the run was trained on.'
         )
     if shape is not None and images.shape[1:] != shape:
         raise UserError(
-            f'{name} translates images of shape {shape}, and those of {dataset.name!r} are {images.shape[1:]}.'
+            f'{name} translates images of shape {shape}, but those of {dataset.name!r} have shape {images.shape[1:]}.'
         )
     number = min(most, len(images))
     return Samples(game, generator, number, seed, images[:number], name)
@@ -133,15 +133,15 @@ def has_several_sizes(dataset: Dataset | Statistics) -> bool:
 def check_images(dataset: Dataset | Statistics) -> None:
     """Raises a UserError where the examples are not images."""
     if dataset.shape is not None and len(dataset.shape) != 3:
-        raise UserError(f'{dataset.name!r} has points, not images: metrics of images cannot be computed of it.')
+        raise UserError(f'{dataset.name!r} has points, not images: image metrics cannot be computed.')
 
 
 def check_one_size(dataset: Dataset | Statistics, who: str) -> None:
     """Raises a UserError where images differ in size, for `who` takes images of one size only."""
     if has_several_sizes(dataset):
         raise UserError(
-            f'{who} takes images of one size, and those of {dataset.name!r} differ ({dataset.examples.difference}): '
-            'give the size to bring them to by --size 64.'
+            f'{who} needs images of one size, but those of {dataset.name!r} differ ({dataset.examples.difference}): '
+            'set a size to resize them to, such as --size 64.'
         )
 
 
@@ -215,8 +215,8 @@ def _features(dataset: Dataset, extractor: Extractor, layout: Layout, batch_size
     for images in dataset.examples.batches(batch_size, lambda image: np.asarray(extractor.resize(image[None]))[0]):
         if len(shapes := {image.shape for image in images}) > 1:
             raise UserError(
-                f'The resize of the extractor {extractor.name} returns arrays of the shapes {sorted(shapes)}: let it '
-                'bring all images to one.'
+                f'The resize of the extractor {extractor.name} returns arrays of the shapes {sorted(shapes)}: it must '
+                'resize all images to one shape.'
             )
         yield extract(np.stack(images))
 
@@ -284,7 +284,7 @@ def _read(path: pathlib.Path, key: str) -> Mapping[str, np.ndarray] | None:
         if str(arrays.pop('key')) != key:
             return None
     except (OSError, ValueError, KeyError) as error:
-        warnings.warn(f'The cached features {path} are damaged ({error}); making them again.', stacklevel=3)
+        warnings.warn(f'The cached features {path} are damaged ({error}); recomputing them.', stacklevel=3)
         return None
     with contextlib.suppress(OSError):  # the cache may be another user's
         path.touch()  # for `cache.remove_unused`

@@ -43,8 +43,8 @@ def of_pairs(
     x, y = (_in_range(images, what, data_range) for images, what in ((x, 'The first images'), (y, 'The second images')))
     if len(x) != len(y):
         raise UserError(
-            f'Image i of one set is compared with image i of the other, and there are {len(x)} and {len(y)}: give as '
-            'many of both, in one order.'
+            f'Image i of one set is compared with image i of the other, but there are {len(x)} and {len(y)}: give '
+            'the same number of both, in the same order.'
         )
     check_same_shape(x, y)
     smaller = min(x.shape[1:3])

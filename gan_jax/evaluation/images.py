@@ -24,7 +24,9 @@ def images_array(images: ArrayLike, what: str = 'the images') -> np.ndarray:
     if array.ndim == 4 and array.shape[1] in {1, 3} and array.size:
         remedy = ': move the channels to the end with images.transpose(0, 2, 3, 1)'
     elif array.ndim == 3 and array.size:
-        remedy = ': give greys a last axis with images[..., None], or one image a first axis with images[None]'
+        remedy = (
+            ': add a last axis to grey images by images[..., None], or a first axis to a single image by images[None]'
+        )
     else:
         remedy = ', at least one image'
     raise UserError(f'{what} have shape {list(array.shape)}; metrics take [n, H, W, 1 or 3]{remedy}.')
@@ -34,8 +36,8 @@ def check_same_shape(first: np.ndarray, second: np.ndarray) -> None:
     """Raises a UserError where two sets of images differ in height, width or channels."""
     if first.shape[1:] != second.shape[1:]:
         raise UserError(
-            f'The images have shapes {list(first.shape[1:])} and {list(second.shape[1:])}: bring both to one size and '
-            'number of channels.'
+            f'The images have shapes {list(first.shape[1:])} and {list(second.shape[1:])}: convert both to the '
+            'same size and number of channels.'
         )
 
 
@@ -52,7 +54,7 @@ def _remedy(array: np.ndarray) -> str:
     if not array.size or not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         return ''
     if not np.isfinite(array).all():
-        return ': look at what made these images'
+        return ': check the source of these images'
     low, high = array.min(), array.max()
     if np.issubdtype(array.dtype, np.floating) and low >= -1 and high <= 1:
         return ': convert by gan_jax.data.to_uint8 if -1 is black, by (255 * images).round().astype(uint8) if 0 is'

@@ -34,7 +34,9 @@ def inception_score(logits: ArrayLike, *, splits: int = 10, shuffle_seed: int | 
     require(splits >= 1, 'The number of splits', splits, 'at least 1')
     logits = features_array(logits, 'The logits')
     if len(logits) < splits:
-        raise UserError(f'{len(logits)} images cannot be cut into {splits} splits: make more images, or ask for fewer.')
+        raise UserError(
+            f'{len(logits)} images cannot be divided into {splits} splits: use more images or fewer splits.'
+        )
     order = np.arange(len(logits))
     if shuffle_seed is not None:
         order = np.random.RandomState(shuffle_seed).permutation(len(logits))

@@ -60,18 +60,18 @@ def load_lpips(path: str | os.PathLike | None = None, network: str = 'vgg16') ->
     path = default_path(network) if path is None else pathlib.Path(path)
     if not path.exists():
         raise UserError(
-            f"LPIPS needs trained weights, and {path} does not exist: make it by 'python -m "
+            f"LPIPS needs trained weights, and {path} does not exist: create it by 'python -m "
             f"gan_jax.tools.convert_lpips TRUNK.pth LIN.pth --network {network}' from torchvision's {network} and the "
             "lpips package's weights/v0.1."
         )
     try:
         weights = npz.load(path)
     except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read ({error}): make it again by gan_jax.tools.convert_lpips.') from error
+        raise UserError(f'{path} cannot be read ({error}): create it again by gan_jax.tools.convert_lpips.') from error
     checksum, source = str(weights.pop('sha256', '')), recorded(weights.pop('source', None))
     check_weights(weights, trunk, path)
     if checksum != weights_hash(weights):
-        raise UserError(f'{path} is damaged, for its checksum is wrong: make it again by gan_jax.tools.convert_lpips.')
+        raise UserError(f'{path} is damaged (its checksum is wrong): create it again by gan_jax.tools.convert_lpips.')
     return Lpips(
         f'lpips v0.1 {network}, {source} weights sha256 {checksum[:16]}', jax.jit(_distance_by(weights, trunk))
     )
@@ -105,9 +105,9 @@ def check_weights(weights: Mapping[str, np.ndarray], trunk: Trunk, path: str | o
         found = weights[name].shape if name in weights else None
         if found != shape or not np.isfinite(weights[name]).all():
             state = 'missing' if found is None else f'{list(found)}' if found != shape else 'not finite'
-            raise UserError(f'{path} is not of this network: {name} is {state} where {list(shape)} is wanted.')
+            raise UserError(f'{path} does not belong to this network: {name} is {state}, not {list(shape)}.')
         if name.startswith('lin') and weights[name].min() < 0:
-            raise UserError(f'{path} has a negative weight in {name}; those of LPIPS are at least 0.')
+            raise UserError(f'{path} has a negative weight in {name}; weights of LPIPS are at least 0.')
 
 
 def weights_hash(weights: Mapping[str, np.ndarray]) -> str:
@@ -161,7 +161,7 @@ def lpips_diversity(
     distances = [np.asarray(distance(images[block[:, 0]], images[block[:, 1]]), np.float64) for block in blocks]
     distances = np.concatenate(distances)[:pairs]
     if not np.isfinite(distances).all():
-        raise UserError(f'{(~np.isfinite(distances)).sum()} of {pairs} distances are not finite: look at the weights.')
+        raise UserError(f'{(~np.isfinite(distances)).sum()} of {pairs} distances are not finite: check the weights.')
     within = 'of any two images' if np.all(labels == labels[0]) else 'within classes'
     left_out = f', {alone} alone in their class left out' if alone else ''
     rule = f'{pairs} random pairs {within}{left_out}, bound of the standard error over pairs that share images'
@@ -175,7 +175,7 @@ def _draw_pairs(labels: np.ndarray, pairs: int, random: np.random.Generator) -> 
     starts = np.cumsum(counts) - counts
     places = np.flatnonzero(counts[classes[order]] > 1)
     if not len(places):
-        raise UserError(f'No two of {len(labels)} images are of one class; diversity needs pairs of the same class.')
+        raise UserError(f'No two of {len(labels)} images have the same class; diversity needs pairs of the same class.')
     first = random.choice(places, pairs)
     start, count = starts[classes[order[first]]], counts[classes[order[first]]]
     second = start + (first - start + 1 + random.integers(count - 1)) % count
@@ -189,7 +189,7 @@ def _distance_by(weights: Mapping[str, np.ndarray], trunk: Trunk) -> Distance:
     def distance(x: Any, y: Any) -> Array:
         if jnp.shape(x) != jnp.shape(y):
             raise UserError(
-                f'A distance is of images of one shape, not of {list(jnp.shape(x))} and {list(jnp.shape(y))}.'
+                f'A distance needs images of the same shape, not {list(jnp.shape(x))} and {list(jnp.shape(y))}.'
             )
         total = jnp.zeros(len(x))
         taps = trunk.taps(kernels, jnp.concatenate([_scaled(x, trunk.least), _scaled(y, trunk.least)]))
@@ -206,7 +206,7 @@ def _scaled(images: Any, least: int) -> Array:
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or min(images.shape[1:3]) < least:
         raise UserError(
             f'LPIPS takes images [n, H, W, 1 or 3] of at least {least}x{least} pixels, not '
-            f'{list(images.shape)}; enlarge smaller ones, and say so.'
+            f'{list(images.shape)}; enlarge smaller images, and state this with the value.'
         )
     if images.dtype == jnp.uint8:
         images = images.astype(jnp.float32) / 127.5 - 1

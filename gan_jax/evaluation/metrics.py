@@ -39,7 +39,7 @@ from gan_jax.runtime import compiler
 
 _KID_SUBSET = 1000
 _NUM_PATHS = 10_000  # a fifth of the paper's
-_NO_STYLES = 'walks between styles, and this generator has none'
+_NO_STYLES = 'needs styles, and this generator has none'
 
 
 class Evidence(NamedTuple):
@@ -134,7 +134,7 @@ def _fid_taps(evidence: Evidence) -> dict[str, Estimate]:
     """FID by the features of Inception's earlier taps."""
     real, fake = evidence.real.taps(), evidence.fake.taps()
     if not real or real.keys() != fake.keys():
-        raise UserError('fid_taps asks for an extractor with taps, such as inception, and images on both sides.')
+        raise UserError('fid_taps needs an extractor with taps, such as inception, and images on both sides.')
     distances = {name: fid(real[name], fake[name]) for name in real}
     return {
         f'fid_{name}': estimate._replace(rule=f'tap {name}, {estimate.rule}') for name, estimate in distances.items()
@@ -243,7 +243,9 @@ def _class_error(evidence: Evidence) -> dict[str, Estimate]:
     """Error rate of the game's own classifier on real images."""
     real, samples = evidence.real, evidence.samples
     if samples is None or samples.classifier is None:
-        raise UserError('class_error judges the classifier of a run, and these images come from none: leave it out.')
+        raise UserError(
+            'class_error evaluates the classifier of a run, but these images are not samples of a run: remove it.'
+        )
     return {'class_error': class_error(samples.game, samples.classifier, real.array('images'), real.array('labels'))}
 
 
@@ -257,7 +259,7 @@ def _path_length_w(evidence: Evidence) -> dict[str, Estimate]:
     """Perceptual path length between styles (Karras et al. 2019)."""
     game = _unconditional(evidence, 'path_length_w').game
     if game.styles is None:
-        raise UserError(f'path_length_w {_NO_STYLES}: take path_length.')
+        raise UserError(f'path_length_w {_NO_STYLES}: use path_length.')
     ways = {'path_length_w': 'full', 'path_length_w_end': 'end'}
     return {
         name: _walked(evidence, game.synthesize, game.styles, space='w', sampling=sampling)
@@ -268,7 +270,7 @@ def _path_length_w(evidence: Evidence) -> dict[str, Estimate]:
 def _unconditional(evidence: Evidence, name: str) -> Samples:
     samples = evidence.samples
     if samples is None or samples.conditions is not None:
-        raise UserError(f'{name} walks in the latent space of a generator without classes: give it the run of one.')
+        raise UserError(f'{name} needs the run of a generator without classes.')
     return samples
 
 
@@ -363,7 +365,7 @@ def check_options(options: Mapping[str, int], names: Sequence[str]) -> None:
         option = choose(OPTIONS, name, 'option of metrics')
         require(option.least <= value < 2**32, name, value, f'a whole number from {option.least} to {2**32 - 1}')
         if option.metric not in names:
-            raise UserError(f'{name} is an option of {option.metric}, which is not among the metrics: leave it away.')
+            raise UserError(f'{name} is an option of {option.metric}, which is not among the metrics: omit it.')
 
 
 def best_of(value: str) -> str:
@@ -378,11 +380,9 @@ def check_best(value: str, names: Sequence[str]) -> None:
         return
     if value in BEST:
         (name,) = (name for name, metric in METRICS.items() if value in metric.best)
-        raise UserError(
-            f'Nothing measures {value}, by which the best checkpoint is to be kept: add {name} to evaluate.'
-        )
+        raise UserError(f'The best checkpoint is chosen by {value}, which is not evaluated: add {name} to evaluate.')
     raise UserError(
-        f'There is no value {value!r} to keep the best checkpoint by: the nearest is {nearest(value, BEST)!r}.'
+        f'There is no value {value!r} to choose the best checkpoint by; the nearest name is {nearest(value, BEST)!r}.'
     )
 
 
@@ -396,15 +396,15 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
     given = game.given
     for name in names:
         if METRICS[name].labels and given != 'label':
-            raise UserError(f'{name} judges classes, which this generator is not told: leave it out of the metrics.')
+            raise UserError(f'{name} needs classes, and this generator is unconditional: remove it from the metrics.')
         if METRICS[name].paired and given != 'input':
-            raise UserError(f'{name} compares pairs of images, and samples have no real image each: leave it out.')
+            raise UserError(f'{name} compares pairs of images, and these samples have no real partners: remove it.')
         if METRICS[name].sees == 'classifier' and game.classify is None:
-            raise UserError(f'{name} judges the classifier of a game, and this one has none: leave it out.')
+            raise UserError(f'{name} evaluates the classifier of a game, and this game has none: remove it.')
         if METRICS[name].sees == 'generator' and given:
-            raise UserError(f'{name} walks in the latent space of a generator of latents alone: leave it out.')
+            raise UserError(f'{name} needs a generator whose only input is latents: remove it.')
         if name == 'path_length_w' and game.styles is None:
-            raise UserError(f'{name} {_NO_STYLES}: leave it out.')
+            raise UserError(f'{name} {_NO_STYLES}: remove it.')
         if name == 'lpips':
             load_lpips()
 

@@ -75,8 +75,8 @@ def kid(
     smaller = min(len(real), len(fake))
     if smaller < subset_size:
         raise UserError(
-            f'KID takes subsets of {subset_size} samples, but there are {len(real)} reals and {len(fake)} fakes: set '
-            f'subset_size to {smaller} or less, or make more.'
+            f'KID takes subsets of {subset_size} samples, but there are {len(real)} real images and {len(fake)} '
+            f'fakes: set subset_size to {smaller} or less, or use more samples.'
         )
     kernel, formula = _polynomial(real.shape[1], degree, gamma, coef)
     rng = np.random.RandomState(seed)
@@ -148,7 +148,7 @@ def mmd(real: ArrayLike, fake: ArrayLike, kernel: str = 'gaussian', bandwidth: f
         centre = np.median(real[:: -(-len(real) // MEDIAN_SAMPLES)].astype(np.float64), axis=0)  # where most are
         chosen = functools.partial(_radial, PROFILES[kernel], centre, bandwidth)
         return _full_estimate(real, fake, chosen, f'{kernel} kernel of bandwidth {bandwidth:.6g}')
-    require(bandwidth is None, f'The bandwidth of the {kernel} kernel', bandwidth, 'None, for it has none')
+    require(bandwidth is None, f'The bandwidth of the {kernel} kernel', bandwidth, 'None, because it has no bandwidth')
     degree, gamma, coef = (3, None, 1.0) if kernel == 'polynomial' else (1, 1.0, 0.0)
     return _full_estimate(real, fake, *_polynomial(real.shape[1], degree, gamma, coef))
 
@@ -165,7 +165,7 @@ def median_distance(real: ArrayLike, fake: ArrayLike) -> float:
     rows = np.concatenate([array[:: -(-len(array) // MEDIAN_SAMPLES)] for array in (real, fake)]).astype(np.float64)
     median = float(np.median(scipy.spatial.distance.pdist(rows)))
     if median == 0:
-        raise UserError('Most samples are equal, so that their median distance is 0: give the bandwidth.')
+        raise UserError('Most samples are equal, so their median distance is 0: set the bandwidth.')
     return median
 
 

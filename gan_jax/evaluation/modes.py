@@ -97,7 +97,7 @@ def label_modes(
     weights = np.ones(num_modes) if data_counts is None else np.asarray(data_counts, np.float64)
     if weights.shape != (num_modes,) or weights.min() < 0 or weights.sum() == 0:
         raise UserError(
-            f"The data's counts have shape {list(weights.shape)}; {num_modes} modes need as many, not all 0."
+            f"The data's counts have shape {list(weights.shape)}; {num_modes} modes need {num_modes} counts, not all 0."
         )
     counts = np.bincount(labels, minlength=num_modes)
     kind = 'equally likely modes' if data_counts is None else "modes as likely as the data's"

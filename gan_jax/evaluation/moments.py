@@ -138,6 +138,6 @@ class Moments:
     def _check_dimension(self, dimension: int) -> None:
         if dimension != len(self._mean):
             raise UserError(
-                f'Features of dimension {dimension} were added to moments of dimension {len(self._mean)}: take all '
-                'from the same extractor.'
+                f'Features of dimension {dimension} were added to moments of dimension {len(self._mean)}: use the '
+                'same extractor for all.'
             )

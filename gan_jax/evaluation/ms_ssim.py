@@ -88,10 +88,10 @@ def ms_ssim_diversity(
 def _groups(number: int, labels: ArrayLike | None) -> list[np.ndarray]:
     """Rows that may be paired with each other."""
     labels = np.zeros(number, int) if labels is None else np.asarray(labels)
-    require(labels.shape == (number,), "The labels' shape", labels.shape, f'{(number,)}, one for each image')
+    require(labels.shape == (number,), "The labels' shape", labels.shape, f'{(number,)}, one per image')
     groups = [rows for label in np.unique(labels) if len(rows := np.flatnonzero(labels == label)) > 1]
     if not groups:
-        raise UserError(f'No two of {number} images can be paired: diversity needs two images (of a class).')
+        raise UserError(f'No two of {number} images can be paired: diversity needs at least two images (per class).')
     return groups
 
 

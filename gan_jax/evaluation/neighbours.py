@@ -80,8 +80,8 @@ def neighbour_grid(fake_images: ArrayLike, real_images: ArrayLike, indices: np.n
     check_same_shape(real, fake)
     if indices.ndim != 2 or len(indices) != len(fake) or indices.min() < 0 or indices.max() >= len(real):
         raise UserError(
-            f'The indices have shape {list(indices.shape)}; give one row for each of {len(fake)} fakes, of numbers in '
-            f'[0, {len(real)}).'
+            f'The indices have shape {list(indices.shape)}; give one row for each of {len(fake)} fakes, with '
+            f'numbers in [0, {len(real)}).'
         )
     rows = np.concatenate([fake[:, None], real[indices]], axis=1)
     return report.image_grid(rows.reshape(-1, *fake.shape[1:]), columns=rows.shape[1])

@@ -85,14 +85,14 @@ def perceptual_path_length(
                 images.append(generate(mapping(slerp(*ends, place))))
             if not jnp.issubdtype(images[-1].dtype, jnp.floating):
                 raise UserError(
-                    f'The generator made images of {images[-1].dtype}; a path length takes floats in [-1, 1], for '
-                    'rounding hides such small steps.'
+                    f'The generator made images of {images[-1].dtype}; a path length needs floats in [-1, 1], because '
+                    'rounding would hide such small steps.'
                 )
         distances.append(np.asarray(distance(*images), np.float64))
     lengths = np.concatenate(distances)[:num] / epsilon**2
     if not np.isfinite(lengths).all():
         raise UserError(
-            f'{(~np.isfinite(lengths)).sum()} of {num} path lengths are not finite: look at what the generator made.'
+            f'{(~np.isfinite(lengths)).sum()} of {num} path lengths are not finite: check the images of the generator.'
         )
     counted = lengths
     if trim is not None:

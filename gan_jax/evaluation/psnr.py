@@ -40,5 +40,5 @@ def mean_psnr(x: ArrayLike, y: ArrayLike) -> Estimate:
     values = psnr(x, y)
     equal = int(np.isinf(values).sum())
     if equal:
-        raise UserError(f'{equal} of {len(values)} pairs are of equal images, whose PSNR is infinite: take ssim.')
+        raise UserError(f'{equal} of {len(values)} pairs have equal images, whose PSNR is infinite: use ssim.')
     return mean_over_pairs(values, 'dB, peak 255, all pixels and channels')

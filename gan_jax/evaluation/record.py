@@ -59,7 +59,7 @@ class Record:
     def from_json(cls, values: Any) -> Self:
         """The inverse of `to_json`; raises a ValueError for values that are no record's."""
         if not isinstance(values, dict):
-            raise ValueError(f'{type(values).__name__} stands where an object is wanted')
+            raise ValueError(f'it has a {type(values).__name__} instead of an object')
         types = {field.name: _TYPES.get(field.name, str) for field in dataclasses.fields(cls)}
         required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
         for name in sorted(required | values.keys()):

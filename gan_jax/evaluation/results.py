@@ -28,7 +28,7 @@ def check_complete(evaluations: Iterable[Evaluation]) -> None:
     failures = list(dict.fromkeys(failure for evaluation in evaluations for failure in evaluation.failures))
     if failures:
         reasons = ' '.join(f'{one.metric} of {one.subject}: {one.failure}' for one in failures)
-        raise UserError(f'Not all could be computed, and the rest is written. {reasons}')
+        raise UserError(f'Some metrics could not be computed; the others are written. {reasons}')
 
 
 def read(path: str | os.PathLike) -> Evaluation:
@@ -40,13 +40,13 @@ def read(path: str | os.PathLike) -> Evaluation:
     try:
         values = json.loads(pathlib.Path(path).read_text())
         if not isinstance(values, list):
-            raise ValueError('it is no list of records')
+            raise ValueError('it is not a list of records')
         failed = [one for one in values if isinstance(one, dict) and 'failure' in one]
         records = [Record.from_json(one) for one in values if one not in failed]
         return Evaluation(records, [Failure(**one) for one in failed])
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(
-            f'{path} is not the result of an evaluation ({error}): give a file that gan_jax.evaluate has written.'
+            f'{path} is not the result of an evaluation ({error}): give a file written by gan_jax.evaluate.'
         ) from error
 
 

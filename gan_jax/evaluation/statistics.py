@@ -63,16 +63,16 @@ def read_statistics(path: pathlib.Path) -> Statistics:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             mean, covariance = (np.asarray(archive[name]) for name in ('mu', 'sigma'))
     except Exception as error:  # a damaged zip file raises errors of many kinds
-        raise UserError(f'{path} cannot be read as statistics mu and sigma ({error}): make it again.') from error
+        raise UserError(f'{path} cannot be read as statistics mu and sigma ({error}): create it again.') from error
     shapes = f'mu {mean.dtype}{list(mean.shape)} and sigma {covariance.dtype}{list(covariance.shape)}'
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or not len(mean):
         raise UserError(f'{path} holds {shapes}; statistics are a mean [D] and a covariance [D, D].')
     if not all(np.issubdtype(array.dtype, np.floating) and np.isfinite(array).all() for array in (mean, covariance)):
-        raise UserError(f'{path} holds {shapes} that are not all finite numbers: make it again.')
+        raise UserError(f'{path} holds {shapes} that are not all finite numbers: create it again.')
     mean, covariance = mean.astype(np.float64), covariance.astype(np.float64)
     variances = np.diag(covariance)
     if variances.min() < 0 or np.abs(covariance - covariance.T).max() > _SYMMETRY * variances.max():
-        raise UserError(f'sigma in {path} is no covariance: it must be symmetric, with variances of at least 0.')
+        raise UserError(f'sigma in {path} is not a covariance: it must be symmetric, with variances of at least 0.')
     return Statistics(path.name, mean, covariance, hashlib.sha256(content).hexdigest())
 
 

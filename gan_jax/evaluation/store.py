@@ -79,9 +79,11 @@ class FeatureStore:
         """
         if name not in self._parts:
             if isinstance(self.moments, Statistics):
-                raise UserError(f'There are no {name} of these images: a file has their mean and covariance alone.')
+                raise UserError(
+                    f'There are no {name} of these images: the file contains only their mean and covariance.'
+                )
             reason = {
-                'logits': 'the extractor tells no classes apart',
+                'logits': 'the extractor does not classify',
                 'labels': 'the images have no labels',
             }.get(name, f'the store was made without keep={name!r}')
             raise UserError(f'There are no {name} of these images: {reason}.')

@@ -28,7 +28,7 @@ def find(name: str, *, importing: bool = True) -> ModuleType:
     """
     module = _GAMES.find(name, importing=importing)
     if not callable(getattr(module, 'from_config', None)):
-        raise UserError(f'The game {name} has no from_config(..., *, parts), which makes a gan_jax.game.Game.')
+        raise UserError(f'The game {name} has no function from_config(..., *, parts) that returns a gan_jax.game.Game.')
     return module
 
 
@@ -40,5 +40,5 @@ def roles(name: str) -> tuple[str, ...]:
     """
     found = getattr(find(name), 'ROLES', Pair._fields)
     if not isinstance(found, tuple) or 'generator' not in found or not all(isinstance(role, str) for role in found):
-        raise UserError(f"The ROLES of the game {name} are {found!r}; give a tuple of names, 'generator' among them.")
+        raise UserError(f"The ROLES of the game {name} are {found!r}; give a tuple of names that includes 'generator'.")
     return found

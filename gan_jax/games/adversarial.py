@@ -62,7 +62,7 @@ def make_networks(parts: Parts, dtype: str | None = None) -> Pair:
         return Pair(generator, network('discriminator', shape))
     if condition is not None:
         raise UserError(
-            f'packing={packing} shows the discriminator several examples at once, whose classes it cannot be told: set '
+            f'packing={packing} shows the discriminator several examples at once, which cannot be conditional: set '
             'it to 1, or unset the conditioning of both players.'
         )
     discriminator = network('discriminator', (*shape[:-1], packing * shape[-1]))

@@ -80,8 +80,8 @@ def cyclegan(
     require(identity >= 0, 'The weight of identity', identity, 'at least 0')
     if identity and shapes['a'][-1] != shapes['b'][-1]:
         raise UserError(
-            f'The identity of a CycleGAN compares images of one domain with their translations into it, but a has '
-            f'{shapes["a"][-1]} channels and b {shapes["b"][-1]}: set it to 0, or data.channels.'
+            f'The identity loss of a CycleGAN needs domains with the same number of channels, but a has '
+            f'{shapes["a"][-1]} channels and b {shapes["b"][-1]}: set its weight to 0, or set data.channels.'
         )
 
     def translate(players: Player, direction: str, images: Array, key: Key) -> Array:

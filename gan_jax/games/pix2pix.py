@@ -67,7 +67,9 @@ def pix2pix(
     for name, weight in (('l1', l1), ('the adversary', adversary)):
         require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
     if options.get('augmentation') is not None:
-        raise UserError('pix2pix cannot augment: the target would move without its input. Leave augmentation away.')
+        raise UserError(
+            'pix2pix does not support augmentation, because the target would move without its input: unset augment.'
+        )
 
     def difference(view: View) -> Array:
         return distance(view.fake, view.real)

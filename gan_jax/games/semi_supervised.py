@@ -115,7 +115,7 @@ def from_config(
     shape, options, loss = parts.shape('real'), parts.options, parts.config.loss.name
     parts.shape('labelled')
     if loss != 'non_saturating':
-        raise UserError(f'semi_supervised has losses of its own, and loss.name={loss} has no effect: remove it.')
+        raise UserError(f'semi_supervised uses its own losses, so loss.name={loss} has no effect: remove it.')
     return semi_supervised(
         parts.network('generator', (parts.config.latents.size,), shape),
         parts.network('discriminator', shape, shape),
@@ -156,8 +156,9 @@ def _by_classes(network: Network) -> Network:
         judged = judgement(outputs)
         if judged.classes is None:
             raise UserError(
-                'The semi-supervised game needs class logits in the Judgement of its discriminator: take those of '
-                'gan_jax.models.semi_supervised, or let your own return Judgement(logits, classes, features).'
+                'The semi-supervised game needs class logits in the Judgement of its discriminator: use the '
+                'networks of gan_jax.models.semi_supervised, or return Judgement(logits, classes, features) from '
+                'your own.'
             )
         return judged._replace(logits=jax.nn.logsumexp(judged.classes, axis=-1)), variables
 

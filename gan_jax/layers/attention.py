@@ -39,7 +39,7 @@ class SelfAttention(nn.Module):
         batch, height, width, channels = images.shape
         if channels < 8 or min(height, width) < 2:
             raise UserError(
-                f'Self-attention needs 8 channels and 2x2 pixels at least, but gets {channels} channels of '
+                f'Self-attention needs at least 8 channels and 2x2 pixels, but gets {channels} channels of '
                 f'{height}x{width} pixels: choose larger widths or another resolution.'
             )
 

@@ -51,7 +51,7 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
     """
     if name not in table:
         raise UserError(
-            f'There is no {what} {name!r}: did you mean {nearest(str(name), table)!r}, of {", ".join(table)}?'
+            f'There is no {what} {name!r}: did you mean {nearest(str(name), table)!r}? Choose from {", ".join(table)}.'
         )
     return table[name]
 

@@ -52,12 +52,12 @@ def check_options(network: nn.Module) -> None:
         ('initializer', network.initializer, 'normal'),
         ('spectral_iterations', network.spectral_iterations, 0),
     ):
-        require(value == wanted, f'{name}.{option}', value, f'{wanted!r} where layers have an equalised learning rate')
+        require(value == wanted, f'{name}.{option}', value, f'{wanted!r} with an equalised learning rate')
     require(
         network.normalization != 'spectral',
         f'{name}.normalization',
         network.normalization,
-        'another one where layers have an equalised learning rate',
+        'another one with an equalised learning rate',
     )
 
 

@@ -39,12 +39,12 @@ def minibatch_deviation(
     size = group_size or batch
     if batch % size:
         raise UserError(
-            f'A batch of {batch} (on one device) does not divide into groups of {size} for the minibatch standard '
+            f'A batch of {batch} (on one device) cannot be divided into groups of {size} for the minibatch standard '
             'deviation: choose a group size that divides it, or 0 for the whole batch.'
         )
     if channels % num_features:
         raise UserError(
-            f'{channels} channels do not divide into {num_features} features of the minibatch standard deviation: '
+            f'{channels} channels cannot be divided into {num_features} features of the minibatch standard deviation: '
             f'choose a number that divides {channels}.'
         )
     space = math.prod(inputs.shape[1:-1])

@@ -56,7 +56,7 @@ class _Network(nn.Module):
         if self.num_classes is None:
             raise UserError(f"{what}num_classes is None: choose data with labels, or set the conditioning to 'none'.")
         if condition is None and self.conditioning != 'auxiliary':
-            raise UserError(f"{what}the network got no condition: give one, or set the conditioning to 'none'.")
+            raise UserError(f"{what}the network got no condition: pass one, or set the conditioning to 'none'.")
         return condition
 
     def _embedded(self, condition: jax.Array, deviation: float, train: bool) -> jax.Array:

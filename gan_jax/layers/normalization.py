@@ -64,8 +64,9 @@ def normalize(
         return layer(affine=affine, dtype=dtype)
     if name in ('none', 'spectral'):
         raise UserError(
-            f'The normalisation {name!r} normalises no activations, so that a condition has no scale and shift to '
-            'choose: take batch, layer, instance, virtual or pixel normalisation, or another conditioning.'
+            f'The normalisation {name!r} does not normalise activations, so it has no scale and shift for a '
+            'condition to choose: use batch, layer, instance, virtual or pixel normalisation, or another '
+            'conditioning.'
         )
     return ConditionalAffine(num_classes)(layer(affine=False, dtype=jnp.float32), condition).astype(dtype)
 
@@ -157,7 +158,7 @@ class VirtualBatchNorm(nn.Module):
         if not is_reference and not self.has_variable('virtual', 'mean'):
             raise UserError(
                 'Virtual batch normalisation has no reference statistics: apply the network to a reference batch with '
-                "mutable=['virtual'] first, and give what comes back."
+                "mutable=['virtual'] first, and pass the result."
             )
         shapes = {'mean': (channels,), 'square': (channels,), 'size': ()}
         kept = [self.variable('virtual', name, jnp.zeros, shape) for name, shape in shapes.items()]

@@ -29,5 +29,5 @@ def network(family: str | ModuleType, role: str, *, importing: bool = True) -> t
     module = find(family, importing=importing) if isinstance(family, str) else family
     name = ''.join(part.capitalize() for part in role.split('_'))
     if not hasattr(module, name):
-        raise UserError(f'The model {module.__name__} has no class {name}, which the game needs of it.')
+        raise UserError(f'The model {module.__name__} has no class {name}, which the game needs.')
     return getattr(module, name)

@@ -111,7 +111,7 @@ class Generator(GeneratorNetwork):
         size = latents.shape[-1] // (stages + 1)
         if size == 0:
             raise UserError(
-                f'{latents.shape[-1]} latents cannot be divided among the projection and {stages} blocks: give more, '
+                f'{latents.shape[-1]} latents cannot be divided among the projection and {stages} blocks: use more, '
                 'or set generator.hierarchical=False.'
             )
         ends = [latents.shape[-1] - size * left for left in range(stages, 0, -1)]
@@ -171,7 +171,7 @@ class StagedDiscriminator(DiscriminatorNetwork):
         hidden, widths = self.stem(hidden, block_widths(self, DISCRIMINATOR_WIDTHS, shape), weights, train=train)
         if len(widths) < halvings:
             raise UserError(
-                f'{len(widths)} stages cannot halve images of shape {shape} {halvings} times: give more widths, or '
+                f'{len(widths)} stages cannot halve images of shape {shape} {halvings} times: use more widths, or '
                 'None to have them computed.'
             )
         features = {}
@@ -230,8 +230,8 @@ def check_attention(network: nn.Module, heights: Sequence[int]) -> None:
     for height in network.attention or ():
         if height not in heights:
             raise UserError(
-                f'{type(network).__name__.lower()}.attention has {height}, but the images behind the blocks are '
-                f'{", ".join(map(str, heights))} pixels high: choose of these.'
+                f'{type(network).__name__.lower()}.attention has {height}, but the images after the blocks are '
+                f'{", ".join(map(str, heights))} pixels high: choose from these.'
             )
 
 

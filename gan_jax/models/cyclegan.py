@@ -39,7 +39,10 @@ class Generator(Translation):
         require_positive(self, 'width', 'channels')
         sides = images.shape[1:3]
         if any(side % 4 for side in sides):
-            raise UserError(f'A residual translation halves images twice, but {sides[0]}x{sides[1]} pixels cannot be.')
+            raise UserError(
+                f'A residual translation halves images twice, which is impossible for {sides[0]}x{sides[1]} '
+                'pixels: use sides that are multiples of 4.'
+            )
         weights, inner, normalized = self.layers(train)
 
         def reflected(x: jax.Array, features: int, size: int, options: dict[str, Any]) -> jax.Array:

@@ -189,8 +189,8 @@ def count_stages(shape: Sequence[int], family: str = 'DCGAN') -> int:
         if size % 2 or size < 2 * SMALLEST_BASE:
             nearest = max(size - size % 2, 2 * SMALLEST_BASE)
             raise UserError(
-                f'{family} cannot make images {size} pixels {side}, as a size is a base of at least {SMALLEST_BASE} '
-                f'times a power of two; the nearest that work are {nearest} and {nearest + 2}.'
+                f'{family} cannot make images {size} pixels {side}, because a size must be a base of at least '
+                f'{SMALLEST_BASE} times a power of two; the nearest valid sizes are {nearest} and {nearest + 2}.'
             )
     stages = 0
     while all(size % 2 ** (stages + 1) == 0 and size >> (stages + 1) >= SMALLEST_BASE for size in shape[:2]):
@@ -223,7 +223,7 @@ def stage_widths(network: nn.Module, count: int, shape: Sequence[int]) -> Sequen
 def _convolution(images: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:
     if images.ndim != 4:
         raise UserError(
-            "The final layer 'convolution' needs images, but the last features are flat behind minibatch "
+            "The final layer 'convolution' needs images, but the last features are flat after minibatch "
             "discrimination or a concatenated condition: choose 'dense'."
         )
     return Conv(1, kernel_size=images.shape[1:3], padding='VALID', **weights)(images, train=train)[:, 0, 0, 0]

@@ -183,8 +183,8 @@ class Discriminator(_Transformer):
             examples = jnp.broadcast_to(examples[:, None], (len(examples), self.stages, *examples.shape[1:]))
         if examples.shape[1] != self.stages:
             raise UserError(
-                f'The discriminator has {self.stages} stages, but the generator makes {examples.shape[1]}: give both '
-                'the same.'
+                f'The discriminator has {self.stages} stages, but the generator makes {examples.shape[1]}: set both to '
+                'the same number.'
             )
         levels = choose(LEVELS, self.noise, 'noise of stages')(self.stages)
         if train and levels is not None:

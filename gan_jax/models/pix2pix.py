@@ -137,7 +137,7 @@ class Discriminator(Translation):
         if min(x.shape[1:3]) < 2:
             raise UserError(
                 f'Images of {images.shape[1]}x{images.shape[2]} pixels are too small for patches of '
-                f'{self.receptive_field}: choose a smaller receptive_field, of {fields}.'
+                f'{self.receptive_field}: choose a smaller receptive_field from {fields}.'
             )
         return convolution(1, **weights)(x)[..., 0]
 

@@ -78,8 +78,8 @@ class _Residual(nn.Module):
         if not fitting:
             raise UserError(
                 f'{type(self).__name__.lower()}.attention is {self.attention}, but no features smaller than the images '
-                f'have so few rows; those behind the blocks have {", ".join(map(str, dict.fromkeys(sizes)))}: choose a '
-                'larger number, or 0 for no attention.'
+                f'have so few rows; the features after the blocks have {", ".join(map(str, dict.fromkeys(sizes)))}: '
+                'choose a larger number, or 0 for no attention.'
             )
         return sizes.index(max(fitting))
 

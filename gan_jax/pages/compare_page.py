@@ -48,7 +48,7 @@ def page(runs: Sequence[Workdir]) -> str:
         ),
         html.section('Evaluations', metrics_table(runs)),
         html.section('Samples', films or html.paragraph('There are no samples yet.')),
-        html.section('Differences of their configs', *differences(runs)),
+        html.section('Differences of the configs', *differences(runs)),
         html.section(
             'Curves',
             html.paragraph(run_page.HINT, 'small') if drawn else html.paragraph('There are no metrics yet.'),

@@ -259,7 +259,7 @@ def _file_source(path: str, *_state: int) -> str:
     try:
         return _data_url(pathlib.Path(path).read_bytes())
     except Exception as error:  # decoders raise many kinds
-        raise UserError(f'{path} is no whole picture and is left out: delete it.') from error
+        raise UserError(f'{path} is not a complete picture and is skipped: delete it.') from error
 
 
 def _data_url(original: bytes) -> str:

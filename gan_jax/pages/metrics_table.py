@@ -79,6 +79,6 @@ def _differences(runs: Sequence[Workdir]) -> dict[str, list[str]]:
     for metric, ((first, reference), *others) in measured.items():
         for name, one in others:
             if reasons := record.differences(reference, one):
-                sentence = f'{first} and {name} must not be compared: {"; ".join(reasons)}.'
+                sentence = f'{first} and {name} are not comparable: {"; ".join(reasons)}.'
                 sentences.setdefault(sentence, []).append(metric)
     return sentences

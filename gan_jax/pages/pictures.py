@@ -116,5 +116,5 @@ def save_interpolation(
     start, end = (np.repeat(part, _COLUMNS, axis=0) for part in np.split(ends, 2))
     share = np.tile(np.linspace(0, 1, _COLUMNS), _ROWS)
     examples = sampling.generate(game, generator, latents.SPHERICAL[distribution](start, end, share))
-    caption = 'Each row goes from one latent to another on a great circle.'
+    caption = 'Each row interpolates from one latent to another on a great circle.'
     report.save_png(path, report.image_grid(np.asarray(to_uint8(examples)), _COLUMNS), caption, step=step)

@@ -17,7 +17,7 @@ from gan_jax.records import files, report
 
 NAME = 'report.html'
 LAB = 'lab.html'  # of a game in the plane, beside it
-_FROM_CLASS_TO_CLASS = 'Each row goes from one class to the next, with the same latent.'
+_FROM_CLASS_TO_CLASS = 'Each row interpolates from one class to the next, with the same latent.'
 HINT = (
     'Hover over a chart to read its values, drag to zoom all charts, double-click to see all again, click a title to '
     'enlarge.'
@@ -126,7 +126,7 @@ def _picture_of(run: Workdir, name: str, caption: str = '', rows: Sequence[str] 
     try:
         return html.picture(path, report.caption_of(path) or caption, rows)
     except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file, and `picture`
-        return html.paragraph(f'{path} is no whole picture and is left out: delete it.', 'bad')
+        return html.paragraph(f'{path} is not a complete picture and is skipped: delete it.', 'bad')
 
 
 def charts(run: Workdir) -> dict[str, Chart]:
@@ -168,7 +168,7 @@ def _facts(run: Workdir) -> list[str]:
     return [
         html.table(('', ''), rows),
         *(
-            html.folded(f'The {name}, array by array', html.table(('parameter', 'shape'), network['shapes'].items()))
+            html.folded(f'Parameters of the {name}', html.table(('parameter', 'shape'), network['shapes'].items()))
             for name, network in networks.items()
         ),
         _config(run.config),

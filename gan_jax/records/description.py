@@ -128,7 +128,7 @@ def advising() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f'{error} Choose another --workdir, or remove the file to go on.') from error
+        raise UserError(f'{error} Choose another --workdir, or remove the file to continue.') from error
 
 
 def _check(path: pathlib.Path, found: dict[str, Any], form: Mapping[str, Any], above: str = '') -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _check(path: pathlib.Path, found: dict[str, Any], form: Mapping[str, Any], a
     for name, kind in form.items():
         inside = isinstance(kind, Mapping)
         if name not in found or not isinstance(found[name], dict if inside else kind):
-            raise UserError(f'{path} is damaged: its {above}{name} is not what a run writes.')
+            raise UserError(f'{path} is damaged: its {above}{name} was not written by a run.')
         if inside:
             _check(path, found[name], kind, f'{above}{name}.')
     return found

@@ -52,7 +52,7 @@ def check_writable(path: str | os.PathLike) -> None:
     """
     path = pathlib.Path(path)
     if path.exists() and not path.is_file():
-        raise UserError(f'{path} cannot be written, as it is no file: name a file that does not exist yet.')
+        raise UserError(f'{path} cannot be written, because it is not a regular file: choose another path.')
     probe = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,8 +131,8 @@ def state(path: str | os.PathLike) -> tuple[int, int, int, int]:
 
 def unwritable(path: pathlib.Path, error: OSError) -> UserError:
     """The sentence for a file that could not be written."""
-    remedy = 'move it away' if isinstance(error, IsADirectoryError) else 'make room or get the right to write there'
-    return UserError(f'{path} cannot be written ({error.strerror}): {remedy}, then start the same command again.')
+    remedy = 'move it away' if isinstance(error, IsADirectoryError) else 'free some space or change the permissions'
+    return UserError(f'{path} cannot be written ({error.strerror}): {remedy}, then run the same command again.')
 
 
 def _beside(path: pathlib.Path) -> pathlib.Path:

@@ -76,7 +76,7 @@ def _exclusive(directory: pathlib.Path) -> Iterator[None]:
         except UserError as error:
             refusal = error
     if hosts.any_process(refusal is not None):  # so that no process waits for one that has left
-        raise refusal or UserError(f'The first process cannot train in {directory}: its message says why.')
+        raise refusal or UserError(f'The first process cannot train in {directory}: see its message for the reason.')
     if descriptor is None:
         yield
         return
@@ -105,8 +105,8 @@ def _acquire(path: pathlib.Path) -> int:
         try:
             if _is_held(path, descriptor):
                 raise UserError(
-                    f'{path.parent} is the directory of a run that {_holder(descriptor)} is training: wait for its '
-                    'end, stop it, or choose another --workdir.'
+                    f'{path.parent} is the directory of a run that is being trained by {_holder(descriptor)}: wait '
+                    'for its end, stop it, or choose another --workdir.'
                 )
             if _is_file(path, descriptor):  # and not removed meanwhile by a holder that ended
                 holder = {'host': socket.gethostname(), 'process': os.getpid()}
@@ -141,7 +141,7 @@ def _is_touched(path: pathlib.Path, descriptor: int) -> bool:
             if os.fstat(now.fileno()).st_mtime - seen >= _PATIENCE:
                 return False
         if second == 0:
-            print(f'{path} was left by {_holder(descriptor)}: looking for at most {_PATIENCE} s whether it is alive.')
+            print(f'{path} was left by {_holder(descriptor)}: checking for up to {_PATIENCE} s whether it is alive.')
         time.sleep(1)
         if _time_of(path) != seen:
             return True

@@ -136,8 +136,8 @@ class MetricsFile:
 
     def _damage(self, numbers: list[int]) -> str:
         if len(numbers) == 1:
-            return f'{self.path} is damaged: line {numbers[0]} is no record and is left out.'
-        return f'{self.path} is damaged: lines {_join(numbers)} are no records and are left out.'
+            return f'{self.path} is damaged: line {numbers[0]} is not a record and is skipped.'
+        return f'{self.path} is damaged: lines {_join(numbers)} are not records and are skipped.'
 
 
 def metrics_of(workdir: str | os.PathLike) -> MetricsFile:

@@ -26,7 +26,7 @@ def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """
     with open(path, 'rb') as file:
         if not zipfile.is_zipfile(file):
-            raise ValueError('it is no NumPy archive')
+            raise ValueError('it is not a NumPy archive')
         try:
             check_stored(zipfile.ZipFile(file), os.path.getsize(path))
             file.seek(0)
@@ -35,7 +35,7 @@ def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
         except Exception as error:  # a damaged archive can raise anything
             raise ValueError(str(error) or type(error).__name__) from error
     if strangers := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise ValueError(f'{strangers[0]} in it is no array')
+        raise ValueError(f'its member {strangers[0]} is not an array')
     return arrays
 
 
@@ -46,4 +46,4 @@ def check_stored(archive: zipfile.ZipFile, size: int) -> None:
     """
     unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > size:
-        raise ValueError(f'its {size:,} bytes unpack to {unpacked:,}, and nothing that it should hold is compressed')
+        raise ValueError(f'its {size:,} bytes unpack to {unpacked:,}, but its contents should not be compressed')

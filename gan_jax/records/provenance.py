@@ -82,8 +82,8 @@ def check_same_data(workdir: str | os.PathLike, datasets: Sequence[Dataset], acc
         changed = differences(before, describe(dataset))
         if changed and not accept_changes:
             raise UserError(
-                f'{workdir} holds a run of other data: those of {dataset.name!r} have changed in {", ".join(changed)}. '
-                'Restore them, choose another --workdir, or go on with the data of today by --accept_config_changes.'
+                f'{workdir} contains a run on other data: {dataset.name!r} has changed in {", ".join(changed)}. '
+                'Restore them, choose another --workdir, or continue with the current data by --accept_config_changes.'
             )
 
 
@@ -105,6 +105,6 @@ def _read(workdir: str | os.PathLike) -> dict[str, Any]:
         except (FileNotFoundError, NotADirectoryError):
             return {}
         if not isinstance(found.get('data'), dict) or not isinstance(found.get('former_data', []), list):
-            raise UserError(f'{path} is damaged: its data are no record.')
+            raise UserError(f'{path} is damaged: its data record is invalid.')
         description.check_phases(path, found)
     return found

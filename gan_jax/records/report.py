@@ -41,7 +41,7 @@ def image_grid(
       UserError: there are no images, or they are not of that shape and dtype.
     """
     if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
-        raise UserError(f'A grid is made of uint8 images [n, H, W, C], not of {images.dtype}{list(images.shape)}.')
+        raise UserError(f'A grid needs uint8 images [n, H, W, C], not {images.dtype}{list(images.shape)}.')
     number, height, width, channels = images.shape
     columns = columns or columns_of(number, height, width)
     scale = scale or max(1, (_WIDEST_GRID - padding * (columns + 1)) // (columns * width))
@@ -246,7 +246,7 @@ def _is_whole(path: pathlib.Path, time_changed: int) -> bool:
         with Image.open(path) as picture:
             picture.verify()
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
-        warnings.warn(f'{path} is damaged and passed over ({error}).', stacklevel=2)
+        warnings.warn(f'{path} is damaged and skipped ({error}).', stacklevel=2)
         return False
     return True
 

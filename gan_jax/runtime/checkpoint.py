@@ -157,8 +157,8 @@ class Checkpoints:
         target = target(step, meta['config']) if callable(target) else target
         if difference := snapshot.difference(target, meta['leaves']):
             raise UserError(
-                f'The checkpoint of step {step} in {self.directory} is of another state: {difference}; use the config '
-                'it was saved with or another directory.'
+                f'The checkpoint of step {step} in {self.directory} has another state: {difference}; use the config '
+                'it was saved with, or another directory.'
             )
         self._restored = step
         return step, snapshot.unpack(target, data, meta['leaves'])
@@ -236,7 +236,7 @@ class Checkpoints:
             raise UserError(
                 f'The checkpoint of step {step} could not be written to {self.directory} ({_reason(error)}); '
                 + ('there is no earlier one' if last is None else f'the last good checkpoint is that of step {last}')
-                + ': make room or get the right to write there, then start the same command again.'
+                + ': free some space or change the permissions, then run the same command again.'
             ) from error
 
 
@@ -319,7 +319,7 @@ def _latest_readable(
 def _check_none_damaged(directory: pathlib.Path, step: int | None, at_most: int | None = None) -> None:
     if steps := _steps(directory, at_most) if step is None else [step]:
         raise UserError(
-            f'No checkpoint in {directory} can be read (tried: {_join(steps)}); put back a copy, or move the directory '
+            f'No checkpoint in {directory} can be read (tried: {_join(steps)}); restore a copy, or move the directory '
             'away to start from the beginning.'
         )
 
@@ -329,8 +329,8 @@ def _check_agreement(step: int | None, directory: pathlib.Path) -> None:
     found = hosts.gather('none' if step is None else str(step))
     if len(set(found)) > 1:
         raise UserError(
-            f'The processes do not read the same checkpoint in {directory} (steps by process: '
-            f'{_join(found)}); the directory must be on a file system that they all share.'
+            f'The processes read different checkpoints in {directory} (steps by process: '
+            f'{_join(found)}); the directory must be on a shared file system.'
         )
 
 

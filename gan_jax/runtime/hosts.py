@@ -49,7 +49,7 @@ def join(
         UserError: when the processes cannot be joined, or do not all come in time.
     """
     if not by_environment and None in (coordinator, num_processes, process_id):
-        raise UserError(f'{_GO_TOGETHER} go together; or give --distributed alone.')
+        raise UserError(f'{_GO_TOGETHER} must be given together; or give only --distributed.')
     _check(coordinator, num_processes, process_id)
     if seconds <= 0:
         raise UserError(f'--join_seconds is {seconds:g}; it must be above 0.')
@@ -68,8 +68,8 @@ def join(
         where = f' at {coordinator}' if coordinator else ''
         count = f'the {num_processes} processes' if num_processes else 'the processes'
         raise UserError(
-            f'Not all of {count} have joined{where} within {seconds:g} s: start one on each host, with the same '
-            '--coordinator and --num_processes and its own --process_id, or wait longer by --join_seconds.'
+            f'Not all of {count} have joined{where} within {seconds:g} s: start one process on each host, with the '
+            'same --coordinator and --num_processes and its own --process_id, or wait longer by --join_seconds.'
         )
     if failures:
         raise UserError(
@@ -131,7 +131,7 @@ def _check(coordinator: str | None, num_processes: int | None, process_id: int |
         try:
             socket.getaddrinfo(found['host'].strip('[]'), int(found['port']))
         except OSError as error:
-            raise UserError(f'--coordinator names the host {found["host"]}, which is not known: {error}.') from error
+            raise UserError(f'--coordinator names the unknown host {found["host"]}: {error}.') from error
         if process_id == 0:
             _check_free(int(found['port']))
     if num_processes is not None and num_processes < 1:
@@ -148,7 +148,7 @@ def _check_free(port: int) -> None:
     except OSError as error:
         raise UserError(
             f'--coordinator names port {port}, at which the first process cannot listen ({error.strerror}): choose '
-            'another, the same on each host.'
+            'another, and the same on each host.'
         ) from error
 
 
@@ -178,8 +178,8 @@ def gather(word: str) -> list[str]:
         return words
     except jax.errors.JaxRuntimeError as error:
         raise UserError(
-            f'Another process of this run does not answer ({_reason(error)}): look at what it printed last, then start '
-            'all of them again.'
+            f'Another process of this run does not answer ({_reason(error)}): check its last output, then start '
+            'all processes again.'
         ) from error
 
 

@@ -63,7 +63,7 @@ class StopSignals:
             if heard[0] in (signal.SIGTERM, signal.SIGINT):
                 self.received = signal.Signals(heard[0])
                 print(
-                    f'gan_jax: {self.received.name} was heard: the run stops {self._when()}, and is saved; a second '
+                    f'gan_jax: received {self.received.name}: the run stops {self._when()} and is saved; a second '
                     'signal ends it without saving.',
                     file=sys.stderr,
                     flush=True,

@@ -79,13 +79,13 @@ class Pace:
         """Waits for the first step; says how long it took, and the steps that remain until the first metrics will."""
         self._under_way[0].result()
         seconds = remaining * self.step_seconds
-        return f'The first step took {self.step_seconds:.2g} s; the first metrics are about {seconds:.0f} s away.'
+        return f'The first step took {self.step_seconds:.2g} s; the first metrics will follow in about {seconds:.0f} s.'
 
     def when(self) -> str:
         """When the stretches under way will be done, for people."""
         if self.step_seconds is None:
-            return 'as soon as the training step is compiled and made once'
-        return f'after step {self._last}, in about {self._seconds:.0f} s at most'
+            return 'after compilation and the first training step'
+        return f'after step {self._last}, in at most about {self._seconds:.0f} s'
 
     def _read(self, first: int, last: int, metrics: dict[str, jax.Array], is_line: bool, asked: float) -> Stretch:
         jax.block_until_ready(metrics)

@@ -175,11 +175,13 @@ def make_layout(batch_size: int, *, mode: str = 'pmap', num_devices: int | None 
     if count > len(devices):
         raise UserError(f'parallel.devices is {count}, but there are {len(devices)}: lower it, or set it to 0 for all.')
     if jax.process_count() > 1 and count != len(devices):
-        raise UserError(f'parallel.devices is {count}, but several processes use all their {len(devices)} devices.')
+        raise UserError(
+            f'parallel.devices is {count}, but with several processes all {len(devices)} devices are used: set it to 0.'
+        )
     if batch_size % count:
         nearest = max(count, round(batch_size / count) * count)
         raise UserError(
-            f'batch_size {batch_size} does not divide over {count} devices; the nearest that does is {nearest}.'
+            f'batch_size {batch_size} is not divisible by {count} devices; the nearest batch size that is: {nearest}.'
         )
     return Layout('jit' if count == 1 else mode, tuple(devices[:count]), batch_size)
 

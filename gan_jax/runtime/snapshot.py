@@ -38,7 +38,7 @@ def difference(target: PyTree, leaves: dict[str, dict]) -> str | None:
     if not differing:
         return None
     there, here = (side.get(differing[0], 'absent') for side in (saved, wanted))
-    return f'{differing[0]} is {there} there and {here} here (the first of {len(differing)} differences)'
+    return f'{differing[0]} is {there} in the checkpoint and {here} here (the first of {len(differing)} differences)'
 
 
 def unpack(target: PyTree, data: np.ndarray, leaves: dict[str, dict]) -> PyTree:

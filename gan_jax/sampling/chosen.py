@@ -90,7 +90,7 @@ class Chosen(NamedTuple):
             UserError: there is one seed alone.
         """
         if len(self.latents) < 2:
-            raise UserError('There is no way from one seed alone: give at least two, such as --seeds 0,1.')
+            raise UserError('A path needs at least two seeds, such as --seeds 0,1.')
         return np.arange(len(self.latents) - 1)
 
     def values(self, given: Sequence[float] | None, columns: int, rows: int, reach: float | None = None) -> np.ndarray:

@@ -29,7 +29,7 @@ def choose_classes(
         UserError: there is no such class, or several whose names differ in case.
     """
     if not wanted:
-        raise UserError('No class is named: write --classes 3,5, or leave it away for all of them.')
+        raise UserError('No class is named: write --classes 3,5, or omit --classes for all of them.')
     return tuple(_number(one, num_classes, names or ()) for one in wanted)
 
 
@@ -40,8 +40,8 @@ def _number(wanted: int | str, num_classes: int, names: Sequence[str]) -> int:
         alike = [i for i, name in enumerate(names) if name.casefold() == wanted.casefold()]
         if len(alike) > 1:
             raise UserError(
-                f'The class {wanted!r} may be {" or ".join(repr(names[i]) for i in alike)}: write it in its upper and '
-                'lower case.'
+                f'The class {wanted!r} is ambiguous ({" or ".join(repr(names[i]) for i in alike)}): write it in '
+                'its upper and lower case.'
             )
         if alike:
             return alike[0]
@@ -52,7 +52,7 @@ def _number(wanted: int | str, num_classes: int, names: Sequence[str]) -> int:
     nearest = min(max(number, 0), num_classes - 1)
     if number != nearest:
         raise UserError(
-            f'There is no class {number}: they go from 0 to {num_classes - 1}, and {nearest} is the nearest.'
+            f'There is no class {number}: classes are numbered from 0 to {num_classes - 1}; the nearest is {nearest}.'
         )
     return number
 
@@ -60,9 +60,9 @@ def _number(wanted: int | str, num_classes: int, names: Sequence[str]) -> int:
 def _unknown(wanted: str, num_classes: int, names: Sequence[str]) -> UserError:
     if not names:
         return UserError(
-            f'There is no class {wanted!r}, as the classes of this run have no names: give numbers from 0 to '
+            f'There is no class {wanted!r}, because the classes of this run have no names: give numbers from 0 to '
             f'{num_classes - 1}.'
         )
     by_name = {name.casefold(): name for name in names}
     nearest = by_name[difflib.get_close_matches(wanted.casefold(), by_name, n=1, cutoff=0.0)[0]]
-    return UserError(f'There is no class {wanted!r}: the nearest is {nearest!r}.')
+    return UserError(f'There is no class {wanted!r}; the nearest name is {nearest!r}.')

@@ -60,11 +60,9 @@ def draw(
     function, default_seeds = choose(PICTURES, what, 'picture')
     run = load_run(workdir, step)
     if len(run.shape) != 3:
-        raise UserError(f'{workdir} generates points, not images: of the pictures, only --what samples shows points.')
+        raise UserError(f'{workdir} generates points, not images: only --what samples is available.')
     if run.game.translates:
-        raise UserError(
-            f'{workdir} translates images, and has no latents to choose: of the pictures, only --what samples.'
-        )
+        raise UserError(f'{workdir} translates images and has no latents to choose: only --what samples is available.')
     run = run.standing(standing_statistics, threshold)
     shown = run.classes(classes)
     run, rest = run.truncated(psi)
@@ -124,9 +122,9 @@ def directions(
         kernel = style_kernel(lambda styles: run.game.synthesize(params, variables, styles), params, shape, layers)
         moved, matrix = chosen_layers(layers, shape[0])[:, None], 'are the style weights'
     elif layers is not None:
-        raise UserError('--layers names layers with a style, and the latents z are those of all: add --space w.')
+        raise UserError('--layers selects layers with styles, but latents z affect all layers: add --space w.')
     elif run.game.styles is not None:
-        raise UserError('The directions of a style generator are those of W: add --space w.')
+        raise UserError('Directions of a style generator exist in W only: add --space w.')
     else:
         kernel = first_kernel(run.weights[0], run.config.latents.size)
         moved, matrix = 1.0, f'is the weight of {FIRST_LAYER} of the latents'
@@ -144,7 +142,7 @@ def classes(chosen: Chosen, *, columns: int = 10) -> pathlib.Path:
     """A row from each class to the next, and from the last to the first, for each seed."""
     run = chosen.run
     if chosen.classes is None:
-        raise UserError(f'The generator of {chosen.workdir} is not told classes: there is no way from one to another.')
+        raise UserError(f'The generator of {chosen.workdir} is unconditional, so there are no classes to interpolate.')
     conditions = class_interpolation(
         run.num_classes, chosen.checked('--columns', columns, 2, len(chosen.latents)), chosen.classes
     )
@@ -200,5 +198,5 @@ def _paths(chosen: Chosen, path: str | None, space: str) -> tuple[Chosen, latent
         path = path or 'spherical'
         return chosen, choose(ways, path, 'path'), path
     if path not in (None, 'linear'):
-        raise UserError(f'--path {path} has no meaning in W, where paths are lines: leave it away.')
+        raise UserError(f'--path {path} does not apply to W, where paths are lines: omit it.')
     return chosen.in_w(), latents.lerp, 'w'

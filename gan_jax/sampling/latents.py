@@ -155,7 +155,7 @@ def truncated(latents: Callable[[Key, Array], Array], key: Key, positions: Array
     Raises:
         UserError: the threshold is too small.
     """
-    wanted = f'at least {_SMALLEST_THRESHOLD}, or drawing again would hardly ever end'
+    wanted = f'at least {_SMALLEST_THRESHOLD}, otherwise resampling would hardly ever end'
     require(threshold >= _SMALLEST_THRESHOLD, 'The threshold of the latents', threshold, wanted)
 
     def outside(values: Array) -> Array:
@@ -197,7 +197,7 @@ def towards_mean(latents: ArrayLike, psi: float, mean: ArrayLike = 0.0) -> np.nd
 
 def require_psi(psi: float) -> None:
     """Raises a UserError if psi is not from -1 to 1."""
-    require(-1 <= psi <= 1, 'psi', psi, 'from -1 to 1, where 1 truncates nothing and 0 leaves only the mean')
+    require(-1 <= psi <= 1, 'psi', psi, 'from -1 to 1, where 1 is no truncation and 0 is the mean')
 
 
 def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> np.ndarray:
@@ -208,7 +208,12 @@ def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> np.ndarray
     """
     latent = np.asarray(latent)
     last = latent.shape[-1] - 1
-    require(0 <= dimension <= last, 'The dimension', dimension, f'from 0 to {last}, for the latents have {last + 1}')
+    require(
+        0 <= dimension <= last,
+        'The dimension',
+        dimension,
+        f'from 0 to {last}, because the latents have {last + 1} dimensions',
+    )
     copies = np.repeat(latent[None], len(np.asarray(values)), axis=0)
     copies[:, dimension] = values
     return copies

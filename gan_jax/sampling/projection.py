@@ -130,7 +130,9 @@ def check_target(target: ArrayLike, generate: Callable[..., Array], *given: Arra
     """The target as float32; a UserError where it has another shape than what is generated of `given`."""
     target, made = jnp.asarray(target, jnp.float32), jax.eval_shape(generate, *given).shape[1:]
     if made != target.shape:
-        raise UserError(f'The image has shape {target.shape}, but the generator makes {made}: bring it to that.')
+        raise UserError(
+            f'The image has shape {target.shape}, but the generator makes {made}: convert it to that shape.'
+        )
     return target
 
 
@@ -165,9 +167,11 @@ def load_image(path: str | os.PathLike | None, shape: tuple[int, ...], resize: b
     """
     height, width, channels = shape
     if path is None:
-        raise UserError('A projection needs --image, the file of the image to look for.')
+        raise UserError('A projection needs --image, the file of the image to project.')
     if resize and height != width:
-        raise UserError(f'The generator makes {height}x{width}, which is no square: bring the image to that yourself.')
+        raise UserError(
+            f'The generator makes {height}x{width}, which is not square: resize the image to that yourself.'
+        )
     try:
         image = decode(os.fspath(path), size=height if resize else None, channels=channels)
     except Exception as error:
@@ -175,6 +179,6 @@ def load_image(path: str | os.PathLike | None, shape: tuple[int, ...], resize: b
     if image.shape != tuple(shape):
         raise UserError(
             f'{path} is {image.shape[0]}x{image.shape[1]}, but the generator makes {height}x{width}: add --resize to '
-            'have its central square resampled, or give one of that size.'
+            'resample its central square, or give an image of that size.'
         )
     return image.astype(np.float32) / 127.5 - 1

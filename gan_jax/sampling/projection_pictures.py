@@ -75,7 +75,7 @@ def projection(
     np.savez(written, **arrays)
     files.replace(path.with_name(f'{path.stem}.npz'), written.getvalue())
     print(
-        f'Given, found, and the search after {", ".join(map(str, times))} steps; loss {found.losses[0]:.4g} to '
+        f'Given image, result, and images after {", ".join(map(str, times))} steps; loss {found.losses[0]:.4g} to '
         f'{found.losses[-1]:.4g}' + ('.' if condition is None else f', class {condition}.')
     )
     return path
@@ -101,7 +101,7 @@ def _checked_in_w(chosen: Chosen, prior: float | None) -> Chosen:
     given['psi'] = None if chosen.options['psi'] == 1 else chosen.options['psi']
     if strangers := [flag for flag, value in given.items() if value is not None]:
         raise UserError(
-            f'--{strangers[0]} has no meaning for a projection into W, which starts at its mean: leave it away.'
+            f'--{strangers[0]} does not apply to a projection into W, which starts at the mean style: omit it.'
         )
     chosen.run.styled('--space w')
     return chosen._replace(options={**chosen.options, 'seeds': chosen.seeds or chosen.options['seeds'][:1]})

@@ -216,7 +216,7 @@ def choose_samples(
     """
     shown = run.classes(classes)
     if grid and classes and len(shown) > grid[0]:
-        raise UserError(f'--grid has {grid[0]} rows, too few for {len(shown)} classes: ask for a row for each.')
+        raise UserError(f'--grid has {grid[0]} rows, too few for {len(shown)} classes: use at least one row per class.')
     if shown and classes is None:
         shown = shown[: grid[0] if grid else num]  # of more classes than pictures, the first
     rows = len(shown or [None])
@@ -282,9 +282,9 @@ def sample_workdir(
     Range(1, MOST_PICTURES).check('--num', num)
     SEED.check('--seed', seed)
     if seeds and (num, seed) != (None, None):
-        raise UserError('--seeds says which latents there are, one for each seed: leave --num and --seed away.')
+        raise UserError('--seeds cannot be combined with --num or --seed.')
     if grid and num is not None:
-        raise UserError('--grid says how many pictures there are: leave --num away.')
+        raise UserError('--grid cannot be combined with --num.')
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, step).standing(standing_statistics, threshold)
     if noise is not None:
@@ -298,12 +298,12 @@ def sample_workdir(
             'psi': psi if psi != 1 else None,
         }
         if given := [name for name, value in latent.items() if value is not None]:
-            raise UserError(f'{workdir} makes something of images, and --{given[0]} chooses latents: leave it away.')
+            raise UserError(f'{workdir} translates images and has no latents to choose: omit --{given[0]}.')
         return _sample_shown(workdir, run, num or 64, seed or 0, inputs)
     if inputs is not None:
-        raise UserError(f'--inputs names images to translate, and {workdir} makes images of latents: leave it away.')
+        raise UserError(f'--inputs names images to translate, but {workdir} generates images from latents: omit it.')
     if grid and len(run.shape) != 3:
-        raise UserError(f'{workdir} generates points, not images, which a grid would show: leave --grid away.')
+        raise UserError(f'{workdir} generates points, not images: omit --grid.')
     options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
     run, rest = run.truncated(psi)
     run = run.noisy(noise)
@@ -327,7 +327,7 @@ def sample_workdir(
         points = io.BytesIO()
         np.save(points, examples)
         files.replace(directory / 'points.npy', points.getvalue())
-    print(f'{len(examples)} samples of step {run.step}: {directory}/grid.png and the single pictures beside it.')
+    print(f'{len(examples)} samples of step {run.step}: see {directory}/grid.png and the single images beside it.')
     return directory
 
 
@@ -342,7 +342,7 @@ def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: 
     made = made_of_shown(run, samples)
     for i, image in enumerate(np.asarray(to_uint8(made))):
         report.save_png(directory / f'{i:05d}.png', image)
-    print(f'{len(made)} images of step {run.step}: {directory}/grid.png and the single pictures beside it.')
+    print(f'{len(made)} images of step {run.step}: see {directory}/grid.png and the single images beside it.')
     return directory
 
 

@@ -75,7 +75,7 @@ def first_kernel(params: Any, latent_size: int) -> np.ndarray:
     kernel = np.asarray(layer['kernel']) if isinstance(layer, Mapping) and 'kernel' in layer else np.zeros((0, 0))
     if kernel.ndim != 2 or len(kernel) < latent_size:
         raise UserError(
-            f'The generator has no dense layer {FIRST_LAYER} that its latents enter: give the weight that they are '
+            f'The generator has no dense layer {FIRST_LAYER} for its latents: pass the weight that the latents are '
             'multiplied by to gan_jax.sampling.semantics.semantic_directions.'
         )
     return kernel[:latent_size]
@@ -120,6 +120,6 @@ def style_kernel(
         if 'kernel' in layer and chosen[int(number)]:
             kernels.append(np.asarray(layer['kernel'], np.float64))
     if not kernels:
-        raise UserError('No affine layer is given the styles of these layers: name others with --layers.')
+        raise UserError('These layers have no affine layer for styles: choose others by --layers.')
     kernel = np.concatenate(kernels, axis=1)
     return kernel / np.linalg.norm(kernel, axis=0)

@@ -45,7 +45,7 @@ class Shown(NamedTuple):
     @property
     def caption(self) -> str:
         """What the picture shows."""
-        return f'Each example from left to right: {", ".join(self.names)}.'
+        return f'Each example, from left to right: {", ".join(self.names)}.'
 
     def draw(self, game: Game, generator: Player) -> np.ndarray:
         """The images float32 [n len(names), H, W, C] in [-1, 1], an example's side by side; grey beside colour is grey.
@@ -56,7 +56,7 @@ class Shown(NamedTuple):
         made = self.images(game, generator)
         if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
             shapes = ', '.join(f'{name} {image.shape[1:]}' for name, image in made.items())
-            raise UserError(f'A game shows images of one size side by side, but the shapes here are: {shapes}.')
+            raise UserError(f'A game must show images of the same size side by side, but the shapes are {shapes}.')
         channels = max(image.shape[-1] for image in made.values())
         alike = [np.broadcast_to(image, (*image.shape[:3], channels)) for image in made.values()]
         return np.stack(alike, axis=1).reshape(-1, *alike[0].shape[1:])
@@ -105,7 +105,7 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
         UserError: it translates nothing, or there are no such images.
     """
     if not game.translates:
-        raise UserError('--inputs names images to translate, and this game translates none: leave it away.')
+        raise UserError('--inputs names images to translate, but this game does not translate: omit it.')
     height, width, channels = shapes[game.given]
     directories = {'data_dir': options.directory, 'cache_dir': options.cache}
     options = {'size': height if height == width else None, **directories}
@@ -114,7 +114,9 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
         dataset = load(name, channels=channels, **options)
     found = dataset.shapes.get(game.given, dataset.shape)
     if found != shapes[game.given]:
-        raise UserError(f'{name!r} has images of shape {found}, and this run translates {shapes[game.given]}.')
+        raise UserError(
+            f'{name!r} has images of shape {found}, but this run translates images of shape {shapes[game.given]}.'
+        )
     return dataset
 
 
@@ -135,7 +137,7 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
     def show(key: jax.Array) -> dict[str, Any]:
         made = _show(game)(*game.init(key)['generator'], game.latents(key, np.arange(1)), batch)
         if not isinstance(made, dict) or not made:
-            raise UserError(f'Game.show returns a dict of images by name, not {made!r}.')
+            raise UserError(f'Game.show must return a dict of images by name, not {made!r}.')
         names.extend(made)  # here, as JAX returns dicts in the order of the alphabet
         return made
 

@@ -60,7 +60,7 @@ def check(game: Game, variables: PyTree) -> None:
     """Raises a UserError where a generator with these variables has no batch statistics of latents."""
     if game.training_pass is None or game.translates or _COLLECTION not in variables:
         raise UserError(
-            'Standing statistics are those of batch normalisations in a generator of latents, which this one has not: '
+            'Standing statistics need a generator with latents and batch normalisation, which this one is not: '
             'set standing_statistics to 0.'
         )
 

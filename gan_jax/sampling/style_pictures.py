@@ -25,7 +25,7 @@ def truncation(chosen: Chosen, *, range: Sequence[float] | None = None, columns:
     The styles of a style generator go towards their mean, and the latents of any other towards 0.
     """
     if chosen.options['psi'] != 1:
-        raise UserError('--psi has no meaning for --what truncation, whose columns have each its own: give --range.')
+        raise UserError('--psi does not apply to --what truncation, where each column has its own psi: use --range.')
     values = chosen.values(range, columns, 1, reach=1.0)
     for psi in values[[0, -1]]:
         require_psi(float(psi))
@@ -76,7 +76,7 @@ def noise(chosen: Chosen, *, columns: int = 3) -> pathlib.Path:
     The deviation of each pixel, figure 4 of StyleGAN, is shown from black, 0, to white, the largest of the picture.
     """
     if chosen.options['noise'] is not None:
-        raise UserError('--noise has no meaning for --what noise, whose columns have each its own: leave it away.')
+        raise UserError('--noise does not apply to --what noise, where each column has its own noise: omit it.')
     run = chosen.run.styled('--what noise')
     chosen.checked('--columns', columns, 1, len(chosen.latents))
     modes = [chosen._replace(run=run.noisy(mode)).in_w() for mode in ('none', 'fixed')]
@@ -90,6 +90,7 @@ def noise(chosen: Chosen, *, columns: int = 3) -> pathlib.Path:
     largest = float(deviation.max())
     images.append(np.broadcast_to(2 * deviation / max(largest, 1e-9) - 1, images[0].shape))
     print(
-        f'No noise, fixed noise, {columns} draws, and the deviation of {_DRAWS}: at most {largest * 127.5:.3g} of 255.'
+        f'No noise, fixed noise, {columns} draws, and the standard deviation of {_DRAWS} draws: at most '
+        f'{largest * 127.5:.3g} of 255.'
     )
     return save_images(chosen.name('noise'), np.stack(images, axis=1).reshape(-1, *images[0].shape[1:]), len(images))

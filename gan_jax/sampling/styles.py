@@ -39,7 +39,7 @@ def chosen_layers(layers: Sequence[int] | None, number: int) -> np.ndarray:
     if layers is None:
         return np.ones(number, bool)
     if strangers := [layer for layer in layers if not 0 <= layer < number]:
-        raise UserError(f'There is no layer {strangers[0]}: those with a style go from 0 to {number - 1}.')
+        raise UserError(f'There is no layer {strangers[0]}: layers with a style are numbered from 0 to {number - 1}.')
     return np.isin(np.arange(number), layers)
 
 

@@ -71,7 +71,7 @@ class Run(NamedTuple):
         """
         if not self.is_conditional:
             if wanted is not None:
-                raise UserError('The generator of this run is not told classes: leave --classes away.')
+                raise UserError('The generator of this run is unconditional; remove --classes.')
             return None
         if wanted is None:
             return tuple(range(self.num_classes))
@@ -121,7 +121,7 @@ class Run(NamedTuple):
         """
         if self.game.styles is None:
             raise UserError(
-                f'{flag} is for a style generator, and that of this run, {self.config.model}, has no styles: take a '
+                f'{flag} needs a style generator, but the model of this run, {self.config.model}, has no styles: use a '
                 'run of another config, such as stylegan2.'
             )
         return self
@@ -140,7 +140,7 @@ class Run(NamedTuple):
         choose(dict.fromkeys(NOISE), noise, 'noise')
         game = self.styled('--noise').game
         if 'noise' not in self.generator.variables:
-            raise UserError('The style generator of this run has no noise inputs: there is no noise to choose.')
+            raise UserError('The style generator of this run has no noise inputs: omit --noise.')
         if noise != 'random':
             return self.with_generator(noise=noise == 'fixed')
         return self._replace(game=with_random_noise(game, named_key(self.config.seed, 'noise')))
@@ -209,8 +209,8 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     if missing := _not_asked_for(about['config']):
         where = _trained_with(description.read_origins(workdir).get(missing.removeprefix('the module '), {}))
         raise UserError(
-            f'The run {workdir} needs {missing}{where}, and reading a run imports and calls nothing but gan_jax: give '
-            '--import_model if you trust it, as that runs its code.'
+            f'The run {workdir} needs {missing}{where}, but reading a run only imports gan_jax: add '
+            '--import_model if you trust it, which executes its code.'
         )
     config = configs.from_json(about['config'])
     facts = _data_facts(workdir, config.phase.number)
@@ -235,7 +235,7 @@ def _data_facts(workdir: pathlib.Path, phase: int | None = None) -> dict[str, An
 def _peek(workdir: pathlib.Path, step: int | None) -> dict[str, Any]:
     about = checkpoint.peek(workdir / 'checkpoints', step)
     if about is None:
-        raise UserError(f'{workdir} has no checkpoint yet; let the run reach its first one.')
+        raise UserError(f'{workdir} has no checkpoint yet; continue the run until it has saved one.')
     return about
 
 

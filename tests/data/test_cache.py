@@ -138,7 +138,9 @@ DAMAGES = [truncate, cut_labels, overwrite, lose_examples, lose_meta, break_meta
 @pytest.mark.parametrize('damage', DAMAGES)
 def test_a_damaged_entry_is_built_again_with_a_warning(tmp_path, entry, damage):
     damage(entry)
-    with pytest.warns(UserWarning, match=rf'^The decoded data set {re.escape(str(entry))} is damaged \(.*\); building'):
+    with pytest.warns(
+        UserWarning, match=rf'^The decoded data set {re.escape(str(entry))} is damaged \(.*\); rebuilding'
+    ):
         assert_valid(open_or_build(tmp_path, 'test', PLACE, KEY, decoded))
     assert_valid(open_or_build(tmp_path, 'test', PLACE, KEY, never))
     assert list(entry.parent.iterdir()) == [entry]
@@ -151,7 +153,7 @@ def test_damage_in_the_middle_of_a_file_too_long_to_read_whole(tmp_path):
     with open(entry / 'examples.npy', 'r+b') as file:
         file.seek(10_000_000)
         file.write(b'\1' * 100_000)
-    with pytest.warns(UserWarning, match='examples.npy is not as it was written'):
+    with pytest.warns(UserWarning, match='examples.npy has changed since it was written'):
         open_or_build(tmp_path, 'test', PLACE, KEY, lambda: decoded(examples))
 
 
@@ -211,7 +213,7 @@ def test_a_directory_that_cannot_be_made(tmp_path):
         open_or_build(tmp_path / 'file', 'test', PLACE, KEY, decoded)
     assert str(caught.value) == (
         f"the decoded data set needs 480 bytes in '{tmp_path / 'file' / 'decoded'}', which cannot be written (Not a "
-        'directory): make room there, or choose another place by cache_dir or XDG_CACHE_HOME.'
+        'directory): free some space, or choose another directory by cache_dir or XDG_CACHE_HOME.'
     )
 
 
@@ -260,7 +262,7 @@ def test_a_disk_that_fills_up_while_writing(tmp_path, write_image):
     out, err = process.communicate(timeout=120)
     assert out.strip() == (
         f"UserError the decoded data set needs 81,920 bytes in '{tmp_path}/cache/decoded', which cannot be written "
-        '(File too large): make room there, or choose another place by cache_dir or XDG_CACHE_HOME.'
+        '(File too large): free some space, or choose another directory by cache_dir or XDG_CACHE_HOME.'
     ), err
     assert not list((tmp_path / 'cache' / 'decoded').iterdir())
 

@@ -48,10 +48,10 @@ def test_many_chunks_keep_their_order(load_quietly, monkeypatch):
 
 
 def test_sentences(load_quietly, folder):
-    with pytest.raises(UserError, match=r"^'digits' is grey already, so that nothing is left to be learnt: choose"):
+    with pytest.raises(UserError, match=r"^'digits' is already grey, so there is nothing to learn: choose"):
         load_quietly('grey:digits')
     for name in ('edges:ring', 'grey:ring'):
         with pytest.raises(UserError, match=r"^'ring' is a set of points, not of images: choose images"):
             load_quietly(name)
-    with pytest.raises(UserError, match=r"^'grey:folder:.*' has inputs already, and 'edges:grey:.*' asks for others"):
+    with pytest.raises(UserError, match=r"^'grey:folder:.*' already has inputs, and 'edges:grey:.*' would add others"):
         load_quietly(f'edges:grey:folder:{folder}')

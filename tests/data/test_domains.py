@@ -66,16 +66,19 @@ def test_names_from_every_directory(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('name', 'sentence'),
     [
-        ('classes:digits:3', "'classes:digits:3' names no two classes: write classes:NAME:A:B"),
-        ('classes:digits:3:', "'classes:digits:3:' names no two classes"),
-        ('classes:digits:3:03', "'classes:digits:3:03' names the class '3' twice: name two classes"),
-        ('classes:digits:3:12', 'There is no class 12: they go from 0 to 9, and 9 is the nearest'),
-        ('classes:digits:3:apple', "There is no class 'apple': the nearest is"),
-        ('unpaired:digits', "'unpaired:digits' names no two data sets: write unpaired:A,B with one comma"),
-        ('unpaired:digits,digits,digits', "'unpaired:digits,digits,digits' names no two data sets"),
+        ('classes:digits:3', "'classes:digits:3' does not name two classes: write classes:NAME:A:B"),
+        ('classes:digits:3:', "'classes:digits:3:' does not name two classes"),
+        ('classes:digits:3:03', "'classes:digits:3:03' names the class '3' twice: name two different classes"),
+        ('classes:digits:3:12', 'There is no class 12: classes are numbered from 0 to 9; the nearest is 9.'),
+        ('classes:digits:3:apple', "There is no class 'apple'; the nearest name is"),
+        ('unpaired:digits', "'unpaired:digits' does not name two data sets: write unpaired:A,B with exactly one comma"),
+        ('unpaired:digits,digits,digits', "'unpaired:digits,digits,digits' does not name two data sets"),
         ('unpaired:ring,digits', "'ring' is a set of points, not of images"),
-        ('unpaired:digits,classes:digits:3:8', "'classes:digits:3:8' has two domains already: give data sets of one"),
-        ('classes:unpaired:digits,digits:3:8', "'unpaired:digits,digits' has two domains already"),
+        (
+            'unpaired:digits,classes:digits:3:8',
+            "'classes:digits:3:8' already has two domains: use data sets of one domain.",
+        ),
+        ('classes:unpaired:digits,digits:3:8', "'unpaired:digits,digits' already has two domains: use"),
     ],
 )
 def test_sentences(load_quietly, name, sentence):
@@ -84,9 +87,11 @@ def test_sentences(load_quietly, name, sentence):
 
 
 def test_sentences_of_sizes_and_labels(load_quietly, folder):
-    with pytest.raises(UserError, match=r"^the images of 'digits' are 8x8 and those of 'folder:.*' 4x6: give one size"):
+    with pytest.raises(
+        UserError, match=r"^the images of 'digits' are 8x8 and those of 'folder:.*' 4x6: give both one size"
+    ):
         load_quietly(f'unpaired:digits,folder:{folder}')
-    with pytest.raises(UserError, match=r"^'folder:.*' has no classes, of which 'classes:.*' asks for two"):
+    with pytest.raises(UserError, match=r"^'folder:.*' has no classes, but 'classes:.*' needs two"):
         load_quietly(f'classes:folder:{folder}/b:0:1')
-    with pytest.raises(UserError, match=r"^'pets' has no example of the class 'owl' in its split 'train'"):
+    with pytest.raises(UserError, match=r"^'pets' has no examples of the class 'owl' in its split 'train'"):
         domains.two_classes('two', NAMED, 'dog', 'owl')

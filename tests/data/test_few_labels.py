@@ -60,7 +60,7 @@ def test_sentences(load_quietly, folder):
         UserError, match=r"^the class '\d' of 'digits' has \d+ labelled examples, fewer than data.labels"
     ):
         load_quietly('digits', labels_per_class=200)
-    with pytest.raises(UserError, match=r'^.* has no labels, of which data.labels_per_class keeps 1 a class: unset it'):
+    with pytest.raises(UserError, match=r'^.* has no labels, but data\.labels_per_class=1 needs some: unset it'):
         load_quietly(f'folder:{folder}/b', labels_per_class=1)
 
 

@@ -71,7 +71,7 @@ def test_16_bits_that_were_not_scaled_are_refused(tmp_path, write_image, brighte
     for i, top in enumerate((brightest, 5)):
         write_image(root / f'{i}.png', Image.fromarray(np.array([[0, top]], np.uint16)))
     with pytest.raises(
-        UserError, match=rf'have 16 bits a value and use {bits} of them at most.* nearly black: multiply'
+        UserError, match=rf'have 16 bits per value and use {bits} of them at most.* nearly black: scale'
     ):
         load_folder(root, tmp_path)
     assert not list((tmp_path / 'cache').rglob('examples.npy'))
@@ -107,7 +107,7 @@ def test_every_kind_of_file_is_read_and_what_is_left_out_is_said(tmp_path, write
     np.testing.assert_array_equal(data.examples[:, 0, 0, 0], np.arange(9) * 10)
     for name in ('9.heic', 'a.heic', 'b.JSON', 'readme', '.hidden.json'):
         (root / name).write_text('')
-    sentence = r"are left out \(2 \.heic, 1 \.json, 1 without a suffix\), such as '9\.heic': .* is the other 9\.$"
+    sentence = r"are skipped \(2 \.heic, 1 \.json, 1 without a suffix\), such as '9\.heic': .* the other 9 files\.$"
     with pytest.warns(UserWarning, match=sentence):
         assert len(load_folder(root, tmp_path)) == 9
 
@@ -136,9 +136,9 @@ def test_links_are_followed(folder, tmp_path, write_image):
     ('link', 'target', 'sentence'),
     [
         ('a/back', '..', r"/a/back' is a link to a directory above it: remove it\."),
-        ('a/9.png', 'gone.png', r"/a/9\.png' is a link that leads nowhere: mend or remove it\."),
-        ('a/gone', 'nowhere', r"/a/gone' is a link that leads nowhere: mend or remove it\."),
-        ('a/self', 'self', r"/a/self' is a link that leads nowhere: mend or remove it\."),
+        ('a/9.png', 'gone.png', r"/a/9\.png' is a broken link: repair or remove it\."),
+        ('a/gone', 'nowhere', r"/a/gone' is a broken link: repair or remove it\."),
+        ('a/self', 'self', r"/a/self' is a broken link: repair or remove it\."),
     ],
 )
 def test_links_that_lead_nowhere_or_back_are_refused(folder, tmp_path, link, target, sentence):
@@ -160,9 +160,7 @@ def test_a_slice_takes_some_of_the_files_in_order(folder, tmp_path):
 def test_splits_are_not_taken_for_classes(tmp_path, write_image, names):
     for name in names:
         write_image(tmp_path / 'data' / name / 'cats/1.png', np.zeros((2, 2)))
-    with pytest.raises(
-        UserError, match=f'{", ".join(names)} are the names of splits: give one of them, such as folder:'
-    ):
+    with pytest.raises(UserError, match=f'{", ".join(names)} are names of splits: give one of them, such as folder:'):
         load_folder(tmp_path / 'data', tmp_path)
     assert load_folder(tmp_path / 'data' / names[0], tmp_path).class_names == ('cats',)
     write_image(tmp_path / 'data/cars/1.png', np.zeros((2, 2)))
@@ -179,12 +177,12 @@ def test_a_home_directory_is_written_as_in_a_shell(folder, tmp_path, monkeypatch
 def test_a_path_where_a_name_stands_is_no_misspelt_name(folder, tmp_path):
     (folder / 'file').write_text('')
     for name, sentence in (
-        (f'{folder}', f"'{folder}' is a directory: write folder:{folder} to take its images."),
+        (f'{folder}', f"'{folder}' is a directory: write folder:{folder} to use its images."),
         (f'{folder}/file', f"'{folder}/file' is a file: give the directory of the images, as folder:PATH."),
-        (f'{folder}/gone', f"there is no file or directory '{folder}/gone': look for a mistake in the path."),
-        ('./gone', "there is no file or directory './gone': look for a mistake in the path."),
-        ('pets.zip', "'pets.zip' is an archive: unpack it and give folder: with the path of the directory."),
-        ('folder:pets.zip', "'pets.zip' is an archive: unpack it and give folder: the path of the directory."),
+        (f'{folder}/gone', f"there is no file or directory '{folder}/gone': check the path."),
+        ('./gone', "there is no file or directory './gone': check the path."),
+        ('pets.zip', "'pets.zip' is an archive: unpack it and give the directory, as folder:PATH."),
+        ('folder:pets.zip', "'pets.zip' is an archive: unpack it and give the directory, as folder:PATH."),
     ):
         with pytest.raises(UserError) as caught:
             load(name, data_dir=str(tmp_path), cache_dir=tmp_path / 'cache')
@@ -193,7 +191,7 @@ def test_a_path_where_a_name_stands_is_no_misspelt_name(folder, tmp_path):
 
 def test_three_channels_of_grey_images_are_told_what_they_are(tmp_path, write_image):
     write_image(tmp_path / 'grey/1.png', np.full((2, 2), 7))
-    with pytest.warns(UserWarning, match=r'are grey, as far as 1 of them tell: with channels=3 each grey value stands'):
+    with pytest.warns(UserWarning, match='are grey, judging from 1 of them: with channels=3 each grey value is'):
         assert load_folder(tmp_path / 'grey', tmp_path, channels=3).shape == (2, 2, 3)
     write_image(tmp_path / 'grey/2.png', np.full((2, 2, 3), (1, 2, 3)))
     assert load_folder(tmp_path / 'grey', tmp_path, channels=3).shape == (2, 2, 3)
@@ -242,23 +240,23 @@ def test_sentences(folder, tmp_path, write_image):
         return str(caught.value)
 
     assert sentence(tmp_path / 'none') == (
-        f"'{tmp_path / 'none'}' is not a directory: give folder: the path of a directory of images."
+        f"'{tmp_path / 'none'}' is not a directory: give a directory of images, as folder:PATH."
     )
     (tmp_path / 'empty').mkdir()
     assert sentence(tmp_path / 'empty') == (
-        f"'{tmp_path / 'empty'}' holds no images: put .png, .jpg, .jpeg, .bmp, .webp, .gif, .tif, .tiff, .ppm, .pgm, "
-        '.pbm, .pnm, .npy files in it.'
+        f"'{tmp_path / 'empty'}' contains no images: put .png, .jpg, .jpeg, .bmp, .webp, .gif, .tif, .tiff, "
+        f'.ppm, .pgm, .pbm, .pnm, .npy files in it.'
     )
     assert sentence(folder, split='test') == (
-        "a folder of images has only the split 'train' and its slices such as 'train[:1000]', not 'test': give the "
-        'split a folder of its own.'
+        "a folder of images has only the split 'train' and its slices such as 'train[:1000]', not 'test': "
+        'give the split a separate folder.'
     )
     assert sentence(folder, size=0) == 'the size of an image must be at least 1, not 0.'
     assert sentence(folder, channels=4) == 'an image has 1 channel (grey) or 3 (colour), not 4.'
     write_image(folder / 'b/4.png', np.zeros((5, 7, 3)))
     assert sentence(folder) == (
         f"the images of 'folder:{folder}' differ in size ('{folder}/a/1.png' is 4x6, '{folder}/b/4.png' is 5x7): "
-        'give the size to bring them to, by --config.data.size=64 in training, elsewhere by --size 64.'
+        'set the size to resample them to, by --config.data.size=64 in training, elsewhere by --size 64.'
     )
     (folder / 'b/4.png').write_bytes((folder / 'b/3.png').read_bytes()[:50])
     pattern = rf"^'{re.escape(str(folder))}/b/4\.png' cannot be read as an image \(.*\): replace or remove it\.$"
@@ -268,6 +266,6 @@ def test_sentences(folder, tmp_path, write_image):
     (folder / 'b/4.png').unlink()
     write_image(folder / '0.png', np.zeros((4, 6, 3)))
     assert sentence(folder) == (
-        f"'{folder}' holds both images and sub-directories of images: "
-        'keep either images or one sub-directory per class in it.'
+        f"'{folder}' contains both images and sub-directories of images: keep either the images or one "
+        f'sub-directory per class.'
     )

@@ -140,7 +140,7 @@ def test_portable_maps_are_scaled_to_their_white():
 @pytest.mark.parametrize('dtype', [np.int32, np.float32])
 def test_32_bits_a_value_have_no_white_and_are_refused(dtype):
     file = encoded(Image.fromarray(np.array([[0, 1]], dtype)), 'tiff')
-    with pytest.raises(ValueError, match='32 bits a value'):
+    with pytest.raises(ValueError, match='32 bits per value'):
         decode(file, size=None, channels=1)
 
 
@@ -152,7 +152,7 @@ def test_an_npy_is_an_image(tmp_path):
             decode(str(tmp_path / 'a.npy'), size=None, channels=channels), array.reshape(4, 6, channels)
         )
     np.save(tmp_path / 'a.npy', RAMP / 255)
-    with pytest.raises(ValueError, match=r'an \.npy of an image is uint8 .*, not float64\[4, 6\]'):
+    with pytest.raises(ValueError, match=r'an \.npy image must be uint8 .*, not float64\[4, 6\]'):
         decode(str(tmp_path / 'a.npy'), size=None, channels=1)
 
 
@@ -162,11 +162,11 @@ def test_the_size_that_an_image_may_have_is_set_in_the_environment(monkeypatch):
         decode(encoded(Image.fromarray(RAMP)), size=None, channels=1)
     sentence = str(unreadable("'a.png'", caught.value))
     assert sentence.startswith("'a.png' is very large (Image size (24 pixels) exceeds limit of 8 pixels")
-    assert sentence.endswith('or allow as many pixels by GAN_JAX_MAX_PIXELS in the environment.')
+    assert sentence.endswith('or raise the limit by the environment variable GAN_JAX_MAX_PIXELS.')
     monkeypatch.setenv('GAN_JAX_MAX_PIXELS', '24')
     np.testing.assert_array_equal(decode(encoded(Image.fromarray(RAMP)), size=None, channels=1)[..., 0], RAMP)
     monkeypatch.setenv('GAN_JAX_MAX_PIXELS', 'many')
-    with pytest.raises(UserError, match="GAN_JAX_MAX_PIXELS is 'many': give it the number of pixels"):
+    with pytest.raises(UserError, match="GAN_JAX_MAX_PIXELS is 'many': set it to the largest number of pixels"):
         open_image(encoded(Image.fromarray(RAMP)))
 
 

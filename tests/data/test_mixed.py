@@ -56,11 +56,11 @@ def test_what_is_wrong_with_the_files_is_said_as_of_those_of_one_size(tmp_path, 
     for size in (2, 3):
         write_image(tmp_path / f'dark/{size}.png', Image.fromarray(np.full((size, size), 1023, np.uint16)))
     dark = load_mixed(tmp_path / 'dark', tmp_path)
-    with pytest.raises(UserError, match='have 16 bits a value and use 10 of them at most'):
+    with pytest.raises(UserError, match='have 16 bits per value and use 10 of them at most'):
         list(dark.examples.batches(1))
     (tmp_path / 'dark/3.png').write_text('no image')
     with pytest.raises(UserError, match=r"3\.png' cannot be read as an image"):
         list(dark.examples.batches(1))
     write_image(tmp_path / 'dark/3.png', np.full((3, 3), 9))
-    with pytest.warns(UserWarning, match='are grey, as far as 2 of them tell'):
+    with pytest.warns(UserWarning, match='are grey, judging from 2 of them:'):
         load_mixed(tmp_path / 'dark', tmp_path, channels=3)

@@ -81,10 +81,10 @@ def test_sentences(sides, load_quietly, write_image):
     with pytest.raises(UserError, match=r"^'.*odd/1\.png' cannot be read .* an even width, and its width is 7"):
         load_quietly(f'paired:{sides / "odd"}')
     write_image(sides / 'AB/B/alone.png', picture(0))
-    with pytest.raises(UserError, match=r"^'.*/AB/B/alone\.png' is unpaired: put an image .* into '.*AB/A', or remove"):
+    with pytest.raises(UserError, match=r"^'.*/AB/B/alone\.png' has no partner: put an image .* into '.*AB/A', or"):
         load_quietly(f'paired:{sides / "AB"}')
     write_image(sides / 'AB/A/alone.png', picture(0, height=3))
-    sentence = r"^'.*/A/alone\.png' is 3x6 and '.*/B/alone\.png' is 4x6, but the images of a pair have one size: bring"
+    sentence = r"^'.*/A/alone\.png' is 3x6 and '.*/B/alone\.png' is 4x6, but the images of a pair must have"
     for size in (None, 4):
         with pytest.raises(UserError, match=sentence):
             load_quietly(f'paired:{sides / "AB"}', size=size)

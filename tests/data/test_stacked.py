@@ -84,7 +84,7 @@ def test_sentences(load_quietly, folder, tmp_path, write_image):
         load_quietly(f'stacked:folder:{folder}')
     write_image(tmp_path / 'flat' / '1.png', np.zeros((2, 2)))
     with pytest.raises(
-        UserError, match=r"^'folder:.*flat' has examples without a class, and the modes of a stack are "
+        UserError, match=r"^'folder:.*flat' has examples without a class, but the modes of stacked images are "
     ):
         load_quietly(f'stacked:folder:{tmp_path / "flat"}')
     with pytest.raises(UserError, match=r"^'ring' is a set of points, and only images can be stacked"):

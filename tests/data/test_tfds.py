@@ -89,7 +89,7 @@ def test_supervised_keys_say_which_image_and_which_label(pictures, tmp_path):
     np.testing.assert_array_equal(data.examples[:, 1, 2, 0], np.arange(20))
     np.testing.assert_array_equal(data.labels, np.arange(20) % 4)
     assert data.num_classes == 4
-    with pytest.warns(UserWarning, match="the images of 'pictures' are grey, as far as 20 of them tell"):
+    with pytest.warns(UserWarning, match="the images of 'pictures' are grey, judging from 20 of them:"):
         assert load_from(tmp_path, channels=3, size=4).shape == (4, 4, 3)
 
 
@@ -151,7 +151,7 @@ def sentence(directory, name='pictures', **kwargs):
 def test_sentences_about_names(tmp_path):
     assert sentence(tmp_path, name='celeb_a') == (
         f"the TFDS data set 'celeb_a' is not prepared in '{tmp_path}': run pip install 'gan_jax[tensorflow]' and "
-        f'python -m gan_jax.tools.prepare_dataset celeb_a --data_dir {tmp_path}, or give the directory that holds '
+        f'python -m gan_jax.tools.prepare_dataset celeb_a --data_dir {tmp_path}, or give the directory that contains '
         'it by data_dir or TFDS_DATA_DIR.'
     )
     assert sentence(tmp_path, name='Fashon_mnist') == (
@@ -163,7 +163,7 @@ def test_sentences_about_names(tmp_path):
         'folder:/path or a TFDS name.'
     )
     assert sentence(tmp_path, name='my data') == (
-        "'my data' is not a data set's name, which looks like name, name/config or name:1.0.0."
+        "'my data' is not the name of a data set; write name, name/config or name:1.0.0."
     )
 
 
@@ -236,7 +236,7 @@ def test_damaged_digits_are_prepared_again_with_a_warning(prepared_digits, tmp_p
     whole = load('digits', cache_dir=tmp_path, show_progress=False)
     [path] = (tmp_path / 'tfds').rglob(f'*{file}')
     damage(path)
-    told = r'^The prepared digits .*/tfds/digits/1.0.0 are damaged \(.+\); preparing them again\.$'
+    told = r'^The prepared digits .*/tfds/digits/1.0.0 are damaged \(.+\); rebuilding them\.$'
     with pytest.warns(UserWarning, match=told):
         again = load('digits', cache_dir=tmp_path, show_progress=False)
     np.testing.assert_array_equal(again.examples, whole.examples)
@@ -291,7 +291,7 @@ def test_sentences_about_features(tmp_path):
     prepare(tmp_path, 'sizes', cut, [{'image': whole}, {'image': png(np.zeros((7, 8, 3)))}])
     assert sentence(tmp_path, name='sizes') == (
         "the images of 'sizes' differ in size (example 0 of 'sizes' (train) is 9x9, example 1 of 'sizes' (train) is "
-        '7x8): give the size to bring them to, by --config.data.size=64 in training, elsewhere by --size 64.'
+        '7x8): set the size to resample them to, by --config.data.size=64 in training, elsewhere by --size 64.'
     )
     assert load_from(tmp_path, name='sizes', size=5).shape == (5, 5, 3)
     [images] = load_from(tmp_path, name='sizes', mixed=True).examples.batches(2)
@@ -328,7 +328,7 @@ def test_digits_print_nothing(tmp_path, capfd):
 def test_digits_where_nothing_can_be_written(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(
-        UserError, match=r"^the digits cannot be written to '.*/file/tfds' \(.*\): make room there or make it writable"
+        UserError, match=r"^the digits cannot be written to '.*/file/tfds' \(.*\): free some space or make it writable"
     ):
         load('digits', cache_dir=tmp_path / 'file')
 

@@ -58,6 +58,6 @@ def test_sentences():
     with pytest.raises(UserError, match=r"^'ring' has no split 'valid'; it has train, test\.$"):
         load('ring', split='valid')
     with pytest.raises(
-        UserError, match=r"^'grid' is a set of points, not of images: leave its size and channels unset"
+        UserError, match=r"^'grid' is a set of points, not of images: do not set its size and channels\."
     ):
         load('grid', size=32)

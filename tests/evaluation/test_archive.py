@@ -42,8 +42,8 @@ def test_an_npy_holds_images_alone(tmp_path):
 @pytest.mark.parametrize(
     ('arrays', 'sentence'),
     [
-        ({}, r'holds the arrays \(none\): name that of the images "images"'),
-        ({'a': IMAGES, 'b': IMAGES}, 'holds the arrays a, b: name that of the images "images"'),
+        ({}, r'contains the arrays \(none\): call the array of images "images"'),
+        ({'a': IMAGES, 'b': IMAGES}, 'contains the arrays a, b: call the array of images "images"'),
         ({'images': IMAGES / 255.0}, 'metrics take uint8'),
         ({'images': IMAGES, 'labels': LABELS[:3]}, 'give one whole number per image'),
         ({'images': np.array([{}])}, 'cannot be read as a NumPy file'),
@@ -66,7 +66,7 @@ def test_a_torn_or_missing_file_gets_one_sentence(tmp_path):
 @pytest.mark.parametrize('content', [b'', b'\x89PNG\r\n\x1a\n', b'some text'])
 def test_what_is_no_numpy_file_is_told_so_whatever_its_name(tmp_path, content):
     (tmp_path / 'a.npz').write_bytes(content)
-    with pytest.raises(UserError, match=r'a\.npz is not a NumPy file, whatever its name says'):
+    with pytest.raises(UserError, match=r'a\.npz is not a NumPy file, despite its name:'):
         load_archive(tmp_path / 'a.npz')
 
 

@@ -13,10 +13,10 @@ from gan_jax.evaluation.arrays import features_array
         (np.array([['a', 'b']]), r'^X are <U1; a metric takes real numbers\.$'),
         (np.ones((3, 2)) * 1j, r'^X are complex128; a metric takes real numbers\.$'),
         (np.array([[{}]]), r'^X are object; a metric takes real numbers\.$'),
-        ([[1.0], [1.0, 2.0]], r'^X are no array, as their rows differ in length'),
+        ([[1.0], [1.0, 2.0]], r'^X are not an array, because their rows differ in length'),
         (np.zeros(3), r'^X have shape \[3\]; a metric takes one row of features for each image'),
         (np.zeros((3, 0)), r'^X have shape \[3, 0\]'),
-        (np.zeros((1, 4)), r'^X are of 1 images; this metric needs at least 2'),
+        (np.zeros((1, 4)), r'^X belong to 1 images; this metric needs at least 2'),
         ([[0.0], [np.nan]], r'^X of 1 of 2 images \(the first is number 1\) are NaN or infinite'),
     ],
 )

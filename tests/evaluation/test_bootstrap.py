@@ -60,7 +60,7 @@ def test_bad_input_is_said():
     with pytest.raises(UserError, match=r'The arrays to resample have \[3, 2\] rows; give at least one row'):
         bootstrap(np.mean, np.zeros(3), np.zeros(2))
     for nothing in ([], [np.empty((0, 4))], [np.float64(3)]):
-        with pytest.raises(UserError, match='give at least one row, and as many in each'):
+        with pytest.raises(UserError, match='give at least one row, and the same number in each'):
             bootstrap(np.mean, *nothing)
     with pytest.raises(UserError, match='The confidence is 95; it must be between 0 and 1'):
         bootstrap(np.mean, np.zeros(3), confidence=95)

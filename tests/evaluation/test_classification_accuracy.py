@@ -44,7 +44,9 @@ def test_shuffled_labels_score_about_chance_and_right_ones_far_above():
 
 def test_images_of_two_shapes_are_refused():
     labels = np.arange(4)
-    with pytest.raises(UserError, match=r'Generated images are \[8, 8, 1\] and real ones \[9, 8, 1\]: bring them'):
+    with pytest.raises(
+        UserError, match=r'Generated images have shape \[8, 8, 1\] and real ones \[9, 8, 1\]: convert them'
+    ):
         classification_accuracy_score(
             np.zeros((4, 8, 8, 1), np.uint8), labels, np.zeros((4, 9, 8, 1), np.uint8), labels, 10
         )

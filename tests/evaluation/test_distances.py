@@ -124,5 +124,5 @@ def test_radii_from_nearest_are_ties_for_ball_counts():
 
 def test_too_few_references():
     points = np.zeros((3, 2))
-    with pytest.raises(UserError, match='3 nearest neighbours were asked for among 2: k must be from 1 to 2'):
+    with pytest.raises(UserError, match='k is 3, but there are 2 neighbours: choose k from 1 to 2'):
         nearest(points, points, 3, exclude_self=True)

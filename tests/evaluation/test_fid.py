@@ -144,15 +144,17 @@ def test_bad_input_is_said():
     features = np.eye(3)
     with pytest.raises(UserError, match=r'shapes \[2\], \[2, 2\], \[3\], \[2, 2\]; a Fréchet distance takes \[D\]'):
         frechet_distance(np.zeros(2), np.eye(2), np.zeros(3), np.eye(2))
-    with pytest.raises(UserError, match='The moments hold NaN or infinity: look at the features'):
+    with pytest.raises(UserError, match='The moments contain NaN or infinity: check the features'):
         frechet_distance([0.0], [[np.nan]], [0.0], [[1.0]])
-    with pytest.raises(UserError, match='fake features are of 1 images; this metric needs at least 2'):
+    with pytest.raises(UserError, match='fake features belong to 1 images; this metric needs at least 2'):
         fid(features, features[:1])
-    with pytest.raises(UserError, match='3 and 2 dimensions: take both from the same extractor'):
+    with pytest.raises(UserError, match='3 and 2 dimensions: use the same extractor for both'):
         fid(features, features[:, :2])
     with pytest.raises(UserError, match=r'have labels of shapes \[2\] and \[3\]; each image needs one label'):
         intra_fid(features, [0, 0], features, [0, 0, 0])
-    with pytest.raises(UserError, match='Class 1 has 1 reals and 0 fakes; its FID needs at least 2 of each: make more'):
+    with pytest.raises(
+        UserError, match='Class 1 has 1 real images and 0 fakes; its FID needs at least 2 of each: use more'
+    ):
         intra_fid(features, [0, 0, 1], features, [0, 0, 0])
-    with pytest.raises(UserError, match='Class 7 has 0 reals and 1 fakes'):  # of a class that the data has not
+    with pytest.raises(UserError, match='Class 7 has 0 real images and 1 fakes'):  # of a class that the data has not
         intra_fid(features, [0, 0, 0], features, [0, 0, 7])

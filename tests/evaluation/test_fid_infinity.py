@@ -80,7 +80,7 @@ def test_equal_fakes_are_at_the_distance_of_one_point():
 
 
 def test_bad_input_is_said():
-    with pytest.raises(UserError, match='10 fakes are too few for 15 sizes from 2 up: make at least 16'):
+    with pytest.raises(UserError, match='10 fakes are too few for 15 sizes from 2 up: use at least 16'):
         fid_infinity(_reals(), _fakes(10, 0))
     with pytest.raises(UserError, match='The number of sizes is 2; it must be at least 3'):
         fid_infinity(_reals(), _fakes(100, 0), points=2)
@@ -88,5 +88,5 @@ def test_bad_input_is_said():
         fid_infinity(_reals(), _fakes(100, 0), smallest=1)
     with pytest.raises(UserError, match='needs at least 2'):
         fid_infinity(_reals(), _fakes(1, 0))
-    with pytest.raises(UserError, match='16 and 4 dimensions: take both from the same extractor'):
+    with pytest.raises(UserError, match='16 and 4 dimensions: use the same extractor for both'):
         fid_infinity(_reals(), _fakes(100, 0)[:, :4])

@@ -88,7 +88,7 @@ def test_a_damaged_cache_is_made_again(tmp_path):
     data = bytearray(path.read_bytes())
     data[200] ^= 1
     path.write_bytes(data)
-    with pytest.warns(UserWarning, match='are damaged .* making them again'):
+    with pytest.warns(UserWarning, match=r'are damaged .* recomputing them\.'):
         store = gather(REALS, tmp_path)
     np.testing.assert_array_equal(store.array('features'), wanted)
 
@@ -128,10 +128,12 @@ def test_each_image_of_several_sizes_is_seen_as_alone_in_any_order_and_batch(mix
 def test_images_of_several_sizes_want_an_extractor_that_brings_them_to_one(mixed, tmp_path):
     reals = mixed(range(19))
     with pytest.raises(
-        UserError, match=r"The extractor quadrants takes images of one size, .* differ \('.*a/00.png' is 2x4, "
+        UserError, match=r"The extractor quadrants needs images of one size, but .* differ \('.*a/00.png' is 2x4, "
     ):
         gather(reals, tmp_path)
-    with pytest.raises(UserError, match=r'resized quadrants returns arrays of the shapes \[\(2, 4, 3\), .* to one\.'):
+    with pytest.raises(
+        UserError, match=r'resized quadrants returns arrays of the shapes \[\(2, 4, 3\), .* to one shape\.'
+    ):
         gather(reals, tmp_path, RESIZED_QUADRANTS._replace(resize=lambda images: images))
 
 

@@ -102,8 +102,13 @@ def test_means_over_pairs_have_standard_errors():
 @pytest.mark.parametrize(
     ('x', 'y', 'options', 'sentence'),
     [
-        (_images(0, 2, 12, 12, 1), _images(0, 3, 12, 12, 1), {}, 'there are 2 and 3: give as many of both, in one'),
-        (_images(0, 2, 12, 12, 1), _images(0, 2, 12, 13, 1), {}, 'bring both to one size'),
+        (
+            _images(0, 2, 12, 12, 1),
+            _images(0, 3, 12, 12, 1),
+            {},
+            'there are 2 and 3: give the same number of both, in the same',
+        ),
+        (_images(0, 2, 12, 12, 1), _images(0, 2, 12, 13, 1), {}, 'convert both to the same size'),
         (_images(0, 2, 12, 12, 1), _images(0, 2, 12, 12, 1), {'luminance': True}, 'must be 3 to have a luminance'),
         (_images(0, 2, 12, 12, 1), _images(0, 2, 12, 12, 1), {'border': 6}, 'less than half of 12 pixels'),
         (_images(0, 2, 12, 12, 1), _images(0, 2, 12, 12, 1), {'data_range': 1}, 'The data range of uint8 is 1'),
@@ -121,7 +126,7 @@ def test_small_and_equal_images_get_one_sentence():
     images = _images(0, 2, 10, 10, 1)
     with pytest.raises(UserError, match='SSIM takes at least its 11x11 window'):
         ssim(images, images)
-    with pytest.raises(UserError, match='2 of 2 pairs are of equal images, whose PSNR is infinite'):
+    with pytest.raises(UserError, match='2 of 2 pairs have equal images, whose PSNR is infinite'):
         mean_psnr(images, images)
 
 

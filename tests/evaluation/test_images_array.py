@@ -22,7 +22,7 @@ def test_fit_images_come_back_as_they_are():
         ),
         (np.array([0.0, 200.0], np.float32), r'are float32 in \[0, 200\]; .* by images.round\(\).astype\(uint8\)'),
         (np.array([3, 700]), r'are int64 in \[3, 700\]; .*: scale and clip to that range'),
-        (np.array([0.5, np.nan]), 'are float64 with NaN or infinite values; .*: look at what made these images'),
+        (np.array([0.5, np.nan]), 'are float64 with NaN or infinite values; .*: check the source of these images'),
         (np.array(['a.png']), r'are <U5; metrics take uint8 in \[0, 255\]\.'),
     ],
 )
@@ -35,7 +35,7 @@ def test_wrong_types_and_ranges(images, sentence):
     ('shape', 'sentence'),
     [
         ((2, 3, 8, 8), r'\[2, 3, 8, 8\]; .*: move the channels to the end with images.transpose\(0, 2, 3, 1\)'),
-        ((2, 8, 8), r'\[2, 8, 8\]; .*: give greys a last axis'),
+        ((2, 8, 8), r'\[2, 8, 8\]; .*: add a last axis to grey'),
         ((0, 8, 8, 3), r'\[0, 8, 8, 3\]; metrics take \[n, H, W, 1 or 3\], at least one image'),
         ((2, 8, 8, 4), r'\[2, 8, 8, 4\]'),
     ],

@@ -82,7 +82,7 @@ def test_equals_torch_fidelity(key):
 
 
 def test_bad_input_is_said():
-    with pytest.raises(UserError, match='9 images cannot be cut into 10 splits: make more images, or ask for fewer'):
+    with pytest.raises(UserError, match='9 images cannot be divided into 10 splits: use more images or fewer splits'):
         inception_score(np.zeros((9, 5)))
     with pytest.raises(UserError, match='The number of splits is 0; it must be at least 1'):
         inception_score(np.zeros((9, 5)), splits=0)

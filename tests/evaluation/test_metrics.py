@@ -82,7 +82,7 @@ def test_classes_are_matched_by_their_names(tmp_path, monkeypatch):
 
     strangers = dataclasses.replace(REALS, class_names=('cats', 'cows'))
     (failure,) = Evaluator(['intra_fid'], QUADRANTS, reals, LAYOUT, tmp_path).evaluate(strangers).failures
-    assert re.match(r"Class 'dogs' has \d+ reals and 0 fakes", failure.failure)
+    assert re.match(r"Class 'dogs' has \d+ real images and 0 fakes", failure.failure)
 
 
 def test_a_record_has_the_whole_protocol_and_pixels_have_no_extractor(tmp_path):
@@ -119,7 +119,7 @@ def test_taps_of_one_pass_have_a_fid_each(tmp_path):
         assert values['fid_early'] == pytest.approx(fid(*early).value, rel=1e-5)
         assert records[1].protocol['rule'] == 'tap early, covariances with ddof 1, float64'
     _, (failure,) = evaluator(tmp_path, 'fid_taps').evaluate(fakes)
-    assert failure.failure.startswith('fid_taps asks for an extractor with taps, such as inception')
+    assert failure.failure.startswith('fid_taps needs an extractor with taps, such as inception')
 
 
 def test_paired_metrics_compare_image_by_image_and_resample_pairs(tmp_path):
@@ -139,7 +139,7 @@ def test_paired_metrics_compare_image_by_image_and_resample_pairs(tmp_path):
         assert record.interval[0] < record.value < record.interval[1]
         assert record.protocol['extractor'] == 'none'
     _, (psnr, _) = judge.evaluate(Dataset('few', 'train', images[:9], None, None, 'few'))
-    assert psnr.failure.startswith('Image i of one set is compared with image i of the other, and there are 30 and 9')
+    assert psnr.failure.startswith('Image i of one set is compared with image i of the other, but there are 30 and 9')
 
 
 def test_bootstrap_intervals_surround_what_resampling_does_not_bias(tmp_path):
@@ -154,7 +154,9 @@ def test_what_cannot_be_evaluated_gets_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"There is no metric 'fdi': did you mean 'fid'"):
         evaluator(tmp_path, 'fdi')
     small = Dataset('small', 'train', np.zeros((5, 4, 4, 1), np.uint8), None, None, 'x')
-    with pytest.raises(UserError, match='images of small are 4x4x1 and those of squares 8x8x1: bring both to one'):
+    with pytest.raises(
+        UserError, match='images of small are 4x4x1 and those of squares 8x8x1: convert both to the same'
+    ):
         evaluator(tmp_path, 'fid').evaluate(small)
     with pytest.raises(UserError, match='batch_size is 0; it must be a multiple of the 1 devices'):
         evaluator(tmp_path, 'fid', batch_size=0)
@@ -167,9 +169,9 @@ def test_a_metric_that_fails_takes_nothing_from_the_others(tmp_path):
     assert records == evaluator(tmp_path, 'fid').evaluate(squares(3, 1)).records
     reasons = {failed.metric: failed.failure for failed in failures}
     assert list(reasons) == ['inception_score', 'precision_recall', 'path_length', 'lpips']
-    assert reasons['inception_score'].startswith('3 images cannot be cut into 10 splits')
+    assert reasons['inception_score'].startswith('3 images cannot be divided into 10 splits')
     assert 'needs at least 4' in reasons['precision_recall']
-    assert reasons['path_length'].startswith('path_length walks in the latent space of a generator without classes')
+    assert reasons['path_length'].startswith('path_length needs the run of a generator without classes.')
     assert failures[0].to_json() == {
         'metric': 'inception_score',
         'failure': reasons['inception_score'],
@@ -193,7 +195,7 @@ def test_an_extractor_without_classes_fails_the_inception_score_alone(tmp_path):
     blind = QUADRANTS._replace(name='blind', apply=lambda images: Features(QUADRANTS.apply(images).features))
     records, failures = Evaluator(['inception_score', 'fid'], blind, REALS, LAYOUT, tmp_path).evaluate(squares(20, 1))
     assert [record.metric for record in records] == ['fid']
-    assert failures[0].failure == 'There are no logits of these images: the extractor tells no classes apart.'
+    assert failures[0].failure == 'There are no logits of these images: the extractor does not classify.'
 
 
 def test_what_is_not_finite_or_too_large_for_the_memory_is_a_failure(tmp_path, monkeypatch):
@@ -251,7 +253,7 @@ def test_the_constants_of_metrics_can_be_chosen_and_stand_in_the_protocol(tmp_pa
 
 def test_one_image_is_too_few_for_kid(tmp_path):
     _, (failed,) = evaluator(tmp_path, 'kid').evaluate(squares(1, 1))
-    assert failed.failure == 'The fake features are of 1 images; this metric needs at least 3.'
+    assert failed.failure == 'The fake features belong to 1 images; this metric needs at least 3.'
 
 
 @pytest.mark.parametrize(
@@ -265,11 +267,11 @@ def test_one_image_is_too_few_for_kid(tmp_path):
             lambda images: Features(images.mean((1, 2)), images.mean((1, 2, 3))),
             r'The logits of the extractor own are floa',
         ),
-        (lambda images: images.mean((1, 2)), 'The extractor own returns .*: let it return the Features of'),
+        (lambda images: images.mean((1, 2)), r'The extractor own returns .*: it must return the Features of'),
         (lambda images: Features(np.full((64, 3), 'a')), r'The features of the extractor own are <U1\[64, 3\] for 64'),
         (
             lambda images: Features(images.mean((1, 2)) * 1j),
-            r'are complex64\[64, 1\] for 64 images: let it return real',
+            r'are complex64\[64, 1\] for 64 images: it must return real',
         ),
         (lambda images: Features(images.mean((1, 2))[:5]), r'are float32\[5, 1\] for 64 images'),
         (lambda images: Features(jnp.zeros((64, 0))), r'are float32\[64, 0\] for 64 images'),
@@ -346,14 +348,14 @@ def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, t
     metrics.check_of_generator(['fid', 'intra_fid'], game('label'))
     metrics.check_of_generator(['fid', 'psnr', 'ssim', 'l1'], game('input'))
     for names, given, sentence in (
-        (['fid', 'intra_fid'], '', 'intra_fid judges classes, which this generator is not told'),
-        (['path_length'], 'label', 'path_length walks in the latent space of a generator of latents alone'),
-        (['path_length'], 'input', 'path_length walks in the latent space of a generator of latents alone'),
-        (['path_length_w'], '', 'path_length_w walks between styles, and this generator has none: leave it out'),
+        (['fid', 'intra_fid'], '', 'intra_fid needs classes, and this generator is unconditional: remove'),
+        (['path_length'], 'label', 'path_length needs a generator whose only input'),
+        (['path_length'], 'input', 'path_length needs a generator whose only input'),
+        (['path_length_w'], '', 'path_length_w needs styles, and this generator has none: remove it'),
         (['lpips'], '', 'convert_lpips'),
-        (['psnr'], '', 'psnr compares pairs of images, and samples have no real image each'),
+        (['psnr'], '', 'psnr compares pairs of images, and these samples have no real partners: remove'),
         (['l1'], 'a', 'l1 compares pairs of images'),
-        (['class_error'], '', 'class_error judges the classifier of a game, and this one has none'),
+        (['class_error'], '', 'class_error evaluates the classifier of a game, and this game has none'),
     ):
         with pytest.raises(UserError, match=sentence):
             metrics.check_of_generator(names, game(given))

@@ -159,7 +159,7 @@ def test_collapse_is_far_and_duplicates_are_defined():
     one = np.tile(real[:1], (40, 1))
     assert mmd(real, one).value > 5 * mmd(real, one).error
     assert mmd(one, one, 'gaussian', bandwidth=2.0)[:2] == (0, 0)
-    with pytest.raises(UserError, match='Most samples are equal, so that their median distance is 0: give the bandw'):
+    with pytest.raises(UserError, match='Most samples are equal, so their median distance is 0: set the bandw'):
         mmd(one, one)
 
 
@@ -210,18 +210,18 @@ def test_the_seed_and_the_rule_of_kid():
 def test_bad_input_is_said():
     real, fake = _sets(30, 40, 4)
     with pytest.raises(
-        UserError, match='subsets of 1000 samples, but there are 30 reals and 40 fakes: set subset_size'
+        UserError, match='subsets of 1000 samples, but there are 30 real images and 40 fakes: set subset_size'
     ):
         kid(real, fake)
-    with pytest.raises(UserError, match='subset_size to 30 or less, or make more'):
+    with pytest.raises(UserError, match='subset_size to 30 or less, or use more samples'):
         kid(real, fake)
     with pytest.raises(UserError, match='The subset size is 2; it must be at least 3'):
         kid(real, fake, subset_size=2)
     with pytest.raises(UserError, match='The number of subsets is 0; it must be at least 1'):
         kid(real, fake, subsets=0)
-    with pytest.raises(UserError, match='fake features are of 2 images; this metric needs at least 3'):
+    with pytest.raises(UserError, match='fake features belong to 2 images; this metric needs at least 3'):
         kid_full(real, fake[:2])
-    with pytest.raises(UserError, match='4 and 3 dimensions: take both from the same extractor'):
+    with pytest.raises(UserError, match='4 and 3 dimensions: use the same extractor for both'):
         mmd(real, fake[:, :3])
     with pytest.raises(
         UserError, match="There is no kernel 'gausian': did you mean 'gaussian', of gaussian, laplacian"
@@ -229,7 +229,7 @@ def test_bad_input_is_said():
         mmd(real, fake, 'gausian')
     with pytest.raises(UserError, match='The bandwidth is 0; it must be above 0'):
         mmd(real, fake, bandwidth=0)
-    with pytest.raises(UserError, match=r'bandwidth of the linear kernel is 2\.0; it must be None, for it has none'):
+    with pytest.raises(UserError, match=r'bandwidth of the linear kernel is 2\.0; it must be None, because it has no'):
         mmd(real, fake, 'linear', bandwidth=2.0)
     with pytest.raises(UserError, match=r'fake features of 1 of 3 images .* are NaN or infinite'):
         kid_full(real, [[1.0, 2, 3, np.inf]] + [[0.0] * 4] * 2)

@@ -113,5 +113,5 @@ def test_sentences():
     for labels in ([], [-1], [4], [[1]]):
         with pytest.raises(UserError, match=r'^Modes are counted over at least one label in \[0, 4\), '):
             label_modes(np.array(labels, int), 4)
-    with pytest.raises(UserError, match=r"^The data's counts have shape \[3\]; 4 modes need as many, not all 0\.$"):
+    with pytest.raises(UserError, match=r"^The data's counts have shape \[3\]; 4 modes need 4 counts, not all 0\.$"):
         label_modes(np.array([0]), 4, np.ones(3))

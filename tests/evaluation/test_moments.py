@@ -115,7 +115,7 @@ def test_too_few_rows_are_said():
 
 def test_rows_that_do_not_fit_are_not_added():
     moments = Moments(2)
-    with pytest.raises(UserError, match='Features of dimension 3 were added to moments of dimension 2: take all from'):
+    with pytest.raises(UserError, match='Features of dimension 3 were added to moments of dimension 2: use'):
         moments.update(np.zeros((4, 3)))
     with pytest.raises(UserError, match='dimension 3 were added to moments of dimension 2'):
         moments.merge(Moments(3))

@@ -106,5 +106,5 @@ def test_unfit_input():
         ms_ssim_diversity(images[:1])
     with pytest.raises(UserError, match='No two of 3 images can be paired'):
         ms_ssim_diversity(images, labels=[0, 1, 2])
-    with pytest.raises(UserError, match=r"The labels' shape is \(2,\); it must be \(3,\), one for each image"):
+    with pytest.raises(UserError, match=r"The labels' shape is \(2,\); it must be \(3,\), one per image"):
         ms_ssim_diversity(images, labels=[0, 1])

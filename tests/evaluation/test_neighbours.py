@@ -53,11 +53,11 @@ def test_grid_has_a_row_for_each_fake():
 
 def test_unfit_input():
     images = np.zeros((3, 2, 2, 1), np.uint8)
-    with pytest.raises(UserError, match=r'one row for each of 3 fakes, of numbers in \[0, 3\)'):
+    with pytest.raises(UserError, match=r'one row for each of 3 fakes, with numbers in \[0, 3\)'):
         neighbour_grid(images, images, np.array([[0], [1], [3]]))
-    with pytest.raises(UserError, match='bring both to one size'):
+    with pytest.raises(UserError, match='convert both to the same size'):
         neighbour_grid(images, images[:, :1], np.zeros((3, 1), int))
-    with pytest.raises(UserError, match='4 nearest neighbours were asked for among 3'):
+    with pytest.raises(UserError, match='k is 4, but there are 3 neighbours'):
         nearest_training(np.eye(3), np.eye(3), k=4)
-    with pytest.raises(UserError, match='The real features are of 1 images; this metric needs at least 2'):
+    with pytest.raises(UserError, match='The real features belong to 1 images; this metric needs at least 2'):
         authenticity(np.eye(3)[:1], np.eye(3))

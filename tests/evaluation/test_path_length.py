@@ -116,7 +116,10 @@ def test_jax_generators_and_features():
             {'generate': lambda z: np.zeros((len(z), 3), np.uint8)},
             r'^The generator made images of uint8; a path length',
         ),
-        ({'generate': lambda z: z * np.nan}, r'^50 of 50 path lengths are not finite: look at what the generator made'),
+        (
+            {'generate': lambda z: z * np.nan},
+            r'^50 of 50 path lengths are not finite: check the images of the generator\.',
+        ),
     ],
 )
 def test_bad_input(options, sentence):

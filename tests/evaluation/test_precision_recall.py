@@ -133,9 +133,9 @@ def test_the_rule_names_the_constants():
 def test_too_few_examples():
     many, few = np.random.RandomState(0).standard_normal((10, 2)), np.zeros((3, 2))
     for arguments, who in (((few, many), 'real'), ((many, few), 'fake')):
-        with pytest.raises(UserError, match=f'The {who} features are of 3 images; this metric needs at least 4'):
+        with pytest.raises(UserError, match=f'The {who} features belong to 3 images; this metric needs at least 4'):
             precision_recall(*arguments)
-    with pytest.raises(UserError, match='The real features are of 3 images; this metric needs at least 6'):
+    with pytest.raises(UserError, match='The real features belong to 3 images; this metric needs at least 6'):
         density_coverage(few, many)
     assert density_coverage(many, few[:1]).coverage.value <= 1
     with pytest.raises(UserError, match='The neighbour k is 0; it must be at least 1'):
@@ -148,5 +148,5 @@ def test_sets_that_are_no_features_of_one_extractor():
     for metric in (precision_recall, density_coverage):
         with pytest.raises(UserError, match=r'The fake features of 1 of 9 images \(the first is number 4\) are NaN'):
             metric(real, fake)
-    with pytest.raises(UserError, match='2 and 3 dimensions: take both from the same extractor'):
+    with pytest.raises(UserError, match='2 and 3 dimensions: use the same extractor for both'):
         precision_recall(np.zeros((9, 2)), np.zeros((9, 3)))

@@ -127,7 +127,7 @@ def test_unfit_input():
     images = _images(0, 2, 8, 8)
     with pytest.raises(UserError, match='The fake images are float64'):
         sliced_wasserstein(images, images / 255)
-    with pytest.raises(UserError, match='bring both to one size'):
+    with pytest.raises(UserError, match='convert both to the same size'):
         sliced_wasserstein(images, images[:, :4])
     with pytest.raises(UserError, match='The number of images is 0; it must be at least 1'):
         sliced_wasserstein(images, images, max_images=0)

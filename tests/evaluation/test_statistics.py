@@ -64,7 +64,7 @@ def test_other_metrics_say_what_they_lack_and_fid_infinity_needs_no_real_images(
     code, found = judge(directory, 'fake.npz', 'real_statistics.npz', metrics, EXTRACTOR)
     assert code != 0
     by_name = {record['metric']: record for record in found}
-    assert 'a file has their mean and covariance alone' in by_name['kid']['failure']
+    assert 'the file contains only their mean and covariance.' in by_name['kid']['failure']
     assert 'value' in by_name['fid']
     assert 'value' in by_name['fid_infinity']
 
@@ -74,14 +74,14 @@ def test_statistics_of_another_extractor_get_one_sentence(files, capsys):
     np.savez(directory / 'wide.npz', mu=np.zeros(5), sigma=np.eye(5))
     assert judge(directory, 'fake.npz', 'wide.npz', '--metrics=fid', EXTRACTOR)[0] != 0
     captured = capsys.readouterr()
-    assert 'have 5 and 4 dimensions: take both from the same extractor' in captured.out + captured.err
+    assert 'have 5 and 4 dimensions: use the same extractor for both.' in captured.out + captured.err
 
 
 def test_an_extractor_for_statistics_alone_is_refused(files, capsys):
     directory, _ = files
     assert judge(directory, 'fake_statistics.npz', 'real_statistics.npz', '--metrics=fid', EXTRACTOR)[0] == 2
     assert (
-        '--extractor has no effect here: it looks at no image, as both sides are statistics' in capsys.readouterr().err
+        '--extractor has no effect here: it is not used, because both sides are statistics' in capsys.readouterr().err
     )
 
 

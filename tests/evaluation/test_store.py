@@ -48,7 +48,7 @@ def test_what_was_not_kept_is_told(extract):
         store.array('labels')
     blind = FeatureStore(keep=('logits',))
     blind.add(Features(np.ones((2, 3), np.float32)))
-    with pytest.raises(UserError, match='the extractor tells no classes apart'):
+    with pytest.raises(UserError, match='the extractor does not classify'):
         blind.array('logits')
 
 

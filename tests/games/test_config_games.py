@@ -97,14 +97,14 @@ def test_a_family_for_one_network_brings_its_options():
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', r'The game bad0 has no from_config\(\.\.\., \*, parts\)'),
+        ('', r'The game bad0 has no function from_config\(\.\.\., \*, parts\)'),
         (
             'def from_config(*, parts):\n    return 3\n',
             r'from_config of the game bad1 returns a int, not a gan_jax.game.G',
         ),
         (
             'def from_config(*, parts):\n    return made(parts)._replace(init=lambda key: {})\n',
-            r"The game bad2 has no player 'generator', of which samples are drawn",
+            "The game bad2 has no player 'generator', which makes the samples:",
         ),
         (
             'def from_config(*, parts):\n'
@@ -118,7 +118,7 @@ def test_a_family_for_one_network_brings_its_options():
         ),
         (
             "ROLES = ('generator', 'discriminator', 'critic')\ndef from_config(*, parts):\n    return made(parts)\n",
-            r'The model gan_jax.models.mlp has no class Critic, which the game needs of it',
+            'The model gan_jax.models.mlp has no class Critic, which the game needs.',
         ),
         (
             'def from_config(*, parts):\n    return nothing\n',
@@ -143,7 +143,7 @@ def test_a_game_that_is_none_is_refused_in_a_sentence(module, request, text, mes
             ['game.name=nosuch'],
             r"There is no game 'nosuch': choose one of adversarial, cyclegan, .*or a module of your own",
         ),
-        (['game.l2=3'], r"The config has no key 'game.l2'; the nearest is 'game.l1'"),
+        (['game.l2=3'], "The config has no key 'game.l2'; the nearest name is 'game.l1'"),
         (['game.l1=-1'], r'game.l1 is -1'),
         (['generator.family=nosuch'], r"There is no model 'nosuch'"),
         (['generator.family=json'], r'The model json has no class Generator'),
@@ -172,9 +172,12 @@ def test_terms_of_ones_own_join_those_of_the_toolbox(module):
     assert configs.foreign_modules(configs.to_json(config)) == ['my_terms']
     for text, message in (
         ('my_terms.smooth(3)', r"write 'module.function' or 'module.function\(option=value\)'"),
-        ('my_terms.smooth(wait=3)', r'my_terms.smooth cannot be called so: got an unexpected keyword'),
+        (
+            'my_terms.smooth(wait=3)',
+            r'my_terms.smooth cannot be called with these arguments: got an unexpected keyword',
+        ),
         ('my_terms.rough', r'The module my_terms has no function rough'),
-        ('my_terms.none', r'terms are the terms of the generator and those of the discriminator'),
+        ('my_terms.none', 'terms must be the terms of the generator and those of the discriminator'),
     ):
         with pytest.raises(UserError, match=message):
             configs.load(spec, [f'terms={(text,)!r}'])

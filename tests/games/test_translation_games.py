@@ -209,7 +209,7 @@ def test_the_published_loss_weighs_the_generators_squares_whole():
         ),
         (
             lambda: cycle_game(identity=0.5, shapes={'a': SHAPE, 'b': (*SHAPE[:2], 3)}),
-            r'but a has 1 channels and b 3: set it to 0, or data.channels',
+            'but a has 1 channels and b 3: set its weight to 0, or set data.channels',
         ),
         (lambda: cycle_game(cycle=-1), r'The weight of cycle is -1; it must be at least 0'),
         (lambda: pix2pix(scaling(1), patches(1), input_shape=SHAPE, l1=-2), r'weight of l1 is -2'),

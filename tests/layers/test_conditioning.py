@@ -181,11 +181,14 @@ REFUSED = "generator.conditioning is 'concatenate', but "
     [
         ({'num_classes': None}, LABELS, f"{REFUSED}num_classes is None: choose data with labels, or set the "
          "conditioning to 'none'."),
-        ({}, None, f"{REFUSED}the network got no condition: give one, or set the conditioning to 'none'."),
+        ({}, None, f"{REFUSED}the network got no condition: pass one, or set the conditioning to 'none'."),
         ({'embedding_size': 0}, LABELS, 'generator.embedding_size is 0; it must be a whole number of at least 1.'),
         ({'spectral_iterations': -1}, LABELS, 'spectral_iterations is -1; it must be 0 or more.'),
-        ({'conditioning': 'planes'}, LABELS, "There is no conditioning 'planes': did you mean 'none', of none, "
-         'concatenate, normalization?'),
+        (
+            {'conditioning': 'planes'},
+            LABELS,
+            "There is no conditioning 'planes': did you mean 'none'? Choose from none, concatenate, normalization.",
+        ),
     ],
     ids=str,
 )  # fmt: skip
@@ -202,7 +205,7 @@ def test_a_final_convolution_needs_images(options):
     with pytest.raises(UserError) as error:
         jax.eval_shape(lambda: module.init(jax.random.key(0), IMAGES, LABELS, train=False))
     assert str(error.value) == (
-        "The final layer 'convolution' needs images, but the last features are flat behind minibatch discrimination or "
-        "a concatenated condition: choose 'dense'."
+        "The final layer 'convolution' needs images, but the last features are flat after minibatch "
+        "discrimination or a concatenated condition: choose 'dense'."
     )
     assert dcgan.FINAL_LAYERS['dense'] is dense_logits

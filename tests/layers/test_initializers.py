@@ -28,5 +28,5 @@ def test_an_unknown_name_is_answered_with_the_names():
     with pytest.raises(UserError) as error:
         initializer('xaviar')
     assert str(error.value) == (
-        "There is no initialiser 'xaviar': did you mean 'xavier', of normal, xavier, he, lecun, orthogonal?"
+        "There is no initialiser 'xaviar': did you mean 'xavier'? Choose from normal, xavier, he, lecun, orthogonal."
     )

@@ -60,13 +60,14 @@ def test_sizes_that_do_not_divide_are_named():
     with pytest.raises(UserError) as error:
         minibatch_deviation(INPUTS, 5)
     assert str(error.value) == (
-        'A batch of 16 (on one device) does not divide into groups of 5 for the minibatch standard deviation: choose a '
-        'group size that divides it, or 0 for the whole batch.'
+        'A batch of 16 (on one device) cannot be divided into groups of 5 for the minibatch standard '
+        'deviation: choose a group size that divides it, or 0 for the whole batch.'
     )
     with pytest.raises(UserError) as error:
         minibatch_deviation(INPUTS, 4, 3)
     assert str(error.value) == (
-        '4 channels do not divide into 3 features of the minibatch standard deviation: choose a number that divides 4.'
+        '4 channels cannot be divided into 3 features of the minibatch standard deviation: choose a number '
+        'that divides 4.'
     )
 
 

@@ -27,7 +27,7 @@ def test_it_is_off_in_evaluation_and_at_deviation_0_and_depends_on_the_key():
     assert np.array_equal(apply(GaussianNoise(0.5), inputs, train=False), inputs)
     assert np.array_equal(apply(GaussianNoise(0.0), inputs), inputs)
     assert not np.array_equal(apply(GaussianNoise(0.5), inputs, 1), apply(GaussianNoise(0.5), inputs, 2))
-    with pytest.raises(UserError, match=r'The deviation of noise is -1\.0; it must be at least 0'):
+    with pytest.raises(UserError, match=r'The standard deviation of noise is -1\.0; it must be at least 0'):
         apply(GaussianNoise(-1.0), inputs)
 
 

@@ -103,8 +103,8 @@ def test_an_unknown_name_is_answered_with_the_names():
     with pytest.raises(UserError) as error:
         run('bacth', jnp.ones((2, 3)))
     assert str(error.value) == (
-        "There is no normalisation 'bacth': did you mean 'batch', of batch, layer, instance, "
-        'virtual, pixel, none, spectral?'
+        "There is no normalisation 'bacth': did you mean 'batch'? Choose from batch, layer, instance, "
+        'virtual, pixel, none, spectral.'
     )
 
 
@@ -179,7 +179,7 @@ def test_virtual_without_a_reference_is_answered():
         Normalized('virtual', {}).apply({}, jnp.ones((2, 3)), train=True)
     assert str(error.value) == (
         'Virtual batch normalisation has no reference statistics: apply the network to a reference batch with '
-        "mutable=['virtual'] first, and give what comes back."
+        "mutable=['virtual'] first, and pass the result."
     )
 
 
@@ -228,8 +228,9 @@ def test_nothing_to_condition_is_refused(name):
     with pytest.raises(UserError) as error:
         run(name, jnp.ones((2, 3)), condition=jnp.array([0, 1]), num_classes=2)
     assert str(error.value) == (
-        f'The normalisation {name!r} normalises no activations, so that a condition has no scale and shift to choose: '
-        'take batch, layer, instance, virtual or pixel normalisation, or another conditioning.'
+        f'The normalisation {name!r} does not normalise activations, so it has no scale and shift for a '
+        f'condition to choose: use batch, layer, instance, virtual or pixel normalisation, or another '
+        f'conditioning.'
     )
 
 

@@ -88,8 +88,12 @@ def test_average_pool_is_the_mean_of_blocks():
 @pytest.mark.parametrize(
     ('layer', 'name', 'sentence'),
     [
-        (upsample, 'bilinar', "'bilinar': did you mean 'bilinear', of transposed, nearest, bilinear, pixel_shuffle?"),
-        (downsample, 'averaged', "'averaged': did you mean 'average', of strided, average?"),
+        (
+            upsample,
+            'bilinar',
+            "'bilinar': did you mean 'bilinear'? Choose from transposed, nearest, bilinear, pixel_shuffle.",
+        ),
+        (downsample, 'averaged', "'averaged': did you mean 'average'? Choose from strided, average."),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_names(layer, name, sentence):

@@ -267,7 +267,7 @@ def test_both_networks_make_a_config_that_they_fit():
         shapes = jax.tree.map(np.shape, {'params': params, **variables})
         assert shapes == jax.tree.map(np.shape, converted.variables[role])
     deep = state_dict(golden_files.read('biggan_deep_g32'), 'G')
-    with pytest.raises(UserError, match='biggan_deep for 5 classes, but the discriminator of biggan for 5'):
+    with pytest.raises(UserError, match='biggan_deep for 5 classes, but the discriminator a biggan for 5'):
         biggan_pytorch.networks(deep, discriminator)
 
 

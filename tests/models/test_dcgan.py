@@ -118,8 +118,8 @@ def test_an_impossible_size_is_answered_with_the_nearest(shape, side, nearest):
         with pytest.raises(UserError) as error:
             layers(module, *inputs)
         assert str(error.value) == (
-            f'DCGAN cannot make images {side}, as a size is a base of at least 4 times a power of two; the nearest '
-            f'that work are {nearest}.'
+            f'DCGAN cannot make images {side}, because a size must be a base of at least 4 times a power of two; '
+            f'the nearest valid sizes are {nearest}.'
         )
 
 

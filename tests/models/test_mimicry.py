@@ -231,11 +231,11 @@ def test_rotation_loss():
 def test_weights_of_other_networks_are_refused():
     golden = Golden('cganpd32', 'G')
     other = {key: array for key, array in golden.state.items() if not key.startswith('c5.')}
-    with pytest.raises(UserError, match=r'generator have no c5\.weight: they are of another'):
+    with pytest.raises(UserError, match=r'generator have no c5\.weight: they belong to another'):
         mimicry.networks(other, None)
-    with pytest.raises(UserError, match=r'have extra\.bias, which the network has no place for'):
+    with pytest.raises(UserError, match=r'have extra\.bias, which the network does not have:'):
         mimicry.networks(golden.state | {'extra.bias': np.zeros(1)}, None)
     alone = golden_files.read('mimicry_wgangp32')
     judging = {key.removeprefix('p/D/'): array for key, array in alone.items() if key.startswith('p/D/')}
-    with pytest.raises(UserError, match='told 5 classes, but the discriminator no'):
+    with pytest.raises(UserError, match='has 5 classes, but the discriminator no'):
         mimicry.networks(golden.state, judging)

@@ -70,7 +70,7 @@ def test_output():
     np.testing.assert_allclose(tanh.apply(variables, latents, train=False), jnp.tanh(outputs), rtol=1e-5)
     with pytest.raises(UserError) as error:
         init(Generator((3,), output='lineer'), latents)
-    assert str(error.value) == "There is no output 'lineer': did you mean 'linear', of tanh, linear?"
+    assert str(error.value) == "There is no output 'lineer': did you mean 'linear'? Choose from tanh, linear."
 
 
 @pytest.mark.parametrize('normalization', ['none', 'batch', 'layer', 'spectral'])

@@ -213,12 +213,12 @@ def test_the_config_grows_to_the_size_asked_for():
     assert round(phases.end(levels[-1]) * 64 - levels[-1].phase.steps * 64 + levels[-1].phase.images, -3) == 12_000_000
     decay = build.optim.ema_decay(levels[-1].ema.half_life_kimg, 0.0, 64)
     assert float(decay(jnp.int32(5))) == pytest.approx(0.999, abs=1e-5)
-    with pytest.raises(UserError, match='A ProGAN grows to one of 4, 8'):
+    with pytest.raises(UserError, match='A ProGAN grows to 4, 8'):
         config.load('configs/progan.py:cifar10,33')
 
 
 def test_images_whose_sides_are_odd_cannot_fade():
-    with pytest.raises(UserError, match='real_fade halves images, but their shape is'):
+    with pytest.raises(UserError, match='real_fade halves the resolution, but the images have shape'):
         build.make_game(config.load('configs/progan.py'), (7, 7, 1))
 
 
@@ -226,7 +226,7 @@ def test_images_whose_sides_are_odd_cannot_fade():
     ('override', 'sentence'),
     [
         ('discriminator.minibatch=discrimination', "discriminator.minibatch is 'discrimination'; it must be"),
-        ('generator.initializer=he', "generator.initializer is 'he'; it must be 'normal' where layers"),
+        ('generator.initializer=he', "generator.initializer is 'he'; it must be 'normal' with an equalised"),
         ('discriminator.normalization=batch', "discriminator.normalization is 'batch'; it must be 'none' in a ProGAN"),
         ('generator.widths=(4,)', r'generator.widths is \(4,\); it must be a width of the base and of each stage'),
     ],

@@ -212,7 +212,7 @@ def test_weights_of_other_networks_are_refused():
     assert alone.discriminator.widths == (8, 8, 12)
     for changes, words in (
         ({'MainLayers.1.Layers.0.Resampler.Kernel': np.ones((4, 4))}, 'its resamplers have the taps [1, 3, 3, 1]'),
-        ({'MainLayers.9.Noise.weight': np.ones(3)}, 'have MainLayers.9.Noise.weight, which the network has no place'),
+        ({'MainLayers.9.Noise.weight': np.ones(3)}, 'have MainLayers.9.Noise.weight, which the network does not have:'),
     ):
         with pytest.raises(UserError) as error:
             r3gan.networks(weights | changes, None)

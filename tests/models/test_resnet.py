@@ -133,7 +133,7 @@ def test_a_discriminator_with_layer_normalisation_spares_its_first_block():
         (
             sagan.Generator((32, 32, 1), attention=7),
             (8,),
-            r'attention is 7, .* behind the blocks have 8, 16, 32: choose',
+            r'attention is 7, .* the features after the blocks have 8, 16, 32: choose',
         ),
         (resnet.Discriminator(halvings=6), (32, 32, 1), r'4 blocks cannot halve images of 32x32 pixels 6 times'),
         (resnet.Discriminator(pooling='max'), (32, 32, 1), r"no pooling 'max'"),

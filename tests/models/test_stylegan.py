@@ -139,7 +139,7 @@ def test_weights_of_other_networks_are_refused():
     weights = state_dict(arrays, 'M', 'G')
     for changes, words in (
         ({'g_synthesis.blocks.8x8.conv0_up.intermediate.kernel': np.eye(3)}, 'is not the published filter'),
-        ({'g_synthesis.magic': np.eye(4)}, 'have g_synthesis.magic, which the network has no place for'),
+        ({'g_synthesis.magic': np.eye(4)}, 'have g_synthesis.magic, which the network does not have:'),
     ):
         with pytest.raises(UserError, match=words):
             stylegan.networks(weights | changes, None)
@@ -217,5 +217,5 @@ def test_the_config_grows_from_8x8_as_published():
     images = [later.phase.images - one.phase.images for one, later in itertools.pairwise(levels)]
     np.testing.assert_allclose(images, [600_000] + 6 * [1_200_000], rtol=1e-3)
     assert levels[-1].duration == '17200 kimg'
-    with pytest.raises(UserError, match='A StyleGAN grows to one of 8, 16'):
+    with pytest.raises(UserError, match='A StyleGAN grows to 8, 16'):
         config.load('configs/stylegan.py:cifar10,4')

@@ -274,7 +274,7 @@ def test_weights_of_other_networks_are_refused():
     weights = state_dict(read('sg2_g_orig_cond_map2'), 'G')
     for changes, words in (
         ({'synthesis.b4.conv1.resample_filter': np.eye(4)}, 'is not the published filter'),
-        ({'synthesis.b8.magic': np.eye(4)}, 'have synthesis.b8.magic, which the network has no place for'),
+        ({'synthesis.b8.magic': np.eye(4)}, 'have synthesis.b8.magic, which the network does not have:'),
     ):
         with pytest.raises(UserError, match=words):
             stylegan2.networks(weights | changes, None)

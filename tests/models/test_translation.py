@@ -122,7 +122,7 @@ def test_a_unet_reaches_one_pixel_and_dropout_is_its_noise():
     [
         (UNet(), 27, r'can halve images of 27x27 pixels 0 times, not once'),
         (UNet(levels=4), 24, r'24x24 pixels 3 times, not 4'),
-        (Residual(), 30, r'30x30 pixels cannot be'),
+        (Residual(), 30, r'impossible for 30x30 pixels'),
         (
             PatchDiscriminator(receptive_field=64),
             64,

@@ -66,7 +66,7 @@ def networks(generator: Mapping[str, np.ndarray], discriminator: Mapping[str, np
         judging = convert_discriminator(discriminator, made.size)
         if (judging.family, judging.num_classes) != (made.family, made.num_classes):
             raise UserError(
-                f'The generator is of {made.family} for {made.num_classes} classes, but the discriminator of '
+                f'The generator is a {made.family} for {made.num_classes} classes, but the discriminator a '
                 f'{judging.family} for {judging.num_classes}: give two networks of the same model.'
             )
         options, variables['discriminator'] = judging.options, judging.variables

@@ -65,7 +65,7 @@ def networks(generator: Mapping[str, np.ndarray], discriminator: Mapping[str, np
         judging = convert_discriminator(discriminator, made.size)
         if judging.num_classes != made.num_classes:
             raise UserError(
-                f'The generator is told {made.num_classes or "no"} classes, but the discriminator '
+                f'The generator has {made.num_classes or "no"} classes, but the discriminator '
                 f'{judging.num_classes or "no"}: give two networks of the same model.'
             )
         options, variables['discriminator'] = judging.options, judging.variables
@@ -97,7 +97,7 @@ def convert_generator(arrays: Mapping[str, np.ndarray]) -> Network:
     side = math.isqrt(len(state.weight('l1')) // base)
     size, last, num_classes = side << stages, stages + 2, None
     if size not in _HALVINGS:
-        raise UserError(f'The generator makes images of {size}x{size} pixels, which none of mimicry does.')
+        raise UserError(f'The generator makes images of {size}x{size} pixels, which no generator of mimicry does.')
 
     layers = {'Dense_0': dense_to_images(state, 'l1', base)}
     for block in range(stages):

@@ -59,7 +59,7 @@ def _describe(options: ConfigDict, state: StateDict) -> list[str]:
     for name in _blocks(state):
         stages.setdefault(int(name.split('.')[1]), []).append(name)
     if sorted(stages) != list(range(len(stages))) or not stages:
-        raise UserError(f'The weights of the {state.network} have no residual blocks: they are of another network.')
+        raise UserError(f'The weights of the {state.network} have no residual blocks: they belong to another network.')
     first = [state[f'{stages[i][0]}.LinearLayer1.Layer.weight'] for i in sorted(stages)]
     grouped = [state[f'{stages[i][0]}.LinearLayer2.Layer.weight'] for i in sorted(stages)]
     options.widths = tuple(weight.shape[1] for weight in first)
@@ -68,7 +68,7 @@ def _describe(options: ConfigDict, state: StateDict) -> list[str]:
     options.blocks = tuple(len(stages[i]) for i in sorted(stages))
     for name in state:
         if name.endswith('Resampler.Kernel') and not np.allclose(state[name] / state[name].sum(), np.outer(TAPS, TAPS)):
-            raise UserError(f'{name} is no filter of R3GAN: its resamplers have the taps [1, 3, 3, 1].')
+            raise UserError(f'{name} is not a filter of R3GAN: its resamplers have the taps [1, 3, 3, 1].')
     found = {int(match[1]): name for name in state if (match := _TRANSITION.fullmatch(name))}
     return [found[i].removesuffix('.weight') for i in sorted(found)]
 

@@ -30,7 +30,7 @@ class StateDict(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._arrays:
-            raise UserError(f'The weights of the {self.network} have no {name}: they are of another implementation.')
+            raise UserError(f'The weights of the {self.network} have no {name}: they belong to another implementation.')
         self._read.add(name)
         return np.array(self._arrays[name], np.float32)
 
@@ -55,7 +55,7 @@ class StateDict(Mapping[str, np.ndarray]):
         """Raises a UserError for the first array that nothing has read."""
         for name in self._arrays.keys() - self._read:
             raise UserError(
-                f'The weights of the {self.network} have {name}, which the network has no place for: they are of '
+                f'The weights of the {self.network} have {name}, which the network does not have: they belong to '
                 'another implementation or model.'
             )
 
@@ -116,7 +116,7 @@ def resolutions(state: StateDict, pattern: str) -> list[int]:
     """
     sizes = sorted({int(match[1]) for name in state if (match := re.fullmatch(pattern, name))})
     if not sizes:
-        raise UserError(f'The weights of the {state.network} have no stages: they are of another network.')
+        raise UserError(f'The weights of the {state.network} have no stages: they belong to another network.')
     return sizes
 
 

@@ -85,7 +85,7 @@ def _number(network: Network, default: float, *keys: str) -> float:
     for key in keys:
         value = value.get(key, default) if isinstance(value, dict) else default
     if value is not None and not isinstance(value, int | float):
-        raise UserError(f'The option {".".join(keys)} of the {network.name} is {value!r}, which is no number.')
+        raise UserError(f'The option {".".join(keys)} of the {network.name} is {value!r}, which is not a number.')
     return float(value or 0)
 
 

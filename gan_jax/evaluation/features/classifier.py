@@ -128,7 +128,7 @@ def classifier(
     if not path.exists():
         options = ''.join(f' --{key} {value}' for key, value in (('size', size), ('channels', channels)) if value)
         raise UserError(
-            f'There is no classifier of {name!r} in {str(path.parent)!r}: make it, in minutes, with '
+            f'There is no classifier of {name!r} in {str(path.parent)!r}: train one, in minutes, with '
             f'python -m gan_jax.tools.train_classifier {name}{options}.'
         )
     return extractor(load_classifier(path), image_shape)
@@ -143,7 +143,9 @@ def extractor(trained: Classifier, image_shape: tuple[int, int, int] | None = No
     image_shape = tuple(image_shape or trained.shape)
     (*size, channels), (*own_size, own_channels) = image_shape, trained.shape
     if channels != own_channels and 1 not in (channels, own_channels):
-        raise UserError(f'A classifier of {own_channels} channels can look at images of 1, and not of {channels}.')
+        raise UserError(
+            f'A classifier of {own_channels} channels cannot process images of {channels} channels, only of 1.'
+        )
     identity = (
         f'classifier-{trained.data}, {UNVERIFIED} weights {weights_hash(trained.variables)}, '
         f'{trained.accuracy:.2%} right of {trained.tested_on}, trained at {_times(trained.shape)}, '
@@ -158,7 +160,7 @@ def extractor(trained: Classifier, image_shape: tuple[int, int, int] | None = No
         if not is_image_type(images.dtype) or images.shape[1:] != image_shape:
             raise UserError(
                 f'This extractor takes uint8 images {_times(image_shape)}, not {images.dtype} of shape '
-                f'{list(images.shape)}: ask for it with the image_shape of your images.'
+                f'{list(images.shape)}: create it with the image_shape of your images.'
             )
         if channels > own_channels:
             images = images.astype(jnp.float32).mean(-1, keepdims=True)
@@ -223,7 +225,7 @@ def load_classifier(path: str | os.PathLike) -> Classifier:
         raise UserError(f'There is no classifier {os.fspath(path)!r}: give a file of tools.train_classifier.') from None
     except _INVALID as error:
         raise UserError(
-            f'The classifier {os.fspath(path)!r} is damaged or none ({error}): train it again with '
+            f'{os.fspath(path)!r} is not a classifier, or is damaged ({error}): train it again with '
             'python -m gan_jax.tools.train_classifier.'
         ) from error
 

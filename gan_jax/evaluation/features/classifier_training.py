@@ -181,7 +181,7 @@ def check_labelled_images(images: np.ndarray, labels: np.ndarray, num_classes: i
         )
     if labels.min() < 0 or labels.max() >= num_classes:
         raise UserError(
-            f'Labels lie in [0, {num_classes}), and these go from {labels.min()} to {labels.max()}: leave out images '
+            f'Labels must be in [0, {num_classes}), but these are from {labels.min()} to {labels.max()}: remove images '
             'without a label (-1).'
         )
 

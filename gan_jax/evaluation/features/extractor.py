@@ -59,7 +59,7 @@ def look(extractor: Extractor, images: Array) -> Features:
     seen = extractor.apply(extractor.resize(images) if extractor.resize else images)
     if not isinstance(seen, Features):
         raise UserError(
-            f'The extractor {extractor.name} returns {type(seen).__name__}: let it return the Features of '
+            f'The extractor {extractor.name} returns {type(seen).__name__}: it must return the Features of '
             'gan_jax.evaluation.features.extractor.'
         )
     given = {'features': seen.features} | ({} if seen.logits is None else {'logits': seen.logits})
@@ -69,8 +69,8 @@ def look(extractor: Extractor, images: Array) -> Features:
         if shape is None or not is_real(dtype) or len(shape) != 2 or shape[0] != len(images) or shape[1] == 0:
             kind = type(array).__name__ if shape is None else f'{dtype}{list(shape)}'
             raise UserError(
-                f'The {name} of the extractor {extractor.name} are {kind} for {len(images)} images: let it return real '
-                f'numbers [n, D], one row for each of n images.'
+                f'The {name} of the extractor {extractor.name} are {kind} for {len(images)} images: it must return '
+                'real numbers [n, D], one row for each of n images.'
             )
     return jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), seen)
 

@@ -44,13 +44,12 @@ def find_extractor(
         if classifier_path(data_name.removeprefix(_STACKED)).exists():
             return _of_data(data_name, image_shape)
         remedy = (
-            'train a classifier of them by '
-            f'"python -m gan_jax.tools.train_classifier {data_name.removeprefix(_STACKED)}"'
+            f'train a classifier by "python -m gan_jax.tools.train_classifier {data_name.removeprefix(_STACKED)}"'
             if trainable
-            else 'name the classifier of similar images, as "classifier:NAME" (these have no classes to train one of)'
+            else 'name the classifier of similar images, as "classifier:NAME" (these images have no classes)'
         )
         raise UserError(
-            f'There is nothing to look at images of {data_name!r} with: {remedy}, or get the weights of Inception by '
+            f'There is no feature extractor for {data_name!r}: {remedy}, or download the weights of Inception by '
             '"python -m gan_jax.tools.convert_inception --download".'
         )
     if kind == 'inception':
@@ -62,8 +61,8 @@ def find_extractor(
     if kind == 'classifier':
         if not (rest or trainable):
             raise UserError(
-                f'A classifier of {data_name!r} cannot be trained, as these images are a file or have no classes: name '
-                'that of similar images, as "classifier:NAME".'
+                f'A classifier of {data_name!r} cannot be trained, because these images are a file or have no '
+                'classes: name that of similar images, as "classifier:NAME".'
             )
         return classifier(rest, image_shape=image_shape) if rest else _of_data(data_name, image_shape)
     return _imported(spec)
@@ -88,7 +87,7 @@ def _imported(spec: str) -> Extractor:
             f'The extractor {spec!r} cannot be imported ({type(error).__name__}: {error}): write {GRAMMAR}.'
         ) from error
     if not isinstance(made, Extractor) or not all(map(callable, (made.apply, made.resize or made.apply))):
-        raise UserError(f'{spec} is not a gan_jax.evaluation.features.extractor.Extractor: make it one.')
+        raise UserError(f'{spec} is not a gan_jax.evaluation.features.extractor.Extractor.')
     texts = {'name': made.name, 'identity': made.identity}
     for field, text in texts.items():
         require(isinstance(text, str), f'The {field} of {spec}', text, 'a text')

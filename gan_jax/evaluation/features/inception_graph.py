@@ -79,7 +79,7 @@ def _constants(path: pathlib.Path) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise UserError(
             f"{path} is a TensorFlow graph, and TensorFlow is not installed: run pip install -e '.[tensorflow]', or "
-            'give a .pth, which needs nothing more.'
+            'give a .pth file, which does not need TensorFlow.'
         ) from error
     graph = tf.compat.v1.GraphDef()
     try:
@@ -87,5 +87,5 @@ def _constants(path: pathlib.Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror}).') from error
     except Exception as error:  # protobuf's own, which is not worth an import
-        raise UserError(f'{path} is no TensorFlow graph, or is damaged: fetch it again.') from error
+        raise UserError(f'{path} is not a TensorFlow graph, or is damaged: download it again.') from error
     return {node.name: tf.make_ndarray(node.attr['value'].tensor) for node in graph.node if node.op == 'Const'}

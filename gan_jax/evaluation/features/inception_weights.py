@@ -78,15 +78,15 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
         checksum = str(arrays.pop(_CHECKSUM))
     except FileNotFoundError as error:
         raise UserError(
-            f"Inception's weights are not in {path}: make them with 'python -m gan_jax.tools.convert_inception "
-            "FILE' from pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m "
+            f"Inception's weights are not in {path}: create the file with 'python -m gan_jax.tools.convert_inception "
+            "FILE' from pytorch-fid's, torch-fidelity's or TensorFlow's file, or download the weights with 'python -m "
             "gan_jax.tools.convert_inception --download'."
         ) from error
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f'{path} is not a file of tools.convert_inception, or is damaged: make it again.') from error
+        raise UserError(f'{path} is not a file of tools.convert_inception, or is damaged: create it again.') from error
     weights = checked_weights(arrays, path, recorded(arrays.pop(_SOURCE, None)))
     if weights.sha256 != checksum:
-        raise UserError(f'The weights in {path} do not have the checksum that they were written with: make them again.')
+        raise UserError(f'The weights in {path} do not match their checksum: create the file again.')
     return weights
 
 
@@ -137,8 +137,8 @@ def download() -> InceptionWeights:
                 return convert(file)
         reasons.append(f'{url}: its SHA-256 is not {SHA256}')
     raise UserError(
-        f"Inception's weights cannot be fetched ({'; '.join(reasons)}): fetch one of these files elsewhere and give it "
-        "to 'python -m gan_jax.tools.convert_inception FILE'."
+        f"Inception's weights cannot be downloaded ({'; '.join(reasons)}): download one of these files elsewhere and "
+        "pass it to 'python -m gan_jax.tools.convert_inception FILE'."
     )
 
 
@@ -185,11 +185,11 @@ def checked_weights(
     shapes = published_shapes()
     for name in sorted(shapes.keys() ^ arrays.keys()):
         fault = 'lacks' if name in shapes else 'has, beside them,'
-        raise UserError(f"{path} does not hold Inception's weights of 2015-12-05: it {fault} {name!r}.")
+        raise UserError(f"{path} does not contain Inception's weights of 2015-12-05: it {fault} {name!r}.")
     for name, shape in shapes.items():
         if arrays[name].shape != tuple(shape):
             raise UserError(
-                f"{path} does not hold Inception's weights of 2015-12-05: {name!r} has shape "
+                f"{path} does not contain Inception's weights of 2015-12-05: {name!r} has shape "
                 f'{list(arrays[name].shape)} and not {list(shape)}.'
             )
     ordered = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(shapes)}

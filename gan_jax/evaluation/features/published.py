@@ -32,10 +32,14 @@ def verify(path: str | os.PathLike, sha256: str | None, what: str, unverified: b
         return PUBLISHED
     if unverified:
         return UNVERIFIED
-    known = f'where the published file has {sha256}' if sha256 else 'and none is known of a published file of this kind'
+    known = (
+        f'but the published file has {sha256}'
+        if sha256
+        else 'and no SHA-256 of a published file is known for this format'
+    )
     raise UserError(
-        f'{path} is not known to hold {what}: its SHA-256 is {found}, {known}; get the published file, or take this '
-        'one as it is by --unverified, which every protocol will say.'
+        f'{path} is not known to contain {what}: its SHA-256 is {found}, {known}; download the published file, or '
+        'accept this one by --unverified, which every protocol will state.'
     )
 
 

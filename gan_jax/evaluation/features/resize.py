@@ -153,7 +153,7 @@ def _coloured(images: Array) -> Array:
 def _checked(images: Array) -> Array:
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not is_image_type(images.dtype):
         raise UserError(
-            f'Inception takes uint8 images [n, H, W, 1 or 3], not {images.dtype} {list(images.shape)}: turn them into '
+            f'Inception takes uint8 images [n, H, W, 1 or 3], not {images.dtype} {list(images.shape)}: convert them to '
             'bytes from 0 to 255 first.'
         )
     return images

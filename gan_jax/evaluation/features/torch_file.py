@@ -95,7 +95,7 @@ def read_torch_file(path: str | os.PathLike, entries: Sequence[str] = ()) -> dic
     except Exception as error:  # a damaged pickle can raise anything
         reason = str(error) or type(error).__name__
         raise UserError(
-            f'{path} is no PyTorch state dict that can be read ({reason}): it may be damaged, so fetch it again.'
+            f'{path} is not a readable PyTorch state dict ({reason}): if it is damaged, download it again.'
         ) from error
 
 
@@ -108,7 +108,7 @@ class TensorUnpickler(pickle.Unpickler):
             return name
         known = self.known()
         if f'{module}.{name}' not in known:
-            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which no tensor needs')
+            raise pickle.UnpicklingError(f'it uses {module}.{name}, which tensors do not need')
         return known[f'{module}.{name}']
 
     def known(self) -> dict[str, Callable]:
@@ -131,7 +131,7 @@ class TensorUnpickler(pickle.Unpickler):
         """The storage that a file names."""
         kind, name, key, _, _, *view = pid
         if kind != 'storage' or name not in _STORAGES or not isinstance(key, str):
-            raise pickle.UnpicklingError('it holds something other than tensors')
+            raise pickle.UnpicklingError('it contains something other than tensors')
         start = view[0][1] if view and view[0] else 0
         return Storage(key, np.dtype(_STORAGES[name]), start)
 
@@ -149,7 +149,7 @@ def load_pickle(file: io.BytesIO, unpickler: type[TensorUnpickler] = TensorUnpic
     start = file.tell()
     for opcode, argument, place in pickletools.genops(file):
         if opcode.name in ('PUT', 'LONG_BINPUT') and argument > place - start:
-            raise pickle.UnpicklingError('it asks for a table that is larger than itself')
+            raise pickle.UnpicklingError('it declares a table that is larger than the file')
     file.seek(start)
     return unpickler(file).load()
 
@@ -160,7 +160,7 @@ def _read_zip(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
         (pickled,) = (name for name in archive.namelist() if name.endswith('/data.pkl'))
         root = pickled.removesuffix('data.pkl')
         if f'{root}byteorder' in archive.namelist() and archive.read(f'{root}byteorder') != b'little':
-            raise ValueError('it is of a big-endian machine')
+            raise ValueError('it was written on a big-endian machine')
         entries = load_pickle(io.BytesIO(archive.read(pickled)))
         names = [name for name in archive.namelist() if name.startswith(f'{root}data/')]
         return entries, {name.removeprefix(f'{root}data/'): archive.read(name) for name in names}
@@ -170,14 +170,14 @@ def read_storage(data: bytes) -> Storage:
     """The storage that `torch.save` has written in the older format, as a pickle of a tensor holds it."""
     storage, found = _read_legacy(io.BytesIO(data))
     if not isinstance(storage, Storage):
-        raise pickle.UnpicklingError('it holds something other than tensors')
+        raise pickle.UnpicklingError('it contains something other than tensors')
     return storage._replace(data=found[storage.key])
 
 
 def _read_legacy(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
     magic, protocol, system = (load_pickle(file) for _ in range(3))
     if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL or not system['little_endian']:
-        raise ValueError('it is of another format')
+        raise ValueError('it has another format')
     entries = load_pickle(file)
     sizes = {storage.key: storage.dtype.itemsize for storage in _storages(entries)}
     storages = {}
@@ -186,7 +186,7 @@ def _read_legacy(file: io.BytesIO) -> tuple[Any, dict[str, bytes]]:
         wanted = elements * sizes[key]
         storages[key] = file.read(wanted) if wanted >= 0 else b''
         if len(storages[key]) != wanted:
-            raise EOFError('it is cut off')
+            raise EOFError('it is truncated')
     return entries, storages
 
 
@@ -207,7 +207,7 @@ def to_array(tensor: Tensor, storages: Mapping[str, bytes]) -> np.ndarray:
     (key, dtype, start, data), offset, shape, strides = tensor
     flat = np.frombuffer(storages[key] if data is None else data, dtype)
     if min((start, offset, *shape, *strides), default=0) < 0 or len(shape) != len(strides):
-        raise ValueError('a tensor has a shape that cannot be')
+        raise ValueError('a tensor has an impossible shape')
     size = math.prod(shape)
     last = start + offset + sum((extent - 1) * stride for extent, stride in zip(shape, strides, strict=True))
     if size and last >= len(flat):

@@ -22,13 +22,13 @@ def metric_worsened(run: Run) -> Finding | None:
     return Finding(
         'metric_worsened',
         'warning',
-        f'The metric {series.name} has got much worse since its best.',
-        f'{series.values[-1]:.4g} at step {series.steps[-1]:,}, where it was {series.values[best]:.4g} at step '
+        f'The metric {series.name} is much worse than its best value.',
+        f'{series.values[-1]:.4g} at step {series.steps[-1]:,}, but {series.values[best]:.4g} at step '
         f'{series.steps[best]:,}.',
         advice(
             run,
             f'the best checkpoint instead of the last; checkpoints.best_metric=eval/{series.name}, to keep it; '
-            'schedule.name=cosine; penalties.r1.weight=1.0; augment.name=ada where images are few',
+            'schedule.name=cosine; penalties.r1.weight=1.0; augment.name=ada for small data sets',
         ),
     )
 
@@ -41,11 +41,11 @@ def memorised(run: Run) -> Finding | None:
     return Finding(
         'memorised',
         'warning',
-        'The generator may have memorised: many of its samples are nearer to a training example than others are.',
-        f'Authenticity {values[-1]:.2g} at step {steps[-1]:,}; that of held-out data is the one to compare with.',
+        'The generator may have memorised training examples: many samples are almost copies of one.',
+        f'Authenticity {values[-1]:.2g} at step {steps[-1]:,}; compare it with that of held-out data.',
         advice(
             run,
-            'a look at the nearest training neighbours; more data; data.flip=True where mirrored images are real; '
+            'check the nearest training neighbours; more data; data.flip=True if mirrored images are realistic; '
             'augment.name=ada; a smaller generator; an earlier checkpoint',
         ),
     )
@@ -65,7 +65,7 @@ def still_improving(run: Run) -> Finding | None:
     return Finding(
         'still_improving',
         'note',
-        f'The metric {series.name} was still getting better at the end.',
+        f'The metric {series.name} was still improving at the end.',
         f'{series.values[after]:.4g} at step {series.steps[after]:,}, {series.values[before]:.4g} at step '
         f'{series.steps[before]:,}.',
         'a longer duration, with --accept_config_changes',

@@ -24,15 +24,17 @@ def generator_collapsed(run: Run) -> Finding | None:
     once = any(not one.is_low for one in before)
     growing = before and diversity.spread > GROWING * np.median([one.spread for one in before])
     if once:
-        name, severity, sentence = 'generator_collapsed', 'bad', 'The generator has collapsed to few images.'
+        name, severity, sentence = 'generator_collapsed', 'bad', 'The generator has collapsed to a few images.'
     elif growing or run.is_early:
         name, severity = 'samples_alike', 'note'
-        sentence = 'It is too early to judge: the samples are still much alike'
-        sentence += ', and become more diverse.' if growing else f' after fewer than {EARLY_KIMG:g} thousand images.'
+        sentence = 'It is too early for findings: the samples are still very similar'
+        sentence += (
+            ', but their diversity is increasing.' if growing else f' after fewer than {EARLY_KIMG:g} thousand images.'
+        )
     else:
         name, severity = 'generator_collapsed', 'warning'
         sentence = (
-            'The samples are much alike: the generator has collapsed to few images, or has hardly begun to learn.'
+            'The samples are very similar: the generator has collapsed to a few images, or has hardly begun to learn.'
         )
     usual = f', where two {"samples before" if run.real is None else "real images"} differ by {diversity.usual:.3g}'
     return Finding(

@@ -39,17 +39,17 @@ def not_finite(run: Run) -> Finding | None:
         return None
     evidence = f'The run was given up: {run.given_up}.'
     if run.given_up is None:
-        evidence = f'Values that are no numbers: {len(met)}, the first {met[0][0]} at step {met[0][1]:,}.'
+        evidence = f'Values that are not finite: {len(met)}, the first in {met[0][0]} at step {met[0][1]:,}.'
         if all(name.startswith('eval/') for name, _ in met):  # those of training would have stopped the run
-            return Finding('not_finite', 'warning', 'An evaluation gave no finite number.', evidence)
+            return Finding('not_finite', 'warning', 'An evaluation gave a value that is not finite.', evidence)
     return Finding(
         'not_finite',
         'bad',
-        'NaN or infinity was met: the networks have diverged.',
+        'NaN or infinity occurred: the networks have diverged.',
         evidence,
         advice(
             run,
-            'on_nan=restore, to go back to the last good checkpoint and on with other noise; '
+            'on_nan=restore, to return to the last good checkpoint and continue with other noise; '
             f'{slower(run, "generator")}; {slower(run, "discriminator")}; generator_optimizer.clip_norm=1.0; '
             'discriminator_optimizer.clip_norm=1.0; dtype=float32',
         ),
@@ -88,15 +88,15 @@ def gradients_vanished(run: Run) -> Finding | None:
     if mine.now < VANISHED * mine.earlier:
         signs.append(f'it was {mine.earlier:.3g} before')
     if other and mine.now < VANISHED_BESIDE * other.now:
-        signs.append(f'that of the discriminator is {other.now:.3g}')
+        signs.append(f'the norm of the discriminator is {other.now:.3g}')
     if weights and mine.now < NEGLIGIBLE * weights.now:
-        signs.append(f'that of the weights is {weights.now:.3g}')
+        signs.append(f'the norm of the weights is {weights.now:.3g}')
     if not signs:
         return None
     return Finding(
         'gradients_vanished',
         'bad',
-        'The gradients of the generator have vanished: it learns nothing any more.',
+        'The gradients of the generator have vanished: it has stopped learning.',
         f'Median norm {mine.now:.3g} {mine.span}; {"; ".join(signs)}.',
         advice(
             run,
@@ -121,13 +121,13 @@ def discriminator_saturated(run: Run) -> Finding | None:
     return Finding(
         'discriminator_saturated',
         'bad' if loss.name == 'minimax' else 'warning',  # only there the generator's gradient goes with D(fake)
-        'The discriminator is saturated: it tells all samples from real examples, and has little to teach.',
+        'The discriminator is saturated: it recognises almost all samples, so the generator learns little from it.',
         f'{evidence} {accuracy.span}.',
         advice(
             run,
             f'{against_saturation(run)}{slower(run, "discriminator")}; loss.real_label=0.9; '
             'penalties.r1.weight=1.0; discriminator.normalization=spectral; instance_noise.deviation=0.1; '
-            'augment.name=ada where images are few',
+            'augment.name=ada for small data sets',
         ),
     )
 
@@ -142,7 +142,8 @@ def generator_won(run: Run) -> Finding | None:
     return Finding(
         'generator_won',
         'warning',
-        'The generator has won: the discriminator takes most samples for real, and has little to teach.',
+        'The generator has won: the discriminator classifies most samples as real, so the generator learns little '
+        'from it.',
         f'Median D(fake) {fake.now:.2f} and accuracy {accuracy.now:.2f} {fake.span}.',
         advice(
             run,
@@ -172,8 +173,8 @@ def oscillating(run: Run) -> Finding | None:
     return Finding(
         'oscillating',
         'warning',
-        'The players oscillate: each is ahead in turn, and they may circle around the solution.',
-        f'{"Accuracy" if judged else "Loss of the generator"} rises and falls between {low:.3g} and {high:.3g} about '
+        'The players oscillate: each is ahead in turn, and training may circle around the solution.',
+        f'{"Accuracy" if judged else "Loss of the generator"} oscillates between {low:.3g} and {high:.3g} about '
         f'every {period * taken:,.0f} steps (steps {steps[0]:,} to {steps[-1]:,}).',
         advice(
             run,
@@ -208,8 +209,8 @@ def lipschitz_missed(run: Run) -> Finding | None:
     return Finding(
         'lipschitz_missed',
         'warning',
-        'The gradient penalty does not hold: the critic is far from the slope it should have.',
-        f'Between real and fake examples gradient norms are off their target {penalty.target:g} by '
+        'The gradient penalty is not satisfied: the gradient norms of the critic are far from their target.',
+        f'Between real and fake examples, gradient norms deviate from their target {penalty.target:g} by '
         f'{window.now**0.5:.3g} (root mean square) {window.span}.',
         advice(
             run,
@@ -227,12 +228,12 @@ def augmentation_at_limit(run: Run) -> Finding | None:
     return Finding(
         'augmentation_at_limit',
         'warning',
-        'Adaptive augmentation is at its limit: the discriminator overfits all the same, and augmentations may show '
+        'Adaptive augmentation is at its limit: the discriminator still overfits, and augmentations may appear '
         'in the samples.',
-        f'Median p {window.now:.2f} {window.span}; {ADA_LIMIT:g} is held for safe.',
+        f'Median p {window.now:.2f} {window.span}; up to {ADA_LIMIT:g} is considered safe.',
         advice(
             run,
-            'more data; data.flip=True where mirrored images are real; penalties.r1.weight=10.0; '
+            'more data; data.flip=True if mirrored images are realistic; penalties.r1.weight=10.0; '
             'a smaller discriminator; the best checkpoint instead of the last',
         ),
     )

@@ -39,10 +39,10 @@ FINDINGS: tuple[Callable[[Run], Finding | None], ...] = (
 
 def no_problems(run: Run) -> Finding:
     """The note of a run without faults: what was looked at, or that it is too early."""
-    window, early = window_of(run, 'generator/gradient_norm'), 'It is too early to judge.'
+    window, early = window_of(run, 'generator/gradient_norm'), 'It is too early for findings.'
     if window is None:
         needed, there = 2 * SHORTEST_WINDOW, len(series_of(run, 'generator/gradient_norm')[1])
-        evidence = f'Trends need {needed} records of metrics, and there are {there}.'
+        evidence = f'Trends need {needed} records of metrics; there are {there}.'
         return Finding('too_early', 'note', early, evidence)
     if run.is_early:
         evidence = f'The generator has seen {1000 * run.records[-1]["kimg"]:,.0f} images, fewer than '

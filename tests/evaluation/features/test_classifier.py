@@ -111,10 +111,12 @@ def test_a_flipped_byte_of_the_weights_is_noticed(trained, tmp_path):
     array = trained.variables['params']['Conv_2']['kernel'].tobytes()
     place = whole.index(array) + len(array) // 2
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    with pytest.raises(UserError, match=r"toys.npz' is damaged or none .* train it again with python -m gan_jax.tools"):
+    with pytest.raises(
+        UserError, match=r"toys.npz' is not a classifier, or is damaged .* train it again with python -m "
+    ):
         load_classifier(path)
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match='is damaged or none'):
+    with pytest.raises(UserError, match='is not a classifier, or is damaged'):
         load_classifier(path)
 
 
@@ -204,9 +206,9 @@ def test_images_that_are_not_rounded_yet_are_seen_as_bytes_are(trained, images):
 
 def test_images_of_a_shape_that_was_not_said_are_refused(trained, images):
     made = extractor(trained)
-    with pytest.raises(UserError, match=r'takes uint8 images 14x14x3, not uint8 of shape \[6, 7, 14, 3\]: ask'):
+    with pytest.raises(UserError, match=r'takes uint8 images 14x14x3, not uint8 of shape \[6, 7, 14, 3\]: create'):
         made.apply(images[:, ::2])
     with pytest.raises(UserError, match='takes uint8 images 14x14x3, not int32'):
         made.apply(images.astype(np.int32))
-    with pytest.raises(UserError, match=r'A classifier of 3 channels can look at images of 1, and not of 2\.'):
+    with pytest.raises(UserError, match=r'A classifier of 3 channels cannot process images of 2 channels, only of 1\.'):
         extractor(trained, (14, 14, 2))

@@ -91,7 +91,10 @@ def test_the_command_says_what_is_wrong_before_it_trains(tmp_path, monkeypatch, 
     for arguments, sentence in (
         (['--split', 'night'], "'digits' has no split 'night'"),
         (['--output', 'digits'], '--output is digits: name a file *.npz'),
-        (['--output', f'{tmp_path}/directory.npz'], 'directory.npz cannot be written, as it is no file'),
+        (
+            ['--output', f'{tmp_path}/directory.npz'],
+            'directory.npz cannot be written, because it is not a regular file',
+        ),
         (['--output', f'{tmp_path}/file/digits.npz'], 'file/digits.npz cannot be written ('),
     ):
         assert command.main(['digits', *arguments]) == 2
@@ -120,8 +123,8 @@ def test_data_that_cannot_be_classified_are_refused(digits):
         ((images[..., 0], labels), r'not on uint8 of shape \[1500, 8, 8\]'),
         ((images, labels[:7]), r'1500 images need one whole number each as label, not int32 of shape \[7\]'),
         ((images, labels.astype(np.float32)), 'one whole number each as label, not float32'),
-        ((images, labels - 1), r'Labels lie in \[0, 10\), and these go from -1 to 8: leave out'),
-        ((images, labels + 1), 'these go from 1 to 10'),
+        ((images, labels - 1), r'Labels must be in \[0, 10\), but these are from -1 to 8: remove'),
+        ((images, labels + 1), 'these are from 1 to 10'),
     ):
         with pytest.raises(UserError, match=sentence):
             fit(*arrays, 10, recipe=TINY)

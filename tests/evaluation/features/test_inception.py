@@ -180,10 +180,10 @@ def test_extractor_gives_2048_features_and_1008_logits(weights):
     ('options', 'sentence'),
     [
         ({'tap': 100}, 'The tap is 100; it must be one of 64, 192, 768, 2048.'),
-        ({'resize': 'cleen'}, "There is no resize rule 'cleen': did you mean 'clean', of tf1, clean, "),
+        ({'resize': 'cleen'}, "There is no resize rule 'cleen': did you mean 'clean'? Choose from tf1, clean, "),
         (
             {'dtype': 'float16'},
-            "There is no dtype of Inception 'float16': did you mean 'bfloat16', of float32, bfloat16?",
+            "There is no dtype of Inception 'float16': did you mean 'bfloat16'? Choose from float32, bfloat16.",
         ),
     ],
 )

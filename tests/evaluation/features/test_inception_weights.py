@@ -70,8 +70,8 @@ def test_missing_weights_name_both_ways(monkeypatch, tmp_path):
     assert not inception_weights.has_inception_weights()
     path = tmp_path / 'gan_jax' / 'inception-v3-2015-12-05.npz'
     assert refusal(inception_weights.load_inception_weights) == (
-        f"Inception's weights are not in {path}: make them with 'python -m gan_jax.tools.convert_inception "
-        "FILE' from pytorch-fid's, torch-fidelity's or TensorFlow's file, or fetch them with 'python -m "
+        f"Inception's weights are not in {path}: create the file with 'python -m gan_jax.tools.convert_inception "
+        "FILE' from pytorch-fid's, torch-fidelity's or TensorFlow's file, or download the weights with 'python -m "
         "gan_jax.tools.convert_inception --download'."
     )
 
@@ -83,7 +83,7 @@ def test_damaged_files_are_refused(saved, tmp_path):
     flipped[len(data) // 2] ^= 1
     for damaged in (b'', b'no archive', data[: len(data) // 2], flipped):
         path.write_bytes(damaged)
-        sentence = f'{path} is not a file of tools.convert_inception, or is damaged: make it again.'
+        sentence = f'{path} is not a file of tools.convert_inception, or is damaged: create it again.'
         assert refusal(inception_weights.load_inception_weights, path) == sentence
 
 
@@ -91,9 +91,7 @@ def test_other_numbers_have_another_checksum(weights, tmp_path):
     """Where the archive's own checksums are right."""
     changed = {**weights.arrays, 'fc.bias': weights.arrays['fc.bias'] + 1}
     path = inception_weights.save_inception_weights(weights._replace(arrays=changed), tmp_path / 'changed.npz')
-    assert 'do not have the checksum that they were written with' in refusal(
-        inception_weights.load_inception_weights, path
-    )
+    assert 'do not match their checksum: create the file' in refusal(inception_weights.load_inception_weights, path)
 
 
 @pytest.mark.parametrize(
@@ -107,12 +105,12 @@ def test_other_numbers_have_another_checksum(weights, tmp_path):
 def test_weights_of_another_network_are_refused(arrays, change, fault):
     changed = {name: array for name, array in (arrays | change).items() if array is not None}
     sentence = refusal(inception_weights.checked_weights, changed, 'other.pth')
-    assert sentence == f"other.pth does not hold Inception's weights of 2015-12-05: {fault}"
+    assert sentence == f"other.pth does not contain Inception's weights of 2015-12-05: {fault}"
 
 
 def test_a_state_dict_of_another_network_is_refused():
     sentence = refusal(inception_weights.convert, GOLDEN / 'inception_zip.pth', True)
-    assert 'inception_zip.pth does not hold' in sentence
+    assert 'inception_zip.pth does not contain' in sentence
 
 
 def test_only_the_published_file_is_taken_unless_another_is_asked_for(monkeypatch, tmp_path, arrays):
@@ -122,9 +120,9 @@ def test_only_the_published_file_is_taken_unless_another_is_asked_for(monkeypatc
     monkeypatch.setattr(inception_weights, 'read_torch_file', lambda _: arrays)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     assert refusal(inception_weights.convert, path) == (
-        f"{path} is not known to hold Inception's weights of 2015-12-05: its SHA-256 is {found}, where the published "
-        f'file has {inception_weights.SHA256}; get the published file, or take this one as it is by --unverified, '
-        'which every protocol will say.'
+        f"{path} is not known to contain Inception's weights of 2015-12-05: its SHA-256 is {found}, but the "
+        f'published file has {inception_weights.SHA256}; download the published file, or accept this one by '
+        f'--unverified, which every protocol will state.'
     )
     assert inception_weights.convert(path, unverified=True).source == 'unverified'
     monkeypatch.setattr(inception_weights, 'SHA256', found)
@@ -210,7 +208,7 @@ def test_a_graph_gives_the_same_weights(monkeypatch, tmp_path, constants, weight
     path.write_bytes(b'graph')
     converted = inception_weights.convert(path, unverified=True)
     assert (converted.sha256, converted.source) == (weights.sha256, 'unverified')
-    assert 'and none is known of a published file of this kind' in refusal(inception_weights.convert, path)
+    assert 'and no SHA-256 of a published file is known for this format' in refusal(inception_weights.convert, path)
 
 
 def test_other_graphs_are_refused(monkeypatch, tmp_path, constants):
@@ -221,7 +219,7 @@ def test_other_graphs_are_refused(monkeypatch, tmp_path, constants):
     path.write_bytes(b'graph')
     assert f'{path} has no mixed/conv/batchnorm/beta: it is not' in refusal(inception_weights.convert, path, True)
     path.write_bytes(b'other')
-    assert 'is no TensorFlow graph, or is damaged' in refusal(inception_weights.convert, path, True)
+    assert 'is not a TensorFlow graph, or is damaged' in refusal(inception_weights.convert, path, True)
 
 
 def test_a_graph_needs_tensorflow(monkeypatch, tmp_path):
@@ -241,8 +239,8 @@ def test_download_tries_both_and_says_why_not(monkeypatch):
     monkeypatch.setattr('urllib.request.urlopen', open_url)
     first, second = inception_weights.URLS
     assert refusal(inception_weights.download) == (
-        f"Inception's weights cannot be fetched ({first}: <urlopen error no network>; {second}: its SHA-256 is not "
-        f"{inception_weights.SHA256}): fetch one of these files elsewhere and give it to 'python -m "
+        f"Inception's weights cannot be downloaded ({first}: <urlopen error no network>; {second}: its SHA-256 is not "
+        f"{inception_weights.SHA256}): download one of these files elsewhere and pass it to 'python -m "
         "gan_jax.tools.convert_inception FILE'."
     )
 
@@ -271,4 +269,6 @@ def test_the_command_fails_in_one_sentence(monkeypatch, capsys, tmp_path):
     assert capsys.readouterr().err == 'gan_jax: none.pth cannot be read (No such file or directory).\n'
     monkeypatch.setattr(convert_inception, 'download', lambda: pytest.fail('it downloads what it cannot write'))
     assert convert_inception.main(['--download', '--output', str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith(f'gan_jax: {tmp_path} cannot be written, as it is no file')
+    assert capsys.readouterr().err.startswith(
+        f'gan_jax: {tmp_path} cannot be written, because it is not a regular file'
+    )

@@ -68,7 +68,7 @@ def test_every_cut_is_seen(tmp_path, name):
     path = tmp_path / 'cut.pth'
     for length in [*range(0, len(data), 37), len(data) - 1]:
         path.write_bytes(data[:length])
-        assert refusal(path).endswith('it may be damaged, so fetch it again.')
+        assert refusal(path).endswith('it is damaged, download it again.')
 
 
 class Harm:
@@ -86,7 +86,7 @@ class NumpyHarm:
 def test_a_file_that_calls_functions_is_refused(tmp_path, monkeypatch, make, thing, name):
     monkeypatch.chdir(tmp_path)
     path = make(tmp_path / 'harm.pth', pickle.dumps({'weight': thing}))
-    assert f'(it asks for {name}, which no tensor needs)' in refusal(path)
+    assert f'(it uses {name}, which tensors do not need)' in refusal(path)
     assert not (tmp_path / 'harm').exists()
 
 
@@ -135,7 +135,7 @@ def test_what_a_file_unpacks_to_is_no_larger_than_itself(tmp_path):
     with zipfile.ZipFile(path, 'a', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr('archive/data/0', bytes(10_000_000))
     assert path.stat().st_size < 20_000
-    assert re.search(r'its [\d,]+ bytes unpack to 10,000,00\d, and nothing that it should hold is', refusal(path))
+    assert re.search(r'its [\d,]+ bytes unpack to 10,000,00\d, but its contents should not be', refusal(path))
 
 
 def test_a_tensor_that_repeats_its_storage_takes_no_memory(tmp_path):
@@ -148,7 +148,7 @@ def test_a_tensor_that_repeats_its_storage_takes_no_memory(tmp_path):
 def test_a_table_larger_than_the_file_is_refused(tmp_path, make):
     """Python's own unpickler would allocate 16 bytes for each of its entries."""
     path = make(tmp_path / 'table.pth', b'\x80\x02}r\xff\xff\xff\xff.')
-    assert 'it asks for a table that is larger than itself' in refusal(path)
+    assert 'it declares a table that is larger than the file' in refusal(path)
 
 
 @pytest.mark.parametrize('make', [zipped, legacy])
