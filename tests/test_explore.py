@@ -217,7 +217,7 @@ def test_the_command_says_what_it_cannot_do(told_classes, tmp_path, capsys):
                 '--port',
                 port,
             ): f'Port {port} of 127.0.0.1 cannot be listened on (Address already in use): give',
-            (told_classes, '--out', tmp_path / 'x.png'): 'is no name of a page: --out must end in .html.',
+            (told_classes, '--out', tmp_path / 'x.png'): '; it must end in .html.',
         }.items():
             assert explore.main(list(map(str, arguments))) == 2
             assert message in capsys.readouterr().err

@@ -102,13 +102,13 @@ def test_the_window_is_the_last_tenth():
 def test_before_five_thousand_images_it_is_too_early():
     rows = [row | {'kimg': row['kimg'] / 13} for row in records()]  # the last is 64 / 13
     finding, *more = health.judge(make_run(rows))
-    assert (finding.sentence, more) == ('It is too early to judge.', [])
+    assert (finding.sentence, more) == ('It is too early for findings.', [])
     assert finding.evidence == 'The generator has seen 4,923 images, fewer than 5,000.'
     run = make_run(rows)._replace(samples=grid_of(1), real=grid_of(16))
     (finding,) = health.judge(run)
     assert (finding.name, finding.severity) == ('samples_alike', 'note')
     assert finding.sentence == (
-        'It is too early to judge: the samples are still much alike after fewer than 5 thousand images.'
+        'It is too early for findings: the samples are still very similar after fewer than 5 thousand images.'
     )
     assert names(run._replace(records=records())) == ['generator_collapsed']
 

@@ -193,7 +193,7 @@ def test_a_run_without_frames_has_no_lab(tmp_path, capsys):
     assert 'lab.html' not in (path / 'report.html').read_text()
     assert main([str(path)]) == 2
     assert f'{path} has no frames of a game in the plane' in capsys.readouterr().err
-    with pytest.raises(UserError, match=r'lab\.txt is no name of a page: --out must end in \.html\.'):
+    with pytest.raises(UserError, match=r'lab\.txt; it must end in \.html\.'):
         lab([path], tmp_path / 'lab.txt')
 
 

@@ -96,7 +96,7 @@ def test_a_translator_translates(tmp_path):
     made = generator.apply(generator.weights, latents, (inputs / 127.5 - 1).astype(np.float32))
     assert np.abs(np.asarray(to_uint8(made)).astype(int) - translated).max() <= 1
     for call, sentence in (
-        (lambda: run.sample(4, psi=0.5), 'so psi has no meaning'),
+        (lambda: run.sample(4, psi=0.5), 'so psi does not apply'),
         (lambda: run.translate(inputs[:, :8]), r'have shape \(8, 16, 1\), and this run translates \(16, 16, 1\)'),
         (lambda: run.translate(inputs / 255), 'are float64 in'),
     ):
@@ -109,7 +109,7 @@ def test_what_no_run_can_do_is_refused_in_a_sentence(loaded, tmp_path):
         (lambda: gan_jax.load(tmp_path), 'is not the directory of a run'),
         (lambda: gan_jax.load(loaded['points'].workdir, step=9), 'There is no checkpoint of step 9'),
         (lambda: loaded['points'].sample(0), 'num'),
-        (lambda: loaded['points'].sample(4, classes=[1]), 'not told classes'),
+        (lambda: loaded['points'].sample(4, classes=[1]), 'unconditional; remove'),
         (lambda: loaded['points'].translate(np.zeros((1, 2, 2, 1), np.uint8)), 'translates none: use sample'),
     ):
         with pytest.raises(UserError, match=sentence):
@@ -155,7 +155,7 @@ def test_unfit_images_and_metrics_are_refused_in_a_sentence(images):
         (lambda: gan_jax.fid(images / 255, images), r'real_images are float64 in \[0, 1\]; metrics take uint8'),
         (lambda: gan_jax.fid(images, images[..., 0]), r'fake_images have shape \[40, 8, 8\]'),
         (lambda: gan_jax.evaluate(images, images, ['fidd']), "'fidd'.*'fid'"),
-        (lambda: gan_jax.evaluate(images), 'no real images are named'),
+        (lambda: gan_jax.evaluate(images), 'so real images are required'),
         (lambda: gan_jax.kid(images, images[:1], extractor=QUADRANTS), 'at least 3'),
         (
             lambda: gan_jax.fid(images, images[:, :4], extractor=QUADRANTS),

@@ -120,7 +120,7 @@ class LoadedRun:
 
     def _shown(self, num: int, seed: int, inputs: str | None = None, **strangers: Any) -> sampling.shown.Shown:
         if strangers:
-            raise UserError(f'{self.workdir} makes something of images, so {next(iter(strangers))} has no meaning.')
+            raise UserError(f'{self.workdir} translates images, so {next(iter(strangers))} does not apply.')
         return sampling.choose_shown(self.run, num, seed, inputs)
 
     def _drawn(

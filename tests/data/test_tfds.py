@@ -273,8 +273,8 @@ except UserError as error:
         [sys.executable, '-c', code], cwd=pathlib.Path(__file__).parents[2], capture_output=True, text=True, check=False
     )
     assert re.fullmatch(
-        rf"the digits cannot be written to '{tmp_path}' \(.*too large.*\): make room there or make it writable, or "
-        r'choose another place by cache_dir or XDG_CACHE_HOME\.\n',
+        rf"the digits cannot be written to '{tmp_path}' \(.*too large.*\): free some space or make it writable, or "
+        r'choose another directory by cache_dir or XDG_CACHE_HOME\.\n',
         done.stdout,
     ), done
     assert not list(tmp_path.rglob('*incomplete*'))
