@@ -69,7 +69,7 @@ def test_a_name_brings_its_own_options_and_keeps_the_shared_ones():
 @pytest.mark.parametrize(
     ('overrides', 'sentence'),
     [
-        (['batchsize=3'], r"no key 'batchsize'; the nearest is 'batch_size'"),
+        (['batchsize=3'], r"no key 'batchsize'; the nearest name is 'batch_size'"),
         (['data.nam=x'], "no key 'data.nam'; the nearest name is 'data.name'"),
         (['generator.width_=3'], "no key 'generator.width_'; the nearest name is 'generator.width'"),
         (['batch_size=lots'], r"batch_size takes a whole number, such as 64, not 'lots'"),
@@ -269,7 +269,7 @@ def test_what_a_new_name_has_no_option_for_is_named():
     [
         (['generator_optimizer.lr=1'], "the nearest name is 'generator_optimizer.learning_rate'"),
         (['discriminator.mom=1'], "the nearest name is 'discriminator.momentum'"),
-        (['Batch_Size=1'], r"the nearest is 'batch_size'"),
+        (['Batch_Size=1'], r"the nearest name is 'batch_size'"),
         (['checkpoints.best=1'], "the nearest name is 'checkpoints.best_m"),
         (['schedule.name=step', 'schedule.at=abc'], r"schedule.at takes a tuple of numbers, such as .* not \('abc',\)"),
         (['schedule.name=step', 'schedule.at=(0.5,2)'], r'schedule.at is \(0.5, 2\); it must be from 0 to 1'),
@@ -285,7 +285,7 @@ def test_what_a_new_name_has_no_option_for_is_named():
         ),
         (['checkpoints.best_metric=eval/fid'], 'chosen by fid, which is not evaluated: add fid to evaluate'),
         (['checkpoints.best_metric=eval/precision', 'evaluate=fid'], r'add precision_recall to evaluate'),
-        (['checkpoints.best_metric=eval/fdi', 'evaluate=fid'], r"no value 'fdi' .* the nearest is 'fid'"),
+        (['checkpoints.best_metric=eval/fdi', 'evaluate=fid'], r"no value 'fdi' .* the nearest name is 'fid'"),
         (
             ['checkpoints.best_metric=eval/ms_ssim', 'evaluate=ms_ssim'],
             r'It is unknown whether .* set checkpoints.best_mode',

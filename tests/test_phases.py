@@ -274,7 +274,7 @@ def test_a_step_of_a_later_phase_that_cannot_be_made_is_told_at_the_start(tmp_pa
     ('text', 'sentence'),
     [
         ("('duration',)", r"earlier_phases\[0\]: 'duration' is not a phase; write 'key=value; key=value'\."),
-        ("('duration=5; sead=3',)", r"earlier_phases\[0\]: The config has no key 'sead'; the nearest is 'seed'"),
+        ("('duration=5; sead=3',)", r"earlier_phases\[0\]: The config has no key 'sead'; the nearest name is 'seed'"),
         ("('duration=5', 'seed=3')", r'earlier_phases\[1\]: it sets seed, which belongs to the whole run'),
         (
             "('checkpoints.keep_last=3',)",
@@ -283,7 +283,7 @@ def test_a_step_of_a_later_phase_that_cannot_be_made_is_told_at_the_start(tmp_pa
         ("('duration=5; batch_size=0',)", r'earlier_phases\[0\]: batch_size is 0'),
         ("('duration=0',)", r"earlier_phases\[0\]: duration is '0'; write a duration"),
         ("('duration=5; duration=7',)", r"earlier_phases\[0\]: 'duration=5; duration=7' sets duration twice"),
-        ("('seed_=5',)", r"earlier_phases\[0\]: The config has no key 'seed_'; the nearest is 'seed'"),
+        ("('seed_=5',)", r"earlier_phases\[0\]: The config has no key 'seed_'; the nearest name is 'seed'"),
     ],
 )
 def test_a_wrong_phase_gets_one_sentence(text, sentence):

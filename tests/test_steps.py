@@ -752,7 +752,10 @@ def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
         (lambda game: step_of(game)(jnp.ones((4, 2))), r'A batch is a dict .* but this one is an array \[4, 2\]\.'),
         (lambda game: step_of(game)({'image': jnp.ones((4, 2))}), r"The batch has image, but this game needs 'real'"),
         (lambda game: step_of(game)({'real': jnp.ones((4, 2)), 'label': jnp.ones(3)}), 'must have the same batch size'),
-        (lambda game: step_of(game)({'real': jnp.ones(())}), r'need one size, but the shapes are \[\(\)\]'),
+        (
+            lambda game: step_of(game)({'real': jnp.ones(())}),
+            r'must have the same batch size, but the shapes are \[\(\)\]',
+        ),
         (lambda game: flax_game(losses.non_saturating), r'is a function, not a .*Loss: call it, non_saturating\(\)\.'),
         (lambda game: flax_game(terms=penalties.gradient_penalty), r'terms\.r1\(weight=10\)'),
         (lambda game: flax_game(terms=[penalties.gradient_penalty, ()]), r'terms\.r1\(weight=10\)'),

@@ -66,7 +66,7 @@ def run(workdir: pathlib.Path, late: int, delay: float, slow: float, seconds: fl
     if codes != [0, 0] or 'Traceback' in text:
         return f'exit codes {codes}\n{text}'
     steps = [json.loads(line)['step'] for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
-    return '' if sorted(set(steps)) == [10, 20, 30, 40] else f'the records belong to the steps {steps}'
+    return '' if sorted(set(steps)) == [10, 20, 30, 40] else f'the records are of the steps {steps}'
 
 
 def _hindered(delay: float, slow: float) -> Callable[[], None]:

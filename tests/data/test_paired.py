@@ -78,7 +78,7 @@ def test_the_sizes_of_turned_images_are_those_that_are_seen(sides, load_quietly,
 
 def test_sentences(sides, load_quietly, write_image):
     write_image(sides / 'odd/1.png', np.zeros((4, 7)))
-    with pytest.raises(UserError, match=r"^'.*odd/1\.png' cannot be read .* an even width, and its width is 7"):
+    with pytest.raises(UserError, match=r"^'.*odd/1\.png' cannot be read .* an even width, but its width is 7"):
         load_quietly(f'paired:{sides / "odd"}')
     write_image(sides / 'AB/B/alone.png', picture(0))
     with pytest.raises(UserError, match=r"^'.*/AB/B/alone\.png' has no partner: put an image .* into '.*AB/A', or"):

@@ -224,7 +224,7 @@ def test_bad_input_is_said():
     with pytest.raises(UserError, match='4 and 3 dimensions: use the same extractor for both'):
         mmd(real, fake[:, :3])
     with pytest.raises(
-        UserError, match="There is no kernel 'gausian': did you mean 'gaussian', of gaussian, laplacian"
+        UserError, match=r"There is no kernel 'gausian': did you mean 'gaussian'\? Choose from gaussian, laplacian"
     ):
         mmd(real, fake, 'gausian')
     with pytest.raises(UserError, match='The bandwidth is 0; it must be above 0'):
