@@ -42,7 +42,7 @@ def test_a_damaged_start_is_left_out(tmp_path, damage):
         starts.starts_of(path).append(record)
     (path / 'diverged.json').write_text('[')
     page = run_page.page(workdir.read(path))
-    assert f'{path}/starts.jsonl is damaged: line 2 is no record and is left out.' in page
+    assert f'{path}/starts.jsonl is damaged: line 2 is not a record and is skipped.' in page
     assert f'{path}/diverged.json is damaged' in page
     assert 'Resumed' not in page
 
