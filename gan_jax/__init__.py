@@ -9,7 +9,7 @@ _FUNCTIONS = {'load': 'gan_jax.sampling.loaded', 'fid': 'gan_jax.scores', 'kid':
 
 
 def __getattr__(name: str) -> Any:
-    """A module of the package, or one of its functions, imported when it is first asked for: `gan_jax.losses`."""
+    """Imports a module of the package, or one of its functions, at first access: `gan_jax.losses`."""
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(_FUNCTIONS[name]), name)
     if name not in __dir__():

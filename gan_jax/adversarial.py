@@ -1,4 +1,4 @@
-"""The game of a generator against a discriminator, with everything that may be added to it."""
+"""The game of a generator against a discriminator, with all optional parts."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -60,37 +60,37 @@ def adversarial(
     """The game of one generator against one or several discriminators (Goodfellow et al. 2014, algorithm 1).
 
     Args:
-        generator: latents [B, ...] -> examples [B, ...]. In training it may return several of each example, such as the
-            stages of a picture [B, stages, H, W, C], to a discriminator that takes them.
+        generator: latents [B, ...] -> examples [B, ...]. In training it may return several images per example, such as
+            the stages [B, stages, H, W, C], to a discriminator that accepts them.
         discriminator: examples [B, ...] -> logits [B] or a `Judgement`.
-        loss: what each minimises.
+        loss: the loss of each player.
         latents: how latents are drawn, or the size of a standard normal latent vector.
         condition: shape and dtype of one example's condition (`jax.ShapeDtypeStruct((), jnp.int32)` for class labels);
-            None: the game is unconditional. Fake examples have the conditions of the batch's real ones.
+            None: the game is unconditional. Fake examples have the conditions of the real examples of the batch.
         terms: added to each player's loss; see `gan_jax.terms`.
-        lazy: for generator and discriminator a k, so that its lazy terms are applied after every k-th step only, with
-            k times the weight and an update of their own (Karras et al. 2020, StyleGAN2, appendix B).
-        critic: the discriminator as gradient penalties and the like are to see it, of the same parameters; for
-            arithmetic in float32 when the discriminator itself has less. None: the discriminator.
-        augmentation: of all that the discriminator is shown, in both players' steps.
-        noise: step -> standard deviation of Gaussian noise on all that the discriminator is shown, after augmentation.
-        real_fade: step -> the share, from 0 to 1, of the way from half the resolution to all of it, at which both
+        lazy: k for the generator and for the discriminator; lazy terms are applied only after every k-th step, with
+            k times the weight and in a separate update (Karras et al. 2020, StyleGAN2, appendix B).
+        critic: the discriminator for gradient penalties, with the same parameters, which allows
+            float32 arithmetic when the discriminator itself uses less. None: the discriminator.
+        augmentation: augmentation of all inputs of the discriminator, in both players' steps.
+        noise: step -> standard deviation of Gaussian noise on all inputs of the discriminator, after augmentation.
+        real_fade: step -> a share from 0 (half the resolution) to 1 (the full resolution), with which both
             players see the real images (Karras et al. 2018, "Progressive Growing of GANs", figure 2); None: 1.
-        flip_labels: probability with which a real and a fake example change places in the discriminator's loss.
-        replay: how many fake examples are remembered; half of those shown to the discriminator come from there
+        flip_labels: probability that a real and a fake example are exchanged in the discriminator's loss.
+        replay: size of the replay buffer of fake examples; half of those shown to the discriminator come from it
             (Shrivastava et al. 2017, section 2.3). 0: none.
-        top_share: step -> share of the fake examples, those with the highest logits, from which the generator learns
+        top_share: step -> share of the fake examples, with the highest logits, that the generator learns from
             (Sinha et al. 2020); None: all.
-        discriminators: how many there are, each with parameters and randomness of its own (Durugkar et al. 2017).
+        discriminators: number of discriminators, each with its own parameters and randomness (Durugkar et al. 2017).
         combine: the generator's loss over several discriminators: 'mean', 'max' or 'softmax'.
         discriminator_steps: steps of the discriminator in each round, each on a fresh batch and fresh noise.
         generator_steps: steps of the generator in each round, each on fresh noise.
-        discriminator_count: step -> how many of its steps the discriminator makes in that round; None: all.
-        balance: when a player sits a step out.
+        discriminator_count: step -> number of discriminator steps in that round; None: all.
+        balance: when a player skips a step.
         unrolled_steps: steps that a copy of the discriminator takes, as its optimiser would, before the generator's
             loss is computed against it; the gradient passes through them (Metz et al. 2017, "Unrolled Generative
             Adversarial Networks", equations 7 to 10). Adam needs `eps_root` above 0 for that.
-        axis_name: the mapped axis over which the global batch lies, when the game is played under `pmap` or
+        axis_name: the mapped axis of the global batch, when the game runs under `pmap` or
             `shard_map`.
 
     Returns:
@@ -100,7 +100,7 @@ def adversarial(
         see the logits of the whole global batch.
 
     Raises:
-        UserError: an argument is of the wrong kind, or an option's value is impossible; when a step is traced, a batch
+        UserError: an argument has the wrong type, or an option's value is impossible; when a step is traced, a batch
             without the examples or labels that the game needs.
     """
     _check_kinds(generator, discriminator, loss, terms)
@@ -173,7 +173,7 @@ def adversarial(
 
 
 def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: Pair) -> None:
-    """Raises a UserError for what is easily given in place of an argument of `adversarial`."""
+    """Raises a UserError for common mistakes in the arguments of `adversarial`."""
     for what, network in (('generator', generator), ('discriminator', discriminator)):
         if not isinstance(network, Network):
             raise UserError(
@@ -187,12 +187,12 @@ def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: 
 
 
 def _lazy_turn(player: str, loss: PlayerLoss, every: int, terms: Sequence[Term]) -> Turn | None:
-    """The turn of a player's terms with an update of their own; None if it has none."""
+    """The turn of a player's terms with a separate update; None if it has none."""
     if not terms:
         return None
     return Turn(player, loss, name=f'{player}/lazy', every=every, keeps=tuple(term.name for term in terms))
 
 
 def _due(terms: Sequence[Term], every: int, *, lazily: bool) -> tuple[Term, ...]:
-    """The terms with an update of their own, or those without."""
+    """The terms with a separate update, or those without."""
     return tuple(term for term in terms if (term.lazy and every > 1) == lazily)

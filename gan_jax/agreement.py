@@ -33,7 +33,7 @@ def check_data(dataset: Dataset) -> None:
     """Compares the data over the processes; each must call it.
 
     Raises:
-        UserError: in every process, if one of them has other data than the first.
+        UserError: in every process, if the data of one of them differ from those of the first.
     """
     _compare(provenance.describe(dataset), provenance.differences)
 

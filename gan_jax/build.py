@@ -1,4 +1,4 @@
-"""From a config to the pure functions it names: game, optimisers, step, and the state before the first step."""
+"""Builds the game, the optimisers, the step and the initial state of a config."""
 
 import contextlib
 import dataclasses
@@ -77,7 +77,7 @@ def make_game(
         shapes: of one example in each other field of the batches, such as the 'input' of pairs.
 
     Raises:
-        UserError: the parts do not go together, or an option's value is impossible.
+        UserError: the parts cannot be combined, or an option's value is impossible.
     """
     name, roles, moves = config.game.name, configs.roles_of(config), configs.make_schedules(config)
     own = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference)
@@ -116,7 +116,7 @@ def _join(parts: Parts) -> Game:
 
 
 def _check_schedules(parts: Parts, moves: Sequence[schedules.Schedule]) -> None:
-    """Raises a UserError for a schedule of a number that decides which game, networks or optimisers are made.
+    """Raises a UserError for a schedule of a number that determines the game, the networks or the optimisers.
 
     Args:
         parts: of the game, with the config's own numbers.
@@ -139,7 +139,7 @@ def _check_schedules(parts: Parts, moves: Sequence[schedules.Schedule]) -> None:
 
 
 def _at(parts: Parts, moves: Sequence[schedules.Schedule], step: Array) -> Parts:
-    """The parts with the config's numbers as they are after that many steps."""
+    """The parts with the config's numbers at a step."""
     if not moves:
         return parts
     return dataclasses.replace(parts, config=_config_at(parts.config, moves, step))
@@ -154,7 +154,7 @@ def _unchanging(keys: str) -> contextlib.AbstractContextManager[None]:
 
 
 def _first_examples(game: Game, parts: Parts, key: Key) -> Array:
-    """Two examples of a game's generator before the first step, where only their shape matters."""
+    """Two examples of an untrained generator, where only their shape matters."""
     networks = game.init(key)
     if 'generator' not in networks:
         raise UserError(
@@ -174,7 +174,7 @@ def warn_of_networks(
     num_classes: int | None = None,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> None:
-    """Warns of what takes a while to find out of a game's networks, if the game looks for something.
+    """Runs the slow checks of a game's networks, if the game has any, and warns about problems.
 
     Arguments are those of `make_game`.
     """
@@ -245,7 +245,7 @@ def check_best_metric(
     num_classes: int | None = None,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> None:
-    """Raises a UserError where the best checkpoint is kept by a metric of the step that this game has not."""
+    """Raises a UserError if the best checkpoint is chosen by a metric of the step that this game does not have."""
     wanted = config.checkpoints.best_metric
     if wanted is None or wanted.startswith('eval/'):
         return
@@ -263,10 +263,10 @@ def step_metrics(
     num_classes: int | None = None,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> steps.Metrics:
-    """The shapes of the metrics of a config's step, which is traced for it; arguments are those of `make_game`.
+    """The shapes of the metrics of a config's step, found by tracing it; arguments are those of `make_game`.
 
     Raises:
-        UserError: there can be no such step.
+        UserError: the step cannot be traced.
     """
     game = make_game(config, shape, num_classes=num_classes, shapes=shapes)
     leading = (game.batches,) * (game.batches > 1) + (config.batch_size,)

@@ -1,8 +1,8 @@
-"""Terms by which a discriminator teaches classes: the choices of `discriminator.conditioning` that have a loss.
+"""Terms for class conditioning: the choices of `discriminator.conditioning` that have a loss.
 
 ContraGAN and ReACGAN compare unit vectors: the examples' embeddings with each other and with the vectors of their
-classes (proxies), both of them in the `Judgement`. The discriminator learns from real examples, the generator from its
-own. Batches are global, as all examples of one are compared.
+classes (proxies), both from the `Judgement`. The discriminator learns from real examples, the generator from its
+own. Batches are global, because all examples of a batch are compared.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def contrastive(weight: float = 1.0, temperature: Annotated[float, POSITIVE_AMOU
 
     Args:
         weight: its factor for both players; 0: off.
-        temperature: by which similarities are divided, above 0.
+        temperature: divisor of the similarities, above 0.
     """
     return _of_embeddings(
         'contrastive', weight, lambda *vectors: conditional_contrastive(*vectors, temperature=temperature)
@@ -87,7 +87,7 @@ def data_to_data(
 
     Args:
         weight: its factor for both players; 0: off.
-        temperature: by which similarities are divided, above 0.
+        temperature: divisor of the similarities, above 0.
         margin: similarities beyond it add nothing, from 0 to 1.
     """
     return _of_embeddings(

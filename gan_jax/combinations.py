@@ -1,4 +1,4 @@
-"""Which parts of a recipe make no sense together, and which hardly do."""
+"""Checks for invalid and doubtful combinations of the parts of a recipe."""
 
 import warnings
 
@@ -14,7 +14,7 @@ _MANY_DISCRIMINATORS = 16
 
 
 def check(config: ConfigDict, shape: tuple[int, ...]) -> None:
-    """Raises a UserError where parts of a recipe make no sense together, and warns where they hardly do."""
+    """Raises a UserError for invalid combinations of parts, and warns about doubtful ones."""
     made = configs.make_terms(config)
     consistency = config.penalties.consistency
     if len(shape) != 3:
@@ -63,7 +63,7 @@ def check(config: ConfigDict, shape: tuple[int, ...]) -> None:
 
 
 def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
-    """Warns of a recipe that works, but badly or for long; `made` are its terms."""
+    """Warns about a recipe that works, but badly or slowly; `made` are its terms."""
     published = getattr(games.find(config.game.name, importing=False), 'BATCHES_OF_ONE', False)
     for player in () if published else Pair._fields:
         if config.get(player, {}).get('normalization') == 'batch' and config.batch_size <= config.accumulate:
@@ -102,5 +102,5 @@ _SIGNED_LOSSES = ('wasserstein', 'hinge', 'minimax', 'f_divergence')
 
 
 def is_lazy(config: ConfigDict, made: Pair, player: str) -> bool:
-    """Whether a player has terms with an update of their own; `made` are the config's."""
+    """Whether a player has terms with a separate update; `made` are the config's terms."""
     return config.lazy[player] > 1 and any(term.lazy for term in getattr(made, player))

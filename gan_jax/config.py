@@ -1,8 +1,8 @@
-"""Configs: the grammar `file.py:argument` or `recipe:argument`, what a config may be, and what it stands for.
+"""Configs: the syntax `file.py:argument` or `recipe:argument`, validation, and the parts that a config names.
 
 A config file defines `get_config(argument: str) -> ConfigDict`, which starts from `base(model)` and changes what its
-recipe needs. Every option that exists has its default in the config, so whatever can be set can be seen. Configs stop
-at `train.py` and the `make` functions it calls.
+recipe needs. A config contains every option with its default, so all options are visible. Configs are used only
+in `train.py` and the `make` functions it calls.
 """
 
 import ast
@@ -86,7 +86,7 @@ _OPERATIONAL = (
 
 
 def choose_data(config: ConfigDict, argument: str) -> None:
-    """Sets the data set that stands behind a config's colon; the embedded digits at 16x16 if nothing does."""
+    """Sets the data set that follows the colon of `--config`; by default the embedded digits at 16x16."""
     if argument:
         config.data.name = argument
     else:
@@ -94,10 +94,10 @@ def choose_data(config: ConfigDict, argument: str) -> None:
 
 
 def choose_small(config: ConfigDict, argument: str) -> bool:
-    """As `choose_data`, for a recipe that has a small form for a laptop; returns whether that is meant.
+    """As `choose_data`, for a recipe with a small variant for a laptop; returns whether it was chosen.
 
-    It is where 'small' stands in the argument, alone for fashion_mnist or behind a comma ('cifar10,small'), and for the
-    embedded digits.
+    The small variant is chosen by 'small' in the argument, alone for fashion_mnist or after a comma ('cifar10,small'),
+    and for the embedded digits.
     """
     parts = argument.split(',')
     data = ','.join(part for part in parts if part != 'small')
@@ -110,7 +110,7 @@ def grow(config: ConfigDict, levels: Iterable[Mapping[str, Any]]) -> None:
 
     Args:
         config: of all phases.
-        levels: in order, what each phase has for itself, by 'x.y'.
+        levels: in order, the values of each phase by 'x.y'.
     """
     *earlier, last = ({key: str(value) for key, value in level.items()} for level in levels)
     config.earlier_phases = tuple(map(phase_text, earlier))
@@ -123,12 +123,13 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
     Args:
         spec: `path/to/file.py` or `path/to/file.py:argument`; or, instead of the file, the name of one of the
             package's recipes, such as `dcgan:argument`. The argument goes to the file's `get_config`, by
-            convention the name of a data set; `debug` in it, alone or behind a comma, makes the run tiny.
-        overrides: `x.y=value` strings, or a mapping from 'x.y' to the value's text. Python literals where the key
-            does not hold text.
+            convention the name of a data set; `debug` in it, alone or after a comma, makes the run tiny.
+        overrides: `x.y=value` strings, or a mapping from 'x.y' to the value's text: a Python literal unless the key
+            holds text.
 
     Raises:
-        UserError: no such file, one that makes no config, an unknown key (naming the nearest), an impossible value.
+        UserError: the file does not exist or returns no config, a key is unknown (the nearest is suggested), or a value
+            is impossible.
     """
     path, argument = _split(spec)
     parts = argument.split(',')
@@ -156,9 +157,9 @@ def run_name(spec: str, config: ConfigDict) -> str:
 
 
 def check(config: ConfigDict) -> None:
-    """Raises a UserError for the first key or value that no run could work with.
+    """Raises a UserError for the first invalid key or value.
 
-    The sizes and names among a network's options are for the network to check, when the game is made.
+    Sizes and names among a network's options are checked by the network, when the game is made.
     """
     _check_keys(config)
     for number, phase in enumerate(split(config)[:-1]):
@@ -180,7 +181,7 @@ def check(config: ConfigDict) -> None:
 
 
 def _check_keys(config: ConfigDict) -> None:
-    """Raises a UserError for a missing key, one too many, or a value of another type or outside of its range."""
+    """Raises a UserError for a missing or unknown key, or a value of another type or outside of its range."""
     values = flat(config)
 
     def require_names(keys: Iterable[str]) -> None:
@@ -206,10 +207,10 @@ def _check_keys(config: ConfigDict) -> None:
 def retention(config: ConfigDict) -> dict[str, Any]:
     """The options of `gan_jax.runtime.checkpoint.Checkpoints`.
 
-    The direction of the best metric is its own, unless it is given.
+    `best_mode` defaults to the direction of the metric.
 
     Raises:
-        UserError: no checkpoint can have such a metric, or nobody can tell which of its values is the best.
+        UserError: no checkpoint can have such a metric, or its best direction is unknown.
     """
     options = config.checkpoints.to_dict()
     name, mode = options['best_metric'], options['best_mode']
@@ -236,12 +237,12 @@ _REPEATS = ('discriminator_steps', 'generator_steps', 'unrolled_steps', 'discrim
 
 
 def most_discriminator_steps(config: ConfigDict) -> int:
-    """The most steps that the discriminator may make in a round."""
+    """The maximum number of discriminator steps in a round."""
     return max(config.discriminator_steps, config.discriminator_schedule.steps)
 
 
 def updates_of_a_stretch(config: ConfigDict) -> int:
-    """How many updates of one network a stretch makes, those of unrolled discriminators among them."""
+    """The number of updates of one network in a stretch, including unrolled updates."""
     rounds = min(steps(config, 'log_every'), steps(config, 'duration'))
     discriminators = config.discriminators.number
     unrolled = config.generator_steps * config.unrolled_steps
@@ -256,10 +257,10 @@ def steps(config: ConfigDict, key: str) -> int:
 def steps_of(config: ConfigDict, text: str, what: str) -> int:
     """A duration in generator steps: '500', '500 steps', '32 kimg' or '10 epochs'.
 
-    The last two are rounded up to whole batches. As long as the data are not loaded, an epoch counts as one step.
+    The last two are rounded up to whole batches. Before the data are loaded, an epoch counts as one step.
 
     Args:
-        config: whose steps they are.
+        config: the config that defines the steps.
         text: the duration.
         what: it is of, for the error.
     """
@@ -284,12 +285,12 @@ def steps_of(config: ConfigDict, text: str, what: str) -> int:
 
 
 def kimg(config: ConfigDict, step: int) -> float:
-    """Thousands of images by the generator's steps, at a step of a phase; those of earlier phases are among them."""
+    """Thousands of images by the generator's steps, at a step of a phase, including those of earlier phases."""
     return (config.phase.images + step * config.batch_size) / 1000
 
 
 def make(config: ConfigDict, name: str) -> Any:
-    """What a section with a `name` and options stands for: a Loss, an optimiser, a schedule, an augmentation."""
+    """Makes what a section with a `name` and options describes: a Loss, an optimiser, a schedule, an augmentation."""
     options = config[name].to_dict()
     choice = options.pop('name')
     with blaming(f'The {name} {choice}'):
@@ -335,7 +336,7 @@ def make_terms(config: ConfigDict) -> Pair:
 
 
 def _own_terms(text: str) -> Pair:
-    """The terms that a function of somebody's makes."""
+    """The terms made by a user's function."""
     name, options = _parse_call(text)
     function = OpenDict({}, 'term')[name]
     try:
@@ -366,12 +367,12 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
 
 
 def roles_with_optimizers(values: Iterable[str]) -> list[str]:
-    """The roles of a config by its keys alone, without looking at its game."""
+    """The roles of a config, from its keys alone, without its game."""
     return [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
 
 
 def foreign_modules(values: Mapping[str, Any]) -> list[str]:
-    """The modules that a config, as JSON values, names and that are not gan_jax's: of networks, games, losses, ..."""
+    """The modules outside gan_jax that a config, as JSON values, names: networks, games, losses, ..."""
     sections, roles = _sections(values), roles_with_optimizers(values)
     families = {values.get('model'), *(sections.get(role, {}).get('family') for role in roles)}
     found = {
@@ -397,7 +398,7 @@ def _sections(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def from_json(values: dict[str, Any]) -> ConfigDict:
-    """The inverse of `to_json`; keys that came later than the config get their defaults."""
+    """The inverse of `to_json`; keys that are newer than the config get their defaults."""
 
     def tuples(value):
         if isinstance(value, dict):
@@ -408,7 +409,7 @@ def from_json(values: dict[str, Any]) -> ConfigDict:
 
 
 def completed(values: dict[str, Any]) -> dict[str, Any]:
-    """A config's JSON values, where those of an older version get the keys that came later, with their defaults."""
+    """A config's JSON values; newer keys are added with their defaults."""
     chosen = factories(())
 
     def joined(later: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -426,9 +427,9 @@ def completed(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[str, ...] = _OPERATIONAL) -> list[str]:
-    """The keys that make two configs (from `to_json`) two runs, each as 'x.y (saved -> current)'.
+    """The keys whose difference makes two configs (from `to_json`) different runs, each as 'x.y (saved -> current)'.
 
-    A path in the name of data only says where they are; `provenance` compares what they are. Keys that begin as one of
+    Paths in the names of data are ignored; `provenance` compares the data themselves. Keys that begin with one of
     `but` may differ.
     """
     saved, current = flat(saved), flat(current)

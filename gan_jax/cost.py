@@ -1,4 +1,4 @@
-"""What a config will take of memory, found out before anything of it is made."""
+"""Estimates the memory of a config before anything is allocated."""
 
 import math
 from typing import Any
@@ -19,12 +19,12 @@ _PICTURE_SHARE = 0.5  # of the memory that samples may take
 
 
 def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) -> None:
-    """Raises a UserError where what a config counts takes more memory than a device has, and names the key.
+    """Raises a UserError that names the key if a setting of a config needs more memory than a device has.
 
     Args:
         config: of a run.
         shape: of one example.
-        devices: over which a batch lies.
+        devices: number of devices that share a batch.
     """
     example, latents = 4 * math.prod(shape), 4 * config.latents.size
     share = config.batch_size / devices
@@ -46,12 +46,12 @@ def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) 
 
 
 def check_state(config: ConfigDict, state: GanState, members: int = 1) -> GanState:
-    """Returns the training state; a UserError where it, or what the unrolled steps keep of it, fits on no device.
+    """Returns the training state; raises a UserError if it, or the copies for unrolled steps, do not fit on a device.
 
     Args:
         config: of a run.
         state: its shapes, from `jax.eval_shape`.
-        members: of a population, on one device.
+        members: number of members of a population on one device.
     """
     largest, array = max(jax.tree_util.tree_leaves_with_path(state), key=lambda leaf: leaf[1].size)
     name = jax.tree_util.keystr(largest, simple=True, separator='/')
@@ -70,7 +70,7 @@ def size_of(tree: Any) -> int:
 
 
 def check_pictures(number: int, shape: tuple[int, ...], latents: int) -> None:
-    """Raises a UserError where so many samples of a shape, and their latents, do not fit in memory."""
+    """Raises a UserError if a number of samples of a shape, with their latents, does not fit in memory."""
     size, available = 4 * number * (math.prod(shape) + latents), parallel.available_memory() * _PICTURE_SHARE
     if size > available:
         raise UserError(

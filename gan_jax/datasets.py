@@ -7,7 +7,7 @@ from gan_jax.runtime import parallel
 
 
 def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
-    """The data set of the config's section `data`; or a split of it that is asked for, which keeps all its labels."""
+    """The data set of the config's section `data`, or a given split of it, which keeps all its labels."""
     return data.load(
         options.name,
         split=split or options.split,

@@ -1,4 +1,4 @@
-"""Every key of a config with its default, what it is, and what else it may be."""
+"""Every key of a config with its default, its description and its valid values."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,7 +39,7 @@ _GIVEN_TO_NETWORKS = {'shape', 'channels', 'dtype', 'axis_name', 'num_classes', 
 
 
 class _Games(Mapping[str, Callable]):
-    """The games by name, those of other people's modules among them."""
+    """The games by name, including those of other modules."""
 
     def __getitem__(self, name: str) -> Callable:
         return games.find(name).from_config
@@ -56,7 +56,7 @@ class _Games(Mapping[str, Callable]):
 
 
 def factories(roles: Iterable[str]) -> dict[str, Mapping[str, Callable]]:
-    """The sections whose remaining keys are the options of whatever their `name` chooses, and all that it can choose.
+    """The sections whose `name` chooses the rest of their keys, with all choices.
 
     Args:
         roles: of the game.
@@ -71,7 +71,7 @@ def factories(roles: Iterable[str]) -> dict[str, Mapping[str, Callable]]:
 
 
 def choices(section: str) -> Mapping[str, Callable]:
-    """All that one of these sections can choose, by name."""
+    """All choices of one of these sections, by name."""
     return factories([section.removesuffix('_optimizer')])[section]
 
 
@@ -79,7 +79,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
     """All keys as sections, `Default`s and plain defaults.
 
     Args:
-        model: the family of all networks that name no other.
+        model: the family of all networks without their own.
         networks: each network's options, by its role.
         names: the choice for each of the `factories`.
     """
@@ -263,7 +263,7 @@ def base(model: str, game: str = 'adversarial', *, importing: bool = True) -> Co
     Args:
         model: the family's name: 'dcgan', 'mlp', or a module of your own.
         game: the game's name: 'adversarial', 'cyclegan', or a module of your own.
-        importing: as of `models.find`; if not, the networks of a module that is not here have no options.
+        importing: as in `models.find`; if False, the networks of a module that cannot be found have no options.
     """
     known = importing or models.is_here(model)
     roles = games.roles(game)
@@ -291,7 +291,7 @@ def defaults_of(config: ConfigDict) -> dict[str, Default]:
     """Every key that a config of this game, model, loss and optimisers has.
 
     Raises:
-        UserError: there is no such game, model, loss, ...
+        UserError: a game, model, loss, ... does not exist.
     """
     roles = roles_of(config)
     names = {section: config[section].name for section in factories(roles)}
@@ -300,10 +300,10 @@ def defaults_of(config: ConfigDict) -> dict[str, Default]:
 
 
 def section(name: str, choice: str) -> ConfigDict:
-    """One choice for a section, with the defaults of its options: the 'hinge' for the section 'loss'.
+    """One choice for a section, with the defaults of its options: 'hinge' for the section 'loss'.
 
     Raises:
-        UserError: there is no such choice.
+        UserError: the choice does not exist.
     """
     return ConfigDict(_values(_section(name, choice)))
 
@@ -317,7 +317,7 @@ def options_of(family: str, role: str) -> dict[str, Default]:
     """The options of a family's network for a role; the first, `family`, names another family for this role alone.
 
     Raises:
-        UserError: there is no such family, it has no such network, or an option has no default.
+        UserError: the family or its network does not exist, or an option has no default.
     """
     entries = options(models.network(family, role), FINITE)
     for name in _GIVEN_TO_NETWORKS & entries.keys():

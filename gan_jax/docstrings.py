@@ -1,4 +1,4 @@
-"""One line of a docstring about a thing, or about each of its options: for lists, and for comments in configs."""
+"""Extracts one-line descriptions of objects and their options from docstrings, for lists and comments in configs."""
 
 import functools
 import inspect
@@ -20,7 +20,7 @@ def summary(thing: Any) -> str:
 
 @functools.cache
 def entries(thing: Any) -> dict[str, str]:
-    """What a docstring says of each argument or attribute, on one line each.
+    """The description of each argument or attribute in a docstring, on one line each.
 
     Args:
         thing: a function, or a class, whose base classes are read too.

@@ -1,4 +1,4 @@
-"""The ways in which a run ends early, and what a command makes of them."""
+"""Exceptions that end a run early, and how a command reports them."""
 
 import contextlib
 import pathlib
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 
 class UserError(ValueError):
-    """What was asked for cannot be done; the message is one sentence saying why and what to do.
+    """The request is impossible; the message is one sentence that explains why and what to do.
 
     The command line prints the message without a traceback and exits with 2; a program that imports `gan_jax` catches
     it as a `ValueError`.
@@ -19,7 +19,7 @@ class UserError(ValueError):
 
 
 class SourceError(UserError):
-    """A Python file of the user's has a mistake of its own; the cause is what it raised, for its traceback."""
+    """A Python file of the user has an error; the cause is the original exception, for its traceback."""
 
 
 class DivergedError(RuntimeError):
@@ -27,7 +27,7 @@ class DivergedError(RuntimeError):
 
 
 class InterruptedRunError(RuntimeError):
-    """A signal asked the run to stop, and it was saved. Exit code 128 + the signal's number, as shells have it."""
+    """A signal stopped the run, and it was saved. The exit code is 128 + the signal's number, as in shells."""
 
     def __init__(self, message: str, signal_number: signal.Signals):
         super().__init__(message)
@@ -35,7 +35,7 @@ class InterruptedRunError(RuntimeError):
 
 
 def exit_code(run: Callable[[], None]) -> int:
-    """Runs a command: prints one line for each warning and for an error of the user's; returns the exit code."""
+    """Runs a command: prints one line for each warning and for a user error; returns the exit code."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -59,9 +59,9 @@ def exit_code(run: Callable[[], None]) -> int:
 
 @contextlib.contextmanager
 def blaming(what: str) -> Iterator[None]:
-    """Raises a SourceError for what code of the user's raises: the file, line and message of its last frame.
+    """Converts exceptions of the user's code to a SourceError with the file, line and message of its last frame.
 
-    An exception without a frame outside of installed packages is nobody's but ours, and passes.
+    An exception without a frame outside of installed packages is an error of gan_jax, and passes unchanged.
 
     Args:
         what: the code, in words: 'The config file x.py'.
@@ -89,5 +89,5 @@ def _place(error: Exception) -> str | None:
 
 
 def _show_warning(message, category, *where, **more) -> None:
-    """One line without the place in our code, which tells a user nothing."""
+    """One line without the location in gan_jax's code, which does not help a user."""
     print(f'gan_jax: {message}', file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Judges generated images by real ones, whatever made them.
+"""Evaluates generated images of any origin against real images.
 
 python -m gan_jax.evaluate runs/dcgan-fashion_mnist                     # a run, by the data it was trained on
 python -m gan_jax.evaluate runs/dcgan-fashion_mnist fashion_mnist@test
@@ -6,10 +6,10 @@ python -m gan_jax.evaluate samples.npz cifar10 --metrics fid,kid
 python -m gan_jax.evaluate generated/ photographs/ --size 128 --extractor inception
 python -m gan_jax.evaluate first.json second.json                       # two earlier results
 
-Images are a run's directory, a directory of image files, an .npy file of images (uint8 [n, H, W, C]), an .npz file with
-them as 'images' or 'arr_0' (and classes as 'labels' or 'arr_1'), or the name of a data set with its split: mnist,
-mnist@test, 'cifar10@train[:1000]'. Instead of either side's images an .npz file of statistics 'mu' and 'sigma', as
-pytorch-fid and clean-fid write them, gives FID.
+Images can be a run's directory, a directory of image files, an .npy file of images (uint8 [n, H, W, C]), an .npz file
+with them as 'images' or 'arr_0' (and classes as 'labels' or 'arr_1'), or the name of a data set with its split: mnist,
+mnist@test, 'cifar10@train[:1000]'. For FID, either set of images can be an .npz file of statistics 'mu' and 'sigma', as
+written by pytorch-fid and clean-fid.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def given(flags: argparse.Namespace, *more: str) -> dict[str, Any]:
-    """The arguments of `evaluate` among the flags that somebody has set: `FLAGS`, the extractor, and more by name."""
+    """The arguments of `evaluate` among the given flags: `FLAGS`, the extractor, and more by name."""
     found = {name: getattr(flags, name) for name in (*FLAGS, 'extractor', *more) if getattr(flags, name) is not None}
     return {
         **{name: value for name, value in found.items() if name not in OPTIONS},
@@ -112,23 +112,23 @@ def evaluate(
     `gan_jax.evaluate(...)` is this function.
 
     Args:
-        fakes: what is judged: the directory of a run or of images, an .npz or .npy file, or 'NAME@SPLIT'; in a program
+        fakes: what to evaluate: the directory of a run or of images, an .npz or .npy file, or 'NAME@SPLIT'; in Python
             also images uint8 [n, H, W, 1 or 3], a `gan_jax.data.Dataset`, or what `gan_jax.load` returns.
-        reals: what to judge by, likewise; None: the data that the run was trained on.
-        metrics: names from `gan_jax.evaluation.metrics.METRICS`, also as one text 'fid,kid'.
+        reals: the real images, in the same forms; None: the data that the run was trained on.
+        metrics: names from `gan_jax.evaluation.metrics.METRICS`, or one string 'fid,kid'.
         extractor: as in `gan_jax.evaluation.features.find.find_extractor`.
-        num: samples of a run; None: 10,000.
-        seed: of their latents; None: 0.
-        step: of the run's checkpoint; None: the latest.
-        standing_statistics: passes of `gan_jax.sampling.standing` for a run's samples; 0: the running averages; None:
-            as its config has it.
-        size: to bring images of directories and data sets to; None: their own, or that of the run. Their own may be
-            several where the extractor resizes each image itself, as Inception does.
-        channels: likewise.
-        bootstrap: resamples of the fakes for an interval of each value; 0: none.
-        batch_size: images at a time on all devices; None: 64 on each.
+        num: number of samples of a run; None: 10,000.
+        seed: seed of the latents; None: 0.
+        step: step of the run's checkpoint; None: the latest.
+        standing_statistics: number of passes of `gan_jax.sampling.standing` for a run's samples; 0: running averages;
+            None: as its config has it.
+        size: size to resize images of directories and data sets to; None: their own, or that of the run. Their own may
+            be different if the extractor resizes each image itself, as Inception does.
+        channels: number of channels, likewise.
+        bootstrap: number of resamples of the fakes for an interval of each value; 0: none.
+        batch_size: images per batch on all devices; None: 64 per device.
         options: constants of the metrics, by names in `gan_jax.evaluation.metrics.OPTIONS`.
-        data_dir: where TFDS data sets lie.
+        data_dir: directory of TFDS data sets.
 
     Returns:
         The values, and the metrics that could not be computed.
@@ -207,11 +207,11 @@ def evaluate(
 def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, seed: int = 0, **options: Any) -> None:
     """Evaluates a run and writes `evaluation/step<step>-seed<seed>.json` in its directory.
 
-    What was measured there before, of another metric or by another protocol, is kept, and stands before the new values.
+    Earlier values of other metrics or protocols are kept, before the new values.
 
     Args:
         workdir: the run's directory.
-        step: of a checkpoint; None: the latest; 'all': each of them, with a table over the steps.
+        step: step of a checkpoint; None: the latest; 'all': each of them, with a table over the steps.
         seed: of the latents.
         **options: of `evaluate`.
 
@@ -251,7 +251,7 @@ def _over_steps(found: Mapping[int, Evaluation]) -> str:
 
 
 def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, subject: str) -> Samples:
-    """What is asked of a run's generator, to be judged by real images."""
+    """The samples of a run's generator to evaluate against real images."""
     if run.game.translates:
         return of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
     samples = Samples(run.game, run.generator, num, seed, None, subject, classifier=run.classifier, standing=run.passes)
@@ -261,7 +261,7 @@ def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, 
 
 
 def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:
-    """Classes as often as in the reals, where the generator has these classes; else all equally often."""
+    """Draws classes with the frequencies of the real images if the generator has these classes, else uniformly."""
     if real.labels is not None and np.min(real.labels) >= 0:
         drawn, both = draw_labels(real, num, seed), (real.class_names, run.class_names)
         if None not in both and set(real.class_names) <= set(run.class_names):
@@ -272,7 +272,7 @@ def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[s
 
 
 def _choose_extractor(metrics: Sequence[str], spec: str | Extractor, *sides: data.Dataset | Statistics) -> Extractor:
-    """What looks at the first side that has images; nothing where both are statistics."""
+    """The extractor for the first side that has images; `NOTHING` if both are statistics."""
     images = [side for side in sides if isinstance(side, data.Dataset)]
     if images:
         return choose_extractor(metrics, spec, images[0].name, images[0].shape, labelled=images[0].labels is not None)
@@ -305,7 +305,7 @@ def _refuse(arguments: Mapping[str, Any], reason: str) -> None:
 
 
 def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset, phase: int) -> None:
-    """Says in what the data of a run, here with all their labels, are others than when it was trained."""
+    """Warns if the data of a run (here with all labels) have changed since training."""
     per_class = trained_on.get('labels_per_class')
     today = real if per_class is None else data.with_few_labels(real, per_class, trained_on.label_seed)
     if changed := provenance.changes(workdir, today, phase):
@@ -313,7 +313,7 @@ def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset, p
 
 
 def _check_shapes(fake: tuple[int, ...] | None, real: tuple[int, ...] | None, fakes: Any, reals: Any) -> None:
-    """Raises a UserError where two sets of images differ in shape, with what can be done about it."""
+    """Raises a UserError if two sets of images differ in shape, and suggests a remedy."""
     if shapes_agree(fake, real):
         return
     if not isinstance(fakes, data.Dataset) and is_run(fakes):
@@ -382,7 +382,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 class _CallableModule(types.ModuleType):
-    """`gan_jax.evaluate` is this module; called, it is the function of the same name."""
+    """The module `gan_jax.evaluate`, which can also be called like its function of the same name."""
 
     __call__ = staticmethod(evaluate)
 

@@ -15,7 +15,7 @@ the domain of f*. Here f* comes composed with g, simplified by hand: what would 
 | total_variation | abs(u - 1) / 2 | infinite, with the sign of u - 1 |
 
 'jensen_shannon' is twice the Jensen-Shannon divergence in its usual normalisation, and 'gan' is that minus log 4, as
-in the paper. 'kl', 'reverse_kl' and 'squared_hellinger' hold exponentials that no rewriting takes away: a badly wrong
+in the paper. 'kl', 'reverse_kl' and 'squared_hellinger' contain exponentials that cannot be rewritten: a very wrong
 logit beyond 88 is an infinite loss in float32.
 """
 

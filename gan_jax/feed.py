@@ -1,7 +1,7 @@
-"""Batches to the compiled stretch: gathered from data that lives on the devices, or streamed from the host.
+"""Feeds batches to the compiled stretch: gathered from data on the devices, or streamed from the host.
 
-Either way batch k holds the same examples in the same order, and normalisation and flips happen on the device. Each
-group of the data has as many examples in a batch as the data set itself, in an order and with flips of its own.
+Either way batch k contains the same examples in the same order, and normalisation and flips run on the device. Each
+group of the data has as many examples in a batch as the data set itself, with a separate order and separate flips.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class Feed(NamedTuple):
     """How a run's batches reach the compiled stretch.
 
     Attributes:
-        batch_at: (data, step, slot, positions) -> batch, as `gan_jax.stretch.make_stretch` wants it.
+        batch_at: (data, step, slot, positions) -> batch, for `gan_jax.stretch.make_stretch`.
         data_axis: the axis along which the data are split over devices; None when they are replicated.
         open: spans [(first step, last step), ...] -> context manager of an iterator over the data of each.
     """
@@ -42,16 +42,16 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
     """The feed of a run.
 
     Args:
-        dataset: what to train on.
-        layout: where.
-        seed: decides order and flips.
-        batches: in each round, stacked when there are several.
+        dataset: the training data.
+        layout: the devices.
+        seed: seed of the order and of flips.
+        batches: number of batches per round; several are stacked.
         flip: mirror every example with probability 1/2.
-        placement: 'device' keeps the whole data set, with its groups, on every device, 'host' streams it, 'auto' keeps
-            what fits.
+        placement: 'device' keeps the complete data set, with its groups, on every device, 'host' streams it, 'auto'
+            keeps what fits.
 
     Raises:
-        UserError: points are to be mirrored.
+        UserError: `flip` is set for points.
     """
     for part in dataset.parts.values():
         if flip and len(part.shape) != 3:

@@ -1,8 +1,8 @@
-"""The game: a frozen tuple of pure functions over named players, and the state that training carries.
+"""The game, an immutable tuple of pure functions over named players, and the training state.
 
-A `Game` is to a GAN what `optax.GradientTransformation` is to an optimiser. It knows its players, their losses and the
-order of their turns, and nothing of devices, files, configs or optimisers. `gan_jax.adversarial.adversarial` makes the
-usual game of a generator against a discriminator; any other game is another tuple of the same functions.
+A `Game` is to a GAN what `optax.GradientTransformation` is to an optimiser. It contains its players, their losses and
+the order of their turns. It does not depend on devices, files, configs or optimisers. `gan_jax.adversarial.adversarial`
+makes the usual game of a generator against a discriminator; any other game is a tuple of the same type.
 """
 
 import zlib
@@ -23,18 +23,18 @@ Batch = Mapping[str, Array]
 
 
 class Pair(NamedTuple):
-    """One thing for each of the two players of an adversarial game."""
+    """A value for each of the two players of an adversarial game."""
 
     generator: Any
     discriminator: Any
 
 
 class Player(NamedTuple):
-    """All that belongs to one player.
+    """The state of one player.
 
     Attributes:
-        params: float32 parameters, what its optimiser moves.
-        variables: all else its network carries (batch statistics, spectral vectors); `{}` when stateless.
+        params: float32 parameters, updated by its optimiser.
+        variables: other variables of its network (batch statistics, spectral vectors); `{}` when stateless.
         opt_state: its optax state.
         ema: moving averages of (params, variables), or None.
     """
@@ -47,13 +47,13 @@ class Player(NamedTuple):
 
 @flax.struct.dataclass
 class GanState:
-    """Everything that training carries; saving it saves the run.
+    """The complete training state; saving it saves the run.
 
     Attributes:
         step: int32 scalar, the number of rounds played.
         key: the root key (typed). A round derives its randomness from `fold_in(key, step)`; the key never changes.
         players: each `Player` by name.
-        memory: what parts of the game carry from round to round, by name: a controller's setting, a replay buffer,
+        memory: state of parts of the game between rounds, by name: a controller's setting, a replay buffer,
             running means. `{}` for most games.
     """
 
@@ -73,11 +73,11 @@ class GanState:
         return self.players['discriminator']
 
     def with_player(self, name: str, **changes: PyTree) -> 'GanState':
-        """The state with other values in some fields of a player."""
+        """Returns the state with some fields of a player replaced."""
         return self.replace(players={**self.players, name: self.players[name]._replace(**changes)})
 
     def with_memory(self, changes: Mapping[str, PyTree]) -> 'GanState':
-        """The state with other values for some entries of its memory."""
+        """Returns the state with some entries of its memory replaced."""
         return self.replace(memory={**self.memory, **changes})
 
 
@@ -85,15 +85,15 @@ class Network(NamedTuple):
     """A network as two pure functions.
 
     Attributes:
-        init: key -> (params, variables). That of `from_flax` takes examples [N, ...] as a second argument, from which
-            layers with a data-dependent initialisation start.
+        init: key -> (params, variables). With `from_flax` it takes examples [N, ...] as an optional second argument,
+            from which layers with a data-dependent initialisation start.
         apply: (params, variables, inputs, key, train, condition=None) -> (outputs, new variables). `train` is a Python
             bool; with `train=False` the variables come back unchanged, and the key may be None: only a network with
             noise in evaluation mode needs one. The condition is class
             labels [B] or vectors [B, n], or None in an unconditional game. A discriminator's outputs are logits [B] or
             a `gan_jax.judgement.Judgement`.
         styles: (params, variables, latents, key, train, condition=None) -> the styles [B, ...] of latents, from which
-            the generator makes its examples; None: it makes them from the latents.
+            the generator makes its examples; None: the generator has no styles.
         synthesize: (params, variables, styles [B, ...], key, train) -> the examples [B, ...] of styles.
     """
 
@@ -104,7 +104,7 @@ class Network(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a player's loss yields beside its value.
+    """The auxiliary outputs of a player's loss.
 
     Attributes:
         variables: the player's new variables.
@@ -121,27 +121,28 @@ PlayerLoss = Callable[..., tuple[Array, Outcome]]
 
 
 class Turn(NamedTuple):
-    """A player's turn in each round of a game: one or several moves down the gradient of a loss.
+    """A player's turn in each round of a game: one or several gradient steps on a loss.
 
     Attributes:
-        player: who moves.
+        player: name of the player that moves.
         loss: (params, state, batch, key, positions) -> (scalar, `Outcome`). It is differentiated with respect to
-            `params`, that player's own; everything else is read from `state`. `positions` [B] are the places of the
-            batch's examples in the global batch: noise drawn from them does not depend on how the batch lies over
+            `params`, the parameters of that player; everything else is read from `state`. `positions` [B] are the
+            places of the batch's examples in the global batch: noise drawn from them does not depend on the
+                distribution of the batch over
             devices.
-        name: of the turn; '': the player's. Each part between slashes names a stream of randomness.
-        times: moves in a round.
-        fresh: whether each move sees a batch of its own. Else all of them see the round's last batch.
-        count: step -> how many of the `times` moves are made in that round, at least 1; None: all. The others cost
+        name: name of the turn; '': that of the player. Each part between slashes names a stream of randomness.
+        times: number of moves in a round.
+        fresh: whether each move gets a separate batch. Otherwise all moves get the round's last batch.
+        count: step -> number of the `times` moves that are made in that round, at least 1; None: all. The others cost
             nothing.
-        every: the turn is made in every `every`-th round, from the first on.
+        every: the turn is played in every `every`-th round, starting with the first.
         gate: (metrics, kept, i) -> whether move number i of the round is made. `metrics` are those of its forward pass,
-            `kept` is the memory's 'turns'. A move that is not made leaves every bit of the player, and costs no
-            backward pass (but with `accumulate`, whose parts have theirs at once).
-        unrolled: (name of another turn, n): the loss sees that turn's player as it will be after n moves of its own,
+            `kept` is the memory's 'turns'. A skipped move does not change the player, and costs no
+            backward pass (except with `accumulate`, where each part has its backward pass immediately).
+        unrolled: (name of another turn, n): the loss gets that turn's player after n further moves,
             and the gradient passes through them (Metz et al. 2017, equations 7 to 10).
-        keeps: names of metrics whose last values stay in the memory, as `memory['turns'][name]`. A turn that is not
-            made in every round reports these alone.
+        keeps: names of metrics whose last values are kept in the memory, as `memory['turns'][name]`. A turn that is not
+            played in every round reports only these.
     """
 
     player: str
@@ -157,7 +158,7 @@ class Turn(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Its name, or else its player's."""
+        """The name of the turn, or that of its player."""
         return self.name or self.player
 
 
@@ -171,17 +172,17 @@ class Game(NamedTuple):
             mode.
         latents: (key, positions [n]) -> latents [n, ...], one independent draw for each position.
         memory: (params, variables) of each player by name -> the state's memory before the first round.
-        averaged: the players of whose parameters and variables a moving average may be kept.
+        averaged: the players that can have a moving average of their parameters and variables.
         given: the field of a batch that `sample` takes as its condition, 'label' or images to translate; '': none.
-        show: (params, variables, latents, batch) -> {name: images [n, ...]}, what a picture shows of examples of the
-            data side by side, the parameters being those of `sample`; None: a picture shows samples alone.
+        show: (params, variables, latents, batch) -> {name: images [n, ...]}, the images of examples of the
+            data that a picture shows side by side, with the parameters of `sample`; None: a picture shows only samples.
         judge: (params, variables, examples [n, ...], condition=None) -> logits [n] of being real of the player
             'discriminator' in evaluation mode, the mean of several; None: not known.
         classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player 'discriminator' in
             evaluation mode; None: it knows no classes.
-        at: step -> the game as it is played in that round, where numbers of it change over the run; None: always this.
+        at: step -> the game of that round, if numbers of it change during the run; None: always this game.
         training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
-            pass in training mode, by which running averages move; None: not known.
+            pass in training mode, which updates running averages; None: not known.
         styles: (params, variables, latents [n, ...], condition=None) -> the styles [n, layers, w] of which `sample`
             makes its examples; None: the generator has no styles.
         synthesize: (params, variables, styles [n, layers, w], key=None) -> examples [n, ...], as `sample` makes them;
@@ -204,27 +205,27 @@ class Game(NamedTuple):
     synthesize: Callable[..., Array] | None = None
 
     def turn(self, name: str) -> Turn:
-        """The turn of that name."""
+        """The turn with that name."""
         return next(turn for turn in self.turns if turn.title == name)
 
     @property
     def translates(self) -> bool:
-        """Whether samples are made of images of the data."""
+        """Whether samples are generated from images of the data."""
         return self.given not in ('', 'label')
 
     @property
     def shows_examples(self) -> bool:
-        """Whether a picture shows examples of the data, and not samples alone."""
+        """Whether a picture shows examples of the data, and not only samples."""
         return self.show is not None or self.translates
 
     @property
     def batches(self) -> int:
-        """How many batches a round sees. With several, every array of a batch has a leading axis of that length."""
+        """The number of batches in a round. With several, every array of a batch has a leading axis of that length."""
         return max([turn.times for turn in self.turns if turn.fresh], default=1)
 
 
 def stream(key: Key, name: str) -> Key:
-    """The key of one of the streams of randomness that a key stands for: the same for the same key and name."""
+    """The key of a named stream of randomness, derived from a key: the same for the same key and name."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
@@ -236,7 +237,7 @@ def named_key(seed: int, name: str) -> Key:
 def pure(init: Callable[[Key], PyTree], apply: Callable[..., Any]) -> Network:
     """A network from any pure pair `init(key) -> params` and `apply(params, inputs) -> outputs`.
 
-    In a conditional game `apply(params, inputs, condition)` is called instead.
+    In a conditional game the call is `apply(params, inputs, condition)`.
     """
 
     def apply_stateless(params, variables, inputs, key, train, condition=None):
@@ -256,8 +257,8 @@ def from_flax(
     """A network from a linen module called as `module(inputs, train=...)`, for inputs [batch, *input_shape].
 
     Collections other than `params` are the network's variables, all of them mutable in training. The key feeds every
-    random stream the module asks for (dropout among them). A module with the methods `styles` and `synthesize` makes
-    its outputs by the one from what the other makes of the inputs; both take `train` too.
+    random stream of the module (including dropout). A module with the methods `styles` and `synthesize` makes
+    its outputs by `synthesize` from the styles of the inputs; both methods also take `train`.
 
     Args:
         module: the module, called as `module(inputs, condition, train=...)` where there is a condition.
@@ -313,10 +314,10 @@ def recomputed(network: Network) -> Network:
 
 
 def pack(examples: Array, number: int) -> Array:
-    """Neighbours side by side in their channels: [B, ..., C] -> [B / number, ..., number C].
+    """Concatenates the channels of neighbouring examples: [B, ..., C] -> [B / number, ..., number C].
 
     Raises:
-        UserError: the examples do not divide into packs.
+        UserError: the examples cannot be divided into packs.
     """
     if len(examples) % number:
         raise UserError(
@@ -329,13 +330,13 @@ def pack(examples: Array, number: int) -> Array:
 
 
 def packed(network: Network, number: int) -> Network:
-    """A discriminator that judges packs of examples, all of them real or all fake: [B, ..., C] -> [B / number] logits.
+    """A discriminator of packs of examples, all of them real or all fake: [B, ..., C] -> [B / number] logits.
 
     Lin et al. 2018, "PacGAN: The Power of Two Samples in Generative Adversarial Networks", section 2.
 
     Args:
         network: for inputs of `number` times the channels; unconditional.
-        number: of examples in a pack.
+        number: examples per pack.
     """
 
     def apply(params, variables, inputs, key, train, condition=None):

@@ -1,4 +1,4 @@
-"""Several adversarial games that are played as one, with losses in common: two domains, one game in each direction."""
+"""Combines several adversarial games, with shared losses, into one: for example two domains, one game per direction."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -15,12 +15,13 @@ class Side(NamedTuple):
     """One of the games.
 
     Attributes:
-        game: what its generator minimises beside the adversarial loss, a `Pair` of terms, -> the game, as
+        game: additional terms of its players, a `Pair` of terms, -> the game, as
             `gan_jax.adversarial.adversarial` makes it.
-        batch: the whole batch -> the batch of this game.
-        networks: which of a player's networks play here, by the player's name.
-        terms: (all generators, the whole batch, key) -> a `Pair` of terms for `game`: what the generator of this game
-            minimises that needs the others. The generators are a `Player` whose parameters and variables are dicts.
+        batch: the complete batch -> the batch of this game.
+        networks: the name of the network of each player in this game, by the player's name.
+        terms: (all generators, the complete batch, key) -> a `Pair` of terms for `game`: the terms of the generator of
+            this game that need the other generators. The generators are a `Player` whose parameters and variables are
+            dicts.
     """
 
     game: Callable[[Pair], Game]
@@ -30,13 +31,13 @@ class Side(NamedTuple):
 
 
 def joint(sides: Mapping[str, Side]) -> Game:
-    """The game of all sides at once, in whose turns each player minimises the sum of its losses over the sides.
+    """The combined game of all sides: each player minimises the sum of its losses over the sides.
 
     Args:
-        sides: by name, which is also the name of a stream of randomness. All have the same turns.
+        sides: the sides by name, which also names a stream of randomness. All must have the same turns.
 
     Returns:
-        A game whose players have dicts of networks by the names that the sides give them. Metrics are means over the
+        A game whose players have dicts of networks, with the names given by the sides. Metrics are means over the
         sides. Its latents are those of the first side. It has no `sample` yet: that of the first side, for its share of
         the generators.
     """

@@ -1,4 +1,4 @@
-"""What a discriminator says about examples."""
+"""The outputs of a discriminator."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,15 +7,15 @@ import jax
 
 
 class Judgement(NamedTuple):
-    """A discriminator's outputs; what nobody asks for costs nothing under `jax.jit`.
+    """A discriminator's outputs; unused ones cost nothing under `jax.jit`.
 
     Attributes:
-        logits: [B], of being real.
+        logits: [B], of the example being real.
         classes: class logits [B, num_classes] of an auxiliary classifier, or None.
-        features: intermediate features by name, [B, ...] each, in the order in which they arise.
-        direction: logits [B] whose gradient is that of the last layer's direction alone, or None; see
+        features: intermediate features by name, [B, ...] each, in the order of the layers.
+        direction: logits [B] that only differentiate the direction of the last layer, or None; see
             `gan_jax.layers.networks.slice_features`.
-        rotations: logits [B, 4] of how many quarter turns an image has been turned by, or None.
+        rotations: logits [B, 4] of the number of quarter turns of an image, or None.
         embeddings: unit vectors [B, d] of the examples, for contrastive conditioning, or None.
         proxies: unit vectors [B, d] of their classes, likewise.
     """
@@ -30,5 +30,5 @@ class Judgement(NamedTuple):
 
 
 def judgement(outputs: 'jax.Array | Judgement') -> Judgement:
-    """A network's outputs as a `Judgement`: bare logits [B] are one without classes and features."""
+    """Converts a network's outputs to a `Judgement`: plain logits [B] have no classes or features."""
     return outputs if isinstance(outputs, Judgement) else Judgement(outputs)

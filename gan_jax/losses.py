@@ -1,8 +1,8 @@
 """Adversarial losses from logits.
 
 Each factory returns a `Loss`: two pure functions of the discriminator's logits on real and on generated examples, one
-for each player to minimise. The logits are those of the whole global batch. What is a probability in a paper is
-written here with `softplus` of a logit, so that no probability is ever formed and large logits keep their gradients.
+for each player to minimise. The logits are those of the complete global batch. Probabilities of the papers are
+written with `softplus` of a logit; no probability is ever computed, so large logits keep their gradients.
 """
 
 import math
@@ -21,14 +21,15 @@ Key = jax.Array
 
 
 class Loss(NamedTuple):
-    """What each player minimises.
+    """The loss of each player.
 
     Attributes:
-        discriminator: (real logits [n], fake logits [n], key=None) -> scalar. The key is for losses that draw noise,
+        discriminator: (real logits [n], fake logits [n], key=None) -> scalar. The key is for losses with random noise,
             the same key on every device.
         generator: (fake logits [n], real logits [n] or None) -> scalar.
         generator_sees_real: whether the generator's loss needs the real logits.
-        parts: as `discriminator`, but (on real, on fake examples), whose sum it is; None where it is no such sum.
+        parts: as `discriminator`, but returns (loss on real, loss on fake examples), whose sum is the loss; None if no
+            such parts exist.
     """
 
     discriminator: Callable[..., jax.Array]
@@ -57,8 +58,8 @@ def non_saturating(real_label: float = 1.0, fake_label: float = 0.0, label_noise
     Args:
         real_label: the discriminator's target on real examples, in [0, 1].
         fake_label: its target on generated examples, in [0, 1].
-        label_noise: each of its targets is moved by uniform noise in [-label_noise, label_noise], which leaves the
-            expected loss as it is.
+        label_noise: uniform noise in [-label_noise, label_noise] is added to each target, which does not change the
+            expected loss.
     """
     _check_labels(real_label, fake_label)
     parts = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
@@ -74,7 +75,7 @@ def minimax(real_label: float = 1.0, fake_label: float = 0.0, label_noise: float
     Args:
         real_label: the discriminator's target on real examples, in [0, 1].
         fake_label: its target on generated examples, in [0, 1].
-        label_noise: each of its targets is moved by uniform noise in [-label_noise, label_noise].
+        label_noise: uniform noise in [-label_noise, label_noise] is added to each target.
     """
     _check_labels(real_label, fake_label)
     parts = _against_targets(binary_cross_entropy, real_label, fake_label, label_noise)
@@ -82,7 +83,7 @@ def minimax(real_label: float = 1.0, fake_label: float = 0.0, label_noise: float
 
 
 def logistic() -> Loss:
-    """The non-saturating game as StyleGAN's code has it (Karras et al. 2019): equal to `non_saturating()`."""
+    """The non-saturating game as in StyleGAN's code (Karras et al. 2019): equal to `non_saturating()`."""
     return _sum(
         lambda real, fake, key=None: (jax.nn.softplus(-real).mean(), jax.nn.softplus(fake).mean()),
         lambda fake, real=None: jax.nn.softplus(-fake).mean(),
@@ -98,9 +99,9 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0, label_noise: f
     Args:
         a: the discriminator's target on generated examples.
         b: its target on real examples.
-        c: what the generator wants the discriminator to say.
-        label_noise: moves a and b for each example as in `non_saturating`; the expected loss gains a constant,
-            label_noise^2 / 3, and the expected gradient stays.
+        c: the generator's target on generated examples.
+        label_noise: added to a and b for each example as in `non_saturating`; the expected loss gains a constant,
+            label_noise^2 / 3, and the expected gradient does not change.
     """
     for name, label in (('a', a), ('b', b), ('c', c)):
         require(math.isfinite(label), f'loss.{name}', label, 'finite')
@@ -110,16 +111,16 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0, label_noise: f
 def mean_squares() -> Loss:
     """CycleGAN's loss: mean squares for the generator, half of them for the discriminator (Zhu et al. 2017, section 4).
 
-    `least_squares` has a factor of 1/2 in both, with which the other terms of the generator would weigh twice as much.
+    `least_squares` has a factor of 1/2 in both, which would double the relative weight of the generator's other terms.
     """
     halves = least_squares()
     return halves._replace(generator=lambda fake, real=None: 2 * halves.generator(fake, real))
 
 
 def wasserstein() -> Loss:
-    """WGAN (Arjovsky et al. 2017, "Wasserstein GAN", equations 2 and 3 and algorithm 1): the means' difference.
+    """WGAN (Arjovsky et al. 2017, "Wasserstein GAN", equations 2 and 3 and algorithm 1): the difference of the means.
 
-    It means a distance only under a Lipschitz constraint: clipped weights, a gradient penalty, spectral norm.
+    It estimates a distance only under a Lipschitz constraint: clipped weights, a gradient penalty, spectral norm.
     """
     return _sum(lambda real, fake, key=None: (-real.mean(), fake.mean()), lambda fake, real=None: -fake.mean())
 
@@ -147,7 +148,7 @@ def relativistic(base: str = 'cross_entropy') -> Loss:
     plays the same game with the parts exchanged.
 
     Args:
-        base: the price of a margin, 'cross_entropy', 'least_squares' or 'hinge'.
+        base: the loss of a margin, 'cross_entropy', 'least_squares' or 'hinge'.
     """
     price = choose(_MARGINS, base, 'base of a relativistic loss')
 
@@ -169,7 +170,7 @@ def relativistic_average(base: str = 'cross_entropy') -> Loss:
     RaHingeGAN for 'hinge'. Sums of the two expectations, as in the paper; its code halves them.
 
     Args:
-        base: the price of a margin, 'cross_entropy', 'least_squares' or 'hinge'.
+        base: the loss of a margin, 'cross_entropy', 'least_squares' or 'hinge'.
     """
     price = choose(_MARGINS, base, 'base of a relativistic loss')
 
@@ -180,11 +181,11 @@ def relativistic_average(base: str = 'cross_entropy') -> Loss:
 
 
 def f_divergence(divergence: str = 'kl', saturating: bool = True) -> Loss:
-    """f-GAN (Nowozin et al. 2016, equation 6): the discriminator's loss at its best is minus an f-divergence.
+    """f-GAN (Nowozin et al. 2016, equation 6): the discriminator's minimum loss is minus an f-divergence.
 
     Args:
-        divergence: a name of `gan_jax.f_divergences.DIVERGENCES`, where each has its formula.
-        saturating: the generator minimises the divergence itself; False is the trick of section 3.2, by which it
+        divergence: a name from `gan_jax.f_divergences.DIVERGENCES`, which lists the formulas.
+        saturating: the generator minimises the divergence itself; False: the trick of section 3.2, with which it
             maximises the discriminator's output on its examples instead.
     """
     activation, conjugate = choose(DIVERGENCES, divergence, 'f-divergence')
@@ -216,13 +217,13 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 
 
 def flip_labels(real: Logits, fake: Logits, key: Key, probability: float) -> tuple[Logits, Logits]:
-    """Occasionally flipped labels, for the discriminator under any loss (Chintala et al. 2016, "How to Train a GAN?").
+    """Randomly flips labels of the discriminator, for any loss (Chintala et al. 2016, "How to Train a GAN?").
 
     Args:
         real: logits [n] on real examples.
         fake: logits [n] on generated examples.
-        key: what decides; the same key on every device.
-        probability: with it, in [0, 1], a place's two logits change places, each place for itself.
+        key: the random key, the same on every device.
+        probability: probability in [0, 1] that the two logits at a place are exchanged, independently for each place.
 
     Returns:
         The real and the fake logits [n] for the discriminator's loss.
@@ -232,7 +233,7 @@ def flip_labels(real: Logits, fake: Logits, key: Key, probability: float) -> tup
 
 
 def _sum(parts: Callable[..., tuple[jax.Array, jax.Array]], generator: Callable[..., jax.Array]) -> Loss:
-    """A game whose discriminator minimises the sum of two parts."""
+    """A loss whose discriminator part is the sum of two parts."""
 
     def discriminator(real: Logits, fake: Logits, key: Key | None = None) -> jax.Array:
         on_real, on_fake = parts(real, fake, key)
@@ -242,7 +243,7 @@ def _sum(parts: Callable[..., tuple[jax.Array, jax.Array]], generator: Callable[
 
 
 def _exchangeable(prefer: Callable[[Logits, Logits], jax.Array]) -> Loss:
-    """A game in which both players minimise the same function, each with its own examples as the better ones."""
+    """A loss that is the same function for both players, with real and fake examples exchanged."""
     return Loss(
         lambda real, fake, key=None: prefer(real, fake),
         lambda fake, real=None: prefer(fake, real),
@@ -257,7 +258,7 @@ def _check_labels(real_label: float, fake_label: float) -> None:
 
 
 def _against_targets(error: Callable, real_label: float, fake_label: float, label_noise: float) -> Callable:
-    """The parts of a discriminator's loss: the errors of logits against their labels, the labels moved by noise."""
+    """The parts of a discriminator's loss: the errors of logits against noisy labels."""
     require(0 <= label_noise < math.inf, 'loss.label_noise', label_noise, 'at least 0 and finite')
 
     def parts(real: Logits, fake: Logits, key: Key | None = None) -> tuple[jax.Array, jax.Array]:

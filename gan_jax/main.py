@@ -94,7 +94,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def overrides_of(rest: list[str], parser: argparse.ArgumentParser) -> list[str]:
-    """The `x.y=value` overrides among the arguments that a parser does not know; any other ends the program."""
+    """The `x.y=value` overrides among the arguments unknown to a parser; any other argument ends the program."""
     rest, overrides = list(rest), []
     while rest:
         argument = rest.pop(0)

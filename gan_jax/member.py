@@ -1,4 +1,4 @@
-"""A member of a population, or the one run of a population of one: what it leaves, how it goes back, how it ends."""
+"""A member of a population, or a single run: its files, its restoration after divergence, and its end."""
 
 import contextlib
 import dataclasses
@@ -33,20 +33,20 @@ class Member:
     """A run in its directory: records, pictures, evaluations and checkpoints.
 
     Attributes:
-        name: goes before its sentences: 'member-1: ', or '' of a run alone.
-        whole: the config of the run.
+        name: prefix of its messages: 'member-1: ', or '' for a single run.
+        whole: the config of the complete run.
         workdir: its directory.
-        checkpoints: its own.
-        phases: the config and the data of each.
-        stage: the phase that it is in, once it has entered one.
-        config: of that phase.
-        samples: of its pictures in that phase.
+        checkpoints: its checkpoints.
+        phases: the config and the data of each phase.
+        stage: its current phase, once it has entered one.
+        config: the config of that phase.
+        samples: the samples of its pictures in that phase.
         view: makes the frame of a state, in a game in the plane; else None.
-        evaluate: judges the players and records the values; see `gan_jax.run.make_evaluation`.
-        standing: what gives the generator the statistics that samples have; see `gan_jax.run.make_standing`.
-        given_up: why it is not trained any more, or None.
-        out: its records, while it is trained.
-        means: of the metrics of the last line, and its evaluation; empty inside a line.
+        evaluate: evaluates the players and records the values; see `gan_jax.run.make_evaluation`.
+        standing: gives the generator the statistics for samples; see `gan_jax.run.make_standing`.
+        given_up: the reason why it is no longer trained, or None.
+        out: its records during training.
+        means: means of the metrics of the last line, and its evaluation; empty inside a line.
         unfinished: the metrics of the stretches since the last line.
     """
 
@@ -71,16 +71,16 @@ class Member:
 
     @property
     def dataset(self) -> data.Dataset:
-        """What it is trained on."""
+        """The training data of the current phase."""
         return self.stage.dataset
 
     @property
     def game(self) -> Game:
-        """That samples."""
+        """The game that samples."""
         return self.stage.game
 
     def enter(self, stage: Stage, place: int) -> None:
-        """Enters a phase, as the member at a place of its population."""
+        """Enters a phase, as the member with this index in its population."""
         if stage is not self.stage:
             self.stage, self.config = stage, stage.recipe.member(place)
             number, seed = self.config.samples, self.config.seed
@@ -90,7 +90,7 @@ class Member:
             self.standing = run.make_standing(self.config, stage.dataset, stage.classes)
 
     def begin(self, step: int, state: GanState) -> None:
-        """Leaves in the directory what is known before the next step: config, facts, as many reals as samples."""
+        """Writes to the directory what is known before the next step: config, facts and a grid of real images."""
         layout = self.stage.program.layout
         if not self._has_begun and parallel.is_main_process():
             starts.add(self.workdir, step, description.read_divergence(self.workdir))
@@ -101,14 +101,14 @@ class Member:
 
     @contextlib.contextmanager
     def recording(self, begin: int, total: int, every: int, *, quiet: bool) -> Iterator[None]:
-        """Opens the records of a course of training from step `begin`, by the main process alone."""
+        """Opens the records of training from step `begin`, in the main process only."""
         options = {'begin': begin, 'total': total, 'every': every, 'quiet': quiet}
         options |= {'writers': self.whole.writers, 'config': configs.to_json(self.whole)}
         with Writers(self.workdir, **options, enabled=parallel.is_main_process()) as self.out:
             yield
 
     def read(self, stretch: Stretch) -> None:
-        """Takes the metrics of a stretch; writes a line of the records where it ends one.
+        """Adds the metrics of a stretch; writes a line of the records if the stretch ends a line.
 
         Raises:
             DivergedError: a metric of the line is not finite.
@@ -123,7 +123,7 @@ class Member:
 
     @property
     def unfinished_steps(self) -> int:
-        """How many steps there are since the last line."""
+        """The number of steps since the last line."""
         return sum(len(next(iter(metrics.values()))) for metrics in self.unfinished)
 
     def watch(self, step: int, state: GanState) -> None:
@@ -132,7 +132,7 @@ class Member:
             self.out.frame(step, self.view(state))
 
     def look(self, step: int, players: Mapping[str, Player], *, sample: bool, judge: bool) -> None:
-        """Leaves a picture of samples and an evaluation, as they are due, and the page with them."""
+        """Writes a picture of samples and an evaluation if they are due, and updates the page."""
         players = {**players, 'generator': self.standing(players['generator'])}
         if sample:
             examples = self.samples.draw(self.game, players['generator'])
@@ -143,14 +143,14 @@ class Member:
         run.refresh_page(self.workdir)
 
     def save(self, step: int, state: GanState) -> None:
-        """Saves a checkpoint, with the metrics of the line that is not complete."""
+        """Saves a checkpoint, with the metrics of the incomplete line."""
         unfinished = {name: values.tolist() for name, values in _joined(self.unfinished).items()}
         best = self.whole.checkpoints.best_metric  # which earlier phases, of other data or networks, do not compete for
         metrics = {name: value for name, value in self.means.items() if self.stage.is_last or name != best}
         self.checkpoints.save(step, state, config=configs.to_json(self.config), metrics=metrics, unfinished=unfinished)
 
     def restore(self, target: Callable[[int, dict], GanState], at_most: int | None) -> tuple[int, GanState] | None:
-        """The latest checkpoint, not later than a step; as `Checkpoints.restore`."""
+        """Restores the latest checkpoint, at most that of a given step; as `Checkpoints.restore`."""
         found = self.checkpoints.restore(target, at_most=at_most)
         self.unfinished = []
         if found and (metrics := checkpoint.peek(self.checkpoints.directory, found[0])['unfinished']):
@@ -158,7 +158,7 @@ class Member:
         return found
 
     def goes_back(self, error: DivergedError) -> bool:
-        """Says that it will go on from its last checkpoint with other noise, if the config has it and it may still."""
+        """Whether the config allows another restart from its last checkpoint with other noise, which is announced."""
         if self.config.on_nan == 'stop' or self._restores == _MAX_RESTORES:
             return False
         run.say(f'{self.name}{error}; {self._last_good()}: returning to it and continuing with other noise.')
@@ -169,7 +169,7 @@ class Member:
         return True
 
     def resumed(self, step: int, state: GanState) -> GanState:
-        """The state of a step from which it goes on: with other noise, where it has gone back to that step."""
+        """The state from which it continues at a step: with other noise, if it has returned to that step."""
         at, number = self._noise
         if number and at in (None, step):
             self._noise = (step, number)
@@ -177,7 +177,7 @@ class Member:
         return state
 
     def give_up(self, error: DivergedError) -> None:
-        """Leaves word in the directory and on the page that it diverged."""
+        """Records in the directory and on the page that it diverged."""
         run.write_json(self.workdir / description.DIVERGED, {'reason': str(error)})
         run.refresh_page(self.workdir)
         self.given_up = DivergedError(
@@ -188,7 +188,7 @@ class Member:
             run.say(f'{self.name}{error}; this member is given up, with its last good checkpoint.')
 
     def finish(self, step: int, generator: Callable[[], Player]) -> None:
-        """Draws those of the last pictures that are missing or of another step, and the page with them."""
+        """Draws those final pictures that are missing or belong to another step, and updates the page."""
         if not parallel.is_main_process():
             return
         names = report.outdated(self.workdir)

@@ -1,4 +1,4 @@
-"""The members of a population as one, or the one run of a population of one."""
+"""All members of a population, or a single run."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,20 +16,20 @@ from gan_jax.stage import Stage
 
 
 class GoBackError(Exception):
-    """A member has diverged that goes on from its last checkpoint with other noise, and all members with it."""
+    """A member has diverged; it and all others return to a common checkpoint, and it continues with other noise."""
 
 
 class Members:
-    """All members, those that have diverged and are given up among them; a context manager.
+    """All members, including those that have diverged and are given up; a context manager.
 
-    States and metrics are those of all members, in the form of their program.
+    States and metrics are those of all members, in the form used by their program.
 
     Args:
         members: in the order of the program.
         course: the phases.
 
     Attributes:
-        stage: the phase that they are in.
+        stage: the current phase.
     """
 
     def __init__(self, members: Sequence[Member], course: Sequence[Stage]):
@@ -52,19 +52,19 @@ class Members:
 
     @property
     def living(self) -> dict[int, Member]:
-        """Those that are trained, by their places."""
+        """The members that are still trained, by index."""
         return {i: member for i, member in enumerate(self._members) if member.given_up is None}
 
     @property
     def unfinished_steps(self) -> int:
-        """How many steps there are since the last line of the records."""
+        """The number of steps since the last line of the records."""
         return next(iter(self.living.values())).unfinished_steps
 
     def find_given_up(self, *, try_again: bool) -> None:
-        """Leaves those out that have diverged in an earlier start; if all have, they go on only to `try_again`.
+        """Excludes members that diverged in an earlier start; if all did, they only continue with `try_again`.
 
         Raises:
-            DivergedError: all have, and are not to try again.
+            DivergedError: all have diverged, and `try_again` is not set.
         """
         found = [member for member in self._members if (member.workdir / description.DIVERGED).exists()]
         if len(found) < len(self._members):
@@ -79,7 +79,7 @@ class Members:
             )
 
     def restore(self) -> tuple[int, Any]:
-        """The states at the last step that all living members have saved, or before the first, on the devices.
+        """The states, on the devices, at the last step that all living members have saved, or the initial states.
 
         They enter the phase that goes on from that step. If another one ends there, it starts from the last state of
         that one. A member without any checkpoint was killed before its first, so that all start anew. Those that are
@@ -134,23 +134,23 @@ class Members:
         return {i: phases.carried(state, fresh[i], optimizers=optimizers) for i, state in states.items()}
 
     def begin(self, step: int, states: Any) -> None:
-        """Leaves in each directory what is known before the next step."""
+        """Writes to each directory what is known before the next step."""
         for i, member in self.living.items():
             member.begin(step, self._program.member(states, i))
 
     @contextlib.contextmanager
     def recording(self, begin: int, total: int, every: int) -> Iterator[None]:
-        """Opens the records of a course of training from step `begin`; only the first member speaks to the terminal."""
+        """Opens the records of training from step `begin`; only the first member prints progress."""
         with contextlib.ExitStack() as stack:
             for i, member in self.living.items():
                 stack.enter_context(member.recording(begin, total, every, quiet=i != min(self.living)))
             yield
 
     def read(self, stretch: Stretch) -> None:
-        """Takes the metrics of a stretch, and writes a line of the records where it ends one.
+        """Adds the metrics of a stretch, and writes a line of the records if the stretch ends a line.
 
         Raises:
-            GoBackError: a member has diverged that goes back.
+            GoBackError: a member has diverged and restarts from a checkpoint.
             DivergedError: all members have diverged.
         """
         go_back = False
@@ -168,7 +168,7 @@ class Members:
             raise self._members[0].given_up
 
     def look(self, step: int, states: Any, *, sample: bool, judge: bool) -> None:
-        """Leaves pictures of samples and evaluations, as they are due."""
+        """Writes pictures of samples and evaluations if they are due."""
         if sample or judge:
             for i, member in self.living.items():
                 state = self._program.member(states, i)
@@ -178,7 +178,7 @@ class Members:
                 member.look(step, players, sample=sample, judge=judge)
 
     def save(self, step: int, states: Any) -> None:
-        """Saves a checkpoint of each; none drops an old one before all have the next."""
+        """Saves a checkpoint of each; no old one is removed before all have the next."""
         self.wait()
         for i, member in self.living.items():
             member.save(step, self._program.member(states, i))
@@ -189,7 +189,7 @@ class Members:
             member.checkpoints.wait()
 
     def finish(self, step: int, states: Any) -> None:
-        """Draws the last pictures of each that are missing or of another step, and the pages with them."""
+        """Draws the final pictures of each that are missing or belong to another step, and updates the pages."""
         for i, member in enumerate(self._members):
             member.finish(
                 step, lambda i=i: run.players_of(self._program.game, self._program.member(states, i))['generator']

@@ -1,4 +1,4 @@
-"""Sets of modules that anybody can add to: a name is a file of a package here, or an importable module."""
+"""Extensible sets of modules: a name is a file of a package of gan_jax, or an importable module."""
 
 import importlib
 import pathlib
@@ -12,11 +12,11 @@ from gan_jax.errors import UserError, blaming
 
 
 class OpenSet(NamedTuple):
-    """The modules of a package, and all others that can be imported.
+    """The modules of a package, and all other importable modules.
 
     Attributes:
         package: the name of the package.
-        noun: what one of its modules is called in a sentence.
+        noun: what messages call one of its modules.
     """
 
     package: str
@@ -27,7 +27,7 @@ class OpenSet(NamedTuple):
         return [info.name for info in pkgutil.iter_modules(importlib.import_module(self.package).__path__)]
 
     def is_here(self, name: str) -> bool:
-        """Whether a module can be found without importing what is not this package's."""
+        """Whether a module can be found without importing foreign code."""
         return name in self.names() or name in sys.modules
 
     def find(self, name: str, *, importing: bool = True) -> ModuleType:
@@ -35,12 +35,12 @@ class OpenSet(NamedTuple):
 
         Args:
             name: a file of the package ('dcgan'), or else an importable module ('my_gan', 'my_project.my_gan').
-            importing: whether a module of somebody else's may be imported, which runs its code. If not, it is found
-                where it has been imported before. A name that nobody has typed, as of a run's directory, is not to be
-                imported.
+            importing: whether a foreign module may be imported, which executes its code. If not, it is found
+                only if it has been imported before. A name that the user has not typed, such as one from a run's
+                directory, must not be imported.
 
         Raises:
-            UserError: there is no such module, or it fails when it is imported.
+            UserError: the module does not exist, or its import fails.
         """
         known = self.names()
         unknown = UserError(
@@ -56,7 +56,7 @@ class OpenSet(NamedTuple):
 
 
 def _imported(path: str, unknown: UserError) -> ModuleType:
-    """The module of a dotted path; raises `unknown` where there is none."""
+    """The module of a dotted path; raises `unknown` if there is none."""
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
@@ -74,18 +74,18 @@ def trust(name: str) -> None:
 
 
 def is_trusted(name: str) -> bool:
-    """Whether somebody has asked for a function of others: a training in this process, or `trust`."""
+    """Whether a foreign function has been allowed: by training in this process, or by `trust`."""
     return name in _asked_for
 
 
 class OpenDict(Mapping[str, Callable]):
-    """Functions by name, and by 'module.function' those of any importable module.
+    """Functions by name, and functions of any importable module by 'module.function'.
 
-    To look one of them up is to ask for it: no name that only a run's directory has may get here.
+    A look-up imports the module, so names that only come from a run's directory must not be looked up.
 
     Args:
         known: by name.
-        noun: what one of them is called in a sentence.
+        noun: what messages call one of them.
     """
 
     def __init__(self, known: Mapping[str, Callable], noun: str):

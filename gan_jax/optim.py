@@ -1,6 +1,6 @@
 """Optimisers and learning-rate schedules by name, and the decay of the generator's moving average.
 
-All optimisers share the options of `_optimizer`. With these off, the updates are those of optax's own.
+All optimisers share the options of `_optimizer`. With these off, the updates are those of optax.
 """
 
 from collections import Counter
@@ -41,14 +41,14 @@ def adam(
         learning_rate: at least 0.
         b1: weight of the past in the mean of gradients, in [0, 1).
         b2: weight of the past in the mean of their squares, in [0, 1).
-        eps: added to the root of that mean.
-        clip_norm: gradients whose global norm is larger are scaled to it; 0: off (as in every optimiser here).
-        weight_decay: decoupled decay (AdamW, Loshchilov and Hutter 2019): each update takes learning_rate *
-            weight_decay of every parameter with two dimensions or more (not biases and scales); 0: off.
+        eps: added to the square root of that mean.
+        clip_norm: gradients with a larger global norm are scaled to it; 0: off (as in every optimiser here).
+        weight_decay: decoupled decay (AdamW, Loshchilov and Hutter 2019): each update subtracts learning_rate *
+            weight_decay times the value of every parameter with two or more dimensions (not biases and scales); 0: off.
         clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
         schedule: update count -> factor of the learning rate (see `SCHEDULES`).
-        eps_root: added under that root, for differentiating through updates (an unrolled discriminator), where the
-            root's derivative at 0 would be infinite.
+        eps_root: added under that square root, for differentiating through updates (an unrolled discriminator), where
+            the root's derivative at 0 would be infinite.
     """
     direction = optax.scale_by_adam(b1, b2, eps, eps_root)
     return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
@@ -70,8 +70,8 @@ def rmsprop(
     Args:
         learning_rate: at least 0.
         decay: weight of the past in the mean of squared gradients, in [0, 1).
-        eps: added to the root of that mean.
-        clip_norm: gradients whose global norm is larger are scaled to it; 0: off.
+        eps: added to the square root of that mean.
+        clip_norm: gradients with a larger global norm are scaled to it; 0: off.
         weight_decay: as in `adam`; 0: off.
         clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
         schedule: update count -> factor of the learning rate.
@@ -90,12 +90,12 @@ def sgd(
     *,
     schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
-    """Stochastic gradient descent, with heavy-ball momentum where it is not 0.
+    """Stochastic gradient descent, with heavy-ball momentum if it is not 0.
 
     Args:
         learning_rate: at least 0.
         momentum: weight of the past updates, in [0, 1).
-        clip_norm: gradients whose global norm is larger are scaled to it; 0: off.
+        clip_norm: gradients with a larger global norm are scaled to it; 0: off.
         weight_decay: as in `adam`; 0: off.
         clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
         schedule: update count -> factor of the learning rate.
@@ -110,8 +110,8 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': ad
 def clip_weights(limit: float) -> optax.GradientTransformation:
     """Keeps parameters in [-limit, limit] (WGAN, Arjovsky et al. 2017, algorithm 1); the last link of a chain.
 
-    It makes of an update u to a parameter p the update clip(p + u, -limit, limit) - p. Adding that to p rounds: a
-    parameter from far outside may come to lie beside the limit by the rounding of what it was, until the next update.
+    It replaces an update u of a parameter p by clip(p + u, -limit, limit) - p. Adding that to p rounds: a
+    parameter from far outside may miss the limit by a rounding error until the next update.
     """
 
     def update(updates, state, params):
@@ -129,7 +129,7 @@ def _optimizer(
     weight_decay: float,
     limit: float,
 ) -> optax.GradientTransformation:
-    """An optimiser from its direction of descent; the shared options are described in `adam`."""
+    """An optimiser from its update direction; the shared options are described in `adam`."""
     rate = (lambda count: learning_rate * schedule(count)) if schedule else learning_rate
     return optax.chain(
         *([optax.clip_by_global_norm(clip_norm)] if is_on(clip_norm) else []),
@@ -145,14 +145,14 @@ def _is_weight(params: Any) -> Any:
 
 
 def lazy_adam_options(options: dict[str, Any], every: int) -> dict[str, Any]:
-    """The options of an optimiser whose player has a regulariser in every k-th step only.
+    """The options of an optimiser whose player has a regulariser only in every k-th step.
 
     Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B: with c = k / (k + 1), the
     learning rate times c, and Adam's betas to the power of c. Other optimisers only have their learning rate changed.
 
     Args:
         options: as in a config; 'learning_rate', and 'b1' and 'b2' where they are Adam's.
-        every: k, at least 1; with 1 nothing is lazy, and the options stay as they are.
+        every: k, at least 1; with 1 nothing is lazy, and the options do not change.
     """
     require(every >= 1, 'The number of steps from one lazy penalty to the next', every, 'at least 1')
     if every == 1:
@@ -213,7 +213,7 @@ def exponential(begin: Share = 0.0, end: Annotated[float, POSITIVE_AMOUNT] = 0.0
 def step(
     at: Annotated[tuple[float, ...], SHARE] = (0.5, 0.75), factor: Amount = 0.1, warm_up: Share = 0.0
 ) -> Scheduler:
-    """The rate times `factor` at each of the places `at` in the run.
+    """Multiplies the rate by `factor` at each of the points `at` of the run.
 
     Args:
         at: shares of the run, in [0, 1].
@@ -238,7 +238,7 @@ SCHEDULES: dict[str, Callable[..., Scheduler]] = {
 
 
 def _schedule(decay: Callable[[int], optax.Schedule], warm_up: float, begin: float = 0.0) -> Scheduler:
-    """1 until `begin`, then `decay` of the updates that are left, all times the rise over `warm_up`."""
+    """1 until `begin`, then `decay` over the remaining updates, multiplied by the rise over `warm_up`."""
 
     def schedule(num_updates: int) -> optax.Schedule:
         first, risen = round(begin * num_updates), round(warm_up * num_updates)
@@ -258,13 +258,13 @@ def ema_decay(
 
     As in StyleGAN2 (Karras et al. 2020) and its successors' training code: decay = 0.5^(batch / half-life), where the
     half-life is at most `ramp_up` times the images seen so far, so that the average follows closely at the start
-    (`ramp_up=0` switches that off).
+    (`ramp_up=0` disables this).
 
     Args:
         half_life_kimg: half-life in thousands of real images shown to the game, one batch for each generator step.
         ramp_up: fraction of the images seen; 0.05 is usual.
         batch_size: examples in a global batch.
-        images: seen before the first step.
+        images: images seen before the first step.
 
     Returns:
         step (int scalar, the steps taken before this one) -> decay, a float32 scalar in [0, 1).

@@ -1,4 +1,4 @@
-"""Changes of a config that change which options it has: names in a config file, and overrides of a command line."""
+"""Config changes that change the available options: names in a config file, and command-line overrides."""
 
 import contextlib
 import warnings
@@ -19,7 +19,7 @@ _SECTIONS_OF_THE_RUN = ('phase.', 'checkpoints.', 'parallel.')
 
 
 def settle(config: ConfigDict) -> None:
-    """Gives each section of a config file's config the options of what its name, or its family, chooses."""
+    """Gives each section of a config the options of its `name` or family."""
     has_game = isinstance(config.get('game'), ConfigDict) and isinstance(config.game.get('name'), str)
     roles = roles_of(config) if has_game else Pair._fields
     for name in factories(roles):
@@ -31,9 +31,9 @@ def settle(config: ConfigDict) -> None:
 
 
 def _settle_section(config: ConfigDict, name: str) -> None:
-    """Gives a section the options of what its name chooses, and keeps those that it has.
+    """Gives a section the options of its `name`, and keeps the values that it has.
 
-    What belongs to another choice goes; what belongs to none stays, for `check` to name it.
+    Options of another choice are removed; unknown ones stay, so that `check` reports them.
     """
     options, old = section(name, config[name].name), config[name]
     others = {option for choice in choices(name) for option in section(name, choice)} - set(options)
@@ -44,7 +44,7 @@ def _settle_section(config: ConfigDict, name: str) -> None:
 
 
 def _settle_family(config: ConfigDict, role: str) -> None:
-    """Gives a role of a config file the options of its own family, and keeps those that it has."""
+    """Gives a role of a config the options of its own family, and keeps the values that it has."""
     old, options = config[role], options_of(config[role].family, role)
     others = options_of(config.model, role).keys() - options.keys()
     values = {name: default.value for name, default in options.items()}
@@ -53,10 +53,10 @@ def _settle_family(config: ConfigDict, role: str) -> None:
 
 
 def apply_overrides(config: ConfigDict, overrides: Mapping[str, str]) -> None:
-    """Sets the keys 'x.y' of a config to the values of texts; warns of what is lost where they choose other parts.
+    """Sets the keys 'x.y' of a config to parsed values; warns about options that are lost if other parts are chosen.
 
     Raises:
-        UserError: an unknown key (naming the nearest), an impossible value.
+        UserError: a key is unknown (the nearest is suggested), or a value is impossible.
     """
     for key in sorted(overrides, key=_rank):
         lost = _override(config, key, overrides[key])
@@ -68,7 +68,7 @@ def split(config: ConfigDict) -> list[ConfigDict]:
     """The configs of a run's phases, in order: those of `earlier_phases`, and the config itself without them.
 
     Raises:
-        UserError: a text is not of the form, or it changes what belongs to the whole run; as of `apply_overrides`.
+        UserError: a text has the wrong form, or changes a key of the complete run; or as in `apply_overrides`.
     """
     last = config.copy_and_resolve_references()
     last.earlier_phases = ()
@@ -93,7 +93,7 @@ def _phase(config: ConfigDict, number: int, text: str) -> ConfigDict:
 
 @contextlib.contextmanager
 def naming_phase(number: int | None) -> Iterator[None]:
-    """Says of a UserError that it is about an earlier phase of this number; None: about the config itself."""
+    """Adds the number of the earlier phase to the message of a UserError; None: the config itself."""
     try:
         yield
     except UserError as error:
@@ -103,10 +103,10 @@ def naming_phase(number: int | None) -> Iterator[None]:
 
 
 def phase_changes(text: str) -> dict[str, str]:
-    """What a text of `earlier_phases` changes: 'x.y=value; z=value' as {'x.y': 'value', 'z': 'value'}.
+    """The changes of a text of `earlier_phases`: 'x.y=value; z=value' as {'x.y': 'value', 'z': 'value'}.
 
     Raises:
-        UserError: it is not of that form, or sets a key twice.
+        UserError: the text has another form, or sets a key twice.
     """
     changes = {}
     for part in text.strip().removesuffix(';').split(';'):
@@ -125,7 +125,7 @@ def phase_text(changes: Mapping[str, str]) -> str:
 
 
 def parse_override(text: str) -> tuple[str, str]:
-    """'x.y=value' as its key and the text of its value."""
+    """Splits 'x.y=value' into the key and the text of the value."""
     key, found, value = text.partition('=')
     if not found:
         raise UserError(f'The override {text!r} has no value: write --config.{key}=value.')
@@ -133,14 +133,14 @@ def parse_override(text: str) -> tuple[str, str]:
 
 
 def _rank(key: str) -> int:
-    """The order of overrides: a name decides which options there are, so it comes first."""
+    """The order of overrides: names come first, because they determine the available options."""
     *_, last = key.split('.')
     firsts = ('game.name', 'model')
     return firsts.index(key) if key in firsts else {'family': 2, 'name': 3}.get(last, 4)
 
 
 def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
-    """Sets a key; returns what is lost of the config where it chooses other parts, in words by key."""
+    """Sets a key; returns descriptions, by key, of the options that are lost if it chooses other parts."""
     before, values = defaults_of(config), flat(config)
     if key not in before:
         raise UserError(unknown_key(key, before, config.model))
@@ -169,11 +169,11 @@ def _override(config: ConfigDict, key: str, text: str) -> dict[str, str]:
 
 
 def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
-    """Gives each role's network the options of its family, and keeps what differs from the defaults `before`.
+    """Gives each role's network the options of its family, and keeps values that differ from the defaults `before`.
 
-    Spectral normalisation is kept even where it was the former family's default: the recipe relies on the bound of the
-    discriminator's slope, whatever its layers are. A role that the config has not had gets an optimiser as well; one
-    that its game no longer has goes.
+    Spectral normalisation is kept even if it was the former family's default: the recipe relies on the bound of the
+    discriminator's slope, whatever its layers are. A new role also gets an optimiser; a role
+    that the game no longer has is removed.
     """
     roles = roles_of(config)
     with config.unlocked():
@@ -197,7 +197,7 @@ def _settle_networks(config: ConfigDict, before: Mapping[str, Default]) -> None:
 
 
 def unknown_key(key: str, known: Iterable[str], model: str) -> str:
-    """The sentence on a key that a config of that model has not; `known` are those that it has."""
+    """The message about an unknown key of a config with that model; `known` are its keys."""
     role, _, option = key.partition('.')
     for family in models.families() if f'{role}.family' in known else ():
         with contextlib.suppress(UserError):  # not every family has a network for this role

@@ -1,6 +1,6 @@
-"""The parts of a game that a config names: its networks, loss, latents, and what is added to them.
+"""The parts of a game that a config names: networks, loss, latents and terms.
 
-A game's `from_config` (see `gan_jax.games`) joins them.
+A game's `from_config` (see `gan_jax.games`) combines them.
 """
 
 import dataclasses
@@ -26,15 +26,15 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a config's game is made of.
+    """The parts of a config's game.
 
     Attributes:
         config: from `gan_jax.config.load`.
-        shapes: of one example in each field of a batch: 'real', and what the data have beside it.
+        shapes: shape of one example in each field of a batch: 'real', and the other fields of the data.
         axis_name: the mapped axis over which the global batch lies.
-        num_classes: of the labels, or None where the data have none or no network is told them.
+        num_classes: number of classes, or None if the data have no labels or no network uses them.
         reference: real examples [R, *shape] and their labels, for virtual batch normalisation and for parameters that
-            start from data; None where only shapes matter.
+            start from data; None if only shapes matter.
     """
 
     config: ConfigDict
@@ -47,7 +47,7 @@ class Parts:
         """The shape of one example in a field of the batches.
 
         Raises:
-            UserError: the data have no such field.
+            UserError: the data do not have the field.
         """
         if field not in self.shapes:
             raise UserError(
@@ -62,11 +62,11 @@ class Parts:
 
         Args:
             role: of the game's ROLES.
-            shape: of one example that it makes or judges.
-            dtype: of its arithmetic; None: the config's.
+            shape: shape of one example that it generates or discriminates.
+            dtype: arithmetic of the network; None: that of the config.
 
         Raises:
-            UserError: its family has no such network, or an option's value is impossible.
+            UserError: its family does not have the network, or an option's value is impossible.
         """
         family = defaults.family_of(self.config, role)
         network = models.network(family, role, importing=False)
@@ -102,10 +102,10 @@ class Parts:
         Args:
             role: of the game's ROLES.
             inputs: shape of one input.
-            shape: of one example that it makes or judges.
+            shape: shape of one example that it generates or discriminates.
             condition: shape and dtype of one example's condition, or None.
-            reference: as of `from_flax`.
-            dtype: of its arithmetic; None: the config's.
+            reference: as in `from_flax`.
+            dtype: arithmetic of the network; None: that of the config.
         """
         virtual = self.config[role].get('normalization') == 'virtual'
         made = from_flax(
@@ -120,7 +120,7 @@ class Parts:
 
     @property
     def loss(self) -> Loss:
-        """What the generator and its discriminator minimise."""
+        """The loss of the generator and the discriminator."""
         loss = configs.make(self.config, 'loss')
         if self.config.feature_matching.alone:
             loss = loss._replace(generator=lambda fake, real=None: jnp.zeros(()), generator_sees_real=False)
@@ -128,12 +128,12 @@ class Parts:
 
     @property
     def terms(self) -> Pair:
-        """What is added to each player's loss."""
+        """The terms added to each player's loss."""
         return configs.make_terms(self.config)
 
     @property
     def options(self) -> dict[str, Any]:
-        """All other arguments of `gan_jax.adversarial.adversarial` but the critic."""
+        """All other arguments of `gan_jax.adversarial.adversarial` except the critic."""
         config = self.config
         noise, top, total = config.instance_noise, config.top_k, configs.steps(config, 'duration')
         return {
@@ -163,16 +163,16 @@ class Parts:
 
 
 def starts_from_examples(config: ConfigDict) -> bool:
-    """Whether networks start from real examples: for virtual batch normalisation, or as the game asks for it."""
+    """Whether networks start from real examples: for virtual batch normalisation, or if the game needs it."""
     asked = getattr(games.find(config.game.name, importing=False), 'STARTS_FROM_DATA', False)
     return asked or any(config[role].get('normalization') == 'virtual' for role in configs.roles_of(config))
 
 
 def is_conditional(config: ConfigDict) -> bool:
-    """Whether the players are told the classes of their examples.
+    """Whether the players are conditional.
 
     Raises:
-        UserError: only one of them is.
+        UserError: only one of them is conditional.
     """
     told = {name: config.get(name, {}).get('conditioning', 'none') != 'none' for name in Pair._fields}
     if told['generator'] != told['discriminator']:
@@ -192,7 +192,7 @@ _EXAMPLES = {'input': 'edges:digits', 'a': 'classes:digits:3:8', 'labelled': 'di
 
 
 def _discriminator_count(config: ConfigDict, total: int) -> Callable[[Array], Array] | None:
-    """How many steps the discriminator makes in a round, by its number; None: always the same."""
+    """The number of discriminator steps in a round, as a function of the round; None: constant."""
     schedule, first = config.discriminator_schedule, config.discriminator_steps
     last, until = schedule.steps, schedule.until
     if last in (0, first):

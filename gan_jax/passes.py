@@ -1,4 +1,4 @@
-"""The passes of an adversarial game: what each player sees, and the losses of their turns.
+"""The passes of an adversarial game: the inputs of each player, and the losses of the turns.
 
 Which pass updates what (batch statistics and all other variables; tested in tests/test_steps.py):
 
@@ -8,7 +8,7 @@ Which pass updates what (batch statistics and all other variables; tested in tes
 | generator | its parameters | its own, by its one pass |
 
 The opponent always runs in training mode (batch norm normalises with the batch at hand) and what it would have
-updated is thrown away. So a step leaves every bit of the opponent as it was. Passes that only a penalty asks for update
+updated is discarded. A step therefore does not change the opponent. Passes for penalties update
 nothing.
 """
 
@@ -36,7 +36,7 @@ _Networks = tuple[PyTree, PyTree]  # params and variables
 class Passes:
     """The functions of the game; the fields are the arguments of `adversarial`, checked.
 
-    `now` are the terms of every step, `later` those with an update of their own after every `every`-th.
+    `now` are the terms of every step, `later` those with a separate update after every `every`-th step.
     """
 
     generator: Network
@@ -61,7 +61,7 @@ class Passes:
     # Several discriminators have their parameters and variables in dicts, one alone has them bare.
 
     def members(self, tree: PyTree) -> list[PyTree]:
-        """Each discriminator's share of the parameters or variables."""
+        """The parameters or variables of each discriminator."""
         return [tree] if self.discriminators == 1 else [tree[name] for name in self.names()]
 
     def together(self, trees: Sequence[PyTree]) -> PyTree:
@@ -69,7 +69,7 @@ class Passes:
         return trees[0] if self.discriminators == 1 else dict(zip(self.names(), trees, strict=True))
 
     def names(self) -> list[str]:
-        """Of the discriminators, in order."""
+        """The names of the discriminators, in order."""
         return [f'discriminator{i:02d}' for i in range(self.discriminators)]
 
     def init(self, key: Key) -> dict[str, _Networks]:
@@ -132,7 +132,7 @@ class Passes:
         return self.generator.synthesize(params, variables, styles, key, key is not None)
 
     def gather(self, values: Array) -> Array:
-        """[B, ...] of this device -> [B, ...] of the whole global batch."""
+        """[B, ...] of this device -> [B, ...] of the global batch."""
         return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)
 
     def labels(self, batch: Batch) -> Array | None:
@@ -148,7 +148,7 @@ class Passes:
         return batch['label']
 
     def show(self, examples: Array, key: Key, positions: Array, state: GanState) -> Array:
-        """The examples as the discriminator is shown them."""
+        """The examples as inputs of the discriminator, augmented and with noise."""
         if self.augmentation is not None:
             strength = state.memory.get('augmentation', jnp.float32(self.augmentation.initial))
             examples = self.augmentation.apply(examples, stream(key, 'augmentation'), positions, strength)
@@ -163,16 +163,16 @@ class Passes:
         return made, variables, latents
 
     def view(self, params: PyTree, pair: Pair, state: GanState, batch: Batch, key: Key, positions: Array, i: int):
-        """What discriminator number i and the terms see of a pass, but for the fake examples: a partial `View`.
+        """The partial `View` of a pass of discriminator i, without the fake examples.
 
         Args:
-            params: of the player that moves.
+            params: parameters of the player that moves.
             pair: each network's (params, variables).
             state: before the step.
             batch: the real examples.
             key: of the step.
             positions: of the examples in the global batch.
-            i: which discriminator.
+            i: index of the discriminator.
         """
         labels, critic_key = self.labels(batch), stream(key, 'critic')
 
@@ -224,7 +224,7 @@ class Passes:
         kept = state.memory.get('discriminator_terms', [{}] * self.discriminators)
 
         def one(i: int, params: PyTree, variables: PyTree):
-            """Discriminator number i: its loss, new variables, metrics, terms' memory and mean sign on real ones."""
+            """Discriminator i: its loss, new variables, metrics, memory of terms, and mean sign on real examples."""
             flip_key, noise_key = (jax.random.fold_in(stream(key, name), i) for name in ('flip_labels', 'label_noise'))
 
             def judge(name: str, variables: PyTree, shown: Array, condition: Array | None) -> tuple[Judgement, PyTree]:
@@ -272,7 +272,7 @@ class Passes:
         return sum(values), Outcome(self.together(updated), metrics, memory)
 
     def opponents(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-        """The generator's pass before each discriminator: its new variables and one `View` for each."""
+        """The generator's pass, with the new variables and one `View` per discriminator."""
         labels, maker = self.labels(batch), (params, state.generator.variables)
         fake, variables, latents = self.generate(maker, key, positions, labels)
         fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
@@ -312,14 +312,14 @@ class Passes:
         return self.combine(jnp.stack(values)) + added, Outcome(variables, metrics, memory)
 
     def generator_terms(self, terms: tuple[Term, ...], views: Sequence[View], state: GanState, factor: float = 1.0):
-        """Their mean over the discriminators; a term's memory is that of the first one's view."""
+        """The mean over the discriminators; the memory of a term is that of the first view."""
         kept = state.memory.get('generator_terms', {})
         added, metrics, remembered = zip(*(total(terms, view, kept, factor) for view in views), strict=True)
         memory = {'generator_terms': kept | remembered[0]} if kept else {}
         return _mean(added), _mean(metrics), memory
 
     def lazy_discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-        """The terms of the discriminators with an update of their own."""
+        """The terms of the discriminators with a separate update."""
         labels, maker = self.labels(batch), state.generator[:2]
         fake, _, latents = self.generate(maker, key, positions, labels)
         members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
@@ -333,14 +333,14 @@ class Passes:
         return sum(values), Outcome(state.discriminator.variables, _mean(metrics))
 
     def lazy_generator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-        """The terms of the generator with an update of their own."""
+        """The terms of the generator with a separate update."""
         _, views = self.opponents(params, state, batch, key, positions)
         value, metrics, memory = self.generator_terms(self.later.generator, views, state, self.every.generator)
         return value, Outcome(state.generator.variables, metrics, memory)
 
 
 def _reading(real: Array, fake: Array) -> dict[str, Array]:
-    """How well logits [n] tell real from fake examples."""
+    """Metrics of how well logits [n] separate real from fake examples."""
     return {
         'real_probability': jax.nn.sigmoid(real).mean(),
         'fake_probability': jax.nn.sigmoid(fake).mean(),
@@ -354,12 +354,12 @@ def _mean(trees: Sequence[PyTree]) -> PyTree:
 
 
 def _starts(terms: Sequence[Term], network: _Networks) -> dict[str, PyTree]:
-    """What terms remember before the first step."""
+    """The initial memory of terms."""
     return {term.name: term.memory(network) for term in terms if term.memory is not None}
 
 
 def learn_from_best(logits: Array, share: Array | float) -> Array:
-    """The logits [B], of which only the highest pass gradients on: top-k training.
+    """The logits [B], with gradients only for the highest: top-k training.
 
     Sinha et al. 2020, "Top-k Training of GANs", algorithm 1. With k = ceil(share B) the gradient of a mean over the
     returned logits is that of the mean over the k best.

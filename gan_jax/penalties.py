@@ -1,15 +1,15 @@
 """Gradient penalties and other regularisers, as pure functions of a critic, of logits or of parameters.
 
-A critic is any function from examples [B, ...] to logits [B], such as a discriminator closed over its parameters. Each
-function returns what its paper multiplies by a weight (called lambda, gamma or beta there); the weight is the caller's.
-Inputs are cast up to float32 and so is the penalty; float64 stays float64. What a critic does inside is its own affair:
-under mixed precision, close it over a discriminator that computes in float32.
+A critic is any function from examples [B, ...] to logits [B], such as a discriminator with fixed parameters. Each
+function returns the term without its weight (lambda, gamma or beta in the papers); the caller applies the weight.
+Inputs and the penalty are cast up to float32; float64 stays float64. The critic chooses its internal arithmetic:
+under mixed precision, use a discriminator that computes in float32.
 
-Gradients are those of the sum of the logits by the examples. That is each logit's gradient by its own example only if
-the critic does not mix the examples of a batch, which `mixes_examples` finds out.
+Gradients are those of the sum of the logits with respect to the examples. This is each logit's gradient with respect to
+its own example only if the critic does not mix the examples of a batch, which `mixes_examples` checks.
 
-Noise is drawn for each example from its position in the global batch, so that devices that share a batch draw what one
-device would have drawn. `positions` are those places [B], by default 0 to B - 1.
+The noise of each example depends on its position in the global batch, so devices that share a batch draw what one
+device would draw. `positions` are these positions [B], by default 0 to B - 1.
 """
 
 import math
@@ -34,7 +34,7 @@ MIXING_WARNING = (
 
 
 def input_gradients(critic: Critic, examples: Array) -> Array:
-    """The gradient of each example's logit by that example: [B, ...]."""
+    """The gradient of each example's logit with respect to that example: [B, ...]."""
     return jax.grad(lambda examples: _widened(critic(examples)).sum())(_widened(examples))
 
 
@@ -62,10 +62,10 @@ def gradient_penalty(
         real: [B, ...].
         fake: [B, ...], of the same shape.
         key: of the points, uniform on the line from each fake example to its real one.
-        positions: places [B] in the global batch.
-        target: the norm that costs nothing.
-        one_sided: whether only norms above the target cost: mean max(0, ||gradient|| - target)^2, the WGAN-LP of
-            Petzka et al. 2018, "On the regularization of Wasserstein GANs".
+        positions: positions [B] in the global batch.
+        target: the norm without penalty.
+        one_sided: whether only norms above the target are penalised: mean max(0, ||gradient|| - target)^2, the WGAN-LP
+            of Petzka et al. 2018, "On the regularization of Wasserstein GANs".
 
     Returns:
         A scalar.
@@ -95,17 +95,17 @@ def dragan(
     """DRAGAN: mean (||gradient|| - target)^2 around the real examples.
 
     Kodali et al. 2017, "On Convergence and Stability of GANs", where the weight is 10. The points are x + scale s u
-    with s the standard deviation of all numbers in the batch and u uniform in [0, 1) for each number, as the authors'
-    code perturbs a batch; the paper's text has Gaussian noise.
+    with s the standard deviation of all values in the batch and u uniform in [0, 1) for each value, as in the authors'
+    code; the paper's text has Gaussian noise.
 
     Args:
         critic: examples -> logits.
         real: [B, ...].
         key: of the noise.
-        positions: places [B] in the global batch.
-        target: the norm that costs nothing.
-        scale: of the noise, in standard deviations.
-        axis_name: the mapped axis over which the deviation is that of the global batch.
+        positions: positions [B] in the global batch.
+        target: the norm without penalty.
+        scale: scale of the noise, in standard deviations.
+        axis_name: the mapped axis of the global batch, for the standard deviation.
 
     Returns:
         A scalar.
@@ -141,16 +141,16 @@ def approximate_gradients(
     """R1 or R2 without second derivatives: 1/2 mean ((D(x + n) - D(x)) / deviation)^2 with noise n.
 
     Lin et al. 2025, "Diffusion Adversarial Post-Training for One-Step Video Generation", with the factors of `r1`: its
-    expectation is 1/2 mean ||gradient||^2 where the critic is linear, and near it for small deviations. Each example
-    has one random direction, so that the value of a batch scatters around that.
+    expectation is 1/2 mean ||gradient||^2 for a linear critic, and close to it for small deviations. Each example
+    has one random direction, so the value of a batch scatters around this.
 
     Args:
         critic: examples -> logits; its own randomness, if it has any, must be the same in all calls.
         examples: [B, ...], real or generated.
         key: of the noise.
-        positions: places [B] in the global batch.
-        deviation: of the noise, above 0.
-        logits: of the examples, [B], where they are known already.
+        positions: positions [B] in the global batch.
+        deviation: standard deviation of the noise, above 0.
+        logits: logits [B] of the examples, if they are already known.
 
     Returns:
         A scalar whose weight is gamma.
@@ -166,11 +166,11 @@ def approximate_gradients(
 
 
 def stage_consistency(stages: Array) -> Array:
-    """The mean over a picture's early stages of mean (stage - last stage)^2 / number of stages that are left.
+    """The mean over the early stages of an image of mean (stage - last stage)^2 / number of remaining stages.
 
-    The generator's cross-scale consistency of CAT (arXiv 2605.26449) as a re-implementation by others has it, with
-    gradients through both: the paper itself was not to be had. CAT has a stage for each scale, of which its
-    discriminator judges each apart; this is the loss alone.
+    The generator's cross-scale consistency of CAT (arXiv 2605.26449) as in a third-party re-implementation, with
+    gradients through both; the paper itself was not available. CAT has one stage per scale, and its
+    discriminator evaluates each separately; this is only the loss.
 
     Args:
         stages: [B, K, ...], the last one being the example; K of at least 2.
@@ -185,7 +185,7 @@ def stage_consistency(stages: Array) -> Array:
 
 
 def drift(real_logits: Array) -> Array:
-    """Mean logit^2 of real examples, which keeps a Wasserstein critic from drifting away from 0.
+    """Mean logit^2 of real examples, which prevents a Wasserstein critic from drifting away from 0.
 
     Karras et al. 2018, "Progressive Growing of GANs", appendix A.1, where the weight is 0.001.
     """
@@ -193,7 +193,7 @@ def drift(real_logits: Array) -> Array:
 
 
 def centring(real_logits: Array, fake_logits: Array) -> Array:
-    """Mean (real logit + fake logit)^2 of pairs [n], which keeps logits around 0 whose game only sees differences.
+    """Mean (real logit + fake logit)^2 of pairs [n], which keeps logits near 0 if the loss only depends on differences.
 
     For relativistic losses; in "Adversarial Flow Models" (Lin et al. 2025) its weight is 0.01.
     """
@@ -209,11 +209,11 @@ def mode_seeking(
     of the authors' code, where the weight is 1.
 
     Args:
-        examples: [B, ...], made of the latents.
-        others: [B, ...], made of other latents with the same conditions.
+        examples: [B, ...], generated from the latents.
+        others: [B, ...], generated from other latents with the same conditions.
         latents: [B, ...].
         other_latents: [B, ...].
-        axis_name: the mapped axis over which the means are of the global batch.
+        axis_name: the mapped axis of the global batch, for the means.
 
     Returns:
         A scalar.
@@ -234,7 +234,7 @@ def lecam(real_logits: Array, fake_logits: Array, real_average: Array, fake_aver
     Args:
         real_logits: [n].
         fake_logits: [m].
-        real_average: moving average of the mean logit of real examples, a scalar; no gradient goes into it.
+        real_average: moving average of the mean logit of real examples, a scalar without gradient.
         fake_average: the same for generated examples.
 
     Returns:
@@ -245,13 +245,13 @@ def lecam(real_logits: Array, fake_logits: Array, real_average: Array, fake_aver
 
 
 def consistency(logits: Array, moved_logits: Array) -> Array:
-    """Mean (logit - logit of the same example, moved)^2, both of any same shape. The discriminator's terms made of it.
+    """Mean (logit - logit of the same example, transformed)^2, of equal shapes, for these terms of the discriminator.
 
     - CR: real examples against augmented ones, D(x) and D(T(x)). Zhang et al. 2020, "Consistency Regularization for
       Generative Adversarial Networks"; weight 10.
     - bCR: CR and the same for generated examples, D(G(z)) and D(T(G(z))). Zhao et al. 2021, "Improved Consistency
       Regularization for GANs"; weights 10 and 10.
-    - zCR: generated examples against those of latents moved by small noise, D(G(z)) and D(G(z + noise)); the
+    - zCR: generated examples against those of latents with small noise, D(G(z)) and D(G(z + noise)); the
       generator's term is `latent_diversity`. Zhao et al. 2021.
     - ICR: bCR and zCR together. Zhao et al. 2021.
     """
@@ -261,7 +261,7 @@ def consistency(logits: Array, moved_logits: Array) -> Array:
 def latent_diversity(examples: Array, moved_examples: Array) -> Array:
     """The generator's term of zCR: minus the mean squared difference of G(z) and G(z + noise).
 
-    Zhao et al. 2021, "Improved Consistency Regularization for GANs", section 2.2. The mean is over all numbers.
+    Zhao et al. 2021, "Improved Consistency Regularization for GANs", section 2.2. The mean is over all values.
     """
     return -consistency(examples, moved_examples)
 
@@ -270,12 +270,12 @@ def orthogonal(params: PyTree, *, off_diagonal: bool = False) -> Array:
     """Orthogonal regularisation: the sum over kernels of ||W^T W - I||_F^2.
 
     Brock et al. 2017, "Neural Photo Editing with Introspective Adversarial Networks". A kernel [..., D] is the matrix W
-    [-1, D] whose columns are what the D outputs weigh.
+    [-1, D] whose columns are the weights of the D outputs.
 
     Args:
-        params: of a network; leaves with fewer than two axes (biases, scales) and the `table` of each embedding are
-            passed over.
-        off_diagonal: whether the columns may have any length: ||W^T W (1 - I)||_F^2, elementwise, as in Brock et al.
+        params: parameters of a network; leaves with fewer than two axes (biases, scales) and the `table` of each
+            embedding are skipped.
+        off_diagonal: whether the columns can have any length: ||W^T W (1 - I)||_F^2, elementwise, as in Brock et al.
             2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", equation 3.
 
     Returns:
@@ -297,17 +297,17 @@ def orthogonal(params: PyTree, *, off_diagonal: bool = False) -> Array:
 
 
 def path_lengths(generate: Callable[[Array], Array], latents: Array, key: Key, positions: Array | None = None) -> Array:
-    """How far each image moves when its latent does, along a random direction y: ||J^T y|| with J = d image / d latent.
+    """How much each image changes with its latent, along a random direction y: ||J^T y|| with J = d image / d latent.
 
     Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", equation 4. y is normal noise divided
     by the root of the number of pixels H W, as in the authors' code.
 
     Args:
         generate: latents -> images [B, H, W, C].
-        latents: w [B, n]; or [B, layers, n], one for each layer of a style generator, where the squares of the layers
+        latents: w [B, n]; or [B, layers, n], one for each layer of a style generator; the squares of the layers
             are averaged.
         key: of the noise.
-        positions: places [B] in the global batch.
+        positions: positions [B] in the global batch.
 
     Returns:
         Lengths [B].
@@ -330,17 +330,17 @@ def path_length(
 ) -> tuple[Array, Array]:
     """Path length regularisation of a style generator: mean (length - average)^2.
 
-    Karras et al. 2020, equation 4, where the weight is 2. The lengths are compared with the average as moved by this
-    batch. As in the equation it is a constant; the authors' code lets decay times its gradient through.
+    Karras et al. 2020, equation 4, where the weight is 2. The lengths are compared with the average after the update by
+    this batch. As in the equation, the average is a constant; the authors' code passes decay times its gradient.
 
     Args:
         generate: latents -> images, as in `path_lengths`.
         latents: as in `path_lengths`.
         average: the moving average of lengths, a scalar that starts at 0.
         key: of the noise.
-        positions: places [B] in the global batch.
-        decay: how far the average goes towards the mean of the batch, in [0, 1].
-        axis_name: the mapped axis over which that mean is of the global batch.
+        positions: positions [B] in the global batch.
+        decay: weight of the mean of the batch in the new average, in [0, 1].
+        axis_name: the mapped axis of the global batch, for that mean.
 
     Returns:
         The penalty, a scalar, and the new average.
@@ -362,8 +362,8 @@ def historical_average(params: PyTree, average: PyTree) -> Array:
 def mixes_examples(critic: Critic, examples: Array) -> Array:
     """Whether an example's logit depends on the other examples of the batch, as with batch norm or a minibatch layer.
 
-    It is found by the gradient of the first logit by the other examples, so that it needs a critic as it trains, and
-    examples that differ but not by far: some layers compare only neighbours.
+    The check uses the gradient of the first logit with respect to the other examples. It needs a critic in training
+    mode, and examples that differ, but not by much, because some layers compare only neighbours.
 
     Args:
         critic: examples -> logits.
@@ -400,7 +400,7 @@ def _mean_squared_norm(critic: Critic, examples: Array) -> Array:
 
 
 def _root(squares: Array) -> Array:
-    """The square root with derivative 0 at 0: there the inner `where` keeps 1 / 0 out of the derivative."""
+    """The square root with derivative 0 at 0; the inner `where` keeps 1 / 0 out of the derivative."""
     return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
 
 

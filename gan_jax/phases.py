@@ -1,8 +1,8 @@
-"""The phases of a run: stretches of training with a config each, one after the other.
+"""The phases of a run: consecutive parts of the training, each with its own config.
 
-`config.earlier_phases` names what goes before: each of its texts changes some keys of the config, 'duration=600 kimg;
-batch_size=128; data.size=8'. The config itself is the last phase. A phase is trained like a run of its own: its steps,
-schedules and epochs begin at 0. It starts from the last state of the phase before it (see `carried`).
+`config.earlier_phases` lists the phases before the last. Each text changes some keys of the config: 'duration=600 kimg;
+batch_size=128; data.size=8'. The config itself is the last phase. A phase is trained like a separate run: its steps,
+schedules and epochs begin at 0. It starts from the last state of the previous phase (see `carried`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ PyTree = Any
 
 
 def line_up(parts: Iterable[ConfigDict]) -> list[ConfigDict]:
-    """The configs of phases, each with its place in the run: the section `phase`.
+    """Adds to the configs of phases their place in the run: the section `phase`.
 
     Args:
         parts: the config of each phase, in order, as `gan_jax.config.split` makes them.
@@ -40,11 +40,11 @@ def line_up(parts: Iterable[ConfigDict]) -> list[ConfigDict]:
 
 
 def recorded(config: Mapping[str, Any], several: Sequence[Mapping[str, Any]]) -> list[ConfigDict]:
-    """The configs of a run's phases, by what its directory says.
+    """The configs of a run's phases, as recorded in its directory.
 
     Args:
         config: of the whole run, as JSON values.
-        several: what run.json says of each phase; empty where there is only one.
+        several: the entries of run.json for each phase; empty if there is only one.
     """
     return [configs.from_json(dict(phase['config'])) for phase in several or [{'config': config}]]
 
@@ -58,7 +58,7 @@ def kimg(phases: Sequence[ConfigDict], step: int) -> float:
     """Thousands of images by the generator's steps, at a step of the run.
 
     Args:
-        phases: of the run, with their places.
+        phases: the phases of the run, with their places.
         step: counted from the beginning of the run.
     """
     phase = phases[trained_in(phases, step)]
@@ -66,21 +66,21 @@ def kimg(phases: Sequence[ConfigDict], step: int) -> float:
 
 
 def trained_in(phases: Sequence[ConfigDict], step: int) -> int:
-    """The number of the phase that has made a step; the first for step 0, the last for steps after its end."""
+    """The number of the phase that made a step; the first for step 0, the last for steps after its end."""
     return next((number for number, phase in enumerate(phases) if step <= end(phase)), len(phases) - 1)
 
 
 def goes_on(phases: Sequence[ConfigDict], step: int) -> int:
-    """The number of the phase that makes the next step; the last where there is none."""
+    """The number of the phase that makes the next step; the last phase if there is none."""
     return next((number for number, phase in enumerate(phases) if step < end(phase)), len(phases) - 1)
 
 
 def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
-    """Raises a UserError if a checkpoint is of another phase than the one that now makes its step.
+    """Raises a UserError if a checkpoint belongs to another phase than the one that now makes its step.
 
     Args:
         step: of the checkpoint.
-        saved: the config that was saved with it, as JSON values.
+        saved: the config saved with it, as JSON values.
         phase: the config of the phase that makes this step.
     """
     then = configs.completed(dict(saved))['phase']
@@ -94,16 +94,16 @@ def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
 
 
 def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> GanState:
-    """The state before the first step of a phase, made of the last state of the phase before it.
+    """The initial state of a phase, from the last state of the previous phase.
 
-    Each array of a player that the former state has at the same place, with the same shape and type, is kept. All else
-    is as in `fresh`: the step, the key, new layers, and the counts of learning-rate schedules. The optimiser of a
-    player with new layers starts anew: Adam's bias correction is for moments that are all of one age.
+    Arrays of a player that the former state has at the same path, with the same shape and type, are kept. Everything
+    else is as in `fresh`: the step, the key, new layers, and the counts of learning-rate schedules. The optimiser of a
+    player with new layers is reset, because Adam's bias correction assumes moments of the same age.
 
     Args:
-        before: the last state of the former phase.
-        fresh: the first state of the new phase, from its own initialisation.
-        optimizers: whether the optimisers' states are kept where all parameters are.
+        before: the last state of the previous phase.
+        fresh: the newly initialised state of the new phase.
+        optimizers: whether the state of an optimiser is kept if all parameters are kept.
     """
 
     def player(name: str, new: Player) -> Player:
@@ -122,7 +122,7 @@ def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> Ga
 
 
 def count_carried(before: GanState, fresh: GanState) -> str:
-    """How many parameters each player has of the phase before, in words: 'generator 1,024 of 2,048'."""
+    """Describes how many parameters each player keeps from the previous phase: 'generator 1,024 of 2,048'."""
     words = []
     for name, player in fresh.players.items():
         former = _by_path(before.players[name].params) if name in before.players else {}

@@ -1,12 +1,12 @@
-"""Many runs of one recipe in one compiled program: N seeds, or N values of any number of the config.
+"""Trains many runs of one recipe in one compiled program: N seeds, or N values of one number of the config.
 
-Each member equals the run of its own config trained alone, up to float noise, and lives in a directory of its own,
-`member-0`, `member-1`, ..., which is that of an ordinary run: it can be sampled, evaluated and trained on alone.
+Each member equals the run of its config trained alone, up to rounding, and has its own directory,
+`member-0`, `member-1`, ..., an ordinary run directory: it can be sampled, evaluated and continued separately.
 
-The members are a `vmap` of the train step, on a CPU a loop inside the program, so the program must be the same for all:
-what may differ is a number that enters it as a value (a learning rate, a beta, the weight of a penalty), and not what
-decides its shape (a width, a batch size, whether there is a penalty at all). Over several devices the members are
-spread, and do not talk.
+The members are a `vmap` of the train step (on a CPU a loop inside the program), so the program must be the same for
+all. Members can differ in a number that is an input of the program (a learning rate, a beta, the weight of a penalty),
+but not in what determines the program (a width, a batch size, whether there is a penalty at all). Members are
+distributed over the devices and do not communicate.
 """
 
 import ast
@@ -38,10 +38,10 @@ class Population(NamedTuple):
     """The members of a population.
 
     Attributes:
-        config: the recipe that they share.
-        seeds: one for each member.
-        key: of the number in which they differ, or None.
-        values: of that number, one for each member; empty where they differ in the seed.
+        config: the common recipe.
+        seeds: one seed per member.
+        key: the key of the number in which they differ, or None.
+        values: the values of that number, one per member; empty if they differ in the seed.
     """
 
     config: ConfigDict
@@ -50,7 +50,7 @@ class Population(NamedTuple):
     values: tuple[float, ...]
 
     def member(self, i: int) -> ConfigDict:
-        """The config of a member, as of an ordinary run."""
+        """The config of a member, like that of an ordinary run."""
         changes = {'population': 1, 'vary': '', 'seed': self.seeds[i]}
         if self.key:
             changes[self.key] = self.values[i]
@@ -58,11 +58,11 @@ class Population(NamedTuple):
 
     @property
     def noun(self) -> str:
-        """What it is called: a population of one is a run."""
+        """The name in messages: a population of one is a 'run'."""
         return 'run' if len(self.seeds) == 1 else 'population'
 
     def describe(self) -> str:
-        """What differs: 'seeds 0, 1, 2'."""
+        """Describes the difference between members: 'seeds 0, 1, 2'."""
         name, numbers = (self.key, self.values) if self.key else ('seeds', self.seeds)
         return f'{name} {", ".join(map(str, numbers))}'
 
@@ -74,7 +74,7 @@ def make_population(config: ConfigDict) -> Population:
         config: with `population` N for the seeds from `seed` to `seed + N - 1`, or `vary` 'KEY=VALUE,VALUE,...'.
 
     Raises:
-        UserError: `vary` is not of that form, its key is no number of the config, or both are set and do not agree.
+        UserError: `vary` has another form, its key is not a number of the config, or both are set and do not agree.
     """
     if not config.vary:
         return Population(config, tuple(range(config.seed, config.seed + config.population)), None, ())
@@ -99,20 +99,20 @@ def make_population(config: ConfigDict) -> Population:
 
 
 class Program:
-    """The one compiled program of a population; the members' numbers are its arguments.
+    """The compiled program of a population; the members' numbers are its arguments.
 
     Attributes:
-        mesh: the devices that the members are spread over: as many as divide their number.
-        share: how many members a device trains.
-        layout: of one member.
-        game: of the first member; the others' makes the same samples of the same parameters.
+        mesh: the devices of the members; their number divides the number of members.
+        share: number of members per device.
+        layout: the layout of one member.
+        game: the game of the first member; all games make the same samples from the same parameters.
 
     Args:
         population: the members.
-        dataset: of all of them.
-        classes: of its labels, where the game is conditional.
-        vectorized: whether a device makes its members' steps at once, by `vmap`, or one after the other; None: at once,
-            but for a CPU, where batched products and convolutions are slower than single ones.
+        dataset: the common data set.
+        classes: number of classes, if the game is conditional.
+        vectorized: whether a device computes its members' steps together, by `vmap`, or one after the other; None:
+            together, except on a CPU, where batched products and convolutions are slower.
 
     Raises:
         UserError: there are several processes, or the recipe cannot be trained on these data.
@@ -145,7 +145,7 @@ class Program:
         """The members' states before the first step.
 
         Raises:
-            UserError: the number in which the members differ decides what program is made.
+            UserError: the number in which the members differ determines the program.
         """
         references = [
             run.reference(self._population.member(i), self._dataset, self._classes)
@@ -160,19 +160,19 @@ class Program:
         return jax.device_put(stacked, self._sharding(AXIS))
 
     def member(self, tree: Any, i: int) -> Any:
-        """What member `i` has of a tree of states or metrics."""
+        """The part of member `i` in a tree of states or metrics."""
         return jax.tree.map(lambda leaf: leaf[i], tree)
 
     def stretch(self, longest: int) -> parallel.Program:
         """The compiled program (states, *data, slot, count) -> (states, metrics [members, longest]).
 
-        See `gan_jax.stretch`. The data are the same for all steps; `open` has them.
+        See `gan_jax.stretch`. The data are the same for all steps; `open` provides them.
         """
         advance = functools.partial(self._advance, longest)
         return parallel.Program(self._spread(advance, 2, donate_argnums=0, compiler_options=compiler.training()))
 
     def outline(self, longest: int) -> tuple[Any, ...]:
-        """The data of a span of steps as `open` has them, but shapes for the examples."""
+        """The data of a span of steps as from `open`, but with shapes instead of the examples."""
         del longest
         everywhere = self._sharding()
         shapes = jax.tree.map(
@@ -182,7 +182,7 @@ class Program:
 
     @contextlib.contextmanager
     def open(self, spans: list[tuple[int, int]]) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """The data of each span of steps, as `stretch` wants them: the members' numbers, and all examples."""
+        """The data of each span of steps for `stretch`: the members' numbers, and all examples."""
         del spans
         yield itertools.repeat((self._placed_numbers(), jax.device_put(self._dataset.arrays, self._sharding())))
 
@@ -193,7 +193,7 @@ class Program:
         return NamedSharding(self.mesh, PartitionSpec(*spec))
 
     def _spread(self, function: Callable, split: int, **options: Any) -> Callable:
-        """Compiles a member's function for all; its first `split` arguments are the member's own."""
+        """Compiles a function of one member for all; its first `split` arguments differ between members."""
 
         def over_members(one, own):
             return jax.vmap(one)(own) if self._vectorized else jax.lax.map(one, own)

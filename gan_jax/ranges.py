@@ -1,6 +1,6 @@
-"""The range of a number, written where its default stands: `momentum: Annotated[float, SHARE] = 0.9`.
+"""Ranges of numbers, declared beside their defaults: `momentum: Annotated[float, SHARE] = 0.9`.
 
-A config checks its values against these ranges (`gan_jax.config.check`), a function that is `checked` its arguments.
+A config checks its values against these ranges (`gan_jax.config.check`); a `checked` function checks its arguments.
 """
 
 import functools
@@ -13,13 +13,13 @@ from gan_jax.layers.choices import require
 
 
 class Range(NamedTuple):
-    """The numbers from `least` to `most`; never NaN, and infinite only where an end is.
+    """The numbers from `least` to `most`, without NaN; infinity only if an end is infinite.
 
     Attributes:
-        least: the smallest one.
-        most: the largest one.
-        above: whether `least` itself is left out.
-        below: whether `most` itself is left out.
+        least: the lower end.
+        most: the upper end.
+        above: whether `least` itself is excluded.
+        below: whether `most` itself is excluded.
     """
 
     least: float
@@ -28,9 +28,9 @@ class Range(NamedTuple):
     below: bool = False
 
     def check(self, name: str, value: Any) -> None:
-        """Raises a UserError that names the value unless it lies in the range; so must each number of a sequence.
+        """Raises a UserError that names the value unless it (or each number of a sequence) is in the range.
 
-        What is traced (a population's number), None, or no number at all passes: types are checked elsewhere.
+        Traced values (a population's number), None and non-numbers pass: types are checked elsewhere.
         """
         for number in value if isinstance(value, Sequence) else (value,):
             if isinstance(number, numbers.Real):
@@ -65,7 +65,7 @@ def range_of(annotation: Any) -> Range | None:
 
 
 def unannotated(annotation: Any) -> Any:
-    """The type alone."""
+    """The type without the annotation."""
     return annotation.__origin__ if range_of(annotation) else annotation
 
 

@@ -1,4 +1,4 @@
-"""Experience replay: a buffer of earlier fake examples that lives in the state, so that a resumed run has it too."""
+"""Experience replay: a buffer of earlier fake examples in the state, so that a resumed run has it too."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from gan_jax.errors import UserError
 
 
 class Replay(NamedTuple):
-    """Remembered fake examples.
+    """The stored fake examples.
 
     Attributes:
         examples: [N, ...].
         conditions: [N, ...] or None.
-        filled: bool [N], whether a place has been used.
+        filled: bool [N], whether a place is used.
     """
 
     examples: jax.Array
@@ -35,19 +35,19 @@ def exchange(
     key: jax.Array,
     axis_name: str | None = None,
 ) -> tuple[jax.Array, jax.Array | None, Replay]:
-    """Swaps some of the examples with remembered ones.
+    """Exchanges some of the examples with stored ones.
 
     The pool of Shrivastava et al. 2017 ("Learning from Simulated and Unsupervised Images through Adversarial
-    Training", section 2.3) as CycleGAN uses it: each example goes to a place of its own, drawn at random. An empty
-    place takes it and shows it; from a full one, with probability 1/2, the remembered example is shown instead and the
-    new one takes its place.
+    Training", section 2.3) as in CycleGAN: each example gets a different random place. An empty
+    place stores and shows it. A full place shows, with probability 1/2, the stored example instead, and the
+    new one replaces it.
 
     Args:
         replay: the buffer.
         examples: this device's share [B, ...] of the global batch.
-        conditions: theirs, or None.
-        key: for the whole batch.
-        axis_name: the mapped axis over which the global batch lies, or None.
+        conditions: the conditions of the examples, or None.
+        key: the random key of the complete batch.
+        axis_name: the mapped axis of the global batch, or None.
 
     Returns:
         The examples to show [B, ...], their conditions, and the buffer, which is the same on every device.

@@ -1,4 +1,4 @@
-"""What a run is made of: its data, game and evaluation from the config, its first words, its records."""
+"""The parts of a run: data, game and evaluation from the config, startup messages, records."""
 
 import functools
 import itertools
@@ -36,7 +36,7 @@ from gan_jax.sampling import standing
 
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
-    """The players on the host that sample and are judged: the generator, and the discriminator where it classifies."""
+    """The players on the host for sampling and evaluation: the generator, and the discriminator if it classifies."""
     names = ('generator', 'discriminator') if game.classify else ('generator',)
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
@@ -44,9 +44,9 @@ def players_of(game: Game, state: GanState) -> dict[str, Player]:
 def load_training_data(
     sections: Iterable[ConfigDict], workdirs: Iterable[pathlib.Path], accept_changes: bool
 ) -> list[data.Dataset]:
-    """The data set of each phase, by its section `data`, if the runs in these directories were trained on them so far.
+    """Loads the data set of each phase, and checks that the runs in these directories were trained on the same data.
 
-    Phases with equal sections share one.
+    Phases with equal sections `data` share one.
     """
     loaded, found, sections = {}, [], list(sections)
     for number, section in enumerate(sections):
@@ -70,7 +70,7 @@ def make_feed(
     seed: Any = None,
     placement: str | None = None,
 ) -> Feed:
-    """The feed of the config's game; a population gives its members' seeds, which are traced, and the placement."""
+    """The feed of the config's game; a population passes its members' seeds, which are traced, and the placement."""
     seed, number = config.seed if seed is None else seed, config.phase.number
     return feed.make_feed(
         dataset,
@@ -83,7 +83,7 @@ def make_feed(
 
 
 def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
-    """The number of classes that a game knows: of all examples if it is conditional, or of a group of few labels."""
+    """The number of classes of a game: of all examples if it is conditional, or of a group with few labels."""
     if not is_conditional(config):
         return next((group.num_classes for group in dataset.groups.values() if group.labels is not None), None)
     if dataset.labels is None or (np.asarray(dataset.labels) < 0).any():
@@ -97,7 +97,7 @@ def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
 def make_evaluation(
     config: ConfigDict, dataset: data.Dataset, game: Game, classes: int | None, layout: Layout
 ) -> Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]:
-    """What judges the players of a step by samples of a seed, and records the values; looks at the reals at once."""
+    """The function that evaluates the players of a step and records the values. It processes the real images now."""
     if not config.evaluate:
         return lambda step, players, out, seed: {}
     reals, extractor = choose_judge(config, dataset, game)
@@ -126,10 +126,10 @@ def make_evaluation(
 
 
 def choose_judge(config: ConfigDict, dataset: data.Dataset, game: Game) -> tuple[data.Dataset, Extractor]:
-    """The real images that samples are compared with, and what metrics look at both with.
+    """The real images that samples are compared with, and the feature extractor.
 
     Raises:
-        UserError: the metrics of the config cannot judge samples of this game and data.
+        UserError: the metrics of the config do not apply to samples of this game and data.
     """
     split = config.evaluation.split or dataset.split
     reals = dataset if split == dataset.split and not config.data.labels_per_class else load_data(config.data, split)
@@ -142,7 +142,7 @@ def choose_judge(config: ConfigDict, dataset: data.Dataset, game: Game) -> tuple
 
 
 def make_standing(config: ConfigDict, dataset: data.Dataset, classes: int | None) -> Callable[[Player], Player]:
-    """What gives a generator the statistics that the config's samples have; see `gan_jax.sampling.standing`."""
+    """The function that gives a generator the statistics of the config's samples; see `gan_jax.sampling.standing`."""
     if not config.standing_statistics:
         return lambda generator: generator
     game = build.make_game(config, dataset.shape, num_classes=classes, shapes=dataset.shapes)
@@ -158,7 +158,7 @@ def make_standing(config: ConfigDict, dataset: data.Dataset, classes: int | None
 
 
 def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
-    """The game of the config for this data, with what it needs to know of the data."""
+    """The game of the config for this data set."""
     cost.check_batches(config, dataset.shape, len(layout.devices))
     build.check_best_metric(config, dataset.shape, classes, dataset.shapes)
     given = {'num_classes': classes, 'reference': reference(config, dataset, classes), 'shapes': dataset.shapes}
@@ -168,7 +168,7 @@ def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, la
 def reference(
     config: ConfigDict, dataset: data.Dataset, classes: int | None
 ) -> tuple[jax.Array, jax.Array | None] | None:
-    """The seed's real examples that networks start from, with their labels in a conditional game, or None."""
+    """The real examples that networks start from, chosen by the seed, with labels in a conditional game, or None."""
     if not starts_from_examples(config):
         return None
     chosen = np.random.default_rng(config.seed).choice(len(dataset), config.reference_batch)
@@ -179,7 +179,7 @@ def reference(
 
 
 def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bool) -> None:
-    """Compares the config with that of all processes, and with the one that the directory's run was started with."""
+    """Compares the config with that of all processes, and with the one in the run's directory."""
     agreement.check_config(config)
     with description.advising():
         try:
@@ -195,13 +195,13 @@ def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bo
 
 
 def write_json(path: pathlib.Path, values: dict) -> None:
-    """Writes a JSON file, by the main process alone."""
+    """Writes a JSON file, in the main process only."""
     if parallel.is_main_process():
         files.replace(path, (json.dumps(values, indent=2) + '\n').encode())
 
 
 def facts(dataset: data.Dataset, layout: Layout, state: GanState) -> dict:
-    """What a run was made with, beside its config; sampling reads the shape and the classes."""
+    """The facts about a run besides its config; sampling reads the shape and the classes."""
     networks = {name: _arrays(player.params) for name, player in state.players.items()}
     return {
         'data': provenance.describe(dataset),
@@ -231,17 +231,17 @@ def begin_directory(
     begin: int,
     state: GanState,
 ) -> None:
-    """Leaves in a run's directory what is known before the next step of a phase: its config and facts.
+    """Writes to a run's directory what is known before the next step of a phase: its config and facts.
 
-    What an earlier start left of its divergence goes.
+    The record of an earlier divergence is removed.
 
     Args:
         workdir: the directory.
-        config: of the whole run.
-        phases: the config and the data of each.
-        layout: where it is trained.
-        begin: the step from which it goes on.
-        state: of that step.
+        config: the config of the complete run.
+        phases: the config and the data of each phase.
+        layout: the devices.
+        begin: the step at which training starts or resumes.
+        state: the state at that step.
     """
     write_json(workdir / 'config.json', configs.to_json(config))
     described = [{'config': configs.to_json(one), 'data': provenance.describe(dataset)} for one, dataset in phases]
@@ -256,7 +256,7 @@ def begin_directory(
 
 
 def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: GanState, begin: int) -> None:
-    """Says what is trained, on what, and where."""
+    """Prints the network, the data and the devices of a training."""
     for name, player in state.players.items():
         say(f'{name}:\n' + clu.parameter_overview.get_parameter_overview(player.params))
     device = f'{len(layout.devices)} x {layout.devices[0].device_kind} ({layout.mode})'
@@ -267,7 +267,7 @@ def introduce(config: ConfigDict, dataset: data.Dataset, layout: Layout, state: 
 
 
 def compile_stretch(stretch: parallel.Program, states: Any, block: tuple[Any, ...], batch_size: int) -> None:
-    """Compiles the program of training for states and data, or for the data's shapes, and says so: it takes minutes."""
+    """Compiles the training program for states and data, or for the data's shapes, and prints how long it took."""
     say('Compiling the training step ...')
     started = time.monotonic()
     memory = stretch.compile(states, *block, np.int32(0), np.int32(1))
@@ -276,10 +276,10 @@ def compile_stretch(stretch: parallel.Program, states: Any, block: tuple[Any, ..
 
 
 def introduce_memory(memory: parallel.Memory | None, batch_size: int) -> None:
-    """Says what the compiled program takes of each device, and on an accelerator what batch would fit.
+    """Prints the memory of the compiled program per device, and on an accelerator the batch size that would fit.
 
     Raises:
-        UserError: it takes more than there is.
+        UserError: it needs more memory than there is.
     """
     if memory is None:
         return
@@ -296,13 +296,13 @@ def introduce_memory(memory: parallel.Memory | None, batch_size: int) -> None:
 
 
 def _rounded(number: int) -> int:
-    """Down to two digits."""
+    """Rounds down to two digits."""
     scale = 10 ** max(0, len(str(number)) - 2)
     return number // scale * scale
 
 
 def spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
-    """[(first, last), ...]: the stretches from `begin` to `end`, cut at the multiples of `every`."""
+    """[(first, last), ...]: the stretches from `begin` to `end`, divided at the multiples of `every`."""
     cuts = [begin, *range(begin - begin % every + every, end, every), end]
     return list(itertools.pairwise(cuts))
 
@@ -310,7 +310,7 @@ def spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
 def record(
     first: int, last: int, metrics: dict[str, np.ndarray], out: Writers, kimg: float, done: float
 ) -> dict[str, float]:
-    """Writes the means of the metrics of steps, `done` at a time of the clock; `kimg` is that of the last.
+    """Writes the means of the metrics of steps that ended at the time `done`; `kimg` is that of the last step.
 
     Raises:
         DivergedError: a metric is not finite; the message names the first step.
@@ -326,11 +326,11 @@ def record(
 
 
 def refresh_page(workdir: pathlib.Path, *, stopped: bool = False) -> None:
-    """Writes a run's pages anew, by the main process alone; that they cannot be made is no reason to stop training.
+    """Rewrites a run's pages, in the main process only; a failure does not stop training.
 
     Args:
         workdir: the run's directory.
-        stopped: whether its training is about to end.
+        stopped: whether training is about to end.
     """
     if not parallel.is_main_process():
         return
@@ -343,6 +343,6 @@ def refresh_page(workdir: pathlib.Path, *, stopped: bool = False) -> None:
 
 
 def say(text: str) -> None:
-    """Prints, by the main process alone."""
+    """Prints, in the main process only."""
     if parallel.is_main_process():
         print(text, flush=True)

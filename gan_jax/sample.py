@@ -1,6 +1,6 @@
 """The flags of `--mode sample`.
 
-A picture takes those flags that its function in `gan_jax.sampling.latent_pictures` has arguments for; the defaults are
+A picture accepts the flags that are arguments of its function in `gan_jax.sampling.latent_pictures`; the defaults are
 there.
 """
 
@@ -100,10 +100,10 @@ SHARED = ('num', 'seed', 'step', 'standing_statistics', 'extractor')
 
 
 def run(flags: argparse.Namespace) -> pathlib.Path:
-    """Draws what the flags of a command line ask for.
+    """Draws the picture that the flags of a command line describe.
 
     Raises:
-        UserError: as `draw` and `sample_workdir`; or a flag has no meaning for the picture.
+        UserError: as `draw` and `sample_workdir`; or a flag does not apply to the picture.
     """
     if flags.step == 'all':
         raise UserError('--step all is for mode eval: name one checkpoint, or omit --step for the latest.')

@@ -1,17 +1,17 @@
-"""Numbers of a config that change over a run, as functions of the step.
+"""Schedules: numbers of a config that change during a run, as functions of the step.
 
-A schedule is a text 'KEY: SHAPE to END in DURATION', or the same with 'after DURATION' at its end:
+A schedule is a string 'KEY: SHAPE to END in DURATION', optionally followed by 'after DURATION':
 
     penalties.r1.weight: cosine to 0.005 in 20000 kimg
     generator_optimizer.learning_rate: linear to 0 in 50 kimg after 100 kimg
 
-The number starts as the config has it and reaches END a DURATION later ('500 steps', '32 kimg', '10 epochs'); then it
-stays there. Several schedules of one key follow one another, each from where the one before has brought it. SHAPE is
-one of `SHAPES`. In a run of several phases the steps are counted in each phase anew.
+The number starts at its config value, reaches END after DURATION ('500 steps', '32 kimg', '10 epochs'), and
+stays there. Several schedules of one key follow one another, each starting at the END of the previous one. SHAPE is
+one of `SHAPES`. Each phase of a run restarts the count of steps.
 
-The config is put together inside the compiled step with the numbers traced, as that of a population's member is
-(`gan_jax.population`). So any number can have a schedule that enters the program as a value (rates, betas, weights,
-half-lives, probabilities), and none that decides what program is made.
+The config is assembled inside the compiled step with the numbers traced, like that of a population's member
+(`gan_jax.population`). A number can have a schedule if it is an input of the program (rates, betas, weights,
+half-lives, probabilities), but not if it determines the program.
 """
 
 import math
@@ -43,14 +43,14 @@ _FORM = re.compile(r'(\S+): *(\S+) to (\S+) in (.+?)(?: after (.+))?')
 
 
 class Schedule(NamedTuple):
-    """How a number of a config changes.
+    """The change of a number of a config.
 
     Attributes:
-        key: of the number.
+        key: the key of the number.
         shape: one of `SHAPES`.
-        end: what it becomes.
-        steps: how long that takes.
-        after: the steps before it begins.
+        end: the final value.
+        steps: the number of steps until the final value.
+        after: the number of steps before the change begins.
     """
 
     key: str
@@ -60,7 +60,7 @@ class Schedule(NamedTuple):
     after: int
 
     def value(self, start: Number, step: jax.Array) -> jax.Array:
-        """The number after that many steps (an int32 scalar), float32, where it is `start` before."""
+        """The number at a step (an int32 scalar), float32, with the value `start` before the change."""
         share = jnp.clip((step - self.after) / jnp.float32(self.steps), 0.0, 1.0)
         return SHAPES[self.shape](jnp.float32(start), self.end, share)
 
@@ -75,7 +75,7 @@ def parse(text: str, steps: Callable[[str], int]) -> Schedule:
     """The schedule of a text; `steps` turns a duration into steps.
 
     Raises:
-        UserError: the text is none.
+        UserError: the text is not a schedule.
     """
     match = _FORM.fullmatch(text.strip())
     try:
@@ -90,12 +90,12 @@ def parse(text: str, steps: Callable[[str], int]) -> Schedule:
 
 
 def check(schedules: Iterable[Schedule], config: ConfigDict, known: Mapping[str, Default]) -> None:
-    """Raises a UserError for a schedule that no run could have.
+    """Raises a UserError for an invalid schedule.
 
     Args:
-        schedules: of the config.
-        config: where the numbers start.
-        known: all keys of the config; those of its schedules are among them.
+        schedules: the schedules of the config.
+        config: the config with the initial numbers.
+        known: all keys of the config.
     """
     starts: dict[str, Number] = {}
     for one in schedules:
@@ -114,7 +114,7 @@ def check(schedules: Iterable[Schedule], config: ConfigDict, known: Mapping[str,
 
 
 def values(schedules: Iterable[Schedule], config: ConfigDict, step: jax.Array) -> dict[str, jax.Array]:
-    """The scheduled numbers of a config after that many steps, by key."""
+    """The scheduled numbers of a config at a step, by key."""
     found: dict[str, jax.Array] = {}
     for one in schedules:
         found[one.key] = one.value(found.get(one.key, value_of(config, one.key)), step)

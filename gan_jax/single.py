@@ -1,4 +1,4 @@
-"""What makes one run a compiled program, over the devices of its layout."""
+"""The compiled program of a single run, over the devices of its layout."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ from gan_jax.stretch import make_stretch
 
 
 class Single:
-    """The compiled program of a run alone; `gan_jax.population.Program` is that of several.
+    """The compiled program of a single run; `gan_jax.population.Program` is that of several.
 
     Attributes:
-        share: how many members a device trains.
+        share: number of members per device.
         layout: the devices.
         game: the game.
 
     Args:
         alone: the population of one.
-        dataset: to train on.
-        classes: of its labels, where the game is conditional.
+        dataset: the training data.
+        classes: number of classes, if the game is conditional.
     """
 
     share = 1
@@ -52,7 +52,7 @@ class Single:
         return self.layout.replicate(states[0])
 
     def member(self, tree: Any, i: int) -> Any:
-        """What member `i` has of a tree of states or metrics: all of it."""
+        """The part of member `i` in a tree of states or metrics: all of it."""
         del i
         return tree
 
@@ -63,7 +63,7 @@ class Single:
         )
 
     def outline(self, longest: int) -> tuple[Any, ...]:
-        """The data of a span of so many steps as `open` has them, but shapes for arrays; in one process."""
+        """The data of a span of steps as from `open`, but with shapes instead of arrays; in one process."""
         arrays, axis = self._dataset.arrays, self._feed.data_axis
         if axis is not None:
             batches = longest * self.game.batches, self.layout.batch_size
@@ -72,7 +72,7 @@ class Single:
 
     @contextlib.contextmanager
     def open(self, spans: list[tuple[int, int]]) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """The data of each span of steps, as `stretch` wants them."""
+        """The data of each span of steps for `stretch`."""
         positions = self.layout.split(self.layout.local_positions)
         with self._feed.open(spans) as blocks:
             yield ((block, positions) for block in blocks)

@@ -18,12 +18,12 @@ from gan_jax.single import Single
 
 @dataclasses.dataclass
 class Stage:
-    """A phase of the members of a population, or of the one run of a population of one.
+    """A phase of the members of a population, or of a single run.
 
     Attributes:
-        recipe: the members' phase, with its place in the run.
-        dataset: what it is trained on.
-        alone: whether there is one member.
+        recipe: the population with the phase's config, which includes its place in the run.
+        dataset: the training data.
+        alone: whether there is only one member.
         is_last: whether it is the last phase of its run.
     """
 
@@ -38,7 +38,7 @@ class Stage:
         cost.check_state(self.config, self.program.target(), members=self.program.share)
 
     def check(self) -> None:
-        """Raises a UserError if its step or its evaluation cannot be made; finds out without making them."""
+        """Raises a UserError if its step or its evaluation is impossible, without running them."""
         config = self.recipe.member(0)
         build.step_metrics(config, self.dataset.shape, self.classes, self.dataset.shapes)
         if config.evaluate:
@@ -46,32 +46,32 @@ class Stage:
 
     @property
     def config(self) -> ConfigDict:
-        """Of the phase, with what the members share."""
+        """The config of the phase that the members share."""
         return self.recipe.config
 
     @property
     def game(self) -> Game:
-        """That samples."""
+        """The game that samples."""
         return self.program.game
 
     @property
     def begin(self) -> int:
-        """The steps of the run before it."""
+        """The number of steps of the run before the phase."""
         return self.config.phase.steps
 
     @property
     def end(self) -> int:
-        """The last of its steps, counted from the beginning of the run."""
+        """The last step of the phase, counted from the beginning of the run."""
         return phases.end(self.config)
 
     @property
     def longest(self) -> int:
-        """The most steps that a line of the records is about."""
+        """The maximum number of steps in a line of the records."""
         return min(configs.steps(self.config, 'log_every'), self.end - self.begin)
 
     @functools.cached_property
     def evaluate(self) -> Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]:
-        """Judges the players of a member and records the values; see `gan_jax.run.make_evaluation`."""
+        """Evaluates the players of a member and records the values; see `gan_jax.run.make_evaluation`."""
         return run.make_evaluation(self.recipe.member(0), self.dataset, self.game, self.classes, self.program.layout)
 
     @functools.cached_property
@@ -89,5 +89,5 @@ class Stage:
         return tuple(self.begin + last == self.end or first // one != last // one for one in every)
 
     def outline(self) -> tuple[Any, ...]:
-        """The data of a line, but shapes for the arrays."""
+        """The data of a line, with shapes instead of arrays."""
         return self.program.outline(self.longest)

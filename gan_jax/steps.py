@@ -17,16 +17,16 @@ TrainStep = Callable[..., tuple[GanState, Metrics]]
 
 
 def init_state(game: Game, optimizers: Optimizers, key: Key, *, ema: bool = False) -> GanState:
-    """The state before the first round. Pure: run it under `jax.jit` to initialise in one compiled call.
+    """The initial state. The function is pure: run it under `jax.jit` to initialise in one compiled call.
 
     Args:
         game: the game.
-        optimizers: an `optax.GradientTransformation` for each player that has a turn, by name.
+        optimizers: an `optax.GradientTransformation` for each player with a turn, by name.
         key: the run's root key, from `jax.random.key`.
         ema: whether moving averages of the players in `game.averaged` are kept.
 
     Raises:
-        UserError: a player that moves has no optimiser, or the game has no such player.
+        UserError: a player with a turn has no optimiser, or the game does not have the player.
     """
     check_optimizers(game, optimizers)
     init_key, root_key = jax.random.split(key)
@@ -56,31 +56,31 @@ def make_train_step(
     accumulate: int = 1,
     axis_name: str | None = None,
 ) -> TrainStep:
-    """One round of the game: the turns of its players, in order.
+    """Makes the train step: one round of the game, with the turns of its players in order.
 
     Args:
         game: the game.
         optimizers: an `optax.GradientTransformation` for each player that has a turn, as given to `init_state`.
         ema_decay: step -> decay in [0, 1] of the moving averages; needs `init_state(..., ema=True)`.
-        progress: step -> the share of the training that is done, in [0, 1], which networks are told that ask for it
+        progress: step -> the completed share of the training, in [0, 1], for networks that use it
             (see `gan_jax.layers.progress`).
-        accumulate: parts into which each batch is cut, one after the other, for the memory's sake: their gradients are
-            averaged into one update. Batch statistics are each part's own.
-        axis_name: the mapped axis when the step runs inside `pmap` or `shard_map`, each instance holding its share of
+        accumulate: number of parts of each batch, computed one after the other to save memory: their gradients are
+            averaged into one update. Each part has its own batch statistics.
+        axis_name: the mapped axis when the step runs inside `pmap` or `shard_map`, and each instance has its share of
             the global batch: gradients and metrics are averaged over it. The game and its networks need the same
             name.
 
     Returns:
         `step(state, batch, positions=None) -> (state, metrics)`. The batch is a dict of arrays [B, ...], or
-        [game.batches, B, ...] where a round sees several batches. `positions` [B] are the places of these examples in
+        [game.batches, B, ...] if a round uses several batches. `positions` [B] are the positions of these examples in
         the global batch (default 0 .. B-1). The metrics are float32 scalars named `PLAYER/...` (means over the moves
         of a turn): `loss`, `gradient_norm`, `parameter_norm` and what the game adds; with a gate also `moved`, the
-        share of the moves that were made, and a `gradient_norm` of 0 for the others.
+        share of the moves that were made, with a `gradient_norm` of 0 for the others.
 
     Raises:
-        UserError: a player that moves has no optimiser; two turns have one name. When the step is traced: the batch is
-            no dict, has no leading axis of length `game.batches` or does not divide into `accumulate` parts, or only
-            one of state and step has averages.
+        UserError: a player with a turn has no optimiser; two turns have the same name. When the step is traced: the
+            batch is not a dict, has no leading axis of length `game.batches` or cannot be divided into `accumulate`
+            parts, or only one of state and step has averages.
     """
     check_optimizers(game, optimizers)
     titles = [turn.title for turn in game.turns]
@@ -90,7 +90,7 @@ def make_train_step(
 
 
 def check_optimizers(game: Game, optimizers: Optimizers) -> None:
-    """Raises a UserError unless every player that moves has an optimiser."""
+    """Raises a UserError unless every player with a turn has an optimiser."""
     names = sorted({turn.player for turn in game.turns})
     if not isinstance(optimizers, Mapping):
         raise UserError(
@@ -104,7 +104,7 @@ def check_optimizers(game: Game, optimizers: Optimizers) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Round:
-    """The arguments of `make_train_step`, and the step made of them."""
+    """The arguments of `make_train_step`, and the step made from them."""
 
     game: Game
     optimizers: Optimizers
@@ -136,7 +136,7 @@ class _Round:
     def play_if_due(
         self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array
     ) -> tuple[GanState, Metrics]:
-        """A player's turn, when it is due."""
+        """Plays a player's turn, if it is due."""
         if turn.every == 1:
             return self.play(turn, state, batch, key, positions)
 
@@ -147,7 +147,7 @@ class _Round:
         return state, state.memory['turns'][turn.title]
 
     def play(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
-        """The moves of a turn; the means of their metrics."""
+        """Makes the moves of a turn; returns the means of their metrics."""
         several = turn.fresh and self.game.batches > 1
         if turn.times == 1:
             batch = jax.tree.map(lambda leaf: leaf[0], batch) if several else batch
@@ -174,7 +174,7 @@ class _Round:
     def move(
         self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array, i: Array
     ) -> tuple[GanState, Metrics]:
-        """One move of a player down the gradient of the turn's loss, unless the turn's gate is shut."""
+        """One gradient step of a player on the turn's loss, unless the gate is closed."""
         name, optimizer, before = turn.player, self.optimizers[turn.player], state.players[turn.player]
         loss = turn.loss if turn.unrolled is None else self.unrolled(turn)
         metrics, state, backward = self.forward(name, loss, state, batch, key, positions)
@@ -199,10 +199,10 @@ class _Round:
         return state, metrics
 
     def forward(self, name: str, loss: PlayerLoss, state: GanState, batch: Batch, key: Key, positions: Array):
-        """A player's loss on a batch.
+        """Computes a player's loss on a batch.
 
         Returns:
-            Its metrics, the state with the player's new variables and the new memory, and a function that makes the
+            The metrics, the state with the player's new variables and the new memory, and a function that computes the
             player's gradients.
         """
 
@@ -231,7 +231,7 @@ class _Round:
         return metrics, state, lambda: jax.tree.map(lambda leaf: leaf / self.accumulate, total)
 
     def unrolled(self, turn: Turn) -> PlayerLoss:
-        """The loss of a turn against an opponent as it will be some moves from now."""
+        """The loss of a turn against an opponent after some further moves."""
         name, count = turn.unrolled
         opponent = self.game.turn(name)._replace(gate=None, unrolled=None, keeps=())
         whole = dataclasses.replace(self, accumulate=1)  # the batch is a part already
@@ -248,7 +248,7 @@ class _Round:
         return loss
 
     def advance(self, state: GanState) -> GanState:
-        """Tells the networks that ask for it how much of the training is done."""
+        """Sets the completed share of the training in the networks that use it."""
         if self.progress is None:
             return state
         share = self.progress(state.step)
@@ -260,7 +260,7 @@ class _Round:
         return state.replace(players={name: told(player) for name, player in state.players.items()})
 
     def average(self, state: GanState) -> GanState:
-        """Moves the averages on, where there are any."""
+        """Updates the moving averages, if there are any."""
         if self.ema_decay is None:
             if any(player.ema is not None for player in state.players.values()):
                 raise UserError(
@@ -286,7 +286,7 @@ def _size(batch: Batch, batches: int) -> int:
     """The number of examples in a batch.
 
     Raises:
-        UserError: the batch is no dict of arrays of one size, or has no leading axis for several batches.
+        UserError: the batch is not a dict of arrays of equal size, or has no leading axis for several batches.
     """
     if not isinstance(batch, Mapping) or not batch:
         what = f'an array {list(batch.shape)}' if hasattr(batch, 'shape') else f'a {type(batch).__name__}'
@@ -312,7 +312,7 @@ def _scan(body: Callable, carry: PyTree, xs: PyTree) -> tuple[PyTree, Metrics]:
 
 
 def _moving_average(average, value, decay):
-    """Blends as decay * average + (1 - decay) * value for floating leaves; integer leaves are taken as they are."""
+    """Computes decay * average + (1 - decay) * value for floating-point leaves; integer leaves are copied."""
 
     def blend(old, new):
         if not jnp.issubdtype(new.dtype, jnp.floating):
@@ -323,7 +323,7 @@ def _moving_average(average, value, decay):
 
 
 def _cut(tree, parts: int):
-    """Arrays [B, ...] as [parts, B / parts, ...]."""
+    """Reshapes arrays [B, ...] to [parts, B / parts, ...]."""
 
     def cut(leaf):
         if len(leaf) % parts:

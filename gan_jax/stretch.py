@@ -1,4 +1,4 @@
-"""A stretch of training as one function, which makes as many steps as it is asked for."""
+"""A stretch of training as one function with a variable number of steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,19 +8,19 @@ import jax.numpy as jnp
 
 
 def make_stretch(step: Callable, batch_at: Callable, longest: int) -> Callable:
-    """A stretch of training as one function, so that a whole stretch is one compiled call.
+    """Makes the function of a stretch of training, so that a complete stretch is one compiled call.
 
     The number of steps is an argument of the compiled program, not a part of it. One program makes stretches of any
-    length, and a run has the same bits however it is cut into stretches.
+    length, and the results of a run do not depend on its division into stretches.
 
     Args:
         step: from `gan_jax.steps.make_train_step`.
-        batch_at: (data, step, slot, positions) -> the batch of step number `step`, in the place `slot` of the data.
-        longest: the most steps of a stretch.
+        batch_at: (data, step, slot, positions) -> the batch of step number `step`, at the index `slot` of the data.
+        longest: the maximum number of steps of a stretch.
 
     Returns:
-        `stretch(state, data, positions, slot, count) -> (state, metrics)` makes `count` steps on the batches in the
-        places from `slot` on; the first `count` values of each metric [longest] are those of the steps.
+        `stretch(state, data, positions, slot, count) -> (state, metrics)` makes `count` steps on the batches at the
+        indices from `slot` on; the first `count` values of each metric [longest] are those of the steps.
     """
 
     def stretch(state: Any, data: Any, positions: jax.Array, slot: jax.Array, count: jax.Array):

@@ -1,8 +1,8 @@
 """Terms that are added to the players' losses: penalties, feature matching, class losses.
 
-The mathematics is in `gan_jax.penalties`. Here each penalty says what it looks at in a pass of the game and whose loss
-it joins, so that any of them can be put with any other, with any loss and any network. `PENALTIES` lists them by name;
-each makes the terms of both players from its options, and weight 0 makes none.
+The mathematics is in `gan_jax.penalties`. Here each penalty defines its inputs from a pass of the game and the player
+whose loss it joins, so that all of them can be combined with each other, any loss and any network. `PENALTIES` lists
+them by name; each makes the terms of both players from its options; weight 0 makes none.
 """
 
 import dataclasses
@@ -25,29 +25,29 @@ from gan_jax.ranges import COUNT
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One pass of the game, as a term of a player's loss sees it.
+    """One pass of the game, as input of a term of a player's loss.
 
     Attributes:
         params: the parameters of the player that moves.
         judge: examples [B, ...] -> their `Judgement` by the discriminator in training mode and float32 arithmetic,
-            behind whatever augmentation the game has.
+            after the game's augmentation.
         critic: the same as a function to logits [B] alone.
         generate: latents [B, ...] -> examples [B, ...], the generator in training mode.
-        latents: [B, ...], those of the fake examples.
-        draw: key -> other latents [B, ...], as those are drawn.
+        latents: [B, ...], the latents of the fake examples.
+        draw: key -> other latents [B, ...] from the same distribution.
         real: examples [B, ...].
-        fake: examples [B, ...], made in this step.
-        judge_real: () -> the `Judgement` of the real examples as they were shown to the discriminator.
-        fake_judgement: that of the fake ones, among them remembered ones when there is experience replay.
-        condition: of `real` and of `fake`, or None.
-        fake_condition: of those in `fake_judgement`.
-        key: for the term's randomness.
-        positions: [B], the examples' places in the global batch.
-        axis_name: the mapped axis over which the batch lies, or None.
-        judge_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], shown and judged with the randomness of
-            those in `real_judgement` or `fake_judgement`; None: these are not of `critic` at `real` and `fake`.
-        styles: latents [b, ...], the first of the batch -> (styles, a function from styles to examples), of a generator
-            that has styles; see `Network`.
+        fake: examples [B, ...], generated in this step.
+        judge_real: () -> the `Judgement` of the real examples as inputs of the discriminator in this pass.
+        fake_judgement: that of the fake examples, including replayed ones with experience replay.
+        condition: the conditions of `real` and of `fake`, or None.
+        fake_condition: the conditions of the examples in `fake_judgement`.
+        key: the random key of the term.
+        positions: [B], the examples' positions in the global batch.
+        axis_name: the mapped axis of the batch, or None.
+        judge_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], computed with the randomness of
+            `real_judgement` or `fake_judgement`; None: these are not those of `critic` at `real` and `fake`.
+        styles: latents [b, ...], the first of the batch -> (styles, a function from styles to examples), for a
+            generator with styles; see `Network`.
     """
 
     params: PyTree
@@ -78,19 +78,19 @@ class View:
         return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
 
     def gather(self, values: Array) -> Array:
-        """[B, ...] of this device -> [B, ...] of the whole global batch."""
+        """[B, ...] of this device -> [B, ...] of the global batch."""
         return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)
 
 
 class Term(NamedTuple):
-    """Something added to a player's loss.
+    """A term added to a player's loss.
 
     Attributes:
-        name: of its metric.
+        name: the name of its metric.
         weight: its factor.
         value: (view, memory) -> (scalar, new memory).
-        memory: the player's (params, variables) -> the memory before the first step; None: it keeps none.
-        lazy: whether it may be applied in every k-th step only.
+        memory: the player's (params, variables) -> the initial memory; None: it has no memory.
+        lazy: whether it can be applied only in every k-th step.
     """
 
     name: str
@@ -105,7 +105,7 @@ NO_TERMS: Pair = Pair((), ())
 
 
 def one_term(name: str, weight: float, value: Callable[[View], Array], *, lazy: bool = False) -> Terms:
-    """The term of that weight as a tuple of one, or of none where it weighs nothing."""
+    """The term with that weight as a tuple of one, or an empty tuple for weight 0."""
     return _remembering(name, weight, lambda view, memory: (value(view), memory), None, lazy=lazy)
 
 
@@ -155,7 +155,7 @@ def dragan(weight: float = 0.0, target: float = 1.0, scale: float = 0.5) -> Pair
     Args:
         weight: its factor; 0: off.
         target: the norm that gradients should have.
-        scale: of the noise, in deviations of the batch.
+        scale: scale of the noise, in standard deviations of the batch.
     """
     return _of_gradients(
         'dragan',
@@ -208,7 +208,7 @@ def approximate_r1(weight: float = 0.0, deviation: float = 0.01) -> Pair:
 
     Args:
         weight: that of R1; 0: off.
-        deviation: of the noise on the examples.
+        deviation: standard deviation of the noise on the examples.
     """
     return _approximated('approximate_r1', weight, deviation, 'real')
 
@@ -218,7 +218,7 @@ def approximate_r2(weight: float = 0.0, deviation: float = 0.01) -> Pair:
 
     Args:
         weight: that of R2; 0: off.
-        deviation: of the noise on the examples.
+        deviation: standard deviation of the noise on the examples.
     """
     return _approximated('approximate_r2', weight, deviation, 'fake')
 
@@ -264,7 +264,7 @@ def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
 
     Args:
         weight: its factor; 0: off.
-        decay: of the averages of the mean logits, which start at 0.
+        decay: decay of the averages of the mean logits, which start at 0.
     """
     require(0 <= decay < 1, 'penalties.lecam.decay', decay, 'at least 0 and below 1')
 
@@ -291,11 +291,11 @@ def consistency(
     `diversity_weight` 0.5; ICR is all of them.
 
     Args:
-        real_weight: of real images; 0: off.
-        fake_weight: of generated images; 0: off.
-        latent_weight: of images of moved latents, for the discriminator; 0: off.
-        diversity_weight: of the distance of images of moved latents, for the generator; 0: off.
-        latent_deviation: of the noise that moves latents.
+        real_weight: weight for real images; 0: off.
+        fake_weight: weight for generated images; 0: off.
+        latent_weight: weight for images of perturbed latents, for the discriminator; 0: off.
+        diversity_weight: weight of the distance of images of perturbed latents, for the generator; 0: off.
+        latent_deviation: standard deviation of the noise on latents.
     """
 
     def unchanged(examples: str) -> Callable[[View], Array]:
@@ -327,7 +327,7 @@ def consistency(
 def orthogonal(generator_weight: float = 0.0, discriminator_weight: float = 0.0, off_diagonal: bool = True) -> Pair:
     """Orthogonal regularisation of either player's weights, `penalties.orthogonal`; BigGAN's generator has weight 1e-4.
 
-    The strength in BigGAN-PyTorch is of a gradient half as large: its 1e-4 is the weight 5e-5.
+    The strength in BigGAN-PyTorch multiplies a gradient half as large: its 1e-4 is the weight 5e-5.
 
     Args:
         generator_weight: its factor for the generator; 0: off.
@@ -371,8 +371,8 @@ def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int,
 
     Args:
         weight: its factor.
-        decay: of the average length.
-        shrink: only one of so many latents is looked at; 2 in StyleGAN2.
+        decay: decay of the average length.
+        shrink: only one of so many latents is used; 2 in StyleGAN2.
     """
     require(0 < decay <= 1, 'penalties.path_length.decay', decay, 'above 0 and at most 1')
 
@@ -389,7 +389,7 @@ def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int,
 
 
 def stage_consistency(weight: float = 0.0) -> Pair:
-    """Early stages of a generator agree with its last, `penalties.stage_consistency`; CAT's weight is said to be 0.1.
+    """Early stages of a generator agree with its last, `penalties.stage_consistency`; CAT's weight is reported as 0.1.
 
     Args:
         weight: its factor; 0: off.
@@ -439,8 +439,8 @@ def feature_matching(weight: float = 0.0, features: Sequence[str] = (), distance
     Args:
         weight: its factor.
         features: names among the discriminator's.
-        distance: between the means: 'squared' as above; 'mean_squared' and 'mean_absolute', means over the values of
-            a feature, are those of the authors' code for MNIST and for CIFAR-10.
+        distance: distance of the means: 'squared' as above; 'mean_squared' and 'mean_absolute', means over the values
+            of a feature, are those of the authors' code for MNIST and for CIFAR-10.
     """
     measure = choose(DISTANCES, distance, 'distance of feature matching')
 
@@ -458,14 +458,14 @@ def feature_matching(weight: float = 0.0, features: Sequence[str] = (), distance
 
 
 def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: float = 1.0) -> Pair:
-    """The class losses of AC-GAN (Odena et al. 2017, equation 3) for a discriminator that also names the class.
+    """The class losses of AC-GAN (Odena et al. 2017, equation 3) for a discriminator that also classifies.
 
-    The discriminator is to name the class of real and of fake examples, the generator to be named rightly: mean
+    The discriminator classifies real and fake examples; the generator's examples should be classified correctly: mean
     cross-entropies of the class logits.
 
     Args:
-        generator_weight: of the classes of fake examples; 0: off.
-        discriminator_weight: of the classes of real and fake examples; 0: off.
+        generator_weight: weight of the classes of fake examples; 0: off.
+        discriminator_weight: weight of the classes of real and fake examples; 0: off.
     """
 
     def cross_entropy(judged: Judgement, labels: Array | None) -> Array:
@@ -488,9 +488,9 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
 
 
 def slicing() -> Pair:
-    """What teaches the direction of a discriminator's last layer under slicing (Takida et al. 2024, SAN).
+    """The loss of the direction of a discriminator's last layer under slicing (Takida et al. 2024, SAN).
 
-    The mean of fake examples less that of real ones, along that direction.
+    It is the mean of fake examples minus that of real ones, along that direction.
     """
 
     def value(view: View) -> Array:
@@ -503,16 +503,16 @@ def slicing() -> Pair:
 
 
 def rotation(generator_weight: float = 0.2, discriminator_weight: float = 1.0) -> Pair:
-    """Self-supervision of SSGAN: the discriminator is to say by how many quarter turns real images have been turned.
+    """Self-supervision of SSGAN: the discriminator predicts the number of quarter turns of real images.
 
     Chen et al. 2019, "Self-Supervised GANs via Auxiliary Rotation Loss", equation 4, with the paper's weights: mean
-    cross-entropies of `Judgement.rotations` on turned real images for the discriminator, and on turned fake ones for
-    the generator, which is to make images whose turn can be told. Each image is turned once, by its place in the batch
-    modulo 4; logits and the adversarial game are of images as they are.
+    cross-entropies of `Judgement.rotations` on rotated real images for the discriminator, and on rotated fake ones for
+    the generator, whose images should have a recognisable rotation. Each image is rotated once, by its position in the
+    batch modulo 4; logits and the adversarial loss use unrotated images.
 
     Args:
-        generator_weight: of the turned fake images; 0: off.
-        discriminator_weight: of the turned real images; 0: off.
+        generator_weight: weight of rotated fake images; 0: off.
+        discriminator_weight: weight of rotated real images; 0: off.
     """
 
     def cross_entropy(view: View, images: Array) -> Array:
@@ -532,7 +532,7 @@ def rotation(generator_weight: float = 0.2, discriminator_weight: float = 1.0) -
 
 
 def check_terms(terms: Pair) -> None:
-    """Raises a UserError for what is easily given in place of terms."""
+    """Raises a UserError for common mistakes in the argument `terms`."""
     fits = isinstance(terms, Sequence) and len(terms) == len(Pair._fields)
     if not fits or not all(isinstance(term, Term) for some in terms for term in (some if _is_tuple(some) else [some])):
         raise UserError(

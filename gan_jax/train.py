@@ -1,9 +1,9 @@
-"""The story of a run: data, game, program, and the loop that logs, samples and saves.
+"""The training of a run: data, game, program, and the loop that logs, samples and saves.
 
-A run is a population of one, so that the same loop trains it and a population of many. A run is a function of its
-config: batch k depends on (seed, k) and the noise of a step on (key, step), so whatever stops a run, starting it again
-continues with the bits it would have had. A run of several phases (see `gan_jax.phases`) trains them one after the
-other, each from the last checkpoint of the one before it.
+A run is a population of one, so the same loop trains single runs and populations. A run is a function of its
+config: batch k depends on (seed, k) and the noise of a step on (key, step). A run that was stopped and started again
+therefore continues with the same bits. A run of several phases (see `gan_jax.phases`) trains them one after the
+other, each from the last checkpoint of the previous one.
 """
 
 import os
@@ -36,20 +36,20 @@ from gan_jax.values import with_values
 
 @lock.alone
 def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_changes: bool = False) -> GanState:
-    """Trains a GAN, or goes on where an earlier start of the same run was stopped.
+    """Trains a GAN, or resumes a stopped run.
 
     Args:
         config: from `gan_jax.config.load`.
-        workdir: the run's directory; everything the run writes is below it.
-        accept_config_changes: go on although the config or the data differ from those the run was started with.
+        workdir: the run's directory, which contains everything that the run writes.
+        accept_config_changes: continue although the config or the data differ from those of the earlier start.
 
     Returns:
         The last state, on the devices.
 
     Raises:
-        UserError: something that the user has to mend, such as another training in the directory.
+        UserError: a problem that the user can fix, such as another training in the directory.
         DivergedError: a metric became NaN or infinite.
-        InterruptedRunError: SIGTERM or Ctrl-C came; the state is saved.
+        InterruptedRunError: SIGTERM or Ctrl-C was received; the state is saved.
     """
     configs.check(config)
     require(config.population == 1 and not config.vary, 'A population', config.population, 'given to train_population')
@@ -61,23 +61,23 @@ def train(config: ConfigDict, workdir: str | os.PathLike, *, accept_config_chang
 def train_population(
     config: ConfigDict, workdir: str | os.PathLike, *, accept_config_changes: bool = False
 ) -> list[GanState]:
-    """Trains all members of a population, or goes on where an earlier start was stopped.
+    """Trains all members of a population, or resumes a stopped one.
 
     A member whose metrics become NaN or infinite is given up, with its last good checkpoint and a `diverged.json`, and
-    the others go on.
+    the others continue.
 
     Args:
         config: from `gan_jax.config.load`, with `population` or `vary`.
-        workdir: the members' directories, `member-0` and so on, are below it, each that of a run.
-        accept_config_changes: go on although the data or a member's config differ from those it was started with.
+        workdir: the directory of the members' run directories, `member-0` and so on.
+        accept_config_changes: continue although the data or a member's config differ from those of the earlier start.
 
     Returns:
         The members' last states.
 
     Raises:
-        UserError: something that the user has to mend.
+        UserError: a problem that the user can fix.
         DivergedError: all members have diverged.
-        InterruptedRunError: SIGTERM or Ctrl-C came; all members are saved that have not diverged.
+        InterruptedRunError: SIGTERM or Ctrl-C was received; all members that have not diverged are saved.
     """
     members = make_population(config)
     directories = [pathlib.Path(workdir) / f'member-{i}' for i in range(len(members.seeds))]
@@ -92,7 +92,7 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
     pace = Pace(recipe.config.stretch_seconds)
 
     def catch_up(*, leave: int) -> None:
-        """Records what is done, until no more stretches than `leave` are under way."""
+        """Records finished stretches, until at most `leave` stretches are in progress."""
         for done in pace.done(leave=leave):
             members.read(done)
 
@@ -108,7 +108,7 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
         )
 
     def advance(stage: Stage, begin: int, states: Any) -> Any:
-        """Trains from step `begin` to the end of the phase, or raises what stops it."""
+        """Trains from step `begin` to the end of the phase, or raises the exception that stops it."""
         config, before = stage.config, stage.begin  # steps are counted in the phase from here on
         lines = stage.lines(begin - before - members.unfinished_steps)
         with (
@@ -163,7 +163,7 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
 
 
 def _prepare(recipe: Population, directories: Sequence[pathlib.Path], accept_config_changes: bool) -> list[Stage]:
-    """The phases of a course of training, if config and data are those that the directories' runs were started with."""
+    """The phases of a training, after checking config and data against those in the directories."""
     for i, directory in enumerate(directories):
         own = recipe.member(i)
         configs.check(own)
@@ -201,7 +201,7 @@ def _make_members(recipe: Population, directories: Sequence[pathlib.Path], cours
 
 
 def _introduce(course: Sequence[Stage], stage: Stage, begin: int, states: Any) -> None:
-    """Says what is trained, and compiles it where that can be done before the data are placed."""
+    """Prints what is trained, and compiles the program if this is possible before the data are placed."""
     if len(course) > 1:
         number = stage.config.phase.number + 1
         run.say(f'Phase {number} of {len(course)}: to step {stage.end} of {course[-1].end}.')

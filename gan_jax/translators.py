@@ -1,7 +1,7 @@
-"""What games of image translation have in common: translators as generators, patches as examples, and their terms.
+"""Common parts of image translation games: translators as generators, patches as examples, and terms.
 
-They are made of `gan_jax.adversarial.adversarial`, whose condition is the image to translate, so that its losses,
-terms, replay, balance, lazy updates and averages work here as they do there.
+The games use `gan_jax.adversarial.adversarial` with the image to translate as condition, so that its losses,
+terms, replay, balance, lazy updates and averages work in the same way.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ def distance(one: Array, other: Array) -> Array:
 
 
 def of_generator(name: str, weight: float, value: Callable[[View], Array]) -> Pair:
-    """A term of the generator's loss, if it weighs anything."""
+    """A term of the generator's loss, or none for weight 0."""
     return Pair(one_term(name, weight, value), ())
 
 
@@ -42,7 +42,7 @@ def translator(network: Network) -> Network:
 
 
 def without_condition(network: Network) -> Network:
-    """A discriminator that looks at the example alone."""
+    """A discriminator that ignores the condition."""
 
     def apply(params, variables, examples, key, train, condition=None):
         del condition
@@ -52,7 +52,7 @@ def without_condition(network: Network) -> Network:
 
 
 def flat(applied: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
-    """Logits [B, h, w] as [B h w]: each patch is judged as an example is."""
+    """Reshapes logits [B, h, w] to [B h w]: each patch counts as an example."""
     outputs, variables = applied
     judged = judgement(outputs)
     return judged._replace(logits=judged.logits.reshape(-1)), variables
@@ -67,7 +67,7 @@ def renamed(batch: Batch, names: Mapping[str, str]) -> Batch:
 
 
 def over_fields(turns: Sequence[Turn], names: Mapping[str, str]) -> tuple[Turn, ...]:
-    """The turns of a game over batches whose fields have other names, {as the turns call it: as the batch does}."""
+    """The turns of a game over batches with other field names, {name in the turns: name in the batch}."""
 
     def over(loss: PlayerLoss) -> PlayerLoss:
         return lambda params, state, batch, key, positions: loss(params, state, renamed(batch, names), key, positions)

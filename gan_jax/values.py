@@ -1,4 +1,4 @@
-"""What the value of a config's key may be: its default, and beside it type, range and choices."""
+"""The valid values of a config's key: its default, type, range and choices."""
 
 import ast
 import collections.abc
@@ -21,15 +21,15 @@ _ELEMENTS = {int: 'whole numbers', float: 'numbers', str: 'names'}
 
 
 class Default(NamedTuple):
-    """A key's default and what else it may be.
+    """A key's default and its valid values.
 
     Attributes:
-        value: the default. Where it is None, so may the value be.
-        kind: the type of all other values; `object` where nobody knows.
-        range: of a number, or of each number of a tuple.
-        choices: all there are, of text or of the texts of a tuple.
-        element: the type of a tuple's elements; `object` where nobody knows.
-        about: what the key is, on one line.
+        value: the default. If it is None, None is valid.
+        kind: the type of all other values; `object` if unknown.
+        range: the range of a number, or of each number of a tuple.
+        choices: the valid strings, or elements of a tuple of strings.
+        element: the type of a tuple's elements; `object` if unknown.
+        about: the description of the key, on one line.
     """
 
     value: Any
@@ -40,7 +40,7 @@ class Default(NamedTuple):
     about: str = ''
 
     def check(self, key: str, value: Any) -> None:
-        """Raises a UserError for a value of another type, outside of the range, or none of the choices."""
+        """Raises a UserError for a value of another type, outside of the range, or not among the choices."""
         if value is None and self.value is None:
             return
         if not _is(self.kind, value) or (self.kind is tuple and not all(_is(self.element, one) for one in value)):
@@ -56,7 +56,7 @@ class Default(NamedTuple):
                 raise UserError(f'{key} is {one!r}; choose one of {", ".join(self.choices)}.')
 
     def parse(self, text: str) -> Any:
-        """The value of an override's text, which fits unless the text is wrong."""
+        """Parses the value in an override's text."""
         if self.kind is str:
             return None if self.value is None and text == 'None' else text
         try:
@@ -78,21 +78,21 @@ def number(value: float, range: Range, about: str = '') -> Default:
 
 
 def choice(value: str, *choices: str, about: str = '') -> Default:
-    """The default of a text that is one of several."""
+    """The default of a string with several choices."""
     return Default(value, str, choices=choices, about=about)
 
 
 def plain(value: Any, about: str = '') -> Default:
-    """The default of a key that may have any value of the type."""
+    """The default of a key that can have any value of the type."""
     return value if isinstance(value, Default) else Default(value, type(value), about=about)
 
 
 def options(factory: Callable, otherwise: Range) -> dict[str, Default]:
-    """The options of a function or dataclass by name, of its signature and docstring; keyword-only ones are for code.
+    """The options of a function or dataclass by name, from its signature and docstring, without keyword-only ones.
 
     Args:
-        factory: its annotations may have ranges, `Annotated[float, SHARE]`.
-        otherwise: the range of a number that has none.
+        factory: the function or dataclass; its annotations can have ranges, `Annotated[float, SHARE]`.
+        otherwise: the range of numbers without one.
     """
     parameters = inspect.signature(factory).parameters.values()
     given = ('parts',)  # by the program, to games
@@ -136,7 +136,7 @@ def value_of(config: ConfigDict, key: str) -> Any:
     """The value of 'x.y' in a config.
 
     Raises:
-        UserError: there is no such key.
+        UserError: the key does not exist.
     """
     for part in key.split('.'):
         if not isinstance(config, ConfigDict) or part not in config:
@@ -146,7 +146,7 @@ def value_of(config: ConfigDict, key: str) -> Any:
 
 
 def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
-    """A copy of a config with other values by 'x.y', which may be traced."""
+    """A copy of a config with other values by 'x.y', which can be traced."""
     changed = config.copy_and_resolve_references()
     for key, value in values.items():
         section, _, name = key.rpartition('.')
@@ -158,11 +158,12 @@ def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
 
 @contextlib.contextmanager
 def entering_as_values(what: str, consequence: str) -> Iterator[None]:
-    """While it lasts, numbers that should enter a program as values but decide what it is raise a UserError.
+    """In this context, numbers that should be inputs of a program but determine the program raise a UserError.
 
     Args:
-        what: that names the numbers: 'vary names seed'.
-        consequence: of their deciding: 'so its values cannot share a program: train a separate run for each'.
+        what: the text that names the numbers: 'vary names seed'.
+        consequence: the consequence in the message: 'so its values cannot share a program: train a separate run for
+            each'.
     """
     try:
         yield
