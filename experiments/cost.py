@@ -23,7 +23,7 @@ def seconds_per_step(path: pathlib.Path, arms: Mapping[str, ConfigDict]) -> dict
     The program is that of the arm's training, for all seeds at once; the time is divided by their number.
 
     Args:
-        path: of a JSON file, where the answer is kept; one that is there for the same arms is believed.
+        path: path of a JSON file, where the answer is kept; one that is there for the same arms is believed.
         arms: the configs of their populations.
     """
     wanted = {name: configs.to_json(config) for name, config in arms.items()}

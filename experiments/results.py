@@ -27,7 +27,7 @@ class Finished(NamedTuple):
 
     Attributes:
         workdir: its directory.
-        records: of metrics.jsonl.
+        records: records of metrics.jsonl.
         protocols: {metric: the protocol of its values, as one line}.
     """
 
@@ -128,7 +128,7 @@ def curves(
     """Draws metrics over thousands of images: a panel for each, a line for each arm, thin lines for its seeds.
 
     Args:
-        path: of the PNG file.
+        path: path of the PNG file.
         arms: the runs of each.
         names: {name of the metric: title of its panel}.
         columns: panels side by side.
@@ -169,9 +169,9 @@ def copy_pictures(
 
     Args:
         arms: the runs of each.
-        name: of the file in a run's directory.
+        name: name of the file in a run's directory.
         out: the directory that the pictures are copied to.
-        pattern: of their names there, with {} for the arm.
+        pattern: pattern of their names there, with {} for the arm.
     """
     copies = {}
     for arm, runs in arms.items():
@@ -200,8 +200,8 @@ def write(out: pathlib.Path, title: str, values: Values, facts: Mapping[str, Any
 
     Args:
         out: the directory.
-        title: of the table.
-        values: of every arm and seed.
+        title: title of the table.
+        values: values of every arm and seed.
         facts: JSON values for the record; its 'protocols' {metric: text} are quoted under the table.
     """
     kept = {
@@ -232,10 +232,10 @@ def page(
     """Writes an HTML page that needs nothing beside itself.
 
     Args:
-        path: of the file.
-        title: of the experiment.
+        path: path of the file.
+        title: title of the experiment.
         question: what it asks, in plain text.
-        values: of the table.
+        values: values of the table.
         arms: the runs behind it, for curves to hover and zoom: a mean over the seeds for each arm.
         names: {name of the metric: title of its curves}.
         pictures: {caption: file}.

@@ -24,8 +24,8 @@ class Arm(NamedTuple):
     """One of the things compared.
 
     Attributes:
-        recipe: of `configs/`, as for `--config`: 'configs/dcgan.py:cifar10'.
-        overrides: of its keys, as texts: {'loss.name': 'hinge'}.
+        recipe: recipe of `configs/`, as for `--config`: 'configs/dcgan.py:cifar10'.
+        overrides: overrides of its keys, as texts: {'loss.name': 'hinge'}.
     """
 
     recipe: str
@@ -40,7 +40,7 @@ class Options(NamedTuple):
         full: whether the published recipe is run.
         runs: directory of the runs.
         out: directory of the results.
-        overrides: of every arm's config.
+        overrides: overrides of every arm's config.
         setting: on what it is run, where an experiment has several; '' where not.
     """
 
@@ -58,7 +58,7 @@ def parse(
     """Reads a command line such as `--seeds 5 --out /tmp/results --config.duration='100 steps'`.
 
     Args:
-        name: of the experiment's folder.
+        name: name of the experiment's folder.
         description: for --help.
         argv: the arguments; those of the process by default.
         seeds: how many there are by default.

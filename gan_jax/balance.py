@@ -16,7 +16,7 @@ class Balance(NamedTuple):
         measure: when the discriminator makes a move. 'accuracy': while its accuracy on the batch is at most the
             threshold (0.8 in the 3D-GAN, Wu et al. 2016, section 3.2); 'loss_ratio': while its loss is at
             least the threshold times the generator's last one, for losses that are positive; 'none': always.
-        threshold: of the measure; in [0, 1] for the accuracy.
+        threshold: threshold of the measure; in [0, 1] for the accuracy.
         fooling: after its first move of a round, the generator moves again while the discriminator classifies less than
             this share of its examples as real; in [0, 1]. 0: it makes all its moves.
     """

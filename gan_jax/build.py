@@ -37,10 +37,10 @@ def make_modules(
 
     Args:
         config: from `gan_jax.config.load`.
-        shape: of one example, (H, W, C) or (n,).
+        shape: shape of one example, (H, W, C) or (n,).
         axis_name: the mapped axis over which batch statistics are global.
-        num_classes: of the labels, where the game is conditional.
-        dtype: of the arithmetic; None: the config's.
+        num_classes: number of classes of the labels, where the game is conditional.
+        dtype: dtype of the arithmetic; None: the config's.
 
     Raises:
         UserError: the family cannot make examples of that shape, or an option's value is impossible.
@@ -69,12 +69,12 @@ def make_game(
 
     Args:
         config: from `gan_jax.config.load`.
-        shape: of one example.
+        shape: shape of one example.
         axis_name: the mapped axis over which the global batch lies.
-        num_classes: of the labels, which a conditional game needs.
+        num_classes: number of classes of the labels, which a conditional game needs.
         reference: real examples [R, *shape] and their labels for virtual batch normalisation; None where only the
             shapes matter, or the generator alone.
-        shapes: of one example in each other field of the batches, such as the 'input' of pairs.
+        shapes: shapes of one example in each other field of the batches, such as the 'input' of pairs.
 
     Raises:
         UserError: the parts cannot be combined, or an option's value is impossible.
@@ -119,7 +119,7 @@ def _check_schedules(parts: Parts, moves: Sequence[schedules.Schedule]) -> None:
     """Raises a UserError for a schedule of a number that determines the game, the networks or the optimisers.
 
     Args:
-        parts: of the game, with the config's own numbers.
+        parts: parts of the game, with the config's own numbers.
         moves: its schedules.
     """
     if any(one.key == 'augment.initial' for one in moves) and not parts.config.augment.fixed:

@@ -109,7 +109,7 @@ def grow(config: ConfigDict, levels: Iterable[Mapping[str, Any]]) -> None:
     """Makes a config the last of several phases; see `gan_jax.phases`.
 
     Args:
-        config: of all phases.
+        config: config of all phases.
         levels: in order, the values of each phase by 'x.y'.
     """
     *earlier, last = ({key: str(value) for key, value in level.items()} for level in levels)

@@ -22,8 +22,8 @@ def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) 
     """Raises a UserError that names the key if a setting of a config needs more memory than a device has.
 
     Args:
-        config: of a run.
-        shape: of one example.
+        config: config of a run.
+        shape: shape of one example.
         devices: number of devices that share a batch.
     """
     example, latents = 4 * math.prod(shape), 4 * config.latents.size
@@ -49,7 +49,7 @@ def check_state(config: ConfigDict, state: GanState, members: int = 1) -> GanSta
     """Returns the training state; raises a UserError if it, or the copies for unrolled steps, do not fit on a device.
 
     Args:
-        config: of a run.
+        config: config of a run.
         state: its shapes, from `jax.eval_shape`.
         members: number of members of a population on one device.
     """

@@ -59,7 +59,7 @@ def factories(roles: Iterable[str]) -> dict[str, Mapping[str, Callable]]:
     """The sections whose `name` chooses the rest of their keys, with all choices.
 
     Args:
-        roles: of the game.
+        roles: roles of the game.
     """
     return {
         'game': _Games(),

@@ -212,8 +212,8 @@ def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, se
     Args:
         workdir: the run's directory.
         step: step of a checkpoint; None: the latest; 'all': each of them, with a table over the steps.
-        seed: of the latents.
-        **options: of `evaluate`.
+        seed: seed of the latents.
+        **options: options of `evaluate`.
 
     Raises:
         UserError: as `evaluate`; a file of earlier values is damaged; or, at the end, a metric could not be computed.

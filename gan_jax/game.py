@@ -262,7 +262,7 @@ def from_flax(
 
     Args:
         module: the module, called as `module(inputs, condition, train=...)` where there is a condition.
-        input_shape: of one input.
+        input_shape: shape of one input.
         condition: shape and dtype of one example's condition; None: the module is unconditional.
         reference: key -> the (inputs [R, ...], conditions [R, ...] or None) of virtual batch normalisation. They are
             drawn once and kept among the variables; each application passes them through the module first.

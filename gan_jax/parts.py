@@ -61,7 +61,7 @@ class Parts:
         """The linen module of a role.
 
         Args:
-            role: of the game's ROLES.
+            role: one of the game's ROLES.
             shape: shape of one example that it generates or discriminates.
             dtype: arithmetic of the network; None: that of the config.
 
@@ -100,7 +100,7 @@ class Parts:
         """The network of a role.
 
         Args:
-            role: of the game's ROLES.
+            role: one of the game's ROLES.
             inputs: shape of one input.
             shape: shape of one example that it generates or discriminates.
             condition: shape and dtype of one example's condition, or None.

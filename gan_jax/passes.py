@@ -170,8 +170,8 @@ class Passes:
             pair: each network's (params, variables).
             state: before the step.
             batch: the real examples.
-            key: of the step.
-            positions: of the examples in the global batch.
+            key: random key of the step.
+            positions: positions of the examples in the global batch.
             i: index of the discriminator.
         """
         labels, critic_key = self.labels(batch), stream(key, 'critic')

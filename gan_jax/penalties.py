@@ -61,7 +61,7 @@ def gradient_penalty(
         critic: examples -> logits.
         real: [B, ...].
         fake: [B, ...], of the same shape.
-        key: of the points, uniform on the line from each fake example to its real one.
+        key: random key of the points, uniform on the line from each fake example to its real one.
         positions: positions [B] in the global batch.
         target: the norm without penalty.
         one_sided: whether only norms above the target are penalised: mean max(0, ||gradient|| - target)^2, the WGAN-LP
@@ -101,7 +101,7 @@ def dragan(
     Args:
         critic: examples -> logits.
         real: [B, ...].
-        key: of the noise.
+        key: random key of the noise.
         positions: positions [B] in the global batch.
         target: the norm without penalty.
         scale: scale of the noise, in standard deviations.
@@ -147,7 +147,7 @@ def approximate_gradients(
     Args:
         critic: examples -> logits; its own randomness, if it has any, must be the same in all calls.
         examples: [B, ...], real or generated.
-        key: of the noise.
+        key: random key of the noise.
         positions: positions [B] in the global batch.
         deviation: standard deviation of the noise, above 0.
         logits: logits [B] of the examples, if they are already known.
@@ -306,7 +306,7 @@ def path_lengths(generate: Callable[[Array], Array], latents: Array, key: Key, p
         generate: latents -> images [B, H, W, C].
         latents: w [B, n]; or [B, layers, n], one for each layer of a style generator; the squares of the layers
             are averaged.
-        key: of the noise.
+        key: random key of the noise.
         positions: positions [B] in the global batch.
 
     Returns:
@@ -337,7 +337,7 @@ def path_length(
         generate: latents -> images, as in `path_lengths`.
         latents: as in `path_lengths`.
         average: the moving average of lengths, a scalar that starts at 0.
-        key: of the noise.
+        key: random key of the noise.
         positions: positions [B] in the global batch.
         decay: weight of the mean of the batch in the new average, in [0, 1].
         axis_name: the mapped axis of the global batch, for that mean.

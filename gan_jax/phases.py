@@ -43,7 +43,7 @@ def recorded(config: Mapping[str, Any], several: Sequence[Mapping[str, Any]]) ->
     """The configs of a run's phases, as recorded in its directory.
 
     Args:
-        config: of the whole run, as JSON values.
+        config: config of the whole run, as JSON values.
         several: the entries of run.json for each phase; empty if there is only one.
     """
     return [configs.from_json(dict(phase['config'])) for phase in several or [{'config': config}]]
@@ -79,7 +79,7 @@ def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
     """Raises a UserError if a checkpoint belongs to another phase than the one that now makes its step.
 
     Args:
-        step: of the checkpoint.
+        step: step of the checkpoint.
         saved: the config saved with it, as JSON values.
         phase: the config of the phase that makes this step.
     """

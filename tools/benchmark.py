@@ -40,8 +40,8 @@ class Case:
     Attributes:
         title: for the table.
         recipe: for `--config`.
-        overrides: of its keys; the networks' widths among them, which the twins take from the config.
-        steps: of the generator in a stretch.
+        overrides: overrides of its keys; the networks' widths among them, which the twins take from the config.
+        steps: number of steps of the generator in a stretch.
         members: seeds that gan_jax trains at once, and PyTorch one after the other.
     """
 

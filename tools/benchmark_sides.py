@@ -30,7 +30,7 @@ class Training(NamedTuple):
     """The training loop of `gan_jax.train` in its parts.
 
     Attributes:
-        feed: of the data.
+        feed: feed of the data.
         stretch: (state, data, positions, slot, count) -> (state, metrics), compiled; it donates the state.
         state: to start from.
         data: those of the first stretch, on the device.
@@ -260,7 +260,7 @@ def start_up(recipe: str, overrides: Sequence[str], cache: pathlib.Path, workdir
 
     Args:
         recipe: for `--config`.
-        overrides: of its keys.
+        overrides: overrides of its keys.
         cache: for compiled programs.
         workdir: a directory that does not exist yet.
     """

@@ -51,9 +51,9 @@ def export(
     Args:
         workdir: the run's directory.
         out: the directory to write; None: `exported` in the run's.
-        step: of the checkpoint; None: the latest.
+        step: step of the checkpoint; None: the latest.
         psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
-        noise: of a style generator, see `gan_jax.sampling.trained.Run.noisy`.
+        noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
         standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
 
     Returns:

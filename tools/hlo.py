@@ -23,7 +23,7 @@ class Instruction(NamedTuple):
 
     Attributes:
         opcode: such as 'dot'; for a call of oneDNN its target.
-        shape: of its result; () for a tuple, but of a call of oneDNN the first, as the second is its scratchpad.
+        shape: shape of its result; () for a tuple, but of a call of oneDNN the first, as the second is its scratchpad.
         operands: names of instructions.
         attributes: the rest of the line.
     """
@@ -38,7 +38,7 @@ class Program:
     """An optimised program, read from its text.
 
     Attributes:
-        name: of the module.
+        name: name of the module.
         instructions: by name.
     """
 

@@ -51,7 +51,7 @@ def make_study(
         real: images of the same shape.
         num: images of each run in the quiz, which has as many real ones as of all runs.
         pairs: of each two runs; pairs of conditional runs have one class each.
-        seed: of latents, classes, real images and the order.
+        seed: seed of latents, classes, real images and the order.
 
     Returns:
         The study, whose id depends on all of this, and uint8 [quiz + 2 pairs, H, W, C]: the pictures of the quiz, then

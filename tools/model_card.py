@@ -44,7 +44,7 @@ def model_card(
     Args:
         workdir: the run's directory.
         run: the run that is exported.
-        inputs: of the program, see `gan_jax.sampling.program.inputs_of`.
+        inputs: inputs of the program, see `gan_jax.sampling.program.inputs_of`.
         changes: the options of the export that change samples, such as psi.
         has_picture: whether samples.png is beside the card.
     """

@@ -29,7 +29,7 @@ class Network(NamedTuple):
     """A network of a pickle.
 
     Attributes:
-        name: of its class.
+        name: name of its class.
         arrays: its parameters and buffers by the names that its state dict would have; read-only.
         options: the arguments by name that it was made with.
     """

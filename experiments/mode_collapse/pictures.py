@@ -115,7 +115,7 @@ def page(title: str, question: str, studies: Sequence[Study]) -> str:
     """A self-contained HTML page: its pictures are inside it, and it needs neither a network nor scripts.
 
     Args:
-      title: of the page.
+      title: title of the page.
       question: what is asked, in plain words; paragraphs are separated by an empty line.
       studies: one section each.
     """

@@ -36,7 +36,7 @@ class Recipe(NamedTuple):
     Attributes:
         epochs: passes through the unlabelled images.
         unlabelled: whether the unlabelled images and the generator take part.
-        widths: of the discriminator's and of the generator's hidden layers.
+        widths: widths of the discriminator's and of the generator's hidden layers.
     """
 
     epochs: int
@@ -79,7 +79,7 @@ def train_draw(recipe: Recipe, train: Dataset, test: Dataset, seed: int, workdir
         recipe: what is trained.
         train: the unlabelled images, the labelled ones among them.
         test: the images that count.
-        seed: of the draw, the initial parameters and the order of the examples.
+        seed: seed of the draw, the initial parameters and the order of the examples.
         workdir: gets `metrics.jsonl` and, after each epoch, `state.npz` and a hundred samples, `samples.png`.
     """
     game, classify = make_game(recipe, train, seed)

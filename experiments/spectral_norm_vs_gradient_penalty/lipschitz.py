@@ -19,9 +19,11 @@ class Layer(NamedTuple):
     """Largest singular values of a layer as it is applied, that is with its kernel normalised where it is.
 
     Attributes:
-        operator: of the linear map from its inputs, at their size, to its outputs: how much longer an input can get.
-        kernel: of the kernel [..., D] reshaped to [-1, D], which spectral normalisation (Miyato et al. 2018) brings to
-            1. Of a dense layer it is the same; of a convolution it says how long one window's outputs can get.
+        operator: norm of the linear map from its inputs, at their size, to its outputs: how much longer an input
+            can get.
+        kernel: that of the kernel [..., D] reshaped to [-1, D], which spectral normalisation (Miyato et al. 2018)
+            brings to 1. Of a dense layer it is the same; of a convolution it says how long one window's outputs can
+            get.
     """
 
     operator: float
@@ -37,7 +39,7 @@ def layers(discriminator: nn.Module, variables: dict[str, Any], shape: tuple[int
     Args:
         discriminator: the module.
         variables: {'params': ..., and its other collections}.
-        shape: of one example.
+        shape: shape of one example.
     """
     return {
         name: Layer(float(operator_norm(layer, own, inputs)), kernel_norm(layer, own))
@@ -51,7 +53,7 @@ def operator_norm(layer: nn.Module, variables: dict[str, Any], shape: tuple[int,
     Args:
         layer: called as `layer(inputs, train=False)`.
         variables: its own.
-        shape: of its inputs, [1, ...].
+        shape: shape of its inputs, [1, ...].
     """
 
     def call(variables, inputs):

@@ -21,7 +21,7 @@ def translations(workdir: pathlib.Path, inputs: np.ndarray) -> np.ndarray | None
     """What the last checkpoint of a run's directory makes of inputs, uint8 [n, H, W, D].
 
     Args:
-        workdir: of the run; None is returned where it diverged before its first checkpoint.
+        workdir: directory of the run; None is returned where it diverged before its first checkpoint.
         inputs: uint8 [n, H, W, 1]; a run on colours is given them as grey colours.
     """
     if checkpoint.peek(workdir / 'checkpoints') is None:

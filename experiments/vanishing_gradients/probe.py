@@ -30,7 +30,7 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
     """The experiment of Arjovsky and Bottou 2017, "Towards Principled Methods for Training GANs", figures 2 and 3.
 
     Args:
-        config: of the discriminator and its training; `duration` is the number of its steps.
+        config: config of the discriminator and its training; `duration` is the number of its steps.
         games: {loss: game}, which differ in nothing but the generator's loss.
         dataset: what the discriminator is to tell from generated examples.
 

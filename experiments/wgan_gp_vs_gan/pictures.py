@@ -16,7 +16,7 @@ def losses(path: pathlib.Path, arms: Mapping[str, Sequence[Finished]]) -> None:
     """Draws side by side each arm's losses, and its FID over them on an axis of its own.
 
     Args:
-        path: of the PNG file.
+        path: path of the PNG file.
         arms: the runs of each, one for each seed.
     """
     figure = report.new_figure(6.5 * len(arms), 4)

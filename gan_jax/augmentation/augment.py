@@ -58,8 +58,9 @@ def diff_augment(
 
     Args:
         policy: the names.
-        colour_share: of the images whose colours change.
-        flip_share: of the images that are mirrored left to right, at the end; Hyun et al. 2026 (GAT) have 0.5 and 0.4.
+        colour_share: share of the images whose colours change.
+        flip_share: share of the images that are mirrored left to right, at the end; Hyun et al. 2026 (GAT) have 0.5 and
+            0.4.
 
     Raises:
         UserError: no policy has that name; from `apply`, examples that are not images.
@@ -105,11 +106,11 @@ def adaptive(
         transforms: groups (blit, geom, color, filter, noise, cutout), published sets of them (bg, bgc, bgcf, bgcfn,
             bgcfnc) or single ones: flip, rotate90, translate_integer; scale, rotate, anisotropic_scale, translate;
             brightness, contrast, luma_flip, hue, saturation. They are always applied in this order.
-        target: of the mean sign, in (-1, 1).
+        target: target of the mean sign, in (-1, 1).
         adjust_kimg: thousands of real images in which the probability goes from 0 to 1.
         initial: the probability at the start.
         fixed: the probability stays at `initial`.
-        colour_share: of the probability, with which the transforms of colour strike; 0.5 in R3GAN's recipe.
+        colour_share: share of the probability, with which the transforms of colour strike; 0.5 in R3GAN's recipe.
         resampling: how geometry is followed: 'wavelet', as published, at twice the resolution; 'bilinear', at a
             fraction of the cost on a CPU.
 

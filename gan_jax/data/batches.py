@@ -55,7 +55,8 @@ def prepare_parts(
     """`prepare` for each part of a data set, by the names that the fields have in a batch.
 
     Args:
-      parts: of each part by its name 'examples' and what it has of 'labels' and 'inputs', as `Dataset.arrays` has them.
+      parts: for each part by its name 'examples' and what it has of 'labels' and 'inputs', as `Dataset.arrays` has
+      them.
       key_of: the name of a part -> its key; None where nothing is mirrored.
       positions: as of `prepare`; None where nothing is mirrored.
       flip: as of `prepare`.

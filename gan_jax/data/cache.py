@@ -45,7 +45,7 @@ class Decoded(NamedTuple):
     Attributes:
       examples: uint8 [n, H, W, C], memory-mapped and read-only; they stay valid whatever happens to the files.
       labels: int32 [n], or None.
-      fingerprint: of both, see `fingerprints.of_arrays`.
+      fingerprint: fingerprint of both, see `fingerprints.of_arrays`.
     """
 
     examples: np.ndarray
@@ -92,7 +92,7 @@ def open_or_build(
 
     Args:
       cache_dir: the cache's root; the data set lies in a directory of its own under `decoded/`.
-      name: of that directory, see `entry_name`.
+      name: name of that directory, see `entry_name`.
       place: a JSON value: where the images are, and how they are decoded.
       key: a JSON value that changes with the images.
       build: called if there is no valid entry.

@@ -20,9 +20,9 @@ def with_edges(name: str, images: Dataset, root: pathlib.Path, *, show_progress:
     """Images with their edges as inputs, white lines on black in one channel, see `edges.canny`.
 
     Args:
-      name: of the pairs.
+      name: name of the pairs.
       images: colour or grey.
-      root: of the cache, where the edges are kept.
+      root: root of the cache, where the edges are kept.
       show_progress: whether to show a progress bar while computing.
 
     Raises:

@@ -26,7 +26,7 @@ class Dataset:
       num_classes: the number of classes (of modes, for a mixture); None where there are no labels.
       fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of; of images of
         several sizes a hash of their files, of what else decides them, and of the rules of decoding.
-      class_names: of the classes in order: of a folder's sub-directories, or TFDS's; None where they have none.
+      class_names: names of the classes in order: of a folder's sub-directories, or TFDS's; None where they have none.
       inputs: uint8 [num, height, width, channels], the image that goes with each example, such as the one that a
         translator is given; None where the examples are not pairs.
       groups: further data sets by name, each with an order of its own, such as the other one of two domains. None has

@@ -28,7 +28,7 @@ def decoded(
 
     Args:
       source: the encoded images.
-      root: of the cache.
+      root: root of the cache.
       size: as in `load`.
       channels: as in `load`.
       show_progress: as in `load`.

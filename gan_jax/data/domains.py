@@ -44,7 +44,7 @@ def two_classes(name: str, data: Dataset, first: str, second: str) -> Dataset:
     """The examples of the second class of a data set, with those of the first as group 'a'; both without labels.
 
     Args:
-      name: of the result.
+      name: name of the result.
       data: labelled images.
       first: the class of domain A, by name or number as `choose_classes` takes it.
       second: the class of domain B.

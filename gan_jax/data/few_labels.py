@@ -19,7 +19,7 @@ def with_few_labels(data: Dataset, per_class: int, seed: int) -> Dataset:
     Args:
       data: labelled; an example whose label is -1 belongs to no class.
       per_class: how many examples of each class are labelled, drawn without replacement.
-      seed: of the draw.
+      seed: seed of the draw.
 
     Raises:
       UserError: the data have no labels, or a class has fewer examples.

@@ -47,7 +47,7 @@ def of_files(paths: Sequence[str | os.PathLike], memory: pathlib.Path, *, title:
       paths: the files.
       memory: a file of what is remembered. It is written anew where something was read; that it cannot be, or is
         damaged, costs time and is warned about.
-      title: of the progress bar.
+      title: title of the progress bar.
       show_progress: whether to show one where reading takes more than a second.
 
     Raises:

@@ -73,7 +73,7 @@ def load(
         time they are looked at.
       labels_per_class: how many examples of each class keep their labels, as the group 'labelled'; None: all do (see
         `few_labels.with_few_labels`).
-      label_seed: of the draw of these examples.
+      label_seed: seed of the draw of these examples.
 
     Raises:
       UserError: if there is no such data set or split, it is not prepared, an image cannot be read, the images differ

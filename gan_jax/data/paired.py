@@ -28,7 +28,7 @@ def pairs(name: str, path: str, split: str, root: pathlib.Path, **options: Any) 
       name: the data set's name, for messages.
       path: the directory; ~ is the home directory.
       split: 'train' or a slice of it, as of a folder.
-      root: of the cache.
+      root: root of the cache.
       **options: size, channels (of both images) and show_progress, as in `load`.
 
     Raises:

@@ -31,9 +31,9 @@ class Stream(Iterator[dict[str, dict[str, np.ndarray]]]):
         """Starts to read.
 
         Args:
-          parts: of each part of the data its arrays [num_examples, ...], usually memory-mapped, which have one order.
+          parts: for each part of the data its arrays [num_examples, ...], usually memory-mapped, which have one order.
           spans: (first batch, number of batches) of each item.
-          seeds: of the order of each part, as in `batch_indices`.
+          seeds: seeds of the order of each part, as in `batch_indices`.
           batch_size: number of examples of each part in the global batch.
           positions: [n] the places in the global batch that this process reads.
           num_ahead: how many items are read ahead, at least 1.

@@ -41,7 +41,7 @@ def bootstrap(
         *arrays: [n, ...] each, resampled by the same rows.
         resamples: how many; percentiles of 95 % need about 1,000.
         confidence: in (0, 1), the share of resamples within the interval.
-        seed: of the rows drawn.
+        seed: seed of the rows drawn.
 
     Raises:
         UserError: there are no rows, the arrays differ in their number, or an option is out of its range.

@@ -33,9 +33,9 @@ def classification_accuracy_score(
         fake_labels: int [n] in [0, num_classes), the classes that were asked of the generator.
         real_images: uint8 [m, H, W, C], which the generator was not trained on.
         real_labels: int [m].
-        num_classes: of the data.
-        recipe: of the classifier, such as `find_recipe('mnist')`; None: the default `Recipe()`.
-        seed: of its training.
+        num_classes: number of classes of the data.
+        recipe: recipe of the classifier, such as `find_recipe('mnist')`; None: the default `Recipe()`.
+        seed: seed of its training.
         report: as in `train_classifier`.
 
     Returns:

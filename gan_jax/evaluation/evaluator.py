@@ -44,7 +44,7 @@ class Evaluator:
     The real images are looked at when it is made; their features are kept on disk for later runs.
 
     Attributes:
-        names: of metrics, from `metrics.METRICS`; a second mention of one counts for nothing.
+        names: names of metrics, from `metrics.METRICS`; duplicates are ignored.
         extractor: what looks at the images.
         reals: the real images, or statistics of their features by the same extractor.
         layout: the devices.

@@ -125,7 +125,7 @@ def class_fids(
         real_labels: [n], whole numbers.
         fake: [m, D].
         fake_labels: [m], the class that each fake was made for.
-        names: of the classes by label, for the error.
+        names: names of the classes by label, for the error.
 
     Returns:
         The distance of each label, in order.

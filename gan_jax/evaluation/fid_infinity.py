@@ -32,7 +32,7 @@ def fid_infinity(
         fake: [m, D].
         points: how many sizes N, evenly spaced; 15 in the paper.
         smallest: the smallest N, by default m / 10, the largest being m: 5,000 and 50,000 in the paper.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Raises:
         UserError: there are fewer fakes than so many sizes need, or the features do not fit each other.
@@ -58,7 +58,7 @@ def fid_series(
         fake: [m, D].
         points: how many sizes, at least 3.
         smallest: the smallest size, at least 2.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Returns:
         Sizes [points], evenly spaced from the smallest to m, and their distances [points].

@@ -34,12 +34,12 @@ class Samples(NamedTuple):
     Attributes:
         game: the game.
         generator: its player, on the host; the averaged weights are used where it has them.
-        number: of samples.
-        seed: of their latents.
+        number: number of samples.
+        seed: seed of their latents.
         conditions: [number, ...] for a conditional game: classes, or uint8 images to translate; or None.
-        name: of the generator, for protocols.
+        name: name of the generator, for protocols.
         labels: how the conditions were chosen, for protocols.
-        class_names: of the classes that the conditions are, or None.
+        class_names: names of the classes that the conditions are, or None.
         classifier: the game's, on the host, or None.
         standing: passes of the generator's standing statistics, for protocols; 0: it has running averages.
     """

@@ -70,7 +70,7 @@ class Results(NamedTuple):
 
     Attributes:
         scores: HYPE-infinity of each run: the mean of the error rates on its images and on real ones.
-        fooled: of each run, the share of its images that were taken for real.
+        fooled: for each run, the share of its images that were taken for real.
         doubted: the share of real images that were taken for generated.
         preferred: (i, j) -> the share of pairs of the runs i < j in which the image of i looked more real.
     """
@@ -111,9 +111,9 @@ def rate(raters: Sequence[Sequence[ArrayLike]], *, resamples: int = 1000, seed: 
     covers these alone.
 
     Args:
-        raters: of each person, for each kind of images the answers, 0 or 1. Who has none of a kind is left out.
-        resamples: of the bootstrap.
-        seed: of the resamples.
+        raters: for each person, for each kind of images the answers, 0 or 1. Who has none of a kind is left out.
+        resamples: number of resamples of the bootstrap.
+        seed: seed of the resamples.
 
     Returns:
         None where nobody has answers of all kinds.

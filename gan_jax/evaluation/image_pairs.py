@@ -25,7 +25,7 @@ def of_pairs(
     """A metric of each pair of images.
 
     Args:
-        metric: of two batches of float64 [b, H, W, C] in [0, 255], to [b].
+        metric: a metric of two batches of float64 [b, H, W, C] in [0, 255], to [b].
         x: [n, H, W, 1 or 3], uint8 or floats in [0, data_range].
         y: the other of each pair, of the same shape.
         data_range: what white is: 255 for uint8; 1 for floats in [0, 1].

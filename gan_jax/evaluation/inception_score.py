@@ -21,8 +21,8 @@ def inception_score(logits: ArrayLike, *, splits: int = 10, shuffle_seed: int | 
     Args:
         logits: [n, K] of the classifier, by protocol without its bias; the softmax is over all K, in float64.
         splits: into how many runs of neighbouring images the set is cut, 10 by protocol.
-        shuffle_seed: of the permutation before that, as in torch-fidelity; None keeps the order, as the original does.
-            It matters where images are sorted by class.
+        shuffle_seed: seed of the permutation before that, as in torch-fidelity; None keeps the order, as the original
+            does. It matters where images are sorted by class.
 
     Returns:
         The mean over splits, with the population deviation over them; None for a single split, and where a split is of

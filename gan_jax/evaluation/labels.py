@@ -12,8 +12,8 @@ class Matched(NamedTuple):
     Attributes:
         real: int [n].
         fake: int [m].
-        names: of the classes by number, where both sets have names; else None, and equal numbers are taken for equal
-            classes.
+        names: names of the classes by number, if both sets have names; else None, and equal numbers are taken for
+            equal classes.
     """
 
     real: np.ndarray
@@ -33,7 +33,7 @@ def match(
 
     Args:
         real: int [n], labels of reals; -1 where one has none.
-        real_names: of their classes in order, or None.
+        real_names: names of their classes in order, or None.
         fake: int [m], labels of fakes, likewise.
         fake_names: likewise.
     """

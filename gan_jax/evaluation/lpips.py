@@ -144,7 +144,7 @@ def lpips_diversity(
         pairs: how many, at least 2.
         labels: [n], each image's class (or the input it was made from), or None. Images alone in their class are left
             out.
-        seed: of the pairs.
+        seed: seed of the pairs.
         batch_size: pairs at a time; memory depends on it and the value does not.
 
     Raises:

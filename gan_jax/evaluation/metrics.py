@@ -51,8 +51,8 @@ class Evidence(NamedTuple):
         extractor: what looked at both.
         samples: the generator, where the fakes come from one on these devices.
         options: constants of metrics that are not the default ones, by names in `OPTIONS`.
-        real_names: of the classes of the reals, or None.
-        fake_names: of the classes of the fakes, or None.
+        real_names: names of the classes of the real images, or None.
+        fake_names: names of the classes of the fakes, or None.
     """
 
     real: FeatureStore
@@ -79,7 +79,7 @@ class Option(NamedTuple):
 
     Attributes:
         metric: the name of the metric.
-        keyword: of the metric's function.
+        keyword: keyword of the metric's function.
         least: the smallest value.
         help: what it is, with its default.
     """
@@ -390,8 +390,8 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
     """Raises a UserError for the first metric that cannot be computed of a generator's samples.
 
     Args:
-        names: of the metrics.
-        game: of the generator.
+        names: names of the metrics.
+        game: game of the generator.
     """
     given = game.given
     for name in names:
@@ -418,11 +418,11 @@ def interval(name: str, value: str, evidence: Evidence, resamples: int, seed: in
     """The 95 % bootstrap interval of a metric's value, over resamples of the fakes.
 
     Args:
-        name: of the metric.
+        name: name of the metric.
         value: which of its values.
         evidence: the fakes' store keeps what the metric asks for, and the features.
         resamples: how many.
-        seed: of the resamples.
+        seed: seed of the resamples.
     """
 
     def statistic(rows: np.ndarray) -> float:

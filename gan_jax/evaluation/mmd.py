@@ -55,10 +55,10 @@ def kid(
         fake: [m, D].
         subsets: their number.
         subset_size: samples in each, of either set.
-        degree: of the polynomial.
+        degree: degree of the polynomial.
         gamma: by default 1 / D.
         coef: the polynomial's constant.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Returns:
         The mean over subsets, with the population deviation over them. That is the deviation of one subset's estimate,
@@ -100,7 +100,7 @@ def kid_full(
     Args:
         real: [n, D] with n of at least 3.
         fake: [m, D], likewise.
-        degree: of the polynomial.
+        degree: degree of the polynomial.
         gamma: by default 1 / D.
         coef: the polynomial's constant.
 
@@ -133,8 +133,8 @@ def mmd(real: ArrayLike, fake: ArrayLike, kernel: str = 'gaussian', bandwidth: f
             section 2, where the bandwidth is 1);
             'polynomial': that of `kid`, (x.y / D + 1)^3;
             'linear': x.y, whose MMD is the distance between the means.
-        bandwidth: of the first three. By default the `median_distance`, which depends on the fakes: fix it to compare
-            generators.
+        bandwidth: bandwidth of the first three. By default the `median_distance`, which depends on the fakes: fix it to
+            compare generators.
 
     Raises:
         UserError: there is no such kernel, the bandwidth is not positive or not asked for, there are too few samples,

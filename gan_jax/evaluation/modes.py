@@ -58,7 +58,7 @@ def mixture_modes(points: np.ndarray, mixture: Mixture, least: int = 1) -> ModeR
     Args:
       points: [n, 2], the samples; `NUM_SAMPLES` of them by protocol.
       mixture: the data's distribution.
-      least: of how many high-quality samples a mode must be the nearest to be captured.
+      least: number of high-quality samples that a captured mode must have.
 
     Raises:
       UserError: there are no points, or they are not of that shape.

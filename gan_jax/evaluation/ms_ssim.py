@@ -64,7 +64,7 @@ def ms_ssim_diversity(
         images: uint8 [n, H, W, 1 or 3].
         pairs: how many.
         labels: int [n], classes; by default pairs are of any two images.
-        seed: of the pairs.
+        seed: seed of the pairs.
 
     Returns:
         The mean and an upper bound of its standard error, of `standard_errors.over_pairs`; None of two images.

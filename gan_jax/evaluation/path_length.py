@@ -54,7 +54,7 @@ def perceptual_path_length(
         sampling: 'full': steps anywhere on the path; 'end': at its beginning.
         trim: only distances from the first to the second percentile count, both in [0, 100]; None: all of them.
         batch_size: pairs at a time; memory depends on it and the value does not.
-        seed: of the latents and of the steps' places.
+        seed: seed of the latents and of the steps' places.
 
     Returns:
         The mean and its standard error over the pairs that count. 0 is a generator of one image. Values of different

@@ -30,7 +30,7 @@ class Record:
         subject: what was judged: 'runs/dcgan-mnist at step 3000'.
         protocol: everything else the value depends on, by name: extractor, resize rule, data and number of reals, ...
         interval: where 95 % of bootstrap resamples of the fakes lie, where that was asked for.
-        number: of the fakes, where they were images.
+        number: number of fakes, if they were images.
         fingerprint: a hash of the fakes; records of the same one judge the same images.
     """
 
@@ -104,8 +104,8 @@ class Evaluation(NamedTuple):
     """What came of an evaluation.
 
     Attributes:
-        records: of the values.
-        failures: of the metrics that could not be computed.
+        records: records of the values.
+        failures: failures of the metrics that could not be computed.
     """
 
     records: list[Record]

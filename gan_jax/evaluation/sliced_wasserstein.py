@@ -54,7 +54,7 @@ def sliced_wasserstein(
         fake_images: uint8 [m, H, W, 1 or 3].
         max_images: how many of each set are compared at most.
         num_directions: random directions of the projections.
-        seed: of the samples, places and directions.
+        seed: seed of the samples, places and directions.
 
     Returns:
         By the smaller side of each level, such as '64', '32', '16', or 'pixels' for images below 32; then their 'mean'.

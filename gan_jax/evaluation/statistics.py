@@ -26,7 +26,7 @@ class Statistics:
     """What FID needs of a set of images. It stands where a data set may: it has no images, labels or classes.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         mean: float64 [D].
         covariance: float64 [D, D].
         fingerprint: a hash of the file.

@@ -50,7 +50,7 @@ def parse_votes(study: Study, values: Mapping[str, Any], name: str) -> Votes:
     Args:
         study: of the page that they are of.
         values: what the page saves.
-        name: of the file, for errors.
+        name: name of the file, for errors.
 
     Raises:
         UserError: these are no votes, or they are of another page.
@@ -76,7 +76,7 @@ def read_votes(paths: Iterable[pathlib.Path], key: pathlib.Path | None = None) -
 
     Args:
         paths: files of votes, or directories of them.
-        key: of their page; None: it is looked for beside the votes, beside their directory and in the current one.
+        key: key of their page; None: it is looked for beside the votes, beside their directory and in the current one.
 
     Raises:
         UserError: there are no votes, they belong to another page, or no key is found.

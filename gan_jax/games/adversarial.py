@@ -41,8 +41,8 @@ def make_networks(parts: Parts, dtype: str | None = None) -> Pair:
     """The players' networks.
 
     Args:
-        parts: of the game.
-        dtype: of the arithmetic; None: the config's.
+        parts: parts of the game.
+        dtype: dtype of the arithmetic; None: the config's.
     """
     shape, condition, count = parts.shape('real'), condition_of(parts), parts.config.reference_batch
 

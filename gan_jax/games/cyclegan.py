@@ -57,7 +57,7 @@ def cyclegan(
         replay: translated images of each domain that the discriminator is shown again (section 4).
         terms: added to each player's loss in both directions; see `gan_jax.terms`.
         critics: the discriminators as gradient penalties are to see them; see `gan_jax.adversarial`. None: as they are.
-        **options: of `gan_jax.adversarial.adversarial`, for both directions.
+        **options: options of `gan_jax.adversarial.adversarial`, for both directions.
 
     Returns:
         A game over batches `{'a': [B, ...], 'b': [B, ...]}`. The player 'generator' has the parameters of both
@@ -141,7 +141,7 @@ def from_config(
     Args:
         cycle: weight of the difference between an image and what comes back of it.
         identity: weight, as a share of `cycle`, of the difference of an image and its translation into its own domain.
-        parts: of the game.
+        parts: parts of the game.
     """
     shapes, options = {'a': parts.shape('a'), 'b': parts.shape('real')}, parts.options
     require(options.pop('discriminators') == 1, 'discriminators.number', 'several', '1 for each domain of a CycleGAN')

@@ -53,7 +53,7 @@ def pix2pix(
         adversary: weight of the adversarial part of the generator's loss; 0 leaves L1 alone, as in section 4.1. The
             discriminator learns either way.
         terms: added to each player's loss; see `gan_jax.terms`.
-        **options: of `gan_jax.adversarial.adversarial`.
+        **options: options of `gan_jax.adversarial.adversarial`.
 
     Returns:
         A game of the players 'generator' and 'discriminator' over batches `{'input': [B, H, W, C],
@@ -108,7 +108,7 @@ def from_config(
     Args:
         l1: weight of the mean absolute difference between output and target.
         adversary: weight of the adversarial part of the generator's loss; 0: L1 alone.
-        parts: of the game.
+        parts: parts of the game.
     """
     inputs, shape = parts.shape('input'), parts.shape('real')
     options = parts.options

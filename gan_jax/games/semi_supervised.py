@@ -48,12 +48,12 @@ def semi_supervised(
         examples: [N, ...], from which the discriminator's data-dependent initialisation starts, as
             `gan_jax.layers.weight_normalization.WeightNormDense` has it; None: it starts from a single example of
             zeros. Needs a network of `from_flax`.
-        distance: of feature matching: 'mean_squared', that of the authors' code for MNIST, 'mean_absolute', that for
-            CIFAR-10, or 'squared'; see `gan_jax.terms.feature_matching`.
+        distance: distance of feature matching: 'mean_squared', that of the authors' code for MNIST, 'mean_absolute',
+            that for CIFAR-10, or 'squared'; see `gan_jax.terms.feature_matching`.
         unlabelled_weight: factor of the loss of unlabelled and generated examples.
         terms: added to each player's loss; see `gan_jax.terms`.
-        **options: of `gan_jax.adversarial.adversarial`, but for several discriminators. Augmentation changes the
-            unlabelled and the generated examples only.
+        **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators. Augmentation changes
+            the unlabelled and the generated examples only.
 
     Returns:
         A game of the players 'generator' and 'discriminator' over batches `{'real': [B, ...], 'labelled': [B, ...],
@@ -108,9 +108,9 @@ def from_config(
     """The game of a config, over batches {'real', 'labelled', 'labelled_label'}.
 
     Args:
-        distance: of feature matching: 'mean_squared', 'mean_absolute' or 'squared'.
+        distance: distance of feature matching: 'mean_squared', 'mean_absolute' or 'squared'.
         unlabelled_weight: factor of the loss of unlabelled and generated examples.
-        parts: of the game.
+        parts: parts of the game.
     """
     shape, options, loss = parts.shape('real'), parts.options, parts.config.loss.name
     parts.shape('labelled')

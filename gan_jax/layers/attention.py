@@ -26,7 +26,7 @@ class SelfAttention(nn.Module):
     Attributes:
         kernel_init: initialiser of the four kernels.
         spectral_iterations: power iterations of their spectral normalisation in a training call; 0: not normalised.
-        dtype: of the arithmetic and of the outputs; the softmax is float32.
+        dtype: dtype of the arithmetic and of the outputs; the softmax is float32.
     """
 
     kernel_init: Initializer = nn.initializers.normal(0.02)

@@ -26,7 +26,7 @@ class _Equalized(nn.Module):
         use_bias: whether a bias [D] is added.
         bias_init: initial value of the bias.
         rate: multiplier of the learning rate of kernel and bias (Karras et al. 2019, StyleGAN, appendix C).
-        dtype: of the arithmetic and of the outputs.
+        dtype: dtype of the arithmetic and of the outputs.
     """
 
     features: int

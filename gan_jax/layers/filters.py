@@ -41,7 +41,7 @@ def resample(
         images: [B, H, W, C].
         taps: constants [K] for both directions, or [h, w].
         up: an image of H rows has up H with the zeros.
-        down: of so many filtered pixels the first is kept.
+        down: only the first of so many filtered pixels is kept.
         padding: pixels in front and behind, vertical and horizontal; negative ones crop.
 
     Returns:
@@ -81,7 +81,7 @@ def convolve_down(images: jax.Array, kernel: jax.Array, taps: Taps) -> jax.Array
     Args:
         images: [B, H, W, C].
         kernel: [k, k, C, D] with an odd k.
-        taps: of the filter.
+        taps: taps of the filter.
     """
     size = kernel.shape[0]
     pads = size // 2 + (len(taps) - 1) // 2, size // 2 + (len(taps) - 2) // 2
@@ -96,7 +96,7 @@ def convolve_up(images: jax.Array, kernel: jax.Array, taps: Taps) -> jax.Array:
     Args:
         images: [B, H, W, C].
         kernel: [k, k, C, D] with k 1 or 3; pixel i of the images adds images[i] kernel[u] to place 2 i + u.
-        taps: of the filter, which is multiplied by 4.
+        taps: taps of the filter, which is multiplied by 4.
     """
     flipped = [2 * tap for tap in reversed(taps)]
     low, high = (len(taps) + 1) // 2, (len(taps) - 2) // 2

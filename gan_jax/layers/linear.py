@@ -23,7 +23,7 @@ class _Linear(nn.Module):
         spectral_iterations: power iterations of spectral normalisation in a training call; 0: not normalised.
         rate: multiplier of the learning rate of kernel and bias (Karras et al. 2019, StyleGAN, appendix C): both are
             applied times it, and the kernel starts with 1 / rate times its values.
-        dtype: of the arithmetic and of the outputs.
+        dtype: dtype of the arithmetic and of the outputs.
     """
 
     features: int
@@ -63,11 +63,11 @@ class Conv(_Linear):
     """A convolution: [B, H, W, C] -> [B, H', W', D], with kernel [h, w, C / groups, D].
 
     Attributes:
-        kernel_size: of both sides, or (h, w).
+        kernel_size: size of both sides, or (h, w).
         stride: in both directions.
         padding: as in `gan_jax.layers.convolution.convolution`.
-        groups: of channels that do not mix, as in `gan_jax.layers.grouped`; more than one need the stride 1 and the
-            padding 'SAME'.
+        groups: number of groups of channels that do not mix, as in `gan_jax.layers.grouped`; more than one need the
+            stride 1 and the padding 'SAME'.
     """
 
     kernel_size: int | tuple[int, int] = 3
@@ -89,7 +89,7 @@ class ConvTranspose(_Linear):
     """A transposed convolution: [B, H, W, C] -> [B, stride H, stride W, D], with kernel [h, w, C, D].
 
     Attributes:
-        kernel_size: of both sides, or (h, w).
+        kernel_size: size of both sides, or (h, w).
         stride: in both directions.
         padding: as in `gan_jax.layers.convolution.transposed_convolution`.
     """

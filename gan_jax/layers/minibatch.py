@@ -69,7 +69,7 @@ class MinibatchDiscrimination(nn.Module):
 
     Attributes:
         kernels: features appended.
-        dims: of the space of each, in which distances are taken.
+        dims: number of dimensions of the space of each, in which distances are taken.
         axis_name: the mapped axis over which the batch lies, or None: the sum is over the whole global batch.
         kernel_init: initialiser of the tensor.
         spectral_iterations: power iterations of spectral normalisation of the tensor in a training call; 0: none.

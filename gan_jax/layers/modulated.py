@@ -68,7 +68,7 @@ class ModulatedConv(nn.Module):
         kernel_size: k.
         up: whether height and width are doubled, see `convolve_up`.
         demodulate: as of `modulated_convolution`; else the styles are scaled by the constant of He et al. 2015.
-        dtype: of the arithmetic.
+        dtype: dtype of the arithmetic.
     """
 
     features: int
@@ -96,10 +96,10 @@ class StyleLayer(nn.Module):
     Attributes:
         features: D.
         up: whether height and width are doubled.
-        gain: of the activation, beside its own.
-        clamp: of the activation.
+        gain: gain of the activation, beside its own.
+        clamp: clamp of the activation.
         noise: options of `PlaceNoise`; None: there is no noise.
-        dtype: of the arithmetic.
+        dtype: dtype of the arithmetic.
     """
 
     features: int
@@ -124,8 +124,8 @@ class ImageLayer(nn.Module):
 
     Attributes:
         channels: D.
-        clamp: of the outputs.
-        dtype: of the arithmetic.
+        clamp: clamp of the outputs.
+        dtype: dtype of the arithmetic.
     """
 
     channels: int

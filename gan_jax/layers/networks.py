@@ -24,14 +24,15 @@ class _Network(nn.Module):
     Attributes:
         num_classes: the number of classes of a condition, or the width of its vectors; None: there are none.
         conditioning: how a condition enters; 'none': not at all.
-        embedding_size: of a condition that is concatenated.
-        normalization: of the layers' activations, as in `gan_jax.layers.normalization.normalize`; 'spectral': of all
-            weights instead. A layer has a bias where no normalisation with a shift of its own follows.
+        embedding_size: size of a condition that is concatenated.
+        normalization: normalization of the layers' activations, as in `gan_jax.layers.normalization.normalize`;
+            'spectral': of all weights instead. A layer has a bias where no normalisation with a shift of its own
+                follows.
         spectral_iterations: power iterations of the spectral normalisation of all weights, beside any normalisation of
             activations; 0: none, or 1 where the normalization is 'spectral'.
-        momentum: of batch statistics: new = momentum old + (1 - momentum) batch.
-        initializer: of the weights: 'normal' (deviation 0.02), 'xavier', 'he', 'lecun' or 'orthogonal'.
-        dtype: of the arithmetic; parameters are float32.
+        momentum: momentum of batch statistics: new = momentum old + (1 - momentum) batch.
+        initializer: initializer of the weights: 'normal' (deviation 0.02), 'xavier', 'he', 'lecun' or 'orthogonal'.
+        dtype: dtype of the arithmetic; parameters are float32.
         axis_name: the mapped axis over which batch statistics are global.
     """
 
@@ -83,7 +84,7 @@ class GeneratorNetwork(_Network, _Maker):
     - 'normalization': scale and shift of every normalised layer (de Vries et al. 2017; Miyato and Koyama 2018).
 
     Attributes:
-        shape: of one example.
+        shape: shape of one example.
     """
 
     def take(
@@ -95,7 +96,7 @@ class GeneratorNetwork(_Network, _Maker):
 
         Args:
             latents: [B, n].
-            condition: of the examples.
+            condition: condition of the examples.
             train: lets spectral normalisation move on.
             deviation: with which the embedding of a concatenated condition starts.
 
@@ -129,7 +130,7 @@ class DiscriminatorNetwork(_Network):
         rotations: whether there are four logits of quarter turns from the last features, for SSGAN's term of rotations
             (Chen et al. 2019, "Self-Supervised GANs via Auxiliary Rotation Loss").
         joint_width: units of the two layers around a concatenated embedding.
-        contrast_width: of the vectors of contrastive conditioning.
+        contrast_width: width of the vectors of contrastive conditioning.
         dropout: rate after each layer or stage, in training.
         minibatch: 'none', 'deviation' or 'discrimination', which let the logit depend on the whole batch; see
             `gan_jax.layers.minibatch`. Projection and auxiliary classes see the features without them.
@@ -175,7 +176,7 @@ class DiscriminatorNetwork(_Network):
 
         Args:
             hidden: the last features [B, ..., C].
-            condition: of the examples; checked by `see`.
+            condition: condition of the examples; checked by `see`.
             features: those of all layers, for the judgement.
             train: lets spectral normalisation move on.
             final: (last features, train, options of weights) -> logits [B]; None: `dense_logits`.

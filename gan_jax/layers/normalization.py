@@ -43,12 +43,12 @@ def normalize(
         train: batch normalisation takes the batch's statistics if true, the running averages if false.
         condition: classes [B] or vectors [B, num_classes] that choose scale and shift; None: the same for all.
         num_classes: the number of classes, or the width of the vectors.
-        momentum: of the running averages: new = momentum old + (1 - momentum) batch. PyTorch's `momentum` is 1 less
-            this one. Their variance is the biased one.
+        momentum: momentum of the running averages: new = momentum old + (1 - momentum) batch. PyTorch's `momentum` is 1
+            less this one. Their variance is the biased one.
         epsilon: added to the variance; 'pixel' has its own, 1e-8.
         axis_name: the mapped axis over which batch statistics are global.
         affine: whether there are a learnt scale and shift where no condition chooses them.
-        dtype: of the outputs.
+        dtype: dtype of the outputs.
 
     Returns:
         Outputs of the inputs' shape.
@@ -141,7 +141,7 @@ class VirtualBatchNorm(nn.Module):
     Attributes:
         epsilon: added to the variance.
         affine: whether there are a learnt `scale` and `bias` for each channel.
-        dtype: of the outputs.
+        dtype: dtype of the outputs.
     """
 
     epsilon: float = 1e-5

@@ -20,7 +20,7 @@ def upsample(name: str, images: jax.Array, features: int, *, train: bool, **opti
         images: [B, H, W, C].
         features: D.
         train: lets spectral normalisation move on.
-        **options: of `Conv` and `ConvTranspose` alike, `kernel_size` among them.
+        **options: options of `Conv` and `ConvTranspose` alike, `kernel_size` among them.
 
     Returns:
         [B, 2 H, 2 W, D].
@@ -39,7 +39,7 @@ def downsample(name: str, images: jax.Array, features: int, *, train: bool, **op
         images: [B, H, W, C].
         features: D.
         train: lets spectral normalisation move on.
-        **options: of `Conv`, `kernel_size` among them.
+        **options: options of `Conv`, `kernel_size` among them.
 
     Returns:
         [B, H / 2, W / 2, D].

@@ -47,9 +47,9 @@ def perturb(
     Args:
         stages: the pictures of each example, the noisiest first.
         levels: signal and deviation of each stage.
-        key: of the noise.
+        key: random key of the noise.
         positions: places [B] in the global batch.
-        deviation: of the data, by which all noise is scaled.
+        deviation: standard deviation of the data, by which all noise is scaled.
 
     Returns:
         [B, K, ...]. The noise of stage k has deviation s_k, and is a_k / a_(k+1) times that of the next stage plus

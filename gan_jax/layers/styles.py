@@ -25,12 +25,12 @@ class StyleMapping(nn.Module):
     """Latents [B, n], condition vectors [B, k] or both, each divided by its root mean square, -> w [B, size].
 
     Attributes:
-        size: of w.
+        size: size of w.
         depth: layers; 0: w is what would enter the first.
         rate: multiplier of their learning rate.
-        embedding_size: of the condition.
-        version: of StyleGAN, 1 or 2. In 1 the factor sqrt(2) of a layer is in its weights, in 2 in its outputs. In 1
-            the condition is embedded by a plain matrix, and latents and embedding are normalised as one vector.
+        embedding_size: size of the condition.
+        version: version of StyleGAN, 1 or 2. In 1 the factor sqrt(2) of a layer is in its weights, in 2 in its outputs.
+            In 1 the condition is embedded by a plain matrix, and latents and embedding are normalised as one vector.
     """
 
     size: int
@@ -67,13 +67,13 @@ class StyleGenerator(GeneratorNetwork):
     ('concatenate') has the condition's embedding behind the latents. A family implements `make_synthesis`.
 
     Attributes:
-        w_size: of w.
+        w_size: size of w.
         depth: layers of the mapping.
         rate: multiplier of the mapping's learning rate.
         mixing: the probability that, in a batch of training, the layers behind a random one get the w of other latents.
-        momentum: of the running average of w, which is a variable in the collection 'styles'.
+        momentum: momentum of the running average of w, which is a variable in the collection 'styles'.
         psi: outside of training w goes towards that average: average + psi (w - average).
-        cutoff: of how many first layers; 0: of all.
+        cutoff: number of first layers for that; 0: all.
         noise: whether there is noise outside of training, the same for all images.
         noise_layers: whether there is noise at all.
     """

@@ -122,7 +122,7 @@ class Attention(nn.Module):
     Attributes:
         heads: how many; they divide the width.
         kernel_init: initialiser of the kernels.
-        dtype: of the arithmetic.
+        dtype: dtype of the arithmetic.
     """
 
     heads: int
@@ -149,7 +149,7 @@ class SwiGLU(nn.Module):
 
     Attributes:
         kernel_init: initialiser of the kernels.
-        dtype: of the arithmetic.
+        dtype: dtype of the arithmetic.
     """
 
     kernel_init: Initializer = XAVIER

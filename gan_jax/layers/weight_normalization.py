@@ -21,7 +21,7 @@ class WeightNormDense(nn.Module):
         from_data: whether scale and bias start from the inputs; else they start at 1 and 0.
         learn_scale: whether the scale is a parameter; else it stays as it started, among the variables 'scales'.
         kernel_init: initialiser of the float32 kernel [C, D].
-        dtype: of the arithmetic and of the outputs.
+        dtype: dtype of the arithmetic and of the outputs.
     """
 
     features: int

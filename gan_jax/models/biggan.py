@@ -59,8 +59,8 @@ class Generator(GeneratorNetwork):
         shape: (H, W, C) of an image.
         width: what `widths` are multiples of.
         widths: channels of the projection and of each block; None: the published multiples.
-        shared_size: of the class embedding that all blocks share; 0: each normalised layer has a scale and a shift for
-            each class.
+        shared_size: size of the class embedding that all blocks share; 0: each normalised layer has a scale and a shift
+            for each class.
         hierarchical: whether the latents are divided among the projection and the blocks (skip-z): each block's part
             goes to its normalised layers, beside the class. The projection also gets what cannot be divided evenly.
         attention: heights of the images after whose block there is self-attention; None: nowhere.

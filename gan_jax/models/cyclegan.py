@@ -24,7 +24,7 @@ class Generator(Translation):
     """Two halvings, residual blocks, two doublings.
 
     Attributes:
-        channels: of the images that are made.
+        channels: number of channels of the images that are made.
         blocks: residual blocks; 0: 6 for images below 256 pixels and 9 from there on, as published.
         dropout: inside the blocks; CycleGAN has none.
     """

@@ -40,10 +40,10 @@ class Generator(GeneratorNetwork):
         width: channels of the last hidden stage when widths are computed; they double with each stage towards the base.
         max_width: the most channels of a stage when widths are computed.
         widths: channels of the projection and of each stage but the last; None: computed.
-        kernel_size: of all convolutions.
+        kernel_size: size of all convolutions.
         upsampling: 'transposed', 'nearest', 'bilinear' or 'pixel_shuffle'.
         growing: whether its layers are named by stage, so that networks for images of other sizes share them.
-        fade: of a growing network, the share of a phase over which its last stage fades in; 0: it is there at once.
+        fade: for a growing network, the share of a phase over which its last stage fades in; 0: it is there at once.
     """
 
     width: Annotated[int, COUNT] = 64
@@ -98,12 +98,12 @@ class Discriminator(DiscriminatorNetwork):
         width: channels of the first stage when widths are computed; they double with each stage.
         max_width: the most channels of a stage when widths are computed.
         widths: channels of each stage; None: computed.
-        kernel_size: of all convolutions but the final one.
+        kernel_size: size of all convolutions but the final one.
         downsampling: 'strided' or 'average'.
         final: 'dense' from all that is left, or a 'convolution' without padding as large as what is left. The two are
             the same map of the same number of parameters.
         growing: as of the generator.
-        fade: of a growing network, the share of a phase over which its first stage fades in; 0: it is there at once.
+        fade: for a growing network, the share of a phase over which its first stage fades in; 0: it is there at once.
     """
 
     width: Annotated[int, COUNT] = 64
@@ -152,7 +152,7 @@ class Named(nn.Module):
     """Calls a function that adds layers to the module that calls it, so that they are this module's.
 
     Attributes:
-        function: of arrays.
+        function: a function of arrays.
     """
 
     function: Callable[..., jax.Array]

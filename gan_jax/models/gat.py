@@ -37,12 +37,12 @@ class _Transformer(nn.Module):
 
     Attributes:
         num_classes: the number of classes of a condition, or the width of its vectors; None: there are none.
-        width: of the tokens.
+        width: width of the tokens.
         depth: the number of blocks.
-        heads: of attention, in each block; the dimensions of one are a multiple of 4.
+        heads: number of heads of attention, in each block; the dimensions of one are a multiple of 4.
         patch: height and width of a patch, in pixels.
         stages: pictures of an example.
-        dtype: of the arithmetic; parameters, norms, softmax, pictures and logits are float32.
+        dtype: dtype of the arithmetic; parameters, norms, softmax, pictures and logits are float32.
         axis_name: the mapped axis over which the batch lies, or None.
     """
 
@@ -97,7 +97,7 @@ class Generator(_Transformer, _Maker):
     Attributes:
         shape: (H, W, C) of an example.
         conditioning: how a class enters: 'concatenate', by an embedding behind the latents; 'none': not at all.
-        embedding_size: of the class.
+        embedding_size: size of the class.
     """
 
     conditioning: str = 'none'
@@ -143,8 +143,8 @@ class Discriminator(_Transformer):
     Attributes:
         conditioning: how a class enters: 'projection'; 'none': not at all.
         noise: the levels of the stages' noise: 'linear' as in the authors' code, 'exponential' as in the paper, 'none'.
-        deviation: of the data, by which the noise is scaled.
-        projection_size: of features and class where they are compared, 2048 as published; None: the width.
+        deviation: standard deviation of the data, by which the noise is scaled.
+        projection_size: size of features and class where they are compared, 2048 as published; None: the width.
     """
 
     conditioning: str = 'none'
@@ -197,8 +197,8 @@ class StyledBlock(nn.Module):
     """A block of the generator: x + gate * branch(norm(x) * (1 + scale)), for attention and then for `SwiGLU`.
 
     Attributes:
-        heads: of attention.
-        dtype: of the arithmetic.
+        heads: number of heads of attention.
+        dtype: dtype of the arithmetic.
     """
 
     heads: int
@@ -218,8 +218,8 @@ class Block(nn.Module):
     """A block of the discriminator: x + weights * branch(norm(x)), the weights of each channel starting at 0.1.
 
     Attributes:
-        heads: of attention.
-        dtype: of the arithmetic.
+        heads: number of heads of attention.
+        dtype: dtype of the arithmetic.
     """
 
     heads: int

@@ -22,8 +22,8 @@ class Generator(GeneratorNetwork):
     """Latents [B, n] -> examples [B, *shape], float32.
 
     Attributes:
-        shape: of one example: (H, W, C), or (n,) for points.
-        widths: of the hidden layers.
+        shape: shape of one example: (H, W, C), or (n,) for points.
+        widths: widths of the hidden layers.
         output: 'tanh' for images in [-1, 1], 'linear' for points.
     """
 
@@ -48,7 +48,7 @@ class Discriminator(DiscriminatorNetwork):
     float32 whatever the dtype.
 
     Attributes:
-        widths: of the hidden layers.
+        widths: widths of the hidden layers.
     """
 
     widths: Annotated[tuple[int, ...], COUNT] = (1024, 512, 256)

@@ -31,9 +31,9 @@ class Translation(nn.Module):
         width: channels of the first layer.
         normalization: 'instance' has no learnt scale and shift, and its layers have a bias (CycleGAN); 'batch' has both
             in the normalisation (pix2pix, whose batches are single images). 'none' is possible as well.
-        momentum: of batch statistics: new = momentum old + (1 - momentum) batch.
-        initializer: of the weights: 'normal' (deviation 0.02) is the published one.
-        dtype: of the arithmetic; parameters are float32.
+        momentum: momentum of batch statistics: new = momentum old + (1 - momentum) batch.
+        initializer: initializer of the weights: 'normal' (deviation 0.02) is the published one.
+        dtype: dtype of the arithmetic; parameters are float32.
         axis_name: the mapped axis over which batch statistics and dropout are global.
     """
 
@@ -68,10 +68,10 @@ class Generator(Translation):
     nothing of a single pixel.
 
     Attributes:
-        channels: of the images that are made.
+        channels: number of channels of the images that are made.
         max_width: most channels of a layer.
         levels: halvings of the image; 0: all that leave whole pixels, at most 8.
-        dropout: of the first three levels of the decoder, in evaluation mode too where there is a key.
+        dropout: dropout of the first three levels of the decoder, in evaluation mode too where there is a key.
     """
 
     channels: int = 3

@@ -39,7 +39,7 @@ class _Staged(nn.Module):
         widths: channels of each stage, as groups and blocks in the order of the network's stages; None: computed.
         expansion: channels inside a residual block, in multiples of the stage's.
         group_size: channels of a group of the 3x3 convolutions; more where that many do not divide them.
-        groups: of the 3x3 convolutions of each stage; None: computed.
+        groups: number of groups of the 3x3 convolutions of each stage; None: computed.
         blocks: residual blocks of each stage; a single number is that of all stages.
         fixup: whether the first two layers of each of the L residual blocks start sqrt(2 / 1.04) L^(-1/4) times as
             large as the initializer has them, and the third at zero (Zhang et al. 2019, "Fixup Initialization").
@@ -105,11 +105,11 @@ class Block(nn.Module):
 
     Attributes:
         inside: channels between the 1x1 convolutions.
-        groups: of the 3x3 convolution.
+        groups: number of groups of the 3x3 convolution.
         gain: factor of the first two layers' weights at the start, where those of the third are 0; None: the
             initialiser's weights.
         weights: options of the layers.
-        normalize: of activations.
+        normalize: normalisation of activations.
         use_bias: whether no normalisation has a shift.
     """
 
@@ -144,7 +144,7 @@ class Generator(_Staged, GeneratorNetwork):
 
     Attributes:
         shape: (H, W, C) of an image.
-        embedding_size: of a concatenated condition.
+        embedding_size: size of a concatenated condition.
     """
 
     embedding_size: Annotated[int, COUNT] = 64
@@ -182,7 +182,7 @@ class Discriminator(_Staged, DiscriminatorNetwork):
     product of that linear map, to `embedding_size` numbers, with the condition's embedding, and nothing else.
 
     Attributes:
-        embedding_size: of the condition's embedding; the published size is the width at the image.
+        embedding_size: size of the condition's embedding; the published size is the width at the image.
     """
 
     embedding_size: Annotated[int, COUNT] = 768

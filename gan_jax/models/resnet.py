@@ -40,7 +40,7 @@ class _Residual(nn.Module):
             images, which double towards the base; None: the published ones, 64 for larger images.
         max_width: most channels of a block when widths are computed.
         widths: channels of each block; None: computed.
-        branch_gain: of the initial weights of the blocks' 3x3 convolutions.
+        branch_gain: gain of the initial weights of the blocks' 3x3 convolutions.
         attention: self-attention sits behind the block of the largest features, smaller than the images, that have no
             more rows than this; 0: there is none.
         epsilon: added to variances by the normalisation.

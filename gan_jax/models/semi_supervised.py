@@ -29,10 +29,10 @@ class Generator(nn.Module):
     network, for the first batch normalisation removes shift and scale of the latents.
 
     Attributes:
-        shape: of one image.
-        widths: of the hidden layers.
-        momentum: of batch statistics: new = momentum old + (1 - momentum) batch.
-        dtype: of the arithmetic; parameters are float32.
+        shape: shape of one image.
+        widths: widths of the hidden layers.
+        momentum: momentum of batch statistics: new = momentum old + (1 - momentum) batch.
+        dtype: dtype of the arithmetic; parameters are float32.
         axis_name: the mapped axis over which batch statistics are global.
     """
 
@@ -72,10 +72,10 @@ class Discriminator(nn.Module):
 
     Attributes:
         num_classes: K.
-        widths: of the hidden layers.
+        widths: widths of the hidden layers.
         input_noise: standard deviation of the noise on pixels scaled to [0, 1], in training.
         noise: standard deviation of that on each hidden layer's outputs, in training.
-        dtype: of the arithmetic; parameters are float32.
+        dtype: dtype of the arithmetic; parameters are float32.
         axis_name: the mapped axis over which noise is global.
     """
 

@@ -77,7 +77,7 @@ class StyledLayer(nn.Module):
         features: channels of the outputs.
         convolve: (images, kernel [3, 3, C, features]) -> images; None: there is no convolution.
         noise: options of `PlaceNoise`; None: there is no noise.
-        dtype: of the arithmetic.
+        dtype: dtype of the arithmetic.
     """
 
     features: int
@@ -105,12 +105,12 @@ class _Synthesis(nn.Module):
     """ws [B, L, n] -> images [B, *shape], float32.
 
     Attributes:
-        shape: of an image.
+        shape: shape of an image.
         widths: channels of the base and of each stage.
         blur: as of the generator.
         fade: as of the generator.
         noise: options of `PlaceNoise`; None: there is no noise.
-        dtype: of the arithmetic.
+        dtype: dtype of the arithmetic.
     """
 
     shape: tuple[int, ...]

@@ -68,11 +68,11 @@ class _Synthesis(nn.Module):
     """ws [B, L, n] -> images [B, *shape].
 
     Attributes:
-        shape: of an image.
+        shape: shape of an image.
         widths: channels of the base and of each stage.
         architecture: as of the generator.
-        options: of its layers.
-        dtype: of the arithmetic of the highest stages.
+        options: options of its layers.
+        dtype: dtype of the arithmetic of the highest stages.
     """
 
     shape: tuple[int, ...]
@@ -108,9 +108,9 @@ class _Block(nn.Module):
     Attributes:
         width: channels of the features.
         first: whether it is that of the base, which has a single layer and doubles nothing.
-        channels: of the image, if it makes one; 0: it makes none.
+        channels: number of channels of the image, if it makes one; 0: it makes none.
         residual: whether the features of the stage before are added.
-        options: of the layers.
+        options: options of the layers.
     """
 
     width: int
@@ -150,7 +150,7 @@ class Discriminator(DiscriminatorNetwork):
         max_width: the most channels of a stage.
         widths: channels of the base and of each stage, as of the generator.
         architecture: 'residual'; 'skip': each stage sees the image at its resolution; 'original': neither.
-        embedding_size: of the mapping of the condition.
+        embedding_size: size of the mapping of the condition.
         depth: layers of that mapping.
         rate: multiplier of their learning rate.
         clamp: what bounds the outputs of the layers, as of the generator.

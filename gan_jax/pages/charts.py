@@ -31,11 +31,11 @@ class Chart(NamedTuple):
     """Curves over one axis.
 
     Attributes:
-        title: of the chart.
+        title: title of the chart.
         series: label -> (kimg in rising order, ys), as long as each other; a y that is None or not finite is a gap.
         colors: label -> CSS colour, for those that have one of their own.
         logarithmic: whether the y axis is; values that are not above 0 are gaps there.
-        limits: of the y axis, or None for what the values need.
+        limits: limits of the y axis, or None for what the values need.
     """
 
     title: str

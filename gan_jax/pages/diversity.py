@@ -50,7 +50,7 @@ class Diversity(NamedTuple):
 
     Attributes:
         distinct: images left when those that resemble one before them are passed over.
-        number: of all images.
+        number: number of all images.
         spread: median distance of two images of a group, in grey levels (root mean square).
         usual: that of the references, 0 where there are none.
     """

@@ -109,7 +109,7 @@ def table(header: Sequence[Any], rows: Iterable[Sequence[Any]], emphasised: Iter
     """A table of plain texts and numbers.
 
     Args:
-        header: of the columns; empty texts for none.
+        header: header of the columns; empty texts for none.
         rows: a cell is a text, a number (written by `number`) or None (a dash).
         emphasised: the numbers of the rows that stand out.
     """

@@ -23,7 +23,7 @@ class Sheet(NamedTuple):
     Attributes:
         seeds: how many, from 0.
         classes: how many, the first ones; 1 where the generator is not told classes.
-        settings: of each picture, by the key under which the page looks for it.
+        settings: settings of each picture, by the key under which the page looks for it.
     """
 
     seeds: int
@@ -47,7 +47,7 @@ def page(title: str, sliders: Sliders, command: str, start: Mapping[str, str], s
     """The page as one HTML document.
 
     Args:
-        title: of the run, plain text.
+        title: title of the run, plain text.
         sliders: the generator under sliders.
         command: starts a page of this kind; with more flags it makes one picture.
         start: where the controls stand at first, by their names.

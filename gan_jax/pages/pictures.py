@@ -45,8 +45,8 @@ def save_neighbours(
         path: the file.
         fakes: float32 [n, H, W, C] in [-1, 1]; eight of them are taken, evenly spaced.
         dataset: the training set; of a large one a part is searched, chosen at random, and the caption says so.
-        seed: of that choice.
-        step: of the run, which the picture keeps.
+        seed: seed of that choice.
+        step: step of the run, which the picture keeps.
     """
     if fakes.ndim != 4:
         return
@@ -105,10 +105,10 @@ def save_interpolation(
         path: the file.
         game: the game, without classes.
         generator: its player.
-        seed: of the latents: those of the run's samples.
-        distribution: of the latents, 'normal' or 'uniform'.
-        shape: of an example.
-        step: of the run, which the picture keeps.
+        seed: seed of the latents: those of the run's samples.
+        distribution: distribution of the latents, 'normal' or 'uniform'.
+        shape: shape of an example.
+        step: step of the run, which the picture keeps.
     """
     if len(shape) != 3:
         return

@@ -34,9 +34,9 @@ class Workdir(NamedTuple):
     """The records of a run; what is missing is empty.
 
     Attributes:
-        name: of the run, for people.
-        path: of the directory.
-        config: of the run, as JSON values.
+        name: name of the run, for people.
+        path: path of the directory.
+        config: config of the run, as JSON values.
         facts: what `run.json` says.
         metrics: records of `metrics.jsonl`.
         timing: records of `timing.jsonl`.
@@ -99,7 +99,7 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
     """Reads a run's directory.
 
     Args:
-        path: of the directory.
+        path: path of the directory.
         name: what to call the run; by default as the directory, with the one above for a member of a population.
 
     Raises:

@@ -75,7 +75,7 @@ class MetricsFile:
         Warns where records up to `step` are lost.
 
         Args:
-          step: of the last record that stays.
+          step: step of the last record that stays.
           every: how many steps lie between two records at most; None: not known, so that a gap is not noticed.
 
         Raises:

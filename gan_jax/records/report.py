@@ -75,7 +75,7 @@ def png(image: np.ndarray, description: str = '', *, step: int | None = None) ->
     Args:
       image: the picture; two channels are shown as red and green, and of more than three the first three.
       description: what it shows, kept inside the file.
-      step: of the run that it shows, kept inside the file for `step_of`.
+      step: step of the run that it shows, kept inside the file for `step_of`.
     """
     data, about = io.BytesIO(), PngInfo()
     if description:
@@ -102,11 +102,11 @@ def save_animation(
       path: the file.
       frames: at least one; uint8 [H, W, 1 or 3] or the names of image files. Those of another size than the last are
         scaled to it.
-      max_frames: of more frames only so many are taken, evenly spaced, the first and the last among them.
+      max_frames: maximum number of frames; of more, evenly spaced ones are taken, including the first and the last.
       max_size: larger frames are shrunk to this many pixels.
       seconds: how long each frame is shown.
       hold: how long the last one is shown.
-      step: of the run that the last one shows, kept inside the file for `step_of`.
+      step: step of the run that the last one shows, kept inside the file for `step_of`.
 
     Raises:
       UserError: the file cannot be written.

@@ -34,7 +34,7 @@ class WeightsAndBiases:
 
     Args:
       workdir: the run's directory. The run's id and all that waits for `wandb sync` are below it, in `wandb/`.
-      config: of the run, as JSON values.
+      config: config of the run, as JSON values.
       resume: whether to continue the run whose id is in the directory; if not, or if there is none, a new one begins.
 
     Raises:

@@ -47,7 +47,7 @@ class Writers:
       enabled: False on every process but one: such an object writes nothing.
       quiet: whether the terminal is told nothing.
       writers: what is written beside the files above: 'tensorboard', 'wandb'.
-      config: of the run, as JSON values, for Weights & Biases.
+      config: config of the run, as JSON values, for Weights & Biases.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Writers:
         Args:
           step: how many steps were made.
           kimg: as in `metrics`.
-          evaluation: of the samples of this step.
+          evaluation: evaluation of the samples of this step.
 
         Raises:
           UserError: something cannot be written; the sentence names the file.

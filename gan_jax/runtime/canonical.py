@@ -23,7 +23,7 @@ def canonical(function: Callable) -> Callable:
     each convolution is what it was.
 
     Args:
-        function: of positional arguments that are trees of arrays, as its result is.
+        function: a function of positional arguments that are trees of arrays, as its result is.
     """
 
     @functools.wraps(function)

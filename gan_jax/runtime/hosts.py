@@ -39,8 +39,8 @@ def join(
 
     Args:
         coordinator: 'host:port' of the first process.
-        num_processes: of all hosts together.
-        process_id: of this one, from 0.
+        num_processes: number of processes of all hosts together.
+        process_id: number of this one, from 0.
         by_environment: let `jax.distributed` ask the cluster's environment (SLURM, Open MPI, Cloud TPU, Kubernetes,
             ...) for what is None.
         seconds: how long to wait for the other processes.

@@ -57,7 +57,7 @@ def reach(coordinator: str, process_id: int) -> str:
 
     Args:
         coordinator: 'host:port' of the first process.
-        process_id: of this process.
+        process_id: number of this process.
 
     Returns:
         'host:port', at which JAX should connect.

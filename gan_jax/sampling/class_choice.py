@@ -23,7 +23,7 @@ def choose_classes(
     Args:
         wanted: numbers, or texts.
         num_classes: how many there are.
-        names: of the classes in order; None: they have none.
+        names: names of the classes in order; None: they have none.
 
     Raises:
         UserError: there is no such class, or several whose names differ in case.

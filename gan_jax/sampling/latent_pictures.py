@@ -42,14 +42,14 @@ def draw(
     Args:
         workdir: the run's directory.
         what: 'interpolation', 'traversal' and so on.
-        step: of the checkpoint; None: the latest.
-        seeds: of the latents; None: as many as the picture needs.
+        step: step of the checkpoint; None: the latest.
+        seeds: seeds of the latents; None: as many as the picture needs.
         classes: numbers or names; None: all of them, but the first for directions.
         threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
         psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
-        noise: of a style generator, see `gan_jax.sampling.trained.Run.noisy`.
+        noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
         standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
-        **options: of the picture's function.
+        **options: options of the picture's function.
 
     Returns:
         The picture's file.

@@ -92,7 +92,7 @@ def walk(points: ArrayLike, frames: int, interpolate: Interpolation = slerp) -> 
 
     Args:
         points: [k, ...], at least two.
-        frames: of each leg.
+        frames: number of frames of each leg.
         interpolate: `slerp`, `lerp` or `uniform_slerp`.
 
     Returns:
@@ -148,7 +148,7 @@ def truncated(latents: Callable[[Key, Array], Array], key: Key, positions: Array
 
     Args:
         latents: (key, positions [n]) -> [n, ...], as `Game.latents`.
-        key: of the draws.
+        key: random key of the draws.
         positions: [n].
         threshold: the largest absolute value, at least 0.01.
 

@@ -73,9 +73,9 @@ class LoadedRun:
         Args:
             num: how many. A class-conditional generator makes the same number of each class, at least one: `num`
                 divided by the number of classes.
-            seed: of all latents.
-            **options: of a generator of latents, as in `gan_jax.sampling.samples.sample_workdir`: seeds, classes, grid,
-                threshold, psi, noise, standing_statistics; of a translator: inputs.
+            seed: seed of all latents.
+            **options: options of a generator of latents, as in `gan_jax.sampling.samples.sample_workdir`: seeds,
+                classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs.
 
         Returns:
             uint8 images [n, H, W, C]; or float32 points [n, 2].
@@ -148,7 +148,7 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, import_model: b
 
     Args:
         workdir: the run's directory.
-        step: of the checkpoint; None: the latest.
+        step: step of the checkpoint; None: the latest.
         import_model: imports the run's own modules of networks, game or losses, which runs their code.
 
     Raises:

@@ -44,7 +44,7 @@ def make_view(
     There is one for an unconditional game of points whose discriminator judges one point at a time.
 
     Args:
-        config: of the run.
+        config: config of the run.
         game: the game.
         dataset: that it is trained on.
         latents: [n, ...], of the samples; the first 256 are taken, or as many as there are real points.
@@ -79,7 +79,7 @@ def pulls(loss: Loss, judge: Callable[[jax.Array], jax.Array], samples: jax.Arra
     loss is the adversarial one, without penalties and other terms.
 
     Args:
-        loss: of the game.
+        loss: loss of the game.
         judge: points [k, 2] -> logits [k] of the discriminator.
         samples: [n, 2].
         real: [m, 2], for losses that compare real and fake logits; the first n are taken.

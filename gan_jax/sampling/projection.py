@@ -70,12 +70,12 @@ def project(
             to the program instead of written into it.
         target: the image [H, W, C] in [-1, 1].
         starts: latents [n, ...].
-        conditions: of the starts, or None.
+        conditions: conditions of the starts, or None.
         distance: images [n, H, W, C], target [H, W, C] -> [n]; None: `squared_error`.
         iterations: steps of the descent.
-        learning_rate: of the first step.
+        learning_rate: learning rate of the first step.
         prior: weight of the shell.
-        variance: of a component of the latents, which gives the shell's radius.
+        variance: variance of a component of the latents, which gives the shell's radius.
 
     Raises:
         UserError: an option is impossible, or the target has another shape than the generated images.

@@ -34,7 +34,7 @@ def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = 
     Args:
         game: the game.
         num: how many.
-        seed: of all of them.
+        seed: seed of all of them.
         threshold: their largest absolute value, kept to by drawing components again, see
             `gan_jax.sampling.latents.truncated`.
     """
@@ -61,7 +61,7 @@ def class_interpolation(num_classes: int, columns: int, classes: Sequence[int] |
 
     Args:
         num_classes: how many there are.
-        columns: of each way.
+        columns: number of columns of each way.
         classes: which ones, in which order; None: all of them.
 
     Returns:
@@ -110,7 +110,7 @@ def picture(
         examples: what the generator made.
         real: points of the data set to draw beneath generated points.
         limit: half the width of the scatter plot.
-        columns: of the grid; by default as many as make it nearly square.
+        columns: number of columns of the grid; by default as many as make it nearly square.
     """
     if examples.ndim == 4:
         return report.image_grid(np.asarray(to_uint8(examples)), columns)
@@ -123,7 +123,7 @@ class Samples(NamedTuple):
     Attributes:
         latents: [n, ...].
         conditions: classes [n], vectors [n, num_classes], or None.
-        columns: of the picture, or None.
+        columns: number of columns of the picture, or None.
     """
 
     latents: ArrayLike
@@ -145,7 +145,7 @@ def arrange(latents: ArrayLike, columns: int | None, classes: Sequence[int] | No
 
     Args:
         latents: [rows columns, ...].
-        columns: of a row; None, without classes only: as makes the picture nearly square.
+        columns: number of columns of a row; None, without classes only: as makes the picture nearly square.
         classes: what each row of latents is shown in, one class below the other; None for an unconditional game.
     """
     if classes is None:
@@ -258,15 +258,15 @@ def sample_workdir(
     Args:
         workdir: a directory that `gan_jax.train.train` wrote.
         num: how many; None: 64.
-        seed: of all latents; None: 0.
+        seed: seed of all latents; None: 0.
         step: which checkpoint; the latest by default.
         seeds: one latent for each, instead of `num` of one seed.
         classes: numbers or names, a row for each; None: all of them.
         grid: (rows, columns) of images, instead of `num`; the rows go through the classes in turn.
         threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
         psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
-        noise: of a style generator, see `gan_jax.sampling.trained.Run.noisy`.
-        inputs: of a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
+        noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
+        inputs: for a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
         standing_statistics: passes of `gan_jax.sampling.standing`, with the truncation of the threshold; 0: the running
             averages; None: as the run's config has it.
@@ -373,7 +373,7 @@ def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> 
 
     Args:
         workdir: the run's directory.
-        step: of the checkpoint.
+        step: step of the checkpoint.
         *names: what it is.
         **options: how it was made; those that are None, or truncate nothing (psi=1), are not mentioned.
     """

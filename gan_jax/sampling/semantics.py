@@ -66,7 +66,7 @@ def first_kernel(params: Any, latent_size: int) -> np.ndarray:
 
     Args:
         params: the generator's parameters.
-        latent_size: of its latents.
+        latent_size: size of its latents.
 
     Raises:
         UserError: the generator has no such layer.

@@ -26,8 +26,8 @@ class Shown(NamedTuple):
 
     Attributes:
         latents: [n, ...].
-        batch: of n examples, as the game is trained on.
-        names: of the images that are shown of an example, from left to right.
+        batch: a batch of n examples, as the game is trained on.
+        names: names of the images that are shown of an example, from left to right.
         conditions: None; of classes there are none.
     """
 
@@ -98,7 +98,7 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
     Args:
         name: as of `gan_jax.data.load`.
         game: the game.
-        shapes: of its batches' fields.
+        shapes: shapes of its batches' fields.
         options: the section `data` of its config.
 
     Raises:

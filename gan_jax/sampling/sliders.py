@@ -34,13 +34,13 @@ class Settings(NamedTuple):
     """Where the sliders stand.
 
     Attributes:
-        seed: of the latent where the path begins.
+        seed: seed of the latent where the path begins.
         to: of the latent where it ends.
         walk: the share of the path that is done, from 0 to 1.
         label: the class at the beginning; it has no meaning where the generator is not told classes.
         to_label: the class at the end; None: the same.
         psi: draws the point of the path towards the mean, see `gan_jax.sampling.latents.towards_mean`.
-        layers: of a style generator, those that the walk and the moves change: a name of `Sliders.layers`.
+        layers: for a style generator, those that the walk and the moves change: a name of `Sliders.layers`.
         moves: the move along each of `Sliders.directions`, in its units; those that are missing are 0.
     """
 
@@ -75,7 +75,7 @@ class Sliders:
             latents z a move by 1 has length 1; of styles it is as long as the standard deviation of w along the
             direction.
         reach: how far a move reasonably goes: 3, and 1 of uniform latents.
-        layers: of a style generator, 'all', 'coarse', 'middle' and 'fine' layers by their numbers; else None.
+        layers: for a style generator, 'all', 'coarse', 'middle' and 'fine' layers by their numbers; else None.
     """
 
     run: Run

@@ -41,8 +41,8 @@ def with_standing_statistics(
         passes: how many; 16 in BigGAN-PyTorch.
         batch_size: latents of a pass.
         num_classes: how many classes there are; None in an unconditional game.
-        threshold: of the latents, see `gan_jax.sampling.latents.truncated`; None: they are not truncated.
-        seed: of latents and classes.
+        threshold: threshold of the latents, see `gan_jax.sampling.latents.truncated`; None: they are not truncated.
+        seed: seed of latents and classes.
 
     Raises:
         UserError: as `check`, or the threshold is too small.

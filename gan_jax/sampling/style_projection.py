@@ -50,16 +50,16 @@ def project_styles(
             parameters passed to the program instead of written into it.
         target: the image [H, W, C] in [-1, 1].
         start: the mean w, [1, w] to look in W, or [layers, w] to look in W+.
-        deviation: of w; see `gan_jax.sampling.styles.style_statistics`.
-        layers: of the generator.
-        key: of the noise.
+        deviation: standard deviation of w; see `gan_jax.sampling.styles.style_statistics`.
+        layers: layers of the generator.
+        key: random key of the noise.
         noise: the generator's noise inputs [H, W], in any tree: others are drawn in their place, and found together
             with w. None: `synthesize` is given None.
         distance: images [n, H, W, C], target [H, W, C] -> [n]; None: `gan_jax.sampling.projection.squared_error`.
         iterations: steps of the descent.
         learning_rate: the largest.
         exploration: share of the deviation that the noise on w starts with.
-        noise_weight: of `autocorrelation`, which holds the noise inputs to noise.
+        noise_weight: weight of `autocorrelation`, which holds the noise inputs to noise.
 
     Returns:
         The styles [layers, w] found, and likewise on the path; the distances are those before each step, of w with its

@@ -106,7 +106,7 @@ def noise_deviation(synthesize: Callable[[Array, Key], Array], styles: ArrayLike
         synthesize: (styles [n, layers, w], key) -> images [n, H, W, C], each with noise of its own; with its parameters
             in a `jax.tree_util.Partial`.
         styles: [n, layers, w].
-        key: of the draws.
+        key: random key of the draws.
         draws: how many, at least 2.
     """
     return _deviation(jax.tree_util.Partial(synthesize), jnp.asarray(styles), key, draws)

@@ -32,15 +32,15 @@ class Run(NamedTuple):
 
     Attributes:
         config: the run's.
-        step: of the checkpoint.
+        step: step of the checkpoint.
         game: the game.
         generator: its player.
-        shape: of one example.
-        num_classes: of the data's labels, or None.
+        shape: shape of one example.
+        num_classes: number of classes of the data's labels, or None.
         class_names: their names in order as they were when the run was trained, or None where they had none.
-        shapes: of one example in each field of its batches.
+        shapes: shapes of one example in each field of its batches.
         classifier: the player 'discriminator' of a game that classifies, or None.
-        passes: of the generator's standing statistics; 0: it has running averages.
+        passes: number of passes of the generator's standing statistics; 0: it has running averages.
     """
 
     config: ConfigDict

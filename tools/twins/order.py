@@ -13,7 +13,7 @@ class Order:
 
     Args:
         images: uint8 [n, C, H, W] by field, or whole numbers [n].
-        batch_size: of each draw.
+        batch_size: batch size of each draw.
         flip: whether the images of a draw are mirrored half of the time, those of all fields together.
     """
 

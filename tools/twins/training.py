@@ -55,7 +55,7 @@ class Twin:
     ones. Neither enters a loss.
 
     Args:
-        config: of gan_jax, as plain values, with explicit widths.
+        config: config of gan_jax, as plain values, with explicit widths.
         images: uint8 [n, H, W, C] by their field in a batch, kept on the device, with the 'label' [n] of each.
         channels_last: memory format of weights and images.
         compiled: pass the networks through `torch.compile`; the gradient penalty's second derivatives, which it does

@@ -37,9 +37,9 @@ class Network(NamedTuple):
     """A network of mimicry in our terms.
 
     Attributes:
-        options: of the network in a config.
-        variables: of the linen module.
-        size: of its images, height and width.
+        options: options of the network in a config.
+        variables: variables of the linen module.
+        size: size of its images, height and width.
         num_classes: that it is told, or None.
     """
 

@@ -43,7 +43,7 @@ class ClassifierNetwork(nn.Module):
 
     Attributes:
         num_classes: K.
-        widths: of the stages; the last is the number of features D.
+        widths: widths of the stages; the last is the number of features D.
         blocks: residual blocks of each stage.
         stem_stride: 2: a 4x4 convolution that halves the image at once, cheap on a CPU; 1: 3x3 at full size.
     """
@@ -114,9 +114,9 @@ def classifier(
         image_shape: (H, W, C) of the images to be looked at; None: those that it was trained on. Images of another
             size are brought to the classifier's by antialiased bilinear interpolation, grey is repeated to three
             channels, and three are averaged to one; the identity says so.
-        size: of the data that it was trained on, as in `load`.
+        size: size of the data that it was trained on, as in `load`.
         channels: the same.
-        cache_dir: of the cache; `gan_jax` under XDG_CACHE_HOME, that is ~/.cache/gan_jax, if None.
+        cache_dir: directory of the cache; `gan_jax` under XDG_CACHE_HOME, that is ~/.cache/gan_jax, if None.
 
     Raises:
         UserError: there is no such classifier, or its file is damaged.

@@ -29,17 +29,17 @@ class Recipe(NamedTuple):
     The cycle rises for a quarter of the updates and falls to 0 (Smith and Topin 2019, arXiv:1708.07120).
 
     Attributes:
-        widths: of the network, as `blocks` and `stem_stride`.
+        widths: widths of the network, as `blocks` and `stem_stride`.
         blocks: see `ClassifierNetwork`.
         stem_stride: the same.
         epochs: passes over the training data.
         batch_size: images of a step.
         learning_rate: at the cycle's top.
-        weight_decay: of kernels.
+        weight_decay: weight decay of kernels.
         label_smoothing: the share of the target spread over all classes (Szegedy et al. 2016, arXiv:1512.00567).
         flip: whether half of the images are mirrored left to right.
-        policy: of DiffAugment, with black moving in: 'translation' by up to 1/8 of the sides, 'cutout' of half of the
-            sides; () for none.
+        policy: policy of DiffAugment, with black moving in: 'translation' by up to 1/8 of the sides, 'cutout' of half
+            of the sides; () for none.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
@@ -87,7 +87,7 @@ def train_classifier(
         train: labelled images.
         test: images of the same shape and classes; None: every tenth of `train`, which is not trained on then.
         recipe: by default, that of the data set's name.
-        seed: of everything random.
+        seed: seed of everything random.
         report: called after each epoch with its number from 1, mean loss, and the share of right answers in training.
 
     Raises:
@@ -133,7 +133,7 @@ def fit(
         labels: int [n] in [0, num_classes).
         num_classes: K.
         recipe: how; a batch larger than n is one of n.
-        seed: of weights, order and augmentation.
+        seed: seed of weights, order and augmentation.
         report: as in `train_classifier`.
 
     Returns:

@@ -44,7 +44,7 @@ class InceptionWeights(NamedTuple):
 
     Attributes:
         arrays: float32 by PyTorch's names ('Mixed_5b.branch1x1.bn.running_var'), convolutions [out, in, height, width].
-        sha256: of their names and numbers, in hexadecimal.
+        sha256: SHA-256 of their names and numbers, in hexadecimal.
         source: 'published' where they come from the published file, else 'unverified'.
     """
 

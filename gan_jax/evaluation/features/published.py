@@ -13,7 +13,7 @@ def verify(path: str | os.PathLike, sha256: str | None, what: str, unverified: b
 
     Args:
         path: the file.
-        sha256: of the published file, in hexadecimal; None where none is known that can be trusted.
+        sha256: SHA-256 of the published file, in hexadecimal; None where none is known that can be trusted.
         what: the published file holds, for the error: "Inception's weights".
         unverified: whether another file is taken too.
 

@@ -21,7 +21,7 @@ class Finding(NamedTuple):
     """Something about a run that a person should know.
 
     Attributes:
-        name: of the finding, in snake case.
+        name: name of the finding, in snake case.
         severity: 'note', 'warning' or 'bad'.
         sentence: what was found.
         evidence: the numbers it rests on.
@@ -39,8 +39,8 @@ class Run(NamedTuple):
     """What findings look at.
 
     Attributes:
-        config: of the run's phase, the last that has records.
-        records: of `metrics.jsonl` in that phase, with None for what was not finite.
+        config: config of the run's phase, the last that has records.
+        records: records of `metrics.jsonl` in that phase, with None for what was not finite.
         given_up: why the run was given up as diverged, or None.
         shape: (H, W, C) of an image.
         samples: the last grid's images, uint8 [groups, n, H W C], a group for each class of a conditional run;
