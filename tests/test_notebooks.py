@@ -57,7 +57,14 @@ def code(notebook, parameters):
     return '\n'.join(parts)
 
 
-@pytest.mark.parametrize('notebook', NOTEBOOKS, ids=lambda path: path.stem)
+SLOW = ('your_images',)  # three programs are compiled
+
+
+@pytest.mark.parametrize(
+    'notebook',
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem in SLOW else path for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_a_notebook_runs_at_toy_size(notebook, tmp_path):
     parameters, check = TOY[notebook.stem]
     (tmp_path / 'program.py').write_text('\n'.join([code(notebook, parameters), check]))

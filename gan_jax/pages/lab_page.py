@@ -28,9 +28,9 @@ _LONG = 90  # the percentile of the gradients' lengths, over all frames, that is
 _HOW = (
     'Blue points: data. Orange points: samples of the generator as it is trained, without averaging, of the same '
     'latents in all frames. Background: the discriminator, blue where it takes points for real, orange where for '
-    "generated. Arrows: the direction in which the generator's loss moves each sample, minus its gradient; an arrow is "
-    'as long as the square root of the gradient, on one scale for all frames of a run. The line in the charts is the '
-    'time that is shown.'
+    "generated. Arrows: the direction in which the generator's loss moves each sample, minus its gradient; the "
+    'lengths are square roots of the norms of the gradients, on one scale for all frames of a run. The line in the '
+    'charts is the time that is shown.'
 )
 _LAYERS = {'landscape': 'discriminator', 'real': 'data', 'pulls': 'gradients', 'samples': 'samples'}
 
