@@ -1,4 +1,4 @@
-"""From stored examples to what a training step is fed: pure functions for the inside of a compiled step."""
+"""Converts stored examples to the batches of a training step: pure functions for use inside a compiled step."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from gan_jax.data.dataset import batch_field
 
 
 def gather(arrays: Mapping[str, jax.Array], indices: jax.Array) -> dict[str, jax.Array]:
-    """What each of the arrays, which live on the device, has at `indices`, which must lie in range."""
+    """The rows of each array on the device at `indices`, which must be in range."""
     return {name: array.at[indices].get(mode='promise_in_bounds') for name, array in arrays.items()}
 
 
@@ -22,14 +22,14 @@ def prepare(
     flip: bool,
     inputs: jax.Array | None = None,
 ) -> dict[str, jax.Array]:
-    """The part of a batch that stands at the given positions, as the networks want it.
+    """The part of a batch at the given positions, as input of the networks.
 
     Args:
       examples: uint8 [n, height, width, channels], or float32 [n, ...], which is passed on as it is.
       labels: int [n] or None.
       key: a typed key for the whole batch.
       positions: int [n], the examples' places in the whole batch: each draws its flip from `fold_in(key, position)`,
-        so that a device that holds some of them draws what one that holds all draws for these.
+        so that a device with some of them draws what a device with all of them draws for these.
       flip: whether to mirror each example left to right with probability 1/2, its input with it; for images only.
       inputs: the image that goes with each example, uint8 [n, height, width, channels], or None.
 
@@ -71,12 +71,12 @@ def prepare_parts(
 
 
 def to_float(images: jax.Array) -> jax.Array:
-    """Images as networks want them: float32, x / 127.5 - 1 of uint8, in a form that is exactly -1 and 1 at the ends."""
+    """Images as inputs of networks: float32, x / 127.5 - 1 of uint8, in a form that is exactly -1 and 1 at the ends."""
     return (2 * images.astype(jnp.float32) - 255) / 255 if images.dtype == jnp.uint8 else images
 
 
 def _mirror(images: jax.Array, mirrored: jax.Array) -> jax.Array:
-    """Mirrors those images that a boolean [n] names."""
+    """Mirrors the images selected by a boolean [n]."""
     columns = jnp.arange(images.shape[2])
     columns = jnp.where(mirrored[:, None], columns[::-1], columns)
     # By places and not by a choice between two images, for which XLA:CPU draws the bits anew for every pixel.
@@ -84,5 +84,5 @@ def _mirror(images: jax.Array, mirrored: jax.Array) -> jax.Array:
 
 
 def to_uint8(images: jax.Array) -> jax.Array:
-    """Images in [-1, 1] as uint8, rounded, and clipped where they lie outside: the inverse of `prepare`."""
+    """Images in [-1, 1] as uint8, rounded and clipped: the inverse of `prepare`."""
     return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)

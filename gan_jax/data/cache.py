@@ -1,12 +1,12 @@
-"""Where gan_jax keeps what it can make again, and the decoded data sets that it keeps there.
+"""gan_jax's cache of files that can be recomputed, and the decoded data sets in it.
 
 A decoded data set is a directory of `examples.npy`, `labels.npy` (if it has labels) and `meta.json`. It is written
-under a temporary name and renamed when it is complete, so that a reader never sees half of one; of two processes that
-write the same one, the first to finish wins and the other takes it.
+under a temporary name and renamed when it is complete, so a reader never sees an incomplete one; if two processes
+write the same one, the first to finish wins and the other uses its result.
 
-There is one for each place, such as a directory of images at some size. When the images there are others, their decoded
-copy takes the place of the former one; a process that has mapped that keeps it. What has not been opened for 90 days
-goes when something else is written.
+There is one for each location, such as a directory of images at some size. When its images change, their decoded
+copy replaces the former one; a process that has mapped the former one keeps it. Entries that have not been opened for
+90 days are removed when something else is written.
 """
 
 import contextlib
@@ -54,20 +54,20 @@ class Decoded(NamedTuple):
 
 
 def cache_directory(cache_dir: str | os.PathLike | None) -> pathlib.Path:
-    """The given directory, or `gan_jax` under XDG_CACHE_HOME, which is ~/.cache where it is not set."""
+    """The given directory, or `gan_jax` under XDG_CACHE_HOME, which defaults to ~/.cache."""
     if cache_dir is not None:
         return user_path(cache_dir)
     return user_path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'gan_jax'
 
 
 def entry_name(name: str, split: str, place: Any) -> str:
-    """What the cache calls something of a data set: readable, and different for each place (a JSON value)."""
+    """The name of a data set's entry in the cache: readable, and different for each location (a JSON value)."""
     readable = re.sub(r'[^\w.-]+', '_', f'{name.rstrip("/").rpartition("/")[2]}-{split}')[:80]
     return f'{readable}-{fingerprints.of_value(place)[:16]}'
 
 
 def remove_unused(directory: pathlib.Path) -> None:
-    """Removes the files of a directory of the cache that nobody has read or written for 90 days."""
+    """Removes the files of a directory of the cache that have not been read or written for 90 days."""
     for path in directory.iterdir():
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
@@ -75,7 +75,7 @@ def remove_unused(directory: pathlib.Path) -> None:
 
 
 def discard(path: pathlib.Path) -> None:
-    """Removes a directory or a file, if it is there; nobody sees it half removed."""
+    """Removes a directory or a file, if it exists, atomically."""
     former = path.with_name(f'{path.name}.incomplete.{uuid.uuid4().hex}')
     with contextlib.suppress(FileNotFoundError):  # another process has moved it away
         path.rename(former)
@@ -88,7 +88,7 @@ def discard(path: pathlib.Path) -> None:
 def open_or_build(
     cache_dir: pathlib.Path, name: str, place: Any, key: Any, build: Callable[[], DecodedImages]
 ) -> Decoded:
-    """The decoded data set of this place and key, from the cache, or built and put there.
+    """The decoded data set with this location and key, from the cache, or built and stored there.
 
     Args:
       cache_dir: the cache's root; the data set lies in a directory of its own under `decoded/`.
@@ -102,7 +102,7 @@ def open_or_build(
 
     An entry of another key is replaced. One that is truncated or fails its checksums is built again, with a warning.
     The checksums are over 16 MiB of evenly spaced blocks, so that opening 32 GB takes no longer than opening 32 MB:
-    they find a cut or overwritten file, not a single flipped bit.
+    they detect a truncated or overwritten file, not a single flipped bit.
     """
     directory, key = cache_dir / 'decoded' / name, {'place': place, 'images': key}
     if directory.exists():
@@ -152,7 +152,7 @@ def _write(directory: pathlib.Path, key: Any, images: DecodedImages) -> None:
 
 
 def _open(directory: pathlib.Path, key: Any) -> Decoded | None:
-    """An entry, or None if it is of another key; raises one of `_INVALID` if anything about it is not right."""
+    """An entry, or None if it has another key; raises one of `_INVALID` if it is invalid."""
     meta = json.loads((directory / 'meta.json').read_text())
     if fingerprints.of_value(meta['key']) != fingerprints.of_value(key):
         return None
@@ -202,7 +202,7 @@ def _summary(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _remove_unused_entries(current: pathlib.Path) -> None:
-    """Removes what killed processes left (nothing written there for an hour) and entries not opened for 90 days."""
+    """Removes files of killed processes (without writes for an hour) and entries not opened for 90 days."""
     for entry in current.parent.iterdir():
         with contextlib.suppress(OSError):
             limit = _ABANDONED_SECONDS if '.incomplete.' in entry.name else _UNUSED_SECONDS

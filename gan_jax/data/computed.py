@@ -26,7 +26,7 @@ def with_edges(name: str, images: Dataset, root: pathlib.Path, *, show_progress:
       show_progress: whether to show a progress bar while computing.
 
     Raises:
-      UserError: the data are no images, or have inputs already; the cache cannot be written.
+      UserError: the data are not images, or already have inputs; the cache cannot be written.
     """
 
     def compute(chunk: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def with_grey(name: str, images: Dataset, root: pathlib.Path, *, show_progress: 
     """Colour images with their grey values as inputs, in one channel; arguments and errors as of `with_edges`.
 
     Raises:
-      UserError: the images are grey already, too.
+      UserError: also if the images are already grey.
     """
     if images.shape[-1] == 1:
         raise UserError(f'{images.name!r} is already grey, so there is nothing to learn: choose colour images.')
@@ -62,7 +62,7 @@ def _with_inputs(
     root: pathlib.Path,
     show_progress: bool,
 ) -> Dataset:
-    """Pairs of images and what `compute` makes of them, uint8 [n, H, W, channels] -> [n, H, W], kept in the cache."""
+    """Pairs of images and inputs made by `compute`, uint8 [n, H, W, channels] -> [n, H, W], kept in the cache."""
     images.check_images()
     if images.inputs is not None:
         raise UserError(f'{images.name!r} already has inputs, and {name!r} would add others: use only one of the two.')

@@ -18,8 +18,8 @@ class Dataset:
     """A split of a data set.
 
     Attributes:
-      name: as it was asked for.
-      split: as it was asked for.
+      name: as requested.
+      split: as requested.
       examples: uint8 [num, height, width, channels], read-only and (but for stacked images) memory-mapped, or float32
         [num, 2]; images of several sizes, where `load` allows them, as `MixedImages`.
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
@@ -62,7 +62,7 @@ class Dataset:
 
     @property
     def arrays(self) -> dict[str, dict[str, np.ndarray]]:
-        """Of each part what it has of 'examples', 'labels' and 'inputs', as `prepare` takes them."""
+        """The 'examples', 'labels' and 'inputs' of each part, as arguments of `prepare`."""
         return {
             name: {
                 kind: np.asarray(array)  # of a memory map a plain array, which is no copy
@@ -74,7 +74,7 @@ class Dataset:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of one example of each field of a batch but the labels."""
+        """The shape of one example of each field of a batch, without labels."""
         shapes = {}
         for name, part in self.parts.items():
             shapes[name] = part.shape
@@ -84,7 +84,7 @@ class Dataset:
 
     @property
     def fields(self) -> dict[str, np.ndarray]:
-        """What each field of the batches is taken from: [num, ...] in its own dtype."""
+        """The array of each field of the batches: [num, ...] in its own dtype."""
         return {
             batch_field(part, kind): array
             for part, data in self.parts.items()
@@ -116,12 +116,12 @@ class Dataset:
         return dataclasses.replace(self, name=name, fingerprint=fingerprint, groups={}, **arrays)
 
     def check_images(self) -> None:
-        """Raises a UserError where the examples are no images."""
+        """Raises a UserError if the examples are not images."""
         if len(self.shape) != 3:
             raise UserError(f'{self.name!r} is a set of points, not of images: choose images.')
 
     def check_without_groups(self) -> None:
-        """Raises a UserError where the data are several domains, which can be no domain of others."""
+        """Raises a UserError if the data already have several domains."""
         if self.groups:
             raise UserError(f'{self.name!r} already has two domains: use data sets of one domain.')
 

@@ -33,7 +33,7 @@ def decoded(
       channels: as in `load`.
       show_progress: as in `load`.
       mixed: as in `load`.
-      check: called before images are decoded that are not in the cache; raises a UserError where something is wrong.
+      check: called before images that are not in the cache are decoded; raises a UserError if they are invalid.
 
     Raises:
       UserError: an image cannot be read, the images differ in size, none is given and they are not `mixed`, or the
@@ -70,7 +70,7 @@ def decoded(
 
 
 def _warn_of_grey(dataset: Dataset) -> None:
-    """Says what three channels of grey images are."""
+    """Warns about three channels of grey images."""
     if isinstance(dataset.examples, MixedImages):
         looked_at = next(dataset.examples.batches(_LOOKED_AT))
     else:

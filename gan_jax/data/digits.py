@@ -56,12 +56,12 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
 
 def digits_source(directory: pathlib.Path, split: str) -> ImageSource:
-    """The images of a split of the digits, prepared in the directory where they are not there yet.
+    """The images of a split of the digits, which are prepared in the directory if missing.
 
     Damaged files, which are found by reading all of them, are prepared again, with a warning.
 
     Raises:
-      UserError: there is no such split, or the directory cannot be written.
+      UserError: the split does not exist, or the directory cannot be written.
     """
     place = directory / Digits.name / str(Digits.VERSION)
     is_damaged = False
@@ -86,7 +86,7 @@ def _read(place: pathlib.Path, split: str) -> ImageSource:
 
 
 def _prepare(directory: pathlib.Path, place: pathlib.Path, is_damaged: bool) -> None:
-    """Prepares the digits, in this process or in another that is faster."""
+    """Prepares the digits, in this process or in another if that is faster."""
     try:
         if is_damaged:
             cache.discard(place)

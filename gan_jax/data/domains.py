@@ -12,10 +12,10 @@ from gan_jax.sampling.class_choice import choose_classes
 
 
 def split_classes(text: str) -> tuple[str, str, str]:
-    """The data set and the two classes in 'NAME:A:B', where NAME may hold colons.
+    """Splits 'NAME:A:B' into the data set and the two classes; NAME can contain colons.
 
     Raises:
-      UserError: it names no two classes.
+      UserError: it does not name two classes.
     """
     name, *classes = text.rsplit(':', 2)
     if len(classes) != 2 or not all((name, *classes)):
@@ -26,10 +26,10 @@ def split_classes(text: str) -> tuple[str, str, str]:
 
 
 def split_names(text: str) -> tuple[str, str]:
-    """The two data sets in 'A,B'.
+    """Splits 'A,B' into the two data sets.
 
     Raises:
-      UserError: there are not two.
+      UserError: it does not name two data sets.
     """
     names = text.split(',')
     if len(names) != 2 or not all(names):
@@ -50,7 +50,7 @@ def two_classes(name: str, data: Dataset, first: str, second: str) -> Dataset:
       second: the class of domain B.
 
     Raises:
-      UserError: the data have no labels, there is no such class, it has no examples, or both are the same.
+      UserError: the data have no labels, a class does not exist or has no examples, or both are the same.
     """
     if data.labels is None:
         raise UserError(f'{data.name!r} has no classes, but {name!r} needs two: choose labelled data.')
@@ -69,10 +69,10 @@ def two_classes(name: str, data: Dataset, first: str, second: str) -> Dataset:
 
 
 def two_sets(name: str, split: str, first: Dataset, second: Dataset) -> Dataset:
-    """The second data set with the first as group 'a'; they may differ in channels.
+    """The second data set with the first as group 'a'; they can differ in channels.
 
     Raises:
-      UserError: they are no images, differ in size, or have groups themselves.
+      UserError: they are not images, differ in size, or have groups themselves.
     """
     for data in (first, second):
         data.check_images()

@@ -1,7 +1,7 @@
-"""Fingerprints: two sets of data are the same if their contents are, wherever they lie and whatever they are called.
+"""Fingerprints of data: two sets of data are the same if their contents are, whatever their paths and names.
 
-A file is read for its hash once. The hash is remembered with the file's path, inode, times of change and size, so that
-the next start asks the file system alone.
+A file is read for its hash once. The hash is stored with the file's path, inode, times of change and size, so that
+the next start only queries the file system.
 """
 
 import concurrent.futures
@@ -41,14 +41,14 @@ def of_arrays(examples: np.ndarray, labels: np.ndarray | None) -> str:
 
 
 def of_files(paths: Sequence[str | os.PathLike], memory: pathlib.Path, *, title: str, show_progress: bool) -> list[str]:
-    """The SHA-256 of the contents of each file, in hexadecimal; those not remembered are read, in parallel threads.
+    """The SHA-256 of the contents of each file, in hexadecimal; files without a stored hash are read in parallel.
 
     Args:
       paths: the files.
-      memory: a file of what is remembered. It is written anew where something was read; that it cannot be, or is
-        damaged, costs time and is warned about.
+      memory: the file of stored hashes. It is rewritten if a file was read; a failure to write it, or
+        damage, costs time and causes a warning.
       title: title of the progress bar.
-      show_progress: whether to show one where reading takes more than a second.
+      show_progress: whether to show it if reading takes more than a second.
 
     Raises:
       UserError: a file cannot be read.
@@ -101,7 +101,7 @@ def _unreadable(path: str, error: OSError) -> UserError:
 
 
 def _recall(memory: pathlib.Path) -> dict[str, list]:
-    """What is remembered, path -> [*state, hash]."""
+    """The stored hashes, path -> [*state, hash]."""
     try:
         known = json.loads(memory.read_bytes())
         if not all(isinstance(one, list) and len(one) == _WIDTH for one in known.values()):

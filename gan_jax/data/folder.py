@@ -26,8 +26,8 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
     """The images in a directory: files directly in it, without labels, or one sub-directory per class.
 
     Classes are numbered by the sorted names of the sub-directories that hold images, at any depth. The order is that
-    of the sorted relative paths. Links are followed. Hidden files and directories are passed over; a warning says what
-    other files are left out.
+    of the sorted relative paths. Links are followed. Hidden files and directories are skipped; a warning lists the
+    other files that are skipped.
 
     Args:
       name: the data set's name, for messages.
@@ -35,7 +35,7 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
       split: 'train', or a slice of it in that order such as 'train[:1000]'; a directory has no other split.
 
     Raises:
-      UserError: if there is no such directory, it holds no images, it holds both images and classes of images, its
+      UserError: if the directory does not exist, contains no images, contains both images and classes of images, its
         sub-directories are named like splits, or a link in it leads nowhere or back.
     """
     root = user_path(path)
@@ -73,7 +73,7 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
 
 
 def _slice(split: str) -> slice:
-    """The slice that a split takes of all files."""
+    """The slice of all files that a split describes."""
     found = re.fullmatch(r'train(?:\[(-?\d+)?:(-?\d+)?\])?', split)
     if found is None:
         raise UserError(
@@ -108,14 +108,14 @@ def _files_below(directory: pathlib.Path, above: Sequence[tuple[int, int]] = ())
 
 
 def _is_image(path: pathlib.Path) -> bool:
-    """Whether this is a file, by its name one of an image, and no overview of the images beside it."""
+    """Whether this is a file with the name of an image, and not an overview of the images beside it."""
     if path.suffix.lower() not in EXTENSIONS or not path.is_file():
         return False
     return path.name not in _OVERVIEWS or not path.with_name('00000.png').exists()
 
 
 def _check(root: pathlib.Path, images: Sequence[pathlib.Path], classes: Mapping[str, list[pathlib.Path]]) -> None:
-    """Raises a UserError where images and classes are none that a data set could be made of."""
+    """Raises a UserError if the images and classes cannot form a data set."""
     if not images:
         raise UserError(f'{str(root)!r} contains no images: put {", ".join(EXTENSIONS)} files in it.')
     if classes and any(path.parent == root for path in images):
@@ -131,7 +131,7 @@ def _check(root: pathlib.Path, images: Sequence[pathlib.Path], classes: Mapping[
 
 
 def _warn_of_others(root: pathlib.Path, found: Sequence[pathlib.Path], images: Sequence[pathlib.Path]) -> None:
-    """Says which files are no part of the data set."""
+    """Warns about files that are not part of the data set."""
     taken = set(images)
     if not (others := [file for file in found if file not in taken]):
         return

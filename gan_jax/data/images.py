@@ -35,16 +35,16 @@ class ImageSource:
     Attributes:
       name: the data set's name, for messages.
       split: the split's name, for messages.
-      place: where the data set lies, an absolute path.
-      files: whose contents decide the images.
-      identity: what else decides them and their order, as JSON.
+      place: the location of the data set, an absolute path.
+      files: the files whose contents determine the images.
+      identity: everything else that determines them and their order, as JSON.
       num_examples: number of images.
       num_classes: number of classes, or None where there are no labels.
       class_names: their names in order, or None where they have none.
       read: (start, stop) -> one (file, label) for each index; a file is a path or an open binary file.
       describe: index -> how a message names the image.
       find_channels: () -> 1 or 3, the images' own number of channels.
-      half: 'left' or 'right' where an image is that half of the picture in its file; None: all of it.
+      half: 'left' or 'right' if an image is that half of the picture in its file; None: all of it.
     """
 
     name: str
@@ -62,13 +62,13 @@ class ImageSource:
 
 
 def open_image(file: str | BinaryIO) -> Image.Image:
-    """An image file whose header is read and whose pixels are not: of Pillow's formats, or an .npy of one image.
+    """Opens an image file without reading its pixels: one of Pillow's formats, or an .npy of one image.
 
     Pillow warns of an image of more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, by default 89 million, and refuses one of
-    twice as many, as it may have been made to fill the memory. The environment's GAN_JAX_MAX_PIXELS sets that number.
+    twice as many, because it may be an attack on memory. The environment variable GAN_JAX_MAX_PIXELS sets that number.
 
     Raises:
-      Exception: whatever a decoder raises where it cannot be read as an image; `unreadable` makes a sentence of it.
+      Exception: any exception of a decoder; `unreadable` converts it to a sentence.
     """
     if str(file).lower().endswith('.npy'):
         return _open_npy(file)
@@ -81,7 +81,7 @@ def open_image(file: str | BinaryIO) -> Image.Image:
 
 
 def unreadable(what: str, error: Exception) -> UserError:
-    """The sentence for an image that cannot be read."""
+    """The message about an image that cannot be read."""
     if isinstance(error, UserError):
         return error
     reason = str(error) or type(error).__name__
@@ -95,9 +95,9 @@ def unreadable(what: str, error: Exception) -> UserError:
 def decode(file: str | BinaryIO, *, size: int | None, channels: int) -> np.ndarray:
     """One image as uint8 [height, width, channels].
 
-    The picture is turned upright (EXIF), what is transparent lies over white, and an animation gives its first frame.
+    The EXIF orientation is applied, transparency is composited over white, and an animation gives its first frame.
     Grey is ITU-R 601 luma; of 16 bits the high byte is kept. With a `size`, the largest central square is resampled to
-    size x size by Pillow's antialiased Lanczos filter; an image that has that size is left alone.
+    size x size by Pillow's antialiased Lanczos filter; an image that has that size does not change.
 
     Raises:
       Exception: as `open_image`.
@@ -107,7 +107,7 @@ def decode(file: str | BinaryIO, *, size: int | None, channels: int) -> np.ndarr
 
 
 def upright_size(file: str) -> tuple[int, int]:
-    """Height and width of the picture in a file as it is seen, from the header alone; raises as `open_image`."""
+    """Height and width of the upright picture in a file, from the header alone; raises as `open_image`."""
     with open_image(file) as image:
         turned = image.format != 'TIFF' and _orientation(image) >= 5  # of a TIFF, Pillow tells the size as it is seen
         return image.size if turned else image.size[::-1]
@@ -141,14 +141,14 @@ def _cut(image: Image.Image, half: str) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF orientation says; metadata that cannot be read turn nothing."""
+    """The image after applying its EXIF orientation; unreadable metadata are ignored."""
     image.load()  # which turns a TIFF
     turn = _TURNS.get(_orientation(image))
     return image if turn is None else image.transpose(turn)
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, from 1 to 8; 1, which is upright, where there is none that can be read."""
+    """The EXIF orientation, from 1 to 8; 1 (upright) if there is no readable one."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
         return orientation if orientation in _TURNS else 1
@@ -173,7 +173,7 @@ def _open_npy(path: str | BinaryIO) -> Image.Image:
 
 
 class SizesDifferError(UserError):
-    """The images of a data set differ in size, and no size to bring them to is given.
+    """The images of a data set differ in size, and no size is given.
 
     Attributes:
       difference: which images differ, in words.
@@ -188,7 +188,7 @@ class SizesDifferError(UserError):
 
 
 class Decoder:
-    """Decodes the images of a source, in any thread, and keeps in mind how bright those of 16 bits are.
+    """Decodes the images of a source, in any thread, and records the brightness of 16-bit images.
 
     Args:
       source: the encoded images.
@@ -213,7 +213,7 @@ class Decoder:
         return pixels
 
     def check_brightness(self) -> None:
-        """Raises a UserError where all images of 16 bits are dark, as those of 10, 12 or 14 bits are unless scaled."""
+        """Raises a UserError if all 16-bit images are dark, like unscaled images of 10, 12 or 14 bits."""
         if self._brightest and max(self._brightest) < _DARK:
             raise UserError(
                 f'the images of {self._source.name!r} have 16 bits per value and use '
@@ -224,7 +224,7 @@ class Decoder:
 
 @dataclasses.dataclass(frozen=True)
 class DecodedImages:
-    """A data set on its way into arrays: the shape is known, the chunks are decoded when they are asked for."""
+    """A data set to be decoded: the shape is known, and chunks are decoded on demand."""
 
     shape: tuple[int, int, int, int]
     chunks: Iterator[tuple[np.ndarray, np.ndarray | None]]

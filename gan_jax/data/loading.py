@@ -61,11 +61,11 @@ def load(
         as these (see `domains`).
       split: a split as TFDS writes it, 'train[:10%]' included; of a folder 'train' or 'train[:1000]'; 'train' or 'test'
         of a mixture. Of TFDS's cycle_gan, which has 'trainA' and 'trainB' instead, 'train' is two unpaired domains.
-      size: height and width to bring the images to (see `images.decode`); None keeps the data's own, and the images
+      size: height and width to resize the images to (see `images.decode`); None keeps the data's own, and the images
         need not be square then.
       channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3. For a stack,
         1 turns coloured images grey first; the stack itself always has 3 channels.
-      data_dir: where TFDS data sets lie; TFDS_DATA_DIR or ~/tensorflow_datasets if None.
+      data_dir: directory of TFDS data sets; TFDS_DATA_DIR or ~/tensorflow_datasets if None.
       cache_dir: where decoded data sets and the prepared digits are kept; `gan_jax` under XDG_CACHE_HOME, that is
         ~/.cache/gan_jax, if None.
       show_progress: whether to show a progress bar while decoding.
@@ -76,7 +76,7 @@ def load(
       label_seed: seed of the draw of these examples.
 
     Raises:
-      UserError: if there is no such data set or split, it is not prepared, an image cannot be read, the images differ
+      UserError: if the data set or split does not exist, it is not prepared, an image cannot be read, the images differ
         in size, none is given and they are not `mixed`, the parts of a name do not fit each other (see the modules of
         each), or the cache cannot be written.
     """
@@ -128,7 +128,7 @@ def _find_sources(name: str, split: str, data_dir: str | None, root: pathlib.Pat
 
 
 def _about_path(name: str) -> UserError | None:
-    """The sentence for a path that was given where a data set's name stands; None for what is no path."""
+    """The message about a path given instead of a data set's name; None if it is not a path."""
     if name.lower().endswith(ARCHIVES):
         return UserError(f'{name!r} is an archive: unpack it and give the directory, as folder:PATH.')
     path = os.path.expanduser(name)

@@ -1,1 +1,1 @@
-"""What a run leaves in its directory: metrics, pictures, descriptions, and files written whole or not at all."""
+"""The files of a run: metrics, pictures, descriptions, and atomic writes."""

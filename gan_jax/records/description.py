@@ -1,4 +1,4 @@
-"""What `config.json` and `run.json` in a run's directory say, checked when they are read."""
+"""The contents of `config.json` and `run.json` in a run's directory, validated when they are read."""
 
 import contextlib
 import os
@@ -45,7 +45,7 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_facts(workdir: str | os.PathLike) -> dict[str, Any]:
-    """What `gan_jax.run.facts` said of a run, as JSON values.
+    """The facts about a run that `gan_jax.run.facts` recorded, as JSON values.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there are none.
@@ -66,7 +66,7 @@ def read_phases(workdir: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def check_phases(path: pathlib.Path, facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """What `run.json` says of each phase; [] if there is only one; a UserError if it is not what a run writes."""
+    """The entries of `run.json` for each phase; [] if there is only one; raises a UserError if they are invalid."""
     found = facts.get('phases', [])
     whole = isinstance(found, list) and all(isinstance(phase, dict) for phase in found)
     _check(path, {'phases': found if whole else None}, {'phases': list})
@@ -76,7 +76,7 @@ def check_phases(path: pathlib.Path, facts: dict[str, Any]) -> list[dict[str, An
 
 
 def read_data_facts(workdir: str | os.PathLike, phase: int | None = None) -> dict[str, Any]:
-    """What `run.json` says of the data, of which sampling needs the shape and the classes; raises as `read_facts`.
+    """The entry of `run.json` about the data; sampling needs the shape and the classes. Raises as `read_facts`.
 
     Args:
         workdir: the run's directory.
@@ -105,14 +105,14 @@ def read_divergence(workdir: str | os.PathLike) -> str | None:
     """Why a run was given up as diverged, or None.
 
     Raises:
-        UserError: the file that says so is damaged.
+        UserError: the file with the reason is damaged.
     """
     path = pathlib.Path(workdir) / DIVERGED
     return str(files.read_object(path).get('reason')) if path.exists() else None
 
 
 def read_origins(workdir: str | os.PathLike) -> dict[str, dict[str, str]]:
-    """Where the modules of a run come from by name, as `gan_jax.open_sets.origin` said; {} if an older run is silent.
+    """The origins of a run's modules by name, from `gan_jax.open_sets.origin`; {} if an older run has none.
 
     Raises as `read_facts`.
     """
@@ -124,7 +124,7 @@ def read_origins(workdir: str | os.PathLike) -> dict[str, dict[str, str]]:
 
 @contextlib.contextmanager
 def advising() -> Iterator[None]:
-    """Adds to a UserError about a damaged file of a run what to do for training to go on."""
+    """Adds to a UserError about a damaged file of a run how to continue training."""
     try:
         yield
     except UserError as error:
@@ -132,7 +132,7 @@ def advising() -> Iterator[None]:
 
 
 def _check(path: pathlib.Path, found: dict[str, Any], form: Mapping[str, Any], above: str = '') -> dict[str, Any]:
-    """Returns what was found if it has the names of a form, with values of its types."""
+    """Returns the object if it has the required keys, with values of the required types."""
     for name, kind in form.items():
         inside = isinstance(kind, Mapping)
         if name not in found or not isinstance(found[name], dict if inside else kind):

@@ -1,4 +1,4 @@
-"""Small files that are written whole or not at all, and stay whole after a power cut."""
+"""Atomic and durable writes of small files."""
 
 import contextlib
 import json
@@ -15,19 +15,19 @@ _TEMPORARY = re.compile(r'\..+\.[0-9a-f]{32}\.tmp')
 
 
 def user_path(path: str | os.PathLike) -> pathlib.Path:
-    """A path as a user writes it: ~ and ~NAME at its beginning are home directories, also where no shell saw them."""
+    """Expands ~ and ~NAME at the beginning of a path, which shells do not expand everywhere."""
     return pathlib.Path(os.path.expanduser(path))
 
 
 def replace(path: str | os.PathLike, data: bytes) -> None:
-    """Writes a file under another name and then renames it, so that nobody sees a part of it.
+    """Writes a file atomically, under another name that is then renamed.
 
     Args:
       path: the file; directories above it are created.
       data: its new contents.
 
     Raises:
-      UserError: it cannot be written; a file that was there stays as it was.
+      UserError: it cannot be written; an existing file does not change.
     """
     path = pathlib.Path(path)
     temporary = _beside(path)
@@ -42,13 +42,13 @@ def replace(path: str | os.PathLike, data: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Finds out whether `replace` can write a file, before the work whose result it is to hold.
+    """Checks whether `replace` can write a file, before a long computation.
 
     Args:
       path: the file; directories above it are created.
 
     Raises:
-      UserError: it cannot be written, or what is there is no file.
+      UserError: it cannot be written, or is not a regular file.
     """
     path = pathlib.Path(path)
     if path.exists() and not path.is_file():
@@ -63,7 +63,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def write_durably(path: str | os.PathLike, data: Any) -> None:
-    """Writes a file and waits until its bytes are on the disk: a rename alone may outlive a power cut without them.
+    """Writes a file and waits until its bytes are on the disk, so that a rename after a power failure is not empty.
 
     Args:
       path: the file.
@@ -79,11 +79,11 @@ def write_durably(path: str | os.PathLike, data: Any) -> None:
 
 
 def sweep(directory: str | os.PathLike, *, idle_seconds: float = 0) -> None:
-    """Removes the temporary files that killed processes have left of `replace`.
+    """Removes temporary files of `replace` that killed processes have left.
 
     Args:
-      directory: looked at without what is below it; need not exist.
-      idle_seconds: younger files stay; 0 where no other process writes.
+      directory: the directory, without sub-directories; it need not exist.
+      idle_seconds: newer files are kept; 0 if no other process writes.
     """
     with contextlib.suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
@@ -92,7 +92,7 @@ def sweep(directory: str | os.PathLike, *, idle_seconds: float = 0) -> None:
 
 
 def remove(path: str | os.PathLike) -> None:
-    """Removes a file where there is one.
+    """Removes a file if it exists.
 
     Raises:
       UserError: it cannot be removed.
@@ -104,7 +104,7 @@ def remove(path: str | os.PathLike) -> None:
 
 
 def read_object(path: str | os.PathLike) -> dict[str, Any]:
-    """Reads a JSON file that holds an object.
+    """Reads a JSON file that contains an object.
 
     Raises:
       FileNotFoundError, NotADirectoryError: there is none.
@@ -124,17 +124,17 @@ def read_object(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def state(path: str | os.PathLike) -> tuple[int, int, int, int]:
-    """What changes when a file's contents do: inode, times of change of the file and of its contents (ns), size."""
+    """The state that changes with a file's contents: inode, change and modification times (ns), size."""
     status = os.stat(path)
     return status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size
 
 
 def unwritable(path: pathlib.Path, error: OSError) -> UserError:
-    """The sentence for a file that could not be written."""
+    """The message about a file that could not be written."""
     remedy = 'move it away' if isinstance(error, IsADirectoryError) else 'free some space or change the permissions'
     return UserError(f'{path} cannot be written ({error.strerror}): {remedy}, then run the same command again.')
 
 
 def _beside(path: pathlib.Path) -> pathlib.Path:
-    """A name in the same directory that nothing has."""
+    """An unused name in the same directory."""
     return path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')

@@ -1,8 +1,8 @@
-"""The lock of a run's directory: one training at a time, whatever the hosts that see it.
+"""The lock of a run's directory: one training at a time, also across hosts.
 
-On one host the operating system keeps the lock (`flock`) and lets go of it when the process ends in any way. Not every
-shared file system passes that on to other hosts, so the file also says who holds it, and the holder touches it again
-and again: a lock of another host that nobody touches any more is that of a dead process.
+On one host the operating system keeps the lock (`flock`) and releases it when the process ends. Not every
+shared file system shares `flock` between hosts, so the file also names its holder, and the holder touches it
+regularly: a lock of another host that is no longer touched belongs to a dead process.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _UNSUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, err
 
 
 def alone(train: Callable) -> Callable:
-    """Makes a function of (config, workdir, **options) hold the lock of the directory while it runs."""
+    """Decorator: a function of (config, workdir, **options) holds the lock of the directory while it runs."""
 
     @functools.wraps(train)
     def locked(config: Any, workdir: str | os.PathLike, **options: Any) -> Any:
@@ -40,20 +40,20 @@ def alone(train: Callable) -> Callable:
 
 
 def is_fresh(directory: str | os.PathLike) -> bool:
-    """Whether a process trains in a directory, as far as the lock's file says: one that was killed did until lately."""
+    """Whether a process trains in a directory, according to the lock file; after a kill this is true for a while."""
     touched = _time_of(pathlib.Path(directory) / NAME)
     return touched is not None and time.time() - touched < _PATIENCE
 
 
 @contextlib.contextmanager
 def exclusive(*directories: str | os.PathLike) -> Iterator[None]:
-    """Holds the locks of directories, which are created where there are none; every process of a run must enter it.
+    """Holds the locks of directories, which are created if missing; every process of a run must enter it.
 
-    What killed processes have left of unfinished files is removed: nobody else writes there. Reading, and so sampling
+    Unfinished files of killed processes are removed, because no other process writes there. Reading, and so sampling
     and evaluation, needs no lock.
 
     Raises:
-        UserError: another process holds one of them, or it cannot be written.
+        UserError: another process holds one of the locks, or it cannot be written.
     """
     with contextlib.ExitStack() as stack:
         for directory in directories:
@@ -99,7 +99,7 @@ def _exclusive(directory: pathlib.Path) -> Iterator[None]:
 
 
 def _acquire(path: pathlib.Path) -> int:
-    """An open file that holds the lock, and says so; a UserError where another process does."""
+    """Opens and locks the file, and writes the holder; raises a UserError if another process holds it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -134,7 +134,7 @@ def _is_held(path: pathlib.Path, descriptor: int) -> bool:
 
 
 def _is_touched(path: pathlib.Path, descriptor: int) -> bool:
-    """Whether the lock's holder touches it; takes as long as it needs to know, by the clock of the file system."""
+    """Whether the lock's holder touches it; waits as long as necessary, by the clock of the file system."""
     seen = _time_of(path)
     for second in range(_PATIENCE if seen else 0):
         with tempfile.TemporaryFile(dir=path.parent) as now:
@@ -149,7 +149,7 @@ def _is_touched(path: pathlib.Path, descriptor: int) -> bool:
 
 
 def _time_of(path: pathlib.Path) -> float | None:
-    """When the lock was last touched; opening it makes network file systems look anew."""
+    """The time of the last touch; opening the file refreshes network file systems."""
     try:
         with open(path, 'rb') as file:
             return os.fstat(file.fileno()).st_mtime
@@ -178,7 +178,7 @@ def _is_file(path: pathlib.Path, descriptor: int) -> bool:
 
 
 def _read(descriptor: int) -> dict[str, Any]:
-    """Who holds the lock; nothing where nobody has written that yet, or the file is damaged."""
+    """The holder of the lock; empty if not yet written, or if the file is damaged."""
     try:
         found = json.loads(os.pread(descriptor, 4096, 0))
     except ValueError:

@@ -24,11 +24,11 @@ class _Line(NamedTuple):
 class MetricsFile:
     """A file of records, one JSON object a line: `{"step": 50, "kimg": 3.2, "generator/loss": 0.7, ...}`.
 
-    A record is appended by one write of a whole line, so that a killed process leaves at most its last line torn, which
-    `read` and `rewind` pass over. JSON has no NaN and no infinity: they are written as null and read as None.
+    A record is appended by one write of a complete line, so a killed process leaves at most an incomplete last line,
+    which `read` and `rewind` skip. JSON has no NaN and no infinity: they are written as null and read as None.
 
-    Records come in the order of their steps. One that stands twice, as two processes at once have written it, counts
-    once. A line that is no record, which only damage leaves, is passed over with a warning.
+    Records are returned in the order of their steps. A duplicate, written by two processes at once, counts
+    once. A line that is not a record, which is only caused by damage, is skipped with a warning.
 
     Args:
       path: the file; it and the directories above it are created by the first record.
@@ -70,13 +70,13 @@ class MetricsFile:
             raise files.unwritable(self.path, error) from error
 
     def rewind(self, step: int, every: int | None = None) -> None:
-        """Drops the records of later steps than `step` and every line that is no record, at once.
+        """Removes, atomically, the records of later steps than `step` and every line that is not a record.
 
-        Warns where records up to `step` are lost.
+        Warns if records up to `step` are lost.
 
         Args:
           step: step of the last record that stays.
-          every: how many steps lie between two records at most; None: not known, so that a gap is not noticed.
+          every: maximum number of steps between two records; None: unknown, so gaps are not detected.
 
         Raises:
           UserError: the file cannot be read or written.
@@ -97,7 +97,7 @@ class MetricsFile:
             files.replace(self.path, text)
 
     def read(self) -> list[dict[str, Any]]:
-        """The records; none where there is no file.
+        """The records; none if there is no file.
 
         Raises:
           UserError: the file cannot be read.
@@ -108,14 +108,14 @@ class MetricsFile:
         return records
 
     def scan(self) -> tuple[list[dict[str, Any]], str | None]:
-        """As `read`, but for the warning, which is returned."""
+        """As `read`, but returns the warning."""
         if not self.path.exists():
             return [], None
         lines, damaged = self._lines()
         return [line.record for line in lines], self._damage(damaged) if damaged else None
 
     def _lines(self) -> tuple[list[_Line], list[int]]:
-        """The records in the order of their steps, each once, and the numbers of the lines that are none."""
+        """The records in the order of their steps, each once, and the numbers of the lines that are not records."""
         try:
             texts = self.path.read_bytes().splitlines(keepends=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""gan_jax's own files of arrays (weights, features), of which a damaged or foreign one is a reason and no harm."""
+"""gan_jax's own files of arrays (weights, features); damaged or foreign files are detected safely."""
 
 import io
 import os
@@ -11,18 +11,18 @@ from gan_jax.records import files
 
 
 def save(path: str | os.PathLike, arrays: Mapping[str, np.ndarray | str]) -> None:
-    """Writes arrays and texts by name as an .npz, whole or not at all; raises a UserError where that is impossible."""
+    """Writes arrays and strings by name as an .npz, atomically; raises a UserError if that is impossible."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     files.replace(path, buffer.getvalue())
 
 
 def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Reads what `save` has written; texts are arrays without axes.
+    """Reads a file of `save`; strings are arrays without axes.
 
     Raises:
         OSError: it cannot be opened.
-        ValueError: it is no such file, or damaged; the message is the reason alone.
+        ValueError: the file has another format or is damaged; the message is only the reason.
     """
     with open(path, 'rb') as file:
         if not zipfile.is_zipfile(file):
@@ -40,9 +40,9 @@ def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def check_stored(archive: zipfile.ZipFile, size: int) -> None:
-    """Raises a ValueError where the entries of an archive are larger than its file, of `size` bytes.
+    """Raises a ValueError if the entries of an archive are larger than its file of `size` bytes.
 
-    Entries that are not compressed never are, unless some of them lie in the same place.
+    Uncompressed entries never are, unless some of them overlap.
     """
     unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > size:

@@ -11,7 +11,7 @@ from gan_jax.records import npz
 
 
 class Frame(NamedTuple):
-    """What a game in the plane looks like at a step.
+    """A game in the plane at a step.
 
     Attributes:
         real: float32 [m, 2], points of the data.
@@ -30,12 +30,12 @@ class Frame(NamedTuple):
 
 
 def save(workdir: str | os.PathLike, step: int, frame: Frame) -> None:
-    """Writes the frame of a step to `plane/<step>.npz` in a run's directory; raises a UserError if it cannot."""
+    """Writes the frame of a step to `plane/<step>.npz` in a run's directory; raises a UserError on failure."""
     npz.save(pathlib.Path(workdir) / 'plane' / f'{step:08d}.npz', frame._asdict())
 
 
 def frame_files(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
-    """(step, file) of every frame of a run, in their order; other files there are passed over."""
+    """(step, file) of every frame of a run, in order; other files are skipped."""
     found = (pathlib.Path(workdir) / 'plane').glob('*.npz')
     return sorted((int(path.stem), path) for path in found if path.stem.isdigit())
 
@@ -44,7 +44,7 @@ def load(path: str | os.PathLike) -> Frame:
     """Reads the file of a frame.
 
     Raises:
-        UserError: it is damaged, or holds something else.
+        UserError: it is damaged, or contains something else.
     """
     try:
         arrays = npz.load(path)

@@ -1,4 +1,4 @@
-"""The line that says how far a run is."""
+"""The progress line of a run."""
 
 import collections
 import shutil
@@ -14,10 +14,10 @@ _PROBABILITIES = {'D(real)': 'discriminator/real_probability', 'D(fake)': 'discr
 class Progress:
     """Shows steps, the players' losses, D(real), D(fake), images/s and the time left.
 
-    On a terminal it is one line that is written over, no wider than the terminal; elsewhere (a log file) a line of its
-    own for the first report, the last, and between them at most one in `interval` seconds.
+    On a terminal it is one line that is overwritten, no wider than the terminal; elsewhere (a log file) a separate line
+    for the first report, the last, and between them at most one in `interval` seconds.
 
-    The speed is that of the last reports. It starts with the first one, because the time before that went into
+    The speed is that of the last reports. It starts with the first one, because the time before that includes
     compilation.
 
     Args:

@@ -1,4 +1,4 @@
-"""The data that a run was trained on, as its run.json keeps them, and whether those of today are the same."""
+"""The data that a run was trained on, as recorded in run.json, and the comparison with the current data."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ _PLACE = ('name', 'split')  # of data, which the config has too; what is there i
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """What a run keeps of its data, as JSON values."""
+    """The description of a run's data, as JSON values."""
     return {
         'name': dataset.name,
         'split': dataset.split,
@@ -28,7 +28,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def shapes(facts: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """The shape of one example in each field of a batch, by what `describe` said; as `Dataset.shapes`."""
+    """The shape of one example in each field of a batch, from a description; as `Dataset.shapes`."""
     found = {}
     for name, part in {MAIN: facts, **facts['groups']}.items():
         found[name] = tuple(part['shape'])
@@ -44,7 +44,7 @@ def num_classes(facts: dict[str, Any]) -> int | None:
 
 
 def differences(trained_on: dict[str, Any], today: dict[str, Any]) -> list[str]:
-    """What makes two descriptions of data those of different ones: 'examples (1500 -> 1501)', 'a examples (...)'.
+    """The differences between two descriptions of data: 'examples (1500 -> 1501)', 'a examples (...)'.
 
     The second is of the group 'a'.
     """
@@ -58,7 +58,7 @@ def differences(trained_on: dict[str, Any], today: dict[str, Any]) -> list[str]:
 
 
 def changes(workdir: str | os.PathLike, dataset: Dataset, phase: int = 0) -> list[str]:
-    """What makes a data set another than that of a phase of the directory's run.
+    """The differences between a data set and that of a phase of the directory's run.
 
     Raises:
         UserError: the record is damaged.
@@ -73,7 +73,7 @@ def check_same_data(workdir: str | os.PathLike, datasets: Sequence[Dataset], acc
     """Compares the data sets of a run's phases with those that the directory's run was trained on so far.
 
     Raises:
-        UserError: they differ, which is not accepted, or the record cannot be read.
+        UserError: they differ and this is not accepted, or the record cannot be read.
     """
     record = _read(workdir)
     *earlier, last = datasets
@@ -88,7 +88,7 @@ def check_same_data(workdir: str | os.PathLike, datasets: Sequence[Dataset], acc
 
 
 def record(workdir: str | os.PathLike, dataset: Dataset, step: int) -> dict[str, Any]:
-    """What run.json says of the data: `data` from a step on, and `former_data` of earlier steps where they differed."""
+    """The entries of run.json about the data: `data` from a step on, and `former_data` if they differed before."""
     before, today = _read(workdir), describe(dataset)
     former = before.get('former_data', [])
     if step and differences(before.get('data', {}), today):
@@ -97,7 +97,7 @@ def record(workdir: str | os.PathLike, dataset: Dataset, step: int) -> dict[str,
 
 
 def _read(workdir: str | os.PathLike) -> dict[str, Any]:
-    """What run.json says; nothing where there is none."""
+    """The contents of run.json; empty if it does not exist."""
     path = pathlib.Path(workdir) / 'run.json'
     with description.advising():
         try:

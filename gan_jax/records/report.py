@@ -1,4 +1,4 @@
-"""Pictures of a run for people: grids of samples, their progress, scatter plots and curves."""
+"""Pictures of a run: sample grids, animations of their progress, scatter plots and curves."""
 
 import functools
 import io
@@ -30,15 +30,15 @@ def image_grid(
 
     Args:
       images: uint8 [n, H, W, C].
-      columns: how many side by side; by default as many as make the grid nearly square.
+      columns: number of columns; by default the grid is nearly square.
       padding: pixels around each image.
-      scale: how many pixels wide and high each pixel becomes; by default as many as keep the grid within 900 pixels.
+      scale: enlargement of each pixel; by default the largest that keeps the grid within 900 pixels.
 
     Returns:
       uint8 [height, width, C].
 
     Raises:
-      UserError: there are no images, or they are not of that shape and dtype.
+      UserError: there are no images, or they have another shape or dtype.
     """
     if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
         raise UserError(f'A grid needs uint8 images [n, H, W, C], not {images.dtype}{list(images.shape)}.')
@@ -56,12 +56,12 @@ def image_grid(
 
 
 def columns_of(number: int, height: int, width: int) -> int:
-    """How many of some images of a size stand side by side, so that their grid is nearly square."""
+    """The number of columns with which a grid of images is nearly square."""
     return min(number, math.ceil(math.sqrt(number * height / width)))
 
 
 def save_png(path: str | os.PathLike, image: np.ndarray, description: str = '', *, step: int | None = None) -> None:
-    """Writes a picture as a PNG file, whole or not at all; arguments as of `png`.
+    """Writes a picture as a PNG file, atomically; arguments as in `png`.
 
     Raises:
       UserError: the file cannot be written.
@@ -73,8 +73,8 @@ def png(image: np.ndarray, description: str = '', *, step: int | None = None) ->
     """The bytes of a PNG file of uint8 [H, W], [H, W, 1] (grey) or [H, W, 3] (colour).
 
     Args:
-      image: the picture; two channels are shown as red and green, and of more than three the first three.
-      description: what it shows, kept inside the file.
+      image: the picture; two channels are shown as red and green, and more than three are reduced to the first three.
+      description: the description, stored in the file.
       step: step of the run that it shows, kept inside the file for `step_of`.
     """
     data, about = io.BytesIO(), PngInfo()
@@ -96,7 +96,7 @@ def save_animation(
     hold: float = 2.0,
     step: int | None = None,
 ) -> None:
-    """Writes an endless GIF, whole or not at all.
+    """Writes an endless GIF, atomically.
 
     Args:
       path: the file.
@@ -104,8 +104,8 @@ def save_animation(
         scaled to it.
       max_frames: maximum number of frames; of more, evenly spaced ones are taken, including the first and the last.
       max_size: larger frames are shrunk to this many pixels.
-      seconds: how long each frame is shown.
-      hold: how long the last one is shown.
+      seconds: duration of each frame.
+      hold: duration of the last frame.
       step: step of the run that the last one shows, kept inside the file for `step_of`.
 
     Raises:
@@ -122,7 +122,7 @@ def save_animation(
 
 
 def step_of(path: str | os.PathLike) -> int | None:
-    """The step that a picture says it shows; None where it says none, cannot be read, or is not there."""
+    """The step stored in a picture; None if there is none, or the picture cannot be read."""
     try:
         with Image.open(path) as picture:
             text = picture.info.get('Step') or picture.info.get('comment', b'').decode().removeprefix('Step ')
@@ -132,7 +132,7 @@ def step_of(path: str | os.PathLike) -> int | None:
 
 
 def caption_of(path: str | os.PathLike) -> str:
-    """What a picture says that it shows; '' where it says nothing, cannot be read, or is not there."""
+    """The description stored in a picture; '' if there is none, or the picture cannot be read."""
     try:
         with Image.open(path) as picture:
             return picture.info.get('Description', '')
@@ -146,7 +146,7 @@ def scatter(points: np.ndarray, real: np.ndarray | None = None, limit: float | N
     Args:
       points: [n, 2], from the generator.
       real: [m, 2], from the data; at most 2000 of them are drawn.
-      limit: both axes go from -limit to limit; by default to a little more than the data, or else the points, need.
+      limit: both axes go from -limit to limit; by default a little more than the data, or else the points, need.
 
     Returns:
       uint8 [600, 600, 3].
@@ -171,7 +171,7 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Non
     """Draws metrics over the steps as a PNG file 1200 pixels wide.
 
     Metrics with the same last part of the name share a panel (`discriminator/loss` and `generator/loss`), and so do all
-    whose name ends in `_probability`. Long series are smoothed, with the numbers themselves pale behind the curve.
+    whose name ends in `_probability`. Long series are smoothed, with the original values pale behind the curve.
 
     Args:
       records: as `gan_jax.records.metrics.MetricsFile.read` returns them.
@@ -200,10 +200,10 @@ def curves(records: Sequence[Mapping[str, Any]], path: str | os.PathLike) -> Non
 
 
 def write(workdir: str | os.PathLike) -> None:
-    """Sums up a run from what its directory holds; pictures that are there and of the last step stay.
+    """Writes the summary pictures of a run from its directory; existing pictures of the last step are kept.
 
     Writes `samples.png` (the last picture in `samples/`), `samples.gif` (all of them) and `curves.png` (from
-    `metrics.jsonl`). A picture that cannot be read is passed over with a warning.
+    `metrics.jsonl`). A picture that cannot be read is skipped with a warning.
 
     Raises:
       UserError: a file cannot be written, or `metrics.jsonl` cannot be read.
@@ -219,7 +219,7 @@ def write(workdir: str | os.PathLike) -> None:
 
 
 def outdated(workdir: str | os.PathLike) -> list[str]:
-    """The pictures that `write` would write: those that are missing, or of another step than the last record."""
+    """The pictures that `write` would write: those that are missing, or belong to another step than the last record."""
     workdir = pathlib.Path(workdir)
     samples = [step for step, _ in sample_grids(workdir)][-1:]
     records = [record['step'] for record in metrics_of(workdir).read()[-1:]]
@@ -228,19 +228,19 @@ def outdated(workdir: str | os.PathLike) -> list[str]:
 
 
 def sample_files(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
-    """(step, file) of every picture in a run's `samples/`, in their order; other files there are passed over."""
+    """(step, file) of every picture in a run's `samples/`, in order; other files are skipped."""
     found = (pathlib.Path(workdir) / 'samples').glob('*.png')
     return sorted((int(path.stem), path) for path in found if path.stem.isdigit())
 
 
 def sample_grids(workdir: str | os.PathLike) -> list[tuple[int, pathlib.Path]]:
-    """Those `sample_files` that can be read; a damaged one is passed over with a warning."""
+    """The `sample_files` that can be read; a damaged one is skipped with a warning."""
     return [(step, path) for step, path in sample_files(workdir) if _is_whole(path, path.stat().st_mtime_ns)]
 
 
 @functools.lru_cache(maxsize=4096)
 def _is_whole(path: pathlib.Path, time_changed: int) -> bool:
-    """Whether a picture is whole, looked at once for each time that it was written."""
+    """Whether a picture is complete, checked once per modification."""
     del time_changed
     try:
         with Image.open(path) as picture:
@@ -252,7 +252,7 @@ def _is_whole(path: pathlib.Path, time_changed: int) -> bool:
 
 
 def to_pillow(image: np.ndarray) -> Image.Image:
-    """Grey or colour; two channels are shown as red and green, and of more than three the first three."""
+    """Converts to grey or colour; two channels become red and green, of more than three the first three are used."""
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     elif image.ndim == 3:
@@ -267,7 +267,7 @@ def _frame(frame: np.ndarray | str | os.PathLike, max_size: int) -> Image.Image:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A matplotlib figure of its own, 100 pixels an inch, without pyplot's global state."""
+    """A matplotlib figure with 100 pixels per inch, without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -310,7 +310,7 @@ def panels(records: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def label_of(name: str) -> str:
-    """What a curve is called in its panel: 'generator', 'D(real)'."""
+    """The label of a curve in its panel: 'generator', 'D(real)'."""
     owner, _, last = name.rpartition('/')
     return _LABELS.get(last, owner or name)
 

@@ -1,7 +1,7 @@
-"""What a run records while it goes on: metrics as JSON lines, TensorBoard, W&B, pictures and the progress line.
+"""The records of a run during training: metrics as JSON lines, TensorBoard, W&B, pictures and the progress line.
 
-`metrics.jsonl` holds nothing that depends on the clock, so that the file of a run that was killed and started again
-equals, byte for byte, that of one never stopped; `timing.jsonl` has the clock's part.
+`metrics.jsonl` contains nothing that depends on time, so the file of a run that was killed and resumed
+equals, byte for byte, that of an uninterrupted run; `timing.jsonl` has the times.
 """
 
 import functools
@@ -24,7 +24,7 @@ from gan_jax.runtime import parallel
 
 
 def check(writers: Sequence[str]) -> None:
-    """Raises a UserError for a config's `writers` with which no run can be recorded here."""
+    """Raises a UserError if a config's `writers` are not available."""
     if 'jsonl' not in writers:
         raise UserError(
             f'writers={",".join(writers)} has no jsonl, which a run resumes from and its page shows: add jsonl.'
@@ -34,19 +34,19 @@ def check(writers: Sequence[str]) -> None:
 
 
 class Writers:
-    """All that is written below a run's directory between two checkpoints; a context manager.
+    """Writes the records of a run; a context manager.
 
-    On entering a run again at step `begin`, records, pictures and frames of later steps are dropped.
+    When a run is resumed at step `begin`, records, pictures and frames of later steps are removed.
 
     Args:
       workdir: the run's directory. Written below it: `metrics.jsonl`, `timing.jsonl`, `evaluations.jsonl`,
         `samples/<step>.png`, `plane/<step>.npz`, `tensorboard/` and `wandb/`.
-      begin: the step from which the run goes on; 0 starts all records anew.
+      begin: the step at which the run resumes; 0 starts new records.
       total: the run's last step.
-      every: how many steps lie between two records of metrics at most, to notice that some are lost.
-      enabled: False on every process but one: such an object writes nothing.
-      quiet: whether the terminal is told nothing.
-      writers: what is written beside the files above: 'tensorboard', 'wandb'.
+      every: maximum number of steps between two records of metrics, to detect lost records.
+      enabled: False on every process but one: then nothing is written.
+      quiet: whether nothing is printed.
+      writers: additional writers: 'tensorboard', 'wandb'.
       config: config of the run, as JSON values, for Weights & Biases.
     """
 
@@ -99,7 +99,7 @@ class Writers:
 
     @functools.cached_property
     def _tensorboard(self) -> TensorBoard:
-        """Opened with the first record, when the devices are at work: tensorboardX imports PyTorch where it can."""
+        """Opened with the first record, while the devices compute, because tensorboardX imports PyTorch if it can."""
         return TensorBoard(self.workdir / 'tensorboard', purge_step=self._last + 1)
 
     def _scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -110,16 +110,16 @@ class Writers:
             self._wandb.scalars(step, values)
 
     def metrics(self, step: int, kimg: float, values: Mapping[str, float], done: float | None = None) -> None:
-        """Records the metrics of a step and moves the progress line.
+        """Records the metrics of a step and updates the progress line.
 
         Args:
-          step: how many steps were made.
+          step: number of completed steps.
           kimg: thousands of images by the generator's steps: steps times batch size, in thousands.
           values: numbers by name, such as `generator/loss`.
           done: the time of `time.monotonic` when the step was done; None: now.
 
         Raises:
-          UserError: something cannot be written; the sentence names the file.
+          UserError: a file cannot be written; the message names it.
         """
         if not self.enabled:
             return
@@ -135,12 +135,12 @@ class Writers:
         """Records an evaluation: its values with the metrics; its records and failures in `evaluations.jsonl`.
 
         Args:
-          step: how many steps were made.
+          step: number of completed steps.
           kimg: as in `metrics`.
           evaluation: evaluation of the samples of this step.
 
         Raises:
-          UserError: something cannot be written; the sentence names the file.
+          UserError: a file cannot be written; the message names it.
         """
         if not self.enabled:
             return
@@ -157,10 +157,10 @@ class Writers:
     def samples(self, step: int, picture: np.ndarray, caption: str = '') -> None:
         """Writes a picture of samples, uint8 [H, W, 1 or 3], to `samples/<step>.png`, TensorBoard and W&B.
 
-        The caption says in the file what it shows.
+        The caption is stored in the file.
 
         Raises:
-          UserError: something cannot be written; the sentence names the file.
+          UserError: a file cannot be written; the message names it.
         """
         if not self.enabled:
             return
@@ -175,7 +175,7 @@ class Writers:
         """Writes the frame of a game in the plane to `plane/<step>.npz`.
 
         Raises:
-          UserError: it cannot be written; the sentence names the file.
+          UserError: it cannot be written; the message names the file.
         """
         if self.enabled:
             plane.save(self.workdir, step, frame)

@@ -1,1 +1,1 @@
-"""What a run runs on: devices, processes, XLA's options, checkpoints, signals, the pace of stretches."""
+"""The runtime of a run: devices, processes, compiler options, checkpoints, signals, the pace of stretches."""

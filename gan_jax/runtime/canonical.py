@@ -1,9 +1,9 @@
-"""Convolutions in the one layout that XLA:CPU is quick with, whoever wrote them.
+"""Rewrites convolutions to the one layout that is fast on XLA:CPU.
 
-XLA:CPU leaves a convolution to a library (Eigen, oneDNN) only if it is NHWC x HWIO -> NHWC, as the gradients of
-`flax.linen.Conv` are not. Its pass that transposes the others looks at a program's outermost computation alone. Inside
-a loop, where training steps run, they stay as they are and become plain loops, slower by factors of 10 to 50. So they
-are transposed here, before XLA sees them.
+XLA:CPU uses a library (Eigen, oneDNN) for a convolution only if its layout is NHWC x HWIO -> NHWC. The gradients of
+`flax.linen.Conv` have other layouts. XLA's pass that transposes them only handles the outermost computation of a
+program. Inside a loop, where training steps run, they are not changed and become plain loops, slower by factors of 10
+to 50. Therefore they are transposed here, before compilation.
 """
 
 import functools
@@ -17,10 +17,10 @@ from jax.extend.core.primitives import conv_general_dilated_p
 
 
 def canonical(function: Callable) -> Callable:
-    """A function of the same values whose convolutions are all NHWC x HWIO -> NHWC on a CPU.
+    """A function with the same values whose convolutions are all NHWC x HWIO -> NHWC on a CPU.
 
-    Those in its loops, branches and compiled functions too, and those of gradients taken inside it. On other devices
-    each convolution is what it was.
+    This includes its loops, branches and compiled functions, and gradients taken inside it. On other devices
+    convolutions do not change.
 
     Args:
         function: a function of positional arguments that are trees of arrays, as its result is.
@@ -36,7 +36,7 @@ def canonical(function: Callable) -> Callable:
 
 
 def _rewrite(part: Any) -> Any:
-    """A program, or a tuple of them, rewritten; itself where there is nothing to rewrite, as JAX caches by identity."""
+    """A rewritten program, or tuple of programs; the same object if nothing changes, because JAX caches by identity."""
     if isinstance(part, Jaxpr):
         equations = [new for equation in part.eqns for new in _rewrite_equation(equation)]
         return part if _identical(equations, part.eqns) else part.replace(eqns=equations)
@@ -68,7 +68,7 @@ def _canonical_numbers(rank: int) -> lax.ConvDimensionNumbers:
 
 
 def _transposed(equation: JaxprEqn) -> list[JaxprEqn]:
-    """The equations of the same convolution between transpositions."""
+    """The equations of the convolution between transpositions."""
     here = equation.params['dimension_numbers']
     there = _canonical_numbers(len(here.lhs_spec))
 

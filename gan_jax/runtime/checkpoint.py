@@ -1,16 +1,16 @@
-"""Checkpoints of a whole run: written in the background, whole or not at all, verified when read; by orbax.
+"""Checkpoints of a run: written atomically in the background by orbax, verified when read.
 
 One checkpoint is one directory `<directory>/<step>` with two orbax items of a file each. `state/bytes` has the bytes of
 all arrays of the training state, one after the other. `meta/metadata` is a JSON object with the config, the metrics,
 the package versions, the place of each array in the bytes, and checksums. `checkpoint_files` writes and reads them.
 
 Orbax writes into a temporary directory and renames it at the end, so that a process killed in the middle leaves no half
-checkpoint; the files' bytes are on the disk before that, so that a power cut leaves none either. The checksums find
-what is damaged later.
+checkpoint; the files' bytes are on the disk before that, so a power failure leaves none either. The checksums detect
+later damage.
 
-With several processes the first one writes and each one reads, so the directory has to be one that they share. Orbax
-is told that it runs in a single process: a full disk on the writer is then an error there instead of a barrier that the
-others wait at.
+With several processes the first one writes and all read, so the directory must be shared. Orbax
+is configured for a single process: a full disk on the writer is then an error there instead of a barrier at which the
+others wait.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ PyTree = Any
 class Checkpoints:
     """The checkpoints in one directory; a context manager that waits for the last save when it is left.
 
-    Making one touches nothing on the disk: the first `save` creates the directory, or removes what an interrupted save
+    Construction does not change the disk: the first `save` creates the directory, or removes what an interrupted save
     left in it.
 
     Args:
       directory: where the checkpoints are; with several hosts, a directory that all of them see.
-      keep_last: how many of the latest checkpoints to keep, at least 1.
-      keep_best: how many of the best ones to keep besides, where `best_metric` is given.
+      keep_last: number of latest checkpoints to keep, at least 1.
+      keep_best: number of best checkpoints to keep in addition, if `best_metric` is given.
       best_metric: the metric that decides which is best; a checkpoint saved without it, or with a value that is not
         finite, is not a candidate.
       best_mode: whether the smallest or the largest value is the best.
@@ -76,10 +76,10 @@ class Checkpoints:
         metrics: dict[str, float] | None = None,
         unfinished: dict[str, list[float]] | None = None,
     ) -> None:
-        """Copies `state` to the host and starts writing it; a step that is already saved is left as it is.
+        """Copies `state` to the host and starts writing it; a step that is already saved does not change.
 
-        When this returns, the buffers of `state` may be donated or deleted. A save still under way is waited for
-        first, and what went wrong with it is raised here. The first save is waited for and read back.
+        When this returns, the buffers of `state` can be donated or deleted. A save in progress is waited for
+        first, and its error is raised here. The first save is waited for and read back.
 
         Args:
           step: the step after which the state was taken.
@@ -89,8 +89,8 @@ class Checkpoints:
           unfinished: the metrics of the steps that are not recorded yet, a value for each.
 
         Raises:
-          UserError: the directory cannot be written or the disk is full; earlier checkpoints stay as they are. Or
-            what was written does not read.
+          UserError: the directory cannot be written or the disk is full; earlier checkpoints do not change. Or
+            the checkpoint cannot be read back.
         """
         if jax.process_index() != 0:
             return
@@ -125,11 +125,11 @@ class Checkpoints:
         *,
         at_most: int | None = None,
     ) -> tuple[int, PyTree] | None:
-        """Reads the latest checkpoint that reads, or the one of `step`, into the structure of `target`.
+        """Reads the latest readable checkpoint, or the one of `step`, into the structure of `target`.
 
-        A damaged checkpoint is passed over with a warning. After a restore, the first `save` moves all later
-        checkpoints (damaged, or of a course that was given up) to `set-aside-<step>`, which goes when the same is saved
-        anew.
+        A damaged checkpoint is skipped with a warning. After a restore, the first `save` moves all later
+        checkpoints (damaged, or abandoned) to `set-aside-<step>`, which is removed when the same state is saved
+        again.
 
         Args:
           target: a tree with the structure, shapes and dtypes of the saved one, of arrays or of shapes, or a function
@@ -142,8 +142,8 @@ class Checkpoints:
           checkpoint.
 
         Raises:
-          UserError: `step` does not exist, none of the checkpoints reads, the target does not fit, or the processes
-            do not read the same checkpoint.
+          UserError: `step` does not exist, no checkpoint is readable, the target does not match, or the processes
+            read different checkpoints.
         """
         self.close()
         hosts.gather('restore')  # so that the first process has written its last
@@ -172,7 +172,7 @@ class Checkpoints:
         return max(self.all_steps(), default=None)
 
     def wait(self) -> None:
-        """Waits until the save under way is on the disk.
+        """Waits until the current save is on the disk.
 
         Raises:
           UserError: it could not be written.
@@ -200,7 +200,7 @@ class Checkpoints:
             logging.error('%s', error)  # the exception that is on its way is the one to see
 
     def _prove(self, step: int) -> None:
-        """Reads a checkpoint back as a restart would: better a word now than a run that cannot be resumed."""
+        """Reads a checkpoint back as a restart would, to detect problems early."""
         try:
             checkpoint_files.read(self.directory, step)
         except Exception as error:
@@ -223,7 +223,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _explaining(self, step: int | None) -> Iterator[None]:
-        """Turns what orbax raises when it cannot write into one sentence, and removes what it has begun."""
+        """Converts orbax's write errors to one sentence, and removes the incomplete checkpoint."""
         try:
             yield
         except Exception as error:
@@ -241,7 +241,7 @@ class Checkpoints:
 
 
 def peek(directory: str | os.PathLike, step: int | None = None) -> dict[str, Any] | None:
-    """Reads what a checkpoint says about itself, without a target.
+    """Reads the description of a checkpoint, without a target.
 
     Args:
       directory: where the checkpoints are.
@@ -251,7 +251,7 @@ def peek(directory: str | os.PathLike, step: int | None = None) -> dict[str, Any
       `step`, `config`, `metrics`, `unfinished` and `versions`; None where there is no checkpoint.
 
     Raises:
-      UserError: `step` does not exist, or none of the checkpoints reads.
+      UserError: `step` does not exist, or no checkpoint is readable.
     """
     directory = pathlib.Path(directory).absolute()
     found = _latest_readable(directory, step, checkpoint_files.read_meta)
@@ -297,7 +297,7 @@ def _steps(directory: pathlib.Path, at_most: int | None = None) -> list[int]:
 
 
 def _readable(directory: pathlib.Path, steps: Sequence[int], read: Callable) -> Iterator[tuple[int, Any]]:
-    """The checkpoints that read, from the latest back, each with its contents."""
+    """The readable checkpoints, latest first, each with its contents."""
     for step in sorted(steps, reverse=True):
         try:
             contents = read(directory, step)
@@ -343,14 +343,14 @@ def _set_aside(directory: pathlib.Path, after: int) -> None:
 
 
 def _drop_equal(aside: pathlib.Path, meta: dict[str, Any]) -> None:
-    """Removes a checkpoint that was set aside, if it is of the same state, config and metrics as one described so."""
+    """Removes a checkpoint that was set aside, if it has the same state, config and metrics as the described one."""
     with contextlib.suppress(Exception):  # there is none, or it is damaged
         if checkpoint_files.read_meta(aside.parent, aside.name) == meta:
             shutil.rmtree(aside)
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in few words; the operating system's where tensorstore passes them on."""
+    """The reason of an error in a few words; that of the operating system, if tensorstore passes it on."""
     if code := re.search(r"os_error_code='(\d+)'", str(error)):
         return os.strerror(int(code[1]))
     return getattr(error, 'strerror', None) or str(error).partition('\n')[0] or type(error).__name__
@@ -361,7 +361,7 @@ def _join(values: Sequence[int | str]) -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of gan_jax, Python and the packages that decide a run's bits."""
+    """The versions of gan_jax, Python and the packages that affect a run's bits."""
     packages = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
     versions = {package: metadata.version(package) for package in packages}
     return {'gan_jax': __version__, 'python': platform.python_version(), **versions}

@@ -1,7 +1,7 @@
-"""How checkpoints lie on the disk: files of plain bytes, in directories that orbax writes whole or not at all.
+"""The file format of checkpoints: files of plain bytes, in directories that orbax writes atomically.
 
-The files are written by Python and not by tensorstore, which takes `[...]` and backslashes in a path for something else
-than names and then saves nothing, or saves elsewhere.
+The files are written by Python and not by tensorstore, which does not treat `[...]` and backslashes in a path as
+names, and then saves nothing or saves elsewhere.
 """
 
 import dataclasses
@@ -50,20 +50,20 @@ class _Files(ocp.args.CheckpointArgs):
 
 
 def items(meta: dict[str, Any], state: np.ndarray) -> ocp.args.Composite:
-    """What orbax is asked to write for a checkpoint; `meta` gets a checksum of itself."""
+    """The items that orbax writes for a checkpoint; `meta` gets a checksum of itself."""
     meta = json.dumps(meta | {'meta_crc32': _checksum(meta)}).encode()
     return ocp.args.Composite(state=_Files({'bytes': state}), meta=_Files({'metadata': meta}))
 
 
 def manager(directory: pathlib.Path, **options: Any) -> ocp.CheckpointManager:
-    """Orbax's manager of a directory, told that it runs in a single process."""
+    """Orbax's manager of a directory, configured for a single process."""
     _quieten_orbax()
     options = ocp.CheckpointManagerOptions(create=False, multiprocessing_options=_single_process(), **options)
     return ocp.CheckpointManager(directory, options=options)
 
 
 def read_meta(directory: pathlib.Path, step: int | str) -> dict[str, Any]:
-    """Reads the description of a checkpoint; what is raised for a damaged one is of many kinds."""
+    """Reads the description of a checkpoint; a damaged one raises exceptions of many types."""
     meta = json.loads((directory / str(step) / 'meta' / 'metadata').read_bytes())
     if meta.pop('meta_crc32') != _checksum(meta):
         raise ValueError('the checksum of its description does not match')
@@ -80,7 +80,7 @@ def read(directory: pathlib.Path, step: int) -> tuple[dict[str, Any], np.ndarray
 
 
 def _read_array(path: pathlib.Path) -> np.ndarray:
-    """The bytes of a checkpoint from before 0.1.0's release, when they were an array of tensorstore's."""
+    """The bytes of a checkpoint from before the release of 0.1.0, which were an array of tensorstore."""
     _quieten_orbax()
     options = _single_process()
     handler = ocp.StandardCheckpointHandler(multiprocessing_options=options)
@@ -100,9 +100,9 @@ def _checksum(value: dict[str, Any]) -> int:
 
 
 def _quieten_orbax() -> None:
-    """Keeps orbax's reports from the terminal, unless a person asked for them with --verbosity=1; not its warnings.
+    """Hides orbax's reports, but not its warnings, unless --verbosity=1 is given.
 
-    The tracebacks go as well: they are of exceptions that orbax also raises, which end in a sentence.
+    Tracebacks are hidden too: their exceptions are also raised by orbax and end in one sentence.
     """
     logging.get_absl_logger().addFilter(_is_wanted)
 

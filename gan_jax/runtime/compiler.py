@@ -1,4 +1,4 @@
-"""What XLA is told when it compiles a program."""
+"""XLA's compiler options."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ HAS_ONEDNN = jax.__version_info__ >= (0, 12)  # XLA:CPU before knows the option,
 
 
 def often() -> Options:
-    """Options for programs that run often; docs/benchmarks.md says what they gain."""
+    """Options for programs that run often; docs/benchmarks.md has their speed-up."""
     return dict(_known(tuple(_OFTEN.items())))
 
 
@@ -30,7 +30,7 @@ def training() -> Options:
 
 @contextlib.contextmanager
 def uncached() -> Iterator[None]:
-    """While it lasts, programs are not written to JAX's persistent cache if `training` makes them call oneDNN.
+    """In this context, programs are not written to JAX's persistent cache if `training` makes them call oneDNN.
 
     XLA cannot store those: it tries, and runs out of memory.
     """
@@ -48,7 +48,7 @@ def uncached() -> Iterator[None]:
 
 @functools.cache
 def _known(options: tuple[tuple[str, str | bool], ...]) -> Options:
-    """The options, or none where this is no CPU or XLA does not know one of them."""
+    """The options, or none if this is not a CPU or XLA does not know one of them."""
     if jax.default_backend() != 'cpu':
         return {}
     try:

@@ -1,7 +1,7 @@
-"""How the processes of a run on several hosts join, and what they tell each other besides their computations.
+"""Joins the processes of a run on several hosts, and exchanges messages between them.
 
-Words pass through JAX's coordination service, not through the devices. Collective operations of devices must start in
-the same order on all hosts; a word that was one would stop all of them where it overtook a stretch of training.
+Messages use JAX's coordination service, not the devices. Collective operations of devices must start in
+the same order on all hosts; a message as a collective could overtake a stretch of training and deadlock all hosts.
 """
 
 import atexit
@@ -46,7 +46,7 @@ def join(
         seconds: how long to wait for the other processes.
 
     Raises:
-        UserError: when the processes cannot be joined, or do not all come in time.
+        UserError: when the processes cannot be joined, or not all join in time.
     """
     if not by_environment and None in (coordinator, num_processes, process_id):
         raise UserError(f'{_GO_TOGETHER} must be given together; or give only --distributed.')
@@ -123,7 +123,7 @@ def _leave_after_traceback(*error: Any) -> None:
 
 
 def _check(coordinator: str | None, num_processes: int | None, process_id: int | None) -> None:
-    """Raises a UserError for what JAX would take no notice of, or not understand."""
+    """Raises a UserError for arguments that JAX would ignore or not understand."""
     if coordinator is not None:
         found = re.fullmatch(r'(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})', coordinator)
         if not found or not 0 < int(found['port']) < 2**16:
@@ -142,7 +142,7 @@ def _check(coordinator: str | None, num_processes: int | None, process_id: int |
 
 
 def _check_free(port: int) -> None:
-    """Raises a UserError where the first process could not listen."""
+    """Raises a UserError if the first process cannot listen at the port."""
     try:
         relay.listen(port).close()
     except OSError as error:
@@ -153,9 +153,9 @@ def _check_free(port: int) -> None:
 
 
 def gather(word: str) -> list[str]:
-    """What each process says, in their order.
+    """The values of all processes, in order.
 
-    Every process must call it, and always in the same order with other calls. No device takes part.
+    Every process must call it, and always in the same order with other calls. No device is involved.
 
     Raises:
         UserError: another process does not answer.

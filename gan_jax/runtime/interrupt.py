@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a flag that the training loop looks at before each stretch."""
+"""SIGTERM and Ctrl-C as a flag that the training loop checks before each stretch."""
 
 import signal
 import socket
@@ -10,16 +10,17 @@ from typing import Self
 
 
 class StopSignals:
-    """A context in which the first SIGTERM or SIGINT is noted and answered; a second one acts as it always did.
+    """A context in which the first SIGTERM or SIGINT is recorded and reported; a second one has its usual effect.
 
-    Python runs a signal's handler when the main thread is back from what it waits for, which may be a device or the
-    compiler. So the answer comes from a thread of its own, to which the operating system's handler passes the number.
+    Python runs a signal's handler only when the main thread returns from a wait, which may be for a device or the
+    compiler. The report therefore comes from a separate thread, to which the operating system's handler passes the
+    number.
 
     Args:
-        when: says when the run will stop, for the answer: 'after step 20'.
+        when: returns when the run will stop, for the report: 'after step 20'.
 
     Attributes:
-        received: the signal that came, or None.
+        received: the received signal, or None.
     """
 
     def __init__(self, when: Callable[[], str]):

@@ -1,4 +1,4 @@
-"""How fast a run goes: when each stretch was done, and how many steps the next one may have."""
+"""The pace of a run: when each stretch was done, and the number of steps of the next one."""
 
 import collections
 import concurrent.futures
@@ -15,7 +15,7 @@ Metrics = dict[str, np.ndarray]
 
 
 class Stretch(NamedTuple):
-    """A stretch that is done.
+    """A finished stretch.
 
     Attributes:
         last: its last step.
@@ -31,17 +31,17 @@ class Stretch(NamedTuple):
 
 
 class Pace:
-    """The stretches that are under way on the devices; a context manager that forgets them when it is left.
+    """The stretches in progress on the devices; a context manager that forgets them at exit.
 
-    A thread of its own waits for each, so that it is known when it was done, whenever the loop comes to read it, and so
+    A separate thread waits for each, so that its end time is known whenever the loop reads it, and so
     that the loop can be interrupted while it waits.
 
     Args:
-        seconds: about how long a stretch may take.
-        clock: seconds that only grow.
+        seconds: approximate duration of a stretch.
+        clock: a monotonic clock in seconds.
 
     Attributes:
-        step_seconds: how long a step of the last stretch took; None before the first is done.
+        step_seconds: duration of a step in the last stretch; None before the first is done.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic):
@@ -60,29 +60,29 @@ class Pace:
         self._reader.shutdown(wait=False, cancel_futures=True)
 
     def steps(self, remaining: int) -> int:
-        """How many of the remaining steps to make next; one while nothing is known, and equal in all processes."""
+        """The number of steps to make next; one at first, and equal in all processes."""
         self._asked = self._clock()
         slowest = hosts.largest(self._seconds if self.step_seconds is None else self.step_seconds)
         return max(1, min(remaining, int(self._seconds / max(slowest, 1e-9))))
 
     def add(self, first: int, last: int, metrics: dict[str, jax.Array], *, is_line: bool) -> None:
-        """Takes note of the stretch from step `first` to `last` that was given to the devices since `steps`."""
+        """Adds the stretch from step `first` to `last` that was dispatched since `steps`."""
         self._last = last
         self._under_way.append(self._reader.submit(self._read, first, last, metrics, is_line, self._asked))
 
     def done(self, *, leave: int) -> Iterator[Stretch]:
-        """The earliest stretches, each when it is done, until no more than `leave` are under way."""
+        """The earliest stretches, each when it is done, until at most `leave` are in progress."""
         while len(self._under_way) > leave:
             yield self._under_way.popleft().result()
 
     def first_words(self, remaining: int) -> str:
-        """Waits for the first step; says how long it took, and the steps that remain until the first metrics will."""
+        """Waits for the first step; describes its duration, and the time until the first metrics."""
         self._under_way[0].result()
         seconds = remaining * self.step_seconds
         return f'The first step took {self.step_seconds:.2g} s; the first metrics will follow in about {seconds:.0f} s.'
 
     def when(self) -> str:
-        """When the stretches under way will be done, for people."""
+        """Describes when the stretches in progress will be done."""
         if self.step_seconds is None:
             return 'after compilation and the first training step'
         return f'after step {self._last}, in at most about {self._seconds:.0f} s'

@@ -1,6 +1,6 @@
-"""Where the work runs: jit on one device, pmap or sharding on many, over one host or several.
+"""Distribution of the work: jit on one device, pmap or sharding on many, on one host or several.
 
-Whatever the layout, the global batch decides the result: every example has a
+The result depends on the global batch and not on the layout: every example has a
 position in it, noise is drawn by position, and gradients, batch statistics and metrics are averaged over all devices.
 """
 
@@ -27,7 +27,7 @@ MODES = ('pmap', 'sharding')
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a global batch lies over devices. Made by `make_layout`.
+    """The distribution of a global batch over devices. Made by `make_layout`.
 
     Attributes:
         mode: 'jit' (one device), 'pmap' or 'sharding'.
@@ -41,7 +41,7 @@ class Layout:
 
     @property
     def axis_name(self) -> str | None:
-        """The axis to average over by hand inside the step, or None where the compiler does it."""
+        """The axis to average over explicitly inside the step, or None if the compiler does it."""
         return AXIS if self.mode == 'pmap' else None
 
     @property
@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def local_positions(self) -> np.ndarray:
-        """uint32: the places in the global batch of the examples that this process reads."""
+        """uint32: the positions in the global batch of the examples that this process reads."""
         share = self.batch_size // len(self.devices)
         local = [i for i, device in enumerate(self.devices) if device.process_index == jax.process_index()]
         return np.concatenate([np.arange(i * share, (i + 1) * share, dtype=np.uint32) for i in local])
@@ -84,7 +84,7 @@ class Layout:
         return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), tree)
 
     def outline(self, tree: Any, axis: int | None) -> Any:
-        """The shapes and types that `split` along an axis makes of arrays, or `replicate` where that is None."""
+        """The shapes and types of arrays after `split` along an axis, or after `replicate` if it is None."""
 
         def one(array):
             shape = array.shape if axis is None else self._divided(array.shape, axis)
@@ -93,14 +93,14 @@ class Layout:
         return jax.tree.map(one, tree)
 
     def _divided(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-        """The shape of a process's share of a batch: pmap wants an axis that counts the process's devices."""
+        """The shape of a process's share of a batch: pmap needs an axis for the process's devices."""
         if self.mode != 'pmap':
             return shape
         count = len(self.local_devices)
         return *shape[:axis], count, shape[axis] // count, *shape[axis + 1 :]
 
     def compile(self, stretch: Callable, *, data_axis: int | None) -> 'Program':
-        """Makes a program of `stretch(state, data, positions, slot, count) -> (state, metrics)` that donates the state.
+        """Compiles `stretch(state, data, positions, slot, count) -> (state, metrics)`, with a donated state.
 
         Args:
             stretch: from `gan_jax.stretch.make_stretch`.
@@ -136,7 +136,7 @@ class Layout:
 
         Returns:
             A function of host arrays, equal in every process, and of a batch of any one size that divides over the
-            devices; its result is on the host, whole, in every process.
+            devices; its complete result is on the host in every process.
         """
         mesh = Mesh(np.array(self.devices), (AXIS,))
         whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
@@ -158,12 +158,12 @@ class Layout:
 
 
 def make_layout(batch_size: int, *, mode: str = 'pmap', num_devices: int | None = None) -> Layout:
-    """Chooses the devices and checks that the batch divides over them.
+    """Chooses the devices and checks that the batch size is divisible by their number.
 
     Args:
         batch_size: examples in a global batch.
         mode: 'pmap' or 'sharding' where there are several devices; one device is always plain jit.
-        num_devices: how many of the devices to use; None uses all. Only a single process can leave some out.
+        num_devices: number of devices to use; None uses all. Only a single process can use fewer.
 
     Raises:
         UserError: unknown mode, more devices than there are, or a batch that does not divide.
@@ -189,7 +189,7 @@ def make_layout(batch_size: int, *, mode: str = 'pmap', num_devices: int | None 
 def enable_compilation_cache() -> None:
     """Keeps compiled programs on disk, so that a second start does not compile again.
 
-    In JAX_COMPILATION_CACHE_DIR where that is set, else in `gan_jax/xla` under the user's cache directory. For entry
+    In JAX_COMPILATION_CACHE_DIR if that is set, else in `gan_jax/xla` under the user's cache directory. For entry
     points only: it changes the configuration of the whole process.
     """
     if not jax.config.jax_compilation_cache_dir:
@@ -199,17 +199,17 @@ def enable_compilation_cache() -> None:
 
 
 def is_main_process() -> bool:
-    """Whether this process writes the run's files and speaks to the terminal."""
+    """Whether this process writes the run's files and prints."""
     return jax.process_index() == 0
 
 
 class Memory(NamedTuple):
-    """What a compiled program takes of a device's memory, in bytes.
+    """The memory of a compiled program on a device, in bytes.
 
     Attributes:
-        arguments: data and state, which stay.
-        temporary: what it needs besides while it runs; grows with the batch.
-        available: all that the device has; its share of the host's memory on a CPU.
+        arguments: data and state, which are permanent.
+        temporary: additional memory during the run; it grows with the batch.
+        available: the total memory of the device; on a CPU its share of the host's memory.
     """
 
     arguments: int
@@ -218,16 +218,16 @@ class Memory(NamedTuple):
 
     @property
     def total(self) -> int:
-        """At its peak."""
+        """The peak memory."""
         return self.arguments + self.temporary
 
     def fits(self, batch_size: int) -> int:
-        """About the largest batch that would fit, if temporary memory grows in step with it."""
+        """Approximately the largest batch that would fit, if temporary memory is proportional to it."""
         return int(batch_size * max(0, self.available - self.arguments) / max(1, self.temporary))
 
 
 class Program:
-    """A function that is compiled ahead of its first call, so that its memory is known before; made by `Layout`.
+    """A function that can be compiled before its first call, so that its memory is known; made by `Layout`.
 
     Args:
         function: from `jax.jit` or `jax.pmap`.
@@ -240,7 +240,7 @@ class Program:
     def __call__(self, *arguments: Any) -> Any:
         """Calls the function, and compiles it if that has not been done.
 
-        Several processes begin it together: in it they exchange arrays, and none waits long for those of another.
+        Several processes begin it together, because they exchange arrays in it and do not wait long for each other.
         """
         if not self.is_compiled:
             self.compile(*arguments)
@@ -260,7 +260,7 @@ class Program:
         """Compiles for such arguments, or for their shapes where there is one process.
 
         Returns:
-            What the program will take of each device, None if nobody can tell.
+            The memory of the program on each device, None if unknown.
         """
         with compiler.uncached():
             compiled = self._function.lower(*arguments).compile()
@@ -281,13 +281,13 @@ def available_memory() -> int:
 
 
 def peak_memory() -> int:
-    """Bytes of memory at the peak so far: of the fullest local device, or of the process where devices are silent."""
+    """Peak memory so far in bytes: of the fullest local device, or of the process if devices do not report it."""
     peaks = [stats['peak_bytes_in_use'] for device in jax.local_devices() if (stats := device.memory_stats())]
     unit = 1 if sys.platform == 'darwin' else 1024
     return max(peaks) if peaks else unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def device_memory() -> int | None:
-    """Bytes of memory of one device, or None where the backend does not tell (CPU)."""
+    """Bytes of memory of one device, or None if the backend does not report it (CPU)."""
     stats = jax.local_devices()[0].memory_stats()
     return stats.get('bytes_limit') if stats else None

@@ -1,4 +1,4 @@
-"""A training state as one array of bytes and a JSON description, and back, bit for bit. Knows no file."""
+"""Converts a training state to one array of bytes and a JSON description, and back, bit for bit, without files."""
 
 import math
 from typing import Any
@@ -31,7 +31,7 @@ def pack(state: PyTree) -> tuple[np.ndarray, dict[str, dict]]:
 
 
 def difference(target: PyTree, leaves: dict[str, dict]) -> str | None:
-    """Says where a description and a target differ in structure, shape or dtype: the first array; None if nowhere."""
+    """Describes the first array that differs in path, shape or dtype between a description and a target; None if none."""
     saved = {name: _text(leaf) for name, leaf in leaves.items()}
     wanted = {_name(path): _text(_describe(leaf)) for path, leaf in jax.tree.leaves_with_path(target)}
     differing = [name for name in wanted | saved if wanted.get(name) != saved.get(name)]

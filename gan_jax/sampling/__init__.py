@@ -1,1 +1,1 @@
-"""What is made of a trained run: samples, translations, walks through the latents, projections."""
+"""Outputs of a trained run: samples, translations, walks through the latent space, projections."""

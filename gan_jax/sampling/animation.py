@@ -26,7 +26,7 @@ def check_format(name: str) -> None:
 
 
 def save_animation(path: str | os.PathLike, frames: Sequence[np.ndarray], *, hold: float | None = None) -> None:
-    """Writes frames at 20 a second, whole or not at all; the path's suffix, .gif or .mp4, says how.
+    """Writes frames atomically, at 20 per second, as GIF or MP4 according to the path's suffix, .gif or .mp4.
 
     Args:
         path: the file.

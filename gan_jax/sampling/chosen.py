@@ -1,4 +1,4 @@
-"""What the pictures of `--mode sample` have in common: what is chosen, and how it is arranged and written."""
+"""Common parts of the pictures of `--mode sample`: the chosen latents, and how pictures are arranged and written."""
 
 import math
 import pathlib
@@ -25,16 +25,16 @@ _ANIMATION_WIDTH = 448  # pixels of two images or more side by side, unless they
 
 
 class Chosen(NamedTuple):
-    """What is common to all pictures.
+    """The run and the latents of a picture.
 
     Attributes:
         workdir: the run's directory.
         run: the run, of images, at a step.
         latents: float32, one for each seed: z [k, n], or in W the styles [k, classes, layers, w] in each class.
-        classes: the numbers of the classes to show, or None where the generator is not told classes.
-        options: how these were chosen, for the names of files.
-        seeds: those that somebody has asked for, or None.
-        space: 'z' or 'w', what the latents are.
+        classes: the numbers of the classes to show, or None if the generator is unconditional.
+        options: the options that chose them, for file names.
+        seeds: the requested seeds, or None.
+        space: the space of the latents, 'z' or 'w'.
     """
 
     workdir: pathlib.Path
@@ -55,7 +55,7 @@ class Chosen(NamedTuple):
         return generated(self.workdir, self.run.step, *words, **more, **self.options)
 
     def in_w(self) -> 'Chosen':
-        """The same with styles as latents, of which the run's game makes its examples.
+        """The same with styles as latents; the run's game then makes its examples from styles.
 
         Raises:
             UserError: the generator has no styles.
@@ -73,7 +73,7 @@ class Chosen(NamedTuple):
         return self._replace(run=run, latents=found.reshape(-1, shown, *found.shape[1:]), space='w')
 
     def arranged(self, points: np.ndarray, columns: int) -> Samples:
-        """Rows of latents [rows columns, ...], each row once in each class."""
+        """Arranges rows of latents [rows columns, ...], with each row repeated in each class."""
         if self.space == 'z':
             return arrange(points, columns, self.classes)
         rows = np.moveaxis(points.reshape(-1, columns, *points.shape[1:]), 2, 1)
@@ -84,17 +84,17 @@ class Chosen(NamedTuple):
         return self.arranged(points, columns).draw(self.run.game, self.run.generator)
 
     def legs(self) -> Sequence[int]:
-        """The numbers of the ways from seed to seed.
+        """The indices of the paths between consecutive seeds.
 
         Raises:
-            UserError: there is one seed alone.
+            UserError: there is only one seed.
         """
         if len(self.latents) < 2:
             raise UserError('A path needs at least two seeds, such as --seeds 0,1.')
         return np.arange(len(self.latents) - 1)
 
     def values(self, given: Sequence[float] | None, columns: int, rows: int, reach: float | None = None) -> np.ndarray:
-        """What each of the rows that a seed has goes through: the range given, or -reach to reach.
+        """The values of the columns of each row: the given range, or -reach to reach.
 
         Raises:
             UserError: the range is not finite, or there are too many pictures.
@@ -105,7 +105,7 @@ class Chosen(NamedTuple):
         return np.linspace(low, high, self.checked('--columns', columns, 2, rows * len(self.latents)))
 
     def checked(self, flag: str, value: int, least: int, rows: int) -> int:
-        """The flag's value: how many pictures each of the rows has, or each leg of a path.
+        """Checks a flag: the number of pictures in each row, or in each leg of a path.
 
         Raises:
             UserError: it is out of its range, or there are too many pictures.

@@ -8,7 +8,7 @@ from gan_jax.errors import UserError
 
 
 def parse_classes(text: str) -> tuple[str, ...]:
-    """The numbers and names in '3,Bag'; a name with a comma stands in double quotes: '"cats, dogs",3'."""
+    """Splits '3,Bag' into numbers and names; a name with a comma must be in double quotes: '"cats, dogs",3'."""
     return tuple(filter(None, next(csv.reader([text], skipinitialspace=True), ())))
 
 
@@ -17,16 +17,16 @@ def choose_classes(
 ) -> tuple[int, ...]:
     """The numbers of classes.
 
-    A text means the class of that very name; else the only one whose name differs from it in upper and lower case
-    alone; else the number that it writes.
+    A string is matched exactly with the names; else with the only name that differs in upper and lower case
+    only; else it is read as a number.
 
     Args:
-        wanted: numbers, or texts.
-        num_classes: how many there are.
+        wanted: numbers or strings.
+        num_classes: number of classes.
         names: names of the classes in order; None: they have none.
 
     Raises:
-        UserError: there is no such class, or several whose names differ in case.
+        UserError: the class does not exist, or several names differ only in case.
     """
     if not wanted:
         raise UserError('No class is named: write --classes 3,5, or omit --classes for all of them.')

@@ -1,8 +1,8 @@
-"""What `--mode sample` draws of a run beside samples: a function for each `--what`.
+"""The pictures of `--mode sample` other than samples: a function for each `--what`.
 
-Every function is given what all of them have in common, `Chosen`, and returns the picture that it wrote below the run's
-`generated/`. Its other arguments are flags of the command line, which is why some are called as built-ins are. Where
-the generator is conditional, each row and each frame is shown in every class asked for.
+Every function gets a `Chosen` and returns the path of the picture, which it writes to the run's
+`generated/`. Its other arguments are flags of the command line, so some have names of built-ins. If
+the generator is conditional, each row and each frame is shown in every requested class.
 """
 
 import pathlib
@@ -45,8 +45,8 @@ def draw(
         step: step of the checkpoint; None: the latest.
         seeds: seeds of the latents; None: as many as the picture needs.
         classes: numbers or names; None: all of them, but the first for directions.
-        threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
-        psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
+        threshold: truncation by resampling, see `gan_jax.sampling.latents.truncated`.
+        psi: truncation of styles, or else latents, towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
         noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
         standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
         **options: options of the picture's function.
@@ -55,7 +55,7 @@ def draw(
         The picture's file.
 
     Raises:
-        UserError: there is no such run, picture or class, or an option is impossible.
+        UserError: the run, picture or class does not exist, or an option is impossible.
     """
     function, default_seeds = choose(PICTURES, what, 'picture')
     run = load_run(workdir, step)
@@ -81,7 +81,7 @@ def draw(
 
 
 def interpolation(chosen: Chosen, *, path: str | None = None, columns: int = 10, space: str = 'z') -> pathlib.Path:
-    """A row from each seed to the next, on a great circle or (path 'linear') a line; in W on a line."""
+    """One row from each seed to the next, on a great circle or (path 'linear') a line; in W on a line."""
     chosen, between, words = _paths(chosen, path, space)
     legs = chosen.legs()
     share = np.linspace(0, 1, chosen.checked('--columns', columns, 2, len(legs)))
@@ -92,7 +92,7 @@ def interpolation(chosen: Chosen, *, path: str | None = None, columns: int = 10,
 def traversal(
     chosen: Chosen, *, dimension: Sequence[int] = (0,), range: Sequence[float] | None = None, columns: int = 9
 ) -> pathlib.Path:
-    """A row for each seed and dimension, along which that component goes through the range."""
+    """One row per seed and dimension, along which that component takes the values of the range."""
     values = chosen.values(range, columns, len(dimension))
     rows = [latents.traverse(latent, one, values) for latent in chosen.latents for one in dimension]
     return save_rows(chosen.name('traversal', dimension=dimension, range=range), chosen, rows)
@@ -107,10 +107,10 @@ def directions(
     space: str = 'z',
     layers: Sequence[int] | None = None,
 ) -> pathlib.Path:
-    """A row for each seed and semantic direction, the strongest first, along which the latent is moved.
+    """One row per seed and semantic direction, the strongest first, along which the latent is moved.
 
-    In W they are those of the style weights of some layers, whose styles alone are moved. Of a conditional generator
-    they are shown in the first class unless some are named.
+    In W the directions are those of the style weights of some layers, and only their styles are moved. For a
+    conditional generator they are shown in the first class unless classes are given.
     """
     run, amounts = chosen.run, chosen.values(range, columns, max(1, directions))
     if chosen.classes and chosen.options['classes'] is None:  # there are rows enough without all classes
@@ -139,7 +139,7 @@ def directions(
 
 
 def classes(chosen: Chosen, *, columns: int = 10) -> pathlib.Path:
-    """A row from each class to the next, and from the last to the first, for each seed."""
+    """One row from each class to the next, and from the last to the first, for each seed."""
     run = chosen.run
     if chosen.classes is None:
         raise UserError(f'The generator of {chosen.workdir} is unconditional, so there are no classes to interpolate.')
@@ -154,7 +154,7 @@ def classes(chosen: Chosen, *, columns: int = 10) -> pathlib.Path:
 def walk(
     chosen: Chosen, *, path: str | None = None, frames: int = 20, format: str = 'gif', space: str = 'z'
 ) -> pathlib.Path:
-    """An animation from each seed to the next that rests at the last."""
+    """An animation from each seed to the next that stops at the last."""
     chosen, between, words = _paths(chosen, path, space)
     frames = chosen.checked('--frames', frames, 1, len(chosen.legs()))
     points = latents.walk(chosen.latents, frames, between)
@@ -192,7 +192,7 @@ def _is_w(space: str) -> bool:
 
 
 def _paths(chosen: Chosen, path: str | None, space: str) -> tuple[Chosen, latents.Interpolation, str]:
-    """What paths lie in, how they go from one latent to another, and their name."""
+    """The space of paths, their interpolation, and its name."""
     if not _is_w(space):
         ways = {'spherical': latents.SPHERICAL[chosen.distribution], 'linear': latents.lerp}
         path = path or 'spherical'

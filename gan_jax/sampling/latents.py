@@ -1,8 +1,8 @@
 """Arithmetic of latents: paths between them, truncation, and moves along one dimension or direction.
 
-The functions on paths compute in float64 on the host and return the dtype of what they were given, so that steps may be
+The functions on paths compute in float64 on the host and return the dtype of their inputs, so that steps can be
 tiny. The directions of normal latents are uniform on the sphere and their lengths nearly equal, so that a path between
-two of them keeps to likely latents on a great circle and leaves them on a line (White 2016, "Sampling Generative
+two of them stays at likely latents on a great circle and leaves them on a line (White 2016, "Sampling Generative
 Networks", arXiv:1609.04468). Uniform latents have no such sphere: their great circles are those of their normal scores.
 """
 
@@ -43,8 +43,8 @@ def slerp(start: ArrayLike, end: ArrayLike, share: ArrayLike) -> np.ndarray:
     """The points on the great circles from start to end.
 
     Shoemake 1985, "Animating Rotation with Quaternion Curves". The direction turns from that of start to that of end at
-    a constant speed; the length goes from the one's to the other's in a line. Between opposite directions the circle
-    goes through the coordinate axis that is farthest from them; a latent of length 0 has the direction of the other.
+    a constant speed; the length changes linearly. Between opposite directions the circle
+    passes through the coordinate axis that is farthest from them; a latent of length 0 gets the direction of the other.
 
     Args:
         start: [n, ...], or [1, ...] for all paths.
@@ -105,7 +105,7 @@ def walk(points: ArrayLike, frames: int, interpolate: Interpolation = slerp) -> 
 
 
 def loop(points: ArrayLike, frames: int, distribution: str | None = 'normal') -> np.ndarray:
-    """A smooth closed path through all points: its velocity has no jump, at the points and at the seam neither.
+    """A smooth closed path through all points: its velocity is continuous everywhere.
 
     The path is the periodic cubic spline through the points (Catmull-Rom curves turn as smoothly, but their
     acceleration jumps). On the sphere it is the direction of the spline through the points' directions, with the length
@@ -114,7 +114,8 @@ def loop(points: ArrayLike, frames: int, distribution: str | None = 'normal') ->
     Args:
         points: [k, ...], at least two.
         frames: from each point to the next.
-        distribution: 'normal' or 'uniform', what the latents are, for a path on the sphere; None: the spline itself.
+        distribution: distribution of the latents, 'normal' or 'uniform', for a path on the sphere; None: the spline
+            itself.
 
     Returns:
         [k frames, ...]; every `frames`-th of them is one of the points, and the last is a step away from the first.
@@ -140,10 +141,10 @@ def loop(points: ArrayLike, frames: int, distribution: str | None = 'normal') ->
 
 
 def truncated(latents: Callable[[Key, Array], Array], key: Key, positions: Array, threshold: float) -> Array:
-    """Latents whose components are drawn again until each lies within the threshold.
+    """Latents whose components are resampled until each is within the threshold.
 
     The truncation trick of Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
-    arXiv:1809.11096, section 3.1. Components that lie within the threshold at once stay what they are without it, and
+    arXiv:1809.11096, section 3.1. Components that are within the threshold at the first draw do not change, and
     every draw is keyed by its position, so that more positions do not change the first ones.
 
     Args:
@@ -171,12 +172,12 @@ def truncated(latents: Callable[[Key, Array], Array], key: Key, positions: Array
 
 
 def drawn(latents: Callable[[Key, Array], Array], key: Key, positions: Array, threshold: float | None) -> Array:
-    """Latents at positions, `truncated` where there is a threshold."""
+    """Latents at positions, `truncated` if there is a threshold."""
     return latents(key, positions) if threshold is None else truncated(latents, key, positions, threshold)
 
 
 def towards_mean(latents: ArrayLike, psi: float, mean: ArrayLike = 0.0) -> np.ndarray:
-    """Latents drawn towards a mean: mean + psi (latents - mean).
+    """Moves latents towards a mean: mean + psi (latents - mean).
 
     The truncation of Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks",
     arXiv:1812.04948, appendix B, where the latents are styles w and `mean` is the mean style. Latents without a mapping
@@ -184,7 +185,7 @@ def towards_mean(latents: ArrayLike, psi: float, mean: ArrayLike = 0.0) -> np.nd
 
     Args:
         latents: [n, ...].
-        psi: 1 changes nothing, 0 is the mean, -1 the point opposite.
+        psi: 1 is no truncation, 0 the mean, -1 the opposite point.
         mean: [...] of the latents.
 
     Raises:
@@ -204,7 +205,7 @@ def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> np.ndarray
     """Copies of a latent [n] with one component set to each of the values [k]: [k, n].
 
     Raises:
-        UserError: the latent has no such dimension.
+        UserError: the latent does not have the dimension.
     """
     latent = np.asarray(latent)
     last = latent.shape[-1] - 1
@@ -222,7 +223,7 @@ def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> np.ndarray
 def move(latent: ArrayLike, direction: ArrayLike, amounts: ArrayLike) -> np.ndarray:
     """Copies of a latent [..., n] moved along a direction [n] by each of the amounts [k]: [k, ..., n].
 
-    The direction may be of any shape that broadcasts to that of the latent: [layers, n] moves each layer's style along
+    The direction can have any shape that broadcasts to that of the latent: [layers, n] moves each layer's style along
     its own.
     """
     latent = np.asarray(latent)
@@ -236,7 +237,7 @@ def _polar(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _columns(start: ArrayLike, end: ArrayLike, share: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.dtype]:
-    """All in float64, the share as a column, and the dtype that the points are to have."""
+    """All in float64, the share as a column, and the dtype of the result."""
     start, end = np.asarray(start), np.asarray(end)
     dtype = np.result_type(start, np.float32) if start.dtype.kind != 'f' else start.dtype
     share = np.asarray(share, np.float64).reshape(-1, *[1] * (start.ndim - 1))

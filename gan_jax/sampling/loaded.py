@@ -71,8 +71,8 @@ class LoadedRun:
         """The samples that `--mode sample` writes for the same arguments.
 
         Args:
-            num: how many. A class-conditional generator makes the same number of each class, at least one: `num`
-                divided by the number of classes.
+            num: number of samples. A class-conditional generator makes the same number of each class, at least one:
+                `num` divided by the number of classes.
             seed: seed of all latents.
             **options: options of a generator of latents, as in `gan_jax.sampling.samples.sample_workdir`: seeds,
                 classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs.
@@ -98,7 +98,7 @@ class LoadedRun:
         return report.to_pillow(sampling.picture(examples, columns=columns))
 
     def translate(self, images: ArrayLike) -> np.ndarray:
-        """What a translator makes of images.
+        """Translates images.
 
         Args:
             images: uint8 [n, H, W, C] of the size that the run was trained on.
@@ -107,7 +107,7 @@ class LoadedRun:
             uint8 [n, H', W', C'].
 
         Raises:
-            UserError: the run translates nothing, or the images have another type or shape.
+            UserError: the run does not translate, or the images have another type or shape.
         """
         game = self.run.game
         if not game.translates:
@@ -152,7 +152,8 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, import_model: b
         import_model: imports the run's own modules of networks, game or losses, which runs their code.
 
     Raises:
-        UserError: the directory holds no run or no such checkpoint, or the run needs modules that are not imported.
+        UserError: the directory is not a run or does not have the checkpoint, or the run needs modules that are not
+            imported.
     """
     workdir = files.user_path(workdir)
     if import_model:

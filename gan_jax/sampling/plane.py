@@ -1,4 +1,4 @@
-"""What a game of points in the plane looks like: samples, where the generator's loss moves them, the discriminator."""
+"""Views of a game of points in the plane: samples, the directions of the generator's loss, the discriminator."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ _MARGIN = 1.25  # around the data, as in `gan_jax.records.report.scatter`
 
 
 def landscape_grid(limit: float, size: int) -> np.ndarray:
-    """Where to ask the discriminator for its landscape: the centres of size x size equal squares.
+    """The points for the discriminator's landscape: the centres of size x size equal squares.
 
     Args:
         limit: the squares fill the plane from -limit to limit along both axes.
@@ -39,9 +39,9 @@ def landscape_grid(limit: float, size: int) -> np.ndarray:
 def make_view(
     config: ConfigDict, game: Game, dataset: Dataset, latents: ArrayLike
 ) -> Callable[[GanState], Frame] | None:
-    """What makes the frame of a run's state, or None where there is none to make.
+    """The function that makes the frame of a run's state, or None if the game has no frames.
 
-    There is one for an unconditional game of points whose discriminator judges one point at a time.
+    It exists for unconditional games of points whose discriminator takes single points.
 
     Args:
         config: config of the run.
@@ -73,7 +73,7 @@ def make_view(
 
 
 def pulls(loss: Loss, judge: Callable[[jax.Array], jax.Array], samples: jax.Array, real: jax.Array) -> jax.Array:
-    """The step down the generator's loss for each sample: minus the gradient with respect to that sample.
+    """The direction of the generator's loss for each sample: minus the gradient with respect to that sample.
 
     The gradient of the loss, a mean over samples, is taken times their number, so that it does not depend on it. The
     loss is the adversarial one, without penalties and other terms.

@@ -14,7 +14,7 @@ PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
 def named_weights(run: Run) -> dict[str, np.ndarray]:
-    """The weights that a run samples with (the averages where it has some) by name, such as 'params/Dense_0/kernel'.
+    """The weights that a run samples with (the averages, if it has some) by name, such as 'params/Dense_0/kernel'.
 
     Variables, such as the statistics of batch normalisation, have names like 'variables/batch_stats/BatchNorm_0/mean'.
 

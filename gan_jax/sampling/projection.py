@@ -1,4 +1,4 @@
-"""Projection of an image into the latent space: the latent of which the generator makes the most similar image.
+"""Projection of an image into the latent space: finds the latent whose generated image is most similar.
 
 Creswell and Bharath 2016, "Inverting the Generator of a Generative Adversarial Network", arXiv:1611.05644: gradient
 descent on the latent, from several starts, as the loss has many minima; Abdal et al. 2019, "Image2StyleGAN",
@@ -27,15 +27,15 @@ Distance = Callable[[Array, Array], Array]
 
 
 class Projection(NamedTuple):
-    """What projecting an image found.
+    """The result of projecting an image.
 
     Attributes:
         latent: the best start's last latent [...].
-        image: what the generator makes of it [H, W, C], in [-1, 1].
+        image: the image generated from it [H, W, C], in [-1, 1].
         losses: its distances from the target [iterations + 1], before the first step and after each.
         path: its latents at the same times [iterations + 1, ...].
         start: which of the starts was the best.
-        noise: the noise inputs of a style generator that were found with it, or None.
+        noise: the optimised noise inputs of a style generator, or None.
     """
 
     latent: np.ndarray
@@ -58,14 +58,14 @@ def project(
     prior: float = 0.0,
     variance: float = 1.0,
 ) -> Projection:
-    """Descends from all starts at once, in one compiled program, and keeps the best.
+    """Optimises all starts together, in one compiled program, and keeps the best.
 
     The optimiser is Adam, whose rate falls to 0 along half a cosine. With a prior the loss is distance + prior
-    (|z|^2 / E|z|^2 - 1)^2, which holds latents on the shell where the generator has seen them; without one they may
-    leave it for images that no sample looks like.
+    (|z|^2 / E|z|^2 - 1)^2, which keeps latents on the shell of the training latents; without it they may
+    leave it for images that are unlike any sample.
 
     Args:
-        generate: (latents [n, ...], conditions [n]) -> images [n, H, W, C] in [-1, 1], each from its own latent alone;
+        generate: (latents [n, ...], conditions [n]) -> images [n, H, W, C] in [-1, 1], each from its own latent only;
             without conditions it is called with the latents only. A `jax.tree_util.Partial` has its parameters passed
             to the program instead of written into it.
         target: the image [H, W, C] in [-1, 1].
@@ -102,7 +102,7 @@ def _descend(
     distance: Distance,
     iterations: int,
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """The fields of a `Projection`; compiled once for a generator, whatever the image."""
+    """The fields of a `Projection`; compiled once per generator, for all images."""
     optimizer = optax.adam(optax.cosine_decay_schedule(weights['learning_rate'], iterations))
 
     def losses(latents: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -127,7 +127,7 @@ def _descend(
 
 
 def check_target(target: ArrayLike, generate: Callable[..., Array], *given: Array) -> Array:
-    """The target as float32; a UserError where it has another shape than what is generated of `given`."""
+    """The target as float32; raises a UserError if its shape differs from that of the image generated from `given`."""
     target, made = jnp.asarray(target, jnp.float32), jax.eval_shape(generate, *given).shape[1:]
     if made != target.shape:
         raise UserError(
@@ -152,18 +152,18 @@ def feature_error(extractor: Extractor) -> Distance:
 
 
 def load_image(path: str | os.PathLike | None, shape: tuple[int, ...], resize: bool = False) -> np.ndarray:
-    """An image file as float32 [H, W, C] in [-1, 1], of the shape that a generator makes.
+    """Reads an image file as float32 [H, W, C] in [-1, 1], with the shape of a generator's images.
 
-    Grey and colour become what the generator makes. A size is changed only where that is asked for, by the rule of
+    Grey and colour are converted to the generator's channels. The size is changed only with `resize`, by the rule of
     `gan_jax.data.images.decode`: the largest central square, resampled by an antialiased Lanczos filter.
 
     Args:
         path: the file.
         shape: (H, W, C).
-        resize: whether to change the size, which then has to be a square.
+        resize: whether to change the size; the generator's images must then be square.
 
     Raises:
-        UserError: there is no such image, or it has another size.
+        UserError: the image does not exist, or has another size.
     """
     height, width, channels = shape
     if path is None:

@@ -1,4 +1,4 @@
-"""What `--mode sample --what projection` draws: the given image, the one that was found, and how."""
+"""The picture of `--mode sample --what projection`: the given image, the result, and intermediate results."""
 
 import io
 import pathlib
@@ -39,10 +39,10 @@ def projection(
     prior: float | None = None,
     space: str = 'z',
 ) -> pathlib.Path:
-    """The given image, the most similar one that was found, and how the search went there from the best start.
+    """The given image, the most similar generated image, and intermediate images from the best start.
 
-    In z every seed is a start, in every class. In W and W+ the start is the mean w, of each class; every seed, the
-    first alone unless some are named, draws the noise of a search of its own. Beside the picture, an .npz file of the
+    In z every seed is a start, in every class. In W and W+ the start is the mean w of each class; every seed (the
+    first only, unless seeds are given) draws the noise of a separate search. Beside the picture, an .npz file with the
     same name has `latent`, `image`, `losses`, `condition` of a conditional generator, and in W the inputs `noise/...`.
     """
     search, usual_iterations = choose({'z': (_in_z, 300), 'w': (_in_w, 1000), 'w+': (_in_w, 1000)}, space, 'space')
@@ -96,7 +96,7 @@ def _in_z(chosen: Chosen, target: np.ndarray, **options: Any) -> Search:
 
 
 def _checked_in_w(chosen: Chosen, prior: float | None) -> Chosen:
-    """The same with the seeds of the searches; a UserError for what has no meaning in W."""
+    """The same with the seeds of the searches; raises a UserError for options that do not apply to W."""
     given = {'prior': prior, 'threshold': chosen.options['threshold']}
     given['psi'] = None if chosen.options['psi'] == 1 else chosen.options['psi']
     if strangers := [flag for flag, value in given.items() if value is not None]:

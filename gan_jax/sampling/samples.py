@@ -1,4 +1,4 @@
-"""Samples of a generator: from its state, or from nothing but what a run's directory holds."""
+"""Samples of a generator: from its state, or from a run's directory."""
 
 import io
 import pathlib
@@ -42,7 +42,7 @@ def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = 
 
 
 def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = None) -> jax.Array:
-    """A latent [len(seeds), ...] for each seed: the first of its `fixed_latents`, whatever the other seeds are.
+    """One latent per seed [len(seeds), ...]: the first of its `fixed_latents`, whatever the other seeds are.
 
     Raises:
         UserError: a seed is not from 0 to 2^32 - 1.
@@ -57,12 +57,12 @@ def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = 
 
 
 def class_interpolation(num_classes: int, columns: int, classes: Sequence[int] | None = None) -> jax.Array:
-    """Conditions that go from each class to the next, and from the last to the first.
+    """Conditions that interpolate from each class to the next, and from the last to the first.
 
     Args:
         num_classes: how many there are.
         columns: number of columns of each way.
-        classes: which ones, in which order; None: all of them.
+        classes: the classes in order; None: all of them.
 
     Returns:
         float32 [len(classes) columns, num_classes]: row by row mixtures of two classes' one-hot vectors.
@@ -81,14 +81,14 @@ def generate(
     *,
     batch_size: int = 64,
 ) -> np.ndarray:
-    """What the generator makes in evaluation mode, with averaged weights where it keeps them.
+    """The examples generated in evaluation mode, with averaged weights if there are some.
 
     Args:
         game: the game.
         generator: its player, on the host or one device.
         latents: [n, ...].
         conditions: [n, ...] for a conditional game.
-        batch_size: how many are made at a time.
+        batch_size: number of examples per batch.
 
     Returns:
         float32 [n, ...], images in [-1, 1].
@@ -107,8 +107,8 @@ def picture(
     """A uint8 picture of examples: a grid of images [n, H, W, C] in [-1, 1], or a scatter plot of points [n, 2].
 
     Args:
-        examples: what the generator made.
-        real: points of the data set to draw beneath generated points.
+        examples: the generated examples.
+        real: points of the data set to draw under generated points.
         limit: half the width of the scatter plot.
         columns: number of columns of the grid; by default as many as make it nearly square.
     """
@@ -118,7 +118,7 @@ def picture(
 
 
 class Samples(NamedTuple):
-    """What is generated for one picture, as a run draws again and again.
+    """The latents and conditions of one picture, which a run draws repeatedly.
 
     Attributes:
         latents: [n, ...].
@@ -132,21 +132,21 @@ class Samples(NamedTuple):
 
     @property
     def caption(self) -> str:
-        """What the picture shows, where it is more than samples."""
+        """The content of the picture, if it is more than samples."""
         return ''
 
     def draw(self, game: Game, generator: Player) -> np.ndarray:
-        """The examples [n, ...] that the generator makes of them."""
+        """The examples [n, ...] generated from them."""
         return generate(game, generator, self.latents, self.conditions)
 
 
 def arrange(latents: ArrayLike, columns: int | None, classes: Sequence[int] | None = None) -> Samples:
-    """Latents row by row, and each row once for each class.
+    """Arranges latents row by row, with each row repeated for each class.
 
     Args:
         latents: [rows columns, ...].
         columns: number of columns of a row; None, without classes only: as makes the picture nearly square.
-        classes: what each row of latents is shown in, one class below the other; None for an unconditional game.
+        classes: the classes of each row of latents, one below the other; None for an unconditional game.
     """
     if classes is None:
         return Samples(latents, None, columns)
@@ -157,10 +157,10 @@ def arrange(latents: ArrayLike, columns: int | None, classes: Sequence[int] | No
 
 
 def fixed_samples(game: Game, num: int, seed: int, num_classes: int | None) -> Samples:
-    """The samples of a run: where `num_classes` is given, a row for each class, with the same latents in every row.
+    """The samples of a run: with `num_classes`, one row per class, with the same latents in every row.
 
-    There are about `num` of them: as many columns as fit, at least one; of more classes than `num`, the first are
-    taken.
+    There are about `num` samples: as many columns as fit, at least one; with more classes than `num`, the first are
+    used.
     """
     if num_classes is None:
         return arrange(fixed_latents(game, num, seed), None)
@@ -169,7 +169,7 @@ def fixed_samples(game: Game, num: int, seed: int, num_classes: int | None) -> S
 
 
 def of_run(game: Game, num: int, seed: int, dataset: Dataset, num_classes: int | None) -> Samples | shown.Shown:
-    """What a run's pictures are made of: examples of its data if the game shows such, else `fixed_samples`."""
+    """The content of a run's pictures: examples of its data if the game shows such, else `fixed_samples`."""
     if game.shows_examples:
         return shown.fixed_examples(game, num, seed, dataset)
     return fixed_samples(game, num, seed, num_classes if game.given else None)
@@ -186,7 +186,7 @@ def save_interpolation(
     columns: int = 10,
     step: int | None = None,
 ) -> None:
-    """Writes a picture whose rows go from class to class with one latent [1, ...]; nothing where examples are points.
+    """Writes a picture whose rows interpolate between classes with one latent [1, ...]; nothing if examples are points.
 
     Raises:
         UserError: the file cannot be written.
@@ -209,10 +209,10 @@ def choose_samples(
     threshold: float | None = None,
     psi: float = 1.0,
 ) -> Samples:
-    """The samples that a command line asks for; arguments as in `sample_workdir`.
+    """The samples described by a command line; arguments as in `sample_workdir`.
 
     Raises:
-        UserError: there are no such classes, or there are more or fewer seeds than the grid shows.
+        UserError: a class does not exist, or the number of seeds differs from that of the grid.
     """
     shown = run.classes(classes)
     if grid and classes and len(shown) > grid[0]:
@@ -253,7 +253,7 @@ def sample_workdir(
     inputs: str | None = None,
     standing_statistics: int | None = None,
 ) -> pathlib.Path:
-    """Writes a grid and the single pictures of samples from a run's checkpoint; only translations need its data.
+    """Writes a grid and the single images of samples from a run's checkpoint; only translations need its data.
 
     Args:
         workdir: a directory that `gan_jax.train.train` wrote.
@@ -262,9 +262,9 @@ def sample_workdir(
         step: which checkpoint; the latest by default.
         seeds: one latent for each, instead of `num` of one seed.
         classes: numbers or names, a row for each; None: all of them.
-        grid: (rows, columns) of images, instead of `num`; the rows go through the classes in turn.
-        threshold: truncates by drawing again, see `gan_jax.sampling.latents.truncated`.
-        psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
+        grid: (rows, columns) of images, instead of `num`; the rows cycle through the classes.
+        threshold: truncation by resampling, see `gan_jax.sampling.latents.truncated`.
+        psi: truncation of styles, or else latents, towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
         noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
         inputs: for a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
@@ -277,7 +277,7 @@ def sample_workdir(
         class.
 
     Raises:
-        UserError: the directory holds no run or no checkpoint, or cannot be written; or an option is impossible.
+        UserError: the directory is not a run, has no checkpoint or cannot be written; or an option is impossible.
     """
     Range(1, MOST_PICTURES).check('--num', num)
     SEED.check('--seed', seed)
@@ -332,7 +332,7 @@ def sample_workdir(
 
 
 def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None) -> pathlib.Path:
-    """`sample_workdir` of a game that makes something of examples: a grid of them, and its samples one by one."""
+    """`sample_workdir` for a game that translates: a grid of examples, and the single translations."""
     samples = choose_shown(run, num, seed, inputs)
     of = {'split': _split(run)} if inputs is None else {'inputs': inputs}
     directory = generated(workdir, run.step, **of, seed=seed)
@@ -347,10 +347,10 @@ def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: 
 
 
 def choose_shown(run: Run, num: int, seed: int, inputs: str | None = None) -> shown.Shown:
-    """The examples that a run shows which makes something of images; arguments as in `sample_workdir`.
+    """The examples shown by a run that translates; arguments as in `sample_workdir`.
 
     Raises:
-        UserError: there are no such data.
+        UserError: the data do not exist.
     """
     options = run.config.data
     if inputs is None:
@@ -359,7 +359,7 @@ def choose_shown(run: Run, num: int, seed: int, inputs: str | None = None) -> sh
 
 
 def made_of_shown(run: Run, samples: shown.Shown) -> np.ndarray:
-    """What the generator makes of the examples shown: float32 [n, H, W, C] in [-1, 1]."""
+    """The translations of the shown examples: float32 [n, H, W, C] in [-1, 1]."""
     conditions = samples.batch[run.game.given] if run.game.given else None
     return generate(run.game, run.generator, samples.latents, conditions)
 
@@ -369,13 +369,13 @@ def _split(run: Run) -> str:
 
 
 def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> pathlib.Path:
-    """The path below a run's directory that says what is generated: step0007000-traversal-seed0-dimension3.
+    """A descriptive path in a run's directory for generated files: step0007000-traversal-seed0-dimension3.
 
     Args:
         workdir: the run's directory.
         step: step of the checkpoint.
         *names: what it is.
-        **options: how it was made; those that are None, or truncate nothing (psi=1), are not mentioned.
+        **options: the options; those that are None or do not truncate (psi=1) are omitted.
     """
     given = {name: value for name, value in options.items() if value is not None and (name, value) != ('psi', 1)}
     words = (f'{name}{_short(value)}' for name, value in given.items())
@@ -383,7 +383,7 @@ def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> 
 
 
 def _remove_earlier(directory: pathlib.Path) -> None:
-    """Removes the pictures of an earlier, perhaps larger, number of samples; what somebody else put there stays."""
+    """Removes the pictures of earlier samples, which may have been more; other files stay."""
     files.sweep(directory)
     for path in directory.glob('*'):
         if _WRITTEN.fullmatch(path.name) and not path.is_dir():
@@ -391,7 +391,7 @@ def _remove_earlier(directory: pathlib.Path) -> None:
 
 
 def _short(value: Any) -> str:
-    """A value in a file name, without characters that file systems refuse; long lists by their ends and a checksum."""
+    """A value in a file name, without invalid characters; long lists are represented by their ends and a checksum."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         whole = ','.join(map(str, value))
         value = whole if len(value) <= 8 else f'{value[0]}..{value[-1]}-{zlib.crc32(whole.encode()):08x}'

@@ -1,7 +1,7 @@
 """Directions of the latent space along which the generated images change most, without any training.
 
 SeFa: Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs", arXiv:2007.06600. A generator's first
-layer maps latents z to A z + b, so that a move by a unit vector n changes what all later layers see by A n, the same at
+layer maps latents z to A z + b, so a move by a unit vector n changes the input of all later layers by A n, the same at
 every z. The directions with the largest |A n|, each perpendicular to the ones before, are the eigenvectors of A^T A
 (equation 6). In W of a style generator A is that of the affine layers which make the styles of the chosen layers.
 """
@@ -28,7 +28,7 @@ class Directions(NamedTuple):
     """Semantic directions, the strongest first.
 
     Attributes:
-        vectors: unit vectors [k, n], float64; the largest component of each is positive, as either sign would do.
+        vectors: unit vectors [k, n], float64; the sign is chosen so that the largest component is positive.
         gains: |A n| [k], the square roots of the eigenvalues.
     """
 
@@ -40,11 +40,11 @@ def semantic_directions(kernel: ArrayLike, num: int | None = None) -> Directions
     """The directions of a layer's weight.
 
     Args:
-        kernel: A^T [n, units], as a dense layer keeps it: a latent [n] times it is what the layer makes.
+        kernel: A^T [n, units], the kernel of a dense layer, which is multiplied by a latent [n].
         num: how many directions; None: all n.
 
     Raises:
-        UserError: there are not that many.
+        UserError: `num` is larger than n.
     """
     kernel = np.asarray(kernel, np.float64)
     size = len(kernel)
@@ -60,8 +60,8 @@ def first_kernel(params: Any, latent_size: int) -> np.ndarray:
     """The rows for the latents of a generator's first weight: [latent_size, units].
 
     It is that of the dense layer `Dense_0`: the first hidden layer of the MLP, the projection to the base of DCGAN and
-    SNGAN. Where a class's embedding is concatenated behind the latents, its rows are left out. Spectral normalisation
-    divides the weight by a number, which changes no direction; the batch norm that follows is left out, as in the
+    SNGAN. If a class embedding is concatenated to the latents, its rows are omitted. Spectral normalisation
+    divides the weight by a number, which does not change directions; the following batch norm is ignored, as in the
     paper.
 
     Args:
@@ -69,7 +69,7 @@ def first_kernel(params: Any, latent_size: int) -> np.ndarray:
         latent_size: size of its latents.
 
     Raises:
-        UserError: the generator has no such layer.
+        UserError: the generator does not have the layer.
     """
     layer = params.get(FIRST_LAYER) if isinstance(params, Mapping) else None
     kernel = np.asarray(layer['kernel']) if isinstance(layer, Mapping) and 'kernel' in layer else np.zeros((0, 0))
@@ -84,10 +84,10 @@ def first_kernel(params: Any, latent_size: int) -> np.ndarray:
 def style_kernel(
     synthesize: Callable[[Array], Array], params: Any, shape: tuple[int, int], layers: Sequence[int] | None = None
 ) -> np.ndarray:
-    """The weights by which layers of a style generator multiply w, side by side: [w, units].
+    """The concatenated weights by which layers of a style generator multiply w: [w, units].
 
-    Each column has length 1, as in the published code of SeFa, so that no layer counts more for its scale. An affine
-    layer belongs to the layer whose w it is given; those of the layers to the image are among them.
+    Each column has length 1, as in the published code of SeFa, so that the scale of a layer does not matter. An affine
+    layer belongs to the layer whose w is its input; those of the to-RGB layers are included.
 
     Args:
         synthesize: styles [1, layers, w] -> images, of linen modules.
@@ -96,7 +96,7 @@ def style_kernel(
         layers: which ones; None: all of them.
 
     Raises:
-        UserError: there is no such layer, or no affine layer in it.
+        UserError: the layer does not exist, or has no affine layer.
     """
     chosen = chosen_layers(layers, shape[0])
 

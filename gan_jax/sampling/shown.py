@@ -1,6 +1,6 @@
-"""Pictures of a game that makes something of examples: inputs, what it makes of them, and what is right, side by side.
+"""Pictures of games that translate: inputs, translations and targets side by side.
 
-`gan_jax.sampling.samples` does the same for games that make examples of latents alone.
+`gan_jax.sampling.samples` does the same for games that generate from latents only.
 """
 
 import functools
@@ -22,13 +22,13 @@ _BATCH = 16
 
 
 class Shown(NamedTuple):
-    """The examples of one picture, as a run shows them again and again.
+    """The examples of one picture, which a run draws repeatedly.
 
     Attributes:
         latents: [n, ...].
         batch: a batch of n examples, as the game is trained on.
         names: names of the images that are shown of an example, from left to right.
-        conditions: None; of classes there are none.
+        conditions: None; there are no classes.
     """
 
     latents: ArrayLike
@@ -38,7 +38,7 @@ class Shown(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """Of the picture: whole examples in a row, as many as make it nearly square."""
+        """The number of columns: complete examples per row, so that the picture is nearly square."""
         width = len(self.names)
         return width * math.ceil(math.sqrt(len(self.latents) / width))
 
@@ -48,10 +48,10 @@ class Shown(NamedTuple):
         return f'Each example, from left to right: {", ".join(self.names)}.'
 
     def draw(self, game: Game, generator: Player) -> np.ndarray:
-        """The images float32 [n len(names), H, W, C] in [-1, 1], an example's side by side; grey beside colour is grey.
+        """The images float32 [n len(names), H, W, C] in [-1, 1], those of an example side by side.
 
         Raises:
-            UserError: the game shows no images of one size.
+            UserError: the game shows images of different sizes.
         """
         made = self.images(game, generator)
         if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
@@ -62,7 +62,7 @@ class Shown(NamedTuple):
         return np.stack(alike, axis=1).reshape(-1, *alike[0].shape[1:])
 
     def images(self, game: Game, generator: Player) -> dict[str, np.ndarray]:
-        """What the game shows of the examples, by name: float32 [n, H, W, C] in [-1, 1]."""
+        """The images that the game shows of the examples, by name: float32 [n, H, W, C] in [-1, 1]."""
         weights = generator.ema or (generator.params, generator.variables)
         is_whole = 'real' in self.batch  # else only what is translated is there
         show = _show(game) if is_whole else functools.partial(_beside, game)
@@ -85,7 +85,7 @@ def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
 
 
 def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
-    """The first images of a data set, each beside what is made of it: about `num` images in all."""
+    """The first images of a data set, each beside its translation: about `num` images in all."""
     count = min(max(1, num // 2), len(dataset))
     images = dataset.fields.get(game.given, dataset.examples)
     batch = {game.given: np.asarray(to_float(np.asarray(images[:count])))}
@@ -93,7 +93,7 @@ def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
 
 
 def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], options: ConfigDict) -> Dataset:
-    """The data of a name, brought to the size and channels of what a game translates.
+    """Loads data with the size and channels that a game translates.
 
     Args:
         name: as of `gan_jax.data.load`.
@@ -102,7 +102,7 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
         options: the section `data` of its config.
 
     Raises:
-        UserError: it translates nothing, or there are no such images.
+        UserError: the game does not translate, or the images do not exist.
     """
     if not game.translates:
         raise UserError('--inputs names images to translate, but this game does not translate: omit it.')
@@ -121,7 +121,7 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
 
 
 def batch_of(dataset: Dataset, places: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The examples at places [n] of each part of a data set, as a game is trained on them but never mirrored."""
+    """The examples at indices [n] of each part of a data set, as in training but never mirrored."""
     found = {
         name: {kind: array[places[name]] for kind, array in arrays.items()} for name, arrays in dataset.arrays.items()
     }
@@ -129,7 +129,7 @@ def batch_of(dataset: Dataset, places: Mapping[str, np.ndarray]) -> dict[str, np
 
 
 def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
-    """Of the images that a game shows of an example, found out by their shapes."""
+    """The names of the images that a game shows of an example, found by tracing."""
     batch = batch_of(dataset, {name: np.zeros(1, int) for name in dataset.parts})
 
     names: list[str] = []
@@ -146,7 +146,7 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _show(game: Game) -> Callable[..., dict[str, Any]]:
-    """What a game shows of examples; of a translator that shows nothing itself, its inputs and outputs."""
+    """The images that a game shows of examples; by default the inputs and outputs of a translator."""
     return game.show or functools.partial(_beside, game)
 
 

@@ -31,15 +31,15 @@ _KEPT = 4096  # latents of seeds
 
 
 class Settings(NamedTuple):
-    """Where the sliders stand.
+    """The values of the sliders.
 
     Attributes:
         seed: seed of the latent where the path begins.
         to: of the latent where it ends.
-        walk: the share of the path that is done, from 0 to 1.
-        label: the class at the beginning; it has no meaning where the generator is not told classes.
+        walk: the position on the path, from 0 to 1.
+        label: the class at the beginning; unused if the generator is unconditional.
         to_label: the class at the end; None: the same.
-        psi: draws the point of the path towards the mean, see `gan_jax.sampling.latents.towards_mean`.
+        psi: moves the point of the path towards the mean, see `gan_jax.sampling.latents.towards_mean`.
         layers: for a style generator, those that the walk and the moves change: a name of `Sliders.layers`.
         moves: the move along each of `Sliders.directions`, in its units; those that are missing are 0.
     """
@@ -58,7 +58,7 @@ class Direction(NamedTuple):
     """A direction of the latents or styles.
 
     Attributes:
-        name: for people.
+        name: the displayed name.
         vector: [n], the move by 1.
     """
 
@@ -74,7 +74,7 @@ class Sliders:
         directions: the semantic directions of SeFa where the family has them, the strongest first, and random ones. Of
             latents z a move by 1 has length 1; of styles it is as long as the standard deviation of w along the
             direction.
-        reach: how far a move reasonably goes: 3, and 1 of uniform latents.
+        reach: a reasonable maximum of a move: 3, and 1 for uniform latents.
         layers: for a style generator, 'all', 'coarse', 'middle' and 'fine' layers by their numbers; else None.
     """
 
@@ -88,7 +88,7 @@ class Sliders:
 
         Args:
             run: the run.
-            threshold: truncates the latents of seeds by drawing again, see `gan_jax.sampling.latents.truncated`.
+            threshold: truncates the latents of seeds by resampling, see `gan_jax.sampling.latents.truncated`.
 
         Raises:
             UserError: the run generates points or translates images, or the threshold is too small.
@@ -127,7 +127,7 @@ class Sliders:
         """The images under each of the settings: uint8 [n, H, W, C].
 
         Raises:
-            UserError: a slider stands where it cannot.
+            UserError: a slider has an impossible value.
         """
         for one in settings:
             self._check(one)

@@ -1,7 +1,7 @@
-"""Standing statistics: batch norm that samples with the statistics of the very generator that samples.
+"""Standing statistics: batch norm statistics computed with the generator that is sampled.
 
 Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", arXiv:1809.11096, in the form
-of the first author's PyTorch code. Running averages belong to the weights of past steps, and to latents that are not
+of the first author's PyTorch code. Running averages come from the weights of past steps, and from latents that are not
 truncated.
 """
 
@@ -29,7 +29,7 @@ def with_standing_statistics(
     threshold: float | None = None,
     seed: int = 0,
 ) -> Player:
-    """The generator with new statistics in its batch normalisations, and with averaged weights where it has them.
+    """The generator with new statistics in its batch normalisations, and with averaged weights if it has some.
 
     Each pass in training mode has fresh latents and, in a conditional game, fresh classes, all equally likely. Means
     and variances of its batches are averaged with equal weight. The network may update its statistics as flax does:
@@ -38,7 +38,7 @@ def with_standing_statistics(
     Args:
         game: the game.
         generator: its player, on the host or one device.
-        passes: how many; 16 in BigGAN-PyTorch.
+        passes: number of passes; 16 in BigGAN-PyTorch.
         batch_size: latents of a pass.
         num_classes: how many classes there are; None in an unconditional game.
         threshold: threshold of the latents, see `gan_jax.sampling.latents.truncated`; None: they are not truncated.
@@ -57,7 +57,7 @@ def with_standing_statistics(
 
 
 def check(game: Game, variables: PyTree) -> None:
-    """Raises a UserError where a generator with these variables has no batch statistics of latents."""
+    """Raises a UserError if a generator with these variables has no batch statistics of latents."""
     if game.training_pass is None or game.translates or _COLLECTION not in variables:
         raise UserError(
             'Standing statistics need a generator with latents and batch normalisation, which this one is not: '

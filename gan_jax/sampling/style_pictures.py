@@ -1,6 +1,6 @@
-"""What `--mode sample` draws of a style generator: mixed styles and noise; and truncation, which all generators have.
+"""Pictures of `--mode sample` for style generators: mixed styles and noise; and truncation, for all generators.
 
-The functions are as those of `gan_jax.sampling.latent_pictures`.
+The functions are like those of `gan_jax.sampling.latent_pictures`.
 """
 
 import pathlib
@@ -20,9 +20,9 @@ _DRAWS = 100  # of noise, as in the paper
 
 
 def truncation(chosen: Chosen, *, range: Sequence[float] | None = None, columns: int = 9) -> pathlib.Path:
-    """A row for each seed, along which psi goes through the range, by default from -1 to 1: figure 8 of StyleGAN.
+    """One row per seed, along which psi takes the values of the range, by default from -1 to 1: figure 8 of StyleGAN.
 
-    The styles of a style generator go towards their mean, and the latents of any other towards 0.
+    The styles of a style generator are moved towards their mean, and the latents of other generators towards 0.
     """
     if chosen.options['psi'] != 1:
         raise UserError('--psi does not apply to --what truncation, where each column has its own psi: use --range.')
@@ -43,10 +43,10 @@ def truncation(chosen: Chosen, *, range: Sequence[float] | None = None, columns:
 def mixing(
     chosen: Chosen, *, others: Sequence[int] = (3, 4, 5, 6, 7), layers: Sequence[int] | None = None
 ) -> pathlib.Path:
-    """A row for each seed A and a column for each other seed B: A with some layers of B; figure 3 of StyleGAN.
+    """One row per seed A and one column per other seed B: A with some layers of B; figure 3 of StyleGAN.
 
-    The first row are the Bs and the first column the As. Where no layers are named, the rows come three times: with B's
-    coarse, middle and fine ones. A conditional generator shows the first class unless some are named.
+    The first row shows the Bs and the first column the As. Without given layers, there are three sets of rows: with B's
+    coarse, middle and fine layers. A conditional generator shows the first class unless classes are given.
     """
     chosen.run.styled('--what mixing')
     if chosen.classes and chosen.options['classes'] is None:
@@ -71,9 +71,10 @@ def mixing(
 
 
 def noise(chosen: Chosen, *, columns: int = 3) -> pathlib.Path:
-    """A row for each seed: without noise, with fixed noise, some draws of noise, and their deviation over 100 draws.
+    """One row per seed: no noise, fixed noise, some draws of noise, and the standard deviation over 100 draws.
 
-    The deviation of each pixel, figure 4 of StyleGAN, is shown from black, 0, to white, the largest of the picture.
+    The standard deviation of each pixel, figure 4 of StyleGAN, is shown from black (0) to white (the largest in the
+    picture).
     """
     if chosen.options['noise'] is not None:
         raise UserError('--noise does not apply to --what noise, where each column has its own noise: omit it.')

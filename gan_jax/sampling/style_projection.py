@@ -1,8 +1,8 @@
 """Projection of an image into W or W+ of a style generator.
 
 The projector of Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix D: one w for all
-layers, from the mean w, with noise on it that fades out, and noise inputs that are found with it but held to carry no
-picture of their own. Abdal et al. 2019, "Image2StyleGAN", arXiv:1904.03189, look in W+, a w of its own for each layer.
+layers, starting at the mean w, with noise that fades out, and noise inputs that are optimised too but must not encode
+the image. Abdal et al. 2019, "Image2StyleGAN", arXiv:1904.03189, use W+, with a separate w for each layer.
 """
 
 import functools
@@ -39,9 +39,9 @@ def project_styles(
     exploration: float = 0.05,
     noise_weight: float = 1e5,
 ) -> Projection:
-    """Descends by Adam from a start, in one compiled program.
+    """Optimises with Adam from a start, in one compiled program.
 
-    The learning rate rises in a line over the first twentieth of the steps and falls along half a cosine over the last
+    The learning rate rises linearly over the first twentieth of the steps and falls along half a cosine over the last
     quarter. The noise on w has the deviation exploration deviation (1 - t / 0.75)^2 at the share t of the steps, and is
     gone after 0.75 of them.
 
@@ -49,7 +49,7 @@ def project_styles(
         synthesize: (noise, styles [1, layers, w]) -> images [1, H, W, C] in [-1, 1]. A `jax.tree_util.Partial` has its
             parameters passed to the program instead of written into it.
         target: the image [H, W, C] in [-1, 1].
-        start: the mean w, [1, w] to look in W, or [layers, w] to look in W+.
+        start: the mean w, [1, w] for W, or [layers, w] for W+.
         deviation: standard deviation of w; see `gan_jax.sampling.styles.style_statistics`.
         layers: layers of the generator.
         key: random key of the noise.
@@ -90,7 +90,7 @@ def _descend(
     iterations: int,
     layers: int,
 ) -> tuple[Any, ...]:
-    """The fields of a `Projection`; compiled once for a generator, whatever the image."""
+    """The fields of a `Projection`; compiled once per generator, for all images."""
 
     def rate(step: Array) -> Array:
         share = step / iterations
@@ -128,7 +128,7 @@ def _descend(
 
 
 def autocorrelation(noise: Array) -> Array:
-    """How much neighbours in a noise input [H, W] agree, at all scales: 0 for noise.
+    """The correlation of neighbours in a noise input [H, W], at all scales: 0 for noise.
 
     The sum of the squared mean products of neighbours in both directions, the sides being joined, over a pyramid that
     halves the noise by means of 2x2 until it is 8 high (equation 8 and figure 20 of the paper).

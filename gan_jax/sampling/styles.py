@@ -1,7 +1,7 @@
 """Styles w of a style generator as arrays: mixing, coarse to fine layers, their mean and deviation, and noise.
 
 Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks", arXiv:1812.04948. The
-styles of an image are [layers, w], one for each layer; those of a latent alone have all layers alike.
+styles of an image are [layers, w], one per layer; all layers of a single latent have the same style.
 """
 
 import functools
@@ -20,10 +20,10 @@ _FIRST_MIDDLE, _FIRST_FINE = 4, 8  # of the layers: 16x16 and 64x64
 
 
 def mix(styles: ArrayLike, others: ArrayLike, layers: Sequence[int]) -> np.ndarray:
-    """The styles [..., layers, w], but those of the given layers from the others [..., layers, w].
+    """The styles [..., layers, w], with those of the given layers taken from others [..., layers, w].
 
     Raises:
-        UserError: there is no such layer.
+        UserError: the layer does not exist.
     """
     styles, others = np.asarray(styles), np.asarray(others)
     taken = chosen_layers(layers, styles.shape[-2])
@@ -31,10 +31,10 @@ def mix(styles: ArrayLike, others: ArrayLike, layers: Sequence[int]) -> np.ndarr
 
 
 def chosen_layers(layers: Sequence[int] | None, number: int) -> np.ndarray:
-    """Which of a number of layers are among those given: bool [number]; None: all of them.
+    """A mask of the given layers: bool [number]; None: all of them.
 
     Raises:
-        UserError: there is no such layer.
+        UserError: the layer does not exist.
     """
     if layers is None:
         return np.ones(number, bool)
@@ -44,10 +44,10 @@ def chosen_layers(layers: Sequence[int] | None, number: int) -> np.ndarray:
 
 
 def ranges_of_layers(number: int) -> dict[str, tuple[int, ...]]:
-    """The coarse, middle and fine ones of a number of layers.
+    """Divides layers into coarse, middle and fine ones.
 
     Coarse are those of 4x4 and 8x8, middle those of 16x16 and 32x32, fine all others (figure 3 of the paper). Of an
-    image of 32x32 or less, which has no fine ones by that rule, each is a third.
+    image of 32x32 or less, which has no fine layers by that rule, each is a third.
     """
     layers = np.arange(number)
     parts = np.split(layers, [_FIRST_MIDDLE, _FIRST_FINE]) if number > _FIRST_FINE else np.array_split(layers, 3)
@@ -55,7 +55,7 @@ def ranges_of_layers(number: int) -> dict[str, tuple[int, ...]]:
 
 
 class Statistics(NamedTuple):
-    """Of the styles w of many latents.
+    """Statistics of the styles w of many latents.
 
     Attributes:
         mean: [w].
@@ -88,7 +88,7 @@ def _first(styles: Callable[[Array], Array], latents: Array) -> Array:
 
 
 def with_random_noise(game: Game, key: Key) -> Game:
-    """The game of a style generator, which then samples with noise drawn from a key for each place in a batch."""
+    """The game of a style generator that samples with random noise, drawn from a key for each position in a batch."""
 
     def synthesize(params: Any, variables: Any, styles: Array, key: Key = key) -> Array:
         return game.synthesize(params, variables, styles, key)

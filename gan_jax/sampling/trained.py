@@ -1,4 +1,4 @@
-"""A finished run, or one under way, as its directory holds it."""
+"""A run, finished or in progress, read from its directory."""
 
 import importlib.util
 import os
@@ -60,14 +60,14 @@ class Run(NamedTuple):
 
     @property
     def is_conditional(self) -> bool:
-        """Whether the generator is told classes."""
+        """Whether the generator is conditional."""
         return self.game.given == 'label'
 
     def classes(self, wanted: Sequence[int | str] | None) -> tuple[int, ...] | None:
-        """The numbers of the classes wanted (None: of all), or None where the generator is not told classes.
+        """The numbers of the given classes (None: of all), or None if the generator is unconditional.
 
         Raises:
-            UserError: there is no such class, or the generator is not told classes and some are wanted.
+            UserError: a class does not exist, or classes are given for an unconditional generator.
         """
         if not self.is_conditional:
             if wanted is not None:
@@ -78,7 +78,7 @@ class Run(NamedTuple):
         return choose_classes(wanted, self.num_classes, self.class_names)
 
     def standing(self, passes: int | None, threshold: float | None = None) -> 'Run':
-        """The run with standing statistics of that many passes in its generator; None: as its config has it, 0: none.
+        """The run with standing statistics of a number of passes in its generator; None: as in its config, 0: none.
 
         Raises:
             UserError: as `gan_jax.sampling.standing.with_standing_statistics`.
@@ -93,10 +93,10 @@ class Run(NamedTuple):
         return self._replace(generator=made, passes=passes)
 
     def truncated(self, psi: float) -> tuple['Run', float]:
-        """The run with styles truncated by psi, and the factor by which its latents are still to be truncated.
+        """The run with styles truncated by psi, and the remaining factor for its latents.
 
         A generator with styles gets psi as its option, so that each style goes towards their mean, and that factor is
-        1. Any other generator stays as it is, and the factor is psi; see `gan_jax.sampling.latents.towards_mean`.
+        1. Other generators do not change, and the factor is psi; see `gan_jax.sampling.latents.towards_mean`.
 
         Raises:
             UserError: psi is not from -1 to 1.
@@ -107,17 +107,17 @@ class Run(NamedTuple):
         return self.with_generator(psi=psi), 1.0
 
     def with_generator(self, **options: Any) -> 'Run':
-        """The run whose generator has other options, such as psi, and the same parameters."""
+        """The run with other options of the generator, such as psi, and the same parameters."""
         config = self.config.copy_and_resolve_references()
         config.generator.update(options)
         game = build.make_game(config, self.shape, num_classes=self.num_classes, shapes=self.shapes)
         return self._replace(config=config, game=game)
 
     def styled(self, flag: str) -> 'Run':
-        """The run itself.
+        """Returns the run itself.
 
         Raises:
-            UserError: its generator has no styles, which a flag is for.
+            UserError: its generator has no styles, which the flag needs.
         """
         if self.game.styles is None:
             raise UserError(
@@ -127,13 +127,13 @@ class Run(NamedTuple):
         return self
 
     def noisy(self, noise: str | None) -> 'Run':
-        """The run with 'none' of the noise inputs of its style generator, 'fixed' ones, or 'random' ones.
+        """The run with 'none', 'fixed' or 'random' noise inputs in its style generator.
 
         Fixed noise is the same for all images. Random noise is drawn for each place in a batch, as in training, from
         the run's seed. None: as the run's config has it.
 
         Raises:
-            UserError: there is no such noise, or the generator has no styles or no noise inputs.
+            UserError: the value is unknown, or the generator has no styles or no noise inputs.
         """
         if noise is None:
             return self
@@ -147,7 +147,7 @@ class Run(NamedTuple):
 
     @property
     def weights(self) -> tuple[Any, Any]:
-        """Parameters and variables that samples are made with: the averages where there are some."""
+        """The parameters and variables for samples: the averages, if there are some."""
         return self.generator.ema or (self.generator.params, self.generator.variables)
 
 
@@ -157,12 +157,12 @@ def is_run(path: str | os.PathLike) -> bool:
 
 
 def import_model(workdir: str | os.PathLike) -> None:
-    """Imports the modules of a run's networks, game and losses, which runs their code, so that `load_run` finds them.
+    """Imports the modules of a run's networks, game and losses, for `load_run`; this executes their code.
 
-    They are looked for where Python finds modules, and then where the run was trained with them.
+    They are searched on Python's path, and then at the paths recorded by the run.
 
     Raises:
-        UserError: the directory holds no run, or a module is missing or fails.
+        UserError: the directory is not a run, or a module is missing or fails.
     """
     workdir = pathlib.Path(workdir)
     _data_facts(workdir)
@@ -186,7 +186,7 @@ def import_model(workdir: str | os.PathLike) -> None:
 
 
 def _not_asked_for(values: dict[str, Any]) -> str:
-    """What a config names of other people's code that nobody has asked for in this process; '' if there is none."""
+    """The foreign code that a config names and that has not been allowed in this process; '' if there is none."""
     modules = [f'the module {name}' for name in configs.foreign_modules(values) if name not in sys.modules]
     functions = [f'the function {name}' for name in configs.foreign_functions(values) if not open_sets.is_trusted(name)]
     return next(iter([*modules, *functions]), '')
@@ -200,7 +200,7 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
         step: which checkpoint; the latest by default.
 
     Raises:
-        UserError: the directory holds no run or no such checkpoint; or it needs a module of somebody's that has not
+        UserError: the directory is not a run or does not have the checkpoint; or it needs a foreign module that has not
             been imported (see `import_model`).
     """
     workdir = pathlib.Path(workdir)
