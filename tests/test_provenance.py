@@ -117,7 +117,7 @@ def record(path, **changes):
     [
         ({'examples': 3, 'classes': 2}, r'has changed in examples \(3 -> 1500\), classes \(2 -> 10\)\.'),
         ({'shape': [8, 8, 3]}, r'has changed in shape \(\[8, 8, 3\] -> \[8, 8, 1\]\)\.'),
-        ({'class_names': ['a', 'b']}, r'have changed in class_names'),
+        ({'class_names': ['a', 'b']}, r'has changed in class_names'),
     ],
 )
 def test_what_has_changed_is_named(tmp_path, changes, sentence):

@@ -31,7 +31,7 @@ def pack(state: PyTree) -> tuple[np.ndarray, dict[str, dict]]:
 
 
 def difference(target: PyTree, leaves: dict[str, dict]) -> str | None:
-    """Describes the first array that differs in path, shape or dtype between a description and a target; None if none."""
+    """Describes the first array whose path, shape or dtype differs between a description and a target, or None."""
     saved = {name: _text(leaf) for name, leaf in leaves.items()}
     wanted = {_name(path): _text(_describe(leaf)) for path, leaf in jax.tree.leaves_with_path(target)}
     differing = [name for name in wanted | saved if wanted.get(name) != saved.get(name)]
