@@ -128,8 +128,7 @@ class Turn(NamedTuple):
         loss: (params, state, batch, key, positions) -> (scalar, `Outcome`). It is differentiated with respect to
             `params`, the parameters of that player; everything else is read from `state`. `positions` [B] are the
             places of the batch's examples in the global batch: noise drawn from them does not depend on the
-                distribution of the batch over
-            devices.
+            distribution of the batch over devices.
         name: name of the turn; '': that of the player. Each part between slashes names a stream of randomness.
         times: number of moves in a round.
         fresh: whether each move gets a separate batch. Otherwise all moves get the round's last batch.
