@@ -38,7 +38,7 @@ class Shown(NamedTuple):
 
 
 def of_samples(workdir: pathlib.Path, number: int) -> Shown | None:
-    """What the last checkpoint of a run's directory shows in `number` samples; None where it diverged before the first.
+    """What the last checkpoint of a run's directory shows in `number` samples; None if it diverged before the first.
 
     Raises:
         UserError: the extractor of the run's evaluation tells no classes apart.

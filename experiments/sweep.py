@@ -36,7 +36,7 @@ class Options(NamedTuple):
     """The command line of an experiment.
 
     Attributes:
-        seeds: how many; the first is 0.
+        seeds: number of seeds; the first is 0.
         full: whether the published recipe is run.
         runs: directory of the runs.
         out: directory of the results.

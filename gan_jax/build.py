@@ -70,9 +70,9 @@ def make_game(
     Args:
         config: from `gan_jax.config.load`.
         shape: shape of one example.
-        axis_name: the mapped axis over which the global batch lies.
+        axis_name: the mapped axis of the global batch.
         num_classes: number of classes of the labels, which a conditional game needs.
-        reference: real examples [R, *shape] and their labels for virtual batch normalisation; None where only the
+        reference: real examples [R, *shape] and their labels for virtual batch normalisation; None if only the
             shapes matter, or the generator alone.
         shapes: shapes of one example in each other field of the batches, such as the 'input' of pairs.
 

@@ -134,7 +134,7 @@ def evaluate(
         The values, and the metrics that could not be computed.
 
     Raises:
-        UserError: there are no such images, the extractor's weights are missing, or an argument is out of its range or
+        UserError: the images do not exist, the extractor's weights are missing, or an argument is out of its range or
             has no effect.
     """
     metrics = metrics.split(',') if isinstance(metrics, str) else metrics

@@ -31,7 +31,7 @@ class Parts:
     Attributes:
         config: from `gan_jax.config.load`.
         shapes: shape of one example in each field of a batch: 'real', and the other fields of the data.
-        axis_name: the mapped axis over which the global batch lies.
+        axis_name: the mapped axis of the global batch.
         num_classes: number of classes, or None if the data have no labels or no network uses them.
         reference: real examples [R, *shape] and their labels, for virtual batch normalisation and for parameters that
             start from data; None if only shapes matter.

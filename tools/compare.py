@@ -29,7 +29,7 @@ def compare(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None
         The page's path.
 
     Raises:
-        UserError: a path is given twice or holds no run, or the page cannot be written.
+        UserError: a path is given twice or is not a run, or the page cannot be written.
     """
     runs = read_runs(paths)
     if len(runs) == 1:
@@ -45,7 +45,7 @@ def read_runs(paths: Sequence[str | os.PathLike]) -> list[Workdir]:
     """Reads the directories of runs, and gives several runs names that differ.
 
     Raises:
-        UserError: there are none, a path is given twice, or holds no run.
+        UserError: there are none, a path is given twice, or is not a run.
     """
     if not paths:
         raise UserError('There are no runs: give their directories.')

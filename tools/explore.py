@@ -45,7 +45,7 @@ def read_settings(sliders: Sliders, given: Mapping[str, str]) -> Settings:
         given: texts by names of `SLIDERS`.
 
     Raises:
-        UserError: there is no such name, class or number.
+        UserError: the name, class or number does not exist.
     """
     found = {}
     for name, text in given.items():

@@ -60,7 +60,7 @@ def export(
         The directory.
 
     Raises:
-        UserError: there is no such run or checkpoint, it has diverged, its generator cannot be exported, an option is
+        UserError: the run or checkpoint does not exist, it has diverged, its generator cannot be exported, an option is
             impossible, or the directory cannot be written.
     """
     out = pathlib.Path(out or workdir / 'exported')

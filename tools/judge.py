@@ -110,7 +110,7 @@ def load_real(run: Run, spec: str | None, data_dir: str | None = None) -> Datase
         data_dir: where TFDS data sets lie.
 
     Raises:
-        UserError: there are no such images.
+        UserError: the images do not exist.
     """
     own = run.config.data
     name, split = (own.name, own.split) if spec is None else name_and_split(spec)

@@ -31,7 +31,7 @@ def lab(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None = N
         The page's path.
 
     Raises:
-        UserError: a path is given twice, holds no run or one without frames, or the page cannot be written.
+        UserError: a path is given twice, is not a run or one without frames, or the page cannot be written.
     """
     runs = compare.read_runs(paths)
     if output is None:

@@ -21,7 +21,7 @@ def make_server(routes: Mapping[tuple[str, str], Route], host: str, port: int) -
         port: 0 for any that is free.
 
     Raises:
-        UserError: the port is in use or not allowed, or there is no such address.
+        UserError: the port is in use or not allowed, or the address does not exist.
     """
     try:
         return http.server.ThreadingHTTPServer((host, port), _handler(routes))

@@ -26,7 +26,7 @@ def noisy(data: Dataset, train: Dataset) -> Dataset:
 
 
 def half_the_classes(data: Dataset, train: Dataset) -> Dataset:
-    """Only the first half of the classes, filled up with training images of theirs that are not among the reals."""
+    """Only the first half of the classes, completed with further training images of these classes."""
     wanted = data.num_classes // 2
     own, more = np.flatnonzero(data.labels < wanted), np.flatnonzero(train.labels < wanted)
     more = more[-(len(data) - len(own)) :]
@@ -51,7 +51,7 @@ def memorised(data: Dataset, train: Dataset) -> Dataset:
 
 
 def intact(data: Dataset, train: Dataset) -> Dataset:
-    """Real images that the reals do not hold."""
+    """Real images that the reference set does not contain."""
     return data
 
 

@@ -103,7 +103,7 @@ def watch(options: sweep.Options) -> None:
 
 
 def best_evaluation(one: results.Finished) -> dict[str, float] | None:
-    """The record of a run's smallest FID; None where it has none."""
+    """The record of a run's smallest FID; None if it has none."""
     judged = [record for record in one.records if record.get('eval/fid') is not None]
     return min(judged, key=lambda record: record['eval/fid'], default=None)
 

@@ -132,7 +132,7 @@ def compare(options: sweep.Options, samples: int) -> None:
 
 
 def columns_of_digits(seeds: Sequence[classes.Shown | None], reals: np.ndarray) -> dict[str, list[float]]:
-    """Which digits each seed shows and how evenly, beside how many of each there are among the reals."""
+    """Which digits each seed shows and how evenly, beside how many of each there are among the real images."""
 
     def modes(one: classes.Shown) -> ModeReport:
         return label_modes(one.shown, len(reals), reals, math.ceil(LEAST_SHARE * len(one.shown)))

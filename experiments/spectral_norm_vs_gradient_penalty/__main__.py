@@ -159,7 +159,7 @@ def draw(path: pathlib.Path, arms: Mapping[str, Sequence[Steepness]]) -> None:
 
 
 def last_grid(runs: Sequence[results.Finished]) -> np.ndarray | None:
-    """The last samples uint8 [height, width, C] of the first seed that left some; None where none did."""
+    """The last samples uint8 [height, width, C] of the first seed that left some; None if none did."""
     path = results.first_file(runs, 'samples.png')
     return None if path is None else np.atleast_3d(np.asarray(Image.open(path)))  # grey ones have two axes
 

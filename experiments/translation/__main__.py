@@ -72,7 +72,7 @@ RULES = {
 
 
 def compare(options: sweep.Options, number: int) -> None:
-    """Trains the arms and writes the results; arguments as of `main`."""
+    """Trains the arms and writes the results; arguments as in `main`."""
     arms = arms_of(options)
     config = sweep.config_of(next(iter(arms.values())), options)
     held_out = load_data(config.data, config.evaluation.split)

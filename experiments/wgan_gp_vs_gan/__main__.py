@@ -104,7 +104,7 @@ def follows(run: Finished, name: str) -> float:
 
 
 def last_samples(workdir: pathlib.Path) -> tuple[dict[str, float], np.ndarray | None]:
-    """What the last generator's samples show, and some of them; NaN and None where there is no checkpoint."""
+    """What the last generator's samples show, and some of them; NaN and None if there is no checkpoint."""
     made = classes.of_samples(workdir, SAMPLES)
     if made is None:
         return dict.fromkeys(('digits', 'reverse KL', 'MS-SSIM'), math.nan), None

@@ -25,7 +25,7 @@ class Augmentation(NamedTuple):
     Attributes:
         apply: (images [B, H, W, C], key, positions [B], probability scalar) -> images of the same shape. An example may
             be several images [B, K, H, W, C], which are all changed alike.
-        controller: (probability, mean_sign, batch_size) -> new probability, or None where nothing adapts. `mean_sign`
+        controller: (probability, mean_sign, batch_size) -> new probability, or None if nothing adapts. `mean_sign`
             is the mean of sign(D(x)) over real images, all of them if they lie on several devices; `batch_size` is the
             number of real images since the last call.
         initial: the probability at the start.

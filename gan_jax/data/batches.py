@@ -57,9 +57,9 @@ def prepare_parts(
     Args:
       parts: for each part by its name 'examples' and what it has of 'labels' and 'inputs', as `Dataset.arrays` has
       them.
-      key_of: the name of a part -> its key; None where nothing is mirrored.
-      positions: as of `prepare`; None where nothing is mirrored.
-      flip: as of `prepare`.
+      key_of: the name of a part -> its key; None if nothing is mirrored.
+      positions: as in `prepare`; None if nothing is mirrored.
+      flip: as in `prepare`.
     """
     batch = {}
     for name, arrays in parts.items():

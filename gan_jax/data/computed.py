@@ -36,7 +36,7 @@ def with_edges(name: str, images: Dataset, root: pathlib.Path, *, show_progress:
 
 
 def with_grey(name: str, images: Dataset, root: pathlib.Path, *, show_progress: bool) -> Dataset:
-    """Colour images with their grey values as inputs, in one channel; arguments and errors as of `with_edges`.
+    """Colour images with their grey values as inputs, in one channel; arguments and errors as in `with_edges`.
 
     Raises:
       UserError: also if the images are already grey.

@@ -23,12 +23,12 @@ class Dataset:
       examples: uint8 [num, height, width, channels], read-only and (but for stacked images) memory-mapped, or float32
         [num, 2]; images of several sizes, where `load` allows them, as `MixedImages`.
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
-      num_classes: the number of classes (of modes, for a mixture); None where there are no labels.
+      num_classes: the number of classes (of modes, for a mixture); None if there are no labels.
       fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of; of images of
         several sizes a hash of their files, of what else decides them, and of the rules of decoding.
-      class_names: names of the classes in order: of a folder's sub-directories, or TFDS's; None where they have none.
+      class_names: names of the classes in order: of a folder's sub-directories, or TFDS's; None if they have none.
       inputs: uint8 [num, height, width, channels], the image that goes with each example, such as the one that a
-        translator is given; None where the examples are not pairs.
+        translator is given; None if the examples are not pairs.
       groups: further data sets by name, each with an order of its own, such as the other one of two domains. None has
         groups itself.
 

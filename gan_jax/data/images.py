@@ -39,8 +39,8 @@ class ImageSource:
       files: the files whose contents determine the images.
       identity: everything else that determines them and their order, as JSON.
       num_examples: number of images.
-      num_classes: number of classes, or None where there are no labels.
-      class_names: their names in order, or None where they have none.
+      num_classes: number of classes, or None if there are no labels.
+      class_names: their names in order, or None if they have none.
       read: (start, stop) -> one (file, label) for each index; a file is a path or an open binary file.
       describe: index -> how a message names the image.
       find_channels: () -> 1 or 3, the images' own number of channels.

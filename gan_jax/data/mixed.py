@@ -48,7 +48,7 @@ class MixedImages:
         decoder.check_brightness()
 
     def labels(self) -> np.ndarray | None:
-        """int32 [n], the classes; or None where there are none."""
+        """int32 [n], the classes; or None if there are none."""
         if self._source.num_classes is None:
             return None
         starts = range(0, len(self), _LABELS_AT_A_TIME)

@@ -175,7 +175,7 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
 
 
 def find_features(info: Any, name: str) -> tuple[str, str | None]:
-    """The names of a TFDS builder's image and label features; the label's is None where it has none.
+    """The names of a TFDS builder's image and label features; the label's is None if it has none.
 
     Raises:
         UserError: it has no images, or none of 8 or 16 bits.

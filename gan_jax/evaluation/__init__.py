@@ -1,1 +1,1 @@
-"""Evaluation: how good and how varied a generator's samples are, one file a metric."""
+"""Evaluation of the quality and diversity of a generator's samples, one file per metric."""

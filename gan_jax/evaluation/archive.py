@@ -1,4 +1,4 @@
-"""Images in NumPy arrays and files, as programs of any framework have them, as a data set."""
+"""Images in NumPy arrays and files, from programs of any framework, as a data set."""
 
 import hashlib
 import pathlib
@@ -15,7 +15,7 @@ _MAGIC = (b'PK\x03\x04', b'PK\x05\x06', b'\x93NUMPY')  # of an .npz with and wit
 
 
 def of_array(images: ArrayLike, name: str) -> Dataset:
-    """Images uint8 [n, H, W, 1 or 3] as a data set of a name.
+    """Images uint8 [n, H, W, 1 or 3] as a named data set.
 
     Raises:
         UserError: they have another shape or type.
@@ -27,11 +27,11 @@ def of_array(images: ArrayLike, name: str) -> Dataset:
 def load_archive(path: pathlib.Path) -> Dataset:
     """Images in an .npy or .npz file as a data set.
 
-    Of an .npz these are the array 'images', or 'arr_0' (the name that NumPy and ADM give it), or the only array. Their
+    In an .npz these are the array 'images', or 'arr_0' (the name used by NumPy and ADM), or the only array. Their
     classes are in 'labels', or beside 'arr_0' in 'arr_1' (ADM).
 
     Raises:
-        UserError: the file cannot be read or holds no such array.
+        UserError: the file cannot be read or does not contain the array.
     """
     images, labels = _read(path)
     images = images_array(images, str(path))

@@ -1,4 +1,4 @@
-"""What metrics ask of the arrays that they are given."""
+"""Checks of the arrays given to metrics."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,11 +12,11 @@ def features_array(features: ArrayLike, what: str = 'the features', least: int =
 
     Args:
         features: [n, D].
-        what: they are, for the error.
-        least: the smallest n that is enough.
+        what: description of the features for error messages.
+        least: the minimum n.
 
     Raises:
-        UserError: they are no real numbers, have another shape, are too few, or hold NaN or infinity.
+        UserError: they are not real numbers, have another shape, are too few, or contain NaN or infinity.
     """
     try:
         array = np.asarray(features)
@@ -42,7 +42,7 @@ def features_array(features: ArrayLike, what: str = 'the features', least: int =
 
 
 def check_same_dimension(first: np.ndarray, second: np.ndarray) -> None:
-    """Raises a UserError where two sets of features cannot be of one extractor."""
+    """Raises a UserError if two sets of features cannot be from the same extractor."""
     if first.shape[1] != second.shape[1]:
         raise UserError(
             f'The features have {first.shape[1]} and {second.shape[1]} dimensions: use the same extractor for both.'

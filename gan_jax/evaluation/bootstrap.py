@@ -27,19 +27,19 @@ def bootstrap(
     """The percentile interval of a statistic under resampling of its rows with replacement.
 
     Efron 1979, "Bootstrap Methods: Another Look at the Jackknife"; Efron and Tibshirani 1993, "An Introduction to the
-    Bootstrap", section 13.3. Close the statistic over the reals and let it resample the fakes:
+    Bootstrap", section 13.3. To resample the fakes, fix the real images in the statistic:
     `bootstrap(lambda fake: inception_score(fake).value, logits)`.
 
-    A resample holds duplicates, about 63 % of the rows are in it, and metrics that compare samples with each other see
-    that. Its covariance is on average (n - 1) / n of the sample's and of lower rank, so that FID is biased once more by
-    about as much as n fakes bias it already; the interval may lie above the value itself. KID and other unbiased MMDs
+    A resample contains duplicates and about 63 % of the rows, which affects metrics that compare samples with each
+    other. Its covariance is on average (n - 1) / n of the sample's and of lower rank, so FID is biased again by
+    about as much as by n fakes; the interval can lie above the value itself. KID and other unbiased MMDs
     count duplicates as neighbours at distance 0, which adds about mean(k(x, x) - k(x, x')) / n; prefer the standard
-    error of `kid_full`. For means, Inception Scores and shares of samples the interval is what it says.
+    error of `kid_full`. For means, Inception Scores and shares of samples the interval is accurate.
 
     Args:
         statistic: the arrays, resampled -> a number.
         *arrays: [n, ...] each, resampled by the same rows.
-        resamples: how many; percentiles of 95 % need about 1,000.
+        resamples: number of resamples; percentiles of 95 % need about 1,000.
         confidence: in (0, 1), the share of resamples within the interval.
         seed: seed of the rows drawn.
 

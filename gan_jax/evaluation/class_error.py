@@ -1,4 +1,4 @@
-"""The share of images whose class a game's classifier takes for another."""
+"""The share of images that a game's classifier misclassifies."""
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ def class_error(game: Game, classifier: Player, images: np.ndarray, labels: np.n
 
     Args:
         game: the game.
-        classifier: its player, on the host; the averaged weights are used where it has them.
+        classifier: its player, on the host; averaged weights are used if it has some.
         images: uint8 [n, H, W, C].
         labels: int [n], their classes.
 

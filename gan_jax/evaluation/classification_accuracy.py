@@ -1,9 +1,9 @@
-"""Classification accuracy score: how well a classifier trained on generated images does on real ones.
+"""Classification accuracy score: the accuracy on real images of a classifier trained on generated ones.
 
 Ravuri and Vinyals 2019, "Classification Accuracy Score for Conditional Generative Models", arXiv:1905.10887, section 3.
-There a ResNet-50 learns ImageNet from a generator's samples; here it is one of the small classifiers. Beside it belongs
-the score of real training images under the same recipe. A generator scores low for what it lacks as much as for what
-it gets wrong.
+There a ResNet-50 learns ImageNet from a generator's samples; here it is one of the small classifiers. Compare it with
+the score of real training images under the same recipe. A generator scores low both for missing modes and for
+wrong classes.
 """
 
 import numpy as np
@@ -40,10 +40,10 @@ def classification_accuracy_score(
 
     Returns:
         The accuracy in [0, 1], with the binomial standard error over the m images; without one where it is 0 or 1. The
-        error does not hold what another seed of the training would change.
+        error does not include the variation over seeds of the training.
 
     Raises:
-        UserError: the arrays are no labelled images, or generated and real images differ in shape.
+        UserError: the arrays are not labelled images, or generated and real images differ in shape.
     """
     recipe = Recipe() if recipe is None else recipe
     if fake_images.shape[1:] != real_images.shape[1:]:

@@ -1,13 +1,13 @@
 """Exact Euclidean distances between two sets of features: nearest neighbours, and points in balls.
 
-A distance is what float64 gives for the root of the sum of squared differences: copies are at distance 0, and ties stay
-ties. All pairs that way would cost far more than matrix products, so that products only exclude: |x|^2 + |y|^2 - 2 x.y
-in float32 on the device, with a bound of its rounding error, settles which pairs cannot matter. The few that it leaves
-open are computed from differences. Where it leaves many, as between clusters that are far apart, it is done again in
-float64. Neither changes a result.
+Distances are the float64 roots of the sums of squared differences: copies have distance 0, and ties remain
+ties. Computing all pairs in this way would cost far more than matrix products, so products only exclude pairs: |x|^2 +
+|y|^2 - 2 x.y in float32 on the device, with a bound of its rounding error, decides which pairs cannot matter. The few
+remaining pairs are computed from differences. If many remain, as between clusters that are far apart, the products are
+repeated in float64. The results do not depend on this.
 
-A block of queries meets all references at a time, so that 50,000 against 50,000 needs no 10 GB. All numbers are scaled
-by a power of two; only distances below 1e-154 of the largest feature underflow to 0.
+A block of queries is compared with all references at a time, so 50,000 against 50,000 does not need 10 GB. All numbers
+are scaled by a power of two; only distances below 1e-154 of the largest feature underflow to 0.
 """
 
 import hashlib
@@ -43,11 +43,11 @@ class Nearest(NamedTuple):
 
 
 class BallCounts(NamedTuple):
-    """How points and balls meet.
+    """Counts of points in balls.
 
     Attributes:
-        balls: int64 [n], in how many balls each point lies.
-        points: int64 [m], how many points each ball holds.
+        balls: int64 [n], the number of balls that contain each point.
+        points: int64 [m], the number of points in each ball.
     """
 
     balls: np.ndarray
@@ -62,14 +62,14 @@ def nearest(
     Args:
         queries: [n, D], float32 or float64.
         references: [m, D].
-        k: how many.
-        exclude_self: whether row i of the references does not count for query i, as where both are one set. Copies of
-            it in other rows count.
-        block: how many queries are compared at a time. Memory grows with `block` m and with the features, which the
+        k: number of references.
+        exclude_self: whether row i of the references is excluded for query i, if both are the same set. Copies of
+            it in other rows are included.
+        block: number of queries compared at a time. Memory grows with `block` m and with the features, which the
             device holds, not with n m.
 
     Raises:
-        UserError: there are fewer than k references to be found, or the sets differ in D.
+        UserError: there are fewer than k references, or the sets differ in D.
     """
     available = len(references) - exclude_self
     if not 1 <= k <= available:
@@ -94,9 +94,9 @@ def ball_counts(
     Args:
         points: [n, D], float32 or float64.
         centres: [m, D] of the balls.
-        radii: float64 [m], such as `nearest` gives them, so that ties stay ties.
-        closed: whether a point at the very radius is inside.
-        block: how many points are compared at a time; as in `nearest`.
+        radii: float64 [m], for example from `nearest`, so that ties remain ties.
+        closed: whether a point exactly at the radius is inside.
+        block: number of points compared at a time; as in `nearest`.
 
     Raises:
         UserError: the sets differ in D.
@@ -152,7 +152,7 @@ class _Pairs:
         return np.multiply(rows, 1 / self._scale, dtype=np.float64)
 
     def screened(self, program: Callable, rows: slice, radii: np.ndarray | None = None) -> tuple:
-        """What a program counts over a block of queries, and the numbers [p] and [p] of the pairs it leaves open."""
+        """The counts of a program over a block of queries, and the indices [p] and [p] of the undecided pairs."""
         for dtype in (np.float32, np.float64):
             with jax.enable_x64(dtype == np.float64):
                 if dtype not in self._references:
@@ -190,7 +190,7 @@ class _Pairs:
         return _Rows(*map(jnp.asarray, (features, norms.astype(dtype), identities, numbers)))
 
     def _identify(self) -> list[np.ndarray]:
-        """For each set int32 [n], the same for equal rows: of a collapsed set no products could tell the distances."""
+        """Identities int32 [n] of each set, same for equal rows; products cannot resolve a collapsed set."""
         known: dict[bytes, int] = {}
         dtype, zero = np.result_type(*self._sets), np.float32(0)
 
@@ -222,7 +222,7 @@ def _bounds(x: _Rows, y: _Rows) -> tuple[Array, Array, Array]:
 
 @partial(jax.jit, static_argnames=('k', 'exclude_self'))
 def _candidates(queries: _Rows, references: _Rows, *, k: int, exclude_self: bool) -> tuple[Array, Array]:
-    """Which pairs [n, m] may be among the k nearest of the query, and how many those are."""
+    """The pairs [n, m] that may be among the k nearest of the query, and their number."""
     low, high, copies = _bounds(queries, references)
     allowed = (references.identities >= 0) & (queries.identities >= 0)[:, None]
     if exclude_self:
@@ -240,7 +240,7 @@ def _candidates(queries: _Rows, references: _Rows, *, k: int, exclude_self: bool
 
 @partial(jax.jit, static_argnames='closed')
 def _inside(points: _Rows, centres: _Rows, radii: Array, *, closed: bool) -> tuple[Array, Array, Array, Array]:
-    """Which pairs [n, m] are too near the radius to tell, and how many; then the counts without them."""
+    """The pairs [n, m] too close to the radius to decide, and their number; then the counts without them."""
     low, high, copies = _bounds(points, centres)
     info, squared = jnp.finfo(low.dtype), radii.astype(low.dtype) ** 2
     error = 4 * info.eps * squared + 2 * info.tiny

@@ -1,4 +1,4 @@
-"""An evaluation: metrics of fakes against reals, each as a record with its protocol."""
+"""An evaluation: metrics of fakes against real images, each as a record with its protocol."""
 
 import dataclasses
 import math
@@ -39,22 +39,22 @@ _FAILURES = (UserError, ArithmeticError, MemoryError, np.linalg.LinAlgError, jax
 
 @dataclasses.dataclass
 class Evaluator:
-    """Compares fakes with the same real images by the same rules, as often as it is asked to.
+    """Compares sets of fakes with the same real images by the same rules.
 
-    The real images are looked at when it is made; their features are kept on disk for later runs.
+    The real images are processed at construction; their features are cached on disk for later runs.
 
     Attributes:
         names: names of metrics, from `metrics.METRICS`; duplicates are ignored.
-        extractor: what looks at the images.
+        extractor: the feature extractor.
         reals: the real images, or statistics of their features by the same extractor.
         layout: the devices.
-        cache_dir: where features of real images are kept; None: the user's cache directory.
+        cache_dir: cache of the features of real images; None: the user's cache directory.
         bootstrap: resamples of the fakes for an interval around each value; 0: none.
         options: constants of the metrics, by names in `metrics.OPTIONS`.
         batch_size: images at a time on all devices; None: 64 on each.
 
     Raises:
-        UserError: there is no such metric or option, the reals are not images, or the extractor refuses them.
+        UserError: the metric or option does not exist, the real images are not images, or the extractor refuses them.
     """
 
     names: Sequence[str]
@@ -81,11 +81,11 @@ class Evaluator:
     def evaluate(self, fakes: Samples | Dataset | Statistics) -> Evaluation:
         """The metrics of a generator's samples, of a data set taken for generated, or of statistics of one.
 
-        A metric that cannot be computed of them (too few images, no labels, no classes in the extractor) is a failure
-        with its reason and takes nothing from the others.
+        A metric that cannot be computed (too few images, no labels, no classes in the extractor) is a failure
+        with its reason and does not affect the others.
 
         Raises:
-            UserError: the fakes are not images of the reals' shape.
+            UserError: the fakes are not images of the real images' shape.
         """
         if isinstance(fakes, Samples):
             subject, protocol = fakes.name, fakes.protocol
@@ -129,7 +129,7 @@ class Evaluator:
         return Evaluation(records, failures)
 
     def _unfit(self, fakes: Samples | Dataset | Statistics, subject: str) -> list[Failure]:
-        """The metrics that are known not to fit before anything is looked at."""
+        """The metrics that are known to be impossible before anything is computed."""
         failures = []
         for name in self.names:
             try:
@@ -188,7 +188,7 @@ class Evaluator:
 def choose_extractor(
     names: Sequence[str], spec: str | Extractor, data_name: str, shape: tuple[int, ...], labelled: bool
 ) -> Extractor:
-    """What metrics look at images with: the extractor that `find_extractor` finds, or none where they see pixels alone.
+    """The extractor for metrics, from `find_extractor`, or none if they use pixels only.
 
     Raises:
         UserError: as `find_extractor`.
@@ -199,18 +199,18 @@ def choose_extractor(
 
 
 def versions() -> str:
-    """What computed a record."""
+    """The versions of the packages that computed a record."""
     installed = package_versions()
     return ', '.join(f'{name} {installed[name]}' for name in ('gan_jax', 'jax', 'numpy'))
 
 
 def draw_labels(dataset: Dataset, number: int, seed: int) -> np.ndarray:
-    """int32 [number]: classes as often as the data has them, for the samples of a conditional generator."""
+    """int32 [number]: classes with the frequencies of the data, for the samples of a conditional generator."""
     return np.random.default_rng(seed).choice(np.asarray(dataset.labels, np.int32), number)
 
 
 def table(records: Sequence[Record]) -> str:
-    """Records as lines for a terminal: metrics, then what they have in common in their protocols."""
+    """Records as lines for a terminal: metrics, then the common part of their protocols."""
     if not records:
         return '(no metrics)'
     width = max(len(record.metric) for record in records)

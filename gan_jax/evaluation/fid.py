@@ -30,7 +30,7 @@ def frechet_distance(
     """The squared Fréchet (2-Wasserstein) distance between two Gaussians.
 
     Dowson and Landau 1982, "The Fréchet distance between multivariate normal distributions". Covariances may be
-    singular. What rounding leaves below 0 is returned as 0.
+    singular. Negative results of rounding are returned as 0.
 
     Args:
         mu1: [D].
@@ -40,7 +40,7 @@ def frechet_distance(
         root1: `covariance_root(sigma1)`, where many distances are taken from the same Gaussian.
 
     Raises:
-        UserError: the shapes do not belong together, or something is NaN or infinite.
+        UserError: the shapes do not match, or something is NaN or infinite.
     """
     mu1, sigma1, mu2, sigma2 = (np.asarray(array, np.float64) for array in (mu1, sigma1, mu2, sigma2))
     dimension = mu1.size
@@ -93,8 +93,8 @@ def _nuclear_norm(matrix: np.ndarray) -> float:
 def fid(real: ArrayLike, fake: ArrayLike) -> Estimate:
     """The Fréchet distance between the moments of two sets of features.
 
-    It is biased upwards by about a constant / number of samples (see `fid_infinity`): compare only values for the same
-    numbers of images, by convention all of the training set against 50,000 fakes.
+    It is biased upwards by approximately a constant / number of samples (see `fid_infinity`): compare only values for
+    the same numbers of images, by convention all of the training set against 50,000 fakes.
 
     Args:
         real: [n, D] with n of at least 2; fewer rows than dimensions are allowed.
@@ -118,7 +118,7 @@ def class_fids(
     fake_labels: ArrayLike,
     names: Sequence[str] | None = None,
 ) -> dict[int, float]:
-    """The FID of each class, between its reals and its fakes.
+    """The FID of each class, between its real images and its fakes.
 
     Args:
         real: [n, D].
@@ -131,7 +131,7 @@ def class_fids(
         The distance of each label, in order.
 
     Raises:
-        UserError: labels do not fit the features, or a class does not have two reals and two fakes.
+        UserError: labels do not fit the features, or a class does not have two real images and two fakes.
     """
     real, fake = features_array(real, 'The real features'), features_array(fake, 'The fake features')
     real_labels, fake_labels = np.asarray(real_labels), np.asarray(fake_labels)
@@ -162,7 +162,7 @@ def intra_fid(
 ) -> Estimate:
     """The mean of `class_fids`, as in Miyato and Koyama 2018, "cGANs with Projection Discriminator", section 5.
 
-    Classes weigh the same, whatever their sizes. Each has few samples, so that the bias of `fid` is large.
+    Classes have equal weights, whatever their sizes. Each has few samples, so the bias of `fid` is large.
     """
     distances = list(class_fids(real, real_labels, fake, fake_labels, names).values())
     return Estimate(

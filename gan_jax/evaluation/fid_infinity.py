@@ -3,7 +3,7 @@
 Chong and Forsyth 2020, "Effectively Unbiased FID and Inception Score and where to find them" (arXiv:1911.07023): FID of
 N fakes is FID of infinitely many plus a constant / N, and the constant depends on the generator, so that even values
 for the same N can rank generators wrongly. A line through FID over 1 / N meets 0 at the value without this bias. What
-finitely many reals add stays in it, and so do terms in 1 / N^2, which are small where N is several times D.
+finitely many real images add stays in it, and so do terms in 1 / N^2, which are small where N is several times D.
 """
 
 import numpy as np
@@ -90,8 +90,8 @@ def sampling_error(real: Moments, fake: ArrayLike) -> float:
     """The standard error of FID under sampling of the fakes, to first order, for more fakes than dimensions.
 
     A fake y moves FID by 2 (mu2 - mu1) . c + |c|^2 - c^T T c with c = y - mu2 and T = A (A^T S2 A)^(-1/2) A^T with
-    S1 = A A^T, the optimal map from the Gaussian of the fakes to that of the reals: the distance's derivatives by mean
-    and covariance. The error is the deviation of this term, divided by sqrt(m).
+    S1 = A A^T, the optimal map from the Gaussian of the fakes to that of the real images: the distance's derivatives by
+    mean and covariance. The error is the deviation of this term, divided by sqrt(m).
 
     Args:
         real: moments of the real features.

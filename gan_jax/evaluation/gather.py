@@ -1,4 +1,4 @@
-"""From a data set or a generator to a feature store, on all devices, with the statistics of real data kept on disk."""
+"""Fills feature stores from a data set or a generator, on all devices, and caches the statistics of real data."""
 
 import contextlib
 import hashlib
@@ -29,7 +29,7 @@ _FORMAT = 2
 
 
 class Samples(NamedTuple):
-    """What a generator is asked for.
+    """The samples to draw from a generator.
 
     Attributes:
         game: the game.
@@ -57,7 +57,7 @@ class Samples(NamedTuple):
 
     @property
     def classifier_protocol(self) -> dict[str, Any]:
-        """What of the game classifies."""
+        """The protocol entry of the game's classifier."""
         return {'weights': 'last' if self.classifier.ema is None else 'averaged'}
 
     @property
@@ -84,10 +84,10 @@ def of_inputs(
     name: str,
     shape: tuple[int, ...] | None = None,
 ) -> Samples:
-    """What is made of the images of a data set, in their order: of all, or of the first `most`.
+    """The translations of the images of a data set, in order: of all, or of the first `most`.
 
     Raises:
-        UserError: the data have no such images, or they are not of the shape that is given.
+        UserError: the data do not have the images, or they have another shape.
     """
     images = None if isinstance(dataset, Statistics) else dataset.fields.get(game.given)
     if images is None:
@@ -131,13 +131,13 @@ def has_several_sizes(dataset: Dataset | Statistics) -> bool:
 
 
 def check_images(dataset: Dataset | Statistics) -> None:
-    """Raises a UserError where the examples are not images."""
+    """Raises a UserError if the examples are not images."""
     if dataset.shape is not None and len(dataset.shape) != 3:
         raise UserError(f'{dataset.name!r} has points, not images: image metrics cannot be computed.')
 
 
 def check_one_size(dataset: Dataset | Statistics, who: str) -> None:
-    """Raises a UserError where images differ in size, for `who` takes images of one size only."""
+    """Raises a UserError if images differ in size, for `who` takes images of one size only."""
     if has_several_sizes(dataset):
         raise UserError(
             f'{who} needs images of one size, but those of {dataset.name!r} differ ({dataset.examples.difference}): '
@@ -146,7 +146,7 @@ def check_one_size(dataset: Dataset | Statistics, who: str) -> None:
 
 
 def check_looks(dataset: Dataset | Statistics, extractor: Extractor) -> None:
-    """Raises a UserError where images differ in size and the extractor has no size of its own to bring them to."""
+    """Raises a UserError if images differ in size and the extractor has no size of its own to bring them to."""
     if extractor.resize is None:
         check_one_size(dataset, f'The extractor {extractor.name}')
 
@@ -160,10 +160,10 @@ def gather_dataset(
     batch_size: int,
     cache_dir: str | None = None,
 ) -> FeatureStore:
-    """The store of a data set, from the cache where it has been made before.
+    """The store of a data set, from the cache if possible.
 
-    The cache has one file for the data set's name, split and shape, the extractor and what is kept. In it stands the
-    fingerprint of the examples and the versions of the packages that made it; where these are others, it is made anew.
+    The cache has one file for the data set's name, split and shape, the extractor and what is kept. It contains the
+    fingerprint of the examples and the versions of the packages; if these differ, it is recomputed.
 
     Args:
         dataset: images, those of several sizes not to be held by the store; or what is known of their features.
@@ -202,7 +202,7 @@ def gather_dataset(
 
 
 def _features(dataset: Dataset, extractor: Extractor, layout: Layout, batch_size: int) -> Iterator[Features]:
-    """What an extractor sees in a data set, batch by batch. Images of several sizes are resized one by one on the host.
+    """The features of a data set, batch by batch. Images of several sizes are resized one by one on the host.
 
     So the network is compiled once, for its own size.
     """
@@ -239,16 +239,16 @@ def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callabl
 
 
 def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str], batch_size: int) -> FeatureStore:
-    """The store of what a generator makes.
+    """The store of a generator's samples.
 
     Args:
-        samples: what is asked for.
+        samples: the samples to draw.
         compiled: from `compile_samples`, for the same game.
         keep: what the store keeps, of `store.KEPT`.
         batch_size: over all devices.
 
     Raises:
-        UserError: the generator makes no images, or the extractor refuses them.
+        UserError: the generator does not make images, or the extractor does not accept them.
     """
     generator = samples.generator
     constants = generator.ema or (generator.params, generator.variables), np.uint32(samples.seed)
@@ -267,7 +267,7 @@ def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str],
 
 
 def _progress(steps: range, batch_size: int, total: int, title: str) -> Iterable[int]:
-    """The steps, with a line on the terminal that is gone at the end."""
+    """The steps, with a temporary progress line on the terminal."""
     quiet = not (parallel.is_main_process() and sys.stderr.isatty())
     with tqdm.tqdm(desc=title, total=total, unit='img', leave=False, disable=quiet) as bar:
         for i in steps:
@@ -276,7 +276,7 @@ def _progress(steps: range, batch_size: int, total: int, title: str) -> Iterable
 
 
 def _read(path: pathlib.Path, key: str) -> Mapping[str, np.ndarray] | None:
-    """The arrays of a cache file; None where there is none, it is of another key or it is damaged."""
+    """The arrays of a cache file; None if there is none, it is of another key or it is damaged."""
     if not path.exists():
         return None
     try:

@@ -66,7 +66,7 @@ class Rate(NamedTuple):
 
 
 class Results(NamedTuple):
-    """The rates of a study; None where nobody gave an answer.
+    """The rates of a study; None if nobody gave an answer.
 
     Attributes:
         scores: HYPE-infinity of each run: the mean of the error rates on its images and on real ones.
@@ -116,7 +116,7 @@ def rate(raters: Sequence[Sequence[ArrayLike]], *, resamples: int = 1000, seed: 
         seed: seed of the resamples.
 
     Returns:
-        None where nobody has answers of all kinds.
+        None if nobody has answers of all kinds.
     """
     whole = [[np.asarray(kind, float) for kind in kinds] for kinds in raters if all(map(len, kinds))]
     if not whole:

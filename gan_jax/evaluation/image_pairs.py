@@ -1,4 +1,4 @@
-"""Pairs of images, such as what was made from an input and what is right, as their metrics take them."""
+"""Metrics of pairs of images, such as translations and targets."""
 
 from collections.abc import Callable
 
@@ -28,16 +28,16 @@ def of_pairs(
         metric: a metric of two batches of float64 [b, H, W, C] in [0, 255], to [b].
         x: [n, H, W, 1 or 3], uint8 or floats in [0, data_range].
         y: the other of each pair, of the same shape.
-        data_range: what white is: 255 for uint8; 1 for floats in [0, 1].
+        data_range: the value of white: 255 for uint8; 1 for floats in [0, 1].
         luminance: whether colours become the Y of YCbCr in [16, 235], as in super-resolution (ITU-R BT.601, MATLAB's
             rgb2ycbcr, not rounded).
-        border: pixels at each side that are left out, in super-resolution often the factor.
+        border: pixels excluded at each side; in super-resolution often the factor.
 
     Returns:
         float64 [n].
 
     Raises:
-        UserError: the images are unfit or no pairs, or an option is out of its range.
+        UserError: the images are invalid or not pairs, or an option is out of its range.
     """
     require(data_range > 0, 'The data range', data_range, 'above 0')
     x, y = (_in_range(images, what, data_range) for images, what in ((x, 'The first images'), (y, 'The second images')))

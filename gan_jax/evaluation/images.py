@@ -1,4 +1,4 @@
-"""What metrics ask of images."""
+"""Checks of the images given to metrics."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,7 @@ def images_array(images: ArrayLike, what: str = 'the images') -> np.ndarray:
 
     Args:
         images: the images.
-        what: they are, for the error.
+        what: description of the images for error messages.
 
     Raises:
         UserError: they have another shape or type.
@@ -33,7 +33,7 @@ def images_array(images: ArrayLike, what: str = 'the images') -> np.ndarray:
 
 
 def check_same_shape(first: np.ndarray, second: np.ndarray) -> None:
-    """Raises a UserError where two sets of images differ in height, width or channels."""
+    """Raises a UserError if two sets of images differ in height, width or channels."""
     if first.shape[1:] != second.shape[1:]:
         raise UserError(
             f'The images have shapes {list(first.shape[1:])} and {list(second.shape[1:])}: convert both to the '
@@ -42,7 +42,7 @@ def check_same_shape(first: np.ndarray, second: np.ndarray) -> None:
 
 
 def _seen(array: np.ndarray) -> str:
-    """The range of numbers that are no uint8, as far as they have one."""
+    """The range of values that are not uint8, if they have one."""
     if not array.size or not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         return ''
     if not np.isfinite(array).all():

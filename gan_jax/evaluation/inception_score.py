@@ -20,7 +20,7 @@ def inception_score(logits: ArrayLike, *, splits: int = 10, shuffle_seed: int | 
 
     Args:
         logits: [n, K] of the classifier, by protocol without its bias; the softmax is over all K, in float64.
-        splits: into how many runs of neighbouring images the set is cut, 10 by protocol.
+        splits: number of splits of consecutive images, 10 by protocol.
         shuffle_seed: seed of the permutation before that, as in torch-fidelity; None keeps the order, as the original
             does. It matters where images are sorted by class.
 

@@ -1,4 +1,4 @@
-"""Mean absolute differences of pixels, by which translations of pairs are compared with what is right."""
+"""Mean absolute differences of pixels, between translations and targets."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from gan_jax.evaluation.record import Estimate
 def l1(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """The mean absolute difference of each pair of uint8 images [n, H, W, 1 or 3], as a share of white: [n] in [0, 1].
 
-    In [-1, 1], where pix2pix's loss has it, it is twice as large.
+    In [-1, 1], as in pix2pix's loss, it is twice as large.
 
     Raises:
         UserError: as `image_pairs.of_pairs`.

@@ -1,4 +1,4 @@
-"""Labels of two sets of images that mean the same classes."""
+"""Matches the labels of two sets of images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -22,17 +22,17 @@ class Matched(NamedTuple):
 
     @property
     def rule(self) -> str:
-        """For protocols."""
+        """The rule for protocols."""
         return f'classes matched by {"number" if self.names is None else "name"}'
 
 
 def match(
     real: np.ndarray, real_names: Sequence[str] | None, fake: np.ndarray, fake_names: Sequence[str] | None
 ) -> Matched:
-    """Brings labels to one numbering: that of the reals, followed by classes that only the fakes have.
+    """Converts labels to one numbering: that of the real images, followed by classes that only the fakes have.
 
     Args:
-        real: int [n], labels of reals; -1 where one has none.
+        real: int [n], labels of real images; -1 where one has none.
         real_names: names of their classes in order, or None.
         fake: int [m], labels of fakes, likewise.
         fake_names: likewise.

@@ -1,8 +1,8 @@
-"""LPIPS: a distance of two images as people see it, and the diversity of samples by it.
+"""LPIPS: a perceptual distance of two images, and the diversity of samples measured with it.
 
 Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", arXiv:1801.03924,
 equation 1, in version 0.1 (`lin`) of the authors' code. The weights come from a file, made by `tools/convert_lpips.py`
-from the published ones: nothing is ever computed with random weights.
+from the published ones: random weights are never used.
 """
 
 import hashlib
@@ -37,9 +37,9 @@ class Lpips(NamedTuple):
     """The distance, and its name for protocols.
 
     Attributes:
-        identity: all that a distance depends on: version, network, the weights' hash.
+        identity: everything that a distance depends on: version, network, the weights' hash.
         distance: images x and y [n, H, W, C], C of 1 or 3, uint8 in [0, 255] or floats in [-1, 1], to distances
-            float32 [n], at least 0. Compiled, and may be traced. The range of floats is not checked.
+            float32 [n], at least 0. Compiled, and can be traced. The range of floats is not checked.
     """
 
     identity: str
@@ -50,11 +50,11 @@ def load_lpips(path: str | os.PathLike | None = None, network: str = 'vgg16') ->
     """LPIPS with weights from a file.
 
     Args:
-        path: what `tools/convert_lpips.py` made; by default, where it puts it in the cache directory.
+        path: the file of `tools/convert_lpips.py`; by default its path in the cache directory.
         network: 'vgg16', which path lengths and most papers on diversity take, or 'alexnet'.
 
     Raises:
-        UserError: there is no such file, or it is damaged or of another network.
+        UserError: the file does not exist, or it is damaged or of another network.
     """
     trunk = choose(TRUNKS, network, 'LPIPS network')
     path = default_path(network) if path is None else pathlib.Path(path)
@@ -132,7 +132,7 @@ def lpips_diversity(
     """The mean distance of random pairs of generated images: higher is more varied; 0 is a collapse to one image.
 
     As in BicycleGAN, Zhu et al. 2017, arXiv:1711.11586, and within classes or inputs as in StarGAN v2, Choi et al.
-    2020, arXiv:1912.01865. Noise is diverse too: read it beside a measure of quality.
+    2020, arXiv:1912.01865. Noise is diverse too: use it with a measure of quality.
 
     Each pair is drawn anew: the first image uniformly, the second uniformly from the others, of the same class where
     there are labels. The error is an upper bound of the standard error, of `standard_errors.over_pairs`; None of two
@@ -141,9 +141,9 @@ def lpips_diversity(
     Args:
         distance: such as `Lpips.distance`.
         images: uint8 [n, H, W, C], C of 1 or 3, in [0, 255].
-        pairs: how many, at least 2.
-        labels: [n], each image's class (or the input it was made from), or None. Images alone in their class are left
-            out.
+        pairs: number of pairs, at least 2.
+        labels: [n], each image's class (or the input it was generated from), or None. Images alone in their class are
+            skipped.
         seed: seed of the pairs.
         batch_size: pairs at a time; memory depends on it and the value does not.
 

@@ -1,4 +1,4 @@
-"""Every metric by name, over what a feature store keeps: what it looks at, how it is computed, which way is better."""
+"""Every metric by name: its inputs from a feature store, its computation, and which values are better."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,13 +43,13 @@ _NO_STYLES = 'needs styles, and this generator has none'
 
 
 class Evidence(NamedTuple):
-    """All that a metric may look at.
+    """The inputs of a metric.
 
     Attributes:
         real: the real images.
         fake: the generated ones.
-        extractor: what looked at both.
-        samples: the generator, where the fakes come from one on these devices.
+        extractor: the feature extractor of both.
+        samples: the generator, if the fakes were sampled from one on these devices.
         options: constants of metrics that are not the default ones, by names in `OPTIONS`.
         real_names: names of the classes of the real images, or None.
         fake_names: names of the classes of the fakes, or None.
@@ -65,7 +65,7 @@ class Evidence(NamedTuple):
 
     @property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """The real and the fake images; of a translator that was asked for fewer, as many real ones."""
+        """The real and the fake images, in equal numbers."""
         real, fake = self.real.array('images'), self.fake.array('images')
         return real[: len(fake)] if self.samples else real, fake
 
@@ -81,7 +81,7 @@ class Option(NamedTuple):
         metric: the name of the metric.
         keyword: keyword of the metric's function.
         least: the smallest value.
-        help: what it is, with its default.
+        help: its description, with its default.
     """
 
     metric: str
@@ -96,10 +96,10 @@ class Metric(NamedTuple):
     Attributes:
         compute: Evidence to an Estimate for each name; the first line of its docstring is in `tools.list`.
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
-        real: what the store of reals must keep.
-        fake: what the store of fakes must keep.
+        real: the contents that the store of real images must keep.
+        fake: the contents that the store of fakes must keep.
         sees: 'features' or 'pixels' of the two sets, or the 'generator' or the 'classifier' itself.
-        labels: whether fakes and reals need classes.
+        labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
     """
 
@@ -113,12 +113,12 @@ class Metric(NamedTuple):
 
     @property
     def uses_extractor(self) -> bool:
-        """Whether it looks through an extractor."""
+        """Whether it uses an extractor."""
         return self.sees in ('features', 'generator')
 
     @property
     def sees_a_player(self) -> bool:
-        """Whether it judges a player of the game and not images, which could be drawn again."""
+        """Whether it evaluates a player of the game and not images."""
         return self.sees in ('generator', 'classifier')
 
 
@@ -354,13 +354,13 @@ BEST = {value: best for metric in METRICS.values() for value, best in metric.bes
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises a UserError for the first that is no metric, naming the nearest."""
+    """Raises a UserError for the first unknown metric, with a suggestion."""
     for name in names:
         choose(METRICS, name, 'metric')
 
 
 def check_options(options: Mapping[str, int], names: Sequence[str]) -> None:
-    """Raises a UserError for the first option that is none, is out of its range or of a metric not among `names`."""
+    """Raises a UserError for the first option that is unknown, out of range or of a metric not among `names`."""
     for name, value in options.items():
         option = choose(OPTIONS, name, 'option of metrics')
         require(option.least <= value < 2**32, name, value, f'a whole number from {option.least} to {2**32 - 1}')
@@ -369,12 +369,12 @@ def check_options(options: Mapping[str, int], names: Sequence[str]) -> None:
 
 
 def best_of(value: str) -> str:
-    """Which of a value is the best, as in `Metric.best`."""
+    """The best direction of a value, as in `Metric.best`."""
     return BEST[_SLICED if value.startswith(f'{_SLICED}_') else value]
 
 
 def check_best(value: str, names: Sequence[str]) -> None:
-    """Raises a UserError unless one of the metrics gives the value, naming the nearest that they or all others give."""
+    """Raises a UserError unless one of the metrics gives the value, with a suggestion."""
     given = [one for name in names for one in METRICS[name].best]
     if value in given or (value.startswith(f'{_SLICED}_') and _SLICED in given):
         return
@@ -387,7 +387,7 @@ def check_best(value: str, names: Sequence[str]) -> None:
 
 
 def check_of_generator(names: Sequence[str], game: Game) -> None:
-    """Raises a UserError for the first metric that cannot be computed of a generator's samples.
+    """Raises a UserError for the first metric that cannot be computed for a generator's samples.
 
     Args:
         names: names of the metrics.
@@ -410,7 +410,7 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
 
 
 def kept(names: Iterable[str], which: str) -> set[str]:
-    """What the store of the 'real' or the 'fake' images must keep for some metrics."""
+    """The contents that the store of the 'real' or the 'fake' images must keep for some metrics."""
     return {part for name in names for part in getattr(METRICS[name], which)}
 
 
@@ -420,8 +420,8 @@ def interval(name: str, value: str, evidence: Evidence, resamples: int, seed: in
     Args:
         name: name of the metric.
         value: which of its values.
-        evidence: the fakes' store keeps what the metric asks for, and the features.
-        resamples: how many.
+        evidence: the inputs; the fakes' store must keep those of the metric, and the features.
+        resamples: number of resamples.
         seed: seed of the resamples.
     """
 

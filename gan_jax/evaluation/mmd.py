@@ -2,10 +2,10 @@
 
 All are unbiased estimates of MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y): Gretton et al. 2012, "A Kernel Two-Sample
 Test", equation 3, without the pairs of a sample with itself. Such an estimate is 0 on average between two samples of
-one distribution, so that about half of them are negative then; a negative value is no error and is never clipped.
+one distribution, where about half of them are negative; a negative value is not an error and is never clipped.
 
 Kernels are computed in float64 in blocks of `BLOCK` x `BLOCK`, so that memory does not grow with the number of pairs.
-The full estimates of 50,000 against 50,000 are 1e10 kernel values all the same, minutes of a machine.
+The full estimates of 50,000 against 50,000 are still 1e10 kernel values, minutes of computation.
 """
 
 import functools
@@ -137,7 +137,7 @@ def mmd(real: ArrayLike, fake: ArrayLike, kernel: str = 'gaussian', bandwidth: f
             compare generators.
 
     Raises:
-        UserError: there is no such kernel, the bandwidth is not positive or not asked for, there are too few samples,
+        UserError: the kernel does not exist, the bandwidth is not positive or not asked for, there are too few samples,
             or the features do not fit each other.
     """
     choose({**PROFILES, 'polynomial': None, 'linear': None}, kernel, 'kernel')
@@ -156,7 +156,7 @@ def mmd(real: ArrayLike, fake: ArrayLike, kernel: str = 'gaussian', bandwidth: f
 def median_distance(real: ArrayLike, fake: ArrayLike) -> float:
     """The median Euclidean distance between the samples of both sets together (Gretton et al. 2012, section 8).
 
-    Of each set, every k-th sample is taken so that there are at most 1,000.
+    Every k-th sample of each set is used, so that there are at most 1,000.
 
     Raises:
         UserError: it is 0, because most samples are equal.
@@ -191,7 +191,7 @@ def _jackknife_variance(own: np.ndarray, cross: np.ndarray, others: int) -> floa
 
 
 def _cross_sums(real: np.ndarray, fake: np.ndarray, kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of the kernel of each real with all fakes [n], and of each fake with all reals [m]."""
+    """The sum of the kernel of each real with all fakes [n], and of each fake with all real images [m]."""
     real_sums, fake_sums = np.zeros(len(real)), np.zeros(len(fake))
     for rows in _blocks(real):
         reals = real[rows].astype(np.float64, copy=False)

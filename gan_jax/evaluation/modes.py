@@ -27,17 +27,17 @@ MAX_DISTANCE = 3.0  # in standard deviations
 
 
 class ModeReport(NamedTuple):
-    """What a generator's samples say about its modes.
+    """The mode coverage of a generator's samples.
 
     Attributes:
       captured: the number of modes with at least `least` samples (of high quality, for a mixture).
       num_modes: the number of modes of the data.
-      high_quality: share in [0, 1] of the samples that are of high quality; None where quality is not judged.
+      high_quality: share in [0, 1] of the samples that are of high quality; None if quality is not judged.
       reverse_kl: KL(samples || data) between the histograms over the modes, in nats, with 0 log 0 = 0. 0 is perfect;
         all in one of n equally likely modes is log(n). Infinite if no sample counts, for there is no histogram then,
         or if one counts where the data has none.
       counts: int64 [num_modes], the samples that count for each mode.
-      protocol: how all this was counted.
+      protocol: the counting rule.
     """
 
     captured: int

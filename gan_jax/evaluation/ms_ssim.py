@@ -56,13 +56,13 @@ def ms_ssim_diversity(
 ) -> Estimate:
     """Mean MS-SSIM over random pairs of a set: Odena et al. 2017, arXiv:1610.09585, section 4.2.
 
-    The lower, the more diverse; 1 is collapse. Noise is diverse too, so that only a value near the data's own is good.
+    Lower is more diverse; 1 is collapse. Noise is diverse too, so only a value close to that of the data is good.
     Pairs are drawn with replacement, of two different rows; with labels of one class, all classes with two images at
     least in turn, equally often.
 
     Args:
         images: uint8 [n, H, W, 1 or 3].
-        pairs: how many.
+        pairs: number of pairs.
         labels: int [n], classes; by default pairs are of any two images.
         seed: seed of the pairs.
 

@@ -1,4 +1,4 @@
-"""Do the fakes repeat the training data? Nearest training examples, authenticity, and a picture of both."""
+"""Detects copies of training data: nearest training examples, authenticity, and a picture of neighbours."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,17 +24,17 @@ def nearest_training(
         block: as in `distances.nearest`.
 
     Returns:
-        Euclidean distances float64 [m, k] in rising order, and int64 [m, k] rows of the reals.
+        Euclidean distances float64 [m, k] in rising order, and int64 [m, k] rows of the real images.
 
     Raises:
-        UserError: features are unfit, or the reals are fewer than k.
+        UserError: features are unfit, or the real images are fewer than k.
     """
     real, fake = features_array(real_features, 'The real features'), features_array(fake_features, 'The fake features')
     return tuple(nearest(fake, real, k, block=block))
 
 
 def authenticity(real_features: ArrayLike, fake_features: ArrayLike, block: int = BLOCK) -> Estimate:
-    """The share of fakes that are no copies of training examples: Alaa et al. 2022, arXiv:2102.08921.
+    """The share of fakes that are not copies of training examples: Alaa et al. 2022, arXiv:2102.08921.
 
     A fake is authentic if it is farther from its nearest real example than that example is from any other real one.
     A generator that memorises has 0. New examples of the data's own distribution do not have 1: 2,000 against 2,000 of
@@ -50,7 +50,7 @@ def authenticity(real_features: ArrayLike, fake_features: ArrayLike, block: int 
         The share in [0, 1], with its binomial standard error; without one where it is 0 or 1.
 
     Raises:
-        UserError: features are unfit, or the reals are fewer than two.
+        UserError: features are unfit, or the real images are fewer than two.
     """
     real = features_array(real_features, 'The real features', 2)
     fake = features_array(fake_features, 'The fake features')

@@ -39,12 +39,12 @@ def perceptual_path_length(
 ) -> Estimate:
     """The mean of distance(image at t, image at t + epsilon) / epsilon^2 over paths between random pairs of latents.
 
-    The functions are called as they are and may be of any framework: compile them first. They must not draw noise of
-    their own, for both images of a step have to have the same. The paper computes distances of images of at most
-    256x256 pixels; a distance that shrinks them first does so too.
+    The functions are called without compilation and can use any framework: compile them first. They must not draw
+    noise, because both images of a step need the same. The paper computes distances of images of at most
+    256x256 pixels; a distance can resize them first.
 
     Args:
-        generate: what `mapping` returned [n, ...] -> images [n, H, W, C], floats in [-1, 1].
+        generate: the output of `mapping` [n, ...] -> images [n, H, W, C], floats in [-1, 1].
         latents: (key, positions [n]) -> z [n, ...], as `Game.latents`.
         distance: images x, y -> [n], quadratic in small differences: `Lpips.distance`, or `feature_distance`'s.
         mapping: z [n, ...] -> w [n, ...]; z itself for generators that have no mapping.
@@ -106,7 +106,7 @@ def perceptual_path_length(
 def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
     """The squared Euclidean distance of an extractor's features, as a distance of images in [-1, 1].
 
-    The images go to the extractor as floats in [0, 255] and are not rounded, for rounding hides the small steps of a
+    The extractor gets the images as floats in [0, 255] without rounding, which would hide the small steps of a
     path.
 
     Args:

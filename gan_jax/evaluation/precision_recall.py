@@ -1,10 +1,10 @@
-"""Fidelity and coverage apart: improved precision and recall, density and coverage.
+"""Separate measures of fidelity and coverage: improved precision and recall, density and coverage.
 
-All four take the balls around each example of one set that reach to its k-th neighbour in the same set, itself not
-counted, as a picture of where that set lives, and ask where the other set falls. Values depend on k and on the numbers
-of examples: compare only those of the same rule.
+All four estimate the support of a set by balls around each of its examples with the distance to its k-th neighbour
+(itself not counted) as radius, and test which examples of the other set are inside. Values depend on k and on the
+numbers of examples: compare only those of the same rule.
 
-What degenerate sets give:
+Degenerate sets:
 
 - Copies within a set are neighbours at distance 0. If every example has k copies, all radii are 0. A point is in a
   closed ball of radius 0 if it is a copy of its centre, and in an open one never: a set against its copy then has
@@ -45,8 +45,8 @@ def precision_recall(
 ) -> PrecisionRecall:
     """Improved precision and recall, Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 to 3.
 
-    Precision is the share of fakes within at least one real ball, recall the share of reals within at least one fake
-    ball; balls are closed.
+    Precision is the share of fakes within at least one real ball, recall the share of real images within at least one
+    fake ball; balls are closed.
 
     Args:
         real_features: [n, D].
@@ -79,7 +79,7 @@ def density_coverage(
         block: as in `distances.nearest`.
 
     Raises:
-        UserError: features are unfit, or the reals have no k-th neighbour.
+        UserError: features are unfit, or the real images have no k-th neighbour.
     """
     real, fake = _sets(real_features, fake_features, k, fake_least=1)
     counts = ball_counts(fake, real, _radii(real, k, block), closed=False, block=block)

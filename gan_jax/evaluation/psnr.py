@@ -35,7 +35,7 @@ def mean_psnr(x: ArrayLike, y: ArrayLike) -> Estimate:
     """The mean over pairs of uint8 images [n, H, W, 1 or 3], as papers report it, with its standard error.
 
     Raises:
-        UserError: as `psnr`, or images are equal, of which no mean is finite.
+        UserError: as `psnr`, or images are equal, so the mean is infinite.
     """
     values = psnr(x, y)
     equal = int(np.isinf(values).sum())

@@ -1,4 +1,4 @@
-"""Results that cannot be misquoted: every value carries the protocol by which it was measured."""
+"""Records of results: every value is stored with its measurement protocol."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,12 +6,13 @@ from typing import Any, NamedTuple, Self
 
 
 class Estimate(NamedTuple):
-    """What a metric computes.
+    """The result of a metric.
 
     Attributes:
         value: the metric.
-        error: one standard error or deviation of the value, None where the metric has none.
-        rule: how value and error were computed, as text for a protocol: '100 subsets of 1000, deviation over subsets'.
+        error: one standard error or deviation of the value, None if the metric has none.
+        rule: the computation of value and error, as a string for a protocol: '100 subsets of 1000, deviation over
+            subsets'.
     """
 
     value: float
@@ -21,17 +22,18 @@ class Estimate(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A metric's value with all that somebody needs who compares it with another.
+    """A metric's value with everything needed for comparisons.
 
     Attributes:
         metric: its name, such as 'fid'.
         value: the number.
         error: as in `Estimate`.
-        subject: what was judged: 'runs/dcgan-mnist at step 3000'.
-        protocol: everything else the value depends on, by name: extractor, resize rule, data and number of reals, ...
-        interval: where 95 % of bootstrap resamples of the fakes lie, where that was asked for.
+        subject: what was evaluated: 'runs/dcgan-mnist at step 3000'.
+        protocol: everything else the value depends on, by name: extractor, resize rule, data and number of real images,
+            ...
+        interval: the interval of 95 % of bootstrap resamples of the fakes, if requested.
         number: number of fakes, if they were images.
-        fingerprint: a hash of the fakes; records of the same one judge the same images.
+        fingerprint: a hash of the fakes; records with the same hash evaluate the same images.
     """
 
     metric: str
@@ -88,7 +90,7 @@ class Failure:
     Attributes:
         metric: its name.
         failure: the reason, a sentence.
-        subject: what was judged, as in `Record`.
+        subject: what was evaluated, as in `Record`.
     """
 
     metric: str
@@ -101,7 +103,7 @@ class Failure:
 
 
 class Evaluation(NamedTuple):
-    """What came of an evaluation.
+    """The results of an evaluation.
 
     Attributes:
         records: records of the values.
@@ -118,7 +120,7 @@ class Evaluation(NamedTuple):
 
 
 def differences(first: Record, second: Record) -> list[str]:
-    """Why two records must not be compared, each as 'name (one -> other)'; empty where they may."""
+    """The differences that make two records incomparable, each as 'name (one -> other)'; empty if comparable."""
     one, other = ({'metric': record.metric, **record.protocol} for record in (first, second))
     names = list(dict.fromkeys([*one, *other]))
     absent = '(absent)'

@@ -51,10 +51,10 @@ def read(path: str | os.PathLike) -> Evaluation:
 
 
 def compare(first: str | os.PathLike, second: str | os.PathLike) -> str:
-    """Two results of `report` side by side, and what keeps them from being compared.
+    """Two results of `report` side by side, with the differences that make them incomparable.
 
     Raises:
-        UserError: a file is no such result, or they have no metric in common.
+        UserError: a file is not a result, or they have no metric in common.
     """
     one, other = ({record.metric: record for record in read(path).records} for path in (first, second))
     names = [name for name in one if name in other]

@@ -1,4 +1,4 @@
-"""The two sides of an evaluation, as a program or a command line names them."""
+"""The two sets of images of an evaluation, as given in Python or on a command line."""
 
 import os
 import pathlib
@@ -15,14 +15,14 @@ Images = str | os.PathLike | ArrayLike | data.Dataset
 
 
 def as_side(images: Images, what: str) -> str | data.Dataset:
-    """A path or name as it is; images as a data set."""
+    """A path or name unchanged; images as a data set."""
     if isinstance(images, str | os.PathLike):
         return str(files.user_path(images))
     return images if isinstance(images, data.Dataset) else archive.of_array(images, what)
 
 
 def name_of(images: str | data.Dataset) -> str:
-    """What messages call images."""
+    """The name of images in messages."""
     return images.name if isinstance(images, data.Dataset) else images
 
 
@@ -47,7 +47,7 @@ def load_images(
     cache_dir: str | None = None,
     mixed: bool = False,
 ) -> data.Dataset | Statistics:
-    """Images as `evaluate` takes them, of several sizes if they may be `mixed`; or statistics of their features.
+    """Loads images for `evaluate`, of several sizes if `mixed`; or statistics of their features.
 
     Raises:
         UserError: there are none.

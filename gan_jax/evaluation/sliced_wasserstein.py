@@ -2,14 +2,14 @@
 
 Karras et al. 2018, "Progressive Growing of GANs", arXiv:1710.10196, section 5, with the constants of its published
 code: each image gives 128 patches of 7x7 at random places of each level of its Laplacian pyramid; patches are
-normalised by the mean and deviation of each channel over the set, the reals by their own and the fakes by theirs; the
-distance is the mean over 512 random directions of the one-dimensional Wasserstein-1 distance of the projections; times
-1,000.
+normalised by the mean and deviation of each channel over the set, the real images by their own and the fakes by theirs;
+the distance is the mean over 512 random directions of the one-dimensional Wasserstein-1 distance of the projections;
+times 1,000.
 
 Choices where the paper leaves one:
 
 - Both sets must have equally many images: of the larger one, and of more than `max_images`, a random sample is taken.
-- Image i of the reals and image i of the fakes have their patches at the same places, so that equal sets are at
+- Image i of the real images and image i of the fakes have their patches at the same places, so that equal sets are at
   distance 0.
 - A level has half the height and width of the one above, rounded up; levels go down to the last whose smaller side is
   at least 16. Images whose smaller side is below 32 have no pyramid: they are compared as points, all pixels in [0, 1].
@@ -96,7 +96,7 @@ def projected_distances(
     Args:
         first: [n, D].
         second: [n, D], as many.
-        num_directions: how many.
+        num_directions: number of directions.
         random: generator of the directions, or its seed.
 
     Returns:
@@ -123,7 +123,7 @@ def laplacian_pyramid(images: np.ndarray, levels: int) -> list[np.ndarray]:
 
     Args:
         images: [n, H, W, C].
-        levels: how many; 1 gives the images.
+        levels: number of levels; 1 gives the images.
 
     Returns:
         float32 arrays; each level has half the height and width of the one before, rounded up.

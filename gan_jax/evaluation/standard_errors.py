@@ -1,10 +1,10 @@
-"""Standard errors that several metrics have; None where the sample cannot tell."""
+"""Standard errors that several metrics have; None if the sample cannot tell."""
 
 import numpy as np
 
 
 def binomial(share: float, number: int) -> float | None:
-    """Of a share of so many examples; None where it is 0 or 1, for there the formula gives 0 whatever the number."""
+    """Of a share of so many examples; None if it is 0 or 1, for there the formula gives 0 whatever the number."""
     return (share * (1 - share) / number) ** 0.5 if 0 < share < 1 else None
 
 

@@ -1,7 +1,7 @@
-"""Mean and covariance of features in a file, in the place of images: the `.npz` of pytorch-fid, clean-fid and TTUR.
+"""Mean and covariance of features in a file, instead of images: the `.npz` of pytorch-fid, clean-fid and TTUR.
 
 These programs keep the features' mean as 'mu' [D] and their covariance as 'sigma' [D, D], float64, in a compressed
-archive. By which network and resize rule they were made does not stand in the file: whoever compares with them must
+archive. The file does not record the network and the resize rule: for comparisons you must
 choose the same extractor.
 """
 
@@ -23,7 +23,7 @@ _SYMMETRY = 1e-6  # of the largest variance; published files are float64, some r
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """What FID needs of a set of images. It stands where a data set may: it has no images, labels or classes.
+    """The statistics of a set of images for FID, usable instead of a data set; without images, labels or classes.
 
     Attributes:
         name: name of the file.
@@ -43,7 +43,7 @@ class Statistics:
 
 
 def is_statistics(path: pathlib.Path) -> bool:
-    """Whether a file is an archive of statistics and not of images, which ADM keeps beside them."""
+    """Whether a file is an archive of statistics and not of images (ADM's archives can contain both)."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = {name.removesuffix('.npy') for name in archive.namelist()}
@@ -56,7 +56,7 @@ def read_statistics(path: pathlib.Path) -> Statistics:
     """Reads 'mu' and 'sigma'.
 
     Raises:
-        UserError: the file cannot be read, or they are no mean and covariance.
+        UserError: the file cannot be read, or does not contain a mean and a covariance.
     """
     try:
         content = path.read_bytes()

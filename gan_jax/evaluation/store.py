@@ -1,4 +1,4 @@
-"""What the metrics need of a set of images, gathered batch by batch in one pass over them."""
+"""The data that metrics need from a set of images, collected batch by batch in one pass."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,15 +17,15 @@ KEPT = ('features', 'logits', 'taps', 'images')
 
 
 class FeatureStore:
-    """Moments of the features of a set of images, and the features, logits and images themselves where asked for.
+    """Moments of the features of a set of images, and optionally the features, logits and images themselves.
 
     Args:
-        extract: uint8 [n, H, W, C] to `Features`, from `compile_extractor`; None where only `add` is used.
+        extract: uint8 [n, H, W, C] to `Features`, from `compile_extractor`; None if only `add` is used.
         keep: which of `KEPT` to keep; moments are always kept, as they need no memory.
 
     Attributes:
         moments: of the features, in float64; None before the first batch. `Statistics` where nothing else is known.
-        fingerprint: a hash of the images; None where nobody has said it.
+        fingerprint: a hash of the images; None if unknown.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class FeatureStore:
 
         Args:
             images: uint8 [n, H, W, C].
-            labels: int [n], the classes they are said to be of.
+            labels: int [n], their classes.
 
         Raises:
-            UserError: they are no such images.
+            UserError: the images are invalid.
         """
         images = images_array(images, 'the images')
         self.add(self._extract(images), images, labels)
 
     def add(self, features: Features, images: np.ndarray | None = None, labels: np.ndarray | None = None) -> None:
-        """Adds what an extractor saw in images."""
+        """Adds the features of images."""
         pooled = np.asarray(features.features)
         if self.moments is None:
             self.moments = Moments(pooled.shape[1])
@@ -68,14 +68,14 @@ class FeatureStore:
                 self._parts.setdefault(name, []).append(np.asarray(part))
 
     def hold_images(self, images: np.ndarray) -> None:
-        """Makes `images` (memory-mapped, it may be) those of the store, which were not kept one by one."""
+        """Sets the images of the store to `images` (for example memory-mapped), instead of collecting them."""
         self._parts['images'] = [images]
 
     def array(self, name: str) -> np.ndarray:
         """One of `KEPT`, or the labels, of all images in order.
 
         Raises:
-            UserError: it was not kept, or there is none.
+            UserError: it was not kept, or does not exist.
         """
         if name not in self._parts:
             if isinstance(self.moments, Statistics):
@@ -92,16 +92,16 @@ class FeatureStore:
         return self._parts[name][0]
 
     def taps(self) -> dict[str, np.ndarray]:
-        """What was kept of the extractor's taps, [n, D] by name, the narrowest first."""
+        """The kept taps of the extractor, [n, D] by name, the narrowest first."""
         found = {name.removeprefix('taps/'): self.array(name) for name in self._parts if name.startswith('taps/')}
         return dict(sorted(found.items(), key=lambda tap: tap[1].shape[1]))
 
     def has(self, name: str) -> bool:
-        """Whether `array` would give it."""
+        """Whether `array` can return it."""
         return name in self._parts
 
     def take(self, rows: np.ndarray) -> 'FeatureStore':
-        """The store of some of the images, by their places, repeated ones too; its moments need the features."""
+        """The store of a selection of the images, by indices, with repetitions; its moments need the features."""
         store = FeatureStore(keep=self.keep)
         store._parts = {name: [self.array(name)[rows]] for name in self._parts}
         if self.has('features'):
@@ -110,13 +110,13 @@ class FeatureStore:
 
     @classmethod
     def of_statistics(cls, statistics: Statistics) -> 'FeatureStore':
-        """A store that has nothing but moments."""
+        """A store with moments only."""
         store = cls(keep=())
         store.moments, store.fingerprint = statistics, statistics.fingerprint
         return store
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Everything but the images, for a cache."""
+        """Everything except the images, for a cache."""
         kept = {name: self.array(name) for name in self._parts if name != 'images'}
         return {**kept, **{f'moments/{name}': value for name, value in self.moments.to_arrays().items()}}
 
@@ -139,11 +139,11 @@ def compile_extractor(
 
     Args:
         extractor: the extractor.
-        batch_size: over all devices. The last batch is filled up, and none is dropped.
+        batch_size: over all devices. The last batch is padded, and none is dropped.
         layout: the devices; None: all of them.
 
     Raises:
-        UserError: the batch does not divide over the devices.
+        UserError: the batch size is not divisible by the number of devices.
     """
     layout = layout or make_layout(batch_size)
     compiled = layout.compile_map(lambda _, images: look(extractor, images))

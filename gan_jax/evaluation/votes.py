@@ -30,7 +30,7 @@ def read_key(path: pathlib.Path) -> Study:
     """A study from the key of its page.
 
     Raises:
-        UserError: there is no such file, or it is no key.
+        UserError: the file does not exist, or it is no key.
     """
     values = _read(path)
     try:

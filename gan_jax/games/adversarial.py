@@ -85,7 +85,7 @@ def condition_of(parts: Parts) -> jax.ShapeDtypeStruct | None:
 
 
 def warn_of_networks(parts: Parts) -> None:
-    """Warns where a gradient penalty meets a discriminator that mixes the examples of a batch.
+    """Warns if a gradient penalty meets a discriminator that mixes the examples of a batch.
 
     Such a penalty differentiates each logit by its own example, which is not defined where every logit depends on all
     examples. Found by one gradient of the discriminator at its initial weights.

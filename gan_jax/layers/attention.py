@@ -35,7 +35,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """The outputs [B, H, W, C]; a UserError where the images have too few channels or pixels."""
+        """The outputs [B, H, W, C]; raises a UserError if the images have too few channels or pixels."""
         batch, height, width, channels = images.shape
         if channels < 8 or min(height, width) < 2:
             raise UserError(

@@ -30,7 +30,7 @@ class Embedding(nn.Module):
 
     @nn.compact
     def __call__(self, condition: jax.Array, *, train: bool = False) -> jax.Array:
-        """Rows of the table, or their sum weighted by the vectors; errors as of `as_vectors`."""
+        """Rows of the table, or their sum weighted by the vectors; errors as in `as_vectors`."""
         table = self.param('table', self.kernel_init, (self.num, self.features))
         if self.spectral_iterations:
             # Transposed, as published: the vector that is kept has an entry for each class.

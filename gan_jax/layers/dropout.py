@@ -15,7 +15,7 @@ class Dropout(nn.Module):
 
     Attributes:
         rate: the share of inputs that become 0, in [0, 1).
-        axis_name: the mapped axis over which the batch lies, or None.
+        axis_name: the mapped axis of the batch, or None.
     """
 
     rate: float

@@ -28,7 +28,7 @@ def grouped_convolution(images: jax.Array, kernel: jax.Array, groups: int) -> ja
     Args:
         images: [B, H, W, C].
         kernel: [h, w, C / groups, D]; the first D / groups features see the first group of channels, and so on.
-        groups: how many.
+        groups: number of groups.
 
     Returns:
         [B, H, W, D].

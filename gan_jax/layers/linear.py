@@ -54,7 +54,7 @@ class Dense(_Linear):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool = False) -> jax.Array:
-        """The outputs; `train` lets spectral normalisation move its vector on."""
+        """The outputs; `train` updates the vector of spectral normalisation."""
         kernel, bias = self._weights(inputs.shape[-1:], train)
         return inputs.astype(self.dtype) @ kernel + bias
 
@@ -77,7 +77,7 @@ class Conv(_Linear):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """The outputs; `train` lets spectral normalisation move its vector on."""
+        """The outputs; `train` updates the vector of spectral normalisation."""
         kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1] // self.groups), train)
         images = images.astype(self.dtype)
         if self.groups > 1:
@@ -100,7 +100,7 @@ class ConvTranspose(_Linear):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
-        """The outputs; `train` lets spectral normalisation move its vector on."""
+        """The outputs; `train` updates the vector of spectral normalisation."""
         kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1]), train)
         return transposed_convolution(images.astype(self.dtype), kernel, self.stride, self.padding) + bias
 

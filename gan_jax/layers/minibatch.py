@@ -27,7 +27,7 @@ def minibatch_deviation(
         inputs: [B, ..., C]; under `pmap`, one device's share.
         group_size: examples of a group, at consecutive positions; 0: the whole global batch is one group.
         num_features: F, the number of runs of C / F channels that get a mean of their own.
-        axis_name: the mapped axis over which the batch lies; only the group of all examples reaches over it.
+        axis_name: the mapped axis of the batch; only the group of all examples reaches over it.
 
     Returns:
         [B, ..., C + F].
@@ -70,7 +70,7 @@ class MinibatchDiscrimination(nn.Module):
     Attributes:
         kernels: features appended.
         dims: number of dimensions of the space of each, in which distances are taken.
-        axis_name: the mapped axis over which the batch lies, or None: the sum is over the whole global batch.
+        axis_name: the mapped axis of the batch, or None: the sum is over the whole global batch.
         kernel_init: initialiser of the tensor.
         spectral_iterations: power iterations of spectral normalisation of the tensor in a training call; 0: none.
     """

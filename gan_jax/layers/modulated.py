@@ -67,7 +67,7 @@ class ModulatedConv(nn.Module):
         features: D.
         kernel_size: k.
         up: whether height and width are doubled, see `convolve_up`.
-        demodulate: as of `modulated_convolution`; else the styles are scaled by the constant of He et al. 2015.
+        demodulate: as in `modulated_convolution`; else the styles are scaled by the constant of He et al. 2015.
         dtype: dtype of the arithmetic.
     """
 

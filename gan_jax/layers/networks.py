@@ -97,7 +97,7 @@ class GeneratorNetwork(_Network, _Maker):
         Args:
             latents: [B, n].
             condition: condition of the examples.
-            train: lets spectral normalisation move on.
+            train: whether spectral normalisation updates its vector.
             deviation: with which the embedding of a concatenated condition starts.
 
         Raises:
@@ -178,7 +178,7 @@ class DiscriminatorNetwork(_Network):
             hidden: the last features [B, ..., C].
             condition: condition of the examples; checked by `see`.
             features: those of all layers, for the judgement.
-            train: lets spectral normalisation move on.
+            train: whether spectral normalisation updates its vector.
             final: (last features, train, options of weights) -> logits [B]; None: `dense_logits`.
 
         Raises:

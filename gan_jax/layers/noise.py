@@ -16,7 +16,7 @@ class GaussianNoise(nn.Module):
 
     Attributes:
         deviation: standard deviation of the noise, at least 0.
-        axis_name: the mapped axis over which the batch lies, or None.
+        axis_name: the mapped axis of the batch, or None.
     """
 
     deviation: float
@@ -41,7 +41,7 @@ class PlaceNoise(nn.Module):
     Attributes:
         sampling: whether there is noise outside of training.
         per_channel: whether each channel has a strength of its own, or all have the same.
-        axis_name: the mapped axis over which the batch lies, or None.
+        axis_name: the mapped axis of the batch, or None.
     """
 
     sampling: bool = True

@@ -91,7 +91,7 @@ def replaces_bias(name: str, condition: jax.Array | None = None) -> bool:
 
 
 class ConditionalAffine(nn.Module):
-    """Scale and shift of each channel by a condition: inputs [B, ..., C] and a condition as of `Embedding`.
+    """Scale and shift of each channel by a condition: inputs [B, ..., C] and a condition as in `Embedding`.
 
     Attributes:
         num_classes: the number of classes, or the width of the condition's vectors.
@@ -150,7 +150,7 @@ class VirtualBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Inputs [B, ..., C] normalised; a UserError where no reference pass came before."""
+        """Inputs [B, ..., C] normalised; raises a UserError if no reference pass came before."""
         values, channels = inputs.astype(jnp.float32), inputs.shape[-1]
         space = tuple(range(1, inputs.ndim - 1))
         mean, square = values.mean(space, keepdims=True), (values**2).mean(space, keepdims=True)

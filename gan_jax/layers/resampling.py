@@ -19,7 +19,7 @@ def upsample(name: str, images: jax.Array, features: int, *, train: bool, **opti
             pixels of 2x2 blocks (Shi et al. 2016).
         images: [B, H, W, C].
         features: D.
-        train: lets spectral normalisation move on.
+        train: whether spectral normalisation updates its vector.
         **options: options of `Conv` and `ConvTranspose` alike, `kernel_size` among them.
 
     Returns:
@@ -38,7 +38,7 @@ def downsample(name: str, images: jax.Array, features: int, *, train: bool, **op
         name: 'strided' convolution, or a convolution and then the 'average' of 2x2 blocks.
         images: [B, H, W, C].
         features: D.
-        train: lets spectral normalisation move on.
+        train: whether spectral normalisation updates its vector.
         **options: options of `Conv`, `kernel_size` among them.
 
     Returns:

@@ -24,7 +24,7 @@ class _Block(nn.Module):
         features: D, channels of the outputs.
         weights: options of `Conv`.
         branch_init: initialiser of the 3x3 kernels.
-        normalize: (inputs, train=...) -> normalised inputs, before a ReLU, as of `gan_jax.layers.normalization`.
+        normalize: (inputs, train=...) -> normalised inputs, before a ReLU, as in `gan_jax.layers.normalization`.
     """
 
     features: int

@@ -48,7 +48,7 @@ def perturb(
         stages: the pictures of each example, the noisiest first.
         levels: signal and deviation of each stage.
         key: random key of the noise.
-        positions: places [B] in the global batch.
+        positions: positions [B] in the global batch.
         deviation: standard deviation of the data, by which all noise is scaled.
 
     Returns:

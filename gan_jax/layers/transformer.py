@@ -120,7 +120,7 @@ class Attention(nn.Module):
     """Self-attention of tokens with RMS-normalised and rotated queries and keys.
 
     Attributes:
-        heads: how many; they divide the width.
+        heads: number of heads; they divide the width.
         kernel_init: initialiser of the kernels.
         dtype: dtype of the arithmetic.
     """

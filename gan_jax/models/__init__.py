@@ -21,7 +21,7 @@ def network(family: str | ModuleType, role: str, *, importing: bool = True) -> t
     Args:
         family: its name, or its module.
         role: in the game.
-        importing: as of `OpenSet.find`.
+        importing: as in `OpenSet.find`.
 
     Raises:
         UserError: no such family, or it has no network for that role.

@@ -226,7 +226,7 @@ def block_widths(network: nn.Module, multiples: dict[int, tuple[int, ...]], shap
 
 
 def check_attention(network: nn.Module, heights: Sequence[int]) -> None:
-    """Raises a UserError where the network is to have self-attention at a height that no block's images have."""
+    """Raises a UserError if the network is to have self-attention at a height that no block's images have."""
     for height in network.attention or ():
         if height not in heights:
             raise UserError(

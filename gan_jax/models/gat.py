@@ -43,7 +43,7 @@ class _Transformer(nn.Module):
         patch: height and width of a patch, in pixels.
         stages: pictures of an example.
         dtype: dtype of the arithmetic; parameters, norms, softmax, pictures and logits are float32.
-        axis_name: the mapped axis over which the batch lies, or None.
+        axis_name: the mapped axis of the batch, or None.
     """
 
     num_classes: int | None = None

@@ -1,1 +1,1 @@
-"""Pages for people: one HTML file each, with all that it shows inside, so that it opens from a disk years later."""
+"""Self-contained HTML pages: one file each, without external resources."""

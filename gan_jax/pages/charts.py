@@ -1,4 +1,4 @@
-"""Curves that a page's script draws: charts as data, and the room for them."""
+"""Charts of curves, drawn by a page's script: their data, and their placeholders."""
 
 import html
 import math
@@ -46,13 +46,13 @@ class Chart(NamedTuple):
 
 
 def chart(*names: str) -> str:
-    """Room for some of a document's charts, side by side where there is room."""
+    """Placeholders for some of a document's charts, side by side if there is space."""
     places = '\n'.join(f'<div class="chart" data-chart="{html.escape(name)}"></div>' for name in names)
     return f'<div class="charts">\n{places}\n</div>'
 
 
 def controls(axes: Iterable[str]) -> str:
-    """What changes all charts of a document: their axis, which is one of these names of `AXES`, smoothing, and CSV."""
+    """Controls of all charts of a document: the axis (one of these names of `AXES`), smoothing, and CSV."""
     options = ''.join(f'<option value="{axis}">{AXES[axis]}</option>' for axis in axes)
     return (
         '<div class="controls" id="chart-controls">\n'
@@ -70,7 +70,7 @@ def pack_clock(clock: Clock) -> dict[str, list[list[float]]]:
 
 
 def evenly(items: Sequence, most: int) -> list:
-    """At most so many of the items, evenly spaced, the first and the last among them."""
+    """At most a number of the items, evenly spaced, including the first and the last."""
     places = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
     return [items[place] for place in places]
 

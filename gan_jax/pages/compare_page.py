@@ -60,7 +60,7 @@ def page(runs: Sequence[Workdir]) -> str:
 
 
 def other_data(runs: Sequence[Workdir]) -> list[str]:
-    """A sentence for each run that was trained on other data than the first."""
+    """A sentence for each run that was trained on different data than the first."""
     first, *others = runs
     found = []
     for run in others:
@@ -102,7 +102,7 @@ def _shares(runs: Sequence[Workdir]) -> dict[str, float]:
 
 
 def differences(runs: Sequence[Workdir]) -> list[str]:
-    """A table of the keys in which configs differ, those that matter most first; those that some lack are folded."""
+    """A table of the keys in which configs differ, the most important first; keys that some lack are folded."""
     keys = {
         line.partition(' ')[0]
         for one, other in itertools.pairwise(runs)

@@ -1,4 +1,4 @@
-"""How different the images of a grid are, by their distances in pixels."""
+"""The diversity of the images of a grid, by their distances in pixels."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ def cut_grid(picture: np.ndarray, shape: tuple[int, ...], number: int, classes: 
         classes: how many the data have, for a conditional run, whose rows are classes.
 
     Returns:
-        uint8 [groups, n, H W C]; None where the picture is not laid out like that.
+        uint8 [groups, n, H W C]; None if the picture is not laid out like that.
     """
     rows = 1 if classes is None else min(classes, number)
     columns = None if classes is None else number // rows
@@ -46,10 +46,10 @@ def columns(shape: tuple[int, ...], number: int, classes: int | None = None) -> 
 
 
 class Diversity(NamedTuple):
-    """How different the images of a grid are.
+    """The diversity of the images of a grid.
 
     Attributes:
-        distinct: images left when those that resemble one before them are passed over.
+        distinct: images left when those that resemble one before them are skipped.
         number: number of all images.
         spread: median distance of two images of a group, in grey levels (root mean square).
         usual: that of the references, 0 where there are none.
@@ -62,7 +62,7 @@ class Diversity(NamedTuple):
 
     @property
     def is_low(self) -> bool:
-        """Whether the images are few, or all much alike."""
+        """Whether there are few distinct images, or all are very similar."""
         return self.distinct < DISTINCT_SHARE * self.number or self.spread < SPREAD * self.usual
 
 
@@ -91,7 +91,7 @@ def distances_within(groups: np.ndarray) -> np.ndarray:
 
 
 def count_distinct(distances: np.ndarray, radius: float) -> int:
-    """How many images are left when those within the radius of one before them are passed over; distances [n, n]."""
+    """How many images are left when those within the radius of one before them are skipped; distances [n, n]."""
     kept: list[int] = []
     for i, row in enumerate(distances):
         if (row[kept] > radius).all():

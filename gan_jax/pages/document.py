@@ -1,4 +1,4 @@
-"""One self-contained HTML document: its frame, and the parts that pages are put together from.
+"""Self-contained HTML documents: the frame, and the parts of pages.
 
 Every part is a string of HTML. Texts are escaped where they enter; what is called `body` or `content` is HTML already.
 """
@@ -45,7 +45,7 @@ def document(
     clocks: Mapping[str, Clock] | None = None,
     scripts: Sequence[str] = (),
 ) -> str:
-    """A whole HTML document that needs nothing beside itself.
+    """A complete, self-contained HTML document.
 
     Args:
         title: plain text.
@@ -95,7 +95,7 @@ def escape(text: Any) -> str:
 
 
 def section(title: str, *content: str) -> str:
-    """A headed part of a page; nothing where it has no content."""
+    """A part of a page with a heading; empty if it has no content."""
     inside = '\n'.join(part for part in content if part)
     return f'<section>\n<h2>{escape(title)}</h2>\n{inside}\n</section>' if inside else ''
 
@@ -129,7 +129,7 @@ def table(header: Sequence[Any], rows: Iterable[Sequence[Any]], emphasised: Iter
 
 
 def number(value: float) -> str:
-    """A number for people: four significant digits, thousands apart; a dash for what is not finite."""
+    """A formatted number: four significant digits, separated thousands; a dash if it is not finite."""
     if not math.isfinite(value):
         return NOTHING
     return f'{value:,}' if isinstance(value, Integral) else f'{value:,.4g}' if abs(value) < 1e4 else f'{value:,.0f}'
@@ -147,7 +147,7 @@ def folded(summary: str, *content: str) -> str:
 
 
 def row(*content: str) -> str:
-    """Parts side by side where there is room, below each other where not."""
+    """Parts side by side if there is space, else one below the other."""
     return '<div class="row">\n' + '\n'.join(part for part in content if part) + '\n</div>'
 
 

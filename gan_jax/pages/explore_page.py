@@ -21,8 +21,8 @@ class Sheet(NamedTuple):
     """The pictures that a page without a server shows: one change at a time of each of some seeds in some classes.
 
     Attributes:
-        seeds: how many, from 0.
-        classes: how many, the first ones; 1 where the generator is not told classes.
+        seeds: number of seeds, from 0.
+        classes: number of classes, the first ones; 1 where the generator is not told classes.
         settings: settings of each picture, by the key under which the page looks for it.
     """
 

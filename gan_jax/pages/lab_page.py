@@ -42,7 +42,7 @@ def write(workdir: str | os.PathLike) -> pathlib.Path | None:
         The file, or None.
 
     Raises:
-        UserError: the directory holds no run, or cannot be written.
+        UserError: the directory is not a run, or cannot be written.
     """
     if not plane.frame_files(workdir):
         return None

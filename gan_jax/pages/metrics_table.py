@@ -64,7 +64,7 @@ def summary(run: Workdir, name: str) -> tuple[float, int, float | None, int | No
 
 
 def _better(metric: str) -> Callable | None:
-    """`min` or `max`; None where neither the smallest nor the largest value is best."""
+    """`min` or `max`; None if neither the smallest nor the largest value is best."""
     return {'min': min, 'max': max}.get(BEST.get(metric))
 
 

@@ -1,4 +1,4 @@
-"""Pictures for a run's page that need its data or its generator: each a PNG file that says inside what it shows."""
+"""Pictures for a run's page that need its data or its generator: PNG files that contain their description."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""A run's own page: what was trained, how it went, what it makes."""
+"""The page of a run: its config, its training, its samples."""
 
 import os
 import pathlib
@@ -26,7 +26,7 @@ _CYCLE = {f'C{i}': color for i, color in enumerate(COLORS)}
 
 
 def write(workdir: str | os.PathLike, *, stopped: bool = False) -> pathlib.Path:
-    """Writes `report.html` into a run's directory, from nothing but what the directory holds.
+    """Writes `report.html` into a run's directory, from the contents of the directory only.
 
     Args:
         workdir: the directory.
@@ -36,7 +36,7 @@ def write(workdir: str | os.PathLike, *, stopped: bool = False) -> pathlib.Path:
         The file.
 
     Raises:
-        UserError: the directory holds no run, or cannot be written.
+        UserError: the directory is not a run, or cannot be written.
     """
     run = workdirs.read(workdir)
     path = run.path / NAME
@@ -45,7 +45,7 @@ def write(workdir: str | os.PathLike, *, stopped: bool = False) -> pathlib.Path:
 
 
 def page(run: Workdir, *, stopped: bool = False) -> str:
-    """The page as one HTML document; `stopped` as of `write`."""
+    """The page as one HTML document; `stopped` as in `write`."""
     shown, clock = charts(run), workdirs.clock(run)
     body = [
         html.paragraph(progress(run)),
@@ -67,7 +67,7 @@ def page(run: Workdir, *, stopped: bool = False) -> str:
 
 
 def progress(run: Workdir) -> str:
-    """What is trained, and how far."""
+    """What is trained, and the progress."""
     total, data = run.total, run.facts['data']
     size = 'x'.join(map(str, data['shape'])) if len(data['shape']) == 3 else 'points in the plane'
     if run.config.get('game', {}).get('name', 'adversarial') == 'adversarial':

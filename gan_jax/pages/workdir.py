@@ -1,4 +1,4 @@
-"""What a run's directory holds, as pages show it."""
+"""The contents of a run's directory, for pages."""
 
 import itertools
 import os
@@ -34,10 +34,10 @@ class Workdir(NamedTuple):
     """The records of a run; what is missing is empty.
 
     Attributes:
-        name: name of the run, for people.
+        name: the displayed name of the run.
         path: path of the directory.
         config: config of the run, as JSON values.
-        facts: what `run.json` says.
+        facts: the contents of `run.json`.
         metrics: records of `metrics.jsonl`.
         timing: records of `timing.jsonl`.
         evaluations: records and failures of `evaluations.jsonl`.

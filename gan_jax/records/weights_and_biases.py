@@ -21,7 +21,7 @@ _PROJECT = 'gan_jax'  # unless WANDB_PROJECT names one
 
 
 def check_installed() -> None:
-    """Raises a UserError where the library is missing."""
+    """Raises a UserError if the library is missing."""
     if importlib.util.find_spec('wandb') is None:
         raise UserError("writers has wandb, which is not installed: pip install 'gan_jax[wandb]', or remove it.")
 

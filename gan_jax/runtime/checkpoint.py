@@ -138,7 +138,7 @@ class Checkpoints:
           at_most: later ones are not read.
 
         Returns:
-          The step and the state, in new buffers on the default device, bit for bit as saved; None where there is no
+          The step and the state, in new buffers on the default device, bit for bit as saved; None if there is no
           checkpoint.
 
         Raises:
@@ -248,7 +248,7 @@ def peek(directory: str | os.PathLike, step: int | None = None) -> dict[str, Any
       step: which one; by default the latest that reads.
 
     Returns:
-      `step`, `config`, `metrics`, `unfinished` and `versions`; None where there is no checkpoint.
+      `step`, `config`, `metrics`, `unfinished` and `versions`; None if there is no checkpoint.
 
     Raises:
       UserError: `step` does not exist, or no checkpoint is readable.

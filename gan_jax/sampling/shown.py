@@ -96,7 +96,7 @@ def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], op
     """Loads data with the size and channels that a game translates.
 
     Args:
-        name: as of `gan_jax.data.load`.
+        name: as in `gan_jax.data.load`.
         game: the game.
         shapes: shapes of its batches' fields.
         options: the section `data` of its config.

@@ -107,7 +107,7 @@ def noise_deviation(synthesize: Callable[[Array, Key], Array], styles: ArrayLike
             in a `jax.tree_util.Partial`.
         styles: [n, layers, w].
         key: random key of the draws.
-        draws: how many, at least 2.
+        draws: number of draws, at least 2.
     """
     return _deviation(jax.tree_util.Partial(synthesize), jnp.asarray(styles), key, draws)
 

@@ -37,7 +37,7 @@ class Run(NamedTuple):
         generator: its player.
         shape: shape of one example.
         num_classes: number of classes of the data's labels, or None.
-        class_names: their names in order as they were when the run was trained, or None where they had none.
+        class_names: their names in order as they were when the run was trained, or None if they had none.
         shapes: shapes of one example in each field of its batches.
         classifier: the player 'discriminator' of a game that classifies, or None.
         passes: number of passes of the generator's standing statistics; 0: it has running averages.

@@ -48,7 +48,7 @@ class StateDict(Mapping[str, np.ndarray]):
         return f'{name}.weight_orig' in self
 
     def weight(self, name: str) -> np.ndarray:
-        """The weights of a layer, whether spectrally normalised or not; a UserError if there is no such layer."""
+        """The weights of a layer, whether spectrally normalised or not; a UserError if the layer does not exist."""
         return self[f'{name}.weight_orig' if self.is_spectral(name) else f'{name}.weight']
 
     def check_read(self) -> None:

@@ -1,1 +1,1 @@
-"""Feature extractors: what looks at the images for the metrics."""
+"""Feature extractors for the metrics."""

@@ -1,8 +1,8 @@
-"""Small classifiers of the data set's own kind as feature extractors.
+"""Small classifiers, trained on the data set itself, as feature extractors.
 
-They stand in where Inception's weights are absent, and suit small grey images better. `tools/train_classifier.py`
+They replace Inception if its weights are missing, and suit small grey images better. `tools/train_classifier.py`
 trains them and keeps them in the cache. Scores in their features compare models of one data set under one classifier
-and nothing else, so an extractor's identity names the weights by their hash, and as unverified: no hash of
+and nothing else, so an extractor's identity contains the hash of the weights and calls them unverified: no hash of
 one is published.
 """
 
@@ -79,7 +79,7 @@ class Classifier(NamedTuple):
         variables: 'params' and 'batch_stats' of the network, NumPy arrays.
         shape: (H, W, C) of the images it was trained on.
         data: the name of their data set.
-        accuracy: the share of right answers on images it was not trained on.
+        accuracy: the accuracy on images it was not trained on.
         tested_on: these images in words, such as '10000 images of mnist test'.
         training: the recipe, the seed and the training data's fingerprint, JSON values.
     """
@@ -94,7 +94,7 @@ class Classifier(NamedTuple):
 
 
 def see(network: ClassifierNetwork, variables: PyTree, images: Array) -> Features:
-    """What a classifier sees in images [n, H, W, C] in [0, 255], uint8 or float, by its running statistics."""
+    """The features of images [n, H, W, C] in [0, 255], uint8 or float, with running statistics."""
     with jax.default_matmul_precision('highest'):  # or accelerators would round the inputs
         return network.apply(variables, (2 * images.astype(jnp.float32) - 255) / 255)
 
@@ -112,14 +112,14 @@ def classifier(
     Args:
         name: the data set as `gan_jax.data.load` names it, whose classifier is in the cache; or a file, *.npz.
         image_shape: (H, W, C) of the images to be looked at; None: those that it was trained on. Images of another
-            size are brought to the classifier's by antialiased bilinear interpolation, grey is repeated to three
+            size are resized to the classifier's by antialiased bilinear interpolation, grey is repeated to three
             channels, and three are averaged to one; the identity says so.
         size: size of the data that it was trained on, as in `load`.
         channels: the same.
         cache_dir: directory of the cache; `gan_jax` under XDG_CACHE_HOME, that is ~/.cache/gan_jax, if None.
 
     Raises:
-        UserError: there is no such classifier, or its file is damaged.
+        UserError: the classifier does not exist, or its file is damaged.
     """
     name = os.fspath(name)
     if name.endswith('.npz'):
@@ -138,7 +138,7 @@ def extractor(trained: Classifier, image_shape: tuple[int, int, int] | None = No
     """The extractor of a classifier for images of a shape, as in `classifier`.
 
     Raises:
-        UserError: they have other channels than its own, and neither is grey.
+        UserError: the numbers of channels differ, and neither is grey.
     """
     image_shape = tuple(image_shape or trained.shape)
     (*size, channels), (*own_size, own_channels) = image_shape, trained.shape
@@ -185,9 +185,9 @@ def weights_hash(variables: PyTree) -> str:
 def classifier_path(
     name: str, *, size: int | None = None, channels: int | None = None, cache_dir: str | os.PathLike | None = None
 ) -> pathlib.Path:
-    """Where the classifier of a data set lies in the cache, for a size and channels as they are given to `load`.
+    """The path in the cache of the classifier of a data set, for a size and channels as in `load`.
 
-    Names that are no file's get a hash of their own, so that those of two folders never meet.
+    Names that are not valid file names get a hash, so that those of two folders never collide.
     """
     name = absolute_name(name)
     readable = re.sub('[^A-Za-z0-9_.-]+', '_', name)
@@ -198,7 +198,7 @@ def classifier_path(
 
 
 def save_classifier(trained: Classifier, path: str | os.PathLike) -> None:
-    """Writes a classifier, whole or not at all; raises a UserError where that is impossible."""
+    """Writes a classifier, atomically; raises a UserError if that is impossible."""
     network = trained.network
     description = trained._replace(
         network={key: getattr(network, key) for key in ('num_classes', 'widths', 'blocks', 'stem_stride')},
@@ -211,7 +211,7 @@ def load_classifier(path: str | os.PathLike) -> Classifier:
     """Reads a classifier and checks its weights' hash.
 
     Raises:
-        UserError: there is no such file, it is none of a classifier, or it is damaged.
+        UserError: the file does not exist, is not a classifier, or is damaged.
     """
     try:
         arrays = npz.load(path)

@@ -1,4 +1,4 @@
-"""Training of the small classifiers: a whole epoch is one compiled scan over data that stays on the device."""
+"""Training of the small classifiers: each epoch is one compiled scan over data on the device."""
 
 import functools
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _HELD_OUT = 10  # one of so many images, where there is no test set
 
 
 class Recipe(NamedTuple):
-    """How a classifier is trained: SGD with Nesterov's momentum 0.9, one cycle of the learning rate.
+    """The training of a classifier: SGD with Nesterov momentum 0.9, one cycle of the learning rate.
 
     The cycle rises for a quarter of the updates and falls to 0 (Smith and Topin 2019, arXiv:1708.07120).
 
@@ -34,7 +34,7 @@ class Recipe(NamedTuple):
         stem_stride: the same.
         epochs: passes over the training data.
         batch_size: images of a step.
-        learning_rate: at the cycle's top.
+        learning_rate: maximum of the cycle.
         weight_decay: weight decay of kernels.
         label_smoothing: the share of the target spread over all classes (Szegedy et al. 2016, arXiv:1512.00567).
         flip: whether half of the images are mirrored left to right.
@@ -88,10 +88,10 @@ def train_classifier(
         test: images of the same shape and classes; None: every tenth of `train`, which is not trained on then.
         recipe: by default, that of the data set's name.
         seed: seed of everything random.
-        report: called after each epoch with its number from 1, mean loss, and the share of right answers in training.
+        report: called after each epoch with its number from 1, mean loss, and training accuracy.
 
     Raises:
-        UserError: the data are no labelled images, or do not fit together.
+        UserError: the data are not labelled images, or do not match.
     """
     recipe = find_recipe(train.name) if recipe is None else recipe
     for data in (train, test or train):
@@ -132,7 +132,7 @@ def fit(
         images: uint8 [n, H, W, C].
         labels: int [n] in [0, num_classes).
         num_classes: K.
-        recipe: how; a batch larger than n is one of n.
+        recipe: the recipe; a batch size larger than n becomes n.
         seed: seed of weights, order and augmentation.
         report: as in `train_classifier`.
 

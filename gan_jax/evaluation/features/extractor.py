@@ -1,4 +1,4 @@
-"""What looks at images for the metrics: a pure function from images to features, and its name for protocols."""
+"""Feature extractors: a pure function from images to features, and its name for protocols."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,12 +12,12 @@ Array = jax.Array
 
 
 class Features(NamedTuple):
-    """What an extractor sees in a batch of images.
+    """The features of a batch of images.
 
     Attributes:
-        features: float32 [n, D], what distances and moments are taken of.
-        logits: float32 [n, K] over classes, whose softmax the Inception Score takes; None where there are no classes.
-        taps: float32 [n, D] by name, features at other depths from the same pass; None where there are none.
+        features: float32 [n, D], for distances and moments.
+        logits: float32 [n, K] over classes, whose softmax the Inception Score takes; None if there are no classes.
+        taps: float32 [n, D] by name, features at other depths from the same pass; None if there are none.
     """
 
     features: Array
@@ -35,8 +35,8 @@ class Extractor(NamedTuple):
 
     Attributes:
         name: such as 'inception-v3-2015-12-05' or 'classifier-mnist'.
-        identity: all that its features depend on, as text for protocols and cache keys: the weights' hash, tap, resize
-            rule, accuracy.
+        identity: everything that its features depend on, as a string for protocols and cache keys: the weights' hash,
+            tap, resize rule, accuracy.
         apply: uint8 [n, H, W, C], or what `resize` makes of them, to `Features`; pure, to be traced by `jax.jit`.
             Floats in [0, 255] are taken as images that are not rounded, which path lengths need.
         resize: uint8 [n, H, W, C] of any H and W to arrays [n, ...] of one shape, as the first step; of NumPy arrays
@@ -51,10 +51,10 @@ class Extractor(NamedTuple):
 
 
 def look(extractor: Extractor, images: Array) -> Features:
-    """What an extractor sees in images [n, H, W, C], once it is known to be what metrics take; to be traced.
+    """The features of images [n, H, W, C], after checking the types and shapes; for tracing.
 
     Raises:
-        UserError: the extractor returns something else than rows of real numbers, one for each image.
+        UserError: the extractor does not return rows of real numbers, one per image.
     """
     seen = extractor.apply(extractor.resize(images) if extractor.resize else images)
     if not isinstance(seen, Features):

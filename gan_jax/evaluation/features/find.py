@@ -32,7 +32,7 @@ def find_extractor(
         labelled: whether the real images have classes.
 
     Raises:
-        UserError: there is no such extractor, or its weights are not on this machine.
+        UserError: the extractor does not exist, or its weights are not on this machine.
     """
     if isinstance(spec, Extractor):
         return spec
@@ -69,14 +69,14 @@ def find_extractor(
 
 
 def _of_data(name: str, image_shape: tuple[int, ...]) -> Extractor:
-    """The classifier of a data set's images; of stacked ones, that of a channel."""
+    """The classifier of a data set's images; for stacked images, that of a channel."""
     if name.startswith(_STACKED):
         return of_channels(classifier(name.removeprefix(_STACKED), image_shape=(*image_shape[:2], 1)))
     return classifier(name, image_shape=image_shape)
 
 
 def _imported(spec: str) -> Extractor:
-    """The extractor 'package.module:name' of somebody's own, whose module may fail in any way."""
+    """The user's extractor 'package.module:name', whose module may raise any exception."""
     module, _, name = spec.partition(':')
     if not all(part.isidentifier() for part in (*module.split('.'), name)):
         raise _unknown(spec)

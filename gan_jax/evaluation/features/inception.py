@@ -1,4 +1,4 @@
-"""The extractor of Inception's features, which FID, KID and the Inception Score take."""
+"""The extractor of Inception's features for FID, KID and the Inception Score."""
 
 from types import MappingProxyType
 
@@ -22,18 +22,18 @@ def inception(
 ) -> Extractor:
     """An extractor of Inception's features: a tap's mean over space, and the logits without the last layer's bias.
 
-    Those are what FID and the Inception Score take. Smaller taps cost less (192: a third of 2048) and have no logits.
-    All taps before the last come with it.
+    These are the inputs of FID and the Inception Score. Smaller taps cost less (192: a third of 2048) and have no
+    logits. All taps before the last come with it.
 
     Args:
-        weights: from `inception_weights.load_inception_weights`; None: those that are on this machine.
+        weights: from `inception_weights.load_inception_weights`; None: those installed on this machine.
         tap: the number of features, of `TAPS`.
         resize: how images become 299x299, of `resize.RESIZES`.
         dtype: 'float32', which equals the references; or 'bfloat16', for accelerators, where features are off by some
             per cent, so that it is another protocol.
 
     Raises:
-        UserError: there is no such tap, rule or dtype, or there are no weights.
+        UserError: the tap, rule or dtype does not exist, or there are no weights.
     """
     require(tap in TAPS, 'The tap', tap, f'one of {", ".join(map(str, TAPS))}')
     rule = choose(RESIZES, resize, 'resize rule')

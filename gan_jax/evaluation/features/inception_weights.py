@@ -1,4 +1,4 @@
-"""Inception's weights: where they lie, how they are checked, and how the published files become gan_jax's own.
+"""Inception's weights: their location, their verification, and the conversion of the published files.
 
 gan_jax's file is an .npz of float32 arrays in PyTorch's names and layout, with the SHA-256 of them all and whether they
 are known to be the published ones. `python -m gan_jax.tools.convert_inception` makes it, from any of the published
@@ -54,12 +54,12 @@ class InceptionWeights(NamedTuple):
 
 
 def weights_path() -> pathlib.Path:
-    """Where the weights are looked for."""
+    """The default path of the weights."""
     return cache_directory(None) / f'{NAME}.npz'
 
 
 def has_inception_weights() -> bool:
-    """Whether there is a file where the weights are looked for."""
+    """Whether there is a file at the default path of the weights."""
     return weights_path().exists()
 
 
@@ -70,7 +70,7 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
         path: an .npz that `save_inception_weights` has written; by default `weights_path()`.
 
     Raises:
-        UserError: there is no such file, or it is not as it was written.
+        UserError: the file does not exist, or has changed since it was written.
     """
     path = weights_path() if path is None else files.user_path(path)
     try:
@@ -91,7 +91,7 @@ def load_inception_weights(path: str | os.PathLike | None = None) -> InceptionWe
 
 
 def save_inception_weights(weights: InceptionWeights, path: str | os.PathLike | None = None) -> pathlib.Path:
-    """Writes the weights, whole or not at all, and returns where; by default to `weights_path()`."""
+    """Writes the weights, atomically, and returns where; by default to `weights_path()`."""
     path = weights_path() if path is None else files.user_path(path)
     npz.save(path, {**weights.arrays, _CHECKSUM: weights.sha256, _SOURCE: weights.source})
     return path
@@ -117,10 +117,10 @@ def convert(path: str | os.PathLike, unverified: bool = False) -> InceptionWeigh
 
 
 def download() -> InceptionWeights:
-    """Fetches the published weights and converts them.
+    """Downloads the published weights and converts them.
 
     Raises:
-        UserError: no source can be reached or has the right bytes.
+        UserError: no source is reachable with the right bytes.
     """
     reasons = []
     for url in URLS:

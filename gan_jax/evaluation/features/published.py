@@ -1,4 +1,4 @@
-"""Whether a file of weights is the one that others have published, which every protocol says."""
+"""Verifies whether a file of weights is the published one, which every protocol states."""
 
 import hashlib
 import os
@@ -13,15 +13,15 @@ def verify(path: str | os.PathLike, sha256: str | None, what: str, unverified: b
 
     Args:
         path: the file.
-        sha256: SHA-256 of the published file, in hexadecimal; None where none is known that can be trusted.
-        what: the published file holds, for the error: "Inception's weights".
-        unverified: whether another file is taken too.
+        sha256: SHA-256 of the published file, in hexadecimal; None if none is known that can be trusted.
+        what: the contents of the published file, for error messages: "Inception's weights".
+        unverified: whether another file is accepted too.
 
     Returns:
         What protocols call these weights: 'published', or 'unverified' for another file.
 
     Raises:
-        UserError: it cannot be read, or is another file, and such are not taken.
+        UserError: it cannot be read, or is another file, which is not accepted.
     """
     try:
         with open(path, 'rb') as file:
@@ -44,5 +44,5 @@ def verify(path: str | os.PathLike, sha256: str | None, what: str, unverified: b
 
 
 def recorded(source: object) -> str:
-    """What a file of gan_jax's own says of its weights: 'published', or 'unverified' where it says anything else."""
+    """The source of weights recorded in a file of gan_jax: 'published', or 'unverified' for any other entry."""
     return PUBLISHED if str(source) == PUBLISHED else UNVERIFIED

@@ -1,4 +1,4 @@
-"""How images become Inception's input: one pure function for each rule that published figures were made by.
+"""Resizing of images to Inception's input: one pure function for each rule used for published figures.
 
 Each function takes uint8 [n, H, W, C] in [0, 255], C being 1 or 3, to float32 [n, 299, 299, 3], normalised as that
 rule's authors do. A grey image repeats its channel. All rules are separable, so that each is a product with one matrix

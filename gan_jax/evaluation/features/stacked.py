@@ -1,4 +1,4 @@
-"""What an extractor of single images sees in stacked ones, such as the triples of stacked MNIST."""
+"""Applies an extractor of single images to stacked ones, such as the triples of stacked MNIST."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from gan_jax.evaluation.features.extractor import Extractor, Features
 def of_channels(one: Extractor) -> Extractor:
     """An extractor of stacked images, by one of grey images.
 
-    The features of the channels stand side by side. The logits are the log-probabilities of the tuples of classes, in
+    The features of the channels are concatenated. The logits are the log-probabilities of the tuples of classes, in
     the order of `gan_jax.data.stacked.stacked_labels`: 1,000 for three digits.
 
     Args:

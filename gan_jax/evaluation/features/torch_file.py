@@ -1,10 +1,10 @@
-"""Reads the tensors of a PyTorch file without PyTorch, and without running anything that the file says.
+"""Reads the tensors of a PyTorch file without PyTorch, and without executing its code.
 
 Both formats of `torch.save` are read: the zip archive of PyTorch 1.6 and later, and the older one, a row of pickles
 with the storages after them, in which the published Inception weights of 2018 are. Both are pickles, which can name any
 function of any module for the reader to call. This reader knows the few names that a state dict needs and refuses all
-others. What it gives for these names is made anew for each reading, so that a file can change nothing that outlives it;
-and no file takes more memory than a few times its size.
+others. The objects for these names are created for each reading, so a file cannot change anything that outlives it,
+and no file needs more memory than a few times its size.
 """
 
 import io
@@ -75,7 +75,7 @@ def read_torch_file(path: str | os.PathLike, entries: Sequence[str] = ()) -> dic
         of their own, and may have any strides.
 
     Raises:
-        UserError: the file cannot be read, is cut off, is of another kind, or asks for anything but tensors.
+        UserError: the file cannot be read, is truncated, has another format, or contains anything but tensors.
     """
     path = pathlib.Path(path)
     try:
@@ -100,10 +100,10 @@ def read_torch_file(path: str | os.PathLike, entries: Sequence[str] = ()) -> dic
 
 
 class TensorUnpickler(pickle.Unpickler):
-    """Knows only what a state dict is made of."""
+    """An unpickler that only supports the contents of a state dict."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a name of the file."""
+        """The object for a name in the file."""
         if module == 'torch' and name in _STORAGES:
             return name
         known = self.known()
@@ -137,14 +137,14 @@ class TensorUnpickler(pickle.Unpickler):
 
 
 def load_pickle(file: io.BytesIO, unpickler: type[TensorUnpickler] = TensorUnpickler) -> Any:
-    """The next pickle, once it is known that its table of things to come back to is no larger than itself.
+    """Loads the next pickle, after checking that its memo table is not larger than itself.
 
     Args:
         file: at the pickle's beginning.
         unpickler: knows the names that may be in it.
 
     Raises:
-        UnpicklingError: the pickle asks for anything else; a damaged one raises other exceptions.
+        UnpicklingError: the pickle contains anything else; a damaged one raises other exceptions.
     """
     start = file.tell()
     for opcode, argument, place in pickletools.genops(file):

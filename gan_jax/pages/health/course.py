@@ -1,4 +1,4 @@
-"""What findings look at, and what they are made of."""
+"""The inputs of findings, and common helpers."""
 
 import re
 from typing import Any, NamedTuple
@@ -18,14 +18,14 @@ JUDGING = (*PROBABILISTIC, 'hinge')  # whose logits have the sign of the discrim
 
 
 class Finding(NamedTuple):
-    """Something about a run that a person should know.
+    """A problem or a note about a run.
 
     Attributes:
         name: name of the finding, in snake case.
         severity: 'note', 'warning' or 'bad'.
         sentence: what was found.
         evidence: the numbers it rests on.
-        remedies: what usually helps, parted by semicolons, as config keys where there are such; may be empty.
+        remedies: what usually helps, separated by semicolons, as config keys if possible; can be empty.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Finding(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What findings look at.
+    """The inputs of findings.
 
     Attributes:
         config: config of the run's phase, the last that has records.
@@ -61,7 +61,7 @@ class Run(NamedTuple):
 
     @property
     def is_early(self) -> bool:
-        """Whether the generator has seen too little for samples to be judged."""
+        """Whether the generator has been trained too little for findings about samples."""
         return not self.records or self.records[-1]['kimg'] < EARLY_KIMG
 
 
@@ -90,7 +90,7 @@ def series_of(run: Run, name: str) -> tuple[list[int], np.ndarray]:
 
 
 class Headline(NamedTuple):
-    """The metric by which a run is judged; the lower its costs (values, or their inverse), the better."""
+    """The metric used for findings; lower costs (values, or their inverse) are better."""
 
     name: str
     steps: list[int]
@@ -99,7 +99,7 @@ class Headline(NamedTuple):
 
 
 def headline_of(run: Run) -> Headline | None:
-    """The metric that chooses checkpoints, or else the first evaluated one of which less or more is better."""
+    """The metric that chooses checkpoints, or else the first evaluated metric with a best direction."""
     directions = {name: best for name, best in BEST.items() if best != 'real'}
     chosen = (run.config.checkpoints.best_metric or '').removeprefix('eval/')
     for name in sorted(directions, key=lambda name: name != chosen):
@@ -110,7 +110,7 @@ def headline_of(run: Run) -> Headline | None:
 
 
 def advice(run: Run, remedies: str) -> str:
-    """Those of the remedies, parted by semicolons, that are news: of keys that the config has, with other values."""
+    """The remedies, separated by semicolons, whose keys the config has with other values."""
 
     def is_news(remedy: str) -> bool:
         asked = re.findall(r'([\w.]+)=([\w./-]+)', remedy)
@@ -123,12 +123,12 @@ def advice(run: Run, remedies: str) -> str:
 
 
 def against_saturation(run: Run) -> str:
-    """The advice of the loss that does not saturate, where the run has the one that does."""
+    """The advice to use the non-saturating loss, if the run has the saturating one."""
     return 'loss.name=non_saturating; ' if run.config.loss.name == 'minimax' else ''
 
 
 def slower(run: Run, player: str) -> str:
-    """The advice of a quarter of a player's learning rate; none of a player that the game has not is news."""
+    """The advice to use a quarter of a player's learning rate; `advice` drops players that the game does not have."""
     name = f'{player}_optimizer'
     rate = run.config[name].learning_rate if name in run.config else 0
     return f'{name}.learning_rate={rate / 4:g}'

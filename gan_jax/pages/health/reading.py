@@ -1,4 +1,4 @@
-"""What findings look at, read from a run's directory."""
+"""Reads the inputs of findings from a run's directory."""
 
 import os
 import pathlib
@@ -18,10 +18,10 @@ _MOST_GRIDS = 10  # of earlier samples that are looked at, evenly spaced
 
 
 def read(workdir: str | os.PathLike) -> Run:
-    """Reads what findings look at from a run's directory.
+    """Reads the inputs of findings from a run's directory.
 
     Raises:
-        UserError: the directory holds no run, or its records are damaged.
+        UserError: the directory is not a run, or its records are damaged.
     """
     workdir = pathlib.Path(workdir)
     try:

@@ -12,10 +12,10 @@ GROWING = 1.05  # times the spread before: samples that were never diverse are o
 
 
 def generator_collapsed(run: Run) -> Finding | None:
-    """A last grid of few distinct images or of little spread, within each class of a conditional run.
+    """A last grid with few distinct images or little spread, within each class of a conditional run.
 
-    Judged by distances in pixels against those in a grid of real images, or else in the median earlier grid. Modes
-    whose images vary are not found by pixels: recall and coverage are for them.
+    The check compares distances in pixels with those in a grid of real images, or else in the median earlier grid.
+    It does not detect missing modes; use recall and coverage for those.
     """
     diversity = diversity_of(run)
     if diversity is None or not diversity.is_low:

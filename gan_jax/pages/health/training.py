@@ -1,4 +1,4 @@
-"""Findings about the course of training: numbers that are none, gradients, the balance of the players."""
+"""Findings about training: values that are not finite, gradients, the balance of the players."""
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def not_finite(run: Run) -> Finding | None:
 
 
 def gradients_exploded(run: Run) -> Finding | None:
-    """Gradients of a player far above the run's own before."""
+    """Gradients of a player far above the earlier ones of the run."""
     for player in configs.roles_with_optimizers(run.config):
         window = window_of(run, f'{player}/gradient_norm')
         if window and window.now > EXPLODED * window.earlier > 0:
@@ -78,7 +78,7 @@ def gradients_exploded(run: Run) -> Finding | None:
 
 
 def gradients_vanished(run: Run) -> Finding | None:
-    """A generator that learns nothing any more, in a game that has not come to rest at its end."""
+    """A generator that has stopped learning before the game has converged."""
     mine, other = (window_of(run, f'{player}/gradient_norm') for player in ('generator', 'discriminator'))
     accuracy = window_of(run, 'discriminator/accuracy') if run.config.loss.name in JUDGING else None
     if mine is None or (accuracy and AT_CHANCE[0] <= accuracy.now <= AT_CHANCE[1]):
@@ -107,7 +107,7 @@ def gradients_vanished(run: Run) -> Finding | None:
 
 
 def discriminator_saturated(run: Run) -> Finding | None:
-    """A discriminator that is always right, where its logits are an opinion."""
+    """A discriminator that is always right, if its logits are classifications."""
     loss = run.config.loss
     accuracy = window_of(run, 'discriminator/accuracy')
     if loss.name not in JUDGING or accuracy is None or accuracy.now < SATURATED_ACCURACY:
@@ -133,7 +133,7 @@ def discriminator_saturated(run: Run) -> Finding | None:
 
 
 def generator_won(run: Run) -> Finding | None:
-    """A discriminator that takes samples for real, where its logits are an opinion."""
+    """A discriminator that classifies samples as real, if its logits are classifications."""
     accuracy, fake = (window_of(run, f'discriminator/{name}') for name in ('accuracy', 'fake_probability'))
     if run.config.loss.name not in JUDGING or accuracy is None or fake is None:
         return None
@@ -154,7 +154,7 @@ def generator_won(run: Run) -> Finding | None:
 
 
 def oscillating(run: Run) -> Finding | None:
-    """Players that chase one another: a curve that rises and falls again and again.
+    """Players that chase each other: a curve that oscillates.
 
     Looked at is the accuracy, or the generator's loss where logits are no opinion, without the first quarter of the
     records and without its linear trend.
@@ -185,7 +185,7 @@ def oscillating(run: Run) -> Finding | None:
 
 
 def find_period(values: np.ndarray) -> int | None:
-    """The period, in places, of values [n] that come again and again; None where they do not.
+    """The period, in places, of values [n] that come again and again; None if they do not.
 
     It is the lag of the highest autocorrelation behind the first negative ones.
     """

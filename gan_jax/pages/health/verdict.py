@@ -38,7 +38,7 @@ FINDINGS: tuple[Callable[[Run], Finding | None], ...] = (
 
 
 def no_problems(run: Run) -> Finding:
-    """The note of a run without faults: what was looked at, or that it is too early."""
+    """The note of a run without problems: what was checked, or that it is too early."""
     window, early = window_of(run, 'generator/gradient_norm'), 'It is too early for findings.'
     if window is None:
         needed, there = 2 * SHORTEST_WINDOW, len(series_of(run, 'generator/gradient_norm')[1])
@@ -63,16 +63,16 @@ def no_problems(run: Run) -> Finding:
 
 
 def findings(workdir: str | os.PathLike) -> list[Finding]:
-    """What is to be said of the run in a directory, the gravest first; never empty.
+    """The findings of the run in a directory, the most severe first; never empty.
 
     Raises:
-        UserError: the directory holds no run, or its records are damaged.
+        UserError: the directory is not a run, or its records are damaged.
     """
     return judge(read(workdir))
 
 
 def judge(run: Run) -> list[Finding]:
-    """The findings of a run, the gravest first; a run without faults has a note of what was looked at."""
+    """The findings of a run, the most severe first; a run without problems has a note of what was checked."""
     found = [finding for look in FINDINGS if (finding := look(run))]
     if all(finding.severity == 'note' and finding.name != 'samples_alike' for finding in found):
         found.insert(0, no_problems(run))
