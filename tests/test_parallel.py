@@ -1,10 +1,8 @@
 """The global batch decides the result: one device, eight by pmap, eight by sharding, and two processes agree."""
 
 import functools
-import math
 import os
 import pathlib
-import re
 import socket
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from gan_jax.runtime import parallel
 from gan_jax.single import Single
 from gan_jax.stretch import make_stretch
 from gan_jax.train import train as train_run
+from tools.hlo import collectives
 
 ROOT = pathlib.Path(__file__).parent.parent
 STEPS = 20
@@ -126,20 +125,32 @@ def test_each_device_computes_only_its_share(mode):
 
 
 def test_devices_exchange_the_gradients_and_little_more():
-    """Beside them only batch statistics and metrics; from the compiled program of one step."""
+    """Besides them only batch statistics, metrics and logits; from the compiled program of one step.
+
+    The discriminator looks at three batches and its statistics pass through six collective operations: forward and
+    backward with real images, with generated images, and for the generator. The generator's pass through three:
+    forward for the discriminator, then forward and backward.
+    """
     layout = parallel.make_layout(64)
-    stretch, state, *arguments = compiled(make_config(batch_size='64'), layout, length=1)
-    program = stretch.lower(state, *arguments).compile().as_text()
-    reduced = 0
-    for shapes in re.findall(r'= (.*?) all-reduce(?:-start)?\(', program):
-        for shape in re.findall(r'f32\[([\d,]*)\]', shapes):
-            reduced += 4 * math.prod(int(size) for size in shape.split(',') if size)
-    players = state.generator, state.discriminator
+    options = make_config(batch_size='64')
+    stretch, state, *arguments = compiled(options, layout, length=1)
+    exchanged = collectives(stretch.lower(state, *arguments).compile().as_text())
     gradients, statistics = (
-        sum(leaf.nbytes for player in players for leaf in jax.tree.leaves(getattr(player, name)))
-        for name in ('params', 'variables')
+        {
+            name: sum(leaf.nbytes for leaf in jax.tree.leaves(getattr(player, part)))
+            for name, player in state.players.items()
+        }
+        for part in ('params', 'variables')
     )
-    assert gradients <= reduced < gradients + 8 * statistics  # forward and backward, of several passes
+    metrics = [name for name in build.step_metrics(options, (16, 16, 1)) if not name.endswith('_norm')]
+    assert exchanged == {
+        'all-reduce': sum(gradients.values())
+        + 6 * statistics['discriminator']
+        + 3 * statistics['generator']
+        + 4 * len(metrics),
+        'all-gather': 3 * 64 * 4,
+        'reduce-scatter': 3 * 64 * 4 // 8,
+    }
 
 
 def test_a_batch_that_does_not_divide_says_so_before_anything_compiles():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tools import profile_step
-from tools.hlo import Program
+from tools.hlo import Program, collectives
 
 STEPS = 3
 
@@ -50,6 +50,17 @@ def test_a_program_is_read_from_its_text():
     assert program.flops('fourth') == 2 * 3 * 4 * 6
     assert program.flops('moved') == program.flops('unheard') == 0
     assert program.layer('out') == 'Generator/Conv_0, backward'
+
+
+def test_collective_operations_are_counted_by_the_bytes_of_their_results():
+    text = """
+  %one = f32[3,2]{1,0} all-reduce(%a), replica_groups={{0,1}}
+  %two = (bf16[4]{0}, /*index=1*/f32[]) all-reduce-start(%b, %c), replica_groups={{0,1}}
+  %three = (bf16[4]{0}, f32[]) all-reduce-done(%two)
+  %four = u32[10]{0} all-gather(%d), dimensions={0}
+  %five = f32[3,2]{1,0} add(%one, %one), metadata={op_name="all-reduce(x)"}
+"""
+    assert collectives(text) == {'all-reduce': 24 + 8 + 4, 'all-gather': 40}
 
 
 @pytest.fixture(scope='module')

@@ -1,5 +1,6 @@
 """Reads an optimised XLA program from its text: what kind of work an instruction is, how much, and for which layer."""
 
+import collections
 import math
 import re
 from typing import NamedTuple
@@ -14,6 +15,7 @@ _KINDS = {  # the first of which a fusion has an operation
     'reductions': {'reduce', 'reduce-window'},
     'other': {'gather', 'scatter', 'sort', 'custom-call'},
 }
+_COLLECTIVES = 'all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|collective-broadcast'
 _COMPUTATION = re.compile(r'^(?:ENTRY )?%?([\w.\-]+) .*\{$')
 _INSTRUCTION = re.compile(r'^\s+(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\((.*?)\)(.*)$')
 
@@ -101,6 +103,18 @@ class Program:
         parts = [re.sub(r'^(?:\w+\()*|\)*$', '', part) for part in path.split('/')]
         layers = [part for part in parts if part[:1].isupper()]
         return '/'.join(layers or parts[-1:]) + (', backward' if 'transpose(jvp' in path else '')
+
+
+def collectives(text: str) -> dict[str, int]:
+    """The bytes of the results of each kind of collective operation in an optimised program's text.
+
+    An operation in a loop counts once, so a stretch of training has those of one step.
+    """
+    total = collections.Counter()
+    for results, kind in re.findall(rf'= (\(.*?\)|\S+) ({_COLLECTIVES})(?:-start)?\(', text):
+        for bits, sizes in re.findall(r'\b[a-z]+(\d+)\[([\d,]*)\]', results):
+            total[kind] += int(bits) // 8 * math.prod(int(size) for size in sizes.split(',') if size)
+    return dict(total)
 
 
 def _numbers(pattern: str, text: str) -> tuple[int, ...]:
