@@ -1,1 +1,1 @@
-"""What the discriminator is shown: DiffAugment, ADA, instance noise."""
+"""Augmentation of the discriminator's inputs: DiffAugment, ADA, instance noise."""

@@ -1,7 +1,7 @@
 """The transforms of adaptive discriminator augmentation, for one image at a time.
 
 Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix B. Every transform draws its
-value and strikes with a probability of its own; the geometric ones compose into one affine matrix and the image is
+value and is applied with a separate probability; the geometric ones compose into one affine matrix and the image is
 sampled once, those of colour into one matrix of the channels, and the filters into one gain for each band of
 frequencies. `gan_jax.augmentation.augment.adaptive` applies them to batches.
 """
@@ -23,7 +23,7 @@ Values = Mapping[str, Array | float]
 
 
 class Transform(NamedTuple):
-    """What a transform draws.
+    """The random value of a transform.
 
     Attributes:
         neutral: the value that leaves an image as it is.
@@ -79,9 +79,9 @@ def transform(
     colour_share: float = 1.0,
     resampling: str = 'wavelet',
 ) -> Array:
-    """One image [H, W, C] after the transforms that struck, each with the probability; bit for bit itself if none did.
+    """One image [H, W, C] after random transforms, each with the probability; unchanged bit for bit if there are none.
 
-    Differentiable in the image. With one channel, hue and saturation are left out. Those of colour strike with that
+    Differentiable in the image. With one channel, hue and saturation are skipped. Those of colour are applied with that
     share of the probability. Without a transform of `GEOMETRY` pixels are copied, with one the image is resampled.
     """
     if image.shape[-1] == 1:
@@ -108,11 +108,11 @@ def transform(
 
 
 def sample(key: Key, probability: Array, transforms: Sequence[str], colour_share: float = 1.0) -> Values:
-    """The value of every transform, neutral for those that did not strike or are not among `transforms`.
+    """The value of every transform, neutral for those that are not applied or not among `transforms`.
 
-    A transform's draw does not depend on which others there are. `rotate` has two angles; each strikes with
+    A transform's draw does not depend on the other transforms. `rotate` has two angles; each is applied with
     1 - sqrt(1 - probability), so that either does with the probability (appendix B). `filter` has four bands, each of
-    which strikes with the probability.
+    which is applied with the probability.
     """
     strike_key, uniform_key, normal_key = jax.random.split(key, 3)
     shape = (len(TRANSFORMS), 4)

@@ -1,7 +1,7 @@
-"""Augmentation of what the discriminator sees, differentiable so that the generator learns through it.
+"""Augmentation of the discriminator's inputs, differentiable so that the generator learns through it.
 
-An `Augmentation` is applied alike to real and to generated images. Each example's randomness belongs to its position in
-the global batch, so a batch split over devices is augmented as it would have been on one.
+An `Augmentation` is applied equally to real and to generated images. Each example's randomness depends on its position
+in the global batch, so a batch split over devices is augmented as on a single device.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ Key = jax.Array
 
 
 class Augmentation(NamedTuple):
-    """A random change of a batch of images, and what moves its strength.
+    """A random change of a batch of images, and the controller of its strength.
 
     Attributes:
         apply: (images [B, H, W, C], key, positions [B], probability scalar) -> images of the same shape. An example may
-            be several images [B, K, H, W, C], which are all changed alike.
+            be several images [B, K, H, W, C], which are all changed in the same way.
         controller: (probability, mean_sign, batch_size) -> new probability, or None if nothing adapts. `mean_sign`
             is the mean of sign(D(x)) over real images, all of them if they lie on several devices; `batch_size` is the
             number of real images since the last call.
@@ -37,7 +37,7 @@ class Augmentation(NamedTuple):
 
 
 def none() -> Augmentation:
-    """Examples of any shape, as they are."""
+    """Examples of any shape, unchanged."""
     return Augmentation(lambda examples, key, positions, probability: examples)
 
 
@@ -111,8 +111,8 @@ def adaptive(
         initial: the probability at the start.
         fixed: the probability stays at `initial`.
         colour_share: share of the probability, with which the transforms of colour strike; 0.5 in R3GAN's recipe.
-        resampling: how geometry is followed: 'wavelet', as published, at twice the resolution; 'bilinear', at a
-            fraction of the cost on a CPU.
+        resampling: resampling for geometric transforms: 'wavelet', as published, at twice the resolution; 'bilinear',
+            at a fraction of the cost on a CPU.
 
     Raises:
         UserError: an unknown transform or an impossible value; from `apply`, examples that are not images of 1 or 3
@@ -203,7 +203,7 @@ def _by_position(change: Callable[[Array, Key], Array], examples: Array, key: Ke
 
 
 def _change_images(change: Callable[[Array, Key], Array], images: Array, key: Key, positions: Array) -> Array:
-    """The change of each image [H, W, C]; several images of one example [K, H, W, C] are changed alike."""
+    """The change of each image [H, W, C]; several images of one example [K, H, W, C] are changed in the same way."""
     return _by_position(jax.vmap(change, in_axes=(0, None)) if images.ndim == 5 else change, images, key, positions)
 
 

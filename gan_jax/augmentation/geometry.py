@@ -1,4 +1,4 @@
-"""The geometric transforms of adaptive discriminator augmentation: one affine matrix for all, and how it is followed.
+"""The geometric transforms of adaptive discriminator augmentation: one affine matrix for all, and the resampling.
 
 Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", appendix B. Both forms of `warp`
 gather pixels, so their gradients add them up in an order that a GPU does not fix.
@@ -18,7 +18,7 @@ Array = jax.Array
 
 
 def inverse_geometry(values: Mapping[str, Array | float], shape: tuple[int, ...]) -> Array:
-    """The matrix [3, 3] from a pixel (x, y, 1) of the result to where its colour is in the image [H, W, ...].
+    """The matrix [3, 3] from a pixel (x, y, 1) of the result to the position of its colour in the image [H, W, ...].
 
     In pixels, x to the right and y down, from the centre of the image. Flips, quarter turns and integer translations
     alone are exact.
@@ -42,7 +42,7 @@ def inverse_geometry(values: Mapping[str, Array | float], shape: tuple[int, ...]
 
 
 def warp(image: Array, inverse: Array) -> Array:
-    """An image [H, W, C] sampled bilinearly where `inverse_geometry` says, mirrored at its borders."""
+    """An image [H, W, C] sampled bilinearly at the positions of `inverse_geometry`, mirrored at its borders."""
     height, width, _ = image.shape
     x, y = _places(inverse, _from_centre(np.arange(height), height), _from_centre(np.arange(width), width))
     x, y = _mirror(x + (width - 1) / 2, width), _mirror(y + (height - 1) / 2, height)
@@ -52,7 +52,7 @@ def warp(image: Array, inverse: Array) -> Array:
 def warp_by_wavelet(image: Array, inverse: Array) -> Array:
     """As `warp`, at twice the resolution, free of aliasing: as StyleGAN2-ADA's code, with the wavelet sym6.
 
-    The image lies in an endless plane of its mirror images. The published code has a border as wide as a batch needs,
+    The image is continued by its mirror images without limit. The published code has a border as wide as a batch needs,
     but no wider than the image less one pixel, and zeros outside.
     """
     height, width, channels = image.shape
@@ -64,7 +64,7 @@ def warp_by_wavelet(image: Array, inverse: Array) -> Array:
 
 
 def product(a: Array, b: Array) -> Array:
-    """The matrix product in full precision: TF32 would move pixels."""
+    """The matrix product in full precision, because TF32 would move pixels."""
     return jnp.matmul(a, b, precision='highest')
 
 

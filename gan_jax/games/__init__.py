@@ -1,13 +1,13 @@
 """Games that a config can name, one file each: `config.game.name`.
 
-An open set: a game is a file here or any importable module. It exposes
+Games are an open set: a game is a file here or any importable module. It defines
 
 - `ROLES`: the names of its players that have a network and an optimiser, each with a section of the config:
-  `('generator', 'discriminator')` where it exposes none;
-- `BATCHES_OF_ONE`: whether a batch of a single image is as published, its statistics being those of its pixels;
+  `('generator', 'discriminator')` by default;
+- `BATCHES_OF_ONE`: whether batches of a single image are as published, with statistics over its pixels;
 - `STARTS_FROM_DATA`: whether its networks start from real examples, `parts.reference`;
-- `from_config(option=default, ..., *, parts) -> Game`: the game, of a `gan_jax.parts.Parts`. Its options are the keys
-  of `config.game`.
+- `from_config(option=default, ..., *, parts) -> Game`: makes the game from a `gan_jax.parts.Parts`. Its options are the
+  keys of `config.game`.
 """
 
 from types import ModuleType
@@ -24,7 +24,7 @@ def find(name: str, *, importing: bool = True) -> ModuleType:
     """The module of a game; see `gan_jax.open_sets.OpenSet.find`.
 
     Raises:
-        UserError: no such module, one that fails when it is imported, or one without `from_config`.
+        UserError: the module does not exist, its import fails, or it has no `from_config`.
     """
     module = _GAMES.find(name, importing=importing)
     if not callable(getattr(module, 'from_config', None)):
@@ -36,7 +36,7 @@ def roles(name: str) -> tuple[str, ...]:
     """The names of a game's players that have a network and an optimiser.
 
     Raises:
-        UserError: ROLES is not a tuple of names, or lacks the generator, of which samples are drawn.
+        UserError: ROLES is not a tuple of names, or does not include the generator.
     """
     found = getattr(find(name), 'ROLES', Pair._fields)
     if not isinstance(found, tuple) or 'generator' not in found or not all(isinstance(role, str) for role in found):

@@ -87,8 +87,8 @@ def condition_of(parts: Parts) -> jax.ShapeDtypeStruct | None:
 def warn_of_networks(parts: Parts) -> None:
     """Warns if a gradient penalty meets a discriminator that mixes the examples of a batch.
 
-    Such a penalty differentiates each logit by its own example, which is not defined where every logit depends on all
-    examples. Found by one gradient of the discriminator at its initial weights.
+    Such a penalty differentiates each logit with respect to its own example, which is not meaningful if every logit
+    depends on all examples. The check computes one gradient of the discriminator at its initial weights.
     """
     used = [term.name for term in parts.terms.discriminator if term.name in _CROSS_SAMPLE_TERMS]
     if not used or parts.config.packing > 1:  # packs are mixed on purpose

@@ -48,15 +48,15 @@ def cyclegan(
     Args:
         generators: 'a_to_b' and 'b_to_a', images [B, H, W, C] of one domain -> images of the other.
         discriminators: 'a' and 'b', images of a domain -> logits [B, ...], one for each patch.
-        loss: what each minimises; None: `gan_jax.losses.mean_squares`.
+        loss: the loss of each player; None: `gan_jax.losses.mean_squares`.
         shapes: (H, W, C) of the images of 'a' and of 'b'.
-        cycle: weight of the mean absolute difference between an image and what comes back of it (equation 2).
+        cycle: weight of the mean absolute difference between an image and its reconstruction (equation 2).
         identity: weight, as a share of `cycle`, of the mean absolute difference between an image of a domain and its
-            translation into that domain (section 5.2); the paper has 0.5 for paintings. The domains need equal
+            translation into that domain (section 5.2); the paper uses 0.5 for paintings. The domains need equal
             channels.
-        replay: translated images of each domain that the discriminator is shown again (section 4).
+        replay: size of the replay buffer of translated images of each domain (section 4).
         terms: added to each player's loss in both directions; see `gan_jax.terms`.
-        critics: the discriminators as gradient penalties are to see them; see `gan_jax.adversarial`. None: as they are.
+        critics: the discriminators for gradient penalties; see `gan_jax.adversarial`. None: the discriminators.
         **options: options of `gan_jax.adversarial.adversarial`, for both directions.
 
     Returns:
@@ -139,7 +139,7 @@ def from_config(
     """The game of a config, over unpaired domains: batches {'a', 'real'}, the real images being those of b.
 
     Args:
-        cycle: weight of the difference between an image and what comes back of it.
+        cycle: weight of the difference between an image and its reconstruction.
         identity: weight, as a share of `cycle`, of the difference of an image and its translation into its own domain.
         parts: parts of the game.
     """

@@ -43,26 +43,26 @@ def pix2pix(
 
     Args:
         generator: images [B, H, W, C] -> images [B, H, W, D]; its noise is dropout.
-        discriminator: an input and a target behind one another [B, H, W, C + D] -> logits [B, ...], one for each patch.
-        loss: what each minimises; None: the non-saturating one.
+        discriminator: an input and a target, concatenated [B, H, W, C + D] -> logits [B, ...], one per patch.
+        loss: the loss of each player; None: the non-saturating one.
         input_shape: (H, W, C).
-        sampler: the generator as samples are drawn with it, outside of any mapped axis; None: `generator`.
-        single: whether batches are of one image, as published, whose own batch statistics are then those of samples too
-            (section 3.3); else samples take running averages.
+        sampler: the generator for sampling, outside of any mapped axis; None: `generator`.
+        single: whether batches contain one image, as published; samples then use their own batch statistics too
+            (section 3.3), else running averages.
         l1: weight of the mean absolute difference between output and target (equation 4).
-        adversary: weight of the adversarial part of the generator's loss; 0 leaves L1 alone, as in section 4.1. The
-            discriminator learns either way.
+        adversary: weight of the adversarial part of the generator's loss; 0 leaves only L1, as in section 4.1. The
+            discriminator is trained in both cases.
         terms: added to each player's loss; see `gan_jax.terms`.
         **options: options of `gan_jax.adversarial.adversarial`.
 
     Returns:
         A game of the players 'generator' and 'discriminator' over batches `{'input': [B, H, W, C],
         'real': [B, H, W, D]}`, the real images being the targets. `sample(params, variables, noise, images)` translates
-        images, each by itself. Its noise is dropout, which stays on (section 2.2): a key for each image, uint32 [B, 2]
+        images independently. Its noise is dropout, which stays on (section 2.2): a key for each image, uint32 [B, 2]
         from `latents`.
 
     Raises:
-        UserError: an option is impossible; augmentation is one, as it would move the target without its input.
+        UserError: an option is impossible, including augmentation, which would move the target without its input.
     """
     for name, weight in (('l1', l1), ('the adversary', adversary)):
         require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
@@ -107,7 +107,7 @@ def from_config(
 
     Args:
         l1: weight of the mean absolute difference between output and target.
-        adversary: weight of the adversarial part of the generator's loss; 0: L1 alone.
+        adversary: weight of the adversarial part of the generator's loss; 0: L1 only.
         parts: parts of the game.
     """
     inputs, shape = parts.shape('input'), parts.shape('real')
@@ -137,7 +137,7 @@ def _dropout_keys(key: Key, positions: Array) -> Array:
 
 
 def _of_pairs(network: Network) -> Network:
-    """A discriminator that is given its condition, an image, in front of the example's channels."""
+    """A discriminator whose condition, an image, is concatenated before the example's channels."""
 
     def apply(params, variables, examples, key, train, condition=None):
         pairs = jnp.concatenate([condition.astype(examples.dtype), examples], axis=-1)

@@ -138,7 +138,7 @@ def classifier_of(discriminator: Network) -> Callable[[PyTree, PyTree, Array], A
 
 
 def _unlabelled(weight: float) -> Loss:
-    """Half the cross-entropies of real and generated examples for the discriminator; nothing for the generator."""
+    """Half the cross-entropies of real and generated examples for the discriminator; 0 for the generator."""
     both = losses.non_saturating().discriminator
 
     def of_discriminator(real: Array, fake: Array, key: Key | None = None) -> Array:

@@ -1,1 +1,1 @@
-"""Parts that networks share: fast convolutions, linear layers, normalisation, initialisers, resampling."""
+"""Parts of networks: fast convolutions, linear layers, normalisation, initialisers, resampling."""

@@ -1,7 +1,7 @@
 """Self-attention over the pixels of an image.
 
 Zhang et al. 2019, "Self-Attention Generative Adversarial Networks", https://arxiv.org/abs/1805.08318, section 3, in the
-form of the authors' code, which BigGAN has too: keys and values are pooled, and the sums are not divided by a root.
+form of the authors' code, also used by BigGAN: keys and values are pooled, and the products are not divided by a root.
 """
 
 from typing import Any
@@ -17,9 +17,9 @@ from gan_jax.layers.resampling import max_pool
 
 
 class SelfAttention(nn.Module):
-    """Images [B, H, W, C] plus gamma times what each pixel reads from all others; gamma is learnt and starts at 0.
+    """Images [B, H, W, C] plus gamma times the attention output of each pixel; gamma is learnt and starts at 0.
 
-    A pixel's query [C / 8] is compared with the keys [C / 8] of all 2x2 blocks, and the softmax over the blocks weighs
+    A pixel's query [C / 8] is compared with the keys [C / 8] of all 2x2 blocks, and the softmax over the blocks weights
     their values [C / 2]. All four maps are 1x1 convolutions without bias; keys and values are the largest of each
     block. An odd last row or column has no block.
 

@@ -1,4 +1,4 @@
-"""Options by name and by value, with errors that help."""
+"""Checks of options by name and by value, with helpful errors."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +12,13 @@ T = TypeVar('T')
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str:
-    """What somebody may have meant: a name that differs in case, that is abbreviated, or else the most similar one.
+    """The probably intended name: one that differs in case, one that was abbreviated, or else the most similar one.
 
     Names 'x.y_z' are abbreviated in their last part: to its beginning ('y'), or to initials of its words ('yz'). Other
     parts decide among several.
 
     Args:
-        wanted: what is not there.
+        wanted: the unknown name.
         known: the names, at least one.
     """
     known = list(known)
@@ -44,7 +44,7 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
     Args:
         table: the options by name.
         name: the one wanted.
-        what: what the options are, in words, for the error.
+        what: description of the options, for error messages.
 
     Raises:
         UserError: no option has that name.
@@ -57,20 +57,20 @@ def choose(table: Mapping[str, T], name: str, what: str) -> T:
 
 
 def is_traced(value: Any) -> bool:
-    """Whether a number of a config is JAX's: a population varies it or it has a schedule.
+    """Whether a number of a config is traced: a population varies it or it has a schedule.
 
-    It is then known only where the program runs, and cannot be compared while the program is made.
+    It is then known only when the program runs, and cannot be compared during tracing.
     """
     return isinstance(value, jax.Array)
 
 
 def is_on(value: Any) -> bool:
-    """Whether a number that switches something off at 0 leaves it on; one that is traced always does."""
+    """Whether a number enables its part, which 0 disables; a traced number always does."""
     return is_traced(value) or bool(value)
 
 
 def require(fits: bool, what: str, value: Any, wanted: str) -> None:
-    """Raises a UserError unless the value fits: what is value; it must be wanted."""
+    """Raises a UserError unless the value is valid; the message is 'WHAT is VALUE; it must be WANTED'."""
     if not fits:
         raise UserError(f'{what} is {value!r}; it must be {wanted}.')
 
@@ -83,7 +83,7 @@ def require_positive(network: Any, *options: str) -> None:
         *options: fields; those called 'widths' are sequences, or None.
 
     Raises:
-        UserError: the first that is none of that.
+        UserError: for the first invalid one.
     """
     for name in options:
         value, what = getattr(network, name), f'{type(network).__name__.lower()}.{name}'

@@ -1,6 +1,6 @@
 """Conditions of networks: class labels, mixtures of classes, several labels at once, continuous vectors.
 
-A condition is whole numbers [B], the classes, or vectors [B, n], of which a one-hot vector is the same as its class. So
+A condition is whole numbers [B], the classes, or vectors [B, n]; a one-hot vector is equivalent to its class. So
 classes can be interpolated, and the parameters are the same for both.
 """
 
@@ -41,7 +41,7 @@ class Embedding(nn.Module):
 
 
 def as_vectors(condition: jax.Array, num: int) -> jax.Array:
-    """A condition as vectors [B, num], float32: one-hot for classes, otherwise as it is.
+    """A condition as vectors [B, num], float32: one-hot for classes, otherwise unchanged.
 
     Raises:
         UserError: it is neither whole numbers [B] nor vectors [B, num].
@@ -50,7 +50,7 @@ def as_vectors(condition: jax.Array, num: int) -> jax.Array:
 
 
 def planes(inputs: jax.Array, vectors: jax.Array) -> jax.Array:
-    """Inputs [B, ..., C] with the vectors [B, n] as constant channels behind theirs: [B, ..., C + n]."""
+    """Inputs [B, ..., C] with the vectors [B, n] appended as constant channels: [B, ..., C + n]."""
     vectors = vectors.reshape(len(vectors), *(1,) * (inputs.ndim - 2), -1)
     constant = jnp.broadcast_to(vectors, (*inputs.shape[:-1], vectors.shape[-1]))
     return jnp.concatenate([inputs, constant.astype(inputs.dtype)], axis=-1)

@@ -1,14 +1,14 @@
 """Convolution and transposed convolution, fast on XLA:CPU under any number of derivatives and inside `lax.scan`.
 
 Convolution, image gradient (a transposed convolution) and weight gradient are the partial derivatives of one trilinear
-form, so the gradients of each are the other two. XLA:CPU is quick with NHWC x HWIO -> NHWC convolutions and with matrix
-products; the gradients that it derives for strided and transposed convolutions are neither, and fall off the fast path
-by factors of 2 to 100. So here, on a CPU, each of the three is made of those, in the faster of two forms:
+form, so the gradients of each are the other two. XLA:CPU is fast with NHWC x HWIO -> NHWC convolutions and with matrix
+products; the gradients that it derives for strided and transposed convolutions are neither, and are slower
+by factors of 2 to 100. Here, on a CPU, each of the three is computed in the faster of two forms:
 
 - Convolutions: a transposed convolution of stride s is s^2 convolutions of stride 1, each of which makes every s-th
   pixel; a weight gradient is a convolution of the images with the cotangents as kernel and the batch as channels.
 - Products: patches times a matrix; a transposed convolution folds patches, overlaps added. Patches take a multiple of
-  the image's memory, which pays where they are made for many channels, or of few.
+  the image's memory, which is worthwhile for many output channels or few input channels.
 
 The rules are `jax.custom_vjp`: reverse mode to any order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does
 not. Elsewhere (GPU, TPU) both are the plain XLA operations.
@@ -79,12 +79,12 @@ def transposed_convolution(
 
 
 def by_platform(fast: Callable[..., jax.Array], plain: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
-    """A function of the arrays: `fast` in programs that are compiled for a CPU, XLA's `plain` in all others."""
+    """Applies `fast` to the arrays in programs compiled for a CPU, and XLA's `plain` in all others."""
     return lax.platform_dependent(*arrays, cpu=fast, default=plain)
 
 
 class _Windows(NamedTuple):
-    """How the windows of a kernel lie on an image; pairs are (vertical, horizontal)."""
+    """The geometry of the windows of a kernel on an image; pairs are (vertical, horizontal)."""
 
     kernel: tuple[int, int]
     stride: int
@@ -94,13 +94,13 @@ class _Windows(NamedTuple):
 
     @property
     def padding(self) -> list[tuple[int, int]]:
-        """In front of the image and behind it."""
+        """The padding before and after the image."""
         ends = [(n - 1) * self.stride + k for n, k in zip(self.places, self.kernel, strict=True)]
         return [(low, max(end - low - n, 0)) for end, low, n in zip(ends, self.low, self.image, strict=True)]
 
 
 def _prefers_product(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> bool:
-    """Which form of the derivative by 'outputs', 'images' or 'kernel' trains faster; see docs/benchmarks.md."""
+    """Whether the product form of 'outputs', 'images' or 'kernel' is faster; see docs/benchmarks.md."""
     few, many = channels <= 16, windows.stride > 1 and features >= (512 if HAS_ONEDNN else 128)
     if role == 'images' and max(windows.kernel) >= 7:  # patches of so many pixels cost more than they save
         few &= channels <= features and not HAS_ONEDNN
@@ -209,7 +209,7 @@ def _phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> list[ja
     flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
 
     def part(axis: int, phase: int) -> tuple[slice, tuple[int, int]]:
-        """What a phase takes of the flipped kernel along an axis, and the padding."""
+        """The part of the flipped kernel of a phase along an axis, and the padding."""
         size, low = windows.kernel[axis], windows.low[axis]
         shift, first = divmod(phase + low, stride)
         taps = len(range(first, size, stride))
@@ -259,7 +259,7 @@ def _transposed_by_product(windows: _Windows, outputs: jax.Array, kernel: jax.Ar
 
 
 def _patches(windows: _Windows, images: jax.Array) -> jax.Array:
-    """What each window sees, zero outside the image: [B, H, W, C] -> [B, H', W', h w C]."""
+    """The patch of each window, zero outside the image: [B, H, W, C] -> [B, H', W', h w C]."""
     stride, spans = windows.stride, [(n - 1) * windows.stride + 1 for n in windows.places]
     images = jnp.pad(images, ((0, 0), *windows.padding, (0, 0)))
     return jnp.concatenate(

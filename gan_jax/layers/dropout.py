@@ -1,4 +1,4 @@
-"""Dropout whose masks belong to places in the global batch, not to devices."""
+"""Dropout whose masks depend on positions in the global batch, not on devices."""
 
 import flax.linen as nn
 import jax
@@ -10,8 +10,8 @@ from gan_jax.layers.choices import require
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014), each example's mask drawn from its position in the global batch.
 
-    `flax.linen.Dropout` under `pmap` would draw the same masks on every device. Here the devices draw what one device
-    would have drawn for the whole batch. Kept inputs are divided by 1 - rate; the random stream is 'dropout'.
+    `flax.linen.Dropout` under `pmap` would draw the same masks on every device. Here the devices draw what a single
+    device would draw for the complete batch. Kept inputs are divided by 1 - rate; the random stream is 'dropout'.
 
     Attributes:
         rate: the share of inputs that become 0, in [0, 1).

@@ -18,7 +18,7 @@ from gan_jax.ranges import POSITIVE_AMOUNT
 
 
 class _Equalized(nn.Module):
-    """What the layers below have in common: a float32 `kernel` and `bias`.
+    """Common parts of the layers below: a float32 `kernel` and `bias`.
 
     Attributes:
         features: D, the number of outputs or output channels.
@@ -46,7 +46,7 @@ class _Equalized(nn.Module):
 
 
 def check_options(network: nn.Module) -> None:
-    """Raises a UserError for an option of a network that its layers, all of the kind above, would not follow."""
+    """Raises a UserError for an option that a network of these layers would ignore."""
     name = type(network).__name__.lower()
     for option, value, wanted in (
         ('initializer', network.initializer, 'normal'),

@@ -1,7 +1,7 @@
 """Low-pass filters that change the size of an image, with zeros outside of it, alone and around convolutions.
 
-XLA:CPU takes 20 to 150 times as long for the grouped convolutions that are usually made of them. Here each axis is cut
-into its phases (its even and odd pixels), so that a filter is a sum of shifted arrays; see docs/benchmarks.md.
+XLA:CPU takes 20 to 150 times as long for the usual implementation by grouped convolutions. Here each axis is divided
+into its phases (even and odd pixels), so a filter is a sum of shifted arrays; see docs/benchmarks.md.
 """
 
 import math
@@ -32,7 +32,7 @@ def resample(
     down: Both = (1, 1),
     padding: tuple[Both, Both] = ((0, 0), (0, 0)),
 ) -> jax.Array:
-    """Puts zeros behind all pixels, pads, filters, and keeps some of the pixels, in each direction.
+    """Inserts zeros after all pixels, pads, filters, and keeps some of the pixels, in each direction.
 
     Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN": `upfirdn2d` of its code. The filter is
     a correlation, as a convolution of a network: output j is the sum of taps[k] padded[down j + k].
@@ -110,7 +110,7 @@ def convolve_up(images: jax.Array, kernel: jax.Array, taps: Taps) -> jax.Array:
 def convolve_nearest(images: jax.Array, kernel: jax.Array) -> jax.Array:
     """Doubles images by nearest neighbours, and convolves: [B, H, W, C] -> [B, 2 H, 2 W, D].
 
-    It is done in a quarter of the work, by a transposed convolution.
+    A transposed convolution computes this with a quarter of the work.
 
     Args:
         images: [B, H, W, C].
@@ -122,7 +122,7 @@ def convolve_nearest(images: jax.Array, kernel: jax.Array) -> jax.Array:
 def convolve_average(images: jax.Array, kernel: jax.Array) -> jax.Array:
     """Convolves, and averages 2x2 blocks: [B, H, W, C] -> [B, H / 2, W / 2, D], for even H and W.
 
-    It is done in a quarter of the work, by a convolution of stride 2.
+    A convolution of stride 2 computes this with a quarter of the work.
 
     Args:
         images: [B, H, W, C].

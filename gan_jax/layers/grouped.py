@@ -1,11 +1,11 @@
-"""Convolutions whose channels fall into groups that do not mix.
+"""Grouped convolutions.
 
-XLA:CPU takes 20 to 60 times as long for a grouped convolution and its gradients as for one of the forms here, in which
-it is made on a CPU; see docs/benchmarks.md. Elsewhere it is the plain XLA operation.
+XLA:CPU takes 20 to 60 times as long for a grouped convolution and its gradients as for the forms
+used here on a CPU; see docs/benchmarks.md. On other devices it is the plain XLA operation.
 
 - Blocks: neighbouring groups make one convolution of at least 32 channels, whose kernel is zero between the groups. The
   multiplications by zero cost less than the many narrow convolutions that they save.
-- Products: of patches and matrices, all groups at once, where there would be very many blocks to compile.
+- Products: of patches and matrices, for all groups at once, if there would be very many blocks to compile.
 """
 
 import functools
@@ -34,7 +34,7 @@ def grouped_convolution(images: jax.Array, kernel: jax.Array, groups: int) -> ja
         [B, H, W, D].
 
     Raises:
-        UserError: the channels or the features do not divide into the groups.
+        UserError: the channels or the features are not divisible by the groups.
     """
     channels, features = images.shape[-1], kernel.shape[-1]
     if channels % groups or features % groups:

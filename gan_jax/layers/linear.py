@@ -14,7 +14,7 @@ from gan_jax.layers.spectral import SpectralNormalization
 
 
 class _Linear(nn.Module):
-    """What the layers below have in common: a float32 `kernel` and `bias`.
+    """Common parts of the layers below: a float32 `kernel` and `bias`.
 
     Attributes:
         features: D, the number of outputs or output channels.
@@ -106,7 +106,7 @@ class ConvTranspose(_Linear):
 
 
 def weight_options(network: nn.Module) -> dict[str, Any]:
-    """The options of the layers above that a network's fields stand for.
+    """The options of the layers above, from a network's fields.
 
     They are initializer, dtype, and spectral_iterations, of which 0 means 1 where the normalization is 'spectral'.
 

@@ -1,6 +1,6 @@
-"""Layers by which a discriminator sees a whole batch, against mode collapse.
+"""Layers that show a discriminator the complete batch, against mode collapse.
 
-They mix examples: a gradient penalty, which takes the gradient of each example's own logit, is not exact behind them.
+They mix examples, so a gradient penalty, which uses the gradient of each example's own logit, is not exact with them.
 """
 
 import math
@@ -33,7 +33,7 @@ def minibatch_deviation(
         [B, ..., C + F].
 
     Raises:
-        UserError: the batch does not divide into groups, or the channels do not divide into features.
+        UserError: the batch cannot be divided into groups, or the channels into features.
     """
     batch, channels = len(inputs), inputs.shape[-1]
     size = group_size or batch
@@ -61,7 +61,7 @@ def minibatch_deviation(
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Appends how near each example is to all those of the batch: [B, n] -> [B, n + kernels].
+    """Appends the similarity of each example to all examples of the batch: [B, n] -> [B, n + kernels].
 
     Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.2. With the rows M_ib [dims] of the
     inputs times a learnt tensor [n, kernels x dims], feature b of example i is the sum over all j of
@@ -83,7 +83,7 @@ class MinibatchDiscrimination(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool = False) -> jax.Array:
-        """The inputs with the features behind them."""
+        """The inputs with the appended features."""
         tensor = Dense(
             self.kernels * self.dims,
             use_bias=False,

@@ -1,8 +1,8 @@
-"""Modulated convolutions, and what follows them in a StyleGAN2: noise, bias and a scaled activation.
+"""The modulated convolutions of StyleGAN2, with noise, bias and a scaled activation.
 
 Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 2. The published kernel of each
-example is kernel * style / norm. It is made here as fast as an ordinary convolution: the channels of the inputs are
-scaled by the style, all examples see one kernel, and the channels of the outputs are divided by the norm.
+example is kernel * style / norm. Here it is as fast as an ordinary convolution: the channels of the inputs are
+scaled by the style, all examples share one kernel, and the channels of the outputs are divided by the norm.
 """
 
 import math
@@ -30,7 +30,7 @@ def modulated_convolution(
     demodulate: bool = True,
     convolve: Callable[[jax.Array, jax.Array], jax.Array] = convolution,
 ) -> jax.Array:
-    """A convolution whose input channels each example weighs by its style: [B, H, W, C] -> [B, H', W', D].
+    """A convolution with the input channels of each example scaled by its style: [B, H, W, C] -> [B, H', W', D].
 
     Args:
         images: [B, H, W, C].
@@ -49,14 +49,14 @@ def modulated_convolution(
 def activate(inputs: jax.Array, gain: float = 1.0, clamp: float = 0.0) -> jax.Array:
     """Leaky ReLU 0.2 times sqrt(2), which keeps the deviation, times a gain; cut at -clamp and clamp times the gain.
 
-    A clamp of 0 is none. It bounds what overflows in arithmetic of 16 bits (Karras et al. 2020, "Training GANs with
+    A clamp of 0 is none. It prevents overflow in 16-bit arithmetic (Karras et al. 2020, "Training GANs with
     Limited Data", appendix D).
     """
     return clipped(nn.leaky_relu(inputs, SLOPE) * (math.sqrt(2) * gain), clamp * gain)
 
 
 def clipped(inputs: jax.Array, clamp: float) -> jax.Array:
-    """The inputs, cut at -clamp and clamp if that is not 0."""
+    """The inputs, clipped to [-clamp, clamp] if that is not 0."""
     return jnp.clip(inputs, -clamp, clamp) if clamp else inputs
 
 

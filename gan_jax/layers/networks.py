@@ -1,4 +1,4 @@
-"""What the networks of all families have in common: their options, how a condition enters, how a discriminator ends."""
+"""Common parts of the networks of all families: options, conditioning, the last layers of a discriminator."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ class _Network(nn.Module):
 
     Attributes:
         num_classes: the number of classes of a condition, or the width of its vectors; None: there are none.
-        conditioning: how a condition enters; 'none': not at all.
+        conditioning: the kind of conditioning, or 'none'.
         embedding_size: size of a condition that is concatenated.
         normalization: normalization of the layers' activations, as in `gan_jax.layers.normalization.normalize`;
             'spectral': of all weights instead. A layer has a bias where no normalisation with a shift of its own
@@ -70,7 +70,7 @@ class _Network(nn.Module):
 
 
 class _Maker(nn.Module):
-    """A field without default, which dataclasses want before all others, and so in the last base."""
+    """A field without default, which dataclasses need before all others, and so in the last base."""
 
     shape: tuple[int, ...]
 
@@ -80,7 +80,7 @@ class GeneratorNetwork(_Network, _Maker):
 
     The conditioning is one of
 
-    - 'concatenate': an embedding of it behind the latents (Mirza and Osindero 2014);
+    - 'concatenate': an embedding is concatenated to the latents (Mirza and Osindero 2014);
     - 'normalization': scale and shift of every normalised layer (de Vries et al. 2017; Miyato and Koyama 2018).
 
     Attributes:
@@ -90,15 +90,15 @@ class GeneratorNetwork(_Network, _Maker):
     def take(
         self, latents: jax.Array, condition: jax.Array | None, *, train: bool, deviation: float = 0.05
     ) -> tuple[jax.Array, jax.Array | None]:
-        """What the first layer gets, and the condition of the normalised layers or None.
+        """The input of the first layer, and the condition of the normalised layers or None.
 
-        Beside latents of deviation 1 the classes start small, or the generator would vary with nothing else.
+        Latents have deviation 1, and class embeddings start small, so that the classes do not dominate at first.
 
         Args:
             latents: [B, n].
             condition: condition of the examples.
             train: whether spectral normalisation updates its vector.
-            deviation: with which the embedding of a concatenated condition starts.
+            deviation: initial standard deviation of the embedding of a concatenated condition.
 
         Raises:
             UserError: the options or the condition are impossible.
@@ -115,7 +115,7 @@ class DiscriminatorNetwork(_Network):
 
     The conditioning is one of
 
-    - 'planes': vectors (one-hot for classes) as constant channels behind the example's;
+    - 'planes': vectors (one-hot for classes) are appended as constant channels;
     - 'concatenate': an embedding of it behind the last features, once a dense layer has brought those to its scale, and
       a hidden layer over both (Mirza and Osindero 2014), without which features and class could only be weighed apart;
     - 'projection': logit = final(features) + <embedding, features summed over space> (Miyato and Koyama 2018, "cGANs
@@ -138,7 +138,7 @@ class DiscriminatorNetwork(_Network):
         minibatch_features: features of the deviation.
         minibatch_kernels: features of the discrimination.
         minibatch_dims: dimensions of each of these.
-        slicing: whether the last layer learns its direction by a loss of its own (SAN); see `slice_features`.
+        slicing: whether the direction of the last layer has a separate loss (SAN); see `slice_features`.
     """
 
     rotations: bool = False
@@ -182,7 +182,7 @@ class DiscriminatorNetwork(_Network):
             final: (last features, train, options of weights) -> logits [B]; None: `dense_logits`.
 
         Raises:
-            UserError: the options do not fit together, or the batch does not fit the minibatch layer.
+            UserError: the options cannot be combined, or the batch size does not fit the minibatch layer.
         """
         weights = weight_options(self) | {'dtype': jnp.float32}
         hidden = hidden.astype(jnp.float32)
@@ -214,7 +214,7 @@ class DiscriminatorNetwork(_Network):
         return judged._replace(rotations=turns)
 
     def _judge_slice(self, hidden, last, condition, features, train, weights) -> Judgement:
-        """The judgement whose last layer has its direction learnt apart; with a projection the class's is its own."""
+        """The judgement with a separate loss for the direction of the last layer, and of the class in a projection."""
         last, classes = flatten(last), None
         direction = self.param('direction', weights['kernel_init'], (last.shape[-1], 1))[:, 0]
         options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}

@@ -1,4 +1,4 @@
-"""Gaussian noise on activations, whose draws belong to places in the global batch, not to devices."""
+"""Gaussian noise on activations, drawn by position in the global batch, not by device."""
 
 import flax.linen as nn
 import jax
@@ -35,12 +35,12 @@ class GaussianNoise(nn.Module):
 class PlaceNoise(nn.Module):
     """Adds noise [H, W], the same for all channels, times a learnt strength that starts at 0 (StyleGAN, StyleGAN2).
 
-    In training each example has noise of its own, drawn from its place in the global batch. Otherwise all have the
-    same, which is a variable in the collection 'noise', so that a latent is always the same image.
+    In training each example has different noise, drawn from its position in the global batch. Otherwise all have the
+    same noise, a variable in the collection 'noise', so a latent always gives the same image.
 
     Attributes:
         sampling: whether there is noise outside of training.
-        per_channel: whether each channel has a strength of its own, or all have the same.
+        per_channel: whether each channel has a separate strength.
         axis_name: the mapped axis of the batch, or None.
     """
 

@@ -86,7 +86,7 @@ def normalizer(
 
 
 def replaces_bias(name: str, condition: jax.Array | None = None) -> bool:
-    """Whether the normalisation has a shift of its own, so that the layer before it needs no bias."""
+    """Whether the normalisation has a shift, so that the previous layer needs no bias."""
     return condition is not None or name not in ('pixel', 'none', 'spectral')
 
 
@@ -135,8 +135,8 @@ class VirtualBatchNorm(nn.Module):
 
     A pass in which the collection 'virtual' is mutable is the reference pass: it normalises its inputs by their own
     batch statistics, and keeps these there. Any other pass normalises each example by the statistics of the R reference
-    examples and the example itself, (R reference + own) / (R + 1), whatever else is in the batch. Gradients flow
-    through the kept statistics. Every device of a `pmap` takes the whole reference batch.
+    examples and the example itself, (R reference + own) / (R + 1), independently of the rest of the batch. Gradients
+    flow through the kept statistics. Every device of a `pmap` uses the complete reference batch.
 
     Attributes:
         epsilon: added to the variance.

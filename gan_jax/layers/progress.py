@@ -1,4 +1,4 @@
-"""How much of its training is done, for layers that change with it, such as one that fades in."""
+"""The completed share of the training, for layers that change during training, such as layers that fade in."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ COLLECTION = 'progress'
 
 
 def training_share(module: nn.Module) -> jax.Array:
-    """The share of the phase of training that is done, a float32 scalar from 0 to 1; for a compact module's call.
+    """The completed share of the training phase, a float32 scalar from 0 to 1; for use in a compact module's call.
 
-    It is a variable in the collection 'progress', so that samples of a checkpoint are made with the share of its step.
+    It is a variable in the collection 'progress', so samples of a checkpoint use the share at its step.
     `gan_jax.steps.make_train_step` sets it before each round, if it is given `progress`; the initial value is 0.
     """
     return module.variable(COLLECTION, 'share', lambda: jnp.zeros(())).value
 
 
 def faded_in(network: nn.Module) -> jax.Array:
-    """How far the last stage of a network has faded in, from 0 to 1, by its `fade`; for a compact module's call."""
+    """The fade-in of the last stage of a network, from 0 to 1, with its `fade`; for use in a compact module's call."""
     return jnp.minimum(1.0, training_share(network) / network.fade)
 
 
 def blended(before: jax.Array, after: jax.Array, share: jax.Array) -> jax.Array:
-    """The line from one array to another, at a share of it."""
+    """The linear interpolation between two arrays."""
     return (before + share * (after - before)).astype(after.dtype)
 
 
 def with_share(variables: Any, share: jax.Array) -> Any:
-    """A tree of networks' variables, where all that is in a collection 'progress' has another value."""
+    """A tree of networks' variables with another value in the collections 'progress'."""
 
     def changed(path: tuple, leaf: jax.Array) -> jax.Array:
         is_progress = any(getattr(key, 'key', None) == COLLECTION for key in path)

@@ -18,7 +18,7 @@ from gan_jax.layers.resampling import average_pool, interpolate
 
 
 class _Block(nn.Module):
-    """What both blocks have in common.
+    """Common parts of both blocks.
 
     Attributes:
         features: D, channels of the outputs.

@@ -1,8 +1,8 @@
-"""Noise on the stages of a picture: the multi-level noise-perturbed guidance (MNG) of Hyun et al. 2026.
+"""Noise on the stages of an image: the multi-level noise-perturbed guidance (MNG) of Hyun et al. 2026.
 
-A stage is seen as signal x + deviation eps; the earlier the stage, the less signal. The noises of an example are
-nested: each stage keeps the noise of the next, weakened as the picture is, and adds to it. So the stages of a real
-picture are one path of a diffusion.
+The input of a stage is signal x + deviation eps, with less signal at earlier stages. The noises of an example are
+nested: each stage keeps the noise of the next, attenuated like the image, and adds to it. The stages of a real
+image are therefore one path of a diffusion.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def linear(stages: int) -> Levels:
 def exponential(stages: int) -> Levels:
     """The blend a x + sqrt(1 - a^2) eps with a = 0.125^left, which grows to 1, as the paper is reported to have it.
 
-    `left` is as in `linear`; the paper's own base was not to be had, and 0.125 is that of the code.
+    `left` is as in `linear`; the paper's base was not available, and 0.125 is that of the code.
     """
     signal = 0.125 ** _left(stages)
     return signal, np.sqrt(1 - signal**2)
@@ -45,7 +45,7 @@ def perturb(
     """Stages [B, K, ...] with the noise of their levels, drawn for each example from its position in the global batch.
 
     Args:
-        stages: the pictures of each example, the noisiest first.
+        stages: the images of each example, the noisiest first.
         levels: signal and deviation of each stage.
         key: random key of the noise.
         positions: positions [B] in the global batch.

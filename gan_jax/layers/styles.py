@@ -1,7 +1,7 @@
-"""What the style-based generators have in common: the mapping of latents to styles, their mixing and truncation.
+"""Common parts of style-based generators: the mapping of latents to styles, style mixing and truncation.
 
 Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks" (StyleGAN), sections 2
-and 3 and appendix B, https://arxiv.org/abs/1812.04948; StyleGAN2 has changed none of it but details of the mapping.
+and 3 and appendix B, https://arxiv.org/abs/1812.04948; StyleGAN2 changed only details of the mapping.
 """
 
 import math
@@ -26,8 +26,8 @@ class StyleMapping(nn.Module):
 
     Attributes:
         size: size of w.
-        depth: layers; 0: w is what would enter the first.
-        rate: multiplier of their learning rate.
+        depth: number of layers; 0: w is the input of the first.
+        rate: multiplier of the learning rate of the layers.
         embedding_size: size of the condition.
         version: version of StyleGAN, 1 or 2. In 1 the factor sqrt(2) of a layer is in its weights, in 2 in its outputs.
             In 1 the condition is embedded by a plain matrix, and latents and embedding are normalised as one vector.
@@ -61,7 +61,7 @@ class StyleMapping(nn.Module):
 
 
 class StyleGenerator(GeneratorNetwork):
-    """Latents [B, n] -> images [B, *shape], float32: a mapping to styles w, and a synthesis network that is told them.
+    """Latents [B, n] -> images [B, *shape], float32: a mapping to styles w, and a synthesis network of them.
 
     The synthesis makes an image of ws [B, L, w_size], one w for each of its layers. A conditional mapping
     ('concatenate') has the condition's embedding behind the latents. A family implements `make_synthesis`.
@@ -70,9 +70,9 @@ class StyleGenerator(GeneratorNetwork):
         w_size: size of w.
         depth: layers of the mapping.
         rate: multiplier of the mapping's learning rate.
-        mixing: the probability that, in a batch of training, the layers behind a random one get the w of other latents.
+        mixing: the probability that, in training, the layers after a random one get the w of other latents.
         momentum: momentum of the running average of w, which is a variable in the collection 'styles'.
-        psi: outside of training w goes towards that average: average + psi (w - average).
+        psi: outside of training w is moved towards that average: average + psi (w - average).
         cutoff: number of first layers for that; 0: all.
         noise: whether there is noise outside of training, the same for all images.
         noise_layers: whether there is noise at all.

@@ -1,7 +1,7 @@
 """Parts of vision transformers: patches, positions, normalisation, attention, gated layers.
 
-A picture is cut into patches, and each patch is a token [..., D]. Positions enter twice: as a fixed table that is added
-to the tokens, and as rotations of queries and keys.
+An image is divided into patches, and each patch is a token [..., D]. Positions are used twice: as a fixed table that is
+added to the tokens, and as rotations of queries and keys.
 """
 
 import math
@@ -38,7 +38,7 @@ def grid_of(shape: tuple[int, ...], size: int) -> tuple[int, int]:
     """Rows and columns of patches in an image of shape (H, W, C).
 
     Raises:
-        UserError: it is no image, or its sides are no multiples of the patch.
+        UserError: it is not an image, or its sides are not multiples of the patch.
     """
     if len(shape) != 3 or any(side % size for side in shape[:2]):
         raise UserError(
@@ -56,7 +56,7 @@ def sine_table(grid: tuple[int, int], width: int) -> np.ndarray:
     Autoencoders").
 
     Raises:
-        UserError: the width is no multiple of 4.
+        UserError: the width is not a multiple of 4.
     """
     require(width % 4 == 0, 'The width of a transformer', width, 'a multiple of 4')
     rows, columns = np.divmod(np.arange(math.prod(grid)), grid[1])
@@ -71,7 +71,7 @@ def rotary_angles(grid: tuple[int, int], dimensions: int) -> np.ndarray:
     column, at frequencies from 1 to 1 / 10000.
 
     Raises:
-        UserError: the dimensions of a head are no multiple of 4.
+        UserError: the dimensions of a head are not a multiple of 4.
     """
     require(dimensions % 4 == 0, 'The dimensions of a head of attention', dimensions, 'a multiple of 4')
     places = np.divmod(np.arange(math.prod(grid)), grid[1])
@@ -91,7 +91,7 @@ def rotate(tokens: jax.Array, angles: np.ndarray) -> jax.Array:
 def attend(queries: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
     """Scaled dot-product attention (Vaswani et al. 2017, equation 1): three of [B, T, heads, d] -> [B, T, heads, d].
 
-    The softmax is float32. The heads go in front of the tokens, as XLA:CPU's products of matrices want them
+    The softmax is float32. The heads are moved before the tokens, the fastest layout for XLA:CPU's matrix products
     (docs/benchmarks.md has the times of other forms).
     """
     queries, keys, values = (one.transpose(0, 2, 1, 3) for one in (queries, keys, values))

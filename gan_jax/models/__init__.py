@@ -1,7 +1,7 @@
-"""Network families, one file each, every one exposing a network class for each of its roles.
+"""Network families, one file each, with a network class for each role.
 
-A role is what a network is in a game: 'generator', 'discriminator'. Its class is called `Generator`, `Discriminator`.
-An open set: a family is a file here or any importable module.
+A role is the function of a network in a game: 'generator', 'discriminator'. Its class is called `Generator`,
+`Discriminator`. Families are an open set: a family is a file here or any importable module.
 """
 
 from types import ModuleType
@@ -24,7 +24,7 @@ def network(family: str | ModuleType, role: str, *, importing: bool = True) -> t
         importing: as in `OpenSet.find`.
 
     Raises:
-        UserError: no such family, or it has no network for that role.
+        UserError: the family does not exist, or has no network for that role.
     """
     module = find(family, importing=importing) if isinstance(family, str) else family
     name = ''.join(part.capitalize() for part in role.split('_'))

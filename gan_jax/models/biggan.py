@@ -57,7 +57,7 @@ class Generator(GeneratorNetwork):
 
     Attributes:
         shape: (H, W, C) of an image.
-        width: what `widths` are multiples of.
+        width: the unit of `widths`.
         widths: channels of the projection and of each block; None: the published multiples.
         shared_size: size of the class embedding that all blocks share; 0: each normalised layer has a scale and a shift
             for each class.
@@ -107,7 +107,7 @@ class Generator(GeneratorNetwork):
         return UpBlock(features, weights, weights['kernel_init'], normalize, name=f'block{i}')(images, train=train)
 
     def divide(self, latents: jax.Array, classes: list[jax.Array], stages: int) -> list[jax.Array]:
-        """What the projection and each block get of the latents, with the class vectors (one or none) beside."""
+        """The parts of the latents for the projection and each block, with the class vectors (one or none)."""
         size = latents.shape[-1] // (stages + 1)
         if size == 0:
             raise UserError(
@@ -121,7 +121,7 @@ class Generator(GeneratorNetwork):
     def _share(
         self, latents: jax.Array, condition: jax.Array | None, stages: int, weights: dict[str, Any]
     ) -> tuple[jax.Array, list[Normalize]]:
-        """What the projection gets, and the normalisation in each stage."""
+        """The input of the projection, and of the normalisation in each stage."""
         shared = []
         if condition is not None and self.shared_size:
             shared = [Embedding(self.num_classes, self.shared_size, weights['kernel_init'], name='shared')(condition)]
@@ -142,13 +142,13 @@ class Generator(GeneratorNetwork):
 
 
 class StagedDiscriminator(DiscriminatorNetwork):
-    """What the discriminators of BigGAN and BigGAN-deep have in common: all but their blocks.
+    """Common parts of the discriminators of BigGAN and BigGAN-deep: everything but the blocks.
 
     Residual blocks, ReLU, the sum over all pixels and a dense layer. Of images up to 32 pixels the first two stages
     halve the image, of larger ones all that can. The last layer computes in float32 whatever the dtype.
 
     Attributes:
-        width: what `widths` are multiples of.
+        width: the unit of `widths`.
         widths: channels of each stage; None: the published multiples.
         attention: heights of the images after whose stages there is self-attention; None: nowhere.
     """
@@ -186,7 +186,7 @@ class StagedDiscriminator(DiscriminatorNetwork):
     def stem(
         self, images: jax.Array, widths: Sequence[int], weights: dict[str, Any], *, train: bool
     ) -> tuple[jax.Array, Sequence[int]]:
-        """Adds what comes before the stages; returns also the widths that are left for these."""
+        """Adds the layers before the stages; also returns the widths of the stages."""
         return images, widths
 
 
@@ -226,7 +226,7 @@ def block_widths(network: nn.Module, multiples: dict[int, tuple[int, ...]], shap
 
 
 def check_attention(network: nn.Module, heights: Sequence[int]) -> None:
-    """Raises a UserError if the network is to have self-attention at a height that no block's images have."""
+    """Raises a UserError if no block has images of the height chosen for self-attention."""
     for height in network.attention or ():
         if height not in heights:
             raise UserError(
@@ -236,7 +236,7 @@ def check_attention(network: nn.Module, heights: Sequence[int]) -> None:
 
 
 def attend(network: nn.Module, i: int, images: jax.Array, weights: dict[str, Any], *, train: bool) -> jax.Array:
-    """Adds self-attention to what calls it, behind block number i, where the network has it."""
+    """Adds self-attention to the calling module after block i, if the network has it there."""
     if images.shape[1] not in (network.attention or ()):
         return images
     return SelfAttention(**weights, name=f'attention{i}')(images, train=train)

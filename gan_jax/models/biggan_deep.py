@@ -48,7 +48,7 @@ class Generator(biggan.Generator):
         return images
 
     def divide(self, latents: jax.Array, classes: list[jax.Array], stages: int) -> list[jax.Array]:
-        """What the projection and each block get: the latents, with the class vectors (one or none) beside."""
+        """The inputs of the projection and each block: the latents, with the class vectors (one or none)."""
         return [jnp.concatenate([latents, *classes], axis=-1)] * (stages + 1)
 
 

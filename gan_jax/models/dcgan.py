@@ -1,8 +1,8 @@
 """Deep convolutional GAN: Radford et al. 2016, https://arxiv.org/abs/1511.06434.
 
 Sizes follow from the shape of the images. Height and width are halved as long as both stay even numbers of at least 4;
-what is left is the base, from which the generator starts and at which the discriminator ends, and each halving is a
-stage of both: 28 is 7 in two stages, 32 is 4 in three, 64 is 4 in four.
+the remaining size is the base, from which the generator starts and at which the discriminator ends, and each halving is
+a stage of both: 28 is 7 in two stages, 32 is 4 in three, 64 is 4 in four.
 
 Networks that grow name their layers by stage, counted from the base, so that phases of a run share them
 (`earlier_phases`, see configs/growing_dcgan.py).
@@ -38,7 +38,7 @@ class Generator(GeneratorNetwork):
     Attributes:
         shape: (H, W, C) of an image.
         width: channels of the last hidden stage when widths are computed; they double with each stage towards the base.
-        max_width: the most channels of a stage when widths are computed.
+        max_width: maximum number of channels of a stage when widths are computed.
         widths: channels of the projection and of each stage but the last; None: computed.
         kernel_size: size of all convolutions.
         upsampling: 'transposed', 'nearest', 'bilinear' or 'pixel_shuffle'.
@@ -96,13 +96,13 @@ class Discriminator(DiscriminatorNetwork):
 
     Attributes:
         width: channels of the first stage when widths are computed; they double with each stage.
-        max_width: the most channels of a stage when widths are computed.
+        max_width: maximum number of channels of a stage when widths are computed.
         widths: channels of each stage; None: computed.
         kernel_size: size of all convolutions but the final one.
         downsampling: 'strided' or 'average'.
-        final: 'dense' from all that is left, or a 'convolution' without padding as large as what is left. The two are
+        final: 'dense' from all remaining features, or a 'convolution' without padding of their size. The two are
             the same map of the same number of parameters.
-        growing: as of the generator.
+        growing: as in the generator.
         fade: for a growing network, the share of a phase over which its first stage fades in; 0: it is there at once.
     """
 
@@ -149,7 +149,7 @@ class Discriminator(DiscriminatorNetwork):
 
 
 class Named(nn.Module):
-    """Calls a function that adds layers to the module that calls it, so that they are this module's.
+    """Calls a function that adds layers, so that they belong to this named module.
 
     Attributes:
         function: a function of arrays.
@@ -159,7 +159,7 @@ class Named(nn.Module):
 
     @nn.compact
     def __call__(self, *arrays: jax.Array) -> jax.Array:
-        """What the function makes of the arrays."""
+        """The result of the function."""
         return self.function(*arrays)
 
 
@@ -180,10 +180,10 @@ def image_shape(shape: Sequence[int], family: str = 'DCGAN') -> tuple[int, int, 
 
 
 def count_stages(shape: Sequence[int], family: str = 'DCGAN') -> int:
-    """How often an image (H, W, C) is halved on the way to the base.
+    """The number of halvings of an image (H, W, C) to the base.
 
     Raises:
-        UserError: not once, as a side is odd or too small.
+        UserError: there is none, because a side is odd or too small.
     """
     for side, size in zip(('high', 'wide'), shape, strict=False):
         if size % 2 or size < 2 * SMALLEST_BASE:
@@ -203,11 +203,11 @@ def stage_widths(network: nn.Module, count: int, shape: Sequence[int]) -> Sequen
 
     Args:
         network: with the fields width, max_width and widths.
-        count: how many widths there are.
+        count: number of widths.
         shape: (H, W, C) of an image.
 
     Raises:
-        UserError: a width is impossible, or widths are given and they are not as many.
+        UserError: a width is impossible, or the given widths have another number.
     """
     require_positive(network, 'width', 'max_width', 'widths')
     if network.widths is None:

@@ -3,8 +3,8 @@
 https://arxiv.org/abs/2509.24935, built from facts about the authors' code. The networks work on images and on any other
 data [H, W, C], such as the latents of an autoencoder, for which they were published.
 
-While it trains, the generator returns its picture at several stages of its depth, each as large as the last. The
-discriminator sees all of them at once, the early ones under more noise: multi-level noise-perturbed guidance, MNG.
+In training, the generator returns its image at several stages of its depth, each at full size. The
+discriminator gets all of them, the early ones with more noise: multi-level noise-perturbed guidance, MNG.
 """
 
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ class _Transformer(nn.Module):
         depth: the number of blocks.
         heads: number of heads of attention, in each block; the dimensions of one are a multiple of 4.
         patch: height and width of a patch, in pixels.
-        stages: pictures of an example.
+        stages: number of images per example.
         dtype: dtype of the arithmetic; parameters, norms, softmax, pictures and logits are float32.
         axis_name: the mapped axis of the batch, or None.
     """
@@ -89,14 +89,14 @@ class _Maker(nn.Module):
 class Generator(_Transformer, _Maker):
     """Latents [B, n] and a class -> examples [B, *shape], float32; in training their stages [B, stages, *shape].
 
-    The tokens start as the fixed table of positions: all that varies comes by the style, a vector that two dense layers
-    make of latents and class. It scales and gates each branch of each block. After each share of the blocks a head adds
-    its picture; a stage is the sum of the pictures so far, and the last one is the example. With one stage the example
+    The tokens start as the fixed table of positions: all variation comes from the style, a vector that two dense layers
+    compute from latents and class. It scales and gates each branch of each block. After each share of the blocks a head
+    adds its image; a stage is the sum of the images so far, and the last one is the example. With one stage the example
     has no axis of stages.
 
     Attributes:
         shape: (H, W, C) of an example.
-        conditioning: how a class enters: 'concatenate', by an embedding behind the latents; 'none': not at all.
+        conditioning: 'concatenate': a class embedding is concatenated to the latents; 'none': unconditional.
         embedding_size: size of the class.
     """
 
@@ -136,12 +136,12 @@ class Discriminator(_Transformer):
     """Examples [B, H, W, C], or their stages [B, stages, H, W, C] -> judgement with float32 logits [B].
 
     An example without stages stands for all of them. In training each stage gets noise of its level (see
-    `gan_jax.layers.stages`). The stages lie behind one another along the channels, and are judged in one pass: the
+    `gan_jax.layers.stages`). The stages are concatenated along the channels and processed in one pass: the
     logit is the inner product of a learned token's features with an embedding of the class (Miyato and Koyama 2018,
-    without a term that does not know the class). The judgement's features are those of each block.
+    without an unconditional term). The judgement's features are those of each block.
 
     Attributes:
-        conditioning: how a class enters: 'projection'; 'none': not at all.
+        conditioning: 'projection', or 'none': unconditional.
         noise: the levels of the stages' noise: 'linear' as in the authors' code, 'exponential' as in the paper, 'none'.
         deviation: standard deviation of the data, by which the noise is scaled.
         projection_size: size of features and class where they are compared, 2048 as published; None: the width.
@@ -178,7 +178,7 @@ class Discriminator(_Transformer):
         return Judgement((judged * classes).sum(-1), None, features)
 
     def _seen(self, examples: jax.Array, *, train: bool) -> jax.Array:
-        """The stages with their noise, one behind the other along the channels: [B, H, W, stages C]."""
+        """The stages with their noise, concatenated along the channels: [B, H, W, stages C]."""
         if examples.ndim == 4:
             examples = jnp.broadcast_to(examples[:, None], (len(examples), self.stages, *examples.shape[1:]))
         if examples.shape[1] != self.stages:

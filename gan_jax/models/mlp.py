@@ -1,4 +1,4 @@
-"""Fully connected GAN: the networks of Goodfellow et al. 2014 as they are mostly built today, with LeakyReLU 0.2."""
+"""Fully connected GAN: the networks of Goodfellow et al. 2014 in their common modern form, with LeakyReLU 0.2."""
 
 import math
 from typing import Annotated
@@ -44,7 +44,7 @@ class Generator(GeneratorNetwork):
 class Discriminator(DiscriminatorNetwork):
     """Examples [B, ...] -> judgement with float32 logits [B] and features 'layer0', 'layer1' and so on.
 
-    The examples are flattened, so that 'planes' of a condition are one more value each. The last layer computes in
+    The examples are flattened, so 'planes' of a condition add one value each. The last layer computes in
     float32 whatever the dtype.
 
     Attributes:

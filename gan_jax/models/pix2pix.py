@@ -64,13 +64,13 @@ class Generator(Translation):
     """A U-Net whose noise is dropout.
 
     The encoder halves the image `levels` times by 4x4 convolutions; the decoder doubles it again, and each of its
-    levels is given the encoder's features of the same size. Its innermost level has no normalisation, which would leave
-    nothing of a single pixel.
+    levels gets the encoder's features of the same size. Its innermost level has no normalisation, which would
+    remove a single pixel.
 
     Attributes:
         channels: number of channels of the images that are made.
-        max_width: most channels of a layer.
-        levels: halvings of the image; 0: all that leave whole pixels, at most 8.
+        max_width: maximum number of channels of a layer.
+        levels: number of halvings of the image; 0: as many as possible, at most 8.
         dropout: dropout of the first three levels of the decoder, in evaluation mode too where there is a key.
     """
 
@@ -107,7 +107,7 @@ class Generator(Translation):
 
 
 class Discriminator(Translation):
-    """A discriminator that judges every patch of an image by itself (Isola et al. 2017, section 3.2.2).
+    """A discriminator with a logit for each patch of an image (Isola et al. 2017, section 3.2.2).
 
     Attributes:
         receptive_field: side of a patch in pixels: 1 (the pixel discriminator), 16, 34, 70, 142 or 286.
@@ -143,7 +143,7 @@ class Discriminator(Translation):
 
 
 def _levels(sides: tuple[int, int], wanted: int) -> int:
-    """How often a U-Net halves an image."""
+    """The number of halvings of an image in a U-Net."""
     possible = 0
     while all(side % 2 ** (possible + 1) == 0 for side in sides) and possible < _MAX_LEVELS:
         possible += 1

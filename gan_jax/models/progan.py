@@ -1,6 +1,6 @@
 """ProGAN: Karras, Aila, Laine and Lehtinen 2018, "Progressive Growing of GANs", https://arxiv.org/abs/1710.10196.
 
-A stage doubles the size of the one before it, from the base, as in `gan_jax.models.dcgan`. Networks for images of
+A stage doubles the size of the previous one, from the base, as in `gan_jax.models.dcgan`. Networks for images of
 another size share the layers of all stages that both have, by name and shape, so that phases of a run grow them
 (`earlier_phases`, see configs/progan.py). The layers of the last stage fade in over a share of their phase.
 """
@@ -35,8 +35,8 @@ class Generator(GeneratorNetwork):
     Attributes:
         shape: (H, W, C) of an image.
         width: channels of a stage times its resolution, which is 4 at the base and doubles with each stage.
-        max_width: the most channels of a stage.
-        widths: channels of the base and of each stage, of more stages than there are perhaps; None: computed.
+        max_width: maximum number of channels of a stage.
+        widths: channels of the base and of each stage (possibly of further stages); None: computed.
         fade: the share of a phase over which the last stage fades in; 0: it is there from the beginning.
     """
 
@@ -85,12 +85,12 @@ class Discriminator(DiscriminatorNetwork):
 
     The mirror of the generator: a 1x1 convolution from the image; for each stage two 3x3 convolutions and the average
     of 2x2 blocks; the minibatch deviation, a 3x3 convolution and two dense layers. LeakyReLU 0.2 and no normalisation.
-    With `blur` it is that of StyleGAN: a low-pass filter in front of the second convolution of each stage, and blocks
+    With `blur` it is that of StyleGAN: a low-pass filter before the second convolution of each stage, and blocks
     are averaged before its activation.
 
     Attributes:
         width: channels of a stage times its resolution, as of the generator.
-        max_width: the most channels of a stage.
+        max_width: maximum number of channels of a stage.
         widths: channels of the base and of each stage, as of the generator.
         fade: the share of a phase over which the first stage fades in; 0: it is there from the beginning.
         blur: whether it is that of StyleGAN.
@@ -148,12 +148,12 @@ class Discriminator(DiscriminatorNetwork):
 
 
 def count_levels(shape: Sequence[int], family: str = 'ProGAN') -> int:
-    """How often an image is halved on the way to the base; not at all if it is the base."""
+    """The number of halvings of an image to the base; 0 if it is the base."""
     return 0 if min(shape[:2]) < 2 * SMALLEST_BASE else count_stages(shape, family)
 
 
 def stage_width(network: nn.Module, stage: int) -> int:
-    """The channels of a stage, of a network with the options of those above; 0 is the base."""
+    """The channels of a stage of a network with the options above; stage 0 is the base."""
     if network.widths is not None:
         name, count = type(network).__name__.lower(), len(network.widths)
         require(stage < count, f'{name}.widths', network.widths, 'a width of the base and of each stage')
