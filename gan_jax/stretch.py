@@ -1,5 +1,6 @@
 """A stretch of training as one function with a variable number of steps."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ def make_stretch(step: Callable, batch_at: Callable, longest: int) -> Callable:
     """
 
     def stretch(state: Any, data: Any, positions: jax.Array, slot: jax.Array, count: jax.Array):
+        @functools.partial(jax.jit, inline=True)  # jitted, it is traced once for the two uses below
         def one(state: Any, slot: jax.Array):
             return step(state, batch_at(data, state.step, slot, positions), positions)
 

@@ -10,8 +10,9 @@ by factors of 2 to 100. Here, on a CPU, each of the three is computed in the fas
 - Products: patches times a matrix; a transposed convolution folds patches, overlaps added. Patches take a multiple of
   the image's memory, which is worthwhile for many output channels or few input channels.
 
-The rules are `jax.custom_vjp`: reverse mode to any order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does
-not. Elsewhere (GPU, TPU) both are the plain XLA operations.
+Elsewhere (GPU, TPU) each of the three is the plain XLA operation. The platform that compiles decides, inside the three,
+so that a derivative traces one rule and not one for each platform. The rules are `jax.custom_vjp`: reverse mode to any
+order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does not.
 """
 
 import functools
@@ -47,8 +48,7 @@ def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: 
         padding = lax.padtype_to_pads(size, window, (stride, stride), padding)
     padding = tuple(map(tuple, padding))
     places = tuple((n + sum(pads) - k) // stride + 1 for n, pads, k in zip(size, padding, window, strict=True))
-    windows = _Windows(window, stride, tuple(low for low, _ in padding), size, places)
-    return by_platform(functools.partial(_convolution, windows), functools.partial(_plain, windows), images, kernel)
+    return _convolution(_Windows(window, stride, tuple(low for low, _ in padding), size, places), images, kernel)
 
 
 def transposed_convolution(
@@ -72,10 +72,7 @@ def transposed_convolution(
     places, window = images.shape[1:3], kernel.shape[:2]
     low = tuple(max(k - stride, 0) // 2 if padding is None else padding for k in window)
     windows = _Windows(window, stride, low, tuple(stride * n for n in places), places)
-    kernel = kernel.swapaxes(2, 3)  # as in the convolution that this is the adjoint of
-    return by_platform(
-        functools.partial(_transposed, windows), functools.partial(_plain_transposed, windows), images, kernel
-    )
+    return _transposed(windows, images, kernel.swapaxes(2, 3))  # as in the convolution that this is the adjoint of
 
 
 def by_platform(fast: Callable[..., jax.Array], plain: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
@@ -104,7 +101,7 @@ def _prefers_product(role: str, windows: _Windows, channels: int, features: int,
     few, many = channels <= 16, windows.stride > 1 and features >= (512 if HAS_ONEDNN else 128)
     if role == 'images' and max(windows.kernel) >= 7:  # patches of so many pixels cost more than they save
         few &= channels <= features and not HAS_ONEDNN
-    if windows.places == (1, 1):
+    if windows.places == (1, 1) or windows.kernel == (1, 1):
         return True
     if role == 'images':
         return few or many or min(windows.kernel) < windows.stride  # the last: a phase would have no kernel
@@ -118,11 +115,19 @@ def _plain(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array
 
 def _plain_transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
     stride = windows.stride
-    padding = [(k - 1 - low, stride - 1 + low) for k, low in zip(windows.kernel, windows.low, strict=True)]
+    padding = [
+        (k - 1 - low, n - (places - 1) * stride - 1 + low)
+        for k, low, n, places in zip(windows.kernel, windows.low, windows.image, windows.places, strict=True)
+    ]
     flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
     return lax.conv_general_dilated(
         outputs, flipped, (1, 1), padding, lhs_dilation=(stride, stride), dimension_numbers=_CANONICAL
     )
+
+
+def _plain_weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
+    shape = jax.ShapeDtypeStruct((*windows.kernel, images.shape[3], outputs.shape[3]), images.dtype)
+    return jax.linear_transpose(functools.partial(_plain, windows, images), shape)(outputs)[0]
 
 
 # The three partial derivatives of sum(outputs * convolution(images, kernel)), for images [B, H, W, C], a kernel
@@ -132,25 +137,35 @@ def _plain_transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolution(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
     """With respect to the outputs."""
+    fast = _plain
     if _prefers_product('outputs', windows, *kernel.shape[2:], images.dtype):
-        return _convolution_by_product(windows, images, kernel)
-    return _plain(windows, images, kernel)
+        fast = _convolution_by_product
+    return _choose(fast, _plain, windows, images, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
     """With respect to the images."""
+    fast = _plain_transposed if windows.stride == 1 else _transposed_by_phases
     if _prefers_product('images', windows, *kernel.shape[2:], outputs.dtype):
-        return _transposed_by_product(windows, outputs, kernel)
-    return _interleave(windows, _phases(windows, outputs, kernel))
+        fast = _transposed_by_product
+    return _choose(fast, _plain_transposed, windows, outputs, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
     """With respect to the kernel."""
+    fast = _weight_gradient_by_convolution
     if _prefers_product('kernel', windows, images.shape[3], outputs.shape[3], images.dtype):
-        return _weight_gradient_by_product(windows, images, outputs)
-    return _weight_gradient_by_convolution(windows, images, outputs)
+        fast = _weight_gradient_by_product
+    return _choose(fast, _plain_weight_gradient, windows, images, outputs)
+
+
+def _choose(fast: Callable, plain: Callable, windows: _Windows, *arrays: jax.Array) -> jax.Array:
+    """`by_platform` of functions of the windows and the arrays, which may be the same."""
+    if fast is plain:
+        return plain(windows, *arrays)
+    return by_platform(functools.partial(fast, windows), functools.partial(plain, windows), *arrays)
 
 
 _convolution.defvjp(
@@ -198,6 +213,10 @@ def _weight_gradient_by_convolution(windows: _Windows, images: jax.Array, output
     )
     gradient = lax.rev(gradient, (3,)) if by_eigen else gradient
     return gradient.transpose(1, 2, 0, 3)
+
+
+def _transposed_by_phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _interleave(windows, _phases(windows, outputs, kernel))
 
 
 def _phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> list[jax.Array]:

@@ -10,14 +10,17 @@ used here on a CPU; see docs/benchmarks.md. On other devices it is the plain XLA
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from gan_jax.errors import UserError
 from gan_jax.layers.convolution import by_platform, convolution
 
+_Padding = tuple[tuple[int, int], tuple[int, int]]
 _WIDTH = 32  # channels of a block, at least
 _MOST_BLOCKS = 16
 
@@ -42,13 +45,72 @@ def grouped_convolution(images: jax.Array, kernel: jax.Array, groups: int) -> ja
             f'A convolution from {channels} to {features} channels cannot have {groups} groups: choose a number that '
             'divides both.'
         )
+    padding = tuple(((n - 1) // 2, n // 2) for n in kernel.shape[:2])
+    return _grouped(groups, padding, images, kernel)
+
+
+# The partial derivatives of a trilinear form, as in gan_jax.layers.convolution: with respect to the outputs, and to the
+# images with the kernel turned round, it is a grouped convolution; with respect to the kernel it is `_weight_gradient`.
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _grouped(groups: int, padding: _Padding, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    return by_platform(*_forms(groups, padding, images.shape[-1]), images, kernel)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _weight_gradient(
+    groups: int, padding: _Padding, size: tuple[int, int], images: jax.Array, outputs: jax.Array
+) -> jax.Array:
+    """The kernel [*size, C / groups, D]."""
+    kernel = jnp.zeros((*size, images.shape[-1] // groups, outputs.shape[-1]), images.dtype)
+
+    def transposed(form: Callable, images: jax.Array, outputs: jax.Array) -> jax.Array:
+        return jax.vjp(functools.partial(form, images), kernel)[1](outputs)[0]
+
+    fast, plain = _forms(groups, padding, images.shape[-1])
+    return by_platform(functools.partial(transposed, fast), functools.partial(transposed, plain), images, outputs)
+
+
+def _turned(groups: int, padding: _Padding, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The gradient with respect to the images."""
+    *size, members, features = kernel.shape
+    behind = tuple((after, before) for before, after in padding)
+    kernel = lax.rev(kernel, (0, 1)).reshape(*size, members, groups, features // groups)
+    kernel = kernel.transpose(0, 1, 4, 3, 2).reshape(*size, features // groups, groups * members)
+    return _grouped(groups, behind, outputs, kernel)
+
+
+_grouped.defvjp(
+    lambda groups, padding, images, kernel: (_grouped(groups, padding, images, kernel), (images, kernel)),
+    lambda groups, padding, inputs, outputs: (
+        _turned(groups, padding, outputs, inputs[1]),
+        _weight_gradient(groups, padding, inputs[1].shape[:2], inputs[0], outputs),
+    ),
+)
+_weight_gradient.defvjp(
+    lambda groups, padding, size, images, outputs: (
+        _weight_gradient(groups, padding, size, images, outputs),
+        (images, outputs),
+    ),
+    lambda groups, padding, size, inputs, kernel: (
+        _turned(groups, padding, inputs[1], kernel),
+        _grouped(groups, padding, inputs[0], kernel),
+    ),
+)
+
+
+def _forms(groups: int, padding: _Padding, channels: int) -> tuple[Callable, Callable]:
+    """Functions of images and kernel for a CPU and for others."""
     fast = _by_blocks if _number_of_blocks(channels, groups) <= _MOST_BLOCKS else _by_products
-    return by_platform(functools.partial(fast, groups=groups), functools.partial(_plain, groups=groups), images, kernel)
+    return functools.partial(fast, groups, padding), functools.partial(_plain, groups, padding)
 
 
-def _plain(images: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+def _plain(groups: int, padding: _Padding, images: jax.Array, kernel: jax.Array) -> jax.Array:
     order = ('NHWC', 'HWIO', 'NHWC')
-    return lax.conv_general_dilated(images, kernel, (1, 1), 'SAME', dimension_numbers=order, feature_group_count=groups)
+    return lax.conv_general_dilated(
+        images, kernel, (1, 1), padding, dimension_numbers=order, feature_group_count=groups
+    )
 
 
 def _number_of_blocks(channels: int, groups: int) -> int:
@@ -57,29 +119,26 @@ def _number_of_blocks(channels: int, groups: int) -> int:
     return max(fitting, default=1)
 
 
-def _by_blocks(images: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+def _by_blocks(groups: int, padding: _Padding, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    *size, channels, features = kernel.shape
     blocks = _number_of_blocks(images.shape[-1], groups)
-    members, size = groups // blocks, kernel.shape[2]
-
-    def block(kernels: list[jax.Array]) -> jax.Array:
-        """The kernels of neighbouring groups as one, whose features see zeros of each other's channels."""
-        channels = [(size * i, size * (members - 1 - i)) for i in range(members)]
-        return jnp.concatenate(
-            [jnp.pad(one, ((0, 0), (0, 0), own, (0, 0))) for one, own in zip(kernels, channels, strict=True)], axis=-1
-        )
-
-    kernels = jnp.split(kernel, groups, axis=-1)
-    blocked = [block(kernels[i : i + members]) for i in range(0, groups, members)]
-    parts = jnp.split(images, blocks, axis=-1)
-    return jnp.concatenate([convolution(part, one) for part, one in zip(parts, blocked, strict=True)], axis=-1)
+    members = groups // blocks
+    # Features of a member see the channels of all members of their block, those of others through zeros.
+    kernel = kernel.reshape(*size, 1, channels, blocks, members, features // groups)
+    seen = np.eye(members, dtype=kernel.dtype)[:, None, None, :, None]
+    kernel = (seen * kernel).reshape(*size, members * channels, features)
+    if blocks == 1:
+        return convolution(images, kernel, 1, padding)
+    parts = zip(jnp.split(images, blocks, axis=-1), jnp.split(kernel, blocks, axis=-1), strict=True)
+    return jnp.concatenate([convolution(part, one, 1, padding) for part, one in parts], axis=-1)
 
 
-def _by_products(images: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+def _by_products(groups: int, padding: _Padding, images: jax.Array, kernel: jax.Array) -> jax.Array:
     batch, height, width, _ = images.shape
     rows, columns, size, features = kernel.shape
-    before, behind = [(n - 1) // 2 for n in (rows, columns)], [n // 2 for n in (rows, columns)]
-    padding = ((0, 0), *zip(before, behind, strict=True), (0, 0))
-    images = jnp.pad(images, padding).reshape(batch, height + rows - 1, width + columns - 1, groups, size)
+    images = jnp.pad(images, ((0, 0), *padding, (0, 0))).reshape(
+        batch, height + rows - 1, width + columns - 1, groups, size
+    )
     images = images.transpose(3, 0, 1, 2, 4)
     patches = jnp.concatenate(
         [

@@ -32,8 +32,9 @@ def test_they_and_their_gradients_are_xlas(channels, features, groups, size, blo
         penalty = lambda kernel: (jax.vjp(lambda x: convolution(x, kernel), images)[1](outputs)[0] ** 2).sum()  # noqa: E731
         return made, *adjoint(outputs), jax.grad(penalty)(kernel)
 
+    padding = (((size - 1) // 2, size // 2),) * 2
     ours = gradients(functools.partial(_positional, groups), images, kernel)
-    theirs = gradients(functools.partial(grouped._plain, groups=groups), images, kernel)
+    theirs = gradients(functools.partial(grouped._plain, groups, padding), images, kernel)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5 * np.abs(other).max())
 
@@ -45,8 +46,9 @@ def _positional(groups, images, kernel):
 def test_other_products_are_the_same_as_blocks():
     images = jax.random.normal(jax.random.key(0), (2, 6, 6, 64))
     kernel = jax.random.normal(jax.random.key(1), (3, 3, 16, 128))
+    padding = ((1, 1), (1, 1))
     np.testing.assert_allclose(
-        grouped._by_products(images, kernel, 4), grouped._by_blocks(images, kernel, 4), atol=1e-4
+        grouped._by_products(4, padding, images, kernel), grouped._by_blocks(4, padding, images, kernel), atol=1e-4
     )
 
 
