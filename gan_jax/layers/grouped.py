@@ -120,13 +120,12 @@ def _number_of_blocks(channels: int, groups: int) -> int:
 
 
 def _by_blocks(groups: int, padding: _Padding, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    *size, channels, features = kernel.shape
+    channels, features = kernel.shape[2:]
     blocks = _number_of_blocks(images.shape[-1], groups)
     members = groups // blocks
     # Features of a member see the channels of all members of their block, those of others through zeros.
-    kernel = kernel.reshape(*size, 1, channels, blocks, members, features // groups)
-    seen = np.eye(members, dtype=kernel.dtype)[:, None, None, :, None]
-    kernel = (seen * kernel).reshape(*size, members * channels, features)
+    seen = np.kron(np.eye(members), np.ones((channels, features // groups)))
+    kernel = jnp.concatenate([kernel] * members, axis=2) * np.tile(seen, blocks).astype(kernel.dtype)
     if blocks == 1:
         return convolution(images, kernel, 1, padding)
     parts = zip(jnp.split(images, blocks, axis=-1), jnp.split(kernel, blocks, axis=-1), strict=True)
