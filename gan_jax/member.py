@@ -128,7 +128,7 @@ class Member:
 
     def watch(self, step: int, state: GanState) -> None:
         """Leaves the frame of a game in the plane."""
-        if self.view is not None and self.out.enabled:
+        if self.out.enabled:
             self.out.frame(step, self.view(state))
 
     def look(self, step: int, players: Mapping[str, Player], *, sample: bool, judge: bool) -> None:

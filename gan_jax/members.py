@@ -167,14 +167,19 @@ class Members:
         if not self.living:
             raise self._members[0].given_up
 
+    def watch(self, step: int, states: Any) -> None:
+        """Leaves the frames of a game in the plane."""
+        for i, member in self.living.items():
+            if member.view is not None:
+                member.watch(step, self._program.member(states, i))
+
     def look(self, step: int, states: Any, *, sample: bool, judge: bool) -> None:
         """Writes pictures of samples and evaluations if they are due."""
+        if sample:
+            self.watch(step, states)
         if sample or judge:
             for i, member in self.living.items():
-                state = self._program.member(states, i)
-                if sample:
-                    member.watch(step, state)
-                players = run.players_of(self._program.game, state)
+                players = run.players_of(self._program.game, self._program.member(states, i))
                 member.look(step, players, sample=sample, judge=judge)
 
     def save(self, step: int, states: Any) -> None:

@@ -116,6 +116,8 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
             stage.program.open([(first, first + stage.longest) for first, _ in lines]) as blocks,
             pace,
         ):
+            if begin == 0:
+                members.watch(begin, states)
             for first, last in lines:
                 block, step = next(blocks), max(first, begin - before)
                 while step < last:

@@ -114,12 +114,12 @@ def trained(tmp_path_factory):
 
 def test_a_run_has_a_frame_at_each_of_its_samples_and_a_page(trained):
     frames = plane.frame_files(trained)
-    assert [step for step, _ in frames] == [5, 10, 15, 20]
+    assert [step for step, _ in frames] == [0, 5, 10, 15, 20]
     first, last = (plane.load(frames[i][1]) for i in (0, -1))
     assert (first.samples.shape, first.logits.shape, first.real.shape) == ((16, 2), (48, 48), (256, 2))
     assert np.abs(first.samples - last.samples).max() > 1e-3
     assert np.abs(np.hypot(*first.real.T) - 1).max() < 0.06  # on the ring
-    assert 'data-stops="[0.04, 0.08, 0.12, 0.16]"' in (trained / 'lab.html').read_text()
+    assert 'data-stops="[0.0, 0.04, 0.08, 0.12, 0.16]"' in (trained / 'lab.html').read_text()
     assert '<a href="lab.html">' in (trained / 'report.html').read_text()
 
 
@@ -135,7 +135,7 @@ def test_a_killed_run_has_the_frames_of_one_that_was_not(trained, tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         train(configs.load(TOY, TINY), tmp_path)
     monkeypatch.undo()
-    assert [step for step, _ in plane.frame_files(tmp_path)] == [5, 10, 15, 20]  # that of 15 goes, and is made again
+    assert [step for step, _ in plane.frame_files(tmp_path)] == [0, 5, 10, 15, 20]  # those after 10 are made again
     train(configs.load(TOY, TINY), tmp_path)
     assert 'plane/00000015.npz' in contents(tmp_path)
     assert differences(tmp_path, trained) == []
