@@ -209,5 +209,6 @@ def _not_found(name: str, directory: str) -> UserError:
             'that contains it by data_dir or TFDS_DATA_DIR.'
         )
     near = difflib.get_close_matches(base.lower(), sorted({*known, *EMBEDDED}), n=3)
-    hint = f'did you mean {" or ".join(near)}?' if near else f'try {", ".join(EMBEDDED)}, folder:/path or a TFDS name.'
+    others = 'give folder:/path or a TFDS name; python -m gan_jax.tools.list data shows those on this machine.'
+    hint = f'did you mean {" or ".join(near)}?' if near else others
     return UserError(f'there is no data set {name!r}, neither in {directory!r} nor in TFDS: {hint}')

@@ -159,8 +159,8 @@ def test_sentences_about_names(tmp_path):
     )
     assert 'did you mean digits' in sentence(tmp_path, name='digitz')
     assert sentence(tmp_path, name='qqqqqqqq') == (
-        f"there is no data set 'qqqqqqqq', neither in '{tmp_path}' nor in TFDS: try digits, ring, grid, spiral, "
-        'folder:/path or a TFDS name.'
+        f"there is no data set 'qqqqqqqq', neither in '{tmp_path}' nor in TFDS: give folder:/path or a TFDS "
+        'name; python -m gan_jax.tools.list data shows those on this machine.'
     )
     assert sentence(tmp_path, name='my data') == (
         "'my data' is not the name of a data set; write name, name/config or name:1.0.0."
