@@ -411,7 +411,10 @@ def test_what_cannot_be_trained_gets_one_sentence(tmp_path, run_here):
     assert 'fashion_mnist' in done.err
     assert done.err.count('\n') == 1
     done = run_here(*arguments, expect=2)
-    assert done.err == 'gan_jax: Training needs --config, such as --config configs/dcgan.py:fashion_mnist.\n'
+    assert done.err == (
+        'gan_jax: Training needs --config, such as --config dcgan:fashion_mnist; python -m '
+        'gan_jax.tools.list configs shows all.\n'
+    )
     done = run_here(*arguments, '--config', 'configs/dcgan.py', '--config.data.size', '37', expect=2)
     assert 'cannot make images 37 pixels high' in done.err
     assert 'the nearest valid sizes are 36 and 38' in done.err
