@@ -1,13 +1,13 @@
 """Auxiliary classifier GAN.
 
 Odena et al. 2017, "Conditional Image Synthesis with Auxiliary Classifier GANs", https://arxiv.org/abs/1610.09585: the
-discriminator also names the class, of real and of fake images, on the networks of DCGAN with dropout 0.5.
+discriminator also classifies real and fake images; the networks are those of DCGAN with dropout 0.5.
 
     python -m gan_jax.main --config acgan:fashion_mnist
     python -m gan_jax.main --config acgan                  # scikit-learn's digits at 16x16
 
-Expect a grid whose rows are the ten classes, clear but much alike within a row, as is known of this game; sandals are
-the weakest. With
+Expect a grid whose rows are the ten classes, clear but with little variation within a row, a known weakness; sandals
+are the weakest class. With
 `--config.generator.width=32 --config.discriminator.width=32`
 the 3,000 steps take three to four minutes on two CPU cores.
 """

@@ -1,9 +1,9 @@
-"""Adaptive discriminator augmentation, for little data.
+"""Adaptive discriminator augmentation, for small data sets.
 
 Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", https://arxiv.org/abs/2006.06676: all
-that the discriminator is shown is transformed with a probability that rises while the discriminator overfits. Loss and
+inputs of the discriminator are transformed with a probability that rises while the discriminator overfits. Loss and
 R1 penalty are those of StyleGAN2, the networks of DCGAN without normalisation in the discriminator. The probability
-adapts ten times as fast as in the paper, as the run is that much shorter, and geometry is sampled bilinearly.
+adapts ten times as fast as in the paper, because the run is shorter, and geometry is sampled bilinearly.
 
     python -m gan_jax.main --config ada:fashion_mnist --config.data.split='train[:1000]'
     python -m gan_jax.main --config ada                  # scikit-learn's digits at 16x16

@@ -1,4 +1,4 @@
-"""BigGAN: large residual networks that are told the class in every batch norm, in large batches.
+"""BigGAN: large residual networks with the class in every batch norm, and large batches.
 
 Brock, Donahue and Simonyan 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
 https://arxiv.org/abs/1809.11096, by the recipes of the first author's BigGAN-PyTorch: spectral norm in both players,
@@ -10,7 +10,7 @@ the hinge loss, projection, and samples of averaged weights with standing statis
     python -m gan_jax.main --config biggan:cifar10,small
     python -m gan_jax.main --config biggan                 # scikit-learn's digits at 16x16
 
-CIFAR-10: a table of classes in each batch norm, latents that enter at the base alone, no attention; batches of 50, four
+CIFAR-10: a table of classes in each batch norm, latents at the base only, no attention; batches of 50, four
 steps of the discriminator for each of 125,000 of the generator. Expect FID 14.7 and Inception Score 9.2, the paper's
 figures. A step costs 4 TFLOP, all of them 14 hours at 10 TFLOP/s. Other data follow this recipe.
 

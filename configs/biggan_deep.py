@@ -1,4 +1,4 @@
-"""BigGAN-deep: four times as deep as BigGAN, of bottleneck blocks, with fewer parameters.
+"""BigGAN-deep: four times as deep as BigGAN, with bottleneck blocks and fewer parameters.
 
 Brock, Donahue and Simonyan 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
 https://arxiv.org/abs/1809.11096, appendix B, by the recipe of the first author's BigGAN-PyTorch: spectral norm in both

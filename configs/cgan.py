@@ -1,8 +1,8 @@
 """Conditional GAN.
 
 Mirza and Osindero 2014, "Conditional Generative Adversarial Nets", https://arxiv.org/abs/1411.1784, on the networks of
-DCGAN: an embedding of the class (dimension 50) is concatenated with the noise, and one-hot planes with the image that
-the discriminator sees. `--config.discriminator.conditioning=concatenate` has an embedding behind its last features
+DCGAN: an embedding of the class (dimension 50) is concatenated to the latents, and one-hot planes to the images of
+the discriminator. `--config.discriminator.conditioning=concatenate` concatenates an embedding to its last features
 instead, which learns the classes more slowly.
 
     python -m gan_jax.main --config cgan:fashion_mnist

@@ -4,14 +4,14 @@ Zhu, Park, Isola and Efros 2017, "Unpaired Image-to-Image Translation using Cycl
 https://arxiv.org/abs/1703.10593.
 
 Two residual networks translate between two domains, each against a discriminator of patches of its target domain, with
-mean squares as losses. What is translated there and back has to be the image that it was, with weight 10. Each
-discriminator sees the last 50 translations again. `game.identity=0.5` holds colours, as published for paintings.
+mean squares as losses. An image that is translated and translated back should be the original image (weight 10). Each
+discriminator has a replay buffer of 50 translations. `game.identity=0.5` preserves colours, as published for paintings.
 
     python -m gan_jax.main --config cyclegan                                 # threes to eights
     python -m gan_jax.main --config cyclegan:classes:tf_flowers:tulips:roses
     python -m gan_jax.main --config cyclegan:unpaired:folder:/path/horses,folder:/path/zebras
 
-Its pictures show an image of each domain, its translation, and what comes back of it.
+Its pictures show an image of each domain, its translation, and its reconstruction.
 
 Expect translations that keep the pose of their input; colours and textures change before shapes do.
 """

@@ -3,8 +3,8 @@
 Radford, Metz and Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks", https://arxiv.org/abs/1511.06434.
 
-Trains a generator of transposed convolutions against a discriminator of strided ones, with batch norm in both, Adam at
-2e-4 with beta1 0.5, and the non-saturating loss. Shapes follow from the data; the published ones are reached through
+The generator consists of transposed convolutions, the discriminator of strided ones, with batch norm in both, Adam at
+2e-4 with beta1 0.5, and the non-saturating loss. Shapes are taken from the data; the published ones are set by
 `generator.widths`, `discriminator.widths`, `kernel_size` and `discriminator.final`.
 
     python -m gan_jax.main --config dcgan                  # scikit-learn's digits at 16x16
@@ -32,7 +32,7 @@ def get_config(argument: str = '') -> ConfigDict:
 
 
 def _suit_the_digits(config: ConfigDict) -> None:
-    """1,500 images of 8x8 pixels are little: a discriminator held back, a small latent space, a wider view."""
+    """For 1,500 images of 8x8 pixels: a weaker discriminator, a small latent space, larger kernels."""
     config.latents.size = 32
     config.generator.kernel_size = 5
     config.discriminator.dropout = 0.3

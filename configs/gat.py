@@ -1,9 +1,9 @@
 """Transformers for both players, GAT.
 
 Hyun et al. 2026, "Scalable GANs with Transformers" (ICML), https://arxiv.org/abs/2509.24935. Both players are vision
-transformers. In training the generator shows its picture at four stages of its depth, and the discriminator sees them
-all at once, the early ones under much noise. Relativistic pairs of the same class, R1 and R2 by finite differences,
-AdamW, and a learning rate of 2e-4 * 768 / width: a width that is given on the command line takes its rate with it.
+transformers. In training the generator returns its image at four stages of its depth, and the discriminator gets them
+all, the early ones with much noise. Relativistic pairs of the same class, R1 and R2 by finite differences,
+AdamW, and a learning rate of 2e-4 * 768 / width: a width given on the command line also changes the rate.
 
     python -m gan_jax.main --config gat                        # scikit-learn's digits at 16x16
     python -m gan_jax.main --config gat:fashion_mnist,small    # a laptop: depth 8, width 192, patch 4
@@ -11,15 +11,15 @@ AdamW, and a learning rate of 2e-4 * 768 / width: a width that is given on the c
 
 The paper trains on latents [32, 32, 4] of an autoencoder; its FID-50K on ImageNet-256 is 15.2 (S) to 4.0 (XL) after
 50,000 steps, and 2.18 (XL) after 150,000. There is no published figure for pixels. Here a pixel takes the place of a
-latent: 32x32 images at patch 2 have the paper's 256 tokens. Three things are not as in the authors' code: each player's
-step draws latents of its own, nothing aligns the discriminator with a pretrained encoder (without which the paper
+latent: 32x32 images at patch 2 have the paper's 256 tokens. Three things differ from the authors' code: each player's
+step draws separate latents, the discriminator is not aligned with a pretrained encoder (without which the paper
 reports clearly worse results), and samples are not truncated.
 
 Data without classes need `--config.generator.conditioning=none --config.discriminator.conditioning=none`.
-`--config.penalties.stage_consistency.weight=0.1` adds the consistency loss of CAT, which is known at second hand only.
+`--config.penalties.stage_consistency.weight=0.1` adds the consistency loss of CAT, from secondary sources.
 
 Expect legible digits in rows of one class after 600 steps without an argument. Those of a class begin to differ around
-step 1,200, and still differ little. 600 steps took five minutes on two cores that had other work as well. `small` has
+step 1,200, and still differ little. 600 steps took five minutes on two busy cores. `small` has
 twenty times the work in a step. The published sizes are for accelerators: a forward pass of the generator takes 6 (S)
 to 118 (XL) billion multiply-adds at 256 tokens, and a step about four such passes and fifteen of the discriminator.
 """

@@ -1,9 +1,9 @@
 """A deep convolutional GAN that grows from 8x8 images to those of the data.
 
 The networks of Radford, Metz and Chintala 2016, https://arxiv.org/abs/1511.06434, as in configs/dcgan.py, grown as
-Karras et al. 2018 grow theirs, https://arxiv.org/abs/1710.10196: each level doubles the size, its layers fade in over
-the first half of it, and so do the details of the real images. The batch norm, the loss and Adam at 2e-4 with beta1 0.5
-stay those of the DCGAN.
+in Karras et al. 2018, https://arxiv.org/abs/1710.10196: each level doubles the size, its layers fade in over
+the first half of the level, and so do the details of the real images. Batch norm, loss and Adam at 2e-4 with beta1 0.5
+are those of DCGAN.
 
     python -m gan_jax.main --config growing_dcgan                  # scikit-learn's digits, 8x8 and 16x16
     python -m gan_jax.main --config growing_dcgan:fashion_mnist    # to 32x32; or mnist, cifar10, ...
@@ -42,7 +42,7 @@ def get_config(argument: str = '') -> ConfigDict:
 
 
 def _level(side: int) -> dict[str, str | int | float]:
-    """What a level of the growth has for itself; the first has nothing to fade in."""
+    """The options of a level; the first has nothing to fade in."""
     width = 8 * BASE_WIDTH // side  # of the stage of the image; it doubles towards the base
     level = {
         'data.size': side,

@@ -6,7 +6,7 @@ and 1 of its equation 9 and the networks of DCGAN.
     python -m gan_jax.main --config lsgan:fashion_mnist
     python -m gan_jax.main --config lsgan                  # scikit-learn's digits at 16x16
 
-Expect clothes of most kinds, some of them half one thing and half another. With
+Expect clothes of most kinds, some of them mixtures of two. With
 `--config.generator.width=32 --config.discriminator.width=32`
 the 3,000 steps take two minutes on two CPU cores.
 """

@@ -1,7 +1,7 @@
 """Fully connected GAN.
 
-Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661, in the shape that became the
-field's first exercise: a generator 100-256-512-1024-784 against a discriminator 784-1024-512-256-1, LeakyReLU 0.2,
+Goodfellow et al. 2014, "Generative Adversarial Nets", https://arxiv.org/abs/1406.2661, in its common modern
+form: a generator 100-256-512-1024-784 against a discriminator 784-1024-512-256-1, LeakyReLU 0.2,
 Adam at 2e-4 with beta1 0.5, batches of 128.
 
     python -m gan_jax.main --config mlp:mnist
@@ -9,7 +9,7 @@ Adam at 2e-4 with beta1 0.5, batches of 128.
     python -m gan_jax.main --config mlp:mnist --config.generator.widths='(128,256,512)' \
         --config.generator.normalization=batch                # the batch-normalised variant
 
-Expect clear digits from the embedded data after three minutes on two CPU cores, with 0, 3, 5 and 9 far oftener than
+Expect clear digits from the embedded data after three minutes on two CPU cores, with 0, 3, 5 and 9 much more often than
 1, 4 and 7: part of the collapse this game is known for.
 """
 

@@ -4,8 +4,8 @@ Isola, Zhu, Zhou and Efros 2017, "Image-to-Image Translation with Conditional Ad
 https://arxiv.org/abs/1611.07004.
 
 A U-Net translates an image against a discriminator of its patches, with 100 times the mean absolute difference from the
-target beside the adversarial loss. Dropout is the only noise, and stays on in sampling. The published batch is one
-image, with batch normalisation by its own statistics, in sampling too; of larger batches samples take running
+target in addition to the adversarial loss. Dropout is the only noise, and stays on in sampling. The published batch is
+one image, with batch normalisation by its own statistics, in sampling too; with larger batches, samples use running
 averages. Larger images and `generator.family=cyclegan` (a residual network) are possible.
 
     python -m gan_jax.main --config pix2pix                        # digits from their edges, at 32x32
@@ -14,7 +14,7 @@ averages. Larger images and `generator.family=cyclegan` (a residual network) are
     python -m gan_jax.main --config pix2pix:paired:/path/to/pairs  # side by side, or in two folders
 
 Its pictures show input, output and target of some training examples. `--config.evaluate=l1,psnr,ssim` compares the
-outputs with the targets, of `--config.evaluation.split` if it is given. `--config.game.adversary=0` leaves L1 alone.
+outputs with the targets, of `--config.evaluation.split` if it is given. `--config.game.adversary=0` leaves only L1.
 
 Expect outputs that follow their inputs after some hundred steps, and textures later.
 """

@@ -1,9 +1,9 @@
 """ProGAN: progressive growing of both players, from 4x4 images to those of the data.
 
 Karras, Aila, Laine and Lehtinen 2018, "Progressive Growing of GANs for Improved Quality, Stability, and Variation",
-https://arxiv.org/abs/1710.10196, as the authors' code has it: WGAN-GP with a drift of 0.001, Adam at 0.001 with betas 0
+https://arxiv.org/abs/1710.10196, as in the authors' code: WGAN-GP with a drift of 0.001, Adam at 0.001 with betas 0
 and 0.99, one step of the critic, 600 thousand images for a level to fade in and as many for it to settle, the last one
-until there are 12 million, batches from 128 (4x4) to 4 (512x512), optimisers anew at each level.
+until there are 12 million, batches from 128 (4x4) to 4 (512x512), with new optimisers at each level.
 
     python -m gan_jax.main --config progan                        # scikit-learn's digits, from 4x4 to 16x16
     python -m gan_jax.main --config progan:cifar10                # as published, to 32x32
@@ -60,7 +60,7 @@ def get_config(argument: str = '') -> ConfigDict:
 
 
 def _level(side: int, kimg: int, small: bool) -> dict[str, str | int | float]:
-    """What a level of the growth has for itself; the first has nothing to fade in."""
+    """The options of a level; the first has nothing to fade in."""
     batch = min(BATCHES[side], 32) if small else BATCHES[side]
     level = {
         'data.size': side,

@@ -7,7 +7,7 @@ convolutional ones of the SNGAN paper, the loss is the hinge.
     python -m gan_jax.main --config projection:fashion_mnist
     python -m gan_jax.main --config projection                  # scikit-learn's digits at 16x16
 
-Expect a grid whose rows are the ten classes, crisp and varied. With
+Expect a grid whose rows are the ten classes, sharp and varied. With
 `--config.generator.width=16 --config.discriminator.width=16`
 the 2,500 steps take six minutes on two CPU cores; the full width is for a GPU.
 """

@@ -1,20 +1,20 @@
-"""Semi-supervised GAN: a classifier from few labels.
+"""Semi-supervised GAN: a classifier trained with few labels.
 
 Salimans, Goodfellow, Zaremba, Cheung, Radford and Chen 2016, "Improved Techniques for Training GANs", sections 3.1 and
 5.1, https://arxiv.org/abs/1606.03498.
 
-The discriminator has a logit for each class, and takes an example for real by their sum. It learns from a few labelled
-examples, from all examples without their labels, and from the generator's, which matches its features. Its averaged
-parameters are the classifier. The networks are the published fully connected ones for MNIST, with weight normalisation
-and Gaussian noise. With 100 labels of MNIST and 300 epochs the paper has an error of 0.93 %.
+The discriminator has a logit for each class; their log-sum-exp is the logit of being real. It learns from a few
+labelled examples, from all examples without their labels, and from the generator's, which matches its features. Its
+averaged parameters are the classifier. The networks are the published fully connected ones for MNIST, with weight
+normalisation and Gaussian noise. With 100 labels of MNIST and 300 epochs the paper has an error of 0.93 %.
 
     python -m gan_jax.main --config semi_supervised          # the embedded digits, ten labels of each
     python -m gan_jax.main --config semi_supervised:mnist    # the published run
     python -m gan_jax.main --config semi_supervised:mnist --config.data.labels_per_class=100
 
-`class_error` is that of the averaged classifier on the test split; `--mode eval --metrics class_error` gives it again.
+`class_error` is that of the averaged classifier on the test split; `--mode eval --metrics class_error` recomputes it.
 
-Expect ugly samples and a good classifier: feature matching makes it so.
+Expect poor samples and a good classifier, the known effect of feature matching.
 """
 
 from ml_collections import ConfigDict

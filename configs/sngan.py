@@ -2,14 +2,14 @@
 
 Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957:
 spectral norm in every layer of the discriminator, batch norm in the generator, Adam at 2e-4 with beta1 0.5 (the
-paper's setting C), and the non-saturating loss, so that it differs from configs/dcgan.py by the networks alone. The
+paper's setting C), and the non-saturating loss, so it differs from configs/dcgan.py only in the networks. The
 paper's CIFAR-10 figures are FID 29.3 and Inception Score 7.42 with this loss, 25.5 and 7.58 with the hinge, which is
 `--config.loss.name=hinge`. Its residual networks are in configs/sngan_resnet.py.
 
     python -m gan_jax.main --config sngan:fashion_mnist
     python -m gan_jax.main --config sngan                  # scikit-learn's digits at 16x16
 
-Expect crisp clothes of all kinds. With
+Expect sharp clothes of all kinds. With
 `--config.generator.width=16 --config.discriminator.width=16`
 the 2,500 steps take six minutes on two CPU cores; the full width is for a GPU.
 """

@@ -2,8 +2,8 @@
 
 Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957,
 section 4 and appendix B: residual networks, spectral norm in every layer of the discriminator and batch norm in the
-generator, the hinge loss, five steps of the discriminator, Adam at 2e-4 with beta1 0 and beta2 0.9, whose rate falls to
-0 on a straight line.
+generator, the hinge loss, five steps of the discriminator, Adam at 2e-4 with beta1 0 and beta2 0.9, and a rate that
+falls to 0 linearly.
 
     python -m gan_jax.main --config sngan_resnet:cifar10         # the published recipe
     python -m gan_jax.main --config sngan_resnet:small           # fashion_mnist, for a laptop

@@ -4,7 +4,7 @@
     python -m gan_jax.tools.benchmark [--cases mlp dcgan28] [--sides gan_jax eager] [--rounds 5] [--output table.md]
 
 Every case is a recipe of `configs/` on the embedded digits, brought to the case's size. The peers are `tools.twins`,
-the same computation in PyTorch, which sample, mirror, average and measure as gan_jax does. Each side lives in a process
+the same computation in PyTorch, which sample, mirror, average and measure as gan_jax does. Each side runs in a process
 of its own with all cores, and the sides take turns; the figures are medians over the rounds, beside the range.
 
 The start is that of `python -m gan_jax.main` until the metrics of the first two steps are written, with an empty
@@ -52,7 +52,7 @@ class Case:
     members: int = 1
 
     def config(self, overrides: Sequence[str] = ()) -> Any:
-        """The config; further overrides count more."""
+        """The config; further overrides take precedence."""
         from gan_jax import config as configs
 
         return configs.load(self.recipe, [*self.overrides, *overrides])
@@ -166,7 +166,7 @@ def starts(case: Case, steps: int, images: pathlib.Path) -> dict[str, Callable[[
 
 
 def measure(case: Case, names: Sequence[str], rounds: int, steps: int) -> dict[str, Worker]:
-    """The closed workers of the sides named, with their times; a side that does not start is left out with a word."""
+    """The closed workers of the named sides, with their times; a side that does not start is skipped with a message."""
     with tempfile.TemporaryDirectory() as temporary:
         root = pathlib.Path(temporary)
         dataset = benchmark_sides.load_data(case.config())

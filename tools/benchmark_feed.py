@@ -7,7 +7,7 @@ and trains through gan_jax's own streamed feed. Rounds of streamed stretches tak
 stretch on a block that is on the device already; the difference is what the feed costs. The loop asks for a
 block while the stretch before still runs, so that the time it spends there is not all lost.
 
-The anonymous memory is the process's own. Pages of the file are the kernel's, which takes them back when it wants to.
+The anonymous memory is the process's own. Pages of the file belong to the kernel, which can reclaim them.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Shows several runs on one page: curves over each other, samples side by side, metrics, and in what they differ.
+"""Shows several runs on one page: curves over each other, samples side by side, metrics, and differences.
 
     python -m gan_jax.tools.compare runs/a runs/b [runs/c ...] [--output compare.html]
 
-The page needs nothing beside itself. A single run has its own page, `report.html`, written anew.
+The page is self-contained. For a single run, its page `report.html` is rewritten.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def compare(paths: Sequence[str | os.PathLike], output: str | os.PathLike | None
 
 
 def read_runs(paths: Sequence[str | os.PathLike]) -> list[Workdir]:
-    """Reads the directories of runs, and gives several runs names that differ.
+    """Reads the directories of runs, and gives several runs different names.
 
     Raises:
         UserError: there are none, a path is given twice, or is not a run.

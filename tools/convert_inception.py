@@ -1,11 +1,11 @@
-"""Makes the file of Inception's weights that gan_jax reads, from any of the published ones.
+"""Converts any of the published files of Inception's weights to gan_jax's file.
 
     python -m gan_jax.tools.convert_inception FILE [--unverified] [--output FILE]
     python -m gan_jax.tools.convert_inception --download [--output FILE]
 
 FILE is pytorch-fid's or torch-fidelity's .pth (PyTorch is not needed), or TensorFlow's classify_image_graph_def.pb
-(with pip install -e '.[tensorflow]'). The .pth is verified by its SHA-256. Of the graph none is known, so that it asks
-for --unverified, as any other file does; the protocol of every value says then that the weights are unverified.
+(with pip install -e '.[tensorflow]'). The .pth is verified by its SHA-256. That of the graph is unknown, so it needs
+--unverified, like any other file; the protocol of every value then says that the weights are unverified.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 The first is torchvision's (https://download.pytorch.org/models/vgg16-397923af.pth, or alexnet-owt-7be5be79.pth); the
 second is weights/v0.1/vgg.pth (or alex.pth) of the lpips package on PyPI or of its repository,
-https://github.com/richzhang/PerceptualSimilarity. Both are verified by their SHA-256; other files ask for --unverified.
+https://github.com/richzhang/PerceptualSimilarity. Both are verified by their SHA-256; other files need --unverified.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def convert(
         lin_path: the linear layers' weights.
         output: the .npz to write.
         network: a name in `TRUNKS`.
-        unverified: whether files that are not the published ones are taken; the identity of the distance says so.
+        unverified: whether files that are not the published ones are accepted; the identity of the distance says so.
 
     Raises:
         UserError: a file cannot be read, is not the published one or is of another network.

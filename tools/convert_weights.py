@@ -1,4 +1,4 @@
-"""Makes a run's directory of weights of a published implementation, without PyTorch and without running any pickle.
+"""Converts weights of a published implementation to a run's directory, without PyTorch and without executing pickles.
 
     python -m gan_jax.tools.convert_weights mimicry --generator G.pth --discriminator D.pth --out runs/published
     python -m gan_jax.tools.convert_weights network.pkl --out runs/published    # both networks of stylegan2-ada-pytorch
@@ -104,7 +104,7 @@ def _convert_pickle(path: pathlib.Path) -> Converted:
 
 
 def read_weights(path: pathlib.Path, entries: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """The arrays of a file by name, of a PyTorch file perhaps under one of these entries.
+    """The arrays of a file by name, in a PyTorch file possibly under one of these entries.
 
     Raises:
         UserError: it cannot be read, or is of another kind.

@@ -38,7 +38,7 @@ SLIDERS = {
 
 
 def read_settings(sliders: Sliders, given: Mapping[str, str]) -> Settings:
-    """The settings that texts say.
+    """Parses settings from strings.
 
     Args:
         sliders: the generator under sliders.
@@ -69,7 +69,7 @@ def read_settings(sliders: Sliders, given: Mapping[str, str]) -> Settings:
 
 
 def routes(sliders: Sliders, page: str) -> dict[tuple[str, str], Route]:
-    """What a server answers: the page at '/', and 'picture?seed=3&psi=0.7' as PNG."""
+    """The routes of the server: the page at '/', and 'picture?seed=3&psi=0.7' as PNG."""
     lock = threading.Lock()
 
     def picture(query: Mapping[str, str], _: bytes) -> tuple[str, bytes]:
@@ -129,7 +129,7 @@ def _run(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
 
 
 def _check(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
-    """Raises a UserError for what cannot be written."""
+    """Raises a UserError for files that cannot be written."""
     if flags.out and flags.picture:
         raise UserError('--out writes a page and --picture one picture: give one of them.')
     if flags.out and given:
@@ -141,7 +141,7 @@ def _check(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
 
 
 def _command(flags: argparse.Namespace, step: int) -> str:
-    """What starts the page of the same checkpoint."""
+    """The command that starts the page of the same checkpoint."""
     words = ['python', '-m', 'gan_jax.tools.explore', str(flags.run), f'--step={step}']
     if flags.threshold is not None:
         words.append(f'--threshold={flags.threshold:g}')
@@ -151,7 +151,7 @@ def _command(flags: argparse.Namespace, step: int) -> str:
 
 
 def _start(settings: Settings) -> dict[str, str]:
-    """Where the page's controls stand, by their names."""
+    """The initial values of the page's controls, by name."""
     values = settings._asdict()
     moves, label, to_label = (values.pop(name) for name in ('moves', 'label', 'to_label'))
     values |= {'class': label, 'to_class': label if to_label is None else to_label}

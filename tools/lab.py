@@ -3,7 +3,7 @@
     python -m gan_jax.tools.lab runs/toy-ring                              # lab.html in the run's directory
     python -m gan_jax.tools.lab runs/a runs/b --out lab.html               # two runs or more side by side
 
-The page needs nothing beside itself. A run on points leaves frames wherever its samples are due
+The page is self-contained. A run on points writes a frame whenever samples are due
 (`--config.sample_every`); see docs/lab.md.
 """
 
