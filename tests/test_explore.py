@@ -121,6 +121,7 @@ def test_the_page_with_a_sheet_shows_one_change_at_a_time(of_latents, tmp_path):
     const look = () => told.shown.push([canvas.dataset.shows, pixels()]);
     look();
     await put('class', 2); await put('seed', 1); await put('to', 3); await put('walk', 0.4); look();
+    told.command = document.querySelector('.command code').textContent;
     await put('walk', 1); look();
     await put('psi', 0.25); look();
     await put('move1', -form.elements.move1.step * 2); look();
@@ -128,17 +129,21 @@ def test_the_page_with_a_sheet_shows_one_change_at_a_time(of_latents, tmp_path):
     document.querySelector('[data-do=keep]').click();
     document.querySelector('[data-do=reset]').click(); look();
     document.querySelector('.kept button').click(); look();
+    await put('to', 0); await put('walk', 0.8); document.querySelector('[data-do=play]').click();
+    await pause(300);
+    document.querySelector('[data-do=play]').click(); look();
     told.width = [document.documentElement.scrollWidth, innerWidth];
     """
     )
     told = in_browser(page, tmp_path, script, width=500)
     assert told['errors'] == []
     assert told['walk'] == '0'
+    assert told['command'] == 'explore x --seed=1 --to=3 --walk=0.4 --class=2 --picture=picture.png'
     assert told['width'][0] <= told['width'][1]
     kept = Settings(1, label=2, moves=(0, -0.5))
     expected = [
         *(Settings(), Settings(1, 3, 0.4, 2), Settings(3, label=2), Settings(1, label=2, psi=0.25)),
-        *(kept, Settings(1, label=2), kept),
+        *(kept, Settings(1, label=2), kept, Settings(0, label=2)),  # the last by playing on from seed 1 to 0
     ]
     assert [image for image, _ in told['shown']][3] == '{"seed":"1","class":"2","psi":"0.25"}'
     everything = of_latents.images(list(sheet.settings.values())).astype(int)

@@ -15,12 +15,13 @@
   // What differs from the neutral place of each slider, under the names that the command and the server know.
   function chosen() {
     const walks = Number(value('walk')) > 0;
+    const end = value('to_class') ?? value('class');
     const along = moves();
     while (along.length && along.at(-1) === 0) along.pop();
     const given = { seed: value('seed') };
     if (walks) Object.assign(given, { to: value('to'), walk: value('walk') });
     if (about.classes) given.class = value('class');
-    if (walks && about.classes && value('to_class') !== value('class')) given.to_class = value('to_class');
+    if (walks && end !== value('class')) given.to_class = end;
     if (Number(value('psi')) !== 1) given.psi = value('psi');
     if (about.layers && value('layers') !== 'all' && (walks || along.length)) given.layers = value('layers');
     if (along.length) given.moves = along.join(',');
@@ -75,7 +76,6 @@
     if (moved !== 'walk' && about.layers) set('layers', 'all');
     if (moved !== 'psi') set('psi', 1);
     about.directions.forEach((_, i) => { if (moved !== `move${i}`) set(`move${i}`, 0); });
-    set('to_class', value('class'));
   }
 
   function look() {
@@ -95,6 +95,7 @@
   }
 
   function show(name = '') {
+    if (name === 'class') set('to_class', value('class'));
     if (about.sheet) alone(name);
     tell();
     if (about.sheet) look();
@@ -132,10 +133,11 @@
     forward = next <= 0;
     if (forward || (about.layers && value('layers') !== 'all')) return;
     set('seed', value('to'));
-    set('class', value('to_class'));
+    set('class', value('to_class') ?? value('class'));
     set('walk', 0);
     another('to');
     forward = true;
+    show('walk');
   }
 
   function keep() {

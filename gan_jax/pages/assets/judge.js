@@ -98,5 +98,8 @@
   document.addEventListener('keydown', (event) => {
     if (!event.repeat && !event.ctrlKey && !event.metaKey && now !== 'start') keys[event.key]?.();
   });
+  addEventListener('beforeunload', (event) => {
+    if (now === 'quiz' || now === 'pairs') event.preventDefault(); // the votes would be lost
+  });
   screen('start').hidden = false;
 })();
