@@ -83,7 +83,7 @@ def test_other_data_are_told_above_all(runs, tmp_path):
     (runs[1] / 'run.json').write_text(json.dumps(facts))
     assert Tree(compare(runs, tmp_path / 'c.html').read_text()).texts('p')[0] == (
         'a/x and b/x were trained on different data: name (digits -> mnist), examples (1500 -> 60000), fingerprint '
-        '(f46f04ab -> cafe1234). Their samples and losses do not compare the methods.'
+        '(f46f04ab -> cafe1234). Their samples and losses are not comparable.'
     )
 
 

@@ -68,9 +68,9 @@ def test_the_commit_is_that_of_the_working_directory(tmp_path):
 @pytest.mark.parametrize(
     ('reached', 'diverged', 'sentence'),
     [
-        (450, None, 'From step 400 on 2026-11-29 09:30 UTC: it had been killed after step 450.'),
-        (400, None, 'From step 400 on 2026-11-29 09:30 UTC: it had been stopped there.'),
-        (450, 'x became NaN', 'From step 400 on 2026-11-29 09:30 UTC: it had diverged (x became NaN).'),
+        (450, None, 'Resumed from step 400 (2026-11-29 09:30 UTC). The run was killed after step 450.'),
+        (400, None, 'Resumed from step 400 (2026-11-29 09:30 UTC). The run was stopped there.'),
+        (450, 'x became NaN', 'Resumed from step 400 (2026-11-29 09:30 UTC). The run had diverged: x became NaN.'),
     ],
 )
 def test_why_a_run_had_to_go_on(reached, diverged, sentence):
@@ -83,22 +83,22 @@ def test_the_page_says_in_what_state_a_run_is(tmp_path):
     def above():
         return run_page.page(workdir.read(path)).partition('<h2>')[0].partition('<h1>')[2]
 
-    assert 'Stopped before its end, after step 20: the same command resumes it.' in above()
+    assert 'Stopped after step 20, before the end. Run the same command to resume.' in above()
     with lock.exclusive(path):
         assert 'In training when this page was written, <time datetime="20' in above()
-        assert 'Stopped before its end' in run_page.write(path, stopped=True).read_text()
+        assert 'Stopped after step 20' in run_page.write(path, stopped=True).read_text()
     file = starts.starts_of(path)
     for record in ({'step': 0, 'reached': None}, {'step': 10, 'reached': 15}, {'step': 15, 'reached': 15}):
         file.append({**START, **record, 'diverged': None})
     tree = Tree(run_page.page(workdir.read(path)))
     assert 'Resumed 2 times' in tree.texts('summary')
-    assert tree.texts('li')[0].endswith('it had been killed after step 15.')
+    assert tree.texts('li')[0].endswith('The run was killed after step 15.')
     cells = tree.texts('td')
     assert cells[cells.index('started') + 1] == '2026-11-29 09:30 UTC on abacus'
     assert cells[cells.index('command') + 1] == 'python x'
     (path / 'diverged.json').write_text('{"reason": "x became NaN in step 21"}')
     assert 'Diverged and stopped: x became NaN in step 21.' in above()
-    assert 'Stopped before' not in above()
+    assert 'Stopped after' not in above()
     (path / 'diverged.json').unlink()
     MetricsFile(path / 'metrics.jsonl').write(30, 3.0, {'generator/loss': 1.0})
     assert 'Stopped' not in above()

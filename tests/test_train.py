@@ -236,7 +236,7 @@ def test_a_signal_saves_and_leaves_with_its_code(number, code, tmp_path):
     assert 'Traceback' not in errors
     saved = int(errors.split('saved at step ')[1].split()[0])
     assert (tmp_path / 'checkpoints' / str(saved)).is_dir()
-    assert 'Stopped before its end' in (tmp_path / 'report.html').read_text()
+    assert 'Run the same command to resume.' in (tmp_path / 'report.html').read_text()
 
 
 def test_a_changed_config_names_the_keys_and_stops(finished, tmp_path, run_here):

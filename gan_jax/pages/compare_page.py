@@ -71,7 +71,7 @@ def other_data(runs: Sequence[Workdir]) -> list[str]:
                 changed.insert(0, f'name ({one["name"]} -> {other["name"]})')
             found.append(
                 f'{first.name} and {run.name} were trained on different data: {", ".join(changed)}. Their samples and '
-                'losses do not compare the methods.'
+                'losses are not comparable.'
             )
     return found
 
@@ -116,7 +116,7 @@ def differences(runs: Sequence[Workdir]) -> list[str]:
     some = [row for row in rows if None in row]
     tables = [html.table(header, [row for row in rows if None not in row])]
     return tables + (
-        [html.folded(f'{len(some)} keys that only some of them have', html.table(header, some))] if some else []
+        [html.folded(f'{len(some)} keys that not all of them have', html.table(header, some))] if some else []
     )
 
 

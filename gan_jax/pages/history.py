@@ -23,11 +23,11 @@ def sentences(run: Workdir, *, stopped: bool = False) -> list[str]:
             now = datetime.datetime.now(datetime.UTC)
             parts.append(
                 f'<p>In training when this page was written, <time datetime="{now.isoformat()}">'
-                f'{_moment(now.isoformat())}</time>. If that is long ago, it was killed, and the same command resumes '
-                'it.</p>'
+                f'{_moment(now.isoformat())}</time>. If that is long ago, the run was killed: run the same command to '
+                'resume.</p>'
             )
         else:
-            text = f'Stopped before its end, after step {run.step:,}: the same command resumes it.'
+            text = f'Stopped after step {run.step:,}, before the end. Run the same command to resume.'
             parts.append(html.paragraph(text, 'warning'))
     if resumed := [resumption(one) for one in run.starts[1:]]:
         parts.append(
@@ -42,13 +42,13 @@ def divergence(run: Workdir) -> str:
 
 
 def resumption(start: dict[str, Any]) -> str:
-    """Where a run went on, when, and why it had to: 'From step 400 on 2026-11-29 09:30 UTC: it had been killed ...'."""
-    where = f'From step {start["step"]:,} on {_moment(start["time"])}'
+    """Where and when a run was resumed, and why: 'Resumed from step 400 (2026-11-29 09:30 UTC). The run was ...'."""
+    where = f'Resumed from step {start["step"]:,} ({_moment(start["time"])}).'
     if start['diverged'] is not None:
-        return f'{where}: it had diverged ({start["diverged"]}).'
+        return f'{where} The run had diverged: {start["diverged"]}.'
     if (start['reached'] or 0) > start['step']:
-        return f'{where}: it had been killed after step {start["reached"]:,}.'
-    return f'{where}: it had been stopped there.'
+        return f'{where} The run was killed after step {start["reached"]:,}.'
+    return f'{where} The run was stopped there.'
 
 
 def facts(run: Workdir) -> list[tuple[str, str]]:

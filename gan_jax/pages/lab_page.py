@@ -77,7 +77,7 @@ def page(runs: Sequence[Workdir]) -> str:
         html.paragraph(_HOW, 'small'),
         _switches(),
         html.timed(stops, html.row(*parts)),
-        html.section('Differences of their configs', *compare_page.differences(runs)) if len(runs) > 1 else '',
+        html.section('Differences of the configs', *compare_page.differences(runs)) if len(runs) > 1 else '',
         html.data('lab', packed),
     ]
     title = 'GAN Lab: ' + ' and '.join(run.name for run in runs)
