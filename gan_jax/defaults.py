@@ -89,13 +89,13 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
 
     return {
         'game': chosen('game'),
-        'seed': number(0, SEED, 'of initial parameters, order of examples and all noise'),
+        'seed': number(0, SEED, 'seed of initial parameters, order of examples and all noise'),
         'data': {
             'name': plain(
                 'digits', 'of the data set: see `gan_jax.data.load`, and `python -m gan_jax.tools.list data`'
             ),
-            'split': plain('train', "as TFDS writes it: 'train[:10%]'"),
-            'size': Default(None, int, Range(2, 8192), about="pixels, height and width; None: the data's own"),
+            'split': plain('train', "split in the syntax of TFDS: 'train[:10%]'"),
+            'size': Default(None, int, Range(2, 8192), about="height and width in pixels; None: the data's own"),
             'channels': Default(
                 None, int, Range(1, 3), about="1, or 3 (grey images three times); None: the data's own"
             ),
@@ -107,8 +107,8 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
                 COUNT,
                 about='examples of each class that keep their labels, for semi-supervised games; None: all',
             ),
-            'label_seed': number(0, SEED, 'of the draw of these examples'),
-            'directory': Default(None, str, about="of TFDS data sets; None: TFDS_DATA_DIR or TFDS's default"),
+            'label_seed': number(0, SEED, 'seed of the draw of these examples'),
+            'directory': Default(None, str, about="directory of TFDS data sets; None: TFDS_DATA_DIR or TFDS's default"),
             'cache': Default(None, str, about="directory of decoded images; None: the user's cache directory"),
             'placement': choice(
                 'auto',
@@ -118,45 +118,48 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
                 about='device: resident; host: streamed from a memory map; auto: resident if they fit',
             ),
         },
-        'population': number(1, Range(1, 1000), 'runs in one program, with the seeds from `seed` on'),
-        'vary': plain('', "or with these values of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'"),
-        'batch_size': number(64, COUNT, 'over all devices'),
+        'population': number(1, Range(1, 1000), 'number of runs in one program, with the seeds from `seed` on'),
+        'vary': plain('', "or one run for each value of a number: 'generator_optimizer.learning_rate=1e-4,2e-4'"),
+        'batch_size': number(64, COUNT, 'global batch size, over all devices'),
         'duration': plain('1000 steps', "steps of the generator, thousands of images as '100 kimg', or '10 epochs'"),
         'earlier_phases': Default(
             (),
             tuple,
             element=str,
-            about="each as changes of this config: 'duration=600 kimg; batch_size=128; data.size=8'",
+            about=(
+                "phases before this one, each as changes of this config: 'duration=600 kimg; batch_size=128; "
+                "data.size=8'"
+            ),
         ),
         'phase': {
-            'number': number(0, COUNT_OR_NONE, 'phases before this one; set when a run begins'),
+            'number': number(0, COUNT_OR_NONE, 'number of phases before this one; set when a run begins'),
             'steps': number(0, COUNT_OR_NONE, 'steps before this phase; set when a run begins'),
             'images': number(0, _IMAGES, 'images before this phase; set when a run begins'),
         },
-        'fresh_optimizers': plain(False, 'whether optimisers start anew at the beginning of a later phase'),
-        'discriminator_steps': number(1, COUNT, 'in each round, on a batch each'),
+        'fresh_optimizers': plain(False, 'whether optimisers are reset at the beginning of a later phase'),
+        'discriminator_steps': number(1, COUNT, 'discriminator steps per round, each on a new batch'),
         'discriminator_schedule': {
-            'steps': number(0, COUNT_OR_NONE, "the discriminator's steps change to this number; 0: they do not"),
-            'until': number(1.0, POSITIVE_SHARE, 'share of the run at which they reach it'),
+            'steps': number(0, COUNT_OR_NONE, 'final number of discriminator steps; 0: no change'),
+            'until': number(1.0, POSITIVE_SHARE, 'share of the run at which it is reached'),
         },
-        'generator_steps': number(1, COUNT, 'in each round'),
-        'accumulate': number(1, COUNT, 'parts of a batch, one after the other, whose gradients make one update'),
+        'generator_steps': number(1, COUNT, 'generator steps per round'),
+        'accumulate': number(1, COUNT, 'number of parts of a batch, computed one after the other for one update'),
         'latents': {
             'size': number(100, COUNT, 'dimensions'),
-            'distribution': choice('normal', *LATENTS, about='of each component'),
+            'distribution': choice('normal', *LATENTS, about='distribution of each component'),
         },
-        'model': plain(model, 'the family of all networks that name no other'),
+        'model': plain(model, 'the family of all networks without their own'),
         **networks,
         'loss': chosen('loss'),
         'flip_labels': number(
-            0.0, SHARE, "probability that a real and a fake example change places in the discriminator's loss"
+            0.0, SHARE, "probability that a real and a fake example are exchanged in the discriminator's loss"
         ),
         'penalties': {name: options(penalty, AMOUNT) for name, penalty in PENALTIES.items()},  # weight 0: off
         'terms': Default(
             (),
             tuple,
             element=str,
-            about="of your own: 'module.function' or 'module.function(option=value)', which return terms",
+            about="your own: 'module.function' or 'module.function(option=value)', which return terms",
         ),
         'lazy': {
             'generator': number(1, Range(1, 10_000), 'path length after every k-th round'),
@@ -171,28 +174,28 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         **{name: options(term, AMOUNT) for name, term in CLASS_TERMS.items()},
         'augment': chosen('augment'),  # of all that the discriminator is shown
         'instance_noise': {
-            'deviation': number(0.0, AMOUNT, 'of the noise at the start, on all that the discriminator is shown'),
+            'deviation': number(0.0, AMOUNT, "initial standard deviation of the noise on the discriminator's inputs"),
             'until': number(1.0, POSITIVE_SHARE, 'share of the run at which it has fallen to 0'),
         },
         'real_fade': number(
             0.0, SHARE, 'share of a phase over which real images go from half their resolution to all of it'
         ),
-        'replay': number(0, COUNT_OR_NONE, 'remembered fake examples'),
+        'replay': number(0, COUNT_OR_NONE, 'size of the replay buffer of fake examples'),
         'discriminators': {
-            'number': number(1, Range(1, 100), 'of discriminators'),
-            'combine': choice('mean', *COMBINATIONS, about="of the generator's losses against them"),
+            'number': number(1, Range(1, 100), 'number of discriminators'),
+            'combine': choice('mean', *COMBINATIONS, about="how the generator's losses against them are combined"),
         },
         'packing': number(
             1, Range(1, 100), 'examples, all real or all fake, that the discriminator judges at once (PacGAN)'
         ),
-        'unrolled_steps': number(0, COUNT_OR_NONE, 'of the discriminator, seen by the generator'),
+        'unrolled_steps': number(0, COUNT_OR_NONE, 'unrolled steps of the discriminator in the loss of the generator'),
         'top_k': {
-            'share': number(1.0, POSITIVE_SHARE, 'of fakes that teach the generator, in the end'),
+            'share': number(1.0, POSITIVE_SHARE, 'final share of fakes that the generator learns from'),
             'until': number(0.5, POSITIVE_SHARE, 'share of the run at which it is reached'),
         },
         'balance': {
-            'measure': choice('none', *BALANCES, about='by which the discriminator rests'),
-            'threshold': number(0.8, Range(0, 1000), 'of the measure'),
+            'measure': choice('none', *BALANCES, about='measure for skipping discriminator steps'),
+            'threshold': number(0.8, Range(0, 1000), 'threshold of the measure'),
             'fooling': number(
                 0.0, SHARE, 'the generator moves on while less than this share of its examples passes for real'
             ),
@@ -204,25 +207,27 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
             (),
             tuple,
             element=str,
-            about="of any numbers: 'penalties.r1.weight: cosine to 0.005 in 20000 kimg'; see schedules.py",
+            about="schedules of any numbers: 'penalties.r1.weight: cosine to 0.005 in 20000 kimg'; see schedules.py",
         ),
         'ema': {
-            'half_life_kimg': number(10.0, AMOUNT, "of the generator's average; 0: no average is kept"),
+            'half_life_kimg': number(10.0, AMOUNT, "half-life of the generator's average; 0: no average is kept"),
             'ramp_up': number(0.05, AMOUNT, 'the half-life is at most this share of the images so far; 0: no limit'),
         },
         'standing_statistics': number(
             0, STANDING, 'passes in training mode whose mean batch statistics samples take; 0: the running averages'
         ),
-        'dtype': choice('float32', 'float32', 'bfloat16', about="of the networks' arithmetic; the rest is float32"),
-        'recompute': plain(False, 'the forward passes for the gradients: less memory, more time'),
+        'dtype': choice(
+            'float32', 'float32', 'bfloat16', about="dtype of the networks' arithmetic; the rest is float32"
+        ),
+        'recompute': plain(False, 'whether forward passes are recomputed for the gradients: less memory, more time'),
         'parallel': {
-            'mode': choice('pmap', *MODES, about='on several devices'),
-            'devices': number(0, COUNT_OR_NONE, 'how many; 0: all there are'),
+            'mode': choice('pmap', *MODES, about='mode for several devices'),
+            'devices': number(0, COUNT_OR_NONE, 'number of devices; 0: all'),
         },
-        'log_every': plain('50 steps', 'between lines of metrics; the other intervals round up to it'),
-        'stretch_seconds': number(10.0, AMOUNT, 'of training in one call, about; a signal takes effect after it'),
-        'sample_every': plain('500 steps', 'between pictures'),
-        'checkpoint_every': plain('500 steps', 'between checkpoints'),
+        'log_every': plain('50 steps', 'interval between lines of metrics; other intervals are rounded up to it'),
+        'stretch_seconds': number(10.0, AMOUNT, 'approximate training time per call; signals take effect after it'),
+        'sample_every': plain('500 steps', 'interval between pictures'),
+        'checkpoint_every': plain('500 steps', 'interval between checkpoints'),
         'writers': Default(
             ('jsonl', 'tensorboard'),
             tuple,
@@ -230,11 +235,11 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
             element=str,
             about='of metrics and pictures; jsonl always',
         ),
-        'samples': number(64, COUNT, 'images in a grid'),
+        'samples': number(64, COUNT, 'number of images in a grid'),
         'evaluate': Default(
             (), tuple, element=str, about="metrics of the averaged generator's samples: fid,kid,precision_recall"
         ),
-        'evaluate_every': plain('2000 steps', 'between evaluations; there is one at the end too'),
+        'evaluate_every': plain('2000 steps', 'interval between evaluations; there is also one at the end'),
         'evaluation': {
             'samples': number(10_000, Range(2, COUNT.most), 'to evaluate'),
             'extractor': plain(
@@ -243,10 +248,12 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
             'split': Default(None, str, about='of the real images; None: the one trained on'),
         },
         'checkpoints': {
-            'keep_last': number(3, COUNT, 'how many of the latest'),
-            'keep_best': number(1, COUNT_OR_NONE, 'how many of the best'),
+            'keep_last': number(3, COUNT, 'number of latest checkpoints to keep'),
+            'keep_best': number(1, COUNT_OR_NONE, 'number of best checkpoints to keep'),
             'best_metric': Default(None, str, about='by which they are the best: eval/fid, discriminator/loss'),
-            'best_mode': choice('auto', 'auto', 'min', 'max', about='which value is best; auto: as the metric has it'),
+            'best_mode': choice(
+                'auto', 'auto', 'min', 'max', about='which value is best; auto: the direction of the metric'
+            ),
         },
         'on_nan': choice(
             'stop', 'stop', 'restore', about='restore: go back to the last good checkpoint, and on with other noise'
@@ -325,7 +332,7 @@ def options_of(family: str, role: str) -> dict[str, Default]:
     for name, default in entries.items():
         if default.value is inspect.Parameter.empty:
             raise UserError(f'The {role} of {family} has no default for {name!r}; every option needs one.')
-    return {'family': plain('', "of this network alone; '': the config's model"), **entries}
+    return {'family': plain('', "the family of this network; '': the config's model"), **entries}
 
 
 def _section(name: str, choice: str) -> dict[str, Any]:

@@ -79,8 +79,8 @@ def test_values_of_the_recipe_are_told_from_defaults(capsys):
     assert lists.main(command) == 0
     text = capsys.readouterr().out
     assert re.search(r"^loss.real_label = 0.9 +# the discriminator's target on real examples", text, re.MULTILINE)
-    assert re.search(r'^batch_size = 32 +# over all devices \[default: 64\]$', text, re.MULTILINE)
-    assert re.search(r'^seed = 0 +# of initial parameters[^[]*$', text, re.MULTILINE)
+    assert re.search(r'^batch_size = 32 +# global batch size, over all devices \[default: 64\]$', text, re.MULTILINE)
+    assert re.search(r'^seed = 0 +# seed of initial parameters[^[]*$', text, re.MULTILINE)
 
 
 def test_sections_can_be_chosen(capsys):
