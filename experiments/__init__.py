@@ -1,1 +1,1 @@
-"""Experiments in the manner of papers, one folder each: what is compared, the runs, the table and the pictures."""
+"""Experiments in the style of papers, one folder each: the comparison, its runs, its table and its pictures."""

@@ -1,4 +1,4 @@
-"""Which class a run's samples show, as the classifier of its metrics names them."""
+"""The classes of a run's samples, according to the classifier of its metrics."""
 
 import math
 import pathlib
@@ -26,8 +26,8 @@ class Shown(NamedTuple):
 
     Attributes:
         latents: float32 [n, d].
-        asked: int32 [n], the class that each was asked to show, as many of each class; None for a generator without.
-        shown: int64 [n], the class that the classifier sees.
+        asked: int32 [n], the requested classes, equally many of each; None for an unconditional generator.
+        shown: int64 [n], the class predicted by the classifier.
         images: uint8 [n, H, W, C].
     """
 
@@ -41,7 +41,7 @@ def of_samples(workdir: pathlib.Path, number: int) -> Shown | None:
     """What the last checkpoint of a run's directory shows in `number` samples; None if it diverged before the first.
 
     Raises:
-        UserError: the extractor of the run's evaluation tells no classes apart.
+        UserError: the extractor of the run's evaluation does not classify.
     """
     if checkpoint.peek(workdir / 'checkpoints') is None:
         return None

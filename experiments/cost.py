@@ -1,4 +1,4 @@
-"""What a step costs, measured in turns so that all arms meet the same machine."""
+"""The cost of a step, measured in turns so that all arms see the same load of the machine."""
 
 import json
 import pathlib

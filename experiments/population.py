@@ -1,4 +1,4 @@
-"""A population that is only looked at, and leaves no directories: for experiments that count and draw by themselves."""
+"""A population without run directories, for experiments with their own measurements and pictures."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What came of an experiment's runs: values over the seeds as a table, curves with their spread, files of both."""
+"""The results of an experiment: a table of values over the seeds, curves with their spread, and their files."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Arms times seeds: trains what an experiment compares, each as ordinary runs, and goes on where it was stopped.
+"""Arms times seeds: trains the arms of an experiment as ordinary runs, and resumes if interrupted.
 
 The seeds of an arm are a population (`gan_jax.population`), so that they share one compiled program; each leaves the
 directory of a run, which can be sampled, evaluated and compared like any other.
@@ -103,7 +103,7 @@ def train(arms: Mapping[str, Arm], options: Options) -> dict[str, list[pathlib.P
         The directories of each arm's runs, by seed.
 
     Raises:
-        UserError: something that the user has to mend.
+        UserError: a problem that the user can fix.
         InterruptedRunError: SIGTERM or Ctrl-C came; the same command goes on from there.
     """
     directories = {}

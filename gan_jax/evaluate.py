@@ -293,7 +293,7 @@ def _judge(
 ) -> Evaluation:
     layout = parallel.make_layout(jax.device_count())
     if not isinstance(fakes, Samples):
-        check_looks(fakes, extractor)  # before the reals are looked at
+        check_looks(fakes, extractor)  # before the real images are processed
     return Evaluator(metrics, extractor, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)
 
 

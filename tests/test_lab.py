@@ -182,7 +182,7 @@ def test_a_damaged_frame_is_passed_over_and_named(tmp_path):
     refresh_page(path)
     page = (path / 'lab.html').read_text()
     assert 'data-stops="[1.0]"' in page
-    named = [text for text in Tree(page).texts('p') if 'no whole frame' in text]
+    named = [text for text in Tree(page).texts('p') if 'not a complete frame' in text]
     assert [text.partition(' is no')[0] for text in named] == [str(file), str(path / 'plane' / '00000030.npz')]
 
 

@@ -1,1 +1,1 @@
-"""A DCGAN that is told the class against one that is not."""
+"""A class-conditional DCGAN against an unconditional one."""

@@ -1,4 +1,4 @@
-"""What does a GAN gain by being told the class? A DCGAN without labels, and with them in two ways; see README.md.
+"""What does class conditioning improve? A DCGAN without labels, and with two kinds of conditioning; see README.md.
 
 python -m experiments.conditional
 """

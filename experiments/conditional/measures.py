@@ -1,4 +1,4 @@
-"""How the classes of samples follow what was asked, and how they lie in the latent space."""
+"""Measures whether samples have the requested classes, and how the classes lie in the latent space."""
 
 import math
 import pathlib
@@ -14,7 +14,7 @@ from gan_jax.records import report
 
 
 class Probe(NamedTuple):
-    """What a linear classifier reads from latents.
+    """The accuracy of a linear classifier of latents.
 
     Attributes:
         accuracy: on latents that it was not fitted to.
@@ -37,7 +37,7 @@ def probe(latents: np.ndarray, labels: np.ndarray) -> Probe:
 
 
 def recognised(samples: Shown) -> float:
-    """The share of samples in which the asked class is seen; NaN where none was asked for."""
+    """The share of samples in which the requested class is recognised; NaN for an unconditional generator."""
     return math.nan if samples.asked is None else float((samples.asked == samples.shown).mean())
 
 

@@ -1,1 +1,1 @@
-"""Do the metrics notice what they are said to notice?"""
+"""Do the metrics detect what they are said to detect?"""

@@ -1,4 +1,4 @@
-"""Ways in which a set of images can be worse than the data: one function each, to as many images as there were."""
+"""Kinds of damage to a set of images, one function each, which keep the number of images."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""The DCGAN recipe on CIFAR-10, watched to its end."""
+"""The DCGAN recipe on CIFAR-10, evaluated during the complete training."""

@@ -1,1 +1,1 @@
-"""The families of networks beside DCGAN, after as many images and in as much time."""
+"""Network families compared with DCGAN, after the same number of images and in the same time."""

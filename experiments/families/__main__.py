@@ -1,4 +1,4 @@
-"""Trains every family of networks at a laptop's size beside DCGAN; see README.md.
+"""Trains every family of networks at a laptop's size, and DCGAN for comparison; see README.md.
 
 python -m experiments.families              # nine arms, three seeds
 python -m experiments.families --full       # the published recipes on CIFAR-10, for GPUs

@@ -1,4 +1,4 @@
-"""Which digits does the fully connected GAN make, how evenly, and what does its collapse look like? See README.md.
+"""Which digits does the fully connected GAN generate, how evenly, and what does collapse look like? See README.md.
 
 python -m experiments.mnist_gan
 """

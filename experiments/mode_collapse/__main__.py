@@ -1,4 +1,4 @@
-"""Trains the plain GAN and its remedies on data whose modes can be counted, and writes what came of it.
+"""Trains the plain GAN and its remedies on data whose modes can be counted, and writes the results.
 
 python -m experiments.mode_collapse                      # all three data sets; see README.md
 python -m experiments.mode_collapse --data ring --recipes 'plain GAN' R1 --steps 500

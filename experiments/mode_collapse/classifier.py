@@ -1,4 +1,4 @@
-"""A small classifier of single digits, by which stacked ones are counted."""
+"""A small classifier of single digits, used to count the modes of stacked ones."""
 
 from typing import NamedTuple
 

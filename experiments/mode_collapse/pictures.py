@@ -1,4 +1,4 @@
-"""What the experiment shows: frames of an animation, small multiples, a table and a page that explains them."""
+"""The outputs of the experiment: frames of an animation, small multiples, a table and a page that explains them."""
 
 import base64
 import html

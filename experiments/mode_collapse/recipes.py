@@ -1,4 +1,4 @@
-"""The plain GAN and its remedies, each as what it changes in the plain one's config."""
+"""The plain GAN and its remedies, each as changes of the plain config."""
 
 # The plain game is near that of Metz et al. 2017 (unrolled GAN, appendix A): two hidden layers of 128 units in each
 # player, many latents, Adam with beta1 0.5. Both learning rates are 1e-3, except where a recipe says otherwise.

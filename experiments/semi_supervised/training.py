@@ -1,4 +1,4 @@
-"""One draw of labels trained, epoch after epoch; a run that was stopped goes on after the last whole epoch."""
+"""Trains one draw of labels, epoch by epoch; an interrupted run resumes after the last complete epoch."""
 
 import pathlib
 import time

@@ -1,1 +1,1 @@
-"""How steep discriminators become under spectral norm and gradient penalties, at what cost and to what end."""
+"""How steep discriminators become with spectral norm and gradient penalties, their cost, and their effect."""

@@ -1,4 +1,4 @@
-"""Trains one network with nothing, spectral norm or a penalty of gradients, and measures how steep it became.
+"""Trains one network without a constraint, with spectral norm or with gradient penalties, and measures its steepness.
 
 python -m experiments.spectral_norm_vs_gradient_penalty              # four arms, three seeds; see README.md
 python -m experiments.spectral_norm_vs_gradient_penalty --seeds 1 --config.duration='100 steps' --out /tmp/results

@@ -1,4 +1,4 @@
-"""How steep a discriminator is: an upper bound from its layers, and its slope where it is used."""
+"""The steepness of a discriminator: an upper bound from its layers, and its slope at data and samples."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

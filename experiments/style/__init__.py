@@ -1,1 +1,1 @@
-"""What each part of a style-based generator gives: mapping, mixing, noise, growing and path length."""
+"""The contribution of each part of a style-based generator: mapping, mixing, noise, growing and path length."""

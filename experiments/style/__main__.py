@@ -1,4 +1,4 @@
-"""Trains a small StyleGAN, and the same without each of its parts; see README.md.
+"""Trains a small StyleGAN, and variants without one of its parts; see README.md.
 
 python -m experiments.style              # six arms, three seeds
 python -m experiments.style --full       # at 32x32, as long as the small config

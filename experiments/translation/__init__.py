@@ -1,1 +1,1 @@
-"""pix2pix and what is left of it without its parts, on images and their edges."""
+"""pix2pix, complete and without some of its parts, on images and their edges."""

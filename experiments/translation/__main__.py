@@ -1,4 +1,4 @@
-"""What does the adversary add to L1 when images are made of their edges? pix2pix and its parts; see README.md.
+"""What does an adversarial loss add to L1 when images are generated from edges? pix2pix and its parts; see README.md.
 
 python -m experiments.translation
 python -m experiments.translation --setting flowers

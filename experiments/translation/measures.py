@@ -1,4 +1,4 @@
-"""How near translations are to what is right, and how well they keep the edges that they were made of."""
+"""The distance of translations from their targets, and how well they preserve the edges of their inputs."""
 
 import pathlib
 

@@ -1,1 +1,1 @@
-"""How much gradient a generator gets from a discriminator that is better and better, under three losses."""
+"""The gradient of a generator as its discriminator improves, with three losses."""

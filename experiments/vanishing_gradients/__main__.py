@@ -1,4 +1,4 @@
-"""Trains DCGANs, freezes them on the way, and measures the generator's gradient as a fresh discriminator learns.
+"""Trains DCGANs, freezes them at several stages, and measures the generator's gradient as a new discriminator learns.
 
 python -m experiments.vanishing_gradients              # three seeds; see README.md
 python -m experiments.vanishing_gradients --seeds 1 --config.duration='200 steps' --out /tmp/results --runs /tmp/runs

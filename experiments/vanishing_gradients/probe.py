@@ -1,4 +1,4 @@
-"""A fresh discriminator against a frozen generator, and the generator's gradients while it learns."""
+"""Trains a new discriminator against a frozen generator, and measures the generator's gradients."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

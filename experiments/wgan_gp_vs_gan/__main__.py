@@ -1,4 +1,4 @@
-"""Trains GAN and WGAN-GP with the same networks, as they are, at other learning rates and without normalisation.
+"""Trains GAN and WGAN-GP with the same networks: as published, with other learning rates, and without normalisation.
 
 python -m experiments.wgan_gp_vs_gan              # eight arms, three seeds; see README.md
 python -m experiments.wgan_gp_vs_gan --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs

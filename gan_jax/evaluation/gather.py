@@ -167,7 +167,7 @@ def gather_dataset(
 
     Args:
         dataset: images, those of several sizes not to be held by the store; or what is known of their features.
-        extractor: what looks at them.
+        extractor: the feature extractor.
         layout: the devices.
         keep: what the store keeps, of `store.KEPT`.
         batch_size: over all devices.

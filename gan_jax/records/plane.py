@@ -56,4 +56,4 @@ def load(path: str | os.PathLike) -> Frame:
             raise ValueError(f'its arrays have the shapes {shapes}')
         return Frame(**(arrays | {'limit': float(arrays['limit'])}))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{path} is no whole frame of a game in the plane and is left out: delete it.') from error
+        raise UserError(f'{path} is not a complete frame of a game in the plane and is skipped: delete it.') from error
