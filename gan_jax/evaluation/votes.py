@@ -1,4 +1,4 @@
-"""Files of people's votes on a page of `tools.judge`, and of the page's key, which says what its pictures are."""
+"""Files of people's votes on a page of `tools.judge`, and of the page's key, which identifies its pictures."""
 
 import json
 import pathlib
@@ -30,7 +30,7 @@ def read_key(path: pathlib.Path) -> Study:
     """A study from the key of its page.
 
     Raises:
-        UserError: the file does not exist, or it is no key.
+        UserError: the file does not exist, or is not a key.
     """
     values = _read(path)
     try:
@@ -48,12 +48,12 @@ def parse_votes(study: Study, values: Mapping[str, Any], name: str) -> Votes:
     """The votes of one person from JSON values.
 
     Args:
-        study: of the page that they are of.
-        values: what the page saves.
+        study: the study of their page.
+        values: the values saved by the page.
         name: name of the file, for errors.
 
     Raises:
-        UserError: these are no votes, or they are of another page.
+        UserError: these are not votes, or they belong to another page.
     """
     page = _page_of(values, name)
     if page != study.page:
@@ -72,7 +72,7 @@ def parse_votes(study: Study, values: Mapping[str, Any], name: str) -> Votes:
 def read_votes(paths: Iterable[pathlib.Path], key: pathlib.Path | None = None) -> tuple[Study, list[Votes]]:
     """The votes in some files, one entry for each person, and their study.
 
-    Of several files of one person, that with the most answers counts.
+    If a person has several files, the one with the most answers counts.
 
     Args:
         paths: files of votes, or directories of them.

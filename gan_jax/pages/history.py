@@ -1,4 +1,4 @@
-"""How a run was started, stopped and resumed, in words."""
+"""Descriptions of how a run was started, stopped and resumed."""
 
 import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The page on which people judge images. It is made of the pictures alone: what they are, it is not told."""
+"""The page on which people judge images. It contains only the pictures, without their origin."""
 
 import base64
 import io
@@ -14,12 +14,12 @@ from gan_jax.records import report
 def page(study: str, quiz: int, pairs: int, images: np.ndarray, *, served: bool = False) -> str:
     """The page as one HTML document.
 
-    All pictures are in one lossless sheet, so that none has a name or a size of its own.
+    All pictures are in one lossless sheet, so that names and file sizes reveal nothing.
 
     Args:
         study: the page's id.
-        quiz: how many pictures are judged one by one.
-        pairs: how many pairs are compared.
+        quiz: number of pictures that are judged one by one.
+        pairs: number of pairs that are compared.
         images: uint8 [quiz + 2 pairs, H, W, C]: those of the quiz, then both of each pair.
         served: whether votes are posted to 'votes', too.
     """

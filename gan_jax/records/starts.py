@@ -1,6 +1,6 @@
-"""When a run was started, by which command and from which code: `starts.jsonl`, a record a start.
+"""The starts of a run, with time, command and code: `starts.jsonl`, one record per start.
 
-A run that goes back to a checkpoint by itself (`on_nan=restore`) leaves a record too.
+A run that returns to a checkpoint automatically (`on_nan=restore`) writes a record too.
 """
 
 import datetime
@@ -28,7 +28,7 @@ _TYPES = {
 def starts_of(workdir: str | os.PathLike) -> MetricsFile:
     """A run's `starts.jsonl`.
 
-    Each record has the `step` from which the run went on, `time` (UTC), `command`, `commit` of the working directory or
+    Each record has the `step` at which the run resumed, `time` (UTC), `command`, `commit` of the working directory or
     None, `host`, the step that was `reached` before (None at the first start), and why the run had `diverged`, or None.
     """
     path = pathlib.Path(workdir) / 'starts.jsonl'
@@ -36,9 +36,9 @@ def starts_of(workdir: str | os.PathLike) -> MetricsFile:
 
 
 def add(workdir: str | os.PathLike, step: int, diverged: str | None = None) -> None:
-    """Records that a run starts, or goes on from a step; a start at step 0 is the first.
+    """Records that a run starts, or resumes at a step; a start at step 0 is the first.
 
-    Call it while the records of later steps are still there.
+    Call it before the records of later steps are removed.
 
     Raises:
         UserError: the file cannot be written.
@@ -76,7 +76,7 @@ def _reached(workdir: str | os.PathLike) -> int | None:
 
 
 def _commit() -> str | None:
-    """Of the repository that the working directory is in, with '-dirty' behind it where files have changed."""
+    """The commit of the repository of the working directory, followed by '-dirty' if files have changed."""
     command = ['git', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
