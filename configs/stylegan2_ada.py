@@ -1,10 +1,11 @@
-"""StyleGAN2 with adaptive discriminator augmentation, for few images.
+"""StyleGAN2 with adaptive discriminator augmentation, for small data sets.
 
-Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", https://arxiv.org/abs/2006.06676: what
-the discriminator is shown is transformed ('bgc': blitting, geometry, colour) with a probability that rises while the
-mean sign of its logits for real images is above 0.6. The settings are those that the authors' code chooses by itself
-for eight GPUs ('auto'): batches of 64 at most, gamma 0.0002 size^2 / batch, half of the channels below 512 pixels, two
-layers of mapping, Adam at 2.5e-3 with beta1 0 and beta2 0.99, R1 every 16 and path length every 4 rounds.
+Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", https://arxiv.org/abs/2006.06676: the
+inputs of the discriminator are transformed ('bgc': blitting, geometry, colour) with a probability that rises while the
+mean sign of its logits for real images is above 0.6. The settings are those that the authors' code chooses
+automatically for eight GPUs ('auto'): batches of 64 at most, gamma 0.0002 size^2 / batch, half of the channels below
+512 pixels, two layers of mapping, Adam at 2.5e-3 with beta1 0 and beta2 0.99, R1 every 16 and path length every 4
+rounds.
 
     python -m gan_jax.main --config stylegan2_ada:folder:/faces      # 256x256; or folder:/faces,128 ...
     python -m gan_jax.main --config stylegan2_ada:small              # tf_flowers at 64x64, for a laptop
@@ -13,10 +14,10 @@ layers of mapping, Adam at 2.5e-3 with beta1 0 and beta2 0.99, R1 every 16 and p
 
 Expect FID 4.30 for the 70,000 images of FFHQ at 256x256 after 25 million images, by the authors' settings for that data
 (`--config.penalties.r1.weight=1 --config.generator.depth=8 --config.ema.ramp_up=0`), most of a week on eight V100 GPUs.
-With `--config.data.flip=True` images are mirrored, which most small data sets are better for.
+With `--config.data.flip=True` images are mirrored, which helps for most small data sets.
 
 `small` has at most 64 channels, batches of 32, mirrored images and 10,000 steps, about an hour on two CPU cores; its
-probability moves ten times as fast, as the run is that much shorter, and geometry is sampled bilinearly, which costs a
+probability adapts ten times as fast, because the run is shorter, and geometry is sampled bilinearly, which costs a
 fraction on a CPU.
 """
 

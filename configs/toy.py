@@ -1,4 +1,4 @@
-"""Fully connected GAN on points in the plane: a game one can watch.
+"""Fully connected GAN on points in the plane, for visualisation.
 
 The ring of 8 is that of Lin et al. 2018, "PacGAN", https://arxiv.org/abs/1712.04086, the grid of 25 that of
 Srivastava et al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761.
@@ -6,8 +6,8 @@ Srivastava et al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761.
     python -m gan_jax.main --config toy            # the ring
     python -m gan_jax.main --config toy:grid       # or spiral
 
-Trains in seconds. Expect the ring's eight modes with thin bridges between them; fewer where a seed or a learning rate
-is unlucky, which is what these data are for.
+It trains in seconds. Expect the ring's eight modes with thin bridges between them, or fewer with an unlucky seed or
+learning rate: these data are made to show mode collapse.
 """
 
 from ml_collections import ConfigDict

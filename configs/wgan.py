@@ -6,7 +6,7 @@ each of the generator, RMSProp at 5e-5, weights clipped to [-0.01, 0.01], the ne
     python -m gan_jax.main --config wgan:fashion_mnist
     python -m gan_jax.main --config wgan                  # scikit-learn's digits at 16x16
 
-Expect outlines of clothes, blurred, and a critic's loss that falls as they get better: the method is slow, and the
+Expect blurred outlines of clothes, and a critic's loss that falls as they improve: the method is slow, and the
 paper trains a hundred times longer. With
 `--config.generator.width=32 --config.discriminator.width=32`
 the 2,500 steps take five to seven minutes on two CPU cores.

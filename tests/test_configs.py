@@ -51,7 +51,7 @@ def test_it_trains_its_own_data(path, tmp_path):
 def test_its_docstring_gives_paper_and_command(path):
     text = ast.get_docstring(ast.parse(path.read_text()))
     assert 'https://' in text
-    assert f'python -m gan_jax.main --config configs/{path.name}' in text
+    assert f'python -m gan_jax.main --config {path.stem}' in text
     assert 'xpect' in text
 
 
