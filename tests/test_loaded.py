@@ -1,5 +1,7 @@
 """Runs in a notebook: arrays and pictures of `--mode sample`, pure generators, scores of arrays, folders and runs."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,6 +116,13 @@ def test_what_no_run_can_do_is_refused_in_a_sentence(loaded, tmp_path):
     ):
         with pytest.raises(UserError, match=sentence):
             call()
+
+
+def test_a_diverged_run_is_loaded_with_a_warning(loaded, tmp_path):
+    workdir = shutil.copytree(loaded['points'].workdir, tmp_path / 'run')
+    (workdir / 'diverged.json').write_text('{"reason": "the loss is NaN"}')
+    with pytest.warns(UserWarning, match='run diverged in training; this is its checkpoint of step 3'):
+        gan_jax.load(workdir)
 
 
 @pytest.fixture

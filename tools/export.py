@@ -15,7 +15,6 @@ import argparse
 import json
 import pathlib
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 
 import jax
@@ -26,11 +25,10 @@ from gan_jax import config as configs
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluate import STANDING_FLAG
 from gan_jax.records import files, report
-from gan_jax.records.description import DIVERGED
 from gan_jax.runtime import parallel
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.program import inputs_of, make_program, named_weights
-from gan_jax.sampling.trained import Run, import_model, load_run
+from gan_jax.sampling.trained import Run, import_model, load_run, warn_of_divergence
 
 from .model_card import model_card
 
@@ -69,8 +67,7 @@ def export(
     run = run.standing(standing_statistics)
     if run.game.translates and psi != 1:
         raise UserError(f'{workdir} translates images and has no latents to truncate: remove --psi.')
-    if (workdir / DIVERGED).exists():
-        warnings.warn(f'{workdir} diverged in training; this is its checkpoint of step {run.step}.', stacklevel=2)
+    warn_of_divergence(workdir, run.step)
     run, rest = run.truncated(psi)
     run = run.noisy(noise)
     changes = {'psi': None if psi == 1 else psi, 'noise': noise, 'standing statistics of passes': standing_statistics}

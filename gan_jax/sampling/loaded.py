@@ -158,7 +158,9 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, import_model: b
     workdir = files.user_path(workdir)
     if import_model:
         trained.import_model(workdir)
-    return LoadedRun(workdir, trained.load_run(workdir, step))
+    run = trained.load_run(workdir, step)
+    trained.warn_of_divergence(workdir, run.step)
+    return LoadedRun(workdir, run)
 
 
 def _pixels(examples: np.ndarray) -> np.ndarray:

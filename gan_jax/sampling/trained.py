@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pathlib
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -183,6 +184,12 @@ def import_model(workdir: str | os.PathLike) -> None:
             importlib.import_module(name)
     for name in {name for values in phases for name in configs.foreign_functions(values)}:
         open_sets.trust(name)
+
+
+def warn_of_divergence(workdir: pathlib.Path, step: int) -> None:
+    """Warns where the run in a directory diverged: a checkpoint's step is then its last good one, or an earlier one."""
+    if (workdir / description.DIVERGED).exists():
+        warnings.warn(f'{workdir} diverged in training; this is its checkpoint of step {step}.', stacklevel=3)
 
 
 def _not_asked_for(values: dict[str, Any]) -> str:
