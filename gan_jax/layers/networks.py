@@ -122,6 +122,8 @@ class DiscriminatorNetwork(_Network):
       with Projection Discriminator", equation 3);
     - 'auxiliary': the condition does not enter, but there are logits of classes from the last features (AC-GAN; Odena
       et al. 2017);
+    - 'label_logits': the last layer has a logit of each class, of which that of the example's class is taken (Mescheder
+      et al. 2018, "Which Training Methods for GANs do actually Converge?"; StyleGAN);
     - 'contrastive' (ContraGAN; Kang and Park 2020) or 'data_to_data' (ReACGAN; Kang et al. 2021): the condition does
       not enter the logit, but there are unit vectors of the example, from its features summed over space, and of its
       class; see `gan_jax.class_terms`.
@@ -158,10 +160,11 @@ class DiscriminatorNetwork(_Network):
         Raises:
             UserError: the options or the condition are impossible.
         """
-        condition = self._checked(condition, ('none', 'concatenate', 'planes', 'projection', 'auxiliary', *CONTRASTIVE))
+        kinds = 'none', 'concatenate', 'planes', 'projection', 'auxiliary', 'label_logits', *CONTRASTIVE
+        condition = self._checked(condition, kinds)
         if self.conditioning != 'planes':
             return examples
-        return planes(examples, as_vectors(condition, self.num_classes))
+        return planes(examples, self._one_hot(condition))
 
     def judge(
         self,
@@ -170,7 +173,7 @@ class DiscriminatorNetwork(_Network):
         features: Mapping[str, jax.Array],
         *,
         train: bool,
-        final: Callable[[jax.Array, bool, dict[str, Any]], jax.Array] | None = None,
+        final: Callable[[jax.Array, int, bool, dict[str, Any]], jax.Array] | None = None,
     ) -> Judgement:
         """The judgement from the last features.
 
@@ -179,7 +182,7 @@ class DiscriminatorNetwork(_Network):
             condition: condition of the examples; checked by `see`.
             features: those of all layers, for the judgement.
             train: whether spectral normalisation updates its vector.
-            final: (last features, train, options of weights) -> logits [B]; None: `dense_logits`.
+            final: (last features, n, train, options of weights) -> logits [B, n]; None: `dense_logits`.
 
         Raises:
             UserError: the options cannot be combined, or the batch size does not fit the minibatch layer.
@@ -198,7 +201,8 @@ class DiscriminatorNetwork(_Network):
         if self.slicing:
             judged = self._judge_slice(hidden, last, condition, features, train, weights)
         else:
-            logits, classes = (final or dense_logits)(last, train, weights), None
+            logits, classes = (final or dense_logits)(last, self._num_logits, train, weights), None
+            logits = logits[:, 0] if self._num_logits == 1 else (logits * self._one_hot(condition)).sum(-1)
             if self.conditioning == 'projection':
                 embedding = Embedding(self.num_classes, hidden.shape[-1], **options)(condition, train=train)
                 logits += (embedding * _summed(hidden)).sum(-1)
@@ -213,10 +217,18 @@ class DiscriminatorNetwork(_Network):
             judged = judged._replace(**vectors)
         return judged._replace(rotations=turns)
 
+    @property
+    def _num_logits(self) -> int:
+        return self.num_classes if self.conditioning == 'label_logits' else 1
+
+    def _one_hot(self, condition: jax.Array) -> jax.Array:
+        return as_vectors(condition, self.num_classes)
+
     def _judge_slice(self, hidden, last, condition, features, train, weights) -> Judgement:
         """The judgement with a separate loss for the direction of the last layer, and of the class in a projection."""
         last, classes = flatten(last), None
-        direction = self.param('direction', weights['kernel_init'], (last.shape[-1], 1))[:, 0]
+        directions = self.param('direction', weights['kernel_init'], (last.shape[-1], self._num_logits)).T
+        direction = directions[0] if self._num_logits == 1 else self._one_hot(condition) @ directions
         options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
         if self.conditioning == 'projection':
             require(self.minibatch == 'none', 'discriminator.minibatch', self.minibatch, "'none' under slicing")
@@ -262,9 +274,9 @@ def flatten(values: jax.Array) -> jax.Array:
     return values.reshape(len(values), -1)
 
 
-def dense_logits(hidden: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:
-    """Logits [B] from features [B, ...] by a dense layer."""
-    return Dense(1, **weights)(flatten(hidden), train=train)[:, 0]
+def dense_logits(hidden: jax.Array, outputs: int, train: bool, weights: dict[str, Any]) -> jax.Array:
+    """Logits [B, outputs] from features [B, ...] by a dense layer."""
+    return Dense(outputs, **weights)(flatten(hidden), train=train)
 
 
 def _no_minibatch(network, hidden, train, weights):

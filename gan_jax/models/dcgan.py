@@ -220,13 +220,13 @@ def stage_widths(network: nn.Module, count: int, shape: Sequence[int]) -> Sequen
     return network.widths
 
 
-def _convolution(images: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:
+def _convolution(images: jax.Array, outputs: int, train: bool, weights: dict[str, Any]) -> jax.Array:
     if images.ndim != 4:
         raise UserError(
             "The final layer 'convolution' needs images, but the last features are flat after minibatch "
             "discrimination or a concatenated condition: choose 'dense'."
         )
-    return Conv(1, kernel_size=images.shape[1:3], padding='VALID', **weights)(images, train=train)[:, 0, 0, 0]
+    return Conv(outputs, kernel_size=images.shape[1:3], padding='VALID', **weights)(images, train=train)[:, 0, 0]
 
 
 FINAL_LAYERS = {'dense': dense_logits, 'convolution': _convolution}

@@ -129,12 +129,12 @@ class Discriminator(DiscriminatorNetwork):
         def entrance(seen: jax.Array, stage: int) -> jax.Array:
             return layer(seen, stage_width(self, stage), f'image{stage}', kernel_size=1)
 
-        def final(hidden: jax.Array, train: bool, weights: dict) -> jax.Array:
+        def final(hidden: jax.Array, outputs: int, train: bool, weights: dict) -> jax.Array:
             del train, weights
             width = stage_width(self, 0)
             hidden = nn.leaky_relu(EqualizedConv(width, name='stage0_convolution')(hidden), 0.2)
             hidden = nn.leaky_relu(EqualizedDense(width, name='stage0_dense')(flatten(hidden)), 0.2)
-            return EqualizedDense(1, gain=1.0, name='logits')(hidden)[:, 0]
+            return EqualizedDense(outputs, gain=1.0, name='logits')(hidden)
 
         hidden = entrance(seen, stages)
         for stage in range(stages, 0, -1):

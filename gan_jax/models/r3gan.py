@@ -220,8 +220,8 @@ class Discriminator(_Staged, DiscriminatorNetwork):
         return judged._replace(rotations=turns)
 
 
-def _logits(hidden: jax.Array, train: bool, weights: dict[str, Any]) -> jax.Array:
-    return Dense(1, use_bias=False, **weights)(hidden, train=train)[:, 0]
+def _logits(hidden: jax.Array, outputs: int, train: bool, weights: dict[str, Any]) -> jax.Array:
+    return Dense(outputs, use_bias=False, **weights)(hidden, train=train)
 
 
 def _to_width(images: jax.Array, width: int, weights: dict[str, Any], train: bool) -> jax.Array:

@@ -175,8 +175,8 @@ class Discriminator(_Residual, DiscriminatorNetwork):
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
         pooled = pool(nn.relu(hidden).astype(jnp.float32), (1, 2))
 
-        def final(last: jax.Array, train: bool, weights: dict) -> jax.Array:
-            return dense_logits(last, train, weights | {'use_bias': self.final_bias})
+        def final(last: jax.Array, outputs: int, train: bool, weights: dict) -> jax.Array:
+            return dense_logits(last, outputs, train, weights | {'use_bias': self.final_bias})
 
         return self.judge(pooled, condition, features, train=train, final=final)
 

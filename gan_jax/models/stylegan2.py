@@ -204,7 +204,7 @@ class Discriminator(DiscriminatorNetwork):
             return EqualizedDense(outputs, gain=1.0, name='logits')(hidden)
 
         if self.conditioning != 'projection':
-            final = lambda hidden, train, weights: last(hidden, 1)[:, 0]  # noqa: E731
+            final = lambda hidden, outputs, train, weights: last(hidden, outputs)  # noqa: E731
             return self.judge(hidden, condition, features, train=train, final=final)
         weights, hidden = weight_options(self) | {'dtype': jnp.float32}, hidden.astype(jnp.float32)
         turns = Dense(4, name='rotations', **weights)(flatten(hidden), train=train) if self.rotations else None

@@ -108,6 +108,21 @@ def test_projection_is_the_embedding_times_the_summed_features(family):
     np.testing.assert_allclose(judged.logits, wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize('slicing', [False, True])
+@pytest.mark.parametrize('family', [mlp, dcgan])
+def test_the_logit_of_the_label_is_that_of_its_column(family, slicing):
+    module, images, variables = pair(family, 'discriminator', conditioning='label_logits', slicing=slicing)
+    judged = module.apply(variables, images, LABELS, train=False)
+    np.testing.assert_allclose(module.apply(variables, images, ONE_HOT, train=False).logits, judged.logits, rtol=1e-6)
+    last, label = list(judged.features.values())[-1].reshape(4, -1), np.asarray(LABELS)
+    if slicing:
+        every = last @ variables['params']['direction']
+    else:
+        (layer,) = (layer for layer in variables['params'].values() if layer['kernel'].shape[-1] == 3)
+        every = last @ layer['kernel'] + layer['bias']
+    np.testing.assert_allclose(judged.logits, every[np.arange(4), label], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize('family', [mlp, dcgan])
 def test_auxiliary_classes_need_no_condition(family):
     module, images, variables = pair(family, 'discriminator', conditioning='auxiliary')
