@@ -91,7 +91,7 @@ def test_grey_stands_beside_colour_and_other_sizes_are_refused():
         if shape:
             assert examples.draw(game, Player(2, {}, None)).shape == shape
         else:
-            with pytest.raises(UserError, match=r'images of one size side by side, .* small \(8, 16, 1\)'):
+            with pytest.raises(UserError, match=r'images of the same size side by side, .* small \(8, 16, 1\)'):
                 examples.draw(game, Player(2, {}, None))
 
 
