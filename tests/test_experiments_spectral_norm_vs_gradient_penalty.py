@@ -110,6 +110,7 @@ def test_a_run_without_a_checkpoint_has_no_steepness_and_no_samples(tmp_path):
     assert last_grid([results.read(tmp_path)]).shape == (8, 8, 1)
 
 
+@pytest.mark.slow
 def test_at_toy_size_every_seed_is_measured(tmp_path, monkeypatch):
     changes = {
         'spectral norm': {'discriminator.normalization': 'spectral', 'discriminator.spectral_iterations': '10'},

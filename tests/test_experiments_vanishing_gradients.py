@@ -68,6 +68,7 @@ CRITICS = {
 }
 
 
+@pytest.mark.slow
 def test_at_toy_size_every_loss_is_measured_at_every_stage_and_kept(tmp_path, capsys):
     of_probes = experiment.SMALL[1].items()
     probes = {name: one._replace(arm=sweep.Arm(toy_experiments.RECIPE, CRITICS[name])) for name, one in of_probes}

@@ -156,7 +156,7 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
     with Image.open(directory / '00001.png') as image:
         np.testing.assert_array_equal(image, singles[1])
     np.testing.assert_array_equal(tiles(directory / 'grid.png', 1, 3)[0], singles)
-    with pytest.warns(UserWarning, match=r'left out \(1 grid\.png, 1 interpolation\.png\)'):
+    with pytest.warns(UserWarning, match=r'skipped \(1 grid\.png, 1 interpolation\.png\)'):
         judged = data.load(f'folder:{directory}', cache_dir=coloured / 'cache', show_progress=False)
     np.testing.assert_array_equal(judged.examples, singles)
     assert main([*command, str(grey), '--grid', '2x3', '--threshold', '0.5', '--seed', '4']) == 0

@@ -24,6 +24,7 @@ def results(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_it_writes_table_pictures_and_page(results):
     record = json.loads((results / 'results.json').read_text())
     assert record['seeds'] == [0, 1]

@@ -57,7 +57,7 @@ def code(notebook, parameters):
     return '\n'.join(parts)
 
 
-SLOW = ('your_images',)  # three programs are compiled
+SLOW = ('your_images', 'your_own_game')  # several programs are compiled
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_every_kind_of_file_is_read_and_what_is_left_out_is_said(tmp_path, write
 def test_an_overview_of_samples_is_none_of_them(tmp_path, write_image):
     for name in ('00000.png', '00001.png', 'grid.png', 'interpolation.png'):
         write_image(tmp_path / 'generated' / name, np.zeros((2, 2)))
-    with pytest.warns(UserWarning, match=r'left out \(1 grid\.png, 1 interpolation\.png\).* is the other 2\.$'):
+    with pytest.warns(UserWarning, match=r'skipped \(1 grid\.png, 1 interpolation\.png\).* is the other 2 files\.$'):
         assert len(load_folder(tmp_path / 'generated', tmp_path)) == 2
     (tmp_path / 'generated/00000.png').unlink()
     assert len(load_folder(tmp_path / 'generated', tmp_path)) == 3  # any other folder may call an image so
