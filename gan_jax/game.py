@@ -7,7 +7,7 @@ makes the usual game of a generator against a discriminator; any other game is a
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import flax.struct
@@ -15,6 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from gan_jax.codes import Codes
 
 Array = jax.Array
 Key = jax.Array
@@ -186,6 +189,8 @@ class Game(NamedTuple):
             makes its examples; None: the generator has no styles.
         synthesize: (params, variables, styles [n, layers, w], key=None) -> examples [n, ...], as `sample` makes them;
             with a key each has noise of its own, as in training.
+        codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
+            of the first categorical code, which have no labels.
     """
 
     init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
@@ -202,6 +207,7 @@ class Game(NamedTuple):
     training_pass: Callable[..., PyTree] | None = None
     styles: Callable[..., Array] | None = None
     synthesize: Callable[..., Array] | None = None
+    codes: 'Codes | None' = None
 
     def turn(self, name: str) -> Turn:
         """The turn with that name."""

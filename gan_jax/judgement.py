@@ -18,6 +18,7 @@ class Judgement(NamedTuple):
         rotations: logits [B, 4] of the number of quarter turns of an image, or None.
         embeddings: unit vectors [B, d] of the examples, for contrastive conditioning, or None.
         proxies: unit vectors [B, d] of their classes, likewise.
+        codes: outputs [B, n] of the recognition head of InfoGAN, or None; see `gan_jax.codes`.
     """
 
     logits: jax.Array
@@ -27,6 +28,7 @@ class Judgement(NamedTuple):
     rotations: jax.Array | None = None
     embeddings: jax.Array | None = None
     proxies: jax.Array | None = None
+    codes: jax.Array | None = None
 
 
 def judgement(outputs: 'jax.Array | Judgement') -> Judgement:

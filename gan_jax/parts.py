@@ -96,6 +96,7 @@ class Parts:
         condition: jax.ShapeDtypeStruct | None = None,
         reference: Callable[[Key], tuple[Array, Array | None]] | None = None,
         dtype: str | None = None,
+        within: Callable[[nn.Module], nn.Module] = lambda module: module,
     ) -> Network:
         """The network of a role.
 
@@ -106,11 +107,11 @@ class Parts:
             condition: shape and dtype of one example's condition, or None.
             reference: as in `from_flax`.
             dtype: arithmetic of the network; None: that of the config.
+            within: the role's module -> a module that contains it.
         """
         virtual = self.config[role].get('normalization') == 'virtual'
-        made = from_flax(
-            self.module(role, shape, dtype), inputs, condition=condition, reference=reference if virtual else None
-        )
+        module, reference = within(self.module(role, shape, dtype)), reference if virtual else None
+        made = from_flax(module, inputs, condition=condition, reference=reference)
         return recomputed(made) if self.config.recompute else made
 
     @property

@@ -60,18 +60,23 @@ FLAGS = {
     'columns': {
         'type': int,
         'help': (
-            'interpolation, traversal, directions, classes, truncation: columns of the picture; noise: number of draws'
+            'interpolation, traversal, codes, directions, classes, truncation: columns of the picture; '
+            'noise: number of draws'
         ),
     },
     'space': {'help': 'interpolation, walk, loop, directions, projection: z (default) or w; projection: w+ too'},
     'path': {'help': 'interpolation, walk, loop: spherical (default) or linear'},
-    'dimension': {'type': _numbers, 'metavar': '3,5-7', 'help': 'traversal: dimensions of the latents (default: 0)'},
+    'dimension': {
+        'type': _numbers,
+        'metavar': '3,5-7',
+        'help': 'traversal: dimensions of the latents; codes: numbers of continuous codes (default: 0)',
+    },
     'range': {
         'type': float,
         'nargs': 2,
         'metavar': ('LOW', 'HIGH'),
         'help': 'traversal: range of values; directions: of distances (default: -3 3; -1 1 if latents are uniform); '
-        'truncation: of psi (default: -1 1)',
+        'truncation: of psi (default: -1 1); codes: of values (default: -2 2)',
     },
     'directions': {
         'type': int,

@@ -56,6 +56,13 @@ def points(tmp_path_factory):
     return save_untrained(tmp_path_factory.mktemp('points'), 'configs/toy.py:ring', (2,), None, **sizes)
 
 
+@pytest.fixture(scope='module')
+def coded(tmp_path_factory):
+    sizes = {f'{player}.{name}': '4' for player in ('generator', 'discriminator') for name in ('width', 'hidden')}
+    options = {**sizes, 'latents.size': '8', 'game.categories': '(3,)'}
+    return save_untrained(tmp_path_factory.mktemp('coded'), 'configs/infogan.py', (SIZE, SIZE, 1), None, **options)
+
+
 def tiles(path, rows, columns):
     """The images [rows, columns, SIZE, SIZE, C] of a picture of a grid."""
     with Image.open(path) as opened:
@@ -101,6 +108,19 @@ def test_a_traversal_has_a_row_for_each_dimension(grey, coloured):
     rows = tiles(latent_pictures.draw(coloured, 'traversal', columns=3), 3, 3)  # each class
     values = latents.traverse(of_seeds(coloured, 0)[0], 0, [-1, 0, 1])
     np.testing.assert_array_equal(rows, [made(coloured, values, one) for one in range(3)])
+
+
+def test_codes_have_a_row_for_each_category(coded):
+    path = latent_pictures.draw(coded, 'codes', dimension=(1, 0), columns=3, seeds=(6,))
+    assert path.name == 'step0000003-codes-dimension1,0-seeds6.png'
+    rows = tiles(path, 6, 3)
+    points = np.tile(of_seeds(coded, 6)[0], (2, 3, 3, 1))  # noise, three categories, two continuous codes
+    points[..., 3:6] = np.eye(3)[:, None]
+    points[0, ..., 7] = points[1, ..., 6] = [-2, 0, 2]
+    np.testing.assert_array_equal(rows.reshape(18, *rows.shape[2:]), made(coded, points.reshape(18, 8)))
+    fixed = sampling.fixed_samples(load_once(coded, None).game, 7, 0, None)
+    assert fixed.columns == 2
+    np.testing.assert_array_equal(fixed.latents[:, 3:6], np.repeat(np.eye(3), 2, axis=0))
 
 
 @pytest.mark.parametrize('which', ['grey', 'coloured'])
@@ -180,6 +200,13 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
             '--what traversal --dimension 5',
             'The dimension is 5; it must be from 0 to 4, because the latents have 5 dimensions.',
         ),
+        ('grey', '--what codes', 'have no codes, which the game infogan has: use traversal.'),
+        (
+            'coded',
+            '--what codes --dimension 2',
+            '--dimension is 2; it must be the number of a continuous code, of which',
+        ),
+        ('coded', '--threshold 0.5', '--threshold draws components of latents again, and this game has codes there'),
         ('grey', '--classes 3', 'The generator of this run is unconditional; remove --classes.'),
         (
             'coloured',

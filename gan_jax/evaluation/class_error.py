@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import scipy  # which imports its modules when they are used
 
 from gan_jax.data import to_float
 from gan_jax.errors import UserError
@@ -21,6 +22,9 @@ def class_error(game: Game, classifier: Player, images: np.ndarray, labels: np.n
         images: uint8 [n, H, W, C].
         labels: int [n], their classes.
 
+    The classes of a game with codes are categories without names, which are assigned to the classes of these images by
+    `assigned`.
+
     Raises:
         UserError: an image has no label.
     """
@@ -30,9 +34,27 @@ def class_error(game: Game, classifier: Player, images: np.ndarray, labels: np.n
     classify = jax.jit(
         lambda *of: game.classify(*of[:2], to_float(of[2])).argmax(-1), compiler_options=compiler.often()
     )
-    wrong = [
-        np.asarray(classify(*weights, np.asarray(images[i : i + _BATCH]))) != labels[i : i + _BATCH]
-        for i in range(0, len(images), _BATCH)
-    ]
-    share = float(np.concatenate(wrong).mean())
-    return Estimate(share, (share * (1 - share) / len(images)) ** 0.5, f'of {len(images)} images')
+    batches = [np.asarray(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
+    found, rule = np.concatenate([classify(*weights, batch) for batch in batches]), f'of {len(images)} images'
+    if game.codes is not None:
+        found, rule = assigned(found, labels), f'{rule}, each category as the class that fits these images best'
+    share = float((found != labels).mean())
+    return Estimate(share, (share * (1 - share) / len(images)) ** 0.5, rule)
+
+
+def assigned(categories: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The classes of categories under the one-to-one assignment with the smallest error (Kuhn 1955).
+
+    Args:
+        categories: int [n].
+        labels: int [n], the classes.
+
+    Returns:
+        int [n]; -1 for categories without a class, where there are fewer classes.
+    """
+    counts = np.zeros((categories.max() + 1, labels.max() + 1), int)
+    np.add.at(counts, (categories, labels), 1)
+    rows, columns = scipy.optimize.linear_sum_assignment(counts, maximize=True)
+    classes = np.full(len(counts), -1)
+    classes[rows] = columns
+    return classes[categories]

@@ -240,7 +240,7 @@ def _modes(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def _class_error(evidence: Evidence) -> dict[str, Estimate]:
-    """Error rate of the game's own classifier on real images."""
+    """Error rate of the game's own classifier, or categories, on real images."""
     real, samples = evidence.real, evidence.samples
     if samples is None or samples.classifier is None:
         raise UserError(

@@ -101,6 +101,8 @@ def save_interpolation(
 ) -> None:
     """Writes rows that go from one latent to another on a great circle; nothing where examples are points.
 
+    With continuous codes the rows are categories instead, along which the first of these codes changes.
+
     Args:
         path: the file.
         game: the game, without classes.
@@ -112,9 +114,14 @@ def save_interpolation(
     """
     if len(shape) != 3:
         return
-    ends = np.asarray(sampling.fixed_latents(game, 2 * _ROWS, seed))
-    start, end = (np.repeat(part, _COLUMNS, axis=0) for part in np.split(ends, 2))
-    share = np.tile(np.linspace(0, 1, _COLUMNS), _ROWS)
-    examples = sampling.generate(game, generator, latents.SPHERICAL[distribution](start, end, share))
-    caption = 'Each row interpolates from one latent to another on a great circle.'
+    drawn = np.asarray(sampling.fixed_latents(game, 2 * _ROWS, seed))
+    if game.codes is not None and game.codes.continuous:
+        swept = latents.sweep_code(game.codes, drawn[0], 0, np.linspace(-2, 2, _COLUMNS))
+        points = swept.reshape(-1, swept.shape[-1])
+        caption = 'Each row has another category. Along a row the first continuous code goes from -2 to 2.'
+    else:
+        start, end = (np.repeat(part, _COLUMNS, axis=0) for part in np.split(drawn, 2))
+        points = latents.SPHERICAL[distribution](start, end, np.tile(np.linspace(0, 1, _COLUMNS), _ROWS))
+        caption = 'Each row interpolates from one latent to another on a great circle.'
+    examples = sampling.generate(game, generator, points)
     report.save_png(path, report.image_grid(np.asarray(to_uint8(examples)), _COLUMNS), caption, step=step)

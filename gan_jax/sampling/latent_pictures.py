@@ -15,7 +15,7 @@ from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose
 from gan_jax.sampling import latents
 from gan_jax.sampling.chosen import Chosen, animate, save_images, save_rows
-from gan_jax.sampling.latents import towards_mean
+from gan_jax.sampling.latents import sweep_code, towards_mean
 from gan_jax.sampling.projection_pictures import projection
 from gan_jax.sampling.samples import class_interpolation, generate, seed_latents
 from gan_jax.sampling.semantics import FIRST_LAYER, first_kernel, semantic_directions, style_kernel
@@ -98,6 +98,18 @@ def traversal(
     return save_rows(chosen.name('traversal', dimension=dimension, range=range), chosen, rows)
 
 
+def codes(
+    chosen: Chosen, *, dimension: Sequence[int] = (0,), range: Sequence[float] | None = None, columns: int = 9
+) -> pathlib.Path:
+    """A row per seed, continuous code and category, along which that code takes the values of the range (-2 to 2)."""
+    found = chosen.run.game.codes
+    if found is None:
+        raise UserError(f'The latents of {chosen.workdir} have no codes, which the game infogan has: use traversal.')
+    values = chosen.values(range, columns, len(dimension) * max(found.categories[:1], default=1), reach=2.0)
+    rows = [row for latent in chosen.latents for one in dimension for row in sweep_code(found, latent, one, values)]
+    return save_rows(chosen.name('codes', dimension=dimension, range=range), chosen, rows)
+
+
 def directions(
     chosen: Chosen,
     *,
@@ -175,6 +187,7 @@ def loop(
 PICTURES = {
     'interpolation': (interpolation, (0, 1)),
     'traversal': (traversal, (0,)),
+    'codes': (codes, (0,)),
     'directions': (directions, (0,)),
     'classes': (classes, (0,)),
     'walk': (walk, (0, 1, 2)),

@@ -1,4 +1,4 @@
-"""Arithmetic of latents: paths between them, truncation, and moves along one dimension or direction.
+"""Arithmetic of latents: paths between them, truncation, and moves along one dimension, code or direction.
 
 The functions on paths compute in float64 on the host and return the dtype of their inputs, so that steps can be
 tiny. The directions of normal latents are uniform on the sphere and their lengths nearly equal, so that a path between
@@ -15,6 +15,7 @@ import numpy as np
 import scipy  # which imports its modules when they are used
 from jax.typing import ArrayLike
 
+from gan_jax.codes import Codes
 from gan_jax.game import Array, Key
 from gan_jax.layers.choices import require
 
@@ -218,6 +219,27 @@ def traverse(latent: ArrayLike, dimension: int, values: ArrayLike) -> np.ndarray
     copies = np.repeat(latent[None], len(np.asarray(values)), axis=0)
     copies[:, dimension] = values
     return copies
+
+
+def sweep_code(codes: Codes, latent: ArrayLike, number: int, values: ArrayLike) -> np.ndarray:
+    """Copies of a latent [n] in each category of the first categorical code, along which a continuous code changes.
+
+    Args:
+        codes: the codes of the latent.
+        latent: [n], the noise and the other codes of all copies.
+        number: number of the continuous code, from 0.
+        values: [k], its values.
+
+    Returns:
+        [categories, k, n]; without a categorical code [1, k, n].
+
+    Raises:
+        UserError: there is no such continuous code.
+    """
+    wanted = f'the number of a continuous code, of which there are {codes.continuous}, counted from 0'
+    require(0 <= number < codes.continuous, '--dimension', number, wanted)
+    copies = traverse(latent, np.shape(latent)[-1] - codes.continuous + number, values)
+    return codes.in_each_category(copies)
 
 
 def move(latent: ArrayLike, direction: ArrayLike, amounts: ArrayLike) -> np.ndarray:

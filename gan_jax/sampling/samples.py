@@ -38,7 +38,7 @@ def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = 
         threshold: their largest absolute value, kept to by drawing components again, see
             `gan_jax.sampling.latents.truncated`.
     """
-    return drawn(game.latents, named_key(seed, 'samples'), jnp.arange(num), threshold)
+    return _drawn(game, seed, num, threshold)
 
 
 def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = None) -> jax.Array:
@@ -51,9 +51,15 @@ def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = 
         SEED.check('A seed', seed)
 
     def first(seed: jax.Array) -> jax.Array:
-        return drawn(game.latents, named_key(seed, 'samples'), jnp.arange(1), threshold)[0]
+        return _drawn(game, seed, 1, threshold)[0]
 
     return jax.vmap(first)(jnp.asarray(seeds, jnp.uint32))
+
+
+def _drawn(game: Game, seed: int | jax.Array, num: int, threshold: float | None) -> jax.Array:
+    if game.codes is not None and threshold is not None:
+        raise UserError('--threshold draws components of latents again, and this game has codes there: omit it.')
+    return drawn(game.latents, named_key(seed, 'samples'), jnp.arange(num), threshold)
 
 
 def class_interpolation(num_classes: int, columns: int, classes: Sequence[int] | None = None) -> jax.Array:
@@ -159,9 +165,13 @@ def arrange(latents: ArrayLike, columns: int | None, classes: Sequence[int] | No
 def fixed_samples(game: Game, num: int, seed: int, num_classes: int | None) -> Samples:
     """The samples of a run: with `num_classes`, one row per class, with the same latents in every row.
 
-    There are about `num` samples: as many columns as fit, at least one; with more classes than `num`, the first are
-    used.
+    With a categorical code there is one row per category, with the same noise and other codes. There are about `num`
+    samples: as many columns as fit, at least one; with more classes than `num`, the first are used.
     """
+    if game.codes is not None and game.codes.categories:
+        rows = min(game.codes.categories[0], num)
+        latents = game.codes.in_each_category(fixed_latents(game, num // rows, seed))[:rows]
+        return arrange(latents.reshape(-1, latents.shape[-1]), num // rows)
     if num_classes is None:
         return arrange(fixed_latents(game, num, seed), None)
     rows = min(num_classes, num)
