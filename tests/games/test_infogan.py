@@ -181,8 +181,8 @@ def test_what_is_refused():
 
 def test_any_family_can_be_the_body_of_the_recognition_head():
     overrides = {'model': 'dcgan', 'game.categories': '(4,3)', 'game.continuous': '0', 'dtype': 'bfloat16'}
-    game = make_game(configs.load('configs/infogan.py', overrides), (16, 16, 1))
+    game = make_game(configs.load('configs/infogan.py:mnist', overrides), (28, 28, 1))
     params, variables = jax.eval_shape(game.init, jax.random.key(0))['discriminator']
     assert params['codes']['kernel'].shape == (128, 7)
-    assert params['hidden']['kernel'].shape == (4 * 4 * 128, 128)
-    assert jax.eval_shape(game.classify, params, variables, jnp.zeros((5, 16, 16, 1))).shape == (5, 4)
+    assert params['hidden']['kernel'].shape == (7 * 7 * 128, 128)
+    assert jax.eval_shape(game.classify, params, variables, jnp.zeros((5, 28, 28, 1))).shape == (5, 4)

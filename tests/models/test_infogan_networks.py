@@ -27,10 +27,14 @@ def test_published_parameter_counts():
 
 def test_sizes_follow_from_the_images_and_the_head_reads_the_last_features():
     generator, module = Generator((8, 12, 3), width=2, hidden=3), Discriminator(width=2, hidden=3)
-    images, _ = generator.init_with_output(jax.random.key(0), jnp.ones((2, 5)), train=False)
+
+    def made(module, inputs):
+        return jax.jit(lambda key: module.init_with_output(key, inputs, train=False))(jax.random.key(0))
+
+    images, _ = made(generator, jnp.ones((2, 5)))
     assert images.shape == (2, 8, 12, 3)
     assert -1 < images.min() < images.max() < 1
-    judged, variables = Recognizing(module, 4, width=6).init_with_output(jax.random.key(0), images, train=False)
+    judged, variables = made(Recognizing(module, 4, width=6), images)
     assert judged.codes.shape == (2, 4)
     assert {name: value.shape[1:] for name, value in judged.features.items()} == {
         'stage0': (4, 6, 2),
