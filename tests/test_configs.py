@@ -18,6 +18,7 @@ SLOW = (  # to compile
     'cyclegan',
     'gat',
     'growing_dcgan',
+    'infogan',
     'pix2pix',
     'progan',
     'projection',
