@@ -98,7 +98,7 @@ def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
         )
 
 
-_SIGNED_LOSSES = ('wasserstein', 'hinge', 'minimax', 'f_divergence')
+_SIGNED_LOSSES = ('wasserstein', 'hinge', 'minimax', 'f_divergence', 'equilibrium')
 
 
 def is_lazy(config: ConfigDict, made: Pair, player: str) -> bool:

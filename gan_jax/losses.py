@@ -7,7 +7,7 @@ written with `softplus` of a logit; no probability is ever computed, so large lo
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,26 @@ import jax.numpy as jnp
 from gan_jax.errors import UserError
 from gan_jax.f_divergences import DIVERGENCES
 from gan_jax.layers.choices import choose, require
+from gan_jax.ranges import POSITIVE_AMOUNT, SHARE, checked
 
 Logits = jax.Array
 Key = jax.Array
+
+
+class Controller(NamedTuple):
+    """A number in the discriminator's loss that changes with the logits of each of its steps.
+
+    The number is part of the training state, so a resumed run continues with it.
+
+    Attributes:
+        start: the number before the first step.
+        at: number -> the `Loss` with it.
+        update: (number, real logits [n], fake logits [n]) -> the number of the next step, and metrics by name.
+    """
+
+    start: float
+    at: Callable[[jax.Array], 'Loss']
+    update: Callable[[jax.Array, Logits, Logits], tuple[jax.Array, dict[str, jax.Array]]]
 
 
 class Loss(NamedTuple):
@@ -30,12 +47,14 @@ class Loss(NamedTuple):
         generator_sees_real: whether the generator's loss needs the real logits.
         parts: as `discriminator`, but returns (loss on real, loss on fake examples), whose sum is the loss; None if no
             such parts exist.
+        controller: what changes the discriminator's loss during the training; None: nothing does.
     """
 
     discriminator: Callable[..., jax.Array]
     generator: Callable[..., jax.Array]
     generator_sees_real: bool = False
     parts: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    controller: Controller | None = None
 
 
 def binary_cross_entropy(logits: Logits, target: jax.Array | float) -> jax.Array:
@@ -133,6 +152,55 @@ def hinge() -> Loss:
     )
 
 
+@checked
+def margin(margin: Annotated[float, POSITIVE_AMOUNT] = 10.0) -> Loss:
+    """EBGAN: low energies for real examples, energies of at least a margin for fake ones.
+
+    Zhao et al. 2017, "Energy-based Generative Adversarial Networks", equations 1 and 2. The energy of an example is
+    minus its logit, and at least 0: the reconstruction error of an autoencoder, as in the models `ebgan` and `began`.
+
+    Args:
+        margin: the energy from which fake examples do not count in the discriminator's loss.
+    """
+    return _sum(
+        lambda real, fake, key=None: (-real.mean(), jax.nn.relu(margin + fake).mean()),
+        lambda fake, real=None: -fake.mean(),
+    )
+
+
+@checked
+def equilibrium(gamma: Annotated[float, SHARE] = 0.5, lambda_k: Annotated[float, SHARE] = 0.001) -> Loss:
+    """BEGAN: the mean energies of fake and real examples are kept at the ratio gamma.
+
+    Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks", section 3.4. The energy of an
+    example is minus its logit, the reconstruction error of an autoencoder. With the mean energies L(x) and L(G(z)) the
+    discriminator minimises L(x) - k L(G(z)), the generator L(G(z)). After each step of the discriminator
+    k += lambda_k (gamma L(x) - L(G(z))), within [0, 1] and from 0. Both energies are those of the discriminator's step,
+    whose latents are not those of the generator's; in the paper the controller has the generator's.
+
+    The metrics are `k`, and `convergence`, the paper's M_global = L(x) + |gamma L(x) - L(G(z))| (section 3.4.1), which
+    falls as the training converges.
+
+    Args:
+        gamma: the ratio; lower: better but less diverse images.
+        lambda_k: the gain of the controller.
+    """
+
+    def at(k: jax.Array | float) -> Loss:
+        return _sum(
+            lambda real, fake, key=None: (-real.mean(), k * fake.mean()),
+            lambda fake, real=None: -fake.mean(),
+        )
+
+    def update(k: jax.Array, real: Logits, fake: Logits) -> tuple[jax.Array, dict[str, jax.Array]]:
+        of_real, of_fake = -real.mean(), -fake.mean()
+        difference = gamma * of_real - of_fake
+        metrics = {'k': k, 'convergence': of_real + jnp.abs(difference)}
+        return jnp.clip(k + lambda_k * difference, 0.0, 1.0), metrics
+
+    return at(0.0)._replace(controller=Controller(0.0, at, update))
+
+
 # The price of a margin: how much more real than the other an example is judged that should be so.
 _MARGINS: dict[str, Callable[[Logits], jax.Array]] = {
     'cross_entropy': lambda margin: jax.nn.softplus(-margin),
@@ -209,6 +277,8 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     'mean_squares': mean_squares,
     'wasserstein': wasserstein,
     'hinge': hinge,
+    'margin': margin,
+    'equilibrium': equilibrium,
     'relativistic': relativistic,
     'relativistic_pairing': relativistic_pairing,
     'relativistic_average': relativistic_average,

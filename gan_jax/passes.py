@@ -94,6 +94,8 @@ class Passes:
             kept['discriminator_terms'] = starts
         if self.augmentation is not None and self.augmentation.controller is not None:
             kept['augmentation'] = jnp.float32(self.augmentation.initial)
+        if self.loss.controller:
+            kept['loss'] = jnp.full(self.discriminators, self.loss.controller.start, jnp.float32)
         if self.replay:
             kept['replay'] = start_replay(self.replay, self._example_shape(networks['generator']), self.condition)
         return kept
@@ -224,7 +226,7 @@ class Passes:
         kept = state.memory.get('discriminator_terms', [{}] * self.discriminators)
 
         def one(i: int, params: PyTree, variables: PyTree):
-            """Discriminator i: its loss, new variables, metrics, memory of terms, and mean sign on real examples."""
+            """Discriminator i: its loss, variables, metrics, memory of terms, number of the loss, mean sign on real."""
             flip_key, noise_key = (jax.random.fold_in(stream(key, name), i) for name in ('flip_labels', 'label_noise'))
 
             def judge(name: str, variables: PyTree, shown: Array, condition: Array | None) -> tuple[Judgement, PyTree]:
@@ -241,6 +243,11 @@ class Passes:
 
             real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
             metrics, sign = _reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
+            loss, number = self.loss, None
+            if loss.controller:
+                before = state.memory['loss'][i]
+                number, told = loss.controller.update(before, real_logits, fake_logits)
+                loss, metrics = loss.controller.at(before), metrics | told
             if is_on(self.flip_labels):
                 real_logits, fake_logits = losses.flip_labels(real_logits, fake_logits, flip_key, self.flip_labels)
             view = self.view(params, Pair(maker, (params, variables)), state, batch, key, positions, i)(
@@ -252,16 +259,18 @@ class Passes:
                 judge_again=None if self.replay or self.critic is not self.discriminator else judge_again,
             )
             added, term_metrics, remembered = total(self.now.discriminator, view, kept[i])
-            if self.loss.parts:
+            if loss.parts:
                 names = ('real_loss', 'fake_loss')
-                metrics |= dict(zip(names, self.loss.parts(real_logits, fake_logits, noise_key), strict=True))
-            value = self.loss.discriminator(real_logits, fake_logits, noise_key) + added
-            return value, updated, metrics | term_metrics, kept[i] | remembered, sign
+                metrics |= dict(zip(names, loss.parts(real_logits, fake_logits, noise_key), strict=True))
+            value = loss.discriminator(real_logits, fake_logits, noise_key) + added
+            return value, updated, metrics | term_metrics, kept[i] | remembered, number, sign
 
         members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
         each = [one(i, *member) for i, member in enumerate(members)]
-        values, updated, metrics, remembered, signs = zip(*each, strict=True)
+        values, updated, metrics, remembered, numbers, signs = zip(*each, strict=True)
         metrics = _mean(metrics)
+        if 'loss' in state.memory:
+            memory['loss'] = jnp.stack(numbers)
         if 'discriminator_terms' in state.memory:
             memory['discriminator_terms'] = list(remembered)
         if 'augmentation' in state.memory:

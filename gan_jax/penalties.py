@@ -225,6 +225,28 @@ def mode_seeking(
     return 1 / (distance / between + 1e-5)
 
 
+def pulling_away(features: Array) -> Array:
+    """EBGAN's pulling-away term: the mean squared cosine between the features of different generated examples.
+
+    Zhao et al. 2017, "Energy-based Generative Adversarial Networks", section 2.4, where the weight is 0.1.
+
+    Args:
+        features: [B, ...] of the whole global batch, two or more; the codes of an autoencoder.
+
+    Returns:
+        A scalar in [0, 1].
+
+    Raises:
+        UserError: there is only one example.
+    """
+    number = len(features)
+    require(number > 1, 'The batch size of the pulling-away term', number, 'at least 2')
+    vectors = _widened(features).reshape(number, -1)
+    vectors *= jax.lax.rsqrt(jnp.sum(vectors**2, axis=1, keepdims=True) + 1e-12)
+    squares = (vectors @ vectors.T) ** 2
+    return jnp.sum(jnp.where(jnp.eye(number, dtype=bool), 0.0, squares)) / (number * (number - 1))
+
+
 def lecam(real_logits: Array, fake_logits: Array, real_average: Array, fake_average: Array) -> Array:
     """LeCam: mean (real logit - fake average)^2 + mean (fake logit - real average)^2.
 

@@ -259,6 +259,24 @@ def mode_seeking(weight: float = 0.0) -> Pair:
     return Pair(one_term('mode_seeking', weight, value), ())
 
 
+def pulling_away(weight: float = 0.0) -> Pair:
+    """The codes of generated examples should differ, `penalties.pulling_away`; EBGAN's weight is 0.1.
+
+    The codes are the last of the discriminator's features, over the global batch.
+
+    Args:
+        weight: its factor; 0: off.
+    """
+
+    def value(view: View) -> Array:
+        features = view.fake_judgement.features
+        if not features:
+            raise UserError('The pulling-away term needs a discriminator that returns a Judgement with features.')
+        return penalties.pulling_away(view.gather(list(features.values())[-1]))
+
+    return Pair(one_term('pulling_away', weight, value), ())
+
+
 def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
     """LeCam: logits stay near moving averages of those of the opposite kind, `penalties.lecam`.
 
@@ -414,6 +432,7 @@ PENALTIES: dict[str, Callable[..., Pair]] = {
     'drift': drift,
     'centring': centring,
     'mode_seeking': mode_seeking,
+    'pulling_away': pulling_away,
     'lecam': lecam,
     'consistency': consistency,
     'orthogonal': orthogonal,

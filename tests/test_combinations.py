@@ -241,6 +241,6 @@ def test_a_larger_draw_is_played():
     """Refused are only the losses of either sign that are to be balanced by their ratio."""
     hands = deal(np.random.default_rng(7), DECKS, 40)
     played = [play('toy', (2,), overrides) for overrides in hands]
-    signed = ('wasserstein', 'hinge', 'minimax', 'f_divergence')
+    signed = ('wasserstein', 'hinge', 'minimax', 'f_divergence', 'equilibrium')
     refused = [hand.get('balance.measure') == 'loss_ratio' and hand['loss.name'] in signed for hand in hands]
     assert [not one for one in played] == refused

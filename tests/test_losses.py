@@ -19,6 +19,7 @@ LABELLED = {'non_saturating': 'real_label', 'minimax': 'real_label', 'least_squa
 # Every loss by name, and by name with each of its choices.
 GAMES = {
     **{name: factory() for name, factory in losses.LOSSES.items()},
+    'equilibrium': losses.equilibrium().controller.at(0.3),
     'smoothed non_saturating': losses.non_saturating(real_label=0.9, fake_label=0.1),
     'smoothed minimax': losses.minimax(real_label=0.8),
     'least_squares -1 1 0': losses.least_squares(a=-1.0, b=1.0, c=0.0),
@@ -106,6 +107,40 @@ def test_wasserstein_and_hinge(float64):
     for loss in (losses.wasserstein(), losses.hinge()):
         close(loss.generator(FAKE), -FAKE.mean())
         close(jax.grad(loss.generator)(jnp.array(FAKE)), -np.ones(3) / 3)
+
+
+def test_margin_by_hand(float64):
+    """Energies are minus the logits: 1 and 3 of real examples, 4 and 12 of fake ones."""
+    loss, real, fake = losses.margin(10.0), jnp.array([-1.0, -3.0]), jnp.array([-4.0, -12.0])
+    close(loss.discriminator(real, fake), 2 + (6 + 0) / 2)
+    close(loss.generator(fake), 8)
+    of_real, of_fake = jax.grad(loss.discriminator, argnums=(0, 1))(real, fake)
+    close(of_real, [-0.5, -0.5])
+    close(of_fake, [0.5, 0])  # the second is beyond the margin
+    close(jax.grad(loss.generator)(fake), [-0.5, -0.5])
+
+
+def test_equilibrium_by_hand(float64):
+    """Energies 1 and 3 of real examples, 0.5 and 0.7 of fake ones: gamma L(x) - L(G(z)) = 0.5 * 2 - 0.6 = 0.4."""
+    loss, real, fake = losses.equilibrium(gamma=0.5, lambda_k=0.1), -jnp.array([1.0, 3.0]), -jnp.array([0.5, 0.7])
+    close(loss.discriminator(real, fake), 2)  # k starts at 0
+    close(loss.controller.at(0.25).discriminator(real, fake), 2 - 0.25 * 0.6)
+    close(loss.controller.at(0.25).parts(real, fake), (2, -0.25 * 0.6))
+    for one in (loss, loss.controller.at(0.25)):
+        close(one.generator(fake), 0.6)
+    assert loss.controller.start == 0
+    k, metrics = loss.controller.update(jnp.array(0.25), real, fake)
+    close(k, 0.25 + 0.1 * 0.4)
+    close([metrics['k'], metrics['convergence']], [0.25, 2 + 0.4])
+    k, metrics = loss.controller.update(jnp.array(0.25), real, 5 * fake)
+    close(k, 0.25 + 0.1 * (1 - 3))
+    close(metrics['convergence'], 2 + 2)
+
+
+def test_the_number_of_the_controller_stays_between_0_and_1():
+    controller, few, many = losses.equilibrium(lambda_k=1.0).controller, -jnp.ones(2), -10 * jnp.ones(2)
+    assert controller.update(jnp.array(0.9), many, few)[0] == 1
+    assert controller.update(jnp.array(0.1), few, many)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -290,6 +325,8 @@ def test_saturating_gradient_vanishes_where_the_other_does_not():
         ('least_squares', (301**2 + 300**2) / 2, (299**2 + 300**2) / 2),
         ('wasserstein', 600, -600),
         ('hinge', 602, 0),
+        ('margin', 610, -300),
+        ('equilibrium', 390, -390),
         ('relativistic', 600, 0),
         ('relativistic least_squares', 601**2, 599**2),
         ('relativistic hinge', 601, 0),
@@ -384,6 +421,8 @@ def test_never_and_always_flipped():
             for name in LABELLED
         ),
         ('least_squares', {'c': math.inf}, 'loss.c is inf; it must be finite.'),
+        ('margin', {'margin': 0.0}, "margin's margin is 0.0; it must be above 0 and at most 1000000."),
+        ('equilibrium', {'gamma': 1.5}, "equilibrium's gamma is 1.5; it must be from 0 to 1."),
         *(
             (
                 name,

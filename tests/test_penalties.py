@@ -187,6 +187,21 @@ def test_noise_belongs_to_positions():
     np.testing.assert_allclose(default, whole[2], rtol=1e-5)
 
 
+def test_codes_are_pulled_away_by_the_squared_cosines_of_all_pairs():
+    """Angles of 0, 60 and 90 degrees, of codes of any length and shape."""
+    codes = jnp.array([[2.0, 0.0], [0.5, np.sqrt(0.75)], [0.0, -3.0]])
+    expected = (0.25 + 0.0 + 0.75) / 3
+    np.testing.assert_allclose(penalties.pulling_away(codes), expected, rtol=1e-6)
+    np.testing.assert_allclose(penalties.pulling_away(codes.reshape(3, 1, 2, 1)), expected, rtol=1e-6)
+    np.testing.assert_allclose(penalties.pulling_away(-codes[[0, 0]]), 1, rtol=1e-6)
+    # cos^2 of the angle t between two unit vectors has the slope -sin 2t; here t = 60 degrees
+    slope = jax.grad(lambda t: penalties.pulling_away(jnp.stack([codes[0], jnp.array([jnp.cos(t), jnp.sin(t)])])))
+    np.testing.assert_allclose(slope(np.pi / 3), -np.sqrt(0.75), rtol=1e-5)
+    assert np.all(np.isfinite(jax.grad(penalties.pulling_away)(jnp.zeros((3, 2)))))
+    with pytest.raises(UserError, match='batch size of the pulling-away term is 1; it must be at least 2'):
+        penalties.pulling_away(codes[:1])
+
+
 def test_eight_devices_make_the_penalties_of_the_whole_batch():
     """Values, gradients by the parameters, and the moved average of path lengths."""
 

@@ -179,21 +179,21 @@ def image_shape(shape: Sequence[int], family: str = 'DCGAN') -> tuple[int, int, 
     return tuple(shape)
 
 
-def count_stages(shape: Sequence[int], family: str = 'DCGAN') -> int:
-    """The number of halvings of an image (H, W, C) to the base.
+def count_stages(shape: Sequence[int], family: str = 'DCGAN', smallest: int = SMALLEST_BASE) -> int:
+    """The number of halvings of an image (H, W, C) to the base, whose sides are at least `smallest`.
 
     Raises:
         UserError: there is none, because a side is odd or too small.
     """
     for side, size in zip(('high', 'wide'), shape, strict=False):
-        if size % 2 or size < 2 * SMALLEST_BASE:
-            nearest = max(size - size % 2, 2 * SMALLEST_BASE)
+        if size % 2 or size < 2 * smallest:
+            nearest = max(size - size % 2, 2 * smallest)
             raise UserError(
                 f'{family} cannot make images {size} pixels {side}, because a size must be a base of at least '
-                f'{SMALLEST_BASE} times a power of two; the nearest valid sizes are {nearest} and {nearest + 2}.'
+                f'{smallest} times a power of two; the nearest valid sizes are {nearest} and {nearest + 2}.'
             )
     stages = 0
-    while all(size % 2 ** (stages + 1) == 0 and size >> (stages + 1) >= SMALLEST_BASE for size in shape[:2]):
+    while all(size % 2 ** (stages + 1) == 0 and size >> (stages + 1) >= smallest for size in shape[:2]):
         stages += 1
     return stages
 

@@ -283,6 +283,8 @@ COLORS = {
 }
 _TITLES = {
     'parts': 'Discriminator loss by real and fake',
+    'k': 'Weight k of fake examples',
+    'convergence': 'Convergence measure',
     'memory_gib': 'Memory (GiB)',
     'ms_ssim': 'MS-SSIM',
     'fid_infinity': 'FID at infinitely many samples',

@@ -1,0 +1,44 @@
+"""BEGAN: an autoencoder as discriminator, kept in equilibrium with the generator.
+
+Berthelot, Schumm and Metz 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
+https://arxiv.org/abs/1703.10717.
+
+The discriminator reconstructs real images well and generated ones badly; the generator makes images that it
+reconstructs well. A controller keeps the ratio of both errors at `loss.gamma`: lower values make better, less diverse
+images. Latents are uniform, Adam has 1e-4 and batches 16 images. The paper halves the learning rate when the
+convergence measure stalls; here it is halved four times over the run.
+
+    python -m gan_jax.main --config began                  # scikit-learn's digits at 16x16
+    python -m gan_jax.main --config began:fashion_mnist
+    python -m gan_jax.main --config began:folder:/path/to/faces --config.data.size=64 --config.generator.width=128
+
+The page shows the controller's `k` and the `convergence` measure of section 3.4.1, which falls during training.
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the data set named by `argument` (default: the embedded digits)."""
+    config = configs.base('began')
+    configs.choose_data(config, argument)
+    config.loss = configs.section('loss', 'equilibrium')
+    config.latents.size, config.latents.distribution = 64, 'uniform'
+    config.batch_size = 16
+    for optimizer in (config.generator_optimizer, config.discriminator_optimizer):
+        optimizer.learning_rate = 1e-4
+    config.schedule = configs.section('schedule', 'step')
+    config.schedule.at, config.schedule.factor = (0.2, 0.4, 0.6, 0.8), 0.5
+    config.duration = '20000 steps'
+    if not argument:
+        _suit_the_digits(config)
+    return config
+
+
+def _suit_the_digits(config: ConfigDict) -> None:
+    """1,500 images of 8x8 pixels: small networks."""
+    config.generator.width = config.discriminator.width = 16
+    config.discriminator.code_size = config.latents.size = 16
+    config.duration = '3000 steps'
