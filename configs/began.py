@@ -13,6 +13,10 @@ convergence measure stalls; here it is halved four times over the run.
     python -m gan_jax.main --config began:folder:/path/to/faces --config.data.size=64 --config.generator.width=128
 
 The page shows the controller's `k` and the `convergence` measure of section 3.4.1, which falls during training.
+
+Expect smooth, legible digits of few kinds after 2,500 steps without an argument, and a measure that falls from 0.2 to
+below 0.1: two minutes on two CPU cores. They have a higher learning rate, ratio and gain than the paper, with which so
+short a run left the generator behind.
 """
 
 from ml_collections import ConfigDict
@@ -38,7 +42,10 @@ def get_config(argument: str = '') -> ConfigDict:
 
 
 def _suit_the_digits(config: ConfigDict) -> None:
-    """1,500 images of 8x8 pixels: small networks."""
+    """1,500 images of 8x8 pixels: small networks, and a generator and a controller that follow quickly."""
     config.generator.width = config.discriminator.width = 16
     config.discriminator.code_size = config.latents.size = 16
-    config.duration = '3000 steps'
+    for optimizer in (config.generator_optimizer, config.discriminator_optimizer):
+        optimizer.learning_rate, optimizer.b1 = 1e-3, 0.5
+    config.loss.gamma, config.loss.lambda_k = 0.7, 0.01
+    config.duration = '2500 steps'

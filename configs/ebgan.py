@@ -9,6 +9,9 @@ energy is a sum over all values: the paper has 20 for faces and 80 for bedrooms 
     python -m gan_jax.main --config ebgan                  # scikit-learn's digits at 16x16
     python -m gan_jax.main --config ebgan:fashion_mnist
     python -m gan_jax.main --config ebgan:folder:/path/to/faces --config.data.size=64 --config.loss.margin=20
+
+Expect legible digits of all kinds after 3,000 steps without an argument, a few of them unfinished: two minutes on two
+CPU cores.
 """
 
 from ml_collections import ConfigDict

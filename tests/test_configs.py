@@ -12,10 +12,12 @@ from tests import toy_experiments
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
 SLOW = (  # to compile
+    'began',
     'biggan',
     'biggan_deep',
     'cgan_pd',
     'cyclegan',
+    'ebgan',
     'gat',
     'growing_dcgan',
     'infogan',

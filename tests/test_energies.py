@@ -17,7 +17,7 @@ from gan_jax.runtime import snapshot
 
 LATENT, BATCH = 3, 8
 OPTIMIZERS = Pair(optax.sgd(0.05), optax.sgd(0.05))._asdict()
-LOSS = losses.equilibrium(gamma=0.6, lambda_k=0.5)
+LOSS = losses.equilibrium(gamma=0.6, lambda_k=0.1)
 
 
 def judge(params, examples):
@@ -37,7 +37,7 @@ def game_of(loss=LOSS, **options):
         encoder, decoder = jax.random.split(key)
         return {'encoder': jax.random.normal(encoder, (2, 1)), 'decoder': jax.random.normal(decoder, (1, 2))}
 
-    generator = pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: z @ w)
+    generator = pure(lambda key: jax.random.normal(key, (LATENT, 2)) / 2, lambda w, z: z @ w)
     return adversarial(generator, pure(start, judge), loss, latents, **options)
 
 
@@ -46,7 +46,7 @@ def start(game):
 
 
 def batch_of(i):
-    return {'real': jax.random.normal(jax.random.key(i), (BATCH, 2)) + 1}
+    return {'real': 3 * jax.random.normal(jax.random.key(i), (BATCH, 2))}
 
 
 def energies(params, state, i):
@@ -65,7 +65,7 @@ def test_the_controller_follows_the_energies_of_each_step():
         np.testing.assert_allclose(metrics['discriminator/loss'], real - k * fake, rtol=1e-5)
         np.testing.assert_allclose(metrics['discriminator/k'], k, rtol=1e-5)
         np.testing.assert_allclose(metrics['discriminator/convergence'], real + abs(0.6 * real - fake), rtol=1e-5)
-        k = min(max(k + 0.5 * (0.6 * real - fake), 0.0), 1.0)
+        k = min(max(k + 0.1 * (0.6 * real - fake), 0.0), 1.0)
         np.testing.assert_allclose(state.memory['loss'], [k], rtol=1e-5, atol=1e-7)
     assert 0 < k < 1
 
@@ -74,7 +74,7 @@ def test_each_of_several_discriminators_has_its_own_controller():
     game = game_of(discriminators=2)
     state = start(game)
     each = [state.discriminator.params[name] for name in sorted(state.discriminator.params)]
-    expected = [np.clip(0.5 * (0.6 * real - fake), 0, 1) for real, fake in (energies(one, state, 0) for one in each)]
+    expected = [np.clip(0.1 * (0.6 * real - fake), 0, 1) for real, fake in (energies(one, state, 0) for one in each)]
     state, _ = jax.jit(steps.make_train_step(game, OPTIMIZERS))(state, batch_of(0))
     np.testing.assert_allclose(state.memory['loss'], expected, rtol=1e-5)
     assert expected[0] != expected[1]

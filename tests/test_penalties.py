@@ -193,7 +193,7 @@ def test_codes_are_pulled_away_by_the_squared_cosines_of_all_pairs():
     expected = (0.25 + 0.0 + 0.75) / 3
     np.testing.assert_allclose(penalties.pulling_away(codes), expected, rtol=1e-6)
     np.testing.assert_allclose(penalties.pulling_away(codes.reshape(3, 1, 2, 1)), expected, rtol=1e-6)
-    np.testing.assert_allclose(penalties.pulling_away(-codes[[0, 0]]), 1, rtol=1e-6)
+    np.testing.assert_allclose(penalties.pulling_away(-codes[jnp.array([0, 0])]), 1, rtol=1e-6)
     # cos^2 of the angle t between two unit vectors has the slope -sin 2t; here t = 60 degrees
     slope = jax.grad(lambda t: penalties.pulling_away(jnp.stack([codes[0], jnp.array([jnp.cos(t), jnp.sin(t)])])))
     np.testing.assert_allclose(slope(np.pi / 3), -np.sqrt(0.75), rtol=1e-5)
