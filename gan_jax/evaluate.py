@@ -25,6 +25,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import data
+from gan_jax.datasets import load_data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
@@ -199,6 +200,7 @@ def evaluate(
         _warn_of_changes(fakes, trained_on, real, run.config.phase.number)
     _check_shapes(run.shape, real.shape, fakes, reals)
     samples = _samples_of(run, real, num, seed, f'{fakes} at step {run.step}')
+    samples = _with_known(samples, metrics, trained_on, data_dir)
     name = trained_on.name if isinstance(real, Statistics) else real.name
     found = choose_extractor(metrics, extractor, name, run.shape, labelled=real.labels is not None)
     return _judge(samples, real, found, cache_dir=trained_on.cache, **judging)
@@ -254,10 +256,20 @@ def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, 
     """The samples of a run's generator to evaluate against real images."""
     if run.game.translates:
         return of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
-    samples = Samples(run.game, run.generator, num, seed, None, subject, classifier=run.classifier, standing=run.passes)
+    samples = Samples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
+    samples = samples._replace(classifier=run.classifier, encoder=run.encoder)
     if run.is_conditional:
         samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
     return samples
+
+
+def _with_known(samples: Samples, metrics: Sequence[str], trained_on: ConfigDict, data_dir: str | None) -> Samples:
+    """The samples with the data that their run was trained on, if a metric of its encoder needs them."""
+    if samples.encoder is None or not any(METRICS[name].sees == 'encoder' for name in metrics):
+        return samples
+    section = trained_on.copy_and_resolve_references()
+    section.directory = data_dir or section.directory
+    return samples._replace(known=load_data(section))
 
 
 def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:

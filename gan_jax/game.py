@@ -14,6 +14,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from gan_jax.encoding import Encoding
 from gan_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -177,11 +178,14 @@ class Game(NamedTuple):
         averaged: the players that can have a moving average of their parameters and variables.
         given: the field of a batch that `sample` takes as its condition, 'label' or images to translate; '': none.
         show: (params, variables, latents, batch) -> {name: images [n, ...]}, the images of examples of the
-            data that a picture shows side by side, with the parameters of `sample`; None: a picture shows only samples.
+            data that a picture shows side by side, with the parameters of `sample`; None: a picture shows what is
+            translated, or reconstructed by `encode`, or only samples.
         judge: (params, variables, examples [n, ...], condition=None) -> logits [n] of being real of the player
             'discriminator' in evaluation mode, the mean of several; None: not known.
         classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player 'discriminator' in
             evaluation mode; None: it knows no classes.
+        encode: (params, variables, examples [n, ...]) -> a `gan_jax.encoding.Encoding` by the player 'encoder' in
+            evaluation mode, whose codes [n, ...] `sample` takes as latents; None: there is no encoder.
         at: step -> the game of that round, if numbers of it change during the run; None: always this game.
         training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
             pass in training mode, which updates running averages; None: not known.
@@ -203,6 +207,7 @@ class Game(NamedTuple):
     show: Callable[..., dict[str, Array]] | None = None
     judge: Callable[..., Array] | None = None
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
+    encode: Callable[[PyTree, PyTree, Array], Encoding] | None = None
     at: Callable[[Array], 'Game'] | None = None
     training_pass: Callable[..., PyTree] | None = None
     styles: Callable[..., Array] | None = None
@@ -221,7 +226,7 @@ class Game(NamedTuple):
     @property
     def shows_examples(self) -> bool:
         """Whether a picture shows examples of the data, and not only samples."""
-        return self.show is not None or self.translates
+        return self.show is not None or self.encode is not None or self.translates
 
     @property
     def batches(self) -> int:

@@ -135,7 +135,7 @@ class Member:
         """Writes a picture of samples and an evaluation if they are due, and updates the page."""
         players = {**players, 'generator': self.standing(players['generator'])}
         if sample:
-            examples = self.samples.draw(self.game, players['generator'])
+            examples = self.samples.draw(self.game, players['generator'], players.get('encoder'))
             picture = sampling.picture(examples, self.dataset.examples, columns=self.samples.columns)
             self.out.samples(step, picture, self.samples.caption)
         if judge:

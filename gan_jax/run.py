@@ -36,8 +36,8 @@ from gan_jax.sampling import standing
 
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
-    """The players on the host for sampling and evaluation: the generator, and the discriminator if it classifies."""
-    names = ('generator', 'discriminator') if game.classify else ('generator',)
+    """The players on the host for sampling and evaluation: the generator, a classifying discriminator, an encoder."""
+    names = ('generator', *(['discriminator'] if game.classify else []), *(['encoder'] if game.encode else []))
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
 
@@ -111,7 +111,8 @@ def make_evaluation(
             conditions = draw_labels(dataset, options.samples, seed) if game.given else None
             names = dataset.class_names
             samples = Samples(game, generator, options.samples, seed, conditions, subject, class_names=names)
-        samples = samples._replace(classifier=players.get('discriminator'), standing=config.standing_statistics)
+        others = {'classifier': players.get('discriminator'), 'encoder': players.get('encoder'), 'known': dataset}
+        samples = samples._replace(**others, standing=config.standing_statistics)
         try:
             evaluation = evaluator.evaluate(samples)
         except UserError as error:  # no reason to stop training, as a metric that fails is none

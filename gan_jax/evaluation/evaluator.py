@@ -121,8 +121,9 @@ class Evaluator:
                 except _FAILURES as error:
                     interval = None
                     failures.append(Failure(f'interval of {value}', _reason(error), subject))
-                if metrics.METRICS[name].sees == 'classifier':
-                    judged, store = fakes.classifier_protocol, None
+                sees = metrics.METRICS[name].sees
+                if sees in ('classifier', 'encoder'):
+                    judged, store = fakes.protocol_of(sees), None
                 else:
                     judged, store = protocol, evidence.fake
                 records.append(self._record(name, value, estimate, interval, subject, judged, store))

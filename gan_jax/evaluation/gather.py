@@ -41,6 +41,8 @@ class Samples(NamedTuple):
         labels: how the conditions were chosen, for protocols.
         class_names: names of the classes that the conditions are, or None.
         classifier: the game's, on the host, or None.
+        encoder: likewise.
+        known: the data set that the game was trained on, if it has an encoder.
         standing: passes of the generator's standing statistics, for protocols; 0: it has running averages.
     """
 
@@ -53,12 +55,14 @@ class Samples(NamedTuple):
     labels: str = 'drawn as in the data'
     class_names: tuple[str, ...] | None = None
     classifier: Player | None = None
+    encoder: Player | None = None
+    known: Dataset | None = None
     standing: int = 0
 
-    @property
-    def classifier_protocol(self) -> dict[str, Any]:
-        """The protocol entry of the game's classifier."""
-        return {'weights': 'last' if self.classifier.ema is None else 'averaged'}
+    def protocol_of(self, player: str) -> dict[str, Any]:
+        """The protocol entry of the game's 'classifier' or 'encoder'."""
+        known = {'known': describe(self.known)} if player == 'encoder' else {}
+        return {**known, 'weights': 'last' if getattr(self, player).ema is None else 'averaged'}
 
     @property
     def protocol(self) -> dict[str, Any]:

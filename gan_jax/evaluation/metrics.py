@@ -13,6 +13,7 @@ from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
+from gan_jax.evaluation.codes import code_accuracy, reconstruction_error
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.features.inception_network import TAPS
 from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid
@@ -98,7 +99,7 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, or the 'generator' or the 'classifier' itself.
+        sees: 'features' or 'pixels' of the two sets, or the 'generator', the 'classifier' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
     """
@@ -119,7 +120,7 @@ class Metric(NamedTuple):
     @property
     def sees_a_player(self) -> bool:
         """Whether it evaluates a player of the game and not images."""
-        return self.sees in ('generator', 'classifier')
+        return self.sees in ('generator', 'classifier', 'encoder')
 
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
@@ -249,6 +250,28 @@ def _class_error(evidence: Evidence) -> dict[str, Estimate]:
     return {'class_error': class_error(samples.game, samples.classifier, real.array('images'), real.array('labels'))}
 
 
+def _code_accuracy(evidence: Evidence) -> dict[str, Estimate]:
+    """Accuracy of the nearest training image's class in the encoder's features (Donahue et al. 2017)."""
+    real, samples = evidence.real, _with_encoder(evidence, 'code_accuracy')
+    known = samples.known
+    of = samples.game, samples.encoder, real.array('images'), real.array('labels')
+    return {'code_accuracy': code_accuracy(*of, known.examples, known.labels)}
+
+
+def _reconstruction(evidence: Evidence) -> dict[str, Estimate]:
+    """Distance of real images and what the generator makes of their codes."""
+    samples = _with_encoder(evidence, 'reconstruction')
+    of = samples.game, samples.generator, samples.encoder
+    return {'reconstruction': reconstruction_error(*of, evidence.real.array('images'))}
+
+
+def _with_encoder(evidence: Evidence, name: str) -> Samples:
+    samples = evidence.samples
+    if samples is None or samples.encoder is None:
+        raise UserError(f'{name} evaluates the encoder of a run, but these images are not samples of a run: remove it.')
+    return samples
+
+
 def _path_length(evidence: Evidence) -> dict[str, Estimate]:
     """Perceptual path length between latents (Karras et al. 2019)."""
     samples = _unconditional(evidence, 'path_length')
@@ -335,6 +358,8 @@ METRICS: dict[str, Metric] = {
     'psnr': Metric(_psnr, {'psnr': 'max'}, **_BOTH_IMAGES, paired=True),
     'ssim': Metric(_ssim, {'ssim': 'max'}, **_BOTH_IMAGES, paired=True),
     'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='classifier'),
+    'code_accuracy': Metric(_code_accuracy, {'code_accuracy': 'max'}, real=('images',), sees='encoder'),
+    'reconstruction': Metric(_reconstruction, {'reconstruction': 'min'}, real=('images',), sees='encoder'),
     'l1': Metric(_l1, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
     'path_length_w': Metric(_path_length_w, {'path_length_w': 'min', 'path_length_w_end': 'min'}, sees='generator'),
@@ -401,6 +426,8 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} compares pairs of images, and these samples have no real partners: remove it.')
         if METRICS[name].sees == 'classifier' and game.classify is None:
             raise UserError(f'{name} evaluates the classifier of a game, and this game has none: remove it.')
+        if METRICS[name].sees == 'encoder' and game.encode is None:
+            raise UserError(f'{name} evaluates the encoder of a game, and this game has none: remove it.')
         if METRICS[name].sees == 'generator' and given:
             raise UserError(f'{name} needs a generator whose only input is latents: remove it.')
         if name == 'path_length_w' and game.styles is None:

@@ -91,7 +91,7 @@ class LoadedRun:
         """The grid that `--mode sample` writes, as a picture that Jupyter displays; arguments as in `sample`."""
         if self.run.game.shows_examples:
             samples = self._shown(num, seed, **options)
-            examples = samples.draw(self.run.game, self.run.generator)
+            examples = samples.draw(self.run.game, self.run.generator, self.run.encoder)
             columns = samples.columns
         else:
             examples, columns = self._drawn(num, seed, **options)

@@ -141,8 +141,9 @@ class Samples(NamedTuple):
         """The content of the picture, if it is more than samples."""
         return ''
 
-    def draw(self, game: Game, generator: Player) -> np.ndarray:
+    def draw(self, game: Game, generator: Player, encoder: Player | None = None) -> np.ndarray:
         """The examples [n, ...] generated from them."""
+        del encoder
         return generate(game, generator, self.latents, self.conditions)
 
 
@@ -299,16 +300,17 @@ def sample_workdir(
     run = load_run(workdir, step).standing(standing_statistics, threshold)
     if noise is not None:
         run.styled('--noise')
-    if run.game.shows_examples:
-        latent = {
-            'seeds': seeds,
-            'classes': classes,
-            'grid': grid,
-            'threshold': threshold,
-            'psi': psi if psi != 1 else None,
-        }
-        if given := [name for name, value in latent.items() if value is not None]:
-            raise UserError(f'{workdir} translates images and has no latents to choose: omit --{given[0]}.')
+    latent = {
+        'seeds': seeds,
+        'classes': classes,
+        'grid': grid,
+        'threshold': threshold,
+        'psi': psi if psi != 1 else None,
+    }
+    given = [name for name, value in latent.items() if value is not None]
+    if run.game.translates and given:
+        raise UserError(f'{workdir} translates images and has no latents to choose: omit --{given[0]}.')
+    if run.game.shows_examples and not given:
         return _sample_shown(workdir, run, num or 64, seed or 0, inputs)
     if inputs is not None:
         raise UserError(f'--inputs names images to translate, but {workdir} generates images from latents: omit it.')
@@ -347,7 +349,7 @@ def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: 
     of = {'split': _split(run)} if inputs is None else {'inputs': inputs}
     directory = generated(workdir, run.step, **of, seed=seed)
     _remove_earlier(directory)
-    grid = picture(samples.draw(run.game, run.generator), columns=samples.columns)
+    grid = picture(samples.draw(run.game, run.generator, run.encoder), columns=samples.columns)
     report.save_png(directory / 'grid.png', grid, samples.caption)
     made = made_of_shown(run, samples)
     for i, image in enumerate(np.asarray(to_uint8(made))):

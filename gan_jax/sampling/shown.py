@@ -1,4 +1,4 @@
-"""Pictures of games that translate: inputs, translations and targets side by side.
+"""Pictures of games that translate or encode: inputs, outputs and targets, or images and reconstructions, side by side.
 
 `gan_jax.sampling.samples` does the same for games that generate from latents only.
 """
@@ -47,13 +47,13 @@ class Shown(NamedTuple):
         """What the picture shows."""
         return f'Each example, from left to right: {", ".join(self.names)}.'
 
-    def draw(self, game: Game, generator: Player) -> np.ndarray:
+    def draw(self, game: Game, generator: Player, encoder: Player | None = None) -> np.ndarray:
         """The images float32 [n len(names), H, W, C] in [-1, 1], those of an example side by side.
 
         Raises:
             UserError: the game shows images of different sizes.
         """
-        made = self.images(game, generator)
+        made = self.images(game, generator, encoder)
         if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
             shapes = ', '.join(f'{name} {image.shape[1:]}' for name, image in made.items())
             raise UserError(f'A game must show images of the same size side by side, but the shapes are {shapes}.')
@@ -61,16 +61,17 @@ class Shown(NamedTuple):
         alike = [np.broadcast_to(image, (*image.shape[:3], channels)) for image in made.values()]
         return np.stack(alike, axis=1).reshape(-1, *alike[0].shape[1:])
 
-    def images(self, game: Game, generator: Player) -> dict[str, np.ndarray]:
+    def images(self, game: Game, generator: Player, encoder: Player | None = None) -> dict[str, np.ndarray]:
         """The images that the game shows of the examples, by name: float32 [n, H, W, C] in [-1, 1]."""
         weights = generator.ema or (generator.params, generator.variables)
+        others = [encoder.ema or (encoder.params, encoder.variables)] if _reconstructs(game) else []
         is_whole = 'real' in self.batch  # else only what is translated is there
         show = _show(game) if is_whole else functools.partial(_beside, game)
         show = jax.jit(show, compiler_options=compiler.often())
         parts = []
         for i in range(0, len(self.latents), _BATCH):
             part = {name: field[i : i + _BATCH] for name, field in self.batch.items()}
-            parts.append(jax.device_get(show(*weights, self.latents[i : i + _BATCH], part)))
+            parts.append(jax.device_get(show(*weights, self.latents[i : i + _BATCH], part, *others)))
         return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
 
 
@@ -135,7 +136,9 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
     names: list[str] = []
 
     def show(key: jax.Array) -> dict[str, Any]:
-        made = _show(game)(*game.init(key)['generator'], game.latents(key, np.arange(1)), batch)
+        networks = game.init(key)
+        others = [networks['encoder']] if _reconstructs(game) else []
+        made = _show(game)(*networks['generator'], game.latents(key, np.arange(1)), batch, *others)
         if not isinstance(made, dict) or not made:
             raise UserError(f'Game.show must return a dict of images by name, not {made!r}.')
         names.extend(made)  # here, as JAX returns dicts in the order of the alphabet
@@ -146,8 +149,21 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
 
 
 def _show(game: Game) -> Callable[..., dict[str, Any]]:
-    """The images that a game shows of examples; by default the inputs and outputs of a translator."""
-    return game.show or functools.partial(_beside, game)
+    """The images that a game shows of examples; by default reconstructions, or the outputs of a translator."""
+    return game.show or functools.partial(_again if _reconstructs(game) else _beside, game)
+
+
+def _reconstructs(game: Game) -> bool:
+    """Whether reconstructions are shown, which need the encoder."""
+    return game.show is None and game.encode is not None
+
+
+def _again(
+    game: Game, params: Any, variables: Any, latents: Any, batch: Mapping[str, Any], encoder: tuple[Any, Any]
+) -> dict[str, Any]:
+    images = batch['real']
+    again = game.sample(params, variables, game.encode(*encoder, images).codes)
+    return {'image': images, 'reconstruction': again, 'sample': game.sample(params, variables, latents)}
 
 
 def _beside(game: Game, params: Any, variables: Any, latents: Any, batch: Mapping[str, Any]) -> dict[str, Any]:

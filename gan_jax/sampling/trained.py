@@ -41,6 +41,7 @@ class Run(NamedTuple):
         class_names: their names in order as they were when the run was trained, or None if they had none.
         shapes: shapes of one example in each field of its batches.
         classifier: the player 'discriminator' of a game that classifies, or None.
+        encoder: the player 'encoder' of a game that has one, or None.
         passes: number of passes of the generator's standing statistics; 0: it has running averages.
     """
 
@@ -53,6 +54,7 @@ class Run(NamedTuple):
     class_names: tuple[str, ...] | None = None
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     classifier: Player | None = None
+    encoder: Player | None = None
     passes: int = 0
 
     def __repr__(self) -> str:
@@ -229,7 +231,8 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
         step, state = checkpoints.restore(target, step)
     class_names = tuple(facts.get('class_names') or ()) or None
     classifier = state.discriminator if game.classify else None
-    return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, classifier)
+    encoder = state.players['encoder'] if game.encode else None
+    return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, classifier, encoder)
 
 
 def _data_facts(workdir: pathlib.Path, phase: int | None = None) -> dict[str, Any]:
