@@ -2,8 +2,8 @@
 
 Donahue, Krähenbühl and Darrell 2017, "Adversarial Feature Learning", https://arxiv.org/abs/1605.09782.
 
-A generator makes images of latents, an encoder infers latents of images, and the discriminator tells pairs of both kinds
-apart. At the optimum each inverts the other, although no reconstruction error is minimised. The networks are the
+A generator makes images of latents, an encoder infers latents of images, and the discriminator tells pairs of both
+kinds apart. At the optimum each inverts the other, although no reconstruction error is minimised. The networks are the
 published fully connected ones for permutation-invariant MNIST, trained for 400 epochs with a learning rate that falls
 to a hundredth over the last 200. As in the authors' code, 2.5e-5 times each weight is added to its gradient.
 
@@ -17,8 +17,8 @@ With `encoder.code=gaussian` the encoder draws from a normal distribution that i
 
 The pictures show images, their reconstructions and samples. `code_accuracy` is the accuracy of the nearest training
 image's class in the encoder's features, for the test split, and `reconstruction` the distance of images and
-reconstructions; `--mode eval --metrics code_accuracy,reconstruction` recomputes both. The paper has an accuracy of 97.39
-% on MNIST (97.45 % in pixels, table 1).
+reconstructions; `--mode eval --metrics code_accuracy,reconstruction` recomputes both. The paper has an accuracy of
+97.39 % on MNIST (table 1).
 
 Expect reconstructions of the right class more often than of the same image.
 """

@@ -58,7 +58,8 @@ def test_a_call_checks_its_annotated_arguments_but_not_what_is_traced():
 def recipes():
     """A config for each choice of each section, and for each family."""
     yield from (configs.base(model) for model in ('dcgan', 'mlp', 'sngan'))
-    yield from (configs.base(model, game=model) for model in ('pix2pix', 'cyclegan', 'semi_supervised', 'infogan'))
+    games = ('bigan', 'pix2pix', 'cyclegan', 'semi_supervised', 'infogan')
+    yield from (configs.base(model, game=model) for model in games)
     for section, table in defaults.factories(Pair._fields).items():
         for choice in table if section != 'game' else ():
             config = configs.base('mlp')

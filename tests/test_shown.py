@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gan_jax
 from gan_jax import build
 from gan_jax import config as configs
 from gan_jax.data import load
@@ -16,15 +17,18 @@ from gan_jax.main import main
 from gan_jax.records import files, provenance
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.sampling import shown
+from gan_jax.sampling.samples import picture
 from gan_jax.sampling.trained import load_run
 from gan_jax.translators import no_latents
 
-TINY = {'generator.width': '2', 'discriminator.width': '2', 'data.size': '16', 'data.split': 'train[:30]'}
+FEW = {'data.size': '16', 'data.split': 'train[:30]'}
+TINY = FEW | {'generator.width': '2', 'discriminator.width': '2'}
+NARROW = FEW | {f'{role}.widths': '(8, 8)' for role in ('generator', 'discriminator', 'encoder')}
 
 
-def save_untrained(workdir, name):
+def save_untrained(workdir, name, changes=TINY):
     """A run's directory before its first step."""
-    config = configs.load(f'configs/{name}.py', TINY)
+    config = configs.load(f'configs/{name}.py', changes)
     dataset = load(config.data.name, split=config.data.split, size=16)
     game = build.make_game(config, dataset.shape, shapes=dataset.shapes)
     with Checkpoints(workdir / 'checkpoints') as checkpoints:
@@ -41,6 +45,11 @@ def pairs(tmp_path_factory):
 @pytest.fixture(scope='module')
 def domains(tmp_path_factory):
     return save_untrained(tmp_path_factory.mktemp('domains'), 'cyclegan')
+
+
+@pytest.fixture(scope='module')
+def encoded(tmp_path_factory):
+    return save_untrained(tmp_path_factory.mktemp('encoded'), 'bigan', NARROW)
 
 
 def doubling_game(names=('input', 'output')):
@@ -160,3 +169,49 @@ def test_translations_without_pairs_have_no_targets(domains, capsys):
     printed = capsys.readouterr()
     assert 'l1 compares pairs of images, and these samples have no real partners: remove' in printed.out + printed.err
     assert 'sliced_wasserstein' in printed.out
+
+
+def test_an_encoders_images_stand_beside_their_reconstructions_and_latents_can_still_be_chosen(encoded):
+    loaded = gan_jax.load(encoded)
+    run = loaded.run
+    test = load('digits', size=16, split='test')
+    examples = shown.fixed_examples(run.game, 12, 5, test)
+    made = examples.draw(run.game, run.generator, run.encoder)
+    assert examples.names == ('image', 'reconstruction', 'sample')
+    inferred = run.game.encode(run.encoder.params, run.encoder.variables, examples.batch['real']).codes
+    for place, wanted in enumerate(
+        (
+            examples.batch['real'],
+            run.game.sample(*run.weights, inferred),
+            run.game.sample(*run.weights, examples.latents),
+        )
+    ):
+        np.testing.assert_allclose(made[place::3], wanted, atol=1e-5)
+    grid = picture(made, columns=examples.columns)
+    assert np.array_equal(np.squeeze(loaded.show(12, seed=5)), np.squeeze(grid))
+    assert len(loaded.sample(seeds=(3, 4))) == 2
+    assert main(['--mode', 'sample', '--workdir', str(encoded), '--num', '12']) == 0
+    assert main(['--mode', 'sample', '--workdir', str(encoded), '--seeds', '3,4']) == 0
+    grids = [Image.open(path / 'grid.png') for path in (encoded / 'generated').iterdir()]
+    assert sorted('reconstruction' in grid.info.get('Description', '') for grid in grids) == [False, True]
+
+
+def test_an_encoder_is_evaluated_against_the_data_that_it_was_trained_on(encoded):
+    names = 'code_accuracy,reconstruction'
+    assert main(['--mode', 'eval', '--workdir', str(encoded), '--metrics', names, '--num', '2']) == 0
+    records = json.loads((encoded / 'evaluation' / 'step0000003-seed0.json').read_text())['records']
+    found = {record['metric']: record for record in records}
+    run, test, known = load_run(encoded), load('digits', size=16, split='test'), load('digits', size=16)
+
+    def inferred(images):
+        return run.game.encode(run.encoder.params, run.encoder.variables, images / 127.5 - 1)
+
+    known_images, known_labels = known.examples[:30], known.labels[:30]
+    features, of_known = (np.float64(inferred(images).features) for images in (test.examples, known_images))
+    nearest = ((features[:, None] - of_known) ** 2).sum(-1).argmin(1)
+    assert found['code_accuracy']['value'] == pytest.approx((known_labels[nearest] == test.labels).mean(), abs=0.01)
+    assert found['code_accuracy']['protocol']['known'].startswith('30 of digits train')
+    again = run.game.sample(*run.weights, inferred(test.examples).codes)
+    distance = np.sqrt((((again + 1) / 2 - test.examples / 255) ** 2).sum((1, 2, 3))).mean()
+    assert found['reconstruction']['value'] == pytest.approx(distance, rel=1e-4)
+    assert found['reconstruction']['protocol']['weights'] == 'last'

@@ -25,7 +25,7 @@ from gan_jax.game import (
     stream,
 )
 from gan_jax.judgement import judgement
-from gan_jax.layers.choices import is_on, require
+from gan_jax.layers.choices import is_on, is_traced, require
 from gan_jax.layers.networks import flatten
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
@@ -76,7 +76,7 @@ def bigan(
     Raises:
         UserError: an option is impossible.
     """
-    require(decay >= 0, 'decay', decay, 'at least 0')
+    require(is_traced(decay) or decay >= 0, 'decay', decay, 'at least 0')
     for name in ('augmentation', 'real_fade'):
         if options.get(name) is not None:
             raise UserError(f'BiGAN does not support {name}, because its discriminator sees pairs: unset it.')

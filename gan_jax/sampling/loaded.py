@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -83,13 +83,13 @@ class LoadedRun:
         Raises:
             UserError: an option is impossible for this run, or the data of a translator are missing.
         """
-        if self.run.game.shows_examples:
+        if self._shows(options):
             return _pixels(sampling.made_of_shown(self.run, self._shown(num, seed, **options)))
         return _pixels(self._drawn(num, seed, **options)[0])
 
     def show(self, num: int = 64, seed: int = 0, **options: Any) -> Image.Image:
         """The grid that `--mode sample` writes, as a picture that Jupyter displays; arguments as in `sample`."""
-        if self.run.game.shows_examples:
+        if self._shows(options):
             samples = self._shown(num, seed, **options)
             examples = samples.draw(self.run.game, self.run.generator, self.run.encoder)
             columns = samples.columns
@@ -117,6 +117,11 @@ class LoadedRun:
             raise UserError(f'The images have shape {images.shape[1:]}, and this run translates {wanted}.')
         latents = game.latents(named_key(0, 'samples'), np.arange(len(images)))
         return _pixels(sampling.generate(game, self.run.generator, latents, to_float(images)))
+
+    def _shows(self, options: Mapping[str, Any]) -> bool:
+        """Whether examples of the data are shown: always of a translator, else unless latents are chosen."""
+        game = self.run.game
+        return game.translates or (game.shows_examples and options.keys() <= {'inputs'})
 
     def _shown(self, num: int, seed: int, inputs: str | None = None, **strangers: Any) -> sampling.shown.Shown:
         if strangers:
