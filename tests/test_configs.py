@@ -13,6 +13,7 @@ from tests import toy_experiments
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
 SLOW = (  # to compile
     'began',
+    'bigan',
     'biggan',
     'biggan_deep',
     'cgan_pd',

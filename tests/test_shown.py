@@ -199,7 +199,7 @@ def test_an_encoders_images_stand_beside_their_reconstructions_and_latents_can_s
 def test_an_encoder_is_evaluated_against_the_data_that_it_was_trained_on(encoded):
     names = 'code_accuracy,reconstruction'
     assert main(['--mode', 'eval', '--workdir', str(encoded), '--metrics', names, '--num', '2']) == 0
-    records = json.loads((encoded / 'evaluation' / 'step0000003-seed0.json').read_text())['records']
+    records = json.loads((encoded / 'evaluation' / 'step0000003-seed0.json').read_text())
     found = {record['metric']: record for record in records}
     run, test, known = load_run(encoded), load('digits', size=16, split='test'), load('digits', size=16)
 

@@ -119,7 +119,7 @@ def bigan(
         )
         codes, _ = encoder.apply(params, state.players['encoder'].variables, images, stream(key, 'generator'), True)
         again, _ = generator.apply(*maker, encoding(codes).codes, stream(key, 'again'), True)
-        error = jnp.square(again.astype(jnp.float32) - images).mean()
+        error = jnp.square(again - images).mean()
         metrics = {**outcome.metrics, 'reconstruction': jax.lax.stop_gradient(error)}
         return value, Outcome(outcome.variables, metrics)
 
@@ -176,8 +176,9 @@ def from_config(decay: Annotated[float, AMOUNT] = 0.0, *, parts: Parts) -> Game:
 
 
 def _pairs(images: Array, codes: Array) -> Array:
-    """Images [B, ...] and codes [B, n] -> pairs [B, pixels + n] in float32."""
-    return jnp.concatenate([flatten(images).astype(jnp.float32), codes.astype(jnp.float32)], axis=1)
+    """Images [B, ...] and codes [B, n] -> pairs [B, pixels + n], at least float32."""
+    dtype = jnp.promote_types(jnp.result_type(images, codes), jnp.float32)
+    return jnp.concatenate([flatten(images).astype(dtype), codes.astype(dtype)], axis=1)
 
 
 def _of_pairs(generator: Network) -> Network:

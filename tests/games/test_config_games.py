@@ -141,7 +141,7 @@ def test_a_game_that_is_none_is_refused_in_a_sentence(module, request, text, mes
     [
         (
             ['game.name=nosuch'],
-            r"There is no game 'nosuch': choose one of adversarial, cyclegan, .*or a module of your own",
+            r"There is no game 'nosuch': choose one of adversarial, .*cyclegan, .*or a module of your own",
         ),
         (['game.l2=3'], "The config has no key 'game.l2'; the nearest name is 'game.l1'"),
         (['game.l1=-1'], r'game.l1 is -1'),
