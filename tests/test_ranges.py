@@ -17,8 +17,9 @@ from gan_jax.runtime import parallel
 IMPOSSIBLE = (-1, math.nan, math.inf, 1e30, 10**20)
 ACCEPTED = {
     **dict.fromkeys(('loss.a', 'loss.b', 'loss.c'), (-1,)),  # what least squares draw logits to
-    'generator_optimizer.learning_rate': (1e30, 1e20),  # found by training, as a divergence
-    'discriminator_optimizer.learning_rate': (1e30, 1e20),
+    **{  # found by training, as a divergence
+        f'{role}_optimizer.learning_rate': (1e30, 1e20) for role in ('generator', 'discriminator', 'encoder')
+    },
 }
 
 
