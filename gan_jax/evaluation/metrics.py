@@ -13,7 +13,7 @@ from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
-from gan_jax.evaluation.codes import code_accuracy, reconstruction_error
+from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.features.inception_network import TAPS
 from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid

@@ -6,7 +6,7 @@ import pytest
 
 from gan_jax.encoding import Encoding
 from gan_jax.errors import UserError
-from gan_jax.evaluation.codes import code_accuracy, reconstruction_error
+from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
 from gan_jax.game import Game, Player
 
 
