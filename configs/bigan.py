@@ -20,6 +20,10 @@ image's class in the encoder's features, for the test split, and `reconstruction
 reconstructions; `--mode eval --metrics code_accuracy,reconstruction` recomputes both. The paper has an accuracy of
 97.39 % on MNIST (table 1).
 
+The digits take half a minute on two CPU cores; their `code_accuracy` was 0.79 after the 3,000 steps and 0.85 at 500.
+The published run has not been made in full: 1,500 of its 187,200 steps, with the learning rate falling within them,
+took three minutes there and gave 0.943 on MNIST's test images.
+
 Expect reconstructions of the right class more often than of the same image.
 """
 
