@@ -33,7 +33,7 @@ from gan_jax.ranges import AMOUNT
 from gan_jax.translators import no_latents
 
 ROLES = ('generator', 'discriminator', 'encoder')
-_UNEVEN_LOSSES = ('least_squares', 'mean_squares', 'f_divergence')
+_UNEVEN_LOSSES = ('least_squares', 'mean_squares', 'f_divergence', 'margin', 'equilibrium')
 
 
 def bigan(
