@@ -14,7 +14,9 @@ of the codes. Networks, learning rates and 5,000 steps are those of the authors'
 `class_error` is that of the recognised category on the test split, with each category assigned to a class; the paper
 has 5 % on MNIST. `--mode eval --metrics class_error` recomputes it. The rows of sample grids are the categories.
 
-Expect rows of one digit each, with an error that depends on the seed: two digits that look alike can share a category.
+Expect rows of one or two digits each, after about two minutes on two CPU cores: with two seeds the error on the
+embedded digits was 0.36 and 0.20. The published run has not been repeated; networks of half its width, with 512 and 256
+hidden units, had an error of 0.33 on MNIST after 3,000 steps, which was still falling.
 """
 
 from ml_collections import ConfigDict
@@ -41,8 +43,10 @@ def get_config(argument: str = '') -> ConfigDict:
 
 
 def _suit_the_digits(config: ConfigDict) -> None:
-    """1,500 images of 8x8 pixels: narrower networks and fewer steps."""
+    """1,500 images of 8x8 pixels: narrower networks, fewer steps, and less in the latents beside the categories."""
     config.generator.hidden = config.discriminator.hidden = 256
     config.generator.width = config.discriminator.width = 32
-    config.duration = '2000 steps'
+    config.latents.size = 20
+    config.game.continuous_weight = 0.1
+    config.duration = '1500 steps'
     config.evaluate_every = '500 steps'
