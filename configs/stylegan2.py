@@ -12,7 +12,8 @@ convolutions, a generator that sums an image of each resolution and a residual d
 Expect FID 2.84 for FFHQ at 1024x1024 after its 25 million images: nine days on eight V100 GPUs. In 16 bits
 (`--config.dtype=bfloat16`) the four highest resolutions are; StyleGAN2-ADA's code clamps those layers then
 (`--config.generator.clamp=256 --config.discriminator.clamp=256`). `small` has at most 64 channels, two layers of
-mapping, a small gamma as StyleGAN2-ADA chooses it for small images, and 5,000 steps.
+mapping and 5,000 steps: on fashion_mnist, FID by its classifier falls from 12.5 after 1,000 steps to 3.2, in 18 minutes
+on two busy CPU cores. With gamma 0.1 it is 13.2 after 1,000 steps.
 """
 
 from ml_collections import ConfigDict
@@ -38,7 +39,6 @@ def get_config(argument: str = '') -> ConfigDict:
         config.generator.width = config.discriminator.width = 512
         config.generator.max_width = config.discriminator.max_width = 64
         config.generator.depth, config.generator.w_size, config.latents.size = 2, 64, 64
-        config.penalties.r1.weight = 0.1
         config.duration = '5000 steps' if argument else '2000 steps'
         config.ema.ramp_up = 0.05
         config.sample_every = config.checkpoint_every = '500 steps'
