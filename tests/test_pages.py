@@ -304,7 +304,7 @@ def test_an_interpolation_goes_from_one_sample_to_another(tmp_path):
     def latents(key, positions):
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)[np.asarray(positions)].astype(np.float32)
 
-    game = types.SimpleNamespace(latents=latents, sample=sample)
+    game = types.SimpleNamespace(latents=latents, sample=sample, codes=None)
     pictures.save_interpolation(tmp_path / 'x.png', game, Player({}, {}, None, None), 0, 'normal', (2, 2, 1))
     grid = np.asarray(Image.open(tmp_path / 'x.png')).astype(float)
     places = np.linspace(0, len(grid), 17).astype(int)[1::2]
