@@ -22,6 +22,7 @@ from gan_jax.sampling.class_choice import choose_classes
 from gan_jax.sampling.sliders import Settings, Sliders
 from gan_jax.sampling.trained import import_model, load_run
 
+from .compare import page_path
 from .serving import Route, make_server, serve
 
 SLIDERS = {
@@ -134,8 +135,8 @@ def _check(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
         raise UserError('--out writes a page and --picture one picture: give one of them.')
     if flags.out and given:
         raise UserError(f'--{next(iter(given))} is for a picture or a served page; remove it with --out.')
-    if flags.out and flags.out.suffix not in ('.html', '.htm'):
-        raise UserError(f'--out is {flags.out}; it must end in .html.')
+    if flags.out:
+        page_path(flags.out, '--out')
     for path in filter(None, (flags.out, flags.picture)):
         files.check_writable(path)
 

@@ -36,6 +36,7 @@ from gan_jax.runtime import parallel
 from gan_jax.sampling.samples import generate
 from gan_jax.sampling.trained import Run, import_model, load_run
 
+from .compare import page_path
 from .serving import Route, make_server, serve
 
 _NUM = Range(0, 1000)
@@ -204,8 +205,7 @@ def _run(flags: argparse.Namespace) -> None:
         return
     if not flags.runs:
         raise UserError('There is nothing to judge: give directories of runs, or --votes and the files of votes.')
-    if flags.out.suffix not in ('.html', '.htm'):
-        raise UserError(f'{flags.out} is no name of a page: --out must end in .html.')
+    page_path(flags.out, '--out')
     for name in ('num', 'pairs'):
         _NUM.check(f'--{name}', getattr(flags, name))
     SEED.check('--seed', flags.seed)
