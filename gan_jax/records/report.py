@@ -282,7 +282,7 @@ COLORS = {
     **{'D(real)': 'C2', 'D(fake)': 'C3', 'on real examples': 'C2', 'on fake examples': 'C3'},
 }
 _TITLES = {
-    'parts': 'Discriminator loss by real and fake',
+    'parts': 'Discriminator loss',
     'k': 'Weight k of fake examples',
     'convergence': 'Convergence measure',
     'memory_gib': 'Memory (GiB)',
