@@ -12,6 +12,9 @@ normalisation and Gaussian noise. With 100 labels of MNIST and 300 epochs the pa
     python -m gan_jax.main --config semi_supervised:mnist    # the published run
     python -m gan_jax.main --config semi_supervised:mnist --config.data.labels_per_class=100
 
+Terms of the unlabelled images: `--config.game.virtual_adversarial_weight=1` (Miyato et al. 2018), `entropy_weight`, and
+`pseudo_label_weight` (Lee 2013).
+
 `class_error` is that of the averaged classifier on the test split; `--mode eval --metrics class_error` recomputes it.
 
 Expect poor samples and a good classifier, the known effect of feature matching.

@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from experiments import sweep
 from experiments.semi_supervised import __main__ as experiment
 from experiments.semi_supervised import training
 from gan_jax import data
+
+ARMS = ('semi-supervised', 'VAT + entropy', 'labels alone')
 
 
 def run(root, *arguments):
@@ -18,7 +21,7 @@ def run(root, *arguments):
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
     root = tmp_path_factory.mktemp('whole')
-    run(root, '--epochs', '2')
+    run(root, '--epochs', '2', '--arms', *ARMS)
     return root
 
 
@@ -32,15 +35,17 @@ def test_a_draw_has_ten_labels_of_each_class_and_another_seed_others():
     assert np.array_equal(draws[0], training.draw_labels(labels, 10, 0))
 
 
-def test_both_arms_record_every_epoch_and_the_table_has_the_last(whole):
+def test_every_arm_records_its_epochs_and_its_own_terms_and_the_table_has_the_last(whole):
     found = json.loads((whole / 'out/results.json').read_text())['values']
-    assert list(found) == ['semi-supervised', 'labels alone']
+    assert tuple(found) == ARMS
     for arm, columns in found.items():
-        path = whole / 'runs' / arm.replace(' ', '-') / 'draw-0/metrics.jsonl'
+        path = whole / 'runs' / sweep.slug(arm) / 'draw-0/metrics.jsonl'
         records = [json.loads(line) for line in path.read_text().splitlines()]
         assert [record['step'] for record in records] == [15, 30]
         assert columns['errors'] == [records[-1]['eval/errors']]
         assert ('generator/feature_matching' in records[0]) == (arm == 'semi-supervised')
+        assert ('discriminator/virtual_adversarial' in records[0]) == (arm == 'VAT + entropy')
+        assert ('discriminator/conditional_entropy' in records[0]) == (arm == 'VAT + entropy')
     assert found['labels alone']['errors, averaged'] == []
     assert 0 <= found['semi-supervised']['errors, averaged'][0] <= 297
     assert {path.name for path in (whole / 'out').iterdir()} == {

@@ -1,1 +1,1 @@
-"""Classification of MNIST with 100 labels: the semi-supervised GAN against the labels alone; see README.md."""
+"""Classification of MNIST with 100 labels: the semi-supervised GAN, other terms and the labels alone; see README.md."""

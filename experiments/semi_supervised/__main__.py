@@ -1,4 +1,4 @@
-"""Trains the semi-supervised GAN on MNIST with 100 labels, and its classifier on the labels alone; see README.md.
+"""Trains the semi-supervised GAN on MNIST with 100 labels, and its classifier by other terms; see README.md.
 
 python -m experiments.semi_supervised
 """
@@ -10,18 +10,29 @@ from collections.abc import Callable, Mapping, Sequence
 
 from experiments import results, sweep
 from experiments.semi_supervised import training
+from experiments.semi_supervised.training import Recipe
 from gan_jax import data
 from gan_jax.data import Dataset
 from gan_jax.errors import exit_code
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
+from gan_jax.terms import joined
+from gan_jax.unlabelled_terms import conditional_entropy, pseudo_labels, virtual_adversarial
 
 QUESTION = (
     'A classifier of MNIST gets ten labels a class. How many of the 10,000 test digits does it misclassify if it sees '
-    'only these images, and how many as the discriminator of a GAN that also sees all 60,000 images without labels?'
+    'only these images, and how many if it also sees all 60,000 images without labels: as the discriminator of a GAN, '
+    'by virtual adversarial training, or by its own pseudo-labels?'
 )
-ARMS = {'semi-supervised': True, 'labels alone': False}
-EPOCHS_ALONE = 5
+ALONE = 'labels alone'
+ARMS = {
+    'semi-supervised': Recipe(),
+    'VAT': Recipe(adversarial=False, terms=virtual_adversarial(1.0)),
+    'VAT + entropy': Recipe(adversarial=False, terms=joined([virtual_adversarial(1.0), conditional_entropy(1.0)])),
+    'pseudo-labels': Recipe(adversarial=False, terms=pseudo_labels(1.0, threshold=0.95)),
+    'semi-supervised + VAT': Recipe(terms=virtual_adversarial(1.0)),
+    ALONE: Recipe(epochs=5, adversarial=False),
+}
 PUBLISHED = 93.0  # errors, mean over ten draws of 100 labels: Salimans et al. 2016, table 1
 PROTOCOL = 'misclassified test digits of 10,000, without noise, after the last epoch trained'
 
@@ -33,7 +44,7 @@ def write(directories: Mapping[str, Sequence[pathlib.Path]], out: pathlib.Path) 
     values = {
         name: {
             'errors': [run.final('errors') for run in runs],
-            'errors, averaged': [run.final('averaged_errors') for run in runs] if ARMS[name] else [],
+            'errors, averaged': [run.final('averaged_errors') for run in runs] if name != ALONE else [],
             'epochs': [run.records[-1]['kimg'] / 60 for run in runs],
         }
         for name, runs in arms.items()
@@ -56,10 +67,10 @@ def draw_curves(path: pathlib.Path, arms: Mapping[str, Sequence[results.Finished
     axes = figure.subplots()
     for i, (name, runs) in enumerate(arms.items()):
         for metric, style, label in (('errors', '-', name), ('averaged_errors', '--', f'{name}, averaged')):
-            for draw, run in enumerate(runs if metric == 'errors' or ARMS[name] else ()):
+            for draw, run in enumerate(runs if metric == 'errors' or name != ALONE else ()):
                 kimg, values = run.curve(f'eval/{metric}')
                 axes.plot(kimg / 60, values, style, color=f'C{i}', linewidth=1.2, label=None if draw else label)
-    axes.axhline(PUBLISHED, color='0.6', linewidth=0.8, label='published, 300 epochs')
+    axes.axhline(PUBLISHED, color='0.6', linewidth=0.8, label='published GAN, 300 epochs')
     axes.set_yscale('log')
     axes.set_xlabel('epochs')
     axes.set_ylabel('errors of 10,000')
@@ -67,17 +78,17 @@ def draw_curves(path: pathlib.Path, arms: Mapping[str, Sequence[results.Finished
     results.save_figure(path, figure)
 
 
-def compare(flags: argparse.Namespace, load: Callable[[str], Dataset], **recipe) -> None:
+def compare(flags: argparse.Namespace, load: Callable[[str], Dataset], **changes) -> None:
     """Trains the arms and writes the results."""
     directories = {name: sorted((flags.runs / sweep.slug(name)).glob('draw-*')) for name in ARMS}
     if flags.epochs:
         train, test = load('train'), load('test')
         for name in flags.arms:
             directories[name] = [flags.runs / sweep.slug(name) / f'draw-{seed}' for seed in range(flags.draws)]
-            epochs = flags.epochs if ARMS[name] else min(flags.epochs, EPOCHS_ALONE)
+            recipe = ARMS[name]._replace(epochs=min(flags.epochs, ARMS[name].epochs), **changes)
             for seed, workdir in enumerate(directories[name]):
                 print(f'== {name}: {workdir}', flush=True)
-                training.train_draw(training.Recipe(epochs, ARMS[name], **recipe), train, test, seed, workdir)
+                training.train_draw(recipe, train, test, seed, workdir)
     write(directories, flags.out)
 
 
@@ -89,7 +100,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--epochs', type=int, default=300, help='0: only write the results so far (default: 300, as published)'
     )
-    parser.add_argument('--arms', nargs='+', choices=list(ARMS), default=list(ARMS)[::-1], help='default: both')
+    parser.add_argument('--arms', nargs='+', choices=list(ARMS), default=list(ARMS)[::-1], help='default: all')
     parser.add_argument('--runs', type=files.user_path, default=pathlib.Path('runs/semi_supervised'))
     parser.add_argument('--out', type=files.user_path, default=sweep.ROOT / 'experiments/semi_supervised/results')
     return parser.parse_args(argv)

@@ -12,12 +12,13 @@ import optax
 
 from gan_jax import data, steps
 from gan_jax.data import Dataset
-from gan_jax.game import Game, GanState, from_flax, named_key, uniform_latents
+from gan_jax.game import Game, GanState, Pair, from_flax, named_key, uniform_latents
 from gan_jax.games.semi_supervised import classifier_of, semi_supervised
 from gan_jax.models.semi_supervised import Discriminator, Generator
 from gan_jax.records import npz, report
 from gan_jax.records.metrics import metrics_of
 from gan_jax.stretch import make_stretch
+from gan_jax.terms import NO_TERMS
 
 BATCH = 100
 STARTING = 500  # examples for the data-dependent initialisation
@@ -26,6 +27,9 @@ REPORTED = (
     'discriminator/class_error',
     'discriminator/real_probability',
     'discriminator/fake_probability',
+    'discriminator/virtual_adversarial',
+    'discriminator/conditional_entropy',
+    'discriminator/pseudo_labels',
     'generator/feature_matching',
 )
 
@@ -35,12 +39,14 @@ class Recipe(NamedTuple):
 
     Attributes:
         epochs: passes through the unlabelled images.
-        unlabelled: whether the unlabelled images and the generator take part.
+        adversarial: whether the generator takes part, and real images are told from its own.
+        terms: terms of the unlabelled images.
         widths: widths of the discriminator's and of the generator's hidden layers.
     """
 
-    epochs: int
-    unlabelled: bool
+    epochs: int = 300
+    adversarial: bool = True
+    terms: Pair = NO_TERMS
     widths: tuple[tuple[int, ...], tuple[int, ...]] = ((1000, 500, 250, 250, 250), (500, 500))
 
 
@@ -65,9 +71,10 @@ def make_game(recipe: Recipe, train: Dataset, seed: int) -> tuple[Game, Callable
         discriminator,
         latents=uniform_latents(100),
         examples=pixels(train.examples[np.sort(starting)]),
-        unlabelled_weight=float(recipe.unlabelled),
+        unlabelled_weight=float(recipe.adversarial),
+        terms=recipe.terms,
     )
-    if not recipe.unlabelled:
+    if not recipe.adversarial:
         game = game._replace(turns=(game.turn('discriminator'),))
     return game, classifier_of(discriminator)
 

@@ -15,8 +15,9 @@ from gan_jax.judgement import Judgement, judgement
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
-from gan_jax.ranges import AMOUNT
+from gan_jax.ranges import AMOUNT, COUNT, POSITIVE_AMOUNT, SHARE
 from gan_jax.terms import NO_TERMS, feature_matching, joined
+from gan_jax.unlabelled_terms import conditional_entropy, pseudo_labels, virtual_adversarial
 
 ROLES = ('generator', 'discriminator')
 STARTS_FROM_DATA = True  # weight normalisation does
@@ -51,7 +52,8 @@ def semi_supervised(
         distance: distance of feature matching: 'mean_squared', that of the authors' code for MNIST, 'mean_absolute',
             that for CIFAR-10, or 'squared'; see `gan_jax.terms.feature_matching`.
         unlabelled_weight: factor of the loss of unlabelled and generated examples.
-        terms: added to each player's loss; see `gan_jax.terms`.
+        terms: added to each player's loss; see `gan_jax.terms`, and `gan_jax.unlabelled_terms` for those of the
+            unlabelled examples.
         **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators. Augmentation changes
             the unlabelled and the generated examples only.
 
@@ -103,19 +105,41 @@ def semi_supervised(
 
 
 def from_config(
-    distance: str = 'mean_squared', unlabelled_weight: Annotated[float, AMOUNT] = 1.0, *, parts: Parts
+    distance: str = 'mean_squared',
+    unlabelled_weight: Annotated[float, AMOUNT] = 1.0,
+    virtual_adversarial_weight: Annotated[float, AMOUNT] = 0.0,
+    epsilon: Annotated[float, POSITIVE_AMOUNT] = 0.6,
+    xi: Annotated[float, POSITIVE_AMOUNT] = 1e-2,
+    power_iterations: Annotated[int, COUNT] = 1,
+    entropy_weight: Annotated[float, AMOUNT] = 0.0,
+    pseudo_label_weight: Annotated[float, AMOUNT] = 0.0,
+    pseudo_label_threshold: Annotated[float, SHARE] = 0.0,
+    *,
+    parts: Parts,
 ) -> Game:
     """The game of a config, over batches {'real', 'labelled', 'labelled_label'}.
 
     Args:
         distance: distance of feature matching: 'mean_squared', 'mean_absolute' or 'squared'.
         unlabelled_weight: factor of the loss of unlabelled and generated examples.
+        virtual_adversarial_weight: factor of virtual adversarial training on the unlabelled examples.
+        epsilon: Euclidean distance by which it moves examples with values in [-1, 1].
+        xi: length of its step of finite differences.
+        power_iterations: number of power iterations that find its directions.
+        entropy_weight: factor of the conditional entropy of the unlabelled examples' classes.
+        pseudo_label_weight: factor of the cross-entropy with pseudo-labels of the unlabelled examples.
+        pseudo_label_threshold: least probability of a pseudo-label.
         parts: parts of the game.
     """
-    shape, options, loss = parts.shape('real'), parts.options, parts.config.loss.name
+    shape, loss = parts.shape('real'), parts.config.loss.name
     parts.shape('labelled')
     if loss != 'non_saturating':
         raise UserError(f'semi_supervised uses its own losses, so loss.name={loss} has no effect: remove it.')
+    of_unlabelled = (
+        virtual_adversarial(virtual_adversarial_weight, epsilon, xi, power_iterations),
+        conditional_entropy(entropy_weight),
+        pseudo_labels(pseudo_label_weight, pseudo_label_threshold),
+    )
     return semi_supervised(
         parts.network('generator', (parts.config.latents.size,), shape),
         parts.network('discriminator', shape, shape),
@@ -123,7 +147,7 @@ def from_config(
         examples=None if parts.reference is None else parts.reference[0],
         distance=distance,
         unlabelled_weight=unlabelled_weight,
-        **options,
+        **(parts.options | {'terms': joined([*of_unlabelled, parts.terms])}),
     )
 
 
