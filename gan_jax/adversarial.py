@@ -19,6 +19,7 @@ from gan_jax.game import (
     Turn,
     normal_latents,
 )
+from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import choose, is_on, is_traced, require
 from gan_jax.layers.resampling import faded
 from gan_jax.losses import Loss
@@ -55,6 +56,7 @@ def adversarial(
     discriminator_count: Callable[[Array], Array] | None = None,
     balance: Balance = NO_BALANCE,
     unrolled_steps: int = 0,
+    latent_step: LatentStep | None = None,
     axis_name: str | None = None,
 ) -> Game:
     """The game of one generator against one or several discriminators (Goodfellow et al. 2014, algorithm 1).
@@ -90,6 +92,8 @@ def adversarial(
         unrolled_steps: steps that a copy of the discriminator takes, as its optimiser would, before the generator's
             loss is computed against it; the gradient passes through them (Metz et al. 2017, "Unrolled Generative
             Adversarial Networks", equations 7 to 10). Adam needs `eps_root` above 0 for that.
+        latent_step: a step of the latents by the discriminator before each pass of either player (Wu et al. 2019,
+            LOGAN); None: there is none.
         axis_name: the mapped axis of the global batch, when the game runs under `pmap` or
             `shard_map`.
 
@@ -107,6 +111,8 @@ def adversarial(
     require(discriminators >= 1, 'The number of discriminators', discriminators, 'at least 1')
     require(is_traced(flip_labels) or 0 <= flip_labels <= 1, 'flip_labels', flip_labels, 'a probability')
     balance.check()
+    if latent_step is not None:
+        latent_step.check()
     passes = Passes(
         generator=generator,
         discriminator=discriminator,
@@ -125,6 +131,7 @@ def adversarial(
         discriminators=discriminators,
         combine=choose(COMBINATIONS, combine, 'way to combine discriminators'),
         reads_fooled=is_on(balance.fooling),
+        latent_step=latent_step,
         axis_name=axis_name,
     )
 

@@ -23,6 +23,7 @@ from gan_jax.ranges import (
     COUNT_OR_NONE,
     FINITE,
     ORDINARY,
+    POSITIVE_AMOUNT,
     POSITIVE_SHARE,
     SEED,
     SHARE,
@@ -188,6 +189,11 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         'packing': number(
             1, Range(1, 100), 'examples, all real or all fake, that the discriminator judges at once (PacGAN)'
         ),
+        'latent_step': {  # of LOGAN
+            'size': number(0.0, AMOUNT, "size of the latents' step by the discriminator before each pass; 0: none"),
+            'natural': plain(True, 'whether it is a step of the natural gradient'),
+            'damping': number(5.0, POSITIVE_AMOUNT, 'added to the squared norm that the natural gradient divides by'),
+        },
         'unrolled_steps': number(0, COUNT_OR_NONE, 'unrolled steps of the discriminator in the loss of the generator'),
         'top_k': {
             'share': number(1.0, POSITIVE_SHARE, 'final share of fakes that the generator learns from'),

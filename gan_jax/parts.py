@@ -18,6 +18,7 @@ from gan_jax import defaults, games, models
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
+from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import is_on, is_traced
 from gan_jax.losses import Loss
 
@@ -159,6 +160,11 @@ class Parts:
             'discriminator_count': _discriminator_count(config, total),
             'balance': Balance(**config.balance),
             'unrolled_steps': config.unrolled_steps,
+            'latent_step': LatentStep(
+                **config.latent_step, bound=1.0 if config.latents.distribution == 'uniform' else None
+            )
+            if is_on(config.latent_step.size)
+            else None,
             'axis_name': self.axis_name,
         }
 

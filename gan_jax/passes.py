@@ -24,6 +24,7 @@ from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, stream
 from gan_jax.judgement import Judgement, judgement
+from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import is_on
 from gan_jax.losses import Loss
 from gan_jax.replay import exchange, start_replay
@@ -56,6 +57,7 @@ class Passes:
     discriminators: int
     combine: Callable[[Array], Array]
     reads_fooled: bool
+    latent_step: LatentStep | None
     axis_name: str | None
 
     # Several discriminators have their parameters and variables in dicts, one alone has them bare.
@@ -158,11 +160,35 @@ class Passes:
             examples = augment.instance_noise(examples, stream(key, 'noise'), positions, self.noise(state.step))
         return examples
 
-    def generate(self, player: _Networks, key: Key, positions: Array, labels: Array | None):
-        """The fake examples of a step, the generator's new variables, and the latents."""
+    def generate(self, pair: Pair, state: GanState, key: Key, positions: Array, labels: Array | None):
+        """The fake examples of a step, the generator's new variables, and the latents.
+
+        Args:
+            pair: (params, variables) of the generator and of all discriminators.
+            state: before the step.
+            key: random key of the step.
+            positions: positions of the examples in the global batch.
+            labels: conditions of the examples.
+        """
+
+        def generate(latents: Array) -> tuple[Array, PyTree]:
+            return self.generator.apply(*pair.generator, latents, stream(key, 'generator'), True, labels)
+
+        def judge(latents: Array) -> Array:
+            shown = self.show(generate(latents)[0], stream(key, 'show_fake'), positions, state)
+            judge_keys = (jax.random.fold_in(stream(key, 'fake'), i) for i in range(self.discriminators))
+            members = zip(*map(self.members, pair.discriminator), judge_keys, strict=True)
+            return _mean(
+                [
+                    judgement(self.discriminator.apply(*member, shown, judge_key, True, labels)[0]).logits
+                    for *member, judge_key in members
+                ]
+            )
+
         latents = self.latents(stream(key, 'latents'), positions)
-        made, variables = self.generator.apply(*player, latents, stream(key, 'generator'), True, labels)
-        return made, variables, latents
+        if self.latent_step is not None:
+            latents = self.latent_step.moved(latents, judge)
+        return *generate(latents), latents
 
     def view(self, params: PyTree, pair: Pair, state: GanState, batch: Batch, key: Key, positions: Array, i: int):
         """The partial `View` of a pass of discriminator i, without the fake examples.
@@ -215,7 +241,8 @@ class Passes:
     def discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         """See `Game`."""
         labels, maker = self.labels(batch), state.generator[:2]
-        made, _, latents = self.generate(maker, key, positions, labels)
+        opponents = Pair(maker, (params, state.discriminator.variables))
+        made, _, latents = self.generate(opponents, state, key, positions, labels)
         fake, fake_labels, memory = made, labels, {}
         if self.replay:
             fake, fake_labels, memory['replay'] = exchange(
@@ -283,7 +310,8 @@ class Passes:
     def opponents(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         """The generator's pass, with the new variables and one `View` per discriminator."""
         labels, maker = self.labels(batch), (params, state.generator.variables)
-        fake, variables, latents = self.generate(maker, key, positions, labels)
+        opponents = Pair(maker, state.discriminator[:2])
+        fake, variables, latents = self.generate(opponents, state, key, positions, labels)
         fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
 
         def one(i: int, *member: PyTree) -> View:
@@ -330,7 +358,8 @@ class Passes:
     def lazy_discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         """The terms of the discriminators with a separate update."""
         labels, maker = self.labels(batch), state.generator[:2]
-        fake, _, latents = self.generate(maker, key, positions, labels)
+        opponents = Pair(maker, (params, state.discriminator.variables))
+        fake, _, latents = self.generate(opponents, state, key, positions, labels)
         members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
         values, metrics = [], []
         for i, member in enumerate(members):
