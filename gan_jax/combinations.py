@@ -44,9 +44,10 @@ def check(config: ConfigDict, shape: tuple[int, ...]) -> None:
         )
     if config.packing > 1 and config.game.name != 'adversarial':
         raise UserError(f'packing={config.packing} needs the game adversarial, not {config.game.name}: set it to 1.')
-    if config.latent_step.size and config.game.name in _WITHOUT_LATENTS:
+    if config.latent_step.size and config.game.name != 'adversarial':
         raise UserError(
-            f'latent_step moves latents, which the game {config.game.name} does not have: set its size to 0.'
+            f'latent_step moves the latents of the game adversarial, not those of {config.game.name}: set its size '
+            'to 0.'
         )
     if config.feature_matching.alone and not config.feature_matching.weight:
         raise UserError(
@@ -103,7 +104,6 @@ def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
 
 
 _SIGNED_LOSSES = ('wasserstein', 'hinge', 'minimax', 'f_divergence', 'equilibrium')
-_WITHOUT_LATENTS = ('pix2pix', 'cyclegan')
 
 
 def is_lazy(config: ConfigDict, made: Pair, player: str) -> bool:

@@ -22,6 +22,7 @@ SLOW = (  # to compile
     'gat',
     'growing_dcgan',
     'infogan',
+    'logan',
     'pix2pix',
     'progan',
     'projection',

@@ -9,10 +9,14 @@ import pytest
 from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.adversarial import adversarial
+from gan_jax.codes import Codes
 from gan_jax.errors import UserError
 from gan_jax.game import Pair, normal_latents, pure
+from gan_jax.games.bigan import bigan
+from gan_jax.games.infogan import infogan
 from gan_jax.latent_step import LatentStep
 from gan_jax.parts import Parts
+from gan_jax.runtime import snapshot
 
 LATENT, BATCH = 3, 8
 OPTIMIZERS = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
@@ -111,7 +115,29 @@ def test_impossible_steps_are_refused(step, sentence):
         game_of(step)
 
 
-def test_a_game_without_latents_refuses_the_step():
-    config = configs.load('pix2pix', {'latent_step.size': '0.9'})
-    with pytest.raises(UserError, match='latent_step moves latents, which the game pix2pix does not have'):
+@pytest.mark.parametrize('name', ['bigan', 'infogan', 'pix2pix'])
+def test_games_with_other_latents_refuse_the_step(name):
+    config = configs.load(name, {'latent_step.size': '0.9'})
+    with pytest.raises(UserError, match=f'moves the latents of the game adversarial, not those of {name}: set its'):
         build.make_game(config, (16, 16, 1), shapes={'input': (16, 16, 1)})
+
+
+def test_latents_that_are_codes_or_half_of_a_pair_are_not_moved():
+    network = pure(lambda key: jnp.zeros(1), lambda params, x: x)
+    networks = network, network, losses.wasserstein()
+    with pytest.raises(UserError, match=r'latent_step is .*; it must be None, since it moves codes'):
+        infogan(*networks, LATENT, codes=Codes((2,)), latent_step=STEPS['plain'])
+    with pytest.raises(UserError, match='BiGAN does not support latent_step'):
+        bigan(network, *networks, LATENT, shape=(2,), latent_step=STEPS['plain'])
+
+
+def test_a_resumed_run_moves_the_same_latents():
+    game, batch = game_of(STEPS['natural']), {'real': jax.random.normal(jax.random.key(7), (BATCH, 2))}
+    step = jax.jit(steps.make_train_step(game, OPTIMIZERS))
+    states = [start(game)]
+    for _ in range(3):
+        states.append(step(states[-1], batch)[0])
+    resumed = snapshot.unpack(states[1], *snapshot.pack(states[1]))
+    for _ in range(2):
+        resumed, _ = step(resumed, batch)
+    jax.tree.map(np.testing.assert_array_equal, resumed.players, states[3].players)

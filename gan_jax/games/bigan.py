@@ -66,7 +66,8 @@ def bigan(
         decay: half of this times the sum of a player's squared weights (parameters of two or more dimensions) is added
             to its loss.
         **options: options of `gan_jax.adversarial.adversarial`, of which `terms` are those of the generator and the
-            discriminator, and balance is theirs too; not augmentation or `real_fade`, which change images, not pairs.
+            discriminator, and balance is theirs too; not augmentation or `real_fade`, which change images, not pairs,
+            nor `latent_step`, since the encoder has no latents.
 
     Returns:
         A game of the players 'discriminator', 'generator' and 'encoder' over batches `{'real': [B, *shape]}`. Averages
@@ -77,7 +78,7 @@ def bigan(
         UserError: an option is impossible.
     """
     require(is_traced(decay) or decay >= 0, 'decay', decay, 'at least 0')
-    for name in ('augmentation', 'real_fade'):
+    for name in ('augmentation', 'real_fade', 'latent_step'):
         if options.get(name) is not None:
             raise UserError(f'BiGAN does not support {name}, because its discriminator sees pairs: unset it.')
     draw = normal_latents(latents) if isinstance(latents, int) else latents

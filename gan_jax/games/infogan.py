@@ -105,7 +105,8 @@ def infogan(
         categorical_weight: factor of the information of categorical codes.
         continuous_weight: factor of that of continuous codes.
         terms: further terms of each player's loss; see `gan_jax.terms`.
-        **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators, replay and a condition.
+        **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators, replay, a latent
+            step and a condition.
 
     Returns:
         A game as `adversarial` makes it. Where there is a categorical code, it classifies by the first.
@@ -116,6 +117,7 @@ def infogan(
     require(codes.size > 0, 'The number of codes', codes.size, 'at least 1')
     require(options.get('discriminators', 1) == 1, 'The number of discriminators', options.get('discriminators'), '1')
     require(not options.get('replay'), 'replay', options.get('replay'), '0, since replayed examples have no codes')
+    require(options.get('latent_step') is None, 'latent_step', options.get('latent_step'), 'None, since it moves codes')
     drawn = normal_latents(latents) if isinstance(latents, int) else latents
     game = adversarial(
         generator,
