@@ -12,10 +12,12 @@ SNGAN, as in configs/sngan.py, and not the paper's BigGAN-deep.
     python -m gan_jax.main --config logan:fashion_mnist
     python -m gan_jax.main --config logan --config.latent_step.size=0     # the baseline
 
-The paper reaches FID 3.4 and Inception Score 148 on ImageNet at 128x128, 5.0 and 127 without the step; it also
+The paper reaches FID 3.4 and Inception Score 148 on ImageNet at 128x128, and 5.0 and 127 without the step. It also
 penalises the length of the step, which is left out here.
 
-Expect legible digits.
+Expect legible digits of all kinds from the embedded ones, but no gain by the step: with one seed the FID by a small
+classifier's features was 1.70, and 1.58 without it. A step takes 1.4 times as long as without: three minutes on two CPU
+cores instead of two.
 """
 
 from ml_collections import ConfigDict
