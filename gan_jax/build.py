@@ -184,12 +184,13 @@ def warn_of_networks(
 
 
 def make_optimizers(config: ConfigDict, game: Game) -> steps.Optimizers:
-    """An optax optimiser for each player of a config's game; a schedule counts all moves of its turns."""
+    """An optax optimiser for each player of a config's game; a schedule counts all updates of its turns."""
     rounds, made = configs.steps(config, 'duration'), configs.make_terms(config)
+    play = configs.make(config, 'play')
 
     def one(player: str):
         turns = [turn for turn in game.turns if turn.player == player]
-        updates = sum(-(-rounds // turn.every) * turn.times for turn in turns) or 1
+        updates = sum(-(-rounds // turn.every) * turn.times for turn in turns) * play.updates or 1
         is_lazy = player in Pair._fields and combinations.is_lazy(config, made, player)
         every = config.lazy[player] if is_lazy else 1
         options = optim.lazy_adam_options(config[f'{player}_optimizer'].to_dict(), every)
@@ -234,6 +235,7 @@ def _make_step(config: ConfigDict, game: Game, axis_name: str | None) -> steps.T
         if is_on(average.half_life_kimg)
         else None,
         progress=lambda step: step / total,
+        play=configs.make(config, 'play'),
         accumulate=config.accumulate,
         axis_name=axis_name,
     )

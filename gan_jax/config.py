@@ -42,12 +42,13 @@ from gan_jax.overrides import (
     split,
     unknown_key,
 )
+from gan_jax.plays import Play
 from gan_jax.records import files
 from gan_jax.schedules import Schedule
 from gan_jax.terms import PENALTIES, check_terms, feature_matching, joined, rotation, slicing
 from gan_jax.values import flat
 
-_KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation}
+_KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation, 'play': Play}
 _RECIPES = pathlib.Path(__file__).parent / 'configs'
 _PATH = re.compile(r'(?<![^:,])/[^,:]*')  # 'paired:/data/maps', 'unpaired:folder:/a,folder:/b'
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
@@ -290,7 +291,7 @@ def kimg(config: ConfigDict, step: int) -> float:
 
 
 def make(config: ConfigDict, name: str) -> Any:
-    """Makes what a section with a `name` and options describes: a Loss, an optimiser, a schedule, an augmentation."""
+    """Makes what a section with a `name` and options describes: a loss, an optimiser, a play, an augmentation, ..."""
     options = config[name].to_dict()
     choice = options.pop('name')
     with blaming(f'The {name} {choice}'):

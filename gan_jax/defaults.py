@@ -17,6 +17,7 @@ from gan_jax.game import LATENTS
 from gan_jax.losses import LOSSES
 from gan_jax.open_sets import OpenDict
 from gan_jax.optim import OPTIMIZERS, SCHEDULES
+from gan_jax.plays import PLAYS
 from gan_jax.ranges import (
     AMOUNT,
     COUNT,
@@ -66,6 +67,7 @@ def factories(roles: Iterable[str]) -> dict[str, Mapping[str, Callable]]:
         'game': _Games(),
         'loss': OpenDict(LOSSES, 'loss'),
         **{f'{role}_optimizer': OpenDict(OPTIMIZERS, 'optimizer') for role in roles},
+        'play': OpenDict(PLAYS, 'play'),
         'schedule': OpenDict(SCHEDULES, 'schedule'),
         'augment': OpenDict(AUGMENTATIONS, 'augmentation'),
     }
@@ -208,6 +210,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
         },
         'reference_batch': number(64, Range(2, COUNT.most), 'examples of virtual batch normalisation'),
         **{f'{role}_optimizer': chosen(f'{role}_optimizer') for role in networks},
+        'play': chosen('play'),
         'schedule': chosen('schedule'),  # of all learning rates
         'schedules': Default(
             (),
@@ -267,7 +270,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
     }
 
 
-_USUAL = {'loss': 'non_saturating', 'schedule': 'constant', 'augment': 'none'}
+_USUAL = {'loss': 'non_saturating', 'play': 'alternating', 'schedule': 'constant', 'augment': 'none'}
 
 
 def base(model: str, game: str = 'adversarial', *, importing: bool = True) -> ConfigDict:

@@ -5,6 +5,7 @@ the order of their turns. It does not depend on devices, files, configs or optim
 makes the usual game of a generator against a discriminator; any other game is a tuple of the same type.
 """
 
+import functools
 import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -163,6 +164,10 @@ class Turn(NamedTuple):
     def title(self) -> str:
         """The name of the turn, or that of its player."""
         return self.name or self.player
+
+    def key(self, round_key: Key) -> Key:
+        """The key of the turn in a round."""
+        return functools.reduce(stream, self.title.split('/'), round_key)
 
 
 class Game(NamedTuple):

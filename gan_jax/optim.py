@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.layers.choices import is_on, require
-from gan_jax.ranges import AMOUNT, DECAY, POSITIVE_AMOUNT, SHARE, Range, checked
+from gan_jax.layers.choices import is_on, is_traced, require
+from gan_jax.ranges import AMOUNT, DECAY, MOMENTUM, POSITIVE_AMOUNT, SHARE, Range, checked
 
 Scheduler = Callable[[int], optax.Schedule]  # the number of updates in a run -> update count -> factor
 Rate = Annotated[float, Range(0, 1e38)]  # one that is too large is found by training, as a divergence
 Decay = Annotated[float, DECAY]
+Momentum = Annotated[float, MOMENTUM]
 Epsilon = Annotated[float, Range(0, 1, above=True)]
 Amount = Annotated[float, AMOUNT]
 Share = Annotated[float, SHARE]
@@ -25,12 +26,13 @@ Share = Annotated[float, SHARE]
 @checked
 def adam(
     learning_rate: Rate = 2e-4,
-    b1: Decay = 0.5,
+    b1: Momentum = 0.5,
     b2: Decay = 0.999,
     eps: Epsilon = 1e-8,
     clip_norm: Amount = 0.0,
     weight_decay: Amount = 0.0,
     clip_weights: Amount = 0.0,
+    optimism: Amount = 0.0,
     *,
     schedule: optax.Schedule | None = None,
     eps_root: float = 0.0,
@@ -39,19 +41,22 @@ def adam(
 
     Args:
         learning_rate: at least 0.
-        b1: weight of the past in the mean of gradients, in [0, 1).
+        b1: weight of the past in the mean of gradients, in (-1, 1); negative values as for `sgd`.
         b2: weight of the past in the mean of their squares, in [0, 1).
         eps: added to the square root of that mean.
         clip_norm: gradients with a larger global norm are scaled to it; 0: off (as in every optimiser here).
         weight_decay: decoupled decay (AdamW, Loshchilov and Hutter 2019): each update subtracts learning_rate *
             weight_decay times the value of every parameter with two or more dimensions (not biases and scales); 0: off.
         clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
+        optimism: weight of the change since the last update, which is added to each update direction: 1 is optimistic
+            Adam (Daskalakis et al. 2018, "Training GANs with Optimism", algorithm 1), or extrapolation from the past
+            (Gidel et al. 2019, whose extrapolated points are then the parameters); 0: off.
         schedule: update count -> factor of the learning rate (see `SCHEDULES`).
         eps_root: added under that square root, for differentiating through updates (an unrolled discriminator), where
             the root's derivative at 0 would be infinite.
     """
     direction = optax.scale_by_adam(b1, b2, eps, eps_root)
-    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
+    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights, optimism)
 
 
 @checked
@@ -62,6 +67,7 @@ def rmsprop(
     clip_norm: Amount = 0.0,
     weight_decay: Amount = 0.0,
     clip_weights: Amount = 0.0,
+    optimism: Amount = 0.0,
     *,
     schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
@@ -74,19 +80,21 @@ def rmsprop(
         clip_norm: gradients with a larger global norm are scaled to it; 0: off.
         weight_decay: as in `adam`; 0: off.
         clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
+        optimism: as in `adam`; 0: off.
         schedule: update count -> factor of the learning rate.
     """
     direction = optax.scale_by_rms(decay, eps)
-    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
+    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights, optimism)
 
 
 @checked
 def sgd(
     learning_rate: Rate = 1e-2,
-    momentum: Decay = 0.0,
+    momentum: Momentum = 0.0,
     clip_norm: Amount = 0.0,
     weight_decay: Amount = 0.0,
     clip_weights: Amount = 0.0,
+    optimism: Amount = 0.0,
     *,
     schedule: optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
@@ -94,14 +102,16 @@ def sgd(
 
     Args:
         learning_rate: at least 0.
-        momentum: weight of the past updates, in [0, 1).
+        momentum: weight of the past updates, in (-1, 1). Negative momentum damps the rotation of a game that is played
+            in turn (Gidel et al. 2019, "Negative Momentum for Improved Game Dynamics").
         clip_norm: gradients with a larger global norm are scaled to it; 0: off.
         weight_decay: as in `adam`; 0: off.
         clip_weights: parameters are kept in [-clip_weights, clip_weights]; 0: off.
+        optimism: as in `adam`; 0: off.
         schedule: update count -> factor of the learning rate.
     """
     direction = optax.trace(momentum) if momentum else optax.identity()
-    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights)
+    return _optimizer(direction, learning_rate, schedule, clip_norm, weight_decay, clip_weights, optimism)
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': adam, 'rmsprop': rmsprop, 'sgd': sgd}
@@ -128,12 +138,14 @@ def _optimizer(
     clip_norm: float,
     weight_decay: float,
     limit: float,
+    optimism: float,
 ) -> optax.GradientTransformation:
     """An optimiser from its update direction; the shared options are described in `adam`."""
     rate = (lambda count: learning_rate * schedule(count)) if schedule else learning_rate
     return optax.chain(
         *([optax.clip_by_global_norm(clip_norm)] if is_on(clip_norm) else []),
         direction,
+        *([optax.scale_by_optimistic_gradient(1.0, optimism)] if is_on(optimism) else []),
         *([optax.add_decayed_weights(weight_decay, mask=_is_weight)] if is_on(weight_decay) else []),
         optax.scale_by_learning_rate(rate),
         *([clip_weights(limit)] if is_on(limit) else []),
@@ -153,10 +165,15 @@ def lazy_adam_options(options: dict[str, Any], every: int) -> dict[str, Any]:
     Args:
         options: as in a config; 'learning_rate', and 'b1' and 'b2' where they are Adam's.
         every: k, at least 1; with 1 nothing is lazy, and the options do not change.
+
+    Raises:
+        UserError: k is below 1, or b1 is negative, which has no such power.
     """
     require(every >= 1, 'The number of steps from one lazy penalty to the next', every, 'at least 1')
     if every == 1:
         return options
+    b1 = options.get('b1', 0.0)
+    require(is_traced(b1) or b1 >= 0, "The b1 of a player's optimizer with lazy penalties", b1, 'at least 0')
     share = every / (every + 1)
     betas = {name: options[name] ** share for name in ('b1', 'b2') if name in options}
     return {**options, 'learning_rate': options['learning_rate'] * share, **betas}

@@ -49,6 +49,7 @@ class Range(NamedTuple):
 SHARE = Range(0, 1)
 POSITIVE_SHARE = Range(0, 1, above=True)
 DECAY = Range(0, 1, below=True)  # the weight of the past in an average
+MOMENTUM = Range(-1, 1, above=True, below=True)
 AMOUNT = Range(0, 10**6)
 POSITIVE_AMOUNT = Range(0, 10**6, above=True)
 COUNT = Range(1, 2**31 - 1)  # of what int32 counts

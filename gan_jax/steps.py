@@ -7,13 +7,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.dynamics.field import Field, field_of_turns, linearize, moving_params
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Player, PlayerLoss, PyTree, Turn, stream
 from gan_jax.layers.progress import with_share
+from gan_jax.plays import Play, alternating
 
 Metrics = dict[str, Array]
 Optimizers = Mapping[str, optax.GradientTransformation]
 TrainStep = Callable[..., tuple[GanState, Metrics]]
+ALTERNATING = alternating()
 
 
 def init_state(game: Game, optimizers: Optimizers, key: Key, *, ema: bool = False) -> GanState:
@@ -53,6 +56,7 @@ def make_train_step(
     *,
     ema_decay: Callable[[Array], Array] | None = None,
     progress: Callable[[Array], Array] | None = None,
+    play: Play = ALTERNATING,
     accumulate: int = 1,
     axis_name: str | None = None,
 ) -> TrainStep:
@@ -64,6 +68,7 @@ def make_train_step(
         ema_decay: step -> decay in [0, 1] of the moving averages; needs `init_state(..., ema=True)`.
         progress: step -> the completed share of the training, in [0, 1], for networks that use it
             (see `gan_jax.layers.progress`).
+        play: how the players move in a round (see `gan_jax.plays`).
         accumulate: number of parts of each batch, computed one after the other to save memory: their gradients are
             averaged into one update. Each part has its own batch statistics.
         axis_name: the mapped axis when the step runs inside `pmap` or `shard_map`, and each instance has its share of
@@ -78,15 +83,16 @@ def make_train_step(
         share of the moves that were made, with a `gradient_norm` of 0 for the others.
 
     Raises:
-        UserError: a player with a turn has no optimiser; two turns have the same name. When the step is traced: the
-            batch is not a dict, has no leading axis of length `game.batches` or cannot be divided into `accumulate`
-            parts, or only one of state and step has averages.
+        UserError: a player with a turn has no optimiser; two turns have the same name; the game has moves that `play`
+            does not allow. When the step is traced: the batch is not a dict, has no leading axis of length
+            `game.batches` or cannot be divided into `accumulate` parts, or only one of state and step has averages.
     """
     check_optimizers(game, optimizers)
     titles = [turn.title for turn in game.turns]
     if doubled := sorted({title for title in titles if titles.count(title) > 1}):
         raise UserError(f'Two turns of the game are called {doubled[0]!r}: give each a different name.')
-    return _Round(game, optimizers, ema_decay, progress, accumulate, axis_name).step
+    play.check(game)
+    return _Round(game, optimizers, ema_decay, progress, play, accumulate, axis_name).step
 
 
 def check_optimizers(game: Game, optimizers: Optimizers) -> None:
@@ -104,14 +110,16 @@ def check_optimizers(game: Game, optimizers: Optimizers) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Round:
-    """The arguments of `make_train_step`, and the step made from them."""
+    """The arguments of `make_train_step`, the directions of a round, and the step made from them."""
 
     game: Game
     optimizers: Optimizers
     ema_decay: Callable[[Array], Array] | None
     progress: Callable[[Array], Array] | None
+    play: Play
     accumulate: int
     axis_name: str | None
+    directions: PyTree | None = None  # of each player, instead of its gradients
 
     def step(self, state: GanState, batch: Batch, positions: Array | None = None) -> tuple[GanState, Metrics]:
         """One round: (state, batch) -> (state, metrics)."""
@@ -122,31 +130,75 @@ class _Round:
         last = jax.tree.map(lambda leaf: leaf[-1], batch) if several else batch
         round_key = jax.random.fold_in(state.key, state.step)
         state = self.advance(state)
+        before, moves = state.players, self
+        if self.play.is_directed:
+            state, directions = self.direct(state, last, round_key, positions)
+            moves = dataclasses.replace(self, directions=directions)
 
         metrics = {}
         for turn in self.game.turns:
-            key = round_key
-            for part in turn.title.split('/'):
-                key = stream(key, part)
             seen = batch if several and turn.fresh else last
-            state, reported = self.play_if_due(turn, state, seen, key, positions)
+            held = state
+            if self.play.simultaneous:
+                held = state.replace(players={**before, turn.player: state.players[turn.player]})
+            after, reported = moves.play_if_due(turn, held, seen, turn.key(round_key), positions)
+            state = after.replace(players={**state.players, turn.player: after.players[turn.player]})
             metrics |= {f'{turn.player}/{name}': value for name, value in reported.items()}
         return self.average(state).replace(step=state.step + 1), metrics
+
+    def direct(self, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, PyTree]:
+        """The directions of a directed play, and the state with the optimiser states of an extrapolation."""
+        field, params = self.field(state, batch, key, positions), moving_params(self.game, state)
+        here = linearize(field, params, mean=self.mean, spread=self.spread)
+        if self.play.direct is not None:
+            return state, self.mean(self.play.direct(here))  # the same on all devices, which GMRES hides from shard_map
+        ahead = {name: self.moved(name, state.players[name], here.value[name]) for name in params}
+        for name, player in ahead.items():
+            state = state.with_player(name, opt_state=player.opt_state)
+        point = self.spread({name: player.params for name, player in ahead.items()})
+        return state, self.mean(field(point, point))
+
+    def field(self, state: GanState, batch: Batch, key: Key, positions: Array) -> Field:
+        """The vector field at the beginning of a round, on this device's share of a batch."""
+        keys = {turn.title: turn.key(key) for turn in self.game.turns}
+        if self.accumulate == 1:
+            return field_of_turns(self.game.turns, state, batch, keys, positions)
+        parts = _cut((batch, positions), self.accumulate)
+        keys = {title: jax.random.split(key, self.accumulate) for title, key in keys.items()}
+
+        def field(own: PyTree, seen: PyTree) -> PyTree:
+            @jax.checkpoint  # a part after the other in the backward pass too
+            def add(total: PyTree, xs) -> tuple[PyTree, None]:
+                (batch, positions), keys = xs
+                part = field_of_turns(self.game.turns, state, batch, keys, positions)(own, seen)
+                return jax.tree.map(jnp.add, total, part), None
+
+            total, _ = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, own), (parts, keys))
+            return jax.tree.map(lambda leaf: leaf / self.accumulate, total)
+
+        return field
+
+    def moved(self, name: str, player: Player, gradients: PyTree) -> Player:
+        """A player after an update by its optimiser."""
+        updates, opt_state = self.optimizers[name].update(gradients, player.opt_state, player.params)
+        return player._replace(params=optax.apply_updates(player.params, updates), opt_state=opt_state)
 
     def play_if_due(
         self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array
     ) -> tuple[GanState, Metrics]:
         """Plays a player's turn, if it is due."""
         if turn.every == 1:
-            return self.play(turn, state, batch, key, positions)
+            return self.play_turn(turn, state, batch, key, positions)
 
         def due(state: GanState) -> GanState:
-            return self.play(turn, state, batch, key, positions)[0]
+            return self.play_turn(turn, state, batch, key, positions)[0]
 
         state = jax.lax.cond(state.step % turn.every == 0, due, lambda state: state, state)
         return state, state.memory['turns'][turn.title]
 
-    def play(self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, Metrics]:
+    def play_turn(
+        self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[GanState, Metrics]:
         """Makes the moves of a turn; returns the means of their metrics."""
         several = turn.fresh and self.game.batches > 1
         if turn.times == 1:
@@ -175,15 +227,13 @@ class _Round:
         self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array, i: Array
     ) -> tuple[GanState, Metrics]:
         """One gradient step of a player on the turn's loss, unless the gate is closed."""
-        name, optimizer, before = turn.player, self.optimizers[turn.player], state.players[turn.player]
+        name, before = turn.player, state.players[turn.player]
         loss = turn.loss if turn.unrolled is None else self.unrolled(turn)
         metrics, state, backward = self.forward(name, loss, state, batch, key, positions)
 
         def made() -> tuple[Player, Array]:
-            gradients = backward()
-            updates, opt_state = optimizer.update(gradients, before.opt_state, before.params)
-            params = optax.apply_updates(before.params, updates)
-            return state.players[name]._replace(params=params, opt_state=opt_state), optax.tree.norm(gradients)
+            gradients = backward() if self.directions is None else self.directions[name]
+            return self.moved(name, state.players[name], gradients), optax.tree.norm(gradients)
 
         if turn.gate is None:
             player, gradient_norm = made()
@@ -207,9 +257,7 @@ class _Round:
         """
 
         def part(state: GanState, batch: Batch, key: Key, positions: Array):
-            params = state.players[name].params
-            if self.axis_name is not None:  # else shard_map would sum the gradients of replicated parameters by itself
-                params = jax.tree.map(lambda leaf: jax.lax.pcast(leaf, self.axis_name, to='varying'), params)
+            params = self.spread(state.players[name].params)
             value, gradients, outcome = jax.vjp(
                 lambda params: loss(params, state, batch, key, positions), params, has_aux=True
             )
@@ -280,6 +328,12 @@ class _Round:
     def mean(self, tree: PyTree) -> PyTree:
         """The mean over the devices."""
         return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
+
+    def spread(self, tree: PyTree) -> PyTree:
+        """A copy for each device; shard_map would sum the gradients of values that the devices share by itself."""
+        if self.axis_name is None:
+            return tree
+        return jax.tree.map(lambda leaf: jax.lax.pcast(leaf, self.axis_name, to='varying'), tree)
 
 
 def _size(batch: Batch, batches: int) -> int:

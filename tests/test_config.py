@@ -60,7 +60,7 @@ def test_overrides_reach_every_level_with_the_type_of_the_key():
 
 def test_a_name_brings_its_own_options_and_keeps_the_shared_ones():
     config = configs.load(DCGAN, ['generator_optimizer.learning_rate=0.5', 'generator_optimizer.name=sgd'])
-    shared = {'clip_norm': 0.0, 'weight_decay': 0.0, 'clip_weights': 0.0}
+    shared = {'clip_norm': 0.0, 'weight_decay': 0.0, 'clip_weights': 0.0, 'optimism': 0.0}
     assert config.generator_optimizer.to_dict() == {'name': 'sgd', 'learning_rate': 0.5, 'momentum': 0.0, **shared}
     config = configs.load(DCGAN, ['model=mlp', 'generator.widths=(8,)'])
     assert config.generator.widths == (8,)

@@ -45,8 +45,9 @@ def close(tree, expected):
         (optim.rmsprop(1e-3, 0.8, 1e-6), optax.rmsprop(1e-3, decay=0.8, eps=1e-6)),
         (optim.sgd(1e-2), optax.sgd(1e-2)),
         (optim.sgd(1e-2, 0.9), optax.sgd(1e-2, momentum=0.9)),
+        (optim.sgd(1e-2, -0.5), optax.sgd(1e-2, momentum=-0.5)),
     ],
-    ids=['adam', 'adam eps_root', 'rmsprop', 'sgd', 'momentum'],
+    ids=['adam', 'adam eps_root', 'rmsprop', 'sgd', 'momentum', 'negative momentum'],
 )
 def test_with_every_option_off_the_bits_are_optaxs(ours, plain):
     same(run(ours, updates=3), run(plain, updates=3))
@@ -59,6 +60,50 @@ def test_a_schedule_multiplies_the_learning_rate_by_the_count_of_updates(name):
     once, twice = run(optimizer, 1), run(optimizer, 2)
     close(once, run(OPTIMIZERS[name](rate), 1))
     same(twice, once)  # the second update's factor is 0
+
+
+FIELD = np.array([[0.3, 1.0], [-1.0, 0.2]])  # of a game of two numbers
+
+
+def played(optimizer, rounds):
+    """The points of a game played at once, from (1, -2)."""
+    points, params = [], jnp.array([1.0, -2.0])
+    state = optimizer.init(params)
+    for _ in range(rounds):
+        points.append(np.asarray(params))
+        updates, state = optimizer.update(FIELD @ params, state, params)
+        params = optax.apply_updates(params, updates)
+    return np.stack(points)
+
+
+def test_optimism_is_extrapolation_from_the_past():
+    """Gidel et al. 2019: v_t = w_t - a F(v_(t-1)), w_(t+1) = w_t - a F(v_t); the parameters are the v_t."""
+    with jax.enable_x64(True):
+        found = played(optim.sgd(0.1, optimism=1.0), 6)
+    ahead, point = found[0], found[0] + 0.1 * FIELD @ found[0]  # so that the first point ahead is the start
+    expected = []
+    for _ in range(6):
+        expected.append(ahead)
+        point = point - 0.1 * FIELD @ ahead
+        ahead = point - 0.1 * FIELD @ ahead
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize('b1', [0.5, -0.5])
+def test_optimistic_adam_is_that_of_the_paper(b1):
+    """Daskalakis et al. 2018, algorithm 1: minus 2 a m_t / sqrt(v_t), plus a m_(t-1) / sqrt(v_(t-1))."""
+    rate, b2, eps = 0.1, 0.9, 1e-8
+    with jax.enable_x64(True):
+        found = played(optim.adam(rate, b1, b2, eps, optimism=1.0), 6)
+    point, mean, square, before, expected = found[0], np.zeros(2), np.zeros(2), None, []
+    for count in range(1, 7):
+        expected.append(point)
+        gradient = FIELD @ point
+        mean, square = b1 * mean + (1 - b1) * gradient, b2 * square + (1 - b2) * gradient**2
+        direction = mean / (1 - b1**count) / (np.sqrt(square / (1 - b2**count)) + eps)
+        before = direction if before is None else before
+        point, before = point - 2 * rate * direction + rate * before, direction
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_gradients_are_clipped_by_their_global_norm():
@@ -176,6 +221,8 @@ def test_lazy_regularisation_corrects_the_rate_and_adams_betas():
     assert optim.lazy_adam_options(options, 1) == options  # nothing is lazy
     others = {'learning_rate': 0.3, 'momentum': 0.9, 'decay': 0.99}
     assert optim.lazy_adam_options(others, 2) == {**others, 'learning_rate': pytest.approx(0.2)}
+    with pytest.raises(UserError, match=r"^The b1 of a player's optimizer with lazy penalties is -0\.5; it must be at"):
+        optim.lazy_adam_options({**options, 'b1': -0.5}, 16)
     with pytest.raises(UserError) as error:
         optim.lazy_adam_options(options, 0)
     assert str(error.value) == 'The number of steps from one lazy penalty to the next is 0; it must be at least 1.'
@@ -202,8 +249,13 @@ def test_lazy_regularisation_corrects_the_rate_and_adams_betas():
         ),
         *(
             (name, option, value, 'at least 0 and below 1')
-            for name, option in (('adam', 'b1'), ('adam', 'b2'), ('rmsprop', 'decay'), ('sgd', 'momentum'))
+            for name, option in (('adam', 'b2'), ('rmsprop', 'decay'))
             for value in (2.0, 1.0, -0.5)
+        ),
+        *(
+            (name, option, value, 'above -1 and below 1')
+            for name, option in (('adam', 'b1'), ('sgd', 'momentum'))
+            for value in (2.0, 1.0, -1.0)
         ),
     ],
 )

@@ -31,6 +31,7 @@ from gan_jax.evaluation.metrics import METRICS
 from gan_jax.losses import LOSSES
 from gan_jax.main import overrides_of
 from gan_jax.optim import OPTIMIZERS, SCHEDULES
+from gan_jax.plays import PLAYS
 from gan_jax.sampling.latent_pictures import PICTURES
 from gan_jax.terms import PENALTIES
 from gan_jax.values import flat
@@ -80,6 +81,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], dict[str, str]]]] = {
     'conditionings': ('--config.discriminator.conditioning=NAME, with a term', lambda: _of_table(CLASS_TERMS)),
     'augmentations': ('--config.augment.name=NAME', lambda: _of_table(AUGMENTATIONS)),
     'optimizers': ('--config.generator_optimizer.name=NAME', lambda: _of_table(OPTIMIZERS)),
+    'plays': ('--config.play.name=NAME', lambda: _of_table(PLAYS)),
     'schedules': ('--config.schedule.name=NAME', lambda: _of_table(SCHEDULES)),
     'metrics': (
         '--config.evaluate=NAME,NAME',

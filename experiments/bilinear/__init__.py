@@ -1,0 +1,1 @@
+"""The bilinear game: which optimisers find its solution, and how fast."""

@@ -1,0 +1,1 @@
+"""The Dirac-GAN: which training methods converge."""
