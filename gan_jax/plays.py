@@ -15,7 +15,7 @@ from jax.scipy.sparse.linalg import gmres
 from gan_jax.dynamics.field import Linearization
 from gan_jax.errors import UserError
 from gan_jax.game import Game, PyTree
-from gan_jax.ranges import AMOUNT, COUNT, Range, checked
+from gan_jax.ranges import AMOUNT, COUNT, checked
 
 Amount = Annotated[float, AMOUNT]
 
@@ -115,9 +115,7 @@ def symplectic(weight: Amount = 1.0, align: bool = True) -> Play:
 
 
 @checked
-def competitive(
-    rate: Annotated[float, Range(0, 1e38)] = 2e-4, iterations: Annotated[int, COUNT] = 10, tolerance: Amount = 1e-6
-) -> Play:
+def competitive(rate: Amount = 2e-4, iterations: Annotated[int, COUNT] = 10, tolerance: Amount = 1e-6) -> Play:
     """Competitive gradient descent: every player expects the others' moves (Schaefer and Anandkumar 2019).
 
     The direction d solves (I + rate K) d = F by GMRES, where K is the Jacobian without the players' own Hessians.

@@ -211,6 +211,7 @@ def test_in_a_population_the_weight_of_a_play_can_vary():
     np.testing.assert_allclose(found, [EXPECTED['simultaneous'][1], EXPECTED['consensus'][1]], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_simultaneous_turns_of_several_moves_see_the_opponents_of_the_beginning():
     """A discriminator that moves twice and a lazy penalty: each player's moves add up, against a frozen opponent."""
     game = game_of_points(terms=terms.r1(1.0), lazy=Pair(1, 2), discriminator_steps=2)

@@ -26,7 +26,7 @@ class Method(NamedTuple):
         optimizer: learning rate -> the optimiser of each player.
         polynomial: s = (rate times a singular value, rate) -> the polynomial of the eigenvalues of a round in the plane
             of that singular value; None: no closed form.
-        gradients: gradients, or products with the Jacobian, of each player in a round.
+        gradients: gradients, or products with the Jacobian, in a round; at most.
         source: where the closed form or the method is from.
     """
 
@@ -143,7 +143,7 @@ METHODS = {
         lambda rate: plays.competitive(rate, iterations=2 * SIZE, tolerance=1e-12),
         _SGD,
         lambda s, rate: np.poly([1 / (1 + 1j * s), 1 / (1 - 1j * s)]),
-        2,
+        1 + 2 * SIZE,
         'Schaefer and Anandkumar 2019: implicit steps here',
     ),
     'Adam, alternating': Method(_gradients('alternating'), _ADAM, None, 1, 'no closed form'),

@@ -30,7 +30,7 @@ def jacobian(field: Field, params: PyTree) -> Array:
         params = unravel(flat)
         return ravel_pytree(field(params, params))[0]
 
-    return jax.jacrev(along)(flat)
+    return jax.jit(jax.jacrev(along))(flat)
 
 
 def symmetric_part(matrix: Array) -> Array:
@@ -107,7 +107,7 @@ def round_jacobian(step: Callable, state: GanState, batch: Batch) -> Array:
         ended, _ = step(state.replace(players=players), batch)
         return ravel_pytree(list(itertools.compress(jax.tree.leaves(_trained(ended)), moving)))[0]
 
-    return jax.jacrev(after)(flat)
+    return jax.jit(jax.jacrev(after))(flat)
 
 
 def _trained(state: GanState) -> PyTree:
