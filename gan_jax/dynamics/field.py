@@ -126,9 +126,6 @@ def linearize(
     """
     params = spread(params)
 
-    def shared(vector: PyTree) -> PyTree:
-        return spread(mean(vector))  # GMRES hides from shard_map that its vectors are the same on all devices
-
     def both(params: PyTree) -> PyTree:
         return field(params, params)
 
@@ -137,5 +134,5 @@ def linearize(
         mean(value),
         lambda vector: mean(jacobian_product(both, params, spread(vector))),
         lambda vector: mean(transposed(spread(vector))[0]),
-        lambda vector: mean(jacobian_product(lambda seen: field(params, seen), params, shared(vector))),
+        lambda vector: mean(jacobian_product(lambda seen: field(params, seen), params, spread(vector))),
     )
