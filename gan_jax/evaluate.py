@@ -257,7 +257,7 @@ def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, 
     if run.game.translates:
         return of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
     samples = Samples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
-    samples = samples._replace(classifier=run.classifier, encoder=run.encoder)
+    samples = samples._replace(discriminator=run.discriminator, encoder=run.encoder)
     if run.is_conditional:
         samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
     return samples
@@ -317,9 +317,8 @@ def _refuse(arguments: Mapping[str, Any], reason: str) -> None:
 
 
 def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset, phase: int) -> None:
-    """Warns if the data of a run (here with all labels) have changed since training."""
-    per_class = trained_on.get('labels_per_class')
-    today = real if per_class is None else data.with_few_labels(real, per_class, trained_on.label_seed)
+    """Warns if the data of a run (here with all classes and labels) have changed since training."""
+    today = data.for_training(real, trained_on.left_out, trained_on.labels_per_class, trained_on.label_seed)
     if changed := provenance.changes(workdir, today, phase):
         warnings.warn(f'Since {workdir} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=3)
 

@@ -15,6 +15,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from gan_jax.anomaly import Anomaly
 from gan_jax.encoding import Encoding
 from gan_jax.errors import UserError
 
@@ -191,6 +192,8 @@ class Game(NamedTuple):
             evaluation mode; None: it knows no classes.
         encode: (params, variables, examples [n, ...]) -> a `gan_jax.encoding.Encoding` by the player 'encoder' in
             evaluation mode, whose codes [n, ...] `sample` takes as latents; None: there is no encoder.
+        score: ((params, variables) of each player by name, examples [n, ...]) -> an `gan_jax.anomaly.Anomaly` in
+            evaluation mode; None: the game scores no anomalies.
         at: step -> the game of that round, if numbers of it change during the run; None: always this game.
         training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
             pass in training mode, which updates running averages; None: not known.
@@ -213,6 +216,7 @@ class Game(NamedTuple):
     judge: Callable[..., Array] | None = None
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
     encode: Callable[[PyTree, PyTree, Array], Encoding] | None = None
+    score: Callable[[Mapping[str, tuple[PyTree, PyTree]], Array], Anomaly] | None = None
     at: Callable[[Array], 'Game'] | None = None
     training_pass: Callable[..., PyTree] | None = None
     styles: Callable[..., Array] | None = None

@@ -36,8 +36,9 @@ from gan_jax.sampling import standing
 
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
-    """The players on the host for sampling and evaluation: the generator, a classifying discriminator, an encoder."""
-    names = ('generator', *(['discriminator'] if game.classify else []), *(['encoder'] if game.encode else []))
+    """The players on the host for sampling and evaluation, all that the functions of the game need."""
+    judges = game.classify or game.score
+    names = ('generator', *(['discriminator'] if judges else []), *(['encoder'] if game.encode else []))
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
 
@@ -111,7 +112,7 @@ def make_evaluation(
             conditions = draw_labels(dataset, options.samples, seed) if game.given else None
             names = dataset.class_names
             samples = Samples(game, generator, options.samples, seed, conditions, subject, class_names=names)
-        others = {'classifier': players.get('discriminator'), 'encoder': players.get('encoder'), 'known': dataset}
+        others = {'discriminator': players.get('discriminator'), 'encoder': players.get('encoder'), 'known': dataset}
         samples = samples._replace(**others, standing=config.standing_statistics)
         try:
             evaluation = evaluator.evaluate(samples)
@@ -133,7 +134,8 @@ def choose_judge(config: ConfigDict, dataset: data.Dataset, game: Game) -> tuple
         UserError: the metrics of the config do not apply to samples of this game and data.
     """
     split = config.evaluation.split or dataset.split
-    reals = dataset if split == dataset.split and not config.data.labels_per_class else load_data(config.data, split)
+    is_whole = not (config.data.left_out or config.data.labels_per_class)
+    reals = dataset if split == dataset.split and is_whole else load_data(config.data, split)
     check_images(reals)
     check_of_generator(config.evaluate, game)
     extractor = choose_extractor(

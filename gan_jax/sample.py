@@ -60,7 +60,7 @@ FLAGS = {
     'columns': {
         'type': int,
         'help': (
-            'interpolation, traversal, codes, directions, classes, truncation: columns of the picture; '
+            'interpolation, traversal, codes, directions, classes, truncation, anomalies: columns of the picture; '
             'noise: number of draws'
         ),
     },

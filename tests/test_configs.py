@@ -12,6 +12,7 @@ from tests import toy_experiments
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
 SLOW = (  # to compile
+    'anogan',
     'began',
     'bigan',
     'biggan',

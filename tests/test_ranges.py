@@ -61,6 +61,7 @@ def recipes():
     yield from (configs.base(model) for model in ('dcgan', 'mlp', 'sngan'))
     games = ('bigan', 'pix2pix', 'cyclegan', 'semi_supervised', 'infogan')
     yield from (configs.base(model, game=model) for model in games)
+    yield configs.base('resnet', game='anogan')
     for section, table in defaults.factories(Pair._fields).items():
         for choice in table if section != 'game' else ():
             config = configs.base('mlp')

@@ -2,8 +2,7 @@
 
 from gan_jax.data.batches import gather, prepare, prepare_parts, to_float, to_uint8
 from gan_jax.data.dataset import MAIN, Dataset, batch_field
-from gan_jax.data.few_labels import with_few_labels
-from gan_jax.data.loading import absolute_name, load
+from gan_jax.data.loading import absolute_name, for_training, load
 from gan_jax.data.order import batch_indices, group_seed
 from gan_jax.data.stream import Stream
 
@@ -14,6 +13,7 @@ __all__ = [
     'absolute_name',
     'batch_field',
     'batch_indices',
+    'for_training',
     'gather',
     'group_seed',
     'load',
@@ -21,5 +21,4 @@ __all__ = [
     'prepare_parts',
     'to_float',
     'to_uint8',
-    'with_few_labels',
 ]

@@ -3,13 +3,14 @@
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gan_jax.data import cache, computed, domains, few_labels, fingerprints, paired, stacked
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
 from gan_jax.data.folder import ARCHIVES, folder_source
 from gan_jax.data.images import ImageSource
+from gan_jax.data.left_out import without_classes
 from gan_jax.data.tfds_source import domain_splits, find_builder, tfds_source
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
@@ -44,6 +45,7 @@ def load(
     cache_dir: str | None = None,
     show_progress: bool = True,
     mixed: bool = False,
+    left_out: Sequence[str] = (),
     labels_per_class: int | None = None,
     label_seed: int = 0,
 ) -> Dataset:
@@ -71,9 +73,9 @@ def load(
       show_progress: whether to show a progress bar while decoding.
       mixed: whether images may differ in size where no `size` is given. Then none is changed, and they are decoded each
         time they are looked at.
-      labels_per_class: how many examples of each class keep their labels, as the group 'labelled'; None: all do (see
-        `few_labels.with_few_labels`).
-      label_seed: seed of the draw of these examples.
+      left_out: classes whose examples are left out, by name or number.
+      labels_per_class: as in `for_training`.
+      label_seed: likewise.
 
     Raises:
       UserError: if the data set or split does not exist, it is not prepared, an image cannot be read, the images differ
@@ -109,6 +111,26 @@ def load(
             sources = _find_sources(name, split, data_dir, root)
             found = [decoded(source, root, mixed=mixed, **options) for source in sources]
             dataset = found[0] if len(found) == 1 else domains.two_sets(name, split, *found)
+    return for_training(dataset, left_out, labels_per_class, label_seed)
+
+
+def for_training(
+    dataset: Dataset, left_out: Sequence[str] = (), labels_per_class: int | None = None, label_seed: int = 0
+) -> Dataset:
+    """The examples and labels that training may see; an evaluation sees all.
+
+    Args:
+      dataset: a complete data set.
+      left_out: classes whose examples are left out (see `left_out.without_classes`).
+      labels_per_class: how many examples of each class keep their labels, as the group 'labelled'; None: all do (see
+        `few_labels.with_few_labels`).
+      label_seed: seed of the draw of these examples.
+
+    Raises:
+      UserError: as these functions.
+    """
+    if left_out:
+        dataset = without_classes(dataset, left_out)
     return dataset if labels_per_class is None else few_labels.with_few_labels(dataset, labels_per_class, label_seed)
 
 

@@ -47,7 +47,7 @@ def code_accuracy(
         raise UserError('code_accuracy needs the class of every image, and some have none: choose labelled images.')
 
     def features(images: np.ndarray) -> np.ndarray:
-        found = _over(lambda weights, images: game.encode(*weights, images).features, _weights(encoder), images)
+        found = over(lambda weights, images: game.encode(*weights, images).features, weights_of(encoder), images)
         return flatten(found)
 
     same = images.shape == known_images.shape and np.array_equal(images, known_images)
@@ -72,18 +72,22 @@ def reconstruction_error(game: Game, generator: Player, encoder: Player, images:
         again = game.sample(*made, game.encode(*inferred, images).codes)
         return jnp.sqrt(jnp.square(flatten(again - images) / 2).sum(-1))
 
-    errors = _over(error, (_weights(generator), _weights(encoder)), images).astype(np.float64)
+    errors = over(error, (weights_of(generator), weights_of(encoder)), images).astype(np.float64)
     spread = float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else None
     return Estimate(float(errors.mean()), spread, f'Euclidean, pixels in [0, 1], mean over {len(errors)} images')
 
 
-def _weights(player: Player) -> tuple[PyTree, PyTree]:
+def weights_of(player: Player) -> tuple[PyTree, PyTree]:
+    """The (params, variables) of a player for evaluation: the averages, if there are some."""
     return player.ema or (player.params, player.variables)
 
 
-def _over(function: Callable[[PyTree, Array], Array], weights: PyTree, images: np.ndarray) -> np.ndarray:
-    """A function of weights and of images float32 [b, H, W, C] in [-1, 1], over uint8 images in batches."""
+def over(function: Callable[[PyTree, Array], PyTree], weights: PyTree, images: np.ndarray) -> PyTree:
+    """A function of weights and of images float32 [b, H, W, C] in [-1, 1], over uint8 images in batches.
+
+    Returns:
+        The arrays of its results, each concatenated over the batches.
+    """
     compiled = jax.jit(lambda weights, images: function(weights, to_float(images)), compiler_options=compiler.often())
-    return np.concatenate(
-        [compiled(weights, np.asarray(images[i : i + _BATCH])) for i in range(0, len(images), _BATCH)]
-    )
+    parts = [compiled(weights, np.asarray(images[i : i + _BATCH])) for i in range(0, len(images), _BATCH)]
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)

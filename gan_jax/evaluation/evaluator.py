@@ -122,7 +122,7 @@ class Evaluator:
                     interval = None
                     failures.append(Failure(f'interval of {value}', _reason(error), subject))
                 sees = metrics.METRICS[name].sees
-                if sees in ('classifier', 'encoder'):
+                if sees in ('discriminator', 'encoder'):
                     judged, store = fakes.protocol_of(sees), None
                 else:
                     judged, store = protocol, evidence.fake

@@ -40,8 +40,8 @@ class Samples(NamedTuple):
         name: name of the generator, for protocols.
         labels: how the conditions were chosen, for protocols.
         class_names: names of the classes that the conditions are, or None.
-        classifier: the game's, on the host, or None.
-        encoder: likewise.
+        discriminator: that of a game that classifies or scores, on the host, or None.
+        encoder: likewise, of a game with one.
         known: the data set that the game was trained on, if it has an encoder.
         standing: passes of the generator's standing statistics, for protocols; 0: it has running averages.
     """
@@ -54,13 +54,13 @@ class Samples(NamedTuple):
     name: str
     labels: str = 'drawn as in the data'
     class_names: tuple[str, ...] | None = None
-    classifier: Player | None = None
+    discriminator: Player | None = None
     encoder: Player | None = None
     known: Dataset | None = None
     standing: int = 0
 
     def protocol_of(self, player: str) -> dict[str, Any]:
-        """The protocol entry of the game's 'classifier' or 'encoder'."""
+        """The protocol entry of the game's 'discriminator' or 'encoder'."""
         known = {'known': describe(self.known)} if player == 'encoder' else {}
         return {**known, 'weights': 'last' if getattr(self, player).ema is None else 'averaged'}
 

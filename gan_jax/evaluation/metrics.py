@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from gan_jax.errors import UserError
+from gan_jax.evaluation.anomalies import anomaly_aurocs
 from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.class_error import class_error
@@ -99,7 +100,7 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, or the 'generator', the 'classifier' or the 'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, or the 'generator', the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
     """
@@ -120,7 +121,7 @@ class Metric(NamedTuple):
     @property
     def sees_a_player(self) -> bool:
         """Whether it evaluates a player of the game and not images."""
-        return self.sees in ('generator', 'classifier', 'encoder')
+        return self.sees in ('generator', 'discriminator', 'encoder')
 
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
@@ -243,11 +244,11 @@ def _modes(evidence: Evidence) -> dict[str, Estimate]:
 def _class_error(evidence: Evidence) -> dict[str, Estimate]:
     """Error rate of the game's own classifier, or categories, on real images."""
     real, samples = evidence.real, evidence.samples
-    if samples is None or samples.classifier is None:
+    if samples is None or samples.discriminator is None:
         raise UserError(
             'class_error evaluates the classifier of a run, but these images are not samples of a run: remove it.'
         )
-    return {'class_error': class_error(samples.game, samples.classifier, real.array('images'), real.array('labels'))}
+    return {'class_error': class_error(samples.game, samples.discriminator, real.array('images'), real.array('labels'))}
 
 
 def _code_accuracy(evidence: Evidence) -> dict[str, Estimate]:
@@ -263,6 +264,14 @@ def _reconstruction(evidence: Evidence) -> dict[str, Estimate]:
     samples = _with_encoder(evidence, 'reconstruction')
     of = samples.game, samples.generator, samples.encoder
     return {'reconstruction': reconstruction_error(*of, evidence.real.array('images'))}
+
+
+def _auroc(evidence: Evidence) -> dict[str, Estimate]:
+    """Area under the ROC curve of the game's anomaly scores for classes that were left out of training."""
+    real, samples = evidence.real, _with_encoder(evidence, 'auroc')
+    players = {'generator': samples.generator, 'discriminator': samples.discriminator, 'encoder': samples.encoder}
+    known = samples.known.examples, samples.known.labels
+    return anomaly_aurocs(samples.game, players, real.array('images'), real.array('labels'), *known)
 
 
 def _with_encoder(evidence: Evidence, name: str) -> Samples:
@@ -357,9 +366,15 @@ METRICS: dict[str, Metric] = {
     'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),
     'psnr': Metric(_psnr, {'psnr': 'max'}, **_BOTH_IMAGES, paired=True),
     'ssim': Metric(_ssim, {'ssim': 'max'}, **_BOTH_IMAGES, paired=True),
-    'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='classifier'),
+    'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='discriminator'),
     'code_accuracy': Metric(_code_accuracy, {'code_accuracy': 'max'}, real=('images',), sees='encoder'),
     'reconstruction': Metric(_reconstruction, {'reconstruction': 'min'}, real=('images',), sees='encoder'),
+    'auroc': Metric(
+        _auroc,
+        {'auroc': 'max', 'auroc_image': 'max', 'auroc_neighbour': 'max'},
+        real=('images',),
+        sees='encoder',
+    ),
     'l1': Metric(_l1, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
     'path_length_w': Metric(_path_length_w, {'path_length_w': 'min', 'path_length_w_end': 'min'}, sees='generator'),
@@ -424,10 +439,12 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} needs classes, and this generator is unconditional: remove it from the metrics.')
         if METRICS[name].paired and given != 'input':
             raise UserError(f'{name} compares pairs of images, and these samples have no real partners: remove it.')
-        if METRICS[name].sees == 'classifier' and game.classify is None:
+        if METRICS[name].sees == 'discriminator' and game.classify is None:
             raise UserError(f'{name} evaluates the classifier of a game, and this game has none: remove it.')
         if METRICS[name].sees == 'encoder' and game.encode is None:
             raise UserError(f'{name} evaluates the encoder of a game, and this game has none: remove it.')
+        if name == 'auroc' and game.score is None:
+            raise UserError(f'{name} evaluates the anomaly scores of a game, and this game has none: remove it.')
         if METRICS[name].sees == 'generator' and given:
             raise UserError(f'{name} needs a generator whose only input is latents: remove it.')
         if name == 'path_length_w' and game.styles is None:

@@ -18,13 +18,10 @@ from gan_jax.ranges import COUNT, COUNT_OR_NONE, DECAY, SHARE, Range
 CONTRASTIVE = ('contrastive', 'data_to_data')
 
 
-class _Network(nn.Module):
-    """Options of both players.
+class _Layers(nn.Module):
+    """Options of the layers of every network.
 
     Attributes:
-        num_classes: the number of classes of a condition, or the width of its vectors; None: there are none.
-        conditioning: the kind of conditioning, or 'none'.
-        embedding_size: size of a condition that is concatenated.
         normalization: normalization of the layers' activations, as in `gan_jax.layers.normalization.normalize`;
             'spectral': of all weights instead. A layer has a bias where no normalisation with a shift of its own
                 follows.
@@ -36,15 +33,26 @@ class _Network(nn.Module):
         axis_name: the mapped axis over which batch statistics are global.
     """
 
-    num_classes: int | None = None
-    conditioning: str = 'none'
-    embedding_size: Annotated[int, COUNT] = 50
     normalization: str = 'none'
     spectral_iterations: Annotated[int, Range(0, 100)] = 0
     momentum: Annotated[float, SHARE] = 0.9
     initializer: str = 'normal'
     dtype: Any = jnp.float32
     axis_name: str | None = None
+
+
+class _Network(_Layers):
+    """Options of both players.
+
+    Attributes:
+        num_classes: the number of classes of a condition, or the width of its vectors; None: there are none.
+        conditioning: the kind of conditioning, or 'none'.
+        embedding_size: size of a condition that is concatenated.
+    """
+
+    num_classes: int | None = None
+    conditioning: str = 'none'
+    embedding_size: Annotated[int, COUNT] = 50
 
     def _checked(self, condition: jax.Array | None, conditionings: tuple[str, ...]) -> jax.Array | None:
         choose(dict.fromkeys(conditionings), self.conditioning, 'conditioning')
@@ -73,6 +81,14 @@ class _Maker(nn.Module):
     """A field without default, which dataclasses need before all others, and so in the last base."""
 
     shape: tuple[int, ...]
+
+
+class EncoderNetwork(_Layers, _Maker):
+    """An encoder of any family: examples [B, ...] -> codes [B, n] or an `Encoding`.
+
+    Attributes:
+        shape: (n,).
+    """
 
 
 class GeneratorNetwork(_Network, _Maker):

@@ -21,7 +21,7 @@ from gan_jax.layers.attention import SelfAttention
 from gan_jax.layers.choices import choose, require_positive
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, Dense, weight_options
-from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, dense_logits
+from gan_jax.layers.networks import DiscriminatorNetwork, EncoderNetwork, GeneratorNetwork, dense_logits, flatten
 from gan_jax.layers.normalization import normalizer
 from gan_jax.layers.residual import DownBlock, UpBlock
 from gan_jax.models.dcgan import count_stages, image_shape
@@ -134,51 +134,37 @@ class Generator(_Residual, GeneratorNetwork):
         return self.widths
 
 
-class Discriminator(_Residual, DiscriminatorNetwork):
-    """Images [B, H, W, C] -> judgement with float32 logits [B] and features 'stage0', 'stage1' and so on.
+class _Halving(_Residual):
+    """Residual blocks of which the first ones halve the image.
 
-    Residual blocks of which the first ones halve the image, a ReLU, the sum or mean over space, and a dense layer,
-    which computes in float32 whatever the dtype. Images of up to three stages have four blocks, of which two halve;
-    larger ones have a block more than stages, and the last halves only where there are four stages (64 pixels).
+    Images of up to three stages have four blocks, of which two halve; larger ones have a block more than stages, and
+    the last halves only where there are four stages (64 pixels).
 
     Attributes:
         widths: channels of each block, as many as there shall be; None: computed, 128 for images of up to three stages.
         halvings: blocks that halve the image; None: computed as above.
         wide: whether a block's inner channels are those of its outputs, as in SAGAN, and not those of its inputs; the
             first block's always are.
-        pooling: 'sum' or 'mean' over space before the last layer.
-        final_bias: whether the last layer has a bias; the published SNGAN for 32 pixels has none.
     """
 
     halvings: Annotated[int | None, Range(0, _MOST_HALVINGS)] = None
     wide: bool = False
-    pooling: str = 'sum'
-    final_bias: bool = True
-    normalization: str = 'spectral'
-    initializer: str = 'xavier'
 
-    @nn.compact
-    def __call__(self, images: jax.Array, condition: jax.Array | None = None, *, train: bool) -> Judgement:
-        """The judgement of the images being real."""
-        shape = image_shape(images.shape[1:], _FAMILY)
-        pool = choose(POOLINGS, self.pooling, 'pooling')
+    def _look(self, hidden: jax.Array, train: bool, dropout: float = 0.0) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The last features, and the outputs of the blocks by name, 'stage0', 'stage1' and so on, before dropout."""
+        shape = image_shape(hidden.shape[1:], _FAMILY)
         widths, halvings = self._blocks(shape)
         sizes = [shape[0] >> min(block + 1, halvings) for block in range(len(widths))]
         attending = self._block_of_attention(sizes, shape[0])
-        hidden, options, features = self.see(images, condition), self._block_options(), {}
+        options, features = self._block_options(), {}
         for block, width in enumerate(widths):
             inner = width if self.wide or block == 0 else hidden.shape[-1]
             layer = DownBlock(width, **options, hidden=inner, halves=block < halvings, first=block == 0)
             hidden = layer(hidden, train=train)
             hidden = self._attend(hidden, train) if block == attending else hidden
             features[f'stage{block}'] = hidden
-            hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
-        pooled = pool(nn.relu(hidden).astype(jnp.float32), (1, 2))
-
-        def final(last: jax.Array, outputs: int, train: bool, weights: dict) -> jax.Array:
-            return dense_logits(last, outputs, train, weights | {'use_bias': self.final_bias})
-
-        return self.judge(pooled, condition, features, train=train, final=final)
+            hidden = Dropout(dropout, self.axis_name)(hidden, train=train)
+        return hidden, features
 
     def _blocks(self, shape: tuple[int, int, int]) -> tuple[Sequence[int], int]:
         """The widths of all blocks, and how many of them halve the image."""
@@ -192,12 +178,60 @@ class Discriminator(_Residual, DiscriminatorNetwork):
             widths = self.widths
         if self.halvings is not None:
             halvings = self.halvings
+        role = type(self).__name__.lower()
         if halvings > len(widths) or any(side % 2**halvings for side in shape[:2]):
             raise UserError(
                 f'{len(widths)} blocks cannot halve images of {shape[0]}x{shape[1]} pixels {halvings} times: choose '
-                'other discriminator.widths or discriminator.halvings.'
+                f'other {role}.widths or {role}.halvings.'
             )
         return widths, halvings
+
+
+class Discriminator(_Halving, DiscriminatorNetwork):
+    """Images [B, H, W, C] -> judgement with float32 logits [B] and features 'stage0', 'stage1' and so on.
+
+    Residual blocks, a ReLU, the sum or mean over space, and a dense layer, which computes in float32 whatever the
+    dtype.
+
+    Attributes:
+        pooling: 'sum' or 'mean' over space before the last layer.
+        final_bias: whether the last layer has a bias; the published SNGAN for 32 pixels has none.
+    """
+
+    pooling: str = 'sum'
+    final_bias: bool = True
+    normalization: str = 'spectral'
+    initializer: str = 'xavier'
+
+    @nn.compact
+    def __call__(self, images: jax.Array, condition: jax.Array | None = None, *, train: bool) -> Judgement:
+        """The judgement of the images being real."""
+        pool = choose(POOLINGS, self.pooling, 'pooling')
+        hidden, features = self._look(self.see(images, condition), train, self.dropout)
+        pooled = pool(nn.relu(hidden).astype(jnp.float32), (1, 2))
+
+        def final(last: jax.Array, outputs: int, train: bool, weights: dict) -> jax.Array:
+            return dense_logits(last, outputs, train, weights | {'use_bias': self.final_bias})
+
+        return self.judge(pooled, condition, features, train=train, final=final)
+
+
+class Encoder(_Halving, EncoderNetwork):
+    """Images [B, H, W, C] -> codes [B, n], float32: the blocks of a discriminator and a dense layer.
+
+    Schlegl et al. 2019, "f-AnoGAN: Fast Unsupervised Anomaly Detection with Generative Adversarial Networks", whose
+    encoder has the layers of the discriminator with batch norm.
+    """
+
+    normalization: str = 'batch'
+    initializer: str = 'xavier'
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """The codes of the images."""
+        hidden, _ = self._look(images, train)
+        weights = weight_options(self) | {'dtype': jnp.float32}
+        return Dense(self.shape[0], **weights)(flatten(hidden).astype(jnp.float32), train=train)
 
 
 def _scaled(initialize: Initializer, gain: float) -> Initializer:

@@ -14,6 +14,7 @@ import numpy as np
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose
 from gan_jax.sampling import latents
+from gan_jax.sampling.anomaly_pictures import anomalies
 from gan_jax.sampling.chosen import Chosen, animate, save_images, save_rows
 from gan_jax.sampling.latents import sweep_code, towards_mean
 from gan_jax.sampling.projection_pictures import projection
@@ -195,6 +196,7 @@ PICTURES = {
     'truncation': (truncation, (0, 1, 2)),
     'mixing': (mixing, (0, 1, 2)),
     'noise': (noise, (0, 1, 2)),
+    'anomalies': (anomalies, (0,)),
     'projection': (projection, (0, 1, 2, 3, 4, 5, 6, 7)),
 }
 """Each picture's function and its seeds where none are given."""

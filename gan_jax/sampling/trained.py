@@ -40,7 +40,7 @@ class Run(NamedTuple):
         num_classes: number of classes of the data's labels, or None.
         class_names: their names in order as they were when the run was trained, or None if they had none.
         shapes: shapes of one example in each field of its batches.
-        classifier: the player 'discriminator' of a game that classifies, or None.
+        discriminator: the player of a game that classifies or scores, or None.
         encoder: the player 'encoder' of a game that has one, or None.
         passes: number of passes of the generator's standing statistics; 0: it has running averages.
     """
@@ -53,7 +53,7 @@ class Run(NamedTuple):
     num_classes: int | None
     class_names: tuple[str, ...] | None = None
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({})
-    classifier: Player | None = None
+    discriminator: Player | None = None
     encoder: Player | None = None
     passes: int = 0
 
@@ -230,9 +230,9 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
     class_names = tuple(facts.get('class_names') or ()) or None
-    classifier = state.discriminator if game.classify else None
+    discriminator = state.discriminator if game.classify or game.score else None
     encoder = state.players['encoder'] if game.encode else None
-    return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, classifier, encoder)
+    return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, discriminator, encoder)
 
 
 def _data_facts(workdir: pathlib.Path, phase: int | None = None) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""f-AnoGAN: detects images of a class that was left out of training.
+
+Schlegl, Seeböck, Waldstein, Langs and Schmidt-Erfurth 2019, "f-AnoGAN: Fast Unsupervised Anomaly Detection with
+Generative Adversarial Networks", https://doi.org/10.1016/j.media.2019.01.010.
+
+The first phase trains a WGAN-GP on images of all classes but `data.left_out`. In the second phase an encoder learns to
+invert its generator, which no longer changes: the reconstruction should have the pixels of the image and its features
+in the discriminator. The anomaly score of an image is what remains of both differences.
+
+    python -m gan_jax.main --config anogan                                      # the embedded digits without 0
+    python -m gan_jax.main --config anogan:mnist --config.data.left_out=4,      # or fashion_mnist
+    python -m gan_jax.main --workdir runs/anogan-digits --mode eval --metrics auroc
+    python -m gan_jax.main --workdir runs/anogan-digits --mode sample --what anomalies
+
+`auroc` is the probability that an image of a class that was left out has a higher score than another image of the test
+split; beside it are that of the pixels alone and that of the distance of the nearest training image. Adam, penalty and
+five steps of the critic are those of the authors' code, as are RMSProp at 5e-5 and 50,000 steps for the encoder. The
+networks are those of WGAN-GP for 32x32 images, with layer norm in the critic and batch norm in the encoder.
+
+Expect .
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+from gan_jax.overrides import phase_text
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the data set named by `argument` (default: the embedded digits)."""
+    config = configs.base('resnet', game='anogan')
+    config.data.name, config.data.left_out = argument or 'digits', ('0',)
+    config.latents.size = 128
+    config.generator.width = config.discriminator.width = config.encoder.width = 128
+    config.discriminator.normalization, config.discriminator.pooling = 'layer', 'mean'
+    config.loss = configs.section('loss', 'wasserstein')
+    config.penalties.gradient_penalty.weight = 10.0
+    for optimizer in (config.generator_optimizer, config.discriminator_optimizer):
+        optimizer.learning_rate, optimizer.b1, optimizer.b2 = 1e-4, 0.0, 0.9
+    config.encoder_optimizer = configs.section('encoder_optimizer', 'rmsprop')
+    config.ema.half_life_kimg = 0.0  # as published
+    config.duration, steps = '50000 steps', 100_000
+    config.evaluate, config.evaluation.split, config.evaluation.samples = ('auroc',), 'test', 100
+    if not argument:
+        steps = _suit_the_digits(config)
+    first = {'game.name': 'adversarial', 'discriminator_steps': 5, 'duration': f'{steps} steps', 'evaluate': ()}
+    config.earlier_phases = (phase_text({key: str(value) for key, value in first.items()}),)
+    return config
+
+
+def _suit_the_digits(config: ConfigDict) -> int:
+    """1,500 images of 8x8 pixels: narrow networks and higher rates. Returns the steps of the first phase."""
+    for role in ('generator', 'discriminator', 'encoder'):
+        config[role].width = 32
+        config[f'{role}_optimizer'].learning_rate = 5e-4
+    config.latents.size = 32
+    config.duration = '2000 steps'
+    return 2000

@@ -1,0 +1,67 @@
+"""Trains f-AnoGAN without each digit in turn, and measures how well it detects that digit; see README.md.
+
+python -m experiments.anomaly              # the embedded digits, three seeds
+python -m experiments.anomaly --full       # MNIST, as long as the config
+python -m experiments.anomaly --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments import results, sweep
+from experiments.sweep import Arm, Options
+from gan_jax.errors import exit_code
+from gan_jax.runtime import parallel
+
+QUESTION = (
+    'A GAN is trained on all digits but one. How well does the anomaly score of f-AnoGAN tell test images of the digit '
+    'that was left out from those of the others, and do pixels alone or the nearest training image do it as well?'
+)
+METRICS = ('auroc', 'auroc_image', 'auroc_neighbour')
+CURVES = {'eval/auroc': 'AUROC of the score', 'eval/auroc_image': 'AUROC of the image residual'}
+
+
+def _arms(recipe: str) -> dict[str, Arm]:
+    return {f'without {digit}': Arm(recipe, {'data.left_out': f"('{digit}',)"}) for digit in range(10)}
+
+
+ARMS, FULL = _arms('configs/anogan.py'), _arms('configs/anogan.py:mnist')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code."""
+    options = sweep.parse('anomaly', __doc__, argv)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: _run(options))
+
+
+def tabulate(arms: Mapping[str, Sequence[results.Finished]]) -> dict[str, dict[str, list[float]]]:
+    """The last value of every metric of each arm and seed, and of each seed the mean over the arms."""
+    values = {arm: {metric: [run.final(metric) for run in runs] for metric in METRICS} for arm, runs in arms.items()}
+    mean = {metric: np.mean([row[metric] for row in values.values()], axis=0).tolist() for metric in METRICS}
+    return {**values, 'mean': mean}
+
+
+def _run(options: Options) -> None:
+    arms = results.read_all(sweep.train(FULL if options.full else ARMS, options))
+    values, protocols = tabulate(arms), results.protocols(arms)
+    title, out = 'Detection of a digit that was left out', options.out
+    results.write(out, title, values, {'protocols': protocols})
+    results.curves(out / 'curves.png', arms, CURVES)
+    results.page(
+        out / 'page.html',
+        title,
+        QUESTION,
+        values,
+        arms=arms,
+        names=CURVES,
+        pictures={'Both scores while the encoder learns.': out / 'curves.png'},
+        protocols=protocols,
+    )
+    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

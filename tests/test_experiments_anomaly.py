@@ -1,0 +1,41 @@
+"""The experiment on left-out digits: its arms, its table, and a toy run."""
+
+import json
+
+import pytest
+
+from experiments import results, sweep
+from experiments.anomaly import __main__ as experiment
+from gan_jax import config as configs
+from tests import toy_experiments
+
+
+@pytest.mark.parametrize('arms', [experiment.ARMS, experiment.FULL])
+def test_arms_differ_in_the_digit_that_is_left_out(arms):
+    options = sweep.parse('anomaly', '', [])
+    made = [sweep.config_of(arm, options) for arm in arms.values()]
+    assert [config.data.left_out for config in made] == [(str(digit),) for digit in range(10)]
+    changed = configs.differences(made[0].to_dict(), made[5].to_dict())
+    assert changed == ["data.left_out (('0',) -> ('5',))"]
+
+
+def test_the_last_row_is_the_mean_over_the_digits(tmp_path):
+    def finished(*values):
+        names = [f'eval/{metric}' for metric in experiment.METRICS]
+        return results.Finished(tmp_path, [{'kimg': 1, **dict(zip(names, values, strict=True))}], {})
+
+    arms = {'a': [finished(0.5, 0.7, 1.0), finished(0.6, 0.7, 1.0)], 'b': [finished(0.7, 0.9, 0.5)] * 2}
+    found = experiment.tabulate(arms)
+    assert found['b']['auroc_image'] == [0.9, 0.9]
+    assert found['mean']['auroc'] == pytest.approx([0.6, 0.65])
+    assert found['mean']['auroc_neighbour'] == pytest.approx([0.75, 0.75])
+
+
+def test_at_toy_size_all_files_are_written(tmp_path):
+    arms = {'without 0': sweep.Arm(toy_experiments.RECIPE, {'data.left_out': "('0',)"})}
+    toy_experiments.run(experiment, tmp_path, arms, {})
+    values = json.loads((tmp_path / 'results/results.json').read_text())['values']
+    assert list(values) == ['without 0', 'mean']
+    assert values['mean']['auroc'] == [None]  # a game without scores
+    for name in ('table.md', 'curves.png', 'page.html'):
+        assert (tmp_path / 'results' / name).stat().st_size > 200
