@@ -8,7 +8,7 @@ invert its generator, which no longer changes: the reconstruction should have th
 in the discriminator. The anomaly score of an image is what remains of both differences.
 
     python -m gan_jax.main --config anogan                                      # the embedded digits without 0
-    python -m gan_jax.main --config anogan:mnist --config.data.left_out=4,      # or fashion_mnist
+    python -m gan_jax.main --config anogan:mnist --config.data.left_out=4       # or fashion_mnist
     python -m gan_jax.main --workdir runs/anogan-digits --mode eval --metrics auroc
     python -m gan_jax.main --workdir runs/anogan-digits --mode sample --what anomalies
 
@@ -28,31 +28,36 @@ from gan_jax.overrides import phase_text
 
 def get_config(argument: str = '') -> ConfigDict:
     """The recipe for the data set named by `argument` (default: the embedded digits)."""
-    config = configs.base('resnet', game='anogan')
-    config.data.name, config.data.left_out = argument or 'digits', ('0',)
-    config.latents.size = 128
-    config.generator.width = config.discriminator.width = config.encoder.width = 128
-    config.discriminator.normalization, config.discriminator.pooling = 'layer', 'mean'
+    config = configs.base('resnet' if argument else 'mlp', game='anogan')
+    config.data.name, config.data.left_out = argument or 'digits', '0'
     config.loss = configs.section('loss', 'wasserstein')
     config.penalties.gradient_penalty.weight = 10.0
+    config.encoder_optimizer = configs.section('encoder_optimizer', 'rmsprop')
     for optimizer in (config.generator_optimizer, config.discriminator_optimizer):
         optimizer.learning_rate, optimizer.b1, optimizer.b2 = 1e-4, 0.0, 0.9
-    config.encoder_optimizer = configs.section('encoder_optimizer', 'rmsprop')
     config.ema.half_life_kimg = 0.0  # as published
-    config.duration, steps = '50000 steps', 100_000
+    config.duration = '50000 steps'
     config.evaluate, config.evaluation.split, config.evaluation.samples = ('auroc',), 'test', 100
-    if not argument:
-        steps = _suit_the_digits(config)
+    steps = (_suit_images if argument else _suit_the_digits)(config)
     first = {'game.name': 'adversarial', 'discriminator_steps': 5, 'duration': f'{steps} steps', 'evaluate': ()}
     config.earlier_phases = (phase_text({key: str(value) for key, value in first.items()}),)
     return config
 
 
-def _suit_the_digits(config: ConfigDict) -> int:
-    """1,500 images of 8x8 pixels: narrow networks and higher rates. Returns the steps of the first phase."""
+def _suit_images(config: ConfigDict) -> int:
+    """The residual networks. Returns the steps of the first phase."""
+    config.latents.size = 128
     for role in ('generator', 'discriminator', 'encoder'):
-        config[role].width = 32
+        config[role].width = 128
+    config.discriminator.normalization, config.discriminator.pooling = 'layer', 'mean'
+    return 100_000
+
+
+def _suit_the_digits(config: ConfigDict) -> int:
+    """1,500 images of 8x8 pixels: fully connected networks and higher rates. Returns the steps of the first phase."""
+    config.latents.size = 16
+    for role in ('generator', 'discriminator', 'encoder'):
+        config[role].widths = (256, 256)
         config[f'{role}_optimizer'].learning_rate = 5e-4
-    config.latents.size = 32
-    config.duration = '2000 steps'
+    config.duration, config.evaluate_every = '3000 steps', '1000 steps'
     return 2000

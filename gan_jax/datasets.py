@@ -16,7 +16,7 @@ def load_data(options: ConfigDict, split: str | None = None) -> data.Dataset:
         data_dir=options.directory,
         cache_dir=options.cache,
         show_progress=parallel.is_main_process(),
-        left_out=options.left_out if split is None else (),
+        left_out=options.left_out if split is None else '',
         labels_per_class=options.labels_per_class if split is None else None,
         label_seed=options.label_seed,
     )

@@ -104,12 +104,7 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
             ),
             'examples': Default(None, int, COUNT, about='their number; set when they are loaded'),
             'flip': plain(False, 'mirror every other image at random'),
-            'left_out': Default(
-                (),
-                tuple,
-                element=str,
-                about='classes without examples in training, by name or number, which then are anomalies',
-            ),
+            'left_out': plain('', "classes without examples in training, by name or number: '3,8'"),
             'labels_per_class': Default(
                 None,
                 int,

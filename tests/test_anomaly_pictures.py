@@ -22,7 +22,7 @@ ROLES = ('generator', 'discriminator', 'encoder')
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     return save_untrained(
-        tmp_path_factory.mktemp('anogan'), 'anogan', {f'{role}.width': '4' for role in ROLES} | {'data.size': '16'}
+        tmp_path_factory.mktemp('anogan'), 'anogan', {f'{role}.widths': '(4,)' for role in ROLES} | {'data.size': '16'}
     )
 
 

@@ -14,9 +14,9 @@ from tests import toy_experiments
 def test_arms_differ_in_the_digit_that_is_left_out(arms):
     options = sweep.parse('anomaly', '', [])
     made = [sweep.config_of(arm, options) for arm in arms.values()]
-    assert [config.data.left_out for config in made] == [(str(digit),) for digit in range(10)]
+    assert [config.data.left_out for config in made] == [str(digit) for digit in range(10)]
     changed = configs.differences(made[0].to_dict(), made[5].to_dict())
-    assert changed == ["data.left_out (('0',) -> ('5',))"]
+    assert changed == ["data.left_out ('0' -> '5')"]
 
 
 def test_the_last_row_is_the_mean_over_the_digits(tmp_path):
@@ -32,7 +32,7 @@ def test_the_last_row_is_the_mean_over_the_digits(tmp_path):
 
 
 def test_at_toy_size_all_files_are_written(tmp_path):
-    arms = {'without 0': sweep.Arm(toy_experiments.RECIPE, {'data.left_out': "('0',)"})}
+    arms = {'without 0': sweep.Arm(toy_experiments.RECIPE, {'data.left_out': '0'})}
     toy_experiments.run(experiment, tmp_path, arms, {})
     values = json.loads((tmp_path / 'results/results.json').read_text())['values']
     assert list(values) == ['without 0', 'mean']

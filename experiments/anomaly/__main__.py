@@ -24,7 +24,7 @@ CURVES = {'eval/auroc': 'AUROC of the score', 'eval/auroc_image': 'AUROC of the 
 
 
 def _arms(recipe: str) -> dict[str, Arm]:
-    return {f'without {digit}': Arm(recipe, {'data.left_out': f"('{digit}',)"}) for digit in range(10)}
+    return {f'without {digit}': Arm(recipe, {'data.left_out': str(digit)}) for digit in range(10)}
 
 
 ARMS, FULL = _arms('configs/anogan.py'), _arms('configs/anogan.py:mnist')

@@ -1,20 +1,18 @@
 """Data without some of their classes, for the detection of novelties."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError
-from gan_jax.sampling.class_choice import choose_classes
+from gan_jax.sampling.class_choice import choose_classes, parse_classes
 
 
-def without_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
+def without_classes(data: Dataset, classes: str) -> Dataset:
     """The examples of all other classes, under the same name and with the same numbers of classes.
 
     Args:
       data: labelled; examples whose label is -1 remain.
-      classes: by name or number, as `choose_classes` takes them.
+      classes: names or numbers with commas between them, as `parse_classes` takes them.
 
     Raises:
       UserError: the data have no labels or several domains, a class does not exist, or nothing is left.
@@ -22,8 +20,8 @@ def without_classes(data: Dataset, classes: Sequence[str]) -> Dataset:
     if data.labels is None:
         raise UserError(f'{data.name!r} has no classes to leave out: unset data.left_out, or choose labelled data.')
     data.check_without_groups()
-    chosen = choose_classes(classes, data.num_classes, data.class_names)
+    chosen = choose_classes(parse_classes(classes), data.num_classes, data.class_names)
     kept = np.flatnonzero(~np.isin(data.labels, chosen))
     if not len(kept):
-        raise UserError(f'data.left_out={tuple(classes)} leaves no example of {data.name!r}: name fewer classes.')
+        raise UserError(f'data.left_out={classes} leaves no example of {data.name!r}: name fewer classes.')
     return data.select(kept, data.name)

@@ -3,7 +3,7 @@
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from gan_jax.data import cache, computed, domains, few_labels, fingerprints, paired, stacked
 from gan_jax.data.dataset import Dataset
@@ -45,7 +45,7 @@ def load(
     cache_dir: str | None = None,
     show_progress: bool = True,
     mixed: bool = False,
-    left_out: Sequence[str] = (),
+    left_out: str = '',
     labels_per_class: int | None = None,
     label_seed: int = 0,
 ) -> Dataset:
@@ -73,8 +73,8 @@ def load(
       show_progress: whether to show a progress bar while decoding.
       mixed: whether images may differ in size where no `size` is given. Then none is changed, and they are decoded each
         time they are looked at.
-      left_out: classes whose examples are left out, by name or number.
-      labels_per_class: as in `for_training`.
+      left_out: as in `for_training`.
+      labels_per_class: likewise.
       label_seed: likewise.
 
     Raises:
@@ -115,13 +115,13 @@ def load(
 
 
 def for_training(
-    dataset: Dataset, left_out: Sequence[str] = (), labels_per_class: int | None = None, label_seed: int = 0
+    dataset: Dataset, left_out: str = '', labels_per_class: int | None = None, label_seed: int = 0
 ) -> Dataset:
     """The examples and labels that training may see; an evaluation sees all.
 
     Args:
       dataset: a complete data set.
-      left_out: classes whose examples are left out (see `left_out.without_classes`).
+      left_out: classes whose examples are left out, such as '3,8'; '': none (see `left_out.without_classes`).
       labels_per_class: how many examples of each class keep their labels, as the group 'labelled'; None: all do (see
         `few_labels.with_few_labels`).
       label_seed: seed of the draw of these examples.

@@ -56,7 +56,7 @@ def anomaly_aurocs(
     if anomalous.all() or not anomalous.any():
         raise UserError(
             f'auroc needs images of known and of unknown classes, but all have {"un" * bool(anomalous.any())}known '
-            "ones: leave classes out of training by data.left_out, such as ('3',)."
+            'ones: leave classes out of training by data.left_out, such as 3.'
         )
     found = score(game, players, images)
     distances = nearest(_pixels(images), _pixels(known_images), 1).distances[:, 0]

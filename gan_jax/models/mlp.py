@@ -11,7 +11,7 @@ from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import choose, require_positive
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Dense, weight_options
-from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork, flatten
+from gan_jax.layers.networks import DiscriminatorNetwork, EncoderNetwork, GeneratorNetwork, flatten
 from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.ranges import COUNT
 
@@ -62,8 +62,27 @@ class Discriminator(DiscriminatorNetwork):
         return self.judge(hidden, condition, features, train=train)
 
 
+class Encoder(EncoderNetwork):
+    """Examples [B, ...] -> codes [B, n], float32: the layers of a discriminator, batch normalised, and a last one.
+
+    Attributes:
+        widths: widths of the hidden layers.
+    """
+
+    widths: Annotated[tuple[int, ...], COUNT] = (1024, 512, 256)
+    normalization: str = 'batch'
+    initializer: str = 'he'
+
+    @nn.compact
+    def __call__(self, examples: jax.Array, *, train: bool) -> jax.Array:
+        """The codes of the examples."""
+        hidden, _ = _hidden_layers(self, flatten(examples), None, train)
+        weights = weight_options(self) | {'dtype': jnp.float32}
+        return Dense(self.shape[0], **weights)(hidden.astype(jnp.float32), train=train)
+
+
 def _hidden_layers(
-    network: Generator | Discriminator,
+    network: Generator | Discriminator | Encoder,
     hidden: jax.Array,
     condition: jax.Array | None,
     train: bool,
