@@ -14,10 +14,13 @@ in the discriminator. The anomaly score of an image is what remains of both diff
 
 `auroc` is the probability that an image of a class that was left out has a higher score than another image of the test
 split; beside it are that of the pixels alone and that of the distance of the nearest training image. Adam, penalty and
-five steps of the critic are those of the authors' code, as are RMSProp at 5e-5 and 50,000 steps for the encoder. The
-networks are those of WGAN-GP for 32x32 images, with layer norm in the critic and batch norm in the encoder.
+five steps of the critic are those of the authors' code, as are RMSProp at 5e-5 and 50,000 steps for the encoder. Their
+networks are for 64x64 pixels; here they are the residual ones of WGAN-GP at the size of the images, with layer norm in
+the critic and batch norm in the encoder, and fully connected ones for the embedded digits.
 
-Expect .
+Expect reconstructions close to images of the known digits, and an `auroc` of 0.965 for 0, 0.968 by pixels alone, after
+half a minute of CPU time. The nearest neighbour in pixels needs no training and has 0.987:
+experiments/anomaly has all digits. The runs on larger images have not been made.
 """
 
 from ml_collections import ConfigDict
@@ -50,7 +53,7 @@ def _suit_images(config: ConfigDict) -> int:
     for role in ('generator', 'discriminator', 'encoder'):
         config[role].width = 128
     config.discriminator.normalization, config.discriminator.pooling = 'layer', 'mean'
-    return 100_000
+    return 50_000
 
 
 def _suit_the_digits(config: ConfigDict) -> int:

@@ -28,11 +28,11 @@ def anogan(
 ) -> Game:
     """The second phase of f-AnoGAN: the encoder learns to invert the generator on real images.
 
-    Schlegl et al. 2019, "f-AnoGAN: Fast Unsupervised Anomaly Detection with Generative Adversarial Networks", section
-    2.2, izi_f. With the reconstruction G(E(x)) of an image x and features f of the discriminator, the encoder minimises
-    mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2, and the same sum is the anomaly score of an image. The
-    features are the discriminator's last. Generator and discriminator are in evaluation mode and never move: train them
-    before, as a phase with the game `adversarial`.
+    Schlegl et al. 2019, "f-AnoGAN: Fast Unsupervised Anomaly Detection with Generative Adversarial Networks", the
+    training called izi_f. With the reconstruction G(E(x)) of an image x and features f of the discriminator, the
+    encoder minimises mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2, and the same sum is the anomaly score of
+    an image. The features are the discriminator's last. Generator and discriminator are in evaluation mode and never
+    move: train them before, as a phase with the game `adversarial`.
 
     Args:
         generator: latents [B, n] -> images [B, ...].

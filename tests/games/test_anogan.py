@@ -43,7 +43,7 @@ def start(game):
 
 
 def residuals(encoder):
-    """The residuals of each image, in NumPy: Schlegl et al. 2019, equations 3 and 5."""
+    """The residuals of each image, in NumPy."""
     again = IMAGES @ encoder @ WEIGHTS['generator']
     features = [np.tanh(x @ WEIGHTS['discriminator']) for x in (IMAGES, again)]
     return again, ((IMAGES - again) ** 2).mean(1), ((features[0] - features[1]) ** 2).mean(1)
