@@ -37,6 +37,7 @@ from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_opti
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.sides import Images, as_side, is_archive, is_named, load_images, name_and_split, name_of
 from gan_jax.evaluation.statistics import Statistics
+from gan_jax.examples.kinds import IMAGES
 from gan_jax.layers.choices import require
 from gan_jax.pages import run_page
 from gan_jax.ranges import SEED, Range
@@ -178,8 +179,8 @@ def evaluate(
     _NUM.check('--num', num)
     SEED.check('--seed', seed)
     run = load_run(pathlib.Path(fakes), step).standing(standing_statistics)
-    if len(run.shape) != 3:
-        raise UserError(f'{fakes} generates points, not images: metrics of images cannot be computed of it.')
+    if run.kind is not IMAGES:
+        raise UserError(f'{fakes} generates {run.kind.name}, not images: metrics of images cannot be computed of it.')
     trained_on = run.config.data
     if reals is None or reals == trained_on.name:
         reals = f'{trained_on.name}@{run.config.evaluation.split or trained_on.split}'

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax import data, run
 from gan_jax.errors import DivergedError
+from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import pictures, run_page
 from gan_jax.records import description, report, starts
@@ -192,7 +193,7 @@ class Member:
         if not parallel.is_main_process():
             return
         names = report.outdated(self.workdir)
-        if self.given_up is None and len(self.dataset.shape) == 3 and not self.game.shows_examples:
+        if self.given_up is None and kind_of(self.dataset.shape).view and not self.game.shows_examples:
             names += [
                 name for name in ('neighbours.png', 'interpolation.png') if report.step_of(self.workdir / name) != step
             ]

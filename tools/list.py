@@ -52,8 +52,9 @@ def _of_table(table: Mapping[str, Any]) -> dict[str, str]:
 
 def _data() -> dict[str, str]:
     mixtures = {name: summary(getattr(toys, name)) for name in toys.MIXTURES}
-    digits = _of_files([pathlib.Path(data.__path__[0], 'digits.py')], lambda path: path.stem)
-    return {**digits, **mixtures, **_prepared(pathlib.Path(tfds_directory(None))), 'others': entries(data.load)['name']}
+    own = [pathlib.Path(data.__path__[0], name) for name in ('digits.py', 'furniture.py')]
+    embedded = _of_files(own, lambda path: path.stem)
+    return {**embedded, **mixtures, **_prepared(pathlib.Path(tfds_directory(None))), 'others': entries(data.load)['name']}
 
 
 def _prepared(directory: pathlib.Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 from gan_jax.data import fingerprints
 from gan_jax.data.mixed import MixedImages
 from gan_jax.errors import UserError
+from gan_jax.examples.kinds import IMAGES, kind_of
 
 MAIN = 'real'  # the part of a data set that its groups go with, and the batch field of its examples
 
@@ -21,7 +22,8 @@ class Dataset:
       name: as requested.
       split: as requested.
       examples: uint8 [num, height, width, channels], read-only and (but for stacked images) memory-mapped, or float32
-        [num, 2]; images of several sizes, where `load` allows them, as `MixedImages`.
+        [num, 2], or uint8 solids [num, side, side, side, 1]; images of several sizes, where `load` allows them, as
+        `MixedImages`.
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
       num_classes: the number of classes (of modes, for a mixture); None if there are no labels.
       fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of; of images of
@@ -117,8 +119,8 @@ class Dataset:
 
     def check_images(self) -> None:
         """Raises a UserError if the examples are not images."""
-        if len(self.shape) != 3:
-            raise UserError(f'{self.name!r} is a set of points, not of images: choose images.')
+        if (kind := kind_of(self.shape)) is not IMAGES:
+            raise UserError(f'{self.name!r} is a set of {kind.name}, not of images: choose images.')
 
     def check_without_groups(self) -> None:
         """Raises a UserError if the data already have several domains."""

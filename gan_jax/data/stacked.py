@@ -7,6 +7,7 @@ section 3.3.1; VEEGAN, Srivastava et al., arXiv:1705.07761, section 5).
 import numpy as np
 
 from gan_jax.errors import UserError
+from gan_jax.examples.kinds import IMAGES, kind_of
 
 NUM_EXAMPLES = 60_000
 
@@ -53,9 +54,9 @@ def check_stackable(name: str, shape: tuple[int, ...], labels: np.ndarray | None
     Raises:
       UserError: they are not images, not grey, or not all labelled.
     """
-    if len(shape) != 3:
+    if (kind := kind_of(shape)) is not IMAGES:
         raise UserError(
-            f'{name!r} is a set of points, and only images can be stacked: choose an image data set such as mnist.'
+            f'{name!r} is a set of {kind.name}, and only images can be stacked: choose an image data set such as mnist.'
         )
     if shape[-1] != 1:
         raise UserError(f'the images of {name!r} are in colour, and only grey ones can be stacked: set channels to 1.')

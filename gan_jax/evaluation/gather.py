@@ -19,6 +19,7 @@ from gan_jax.evaluation.features.extractor import Extractor, Features, look
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
+from gan_jax.examples.kinds import IMAGES, kind_of
 from gan_jax.game import Game, Player, named_key
 from gan_jax.records import npz
 from gan_jax.runtime import hosts, parallel
@@ -136,8 +137,8 @@ def has_several_sizes(dataset: Dataset | Statistics) -> bool:
 
 def check_images(dataset: Dataset | Statistics) -> None:
     """Raises a UserError if the examples are not images."""
-    if dataset.shape is not None and len(dataset.shape) != 3:
-        raise UserError(f'{dataset.name!r} has points, not images: image metrics cannot be computed.')
+    if dataset.shape is not None and (kind := kind_of(dataset.shape)) is not IMAGES:
+        raise UserError(f'{dataset.name!r} has {kind.name}, not images: image metrics cannot be computed.')
 
 
 def check_one_size(dataset: Dataset | Statistics, who: str) -> None:

@@ -17,6 +17,7 @@ order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does not.
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -27,25 +28,25 @@ from jax import lax
 from gan_jax.runtime.compiler import HAS_ONEDNN
 
 Padding = str | Sequence[tuple[int, int]]
-_CANONICAL = ('NHWC', 'HWIO', 'NHWC')
+_LAYOUTS = {2: ('NHWC', 'HWIO', 'NHWC'), 3: ('NDHWC', 'DHWIO', 'NDHWC')}  # by the number of sides of a kernel
 
 
 def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: Padding = 'SAME') -> jax.Array:
-    """Cross-correlation of images with a kernel, equal to `lax.conv_general_dilated`.
+    """Cross-correlation of images or solids with a kernel, equal to `lax.conv_general_dilated`.
 
     Args:
-        images: [B, H, W, C].
-        kernel: [h, w, C, D].
-        stride: in both directions.
+        images: [B, H, W, C], or solids and clips [B, D, H, W, C].
+        kernel: [h, w, C, D], or [d, h, w, C, D].
+        stride: in all directions.
         padding: 'SAME' (XLA's: the output is ceil(H / stride), odd padding goes behind; 1, 1 for size 4 and stride 2),
-            'VALID', or ((top, bottom), (left, right)).
+            'VALID', or ((top, bottom), (left, right)) and so on.
 
     Returns:
-        [B, H', W', D].
+        [B, H', W', D], or [B, D', H', W', D].
     """
-    size, window = images.shape[1:3], kernel.shape[:2]
+    size, window = images.shape[1:-1], kernel.shape[:-2]
     if isinstance(padding, str):
-        padding = lax.padtype_to_pads(size, window, (stride, stride), padding)
+        padding = lax.padtype_to_pads(size, window, (stride,) * len(window), padding)
     padding = tuple(map(tuple, padding))
     places = tuple((n + sum(pads) - k) // stride + 1 for n, pads, k in zip(size, padding, window, strict=True))
     return _convolution(_Windows(window, stride, tuple(low for low, _ in padding), size, places), images, kernel)
@@ -54,25 +55,25 @@ def convolution(images: jax.Array, kernel: jax.Array, stride: int = 1, padding: 
 def transposed_convolution(
     images: jax.Array, kernel: jax.Array, stride: int = 2, padding: int | None = None
 ) -> jax.Array:
-    """Transposed convolution that multiplies height and width by the stride exactly.
+    """Transposed convolution that multiplies every side by the stride exactly.
 
     The adjoint of the 'SAME' strided convolution of an image of the output's size: out[stride i + u - p] += images[i]
     kernel[u], by default with p = (k - stride) // 2 for a kernel of size k. For size 4 and stride 2 that is PyTorch's
     `ConvTranspose2d(4, stride=2, padding=1)`; `ConvTranspose2d(3, stride=2, padding=1, output_padding=1)` has p = 1.
 
     Args:
-        images: [B, H, W, C].
-        kernel: [h, w, C, D].
-        stride: in both directions.
+        images: [B, H, W, C], or [B, D, H, W, C].
+        kernel: [h, w, C, D], or [d, h, w, C, D].
+        stride: in all directions.
         padding: p, less than k; None: the default.
 
     Returns:
-        [B, stride H, stride W, D].
+        [B, stride H, stride W, D], or [B, stride D, stride H, stride W, D].
     """
-    places, window = images.shape[1:3], kernel.shape[:2]
+    places, window = images.shape[1:-1], kernel.shape[:-2]
     low = tuple(max(k - stride, 0) // 2 if padding is None else padding for k in window)
     windows = _Windows(window, stride, low, tuple(stride * n for n in places), places)
-    return _transposed(windows, images, kernel.swapaxes(2, 3))  # as in the convolution that this is the adjoint of
+    return _transposed(windows, images, kernel.swapaxes(-2, -1))  # as in the convolution that this is the adjoint of
 
 
 def by_platform(fast: Callable[..., jax.Array], plain: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
@@ -81,13 +82,13 @@ def by_platform(fast: Callable[..., jax.Array], plain: Callable[..., jax.Array],
 
 
 class _Windows(NamedTuple):
-    """The geometry of the windows of a kernel on an image; pairs are (vertical, horizontal)."""
+    """The geometry of the windows of a kernel on an image or solid; tuples have an entry for each side."""
 
-    kernel: tuple[int, int]
+    kernel: tuple[int, ...]
     stride: int
-    low: tuple[int, int]  # padding in front of the image
-    image: tuple[int, int]
-    places: tuple[int, int]
+    low: tuple[int, ...]  # padding in front of the image
+    image: tuple[int, ...]
+    places: tuple[int, ...]
 
     @property
     def padding(self) -> list[tuple[int, int]]:
@@ -95,22 +96,29 @@ class _Windows(NamedTuple):
         ends = [(n - 1) * self.stride + k for n, k in zip(self.places, self.kernel, strict=True)]
         return [(low, max(end - low - n, 0)) for end, low, n in zip(ends, self.low, self.image, strict=True)]
 
+    @property
+    def layout(self) -> tuple[str, str, str]:
+        """The dimension numbers of images, kernel and outputs."""
+        return _LAYOUTS[len(self.kernel)]
+
 
 def _prefers_product(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> bool:
     """Whether the product form of 'outputs', 'images' or 'kernel' is faster; see docs/benchmarks.md."""
+    if {*windows.places} == {1} or {*windows.kernel} == {1}:
+        return True
+    if len(windows.kernel) == 3:  # XLA:CPU has no fast convolution for the gradients
+        return role != 'outputs' or channels < 4
     few, many = channels <= 16, windows.stride > 1 and features >= (512 if HAS_ONEDNN else 128)
     if role == 'images' and max(windows.kernel) >= 7:  # patches of so many pixels cost more than they save
         few &= channels <= features and not HAS_ONEDNN
-    if windows.places == (1, 1) or windows.kernel == (1, 1):
-        return True
     if role == 'images':
         return few or many or min(windows.kernel) < windows.stride  # the last: a phase would have no kernel
     return (many and HAS_ONEDNN) or (role == 'kernel' and few and dtype == jnp.bfloat16)
 
 
 def _plain(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    strides = (windows.stride, windows.stride)
-    return lax.conv_general_dilated(images, kernel, strides, windows.padding, dimension_numbers=_CANONICAL)
+    strides = (windows.stride,) * len(windows.kernel)
+    return lax.conv_general_dilated(images, kernel, strides, windows.padding, dimension_numbers=windows.layout)
 
 
 def _plain_transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -119,15 +127,20 @@ def _plain_transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) 
         (k - 1 - low, n - (places - 1) * stride - 1 + low)
         for k, low, n, places in zip(windows.kernel, windows.low, windows.image, windows.places, strict=True)
     ]
-    flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
+    sides = len(windows.kernel)
     return lax.conv_general_dilated(
-        outputs, flipped, (1, 1), padding, lhs_dilation=(stride, stride), dimension_numbers=_CANONICAL
+        outputs, _flipped(kernel), (1,) * sides, padding, (stride,) * sides, dimension_numbers=windows.layout
     )
 
 
 def _plain_weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
-    shape = jax.ShapeDtypeStruct((*windows.kernel, images.shape[3], outputs.shape[3]), images.dtype)
+    shape = jax.ShapeDtypeStruct((*windows.kernel, images.shape[-1], outputs.shape[-1]), images.dtype)
     return jax.linear_transpose(functools.partial(_plain, windows, images), shape)(outputs)[0]
+
+
+def _flipped(kernel: jax.Array) -> jax.Array:
+    """The kernel of the transposed convolution: reversed along its sides, with inputs and outputs exchanged."""
+    return lax.rev(kernel, range(kernel.ndim - 2)).swapaxes(-2, -1)
 
 
 # The three partial derivatives of sum(outputs * convolution(images, kernel)), for images [B, H, W, C], a kernel
@@ -138,7 +151,7 @@ def _plain_weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Ar
 def _convolution(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
     """With respect to the outputs."""
     fast = _plain
-    if _prefers_product('outputs', windows, *kernel.shape[2:], images.dtype):
+    if _prefers_product('outputs', windows, *kernel.shape[-2:], images.dtype):
         fast = _convolution_by_product
     return _choose(fast, _plain, windows, images, kernel)
 
@@ -147,7 +160,7 @@ def _convolution(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax
 def _transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
     """With respect to the images."""
     fast = _plain_transposed if windows.stride == 1 else _transposed_by_phases
-    if _prefers_product('images', windows, *kernel.shape[2:], outputs.dtype):
+    if _prefers_product('images', windows, *kernel.shape[-2:], outputs.dtype):
         fast = _transposed_by_product
     return _choose(fast, _plain_transposed, windows, outputs, kernel)
 
@@ -156,7 +169,7 @@ def _transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax
 def _weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
     """With respect to the kernel."""
     fast = _weight_gradient_by_convolution
-    if _prefers_product('kernel', windows, images.shape[3], outputs.shape[3], images.dtype):
+    if _prefers_product('kernel', windows, images.shape[-1], outputs.shape[-1], images.dtype):
         fast = _weight_gradient_by_product
     return _choose(fast, _plain_weight_gradient, windows, images, outputs)
 
@@ -198,21 +211,23 @@ def _weight_gradient_by_convolution(windows: _Windows, images: jax.Array, output
         (low, span + k - low - n)  # negative where the last windows end before the image does
         for low, span, k, n in zip(windows.low, spans, windows.kernel, windows.image, strict=True)
     ]
-    images, outputs = images.transpose(3, 1, 2, 0), outputs.transpose(1, 2, 0, 3)
+    sides = range(1, images.ndim - 1)
+    images, outputs = images.swapaxes(0, -1), outputs.transpose(*sides, 0, images.ndim - 1)
     # Kernels as large as these take oneDNN up to three times as long as Eigen, which has no bfloat16. XLA leaves a
     # convolution to Eigen whose kernel is a reversed array; here its features are, and so those of the result. Without
     # oneDNN that is a copy too many where the stride is 1.
     by_eigen = images.dtype == jnp.float32 and (HAS_ONEDNN or windows.stride > 1)
+    last = images.ndim - 1
     gradient = lax.conv_general_dilated(
         images,
-        lax.rev(outputs, (3,)) if by_eigen else outputs,
-        (1, 1),
+        lax.rev(outputs, (last,)) if by_eigen else outputs,
+        (1,) * len(sides),
         padding,
-        rhs_dilation=(stride, stride),
-        dimension_numbers=_CANONICAL,
+        rhs_dilation=(stride,) * len(sides),
+        dimension_numbers=windows.layout,
     )
-    gradient = lax.rev(gradient, (3,)) if by_eigen else gradient
-    return gradient.transpose(1, 2, 0, 3)
+    gradient = lax.rev(gradient, (last,)) if by_eigen else gradient
+    return gradient.transpose(*sides, 0, last)
 
 
 def _transposed_by_phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -220,12 +235,12 @@ def _transposed_by_phases(windows: _Windows, outputs: jax.Array, kernel: jax.Arr
 
 
 def _phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> list[jax.Array]:
-    """The images [B, ceil(H / stride), ceil(W / stride), C] of every stride-th pixel, by a part of the kernel each.
+    """The images [B, ceil(H / stride), ...] of every stride-th pixel, by a part of the kernel each.
 
     Phase a of image[stride j + a] sums outputs[j - t] kernel[stride t + a + low].
     """
     stride = windows.stride
-    flipped = lax.rev(kernel, (0, 1)).swapaxes(2, 3)
+    flipped, sides = _flipped(kernel), len(windows.kernel)
 
     def part(axis: int, phase: int) -> tuple[slice, tuple[int, int]]:
         """The part of the flipped kernel of a phase along an axis, and the padding."""
@@ -238,23 +253,22 @@ def _phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> list[ja
         return slice(size - 1 - last, size - first, stride), (before, rows + taps - 1 - before - windows.places[axis])
 
     phases = []
-    for vertical, horizontal in itertools.product(range(stride), repeat=2):
-        (rows, above), (columns, left) = part(0, vertical), part(1, horizontal)
+    for phase in itertools.product(range(stride), repeat=sides):
+        taps, padding = zip(*map(part, range(sides), phase), strict=True)
         phases.append(
-            lax.conv_general_dilated(
-                outputs, flipped[rows, columns], (1, 1), [above, left], dimension_numbers=_CANONICAL
-            )
+            lax.conv_general_dilated(outputs, flipped[taps], (1,) * sides, padding, dimension_numbers=windows.layout)
         )
     return phases
 
 
 def _interleave(windows: _Windows, phases: list[jax.Array]) -> jax.Array:
     """The image [B, H, W, C] whose pixels the phases are, row by row."""
-    stride, (height, width) = windows.stride, windows.image
-    batch, rows, columns, channels = phases[0].shape
-    blocks = jnp.stack(phases, axis=3).reshape(batch, rows, columns, stride, stride, channels)
-    images = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows * stride, columns * stride, channels)
-    return images[:, :height, :width]
+    stride, sides = windows.stride, len(windows.image)
+    batch, *rows, channels = phases[0].shape
+    blocks = jnp.stack(phases, axis=-2).reshape(batch, *rows, *[stride] * sides, channels)
+    order = [axis for side in range(1, sides + 1) for axis in (side, side + sides)]
+    images = blocks.transpose(0, *order, 2 * sides + 1).reshape(batch, *(stride * n for n in rows), channels)
+    return images[(slice(None), *map(slice, windows.image))]
 
 
 # Products below are of matrices, not of four-dimensional arrays: XLA:CPU takes up to twice as long for those.
@@ -283,8 +297,8 @@ def _patches(windows: _Windows, images: jax.Array) -> jax.Array:
     images = jnp.pad(images, ((0, 0), *windows.padding, (0, 0)))
     return jnp.concatenate(
         [
-            images[:, row : row + spans[0] : stride, column : column + spans[1] : stride]
-            for row, column in itertools.product(*map(range, windows.kernel))
+            images[:, *(slice(start, start + span, stride) for start, span in zip(tap, spans, strict=True))]
+            for tap in itertools.product(*map(range, windows.kernel))
         ],
         axis=-1,
     )
@@ -296,14 +310,17 @@ def _fold(windows: _Windows, patches: jax.Array) -> jax.Array:
     Every stride-th pixel of the image makes a phase. Within one the patches' pixels are contiguous, so each phase is a
     sum of shifted arrays; the phases are interleaved at the end.
     """
-    window, stride, low, image, places = windows
-    rows, columns = (-(-n // stride) for n in image)
-    batch, channels = patches.shape[0], patches.shape[-1] // (window[0] * window[1])
+    stride = windows.stride
+    rows = tuple(-(-n // stride) for n in windows.image)
+    batch, channels = patches.shape[0], patches.shape[-1] // math.prod(windows.kernel)
     zero = jnp.zeros((), patches.dtype)
-    phases = [jnp.zeros((batch, rows, columns, channels), patches.dtype)] * stride**2
-    for pixel, (row, column) in enumerate(itertools.product(*map(range, window))):
-        (down, vertical), (right, horizontal) = divmod(row - low[0], stride), divmod(column - low[1], stride)
-        shift = ((0, 0, 0), (down, rows - down - places[0], 0), (right, columns - right - places[1], 0), (0, 0, 0))
+    phases = [jnp.zeros((batch, *rows, channels), patches.dtype)] * stride ** len(rows)
+    for pixel, tap in enumerate(itertools.product(*map(range, windows.kernel))):
+        shifts, phase = [(0, 0, 0)], 0
+        for start, low, row, places in zip(tap, windows.low, rows, windows.places, strict=True):
+            shift, place = divmod(start - low, stride)
+            shifts.append((shift, row - shift - places, 0))
+            phase = phase * stride + place
         seen = patches[..., pixel * channels : (pixel + 1) * channels]
-        phases[vertical * stride + horizontal] += lax.pad(seen, zero, shift)
+        phases[phase] += lax.pad(seen, zero, [*shifts, (0, 0, 0)])
     return _interleave(windows, phases)

@@ -60,17 +60,17 @@ class Dense(_Linear):
 
 
 class Conv(_Linear):
-    """A convolution: [B, H, W, C] -> [B, H', W', D], with kernel [h, w, C / groups, D].
+    """A convolution: [B, H, W, C] -> [B, H', W', D], with kernel [h, w, C / groups, D]; of solids with one more side.
 
     Attributes:
-        kernel_size: size of both sides, or (h, w).
-        stride: in both directions.
+        kernel_size: size of all sides, or (h, w).
+        stride: in all directions.
         padding: as in `gan_jax.layers.convolution.convolution`.
         groups: number of groups of channels that do not mix, as in `gan_jax.layers.grouped`; more than one need the
             stride 1 and the padding 'SAME'.
     """
 
-    kernel_size: int | tuple[int, int] = 3
+    kernel_size: int | tuple[int, ...] = 3
     stride: int = 1
     padding: Padding = 'SAME'
     groups: int = 1
@@ -78,7 +78,7 @@ class Conv(_Linear):
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """The outputs; `train` updates the vector of spectral normalisation."""
-        kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1] // self.groups), train)
+        kernel, bias = self._weights((*_sides(self.kernel_size, images), images.shape[-1] // self.groups), train)
         images = images.astype(self.dtype)
         if self.groups > 1:
             return grouped_convolution(images, kernel, self.groups) + bias
@@ -86,22 +86,22 @@ class Conv(_Linear):
 
 
 class ConvTranspose(_Linear):
-    """A transposed convolution: [B, H, W, C] -> [B, stride H, stride W, D], with kernel [h, w, C, D].
+    """A transposed convolution: [B, H, W, C] -> [B, stride H, stride W, D], with kernel [h, w, C, D]; or of solids.
 
     Attributes:
-        kernel_size: size of both sides, or (h, w).
-        stride: in both directions.
+        kernel_size: size of all sides, or (h, w).
+        stride: in all directions.
         padding: as in `gan_jax.layers.convolution.transposed_convolution`.
     """
 
-    kernel_size: int | tuple[int, int] = 4
+    kernel_size: int | tuple[int, ...] = 4
     stride: int = 2
     padding: int | None = None
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """The outputs; `train` updates the vector of spectral normalisation."""
-        kernel, bias = self._weights((*_pair(self.kernel_size), images.shape[-1]), train)
+        kernel, bias = self._weights((*_sides(self.kernel_size, images), images.shape[-1]), train)
         return transposed_convolution(images.astype(self.dtype), kernel, self.stride, self.padding) + bias
 
 
@@ -120,5 +120,5 @@ def weight_options(network: nn.Module) -> dict[str, Any]:
     }
 
 
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else tuple(size)
+def _sides(size: int | tuple[int, ...], images: jax.Array) -> tuple[int, ...]:
+    return (size,) * (images.ndim - 2) if isinstance(size, int) else tuple(size)

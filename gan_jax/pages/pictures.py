@@ -6,6 +6,7 @@ import numpy as np
 
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.evaluation.neighbours import nearest_training, neighbour_grid
+from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, Player
 from gan_jax.records import report
 from gan_jax.sampling import latents
@@ -18,11 +19,12 @@ _MOST_VALUES = 2**28  # of real examples that are searched for neighbours; more 
 
 
 def save_reals(path: pathlib.Path, dataset: Dataset, samples: sampling.Samples, seed: int) -> None:
-    """Writes as many real images as a picture of samples has, laid out like it; nothing where examples are points.
+    """Writes as many real examples as a picture of samples has, laid out like it; nothing where they are points.
 
     In a picture of classes a real image has the class of the sample in its place; a class without examples is black.
     """
-    if len(dataset.shape) != 3:
+    kind = kind_of(dataset.shape)
+    if kind.view is None:
         return
     rng = np.random.default_rng(seed)
     if samples.conditions is None:
@@ -33,7 +35,8 @@ def save_reals(path: pathlib.Path, dataset: Dataset, samples: sampling.Samples, 
         for i, label in enumerate(np.asarray(samples.conditions)):
             if len(of_class := np.flatnonzero(dataset.labels == label)):
                 images[i] = dataset.examples[rng.choice(of_class)]
-    report.save_png(path, report.image_grid(np.asarray(images), samples.columns), f'real images of {dataset.name}')
+    grid = report.image_grid(kind.view(np.asarray(images)), samples.columns)
+    report.save_png(path, grid, f'real {kind.name} of {dataset.name}')
 
 
 def save_neighbours(
@@ -43,12 +46,13 @@ def save_neighbours(
 
     Args:
         path: the file.
-        fakes: float32 [n, H, W, C] in [-1, 1]; eight of them are taken, evenly spaced.
+        fakes: float32 [n, ...] in [-1, 1]; eight of them are taken, evenly spaced.
         dataset: the training set; of a large one a part is searched, chosen at random, and the caption says so.
         seed: seed of that choice.
         step: step of the run, which the picture keeps.
     """
-    if fakes.ndim != 4:
+    kind = kind_of(fakes.shape[1:])
+    if kind.view is None:
         return
     chosen = np.linspace(0, len(fakes) - 1, min(len(fakes), _ROWS)).round().astype(int)
     shown = np.asarray(to_uint8(fakes[chosen]))
@@ -57,22 +61,23 @@ def save_neighbours(
         searched = np.sort(np.random.default_rng(seed).choice(len(dataset), most, replace=False))
     nearest = nearest_rows(dataset.examples, searched, shown, min(_COLUMNS - 1, len(searched)))
     rows, places = np.unique(nearest, return_inverse=True)
-    grid = neighbour_grid(shown, np.asarray(dataset.examples[rows]), places.reshape(nearest.shape))
+    reals = kind.view(np.asarray(dataset.examples[rows]))
+    grid = neighbour_grid(kind.view(shown), reals, places.reshape(nearest.shape))
     part = '' if len(searched) == len(dataset) else f'{len(searched):,} of '
     caption = (
-        'Each row: a generated image, then the training images nearest to it by the Euclidean distance of pixels, '
-        f'among {part}{len(dataset):,}.'
+        f'Each row: a generated one, then the training {kind.name} nearest to it by the Euclidean distance of '
+        f'{kind.parts}, among {part}{len(dataset):,}.'
     )
     report.save_png(path, grid, caption, step=step)
 
 
 def nearest_rows(examples: np.ndarray, searched: np.ndarray, fakes: np.ndarray, k: int) -> np.ndarray:
-    """The rows of the k examples whose pixels are nearest to each fake.
+    """The rows of the k examples whose values are nearest to each fake.
 
     Args:
-        examples: uint8 [m, H, W, C], perhaps memory-mapped: a part is read at a time.
+        examples: uint8 [m, ...], perhaps memory-mapped: a part is read at a time.
         searched: int [r], the rows to search, at least k.
-        fakes: uint8 [n, H, W, C].
+        fakes: uint8 [n, ...].
         k: how many.
 
     Returns:
@@ -112,7 +117,7 @@ def save_interpolation(
         shape: shape of an example.
         step: step of the run, which the picture keeps.
     """
-    if len(shape) != 3:
+    if kind_of(shape).view is None:
         return
     drawn = np.asarray(sampling.fixed_latents(game, 2 * _ROWS, seed))
     if game.codes is not None and game.codes.continuous:
@@ -124,4 +129,4 @@ def save_interpolation(
         points = latents.SPHERICAL[distribution](start, end, np.tile(np.linspace(0, 1, _COLUMNS), _ROWS))
         caption = 'Each row interpolates from one latent to another on a great circle.'
     examples = sampling.generate(game, generator, points)
-    report.save_png(path, report.image_grid(np.asarray(to_uint8(examples)), _COLUMNS), caption, step=step)
+    report.save_png(path, sampling.picture(examples, columns=_COLUMNS), caption, step=step)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax.errors import UserError
+from gan_jax.examples.kinds import IMAGES
 from gan_jax.layers.choices import choose
 from gan_jax.sampling import latents
 from gan_jax.sampling.anomaly_pictures import anomalies
@@ -60,8 +61,8 @@ def draw(
     """
     function, default_seeds = choose(PICTURES, what, 'picture')
     run = load_run(workdir, step)
-    if len(run.shape) != 3:
-        raise UserError(f'{workdir} generates points, not images: only --what samples is available.')
+    if run.kind is not IMAGES:
+        raise UserError(f'{workdir} generates {run.kind.name}, not images: only --what samples is available.')
     if run.game.translates:
         raise UserError(f'{workdir} translates images and has no latents to choose: only --what samples is available.')
     run = run.standing(standing_statistics, threshold)

@@ -14,6 +14,7 @@ from PIL import Image
 from gan_jax.data import to_float, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.images import images_array
+from gan_jax.examples.kinds import kind_of
 from gan_jax.game import named_key
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
@@ -78,7 +79,7 @@ class LoadedRun:
                 classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs.
 
         Returns:
-            uint8 images [n, H, W, C]; or float32 points [n, 2].
+            uint8 images [n, H, W, C] or solids [n, D, D, D, 1]; or float32 points [n, 2].
 
         Raises:
             UserError: an option is impossible for this run, or the data of a translator are missing.
@@ -169,5 +170,5 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, import_model: b
 
 
 def _pixels(examples: np.ndarray) -> np.ndarray:
-    """Images as uint8; points as they are."""
-    return np.asarray(to_uint8(examples)) if examples.ndim == 4 else examples
+    """Images and solids as uint8; points as they are."""
+    return examples if kind_of(examples.shape[1:]).view is None else np.asarray(to_uint8(examples))

@@ -16,6 +16,8 @@ from gan_jax import cost
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
+from gan_jax.examples import solids
+from gan_jax.examples.kinds import SOLIDS, kind_of
 from gan_jax.game import Game, Player, named_key
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
@@ -24,8 +26,11 @@ from gan_jax.sampling import shown
 from gan_jax.sampling.latents import drawn, towards_mean
 from gan_jax.sampling.trained import Run, load_run
 
-_WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.png|points\.npy')  # into a directory of samples
+_WRITTEN = re.compile(
+    r'(grid|interpolation|\d{5,})\.png|\d{5,}\.obj|turning\.gif|points\.npy'
+)  # into a directory of samples
 MOST_PICTURES = 10**6  # in one directory, a file each
+_TURNS = 24  # frames of a turn of solids
 
 
 def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = None) -> jax.Array:
@@ -110,7 +115,7 @@ def generate(
 def picture(
     examples: np.ndarray, real: np.ndarray | None = None, limit: float | None = None, columns: int | None = None
 ) -> np.ndarray:
-    """A uint8 picture of examples: a grid of images [n, H, W, C] in [-1, 1], or a scatter plot of points [n, 2].
+    """A uint8 picture of examples: a grid of images or solids [n, ...] in [-1, 1], or a scatter plot of points [n, 2].
 
     Args:
         examples: the generated examples.
@@ -118,9 +123,10 @@ def picture(
         limit: half the width of the scatter plot.
         columns: number of columns of the grid; by default as many as make it nearly square.
     """
-    if examples.ndim == 4:
-        return report.image_grid(np.asarray(to_uint8(examples)), columns)
-    return report.scatter(examples, real, limit)
+    view = kind_of(examples.shape[1:]).view
+    if view is None:
+        return report.scatter(examples, real, limit)
+    return report.image_grid(view(np.asarray(to_uint8(examples))), columns)
 
 
 class Samples(NamedTuple):
@@ -205,7 +211,7 @@ def save_interpolation(
     conditions = class_interpolation(num_classes, columns, classes)
     latents = jnp.repeat(latent, len(conditions), axis=0)
     examples = generate(game, generator, latents, conditions)
-    if examples.ndim == 4:
+    if kind_of(examples.shape[1:]).view is not None:
         report.save_png(path, picture(examples, columns=columns), step=step)
 
 
@@ -283,7 +289,8 @@ def sample_workdir(
             averages; None: as the run's config has it.
 
     Returns:
-        The directory of the pictures: `grid.png` with `00000.png`, ... (images) or `points.npy` (two-dimensional data).
+        The directory of the pictures: `grid.png` with `00000.png`, ... (images), also `00000.obj`, ... and
+        `turning.gif` (solids), or `points.npy` (two-dimensional data).
         The grid of a conditional generator has one row for each class, and `interpolation.png` goes from class to
         class.
 
@@ -314,8 +321,8 @@ def sample_workdir(
         return _sample_shown(workdir, run, num or 64, seed or 0, inputs)
     if inputs is not None:
         raise UserError(f'--inputs names images to translate, but {workdir} generates images from latents: omit it.')
-    if grid and len(run.shape) != 3:
-        raise UserError(f'{workdir} generates points, not images: omit --grid.')
+    if grid and run.kind.view is None:
+        raise UserError(f'{workdir} generates {run.kind.name}, which have no grid: omit --grid.')
     options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
     run, rest = run.truncated(psi)
     run = run.noisy(noise)
@@ -329,9 +336,8 @@ def sample_workdir(
     directory = generated(workdir, run.step, **options)
     _remove_earlier(directory)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))
-    if examples.ndim == 4:
-        for i, image in enumerate(np.asarray(to_uint8(examples))):
-            report.save_png(directory / f'{i:05d}.png', image)
+    if run.kind.view is not None:
+        _save_single(directory, np.asarray(to_uint8(examples)), samples.columns)
         if run.is_conditional:
             shown, path = run.classes(classes), directory / 'interpolation.png'
             save_interpolation(path, run.game, run.generator, samples.latents[:1], run.num_classes, classes=shown)
@@ -341,6 +347,19 @@ def sample_workdir(
         files.replace(directory / 'points.npy', points.getvalue())
     print(f'{len(examples)} samples of step {run.step}: see {directory}/grid.png and the single images beside it.')
     return directory
+
+
+def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | None) -> None:
+    """Writes a picture of each uint8 example; of solids also their surfaces, and the grid as it turns once."""
+    kind = kind_of(examples.shape[1:])
+    for i, image in enumerate(kind.view(examples)):
+        report.save_png(directory / f'{i:05d}.png', image)
+    if kind is SOLIDS:
+        for i, solid in enumerate(examples):
+            files.replace(directory / f'{i:05d}.obj', solids.mesh(solid).encode())
+        turns = np.arange(_TURNS) * (2 * np.pi / _TURNS)
+        frames = [report.image_grid(solids.render(examples, float(angle)), columns) for angle in turns]
+        report.save_animation(directory / 'turning.gif', frames, hold=0.15)
 
 
 def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None) -> pathlib.Path:

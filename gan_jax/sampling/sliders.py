@@ -14,6 +14,7 @@ import numpy as np
 
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
+from gan_jax.examples.kinds import IMAGES
 from gan_jax.game import Array
 from gan_jax.layers.choices import choose, require
 from gan_jax.ranges import ORDINARY, SHARE
@@ -91,10 +92,10 @@ class Sliders:
             threshold: truncates the latents of seeds by resampling, see `gan_jax.sampling.latents.truncated`.
 
         Raises:
-            UserError: the run generates points or translates images, or the threshold is too small.
+            UserError: the run does not generate images, or translates them, or the threshold is too small.
         """
-        if len(run.shape) != 3:
-            raise UserError('This run generates points in the plane; sliders need a run that generates images.')
+        if run.kind is not IMAGES:
+            raise UserError(f'This run generates {run.kind.name}; sliders need a run that generates images.')
         if run.game.translates:
             raise UserError('This run translates images and has no latents to move; sliders need a run that has.')
         self._threshold = threshold

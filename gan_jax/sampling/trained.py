@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from gan_jax import build, open_sets
 from gan_jax import config as configs
 from gan_jax.errors import UserError, blaming
+from gan_jax.examples.kinds import Kind, kind_of
 from gan_jax.game import Game, Player, named_key
 from gan_jax.layers.choices import choose
 from gan_jax.ranges import STANDING
@@ -60,6 +61,11 @@ class Run(NamedTuple):
     def __repr__(self) -> str:
         shape = 'x'.join(map(str, self.shape))
         return f'<Run: {self.config.model} on {self.config.data.name}, {shape}, at step {self.step}>'
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its examples."""
+        return kind_of(self.shape)
 
     @property
     def is_conditional(self) -> bool:

@@ -13,7 +13,8 @@ from gan_jax.layers import convolution as module
 from gan_jax.layers.convolution import convolution, transposed_convolution
 from gan_jax.runtime import compiler
 
-CANONICAL = ('NHWC', 'HWIO', 'NHWC')
+LAYOUTS = {2: ('NHWC', 'HWIO', 'NHWC'), 3: ('NDHWC', 'DHWIO', 'NDHWC')}
+CANONICAL = LAYOUTS[2]
 
 
 @pytest.fixture(params=['convolutions', 'products'])
@@ -29,16 +30,20 @@ def form(request, monkeypatch):
 
 
 def textbook(images, kernel, stride, padding):
-    return lax.conv_general_dilated(images, kernel, (stride, stride), padding, dimension_numbers=CANONICAL)
+    sides = images.ndim - 2
+    return lax.conv_general_dilated(images, kernel, (stride,) * sides, padding, dimension_numbers=LAYOUTS[sides])
 
 
 def textbook_transposed(images, kernel):
-    return lax.conv_transpose(images, kernel.swapaxes(2, 3), (2, 2), 'SAME', transpose_kernel=True)
+    sides = images.ndim - 2
+    return lax.conv_transpose(
+        images, kernel.swapaxes(-2, -1), (2,) * sides, 'SAME', transpose_kernel=True, dimension_numbers=LAYOUTS[sides]
+    )
 
 
 def arrays(size, window, dtype=np.float64):
     draw = np.random.default_rng(0).normal
-    window = (window, window) if isinstance(window, int) else window
+    window = (window,) * len(size) if isinstance(window, int) else window
     return draw(size=(2, *size, 3)).astype(dtype), draw(size=(*window, 3, 4)).astype(dtype)
 
 
@@ -92,6 +97,8 @@ def assert_same_derivatives(ours, reference, size, window):
         (3, (5, 6), 1, ((2, 2), (2, 2))),
         (4, (4, 4), 1, 'VALID'),
         (3, (6, 5), 1, 'VALID'),
+        (4, (4, 6, 2), 2, 'SAME'),  # of solids
+        ((1, 3, 2), (3, 2, 4), 1, 'SAME'),
     ],
 )
 def test_convolution_and_its_derivatives_are_the_textbooks(window, size, stride, padding):
@@ -104,7 +111,7 @@ def test_convolution_and_its_derivatives_are_the_textbooks(window, size, stride,
 
 
 @pytest.mark.usefixtures('form')
-@pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (4, 6)), (5, (4, 6)), ((2, 3), (3, 1))])
+@pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (4, 6)), (5, (4, 6)), ((2, 3), (3, 1)), (4, (2, 3, 1))])
 def test_transposed_convolution_and_its_derivatives_are_the_textbooks(window, size):
     assert_same_derivatives(transposed_convolution, textbook_transposed, size, window)
 
