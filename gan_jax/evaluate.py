@@ -31,13 +31,12 @@ from gan_jax.evaluation import results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
-from gan_jax.evaluation.gather import Samples, check_images, check_looks, of_inputs, shape_text, shapes_agree
+from gan_jax.evaluation.gather import Samples, check_looks, of_inputs, shape_text, shapes_agree
 from gan_jax.evaluation.labels import renumber
-from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_names, check_options
+from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_kind, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.sides import Images, as_side, is_archive, is_named, load_images, name_and_split, name_of
 from gan_jax.evaluation.statistics import Statistics
-from gan_jax.examples.kinds import IMAGES
 from gan_jax.layers.choices import require
 from gan_jax.pages import run_page
 from gan_jax.ranges import SEED, Range
@@ -170,8 +169,8 @@ def evaluate(
         if not any(map(is_named, (fakes, reals))):
             _refuse({'data_dir': data_dir}, 'is the directory of TFDS data sets, and no TFDS data set is used')
         fake, real = (load_images(one, **images, data_dir=data_dir, mixed=True) for one in (fakes, reals))
-        check_images(fake)
-        check_images(real)
+        check_kind(metrics, name_of(fakes), fake.shape)
+        check_kind(metrics, name_of(reals), real.shape)
         _check_shapes(fake.shape, real.shape, fakes, reals)
         return _judge(fake, real, _choose_extractor(metrics, extractor, real, fake), **judging)
     _refuse(images, f'does not apply to samples of a run (real images are resized to match them), and {fakes} is a run')
@@ -179,8 +178,7 @@ def evaluate(
     _NUM.check('--num', num)
     SEED.check('--seed', seed)
     run = load_run(pathlib.Path(fakes), step).standing(standing_statistics)
-    if run.kind is not IMAGES:
-        raise UserError(f'{fakes} generates {run.kind.name}, not images: metrics of images cannot be computed of it.')
+    check_kind(metrics, name_of(fakes), run.shape)
     trained_on = run.config.data
     if reals is None or reals == trained_on.name:
         reals = f'{trained_on.name}@{run.config.evaluation.split or trained_on.split}'
@@ -196,7 +194,7 @@ def evaluate(
         images = {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
         images |= {'data_dir': data_dir}
     real = load_images(reals, **images)
-    check_images(real)
+    check_kind(metrics, name_of(reals), real.shape)
     if reals == f'{trained_on.name}@{trained_on.split}':
         _warn_of_changes(fakes, trained_on, real, run.config.phase.number)
     _check_shapes(run.shape, real.shape, fakes, reals)

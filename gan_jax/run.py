@@ -21,8 +21,8 @@ from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import Extractor
-from gan_jax.evaluation.gather import Samples, check_images, of_inputs
-from gan_jax.evaluation.metrics import check_of_generator
+from gan_jax.evaluation.gather import Samples, of_inputs
+from gan_jax.evaluation.metrics import check_kind, check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import lab_page, run_page
@@ -136,7 +136,7 @@ def choose_judge(config: ConfigDict, dataset: data.Dataset, game: Game) -> tuple
     split = config.evaluation.split or dataset.split
     is_whole = not (config.data.left_out or config.data.labels_per_class)
     reals = dataset if split == dataset.split and is_whole else load_data(config.data, split)
-    check_images(reals)
+    check_kind(config.evaluate, reals.name, reals.shape)
     check_of_generator(config.evaluate, game)
     extractor = choose_extractor(
         config.evaluate, config.evaluation.extractor, reals.name, reals.shape, labelled=reals.labels is not None

@@ -35,6 +35,7 @@ SLOW = (  # to compile
     'stylegan2',
     'stylegan2_ada',
     'stylegan2_cifar',
+    'voxelgan',
     'wgan_gp_resnet',
 )
 REAL_DATA = ('fashion_mnist', 'cifar10', pytest.param('tf_flowers', marks=pytest.mark.slow))

@@ -289,7 +289,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(files, monkey
         (['real.npz', 'gone.npz'], 'cannot be read as a NumPy file'),
         (['real.npz', 'no_such_data'], 'no_such_data'),
         (['real.npz', 'digits@tset'], 'tset'),
-        (['real.npz', 'ring'], "'ring' has points, not images"),
+        (['real.npz', 'ring'], 'ring has points, not images as fid needs'),
         (['real.npz', 'real.npz', '--metrics=fdi'], "There is no metric 'fdi': did you mean 'fid'"),
         (['real.npz', 'real.npz', '--metrics=FID'], "There is no metric 'FID': did you mean 'fid'"),
         (['real.npz', 'real.npz', '--extractor=xception'], "There is no extractor 'xception': write auto, inception"),

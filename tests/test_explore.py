@@ -216,7 +216,7 @@ def test_the_command_says_what_it_cannot_do(told_classes, tmp_path, capsys):
                 points,
                 '--picture',
                 tmp_path / 'x.png',
-            ): 'This run generates points in the plane; sliders need a run that',
+            ): 'This run generates points; sliders need a run that',
             (
                 told_classes,
                 '--port',

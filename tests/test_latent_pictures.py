@@ -194,7 +194,7 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
             '--what traversal',
             'generates points, not images: only --what samples is available.',
         ),
-        ('points', '--grid 2x2', 'generates points, not images: omit --grid.'),
+        ('points', '--grid 2x2', 'generates points, which have no grid: omit --grid.'),
         (
             'grey',
             '--what traversal --dimension 5',

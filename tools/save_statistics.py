@@ -16,7 +16,7 @@ from gan_jax.errors import exit_code
 from gan_jax.evaluate import load_images
 from gan_jax.evaluation.evaluator import IMAGES_PER_DEVICE
 from gan_jax.evaluation.features.find import GRAMMAR, find_extractor
-from gan_jax.evaluation.gather import check_images, gather_dataset
+from gan_jax.evaluation.gather import gather_dataset
 from gan_jax.evaluation.statistics import write_statistics
 from gan_jax.records import files
 from gan_jax.runtime import parallel
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         files.check_writable(flags.output)
         options = {'size': flags.size, 'channels': flags.channels, 'data_dir': flags.data_dir}
         images = load_images(flags.images, **options, mixed=True)
-        check_images(images)
+        images.check_images()
         extractor = find_extractor(flags.extractor, images.name, images.shape, labelled=images.labels is not None)
         layout = parallel.make_layout(jax.device_count())
         batch_size = IMAGES_PER_DEVICE * len(layout.devices)

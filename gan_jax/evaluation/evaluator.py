@@ -14,7 +14,6 @@ from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import (
     Samples,
-    check_images,
     check_one_size,
     compile_samples,
     describe,
@@ -70,7 +69,7 @@ class Evaluator:
         self.names = tuple(dict.fromkeys(self.names))
         metrics.check_names(self.names)
         metrics.check_options(self.options, self.names)
-        check_images(self.reals)
+        metrics.check_kind(self.names, self.reals.name, self.reals.shape)
         devices = len(self.layout.devices)
         self.batch_size = IMAGES_PER_DEVICE * devices if self.batch_size is None else self.batch_size
         fits = self.batch_size > 0 and self.batch_size % devices == 0
@@ -94,7 +93,7 @@ class Evaluator:
         else:
             sizes = ' of several sizes' if has_several_sizes(fakes) else ''
             subject, protocol = f'{fakes.name} {fakes.split}', {'fakes': f'{len(fakes)} images{sizes}'}
-            check_images(fakes)
+            metrics.check_kind(self.names, fakes.name, fakes.shape)
             if not shapes_agree(fakes.shape, self.reals.shape):
                 raise UserError(
                     f'The images of {fakes.name} are {shape_text(fakes.shape)} and those of {self.reals.name} '

@@ -15,11 +15,10 @@ import tqdm
 from gan_jax.data import Dataset, cache, fingerprints, to_float, to_uint8
 from gan_jax.data.mixed import MixedImages
 from gan_jax.errors import UserError
-from gan_jax.evaluation.features.extractor import Extractor, Features, look
+from gan_jax.evaluation.features.extractor import NOTHING, Extractor, Features, look
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
-from gan_jax.examples.kinds import IMAGES, kind_of
 from gan_jax.game import Game, Player, named_key
 from gan_jax.records import npz
 from gan_jax.runtime import hosts, parallel
@@ -135,12 +134,6 @@ def has_several_sizes(dataset: Dataset | Statistics) -> bool:
     return dataset.shape is not None and None in dataset.shape
 
 
-def check_images(dataset: Dataset | Statistics) -> None:
-    """Raises a UserError if the examples are not images."""
-    if dataset.shape is not None and (kind := kind_of(dataset.shape)) is not IMAGES:
-        raise UserError(f'{dataset.name!r} has {kind.name}, not images: image metrics cannot be computed.')
-
-
 def check_one_size(dataset: Dataset | Statistics, who: str) -> None:
     """Raises a UserError if images differ in size, for `who` takes images of one size only."""
     if has_several_sizes(dataset):
@@ -171,7 +164,8 @@ def gather_dataset(
     fingerprint of the examples and the versions of the packages; if these differ, it is recomputed.
 
     Args:
-        dataset: images, those of several sizes not to be held by the store; or what is known of their features.
+        dataset: images, those of several sizes not to be held by the store; other examples where the extractor sees
+            nothing; or what is known of their features.
         extractor: the feature extractor.
         layout: the devices.
         keep: what the store keeps, of `store.KEPT`.
@@ -179,11 +173,10 @@ def gather_dataset(
         cache_dir: as in `gan_jax.data.load`.
 
     Raises:
-        UserError: the examples are no images, the extractor refuses them, or the cache cannot be written.
+        UserError: the examples are not images, the extractor refuses them, or the cache cannot be written.
     """
     if isinstance(dataset, Statistics):
         return FeatureStore.of_statistics(dataset)
-    check_images(dataset)
     check_looks(dataset, extractor)
     cached_parts = sorted(set(keep) - {'images'})
     place = [dataset.name, dataset.split, dataset.shape, extractor.name, extractor.identity, cached_parts]
@@ -214,7 +207,8 @@ def _features(dataset: Dataset, extractor: Extractor, layout: Layout, batch_size
     if not isinstance(dataset.examples, MixedImages):
         extract = compile_extractor(extractor, batch_size, layout)
         for i in range(0, len(dataset), batch_size):
-            yield extract(images_array(dataset.examples[i : i + batch_size]))
+            examples = dataset.examples[i : i + batch_size]
+            yield extract(examples if extractor is NOTHING else images_array(examples))
         return
     extract = compile_extractor(extractor._replace(resize=None), batch_size, layout)
     for images in dataset.examples.batches(batch_size, lambda image: np.asarray(extractor.resize(image[None]))[0]):

@@ -33,8 +33,10 @@ from gan_jax.evaluation.precision_recall import density_coverage, precision_reca
 from gan_jax.evaluation.psnr import mean_psnr
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
+from gan_jax.evaluation.solids import solid_metrics
 from gan_jax.evaluation.ssim import mean_ssim
 from gan_jax.evaluation.store import FeatureStore
+from gan_jax.examples.kinds import IMAGES, SOLIDS, Kind, kind_of
 from gan_jax.game import Game
 from gan_jax.layers.choices import choose, nearest, require
 from gan_jax.runtime import compiler
@@ -103,6 +105,7 @@ class Metric(NamedTuple):
         sees: 'features' or 'pixels' of the two sets, or the 'generator', the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
+        kind: the kind of examples that it applies to.
     """
 
     compute: Callable[[Evidence], dict[str, Estimate]]
@@ -112,6 +115,7 @@ class Metric(NamedTuple):
     sees: str = 'features'
     labels: bool = False
     paired: bool = False
+    kind: Kind = IMAGES
 
     @property
     def uses_extractor(self) -> bool:
@@ -281,6 +285,11 @@ def _with_encoder(evidence: Evidence, name: str) -> Samples:
     return samples
 
 
+def _solids(evidence: Evidence) -> dict[str, Estimate]:
+    """Pieces, symmetry and matches of solids by their voxels."""
+    return solid_metrics(evidence.real.array('images'), evidence.fake.array('images'))
+
+
 def _path_length(evidence: Evidence) -> dict[str, Estimate]:
     """Perceptual path length between latents (Karras et al. 2019)."""
     samples = _unconditional(evidence, 'path_length')
@@ -366,6 +375,12 @@ METRICS: dict[str, Metric] = {
     'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),
     'psnr': Metric(_psnr, {'psnr': 'max'}, **_BOTH_IMAGES, paired=True),
     'ssim': Metric(_ssim, {'ssim': 'max'}, **_BOTH_IMAGES, paired=True),
+    'solids': Metric(
+        _solids,
+        {'solids_connected': 'max', 'solids_symmetry': 'real', 'solids_iou': 'max', 'solids_coverage': 'max'},
+        **_BOTH_IMAGES,
+        kind=SOLIDS,
+    ),
     'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='discriminator'),
     'code_accuracy': Metric(_code_accuracy, {'code_accuracy': 'max'}, real=('images',), sees='encoder'),
     'reconstruction': Metric(_reconstruction, {'reconstruction': 'min'}, real=('images',), sees='encoder'),
@@ -397,6 +412,22 @@ def check_names(names: Sequence[str]) -> None:
     """Raises a UserError for the first unknown metric, with a suggestion."""
     for name in names:
         choose(METRICS, name, 'metric')
+
+
+def check_kind(names: Sequence[str], name: str, shape: tuple[int | None, ...] | None) -> None:
+    """Raises a UserError for the first metric that does not apply to examples of this shape.
+
+    Args:
+        names: names of the metrics.
+        name: name of the data set or run.
+        shape: shape of its examples; None if they are unknown images.
+    """
+    kind = IMAGES if shape is None else kind_of(shape)
+    fitting = [metric for metric in METRICS if METRICS[metric].kind is kind]
+    remedy = f'use {", ".join(fitting[:3])}' if fitting else 'there is none of these'
+    for metric in names:
+        if METRICS[metric].kind is not kind:
+            raise UserError(f'{name} has {kind.name}, not {METRICS[metric].kind.name} as {metric} needs: {remedy}.')
 
 
 def check_options(options: Mapping[str, int], names: Sequence[str]) -> None:

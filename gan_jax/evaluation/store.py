@@ -157,5 +157,5 @@ def compile_extractor(
 
 def _whole(compiled: Callable[[Any, np.ndarray], Features], images: np.ndarray, batch_size: int) -> Features:
     missing = batch_size - len(images)
-    filled = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), mode='edge')
+    filled = np.pad(images, ((0, missing), *[(0, 0)] * (images.ndim - 1)), mode='edge')
     return jax.tree.map(lambda array: array[: len(images)], compiled((), filled))

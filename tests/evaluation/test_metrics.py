@@ -24,8 +24,8 @@ from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
-# pairs, an extractor with taps, a classifier, or an encoder
-OTHER_INPUT = {'psnr', 'ssim', 'l1', 'fid_taps', 'class_error', 'code_accuracy', 'reconstruction', 'auroc'}
+# pairs, solids, an extractor with taps, a classifier, or an encoder
+OTHER_INPUT = {'psnr', 'ssim', 'l1', 'solids', 'fid_taps', 'class_error', 'code_accuracy', 'reconstruction', 'auroc'}
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
 

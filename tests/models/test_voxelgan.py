@@ -12,6 +12,7 @@ from gan_jax import build, config
 from gan_jax import load as load_run
 from gan_jax.data import furniture
 from gan_jax.errors import UserError
+from gan_jax.evaluate import evaluate
 from gan_jax.models import voxelgan
 from gan_jax.sampling.samples import sample_workdir
 from gan_jax.sampling.sliders import Sliders
@@ -45,12 +46,17 @@ def test_a_run_of_solids(tmp_path, monkeypatch):
             'duration': '2 steps',
             'samples': '4',
             'parallel.devices': '1',
+            'evaluate': 'solids',
+            'evaluation.samples': '16',
+            'evaluation.split': 'test',
         },
     )
     workdir = tmp_path / 'run'
     train(options, workdir)
     for name in ('samples.png', 'real.png', 'neighbours.png', 'interpolation.png'):
         assert Image.open(workdir / name).size > (64, 64)
+    judged = evaluate(workdir, num=16, metrics=['solids']).records
+    assert {record.metric for record in judged} == {f'solids_{x}' for x in ('connected', 'symmetry', 'iou', 'coverage')}
     directory = sample_workdir(workdir, num=4)
     assert {'00003.png', '00003.obj', 'grid.png', 'turning.gif'} <= {path.name for path in directory.iterdir()}
     assert Image.open(directory / 'turning.gif').n_frames == 24
