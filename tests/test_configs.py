@@ -35,6 +35,7 @@ SLOW = (  # to compile
     'stylegan2',
     'stylegan2_ada',
     'stylegan2_cifar',
+    'videogan',
     'voxelgan',
     'wgan_gp_resnet',
 )

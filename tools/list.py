@@ -52,9 +52,14 @@ def _of_table(table: Mapping[str, Any]) -> dict[str, str]:
 
 def _data() -> dict[str, str]:
     mixtures = {name: summary(getattr(toys, name)) for name in toys.MIXTURES}
-    own = [pathlib.Path(data.__path__[0], name) for name in ('digits.py', 'furniture.py')]
+    own = [pathlib.Path(data.__path__[0], name) for name in ('digits.py', 'furniture.py', 'motions.py')]
     embedded = _of_files(own, lambda path: path.stem)
-    return {**embedded, **mixtures, **_prepared(pathlib.Path(tfds_directory(None))), 'others': entries(data.load)['name']}
+    return {
+        **embedded,
+        **mixtures,
+        **_prepared(pathlib.Path(tfds_directory(None))),
+        'others': entries(data.load)['name'],
+    }
 
 
 def _prepared(directory: pathlib.Path) -> dict[str, str]:

@@ -5,20 +5,17 @@ in for ModelNet, on which the 3D-GAN is published; figures of the two cannot be 
 """
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
-from gan_jax.data import cache, fingerprints
+from gan_jax.data.computed_set import computed_set
 from gan_jax.data.dataset import Dataset
-from gan_jax.data.images import DecodedImages
 from gan_jax.errors import UserError
 
 SIZE = 32  # voxels along each side, where no size is asked for
 _RULE = 'furniture 1'
-_CHUNK = 64
 _SPLITS = {'train': 8000, 'test': 2000}
 _CORNER = 1 - 0.2**0.5  # heights and widths both above this share of their ranges, a fifth of all, are the test split
 
@@ -104,18 +101,15 @@ def furniture(name: str, split: str, size: int | None, root: pathlib.Path, *, sh
     Raises:
         UserError: the split does not exist, the size is less than 16, or the cache cannot be written.
     """
-    if split not in _SPLITS:
-        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_SPLITS)}.')
     size = SIZE if size is None else size
     if size < 16:
         raise UserError(f'{name!r} needs 16 or more voxels along each side to show legs, not {size}.')
-    place, number = [_RULE, split, size], _SPLITS[split]
 
-    def build() -> DecodedImages:
-        return DecodedImages((number, size, size, size, 1), _chunks(name, split, number, size, show_progress))
+    def make(label: int, rng: np.random.Generator) -> np.ndarray:
+        return voxels(draw(label, rng, large=split == 'test'), size)[..., None].astype(np.uint8) * np.uint8(255)
 
-    entry = cache.open_or_build(root, cache.entry_name(name, split, place), place, fingerprints.of_value(place), build)
-    return Dataset(name, split, *entry[:2], len(CLASSES), entry.fingerprint, tuple(CLASSES))
+    options = {'root': root, 'show_progress': show_progress}
+    return computed_set(name, split, _SPLITS, (size, size, size, 1), make, _RULE, tuple(CLASSES), **options)
 
 
 def draw(label: int, rng: np.random.Generator, *, large: bool) -> Shape:
@@ -137,22 +131,6 @@ def voxels(shape: Shape, size: int) -> np.ndarray:
     ticks = (np.arange(size) + 0.5) / size
     grid = ticks[:, None, None], ticks[None, :, None], ticks[None, None, :]
     return np.logical_or.reduce([np.broadcast_to(primitive.contains(grid), (size,) * 3) for primitive in shape])
-
-
-def _chunks(
-    name: str, split: str, number: int, size: int, show_progress: bool
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    seed = list(_SPLITS).index(split)
-    with tqdm.tqdm(desc=f'computing {name} {split}', total=number, disable=not show_progress) as bar:
-        for start in range(0, number, _CHUNK):
-            indices = range(start, min(start + _CHUNK, number))
-            labels = np.array([index % len(CLASSES) for index in indices], np.int32)
-            made = [
-                voxels(draw(label, np.random.default_rng([seed, index]), large=split == 'test'), size)
-                for index, label in zip(indices, labels.tolist(), strict=True)
-            ]
-            bar.update(len(made))
-            yield np.stack(made)[..., None].astype(np.uint8) * np.uint8(255), labels
 
 
 def _legs(height: float, front: float, back: float, half: float, thickness: float) -> Shape:

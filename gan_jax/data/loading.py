@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from gan_jax.data import cache, computed, domains, few_labels, fingerprints, furniture, paired, stacked
+from gan_jax.data import cache, computed, domains, few_labels, fingerprints, furniture, motions, paired, stacked
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
 from gan_jax.data.folder import ARCHIVES, folder_source
@@ -53,7 +53,8 @@ def load(
 
     Args:
       name: 'digits' (embedded); 'ring', 'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
-        'furniture' (10,000 solids in four classes, see `furniture.furniture`);
+        'furniture' (10,000 solids in four classes, see `furniture.furniture`); 'motions' (5,000 clips of moving shapes,
+        see `motions.motions`);
         'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
         'name/config:1.0.0'; or what is made of any of these:
         'stacked:NAME', 60,000 triples of grey images, each triple the three channels of one image, labelled by its
@@ -95,8 +96,8 @@ def load(
     match kind:
         case _ if name in MIXTURES:
             dataset = _load_mixture(name, split, size, channels)
-        case 'furniture':
-            dataset = _load_furniture(name, split, size, channels, root, show_progress)
+        case 'furniture' | 'motions':
+            dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked':
             dataset = _load_stack(name, rest, channels, inner)
         case 'paired':
@@ -176,14 +177,16 @@ def _load_stack(name: str, inner: str, channels: int | None, load_inner: Callabl
     return Dataset(name, data.split, examples, labels, data.num_classes**3, fingerprint)
 
 
-def _load_furniture(
+def _load_computed(
     name: str, split: str, size: int | None, channels: int | None, root: pathlib.Path, show_progress: bool
 ) -> Dataset:
-    if name != 'furniture':
-        raise UserError(f'there is no data set {name!r}: furniture has no variants; write furniture.')
-    if channels not in (None, 1):
-        raise UserError(f'{name!r} consists of solids, which have one channel: do not set its channels.')
-    return furniture.furniture(name, split, size, root, show_progress=show_progress)
+    compute = {'furniture': furniture.furniture, 'motions': motions.motions}.get(name)
+    if compute is None:
+        kind = name.partition(':')[0]
+        raise UserError(f'there is no data set {name!r}: {kind} has no variants, so write {kind}.')
+    if channels is not None:
+        raise UserError(f'{name!r} has its own number of channels: do not set it.')
+    return compute(name, split, size, root, show_progress=show_progress)
 
 
 def _load_mixture(name: str, split: str, size: int | None, channels: int | None) -> Dataset:

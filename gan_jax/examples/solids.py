@@ -6,6 +6,7 @@ import numpy as np
 
 _LIGHT = np.array([0.75, -0.55, -0.35])  # from above, in front and the left
 _TILT = 0.42  # radians by which the viewer looks down
+_TURNS = 24  # frames of a turn
 _FACES = (  # the corners of a voxel's face towards the upper or lower end of each axis, seen from outside in order
     ((1, 0, 0), ((1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))),
     ((-1, 0, 0), ((0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1))),
@@ -37,6 +38,11 @@ def render(solids: np.ndarray, angle: float = 0.6, size: int = 64) -> np.ndarray
     voxel = np.take_along_axis(np.broadcast_to(rays, hits.shape), first[..., None], axis=-1)[..., 0]
     light = np.stack([np.take(one, places) for one, places in zip(_brightness(inside, angle), voxel, strict=True)])
     return np.where(struck, light, 255).astype(np.uint8).reshape(-1, size, size, 1)
+
+
+def turning(solids: np.ndarray) -> np.ndarray:
+    """The frames of a film in which solids [n, D, D, D, 1] turn once: uint8 [24, n, 64, 64, 1]."""
+    return np.stack([render(solids, float(angle)) for angle in np.linspace(0, 2 * np.pi, _TURNS, endpoint=False)])
 
 
 def mesh(solid: np.ndarray) -> str:

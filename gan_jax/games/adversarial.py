@@ -13,18 +13,23 @@ from gan_jax.game import Array, Game, Key, Network, Pair, pack, packed
 from gan_jax.judgement import judgement
 from gan_jax.parts import Parts, is_conditional
 from gan_jax.runtime.compiler import ONCE
+from gan_jax.terms import NO_TERMS, joined
 
 ROLES = Pair._fields
 _CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2', 'approximate_r1', 'approximate_r2')
 
 
-def from_config(*, parts: Parts) -> Game:
+def from_config(*, parts: Parts, terms: Pair = NO_TERMS) -> Game:
     """The game of a config, over batches {'real'} and, where the networks are conditional, 'label'.
+
+    Args:
+        parts: parts of the game.
+        terms: terms of each player's loss beside those of the config.
 
     Raises:
         UserError: the networks are conditional, and the data have no classes.
     """
-    networks = make_networks(parts)
+    networks, options = make_networks(parts), parts.options
     critic = None if parts.config.dtype == 'float32' else make_networks(parts, dtype='float32').discriminator
     return adversarial(
         networks.generator,
@@ -33,7 +38,7 @@ def from_config(*, parts: Parts) -> Game:
         parts.latents,
         condition=condition_of(parts),
         critic=critic,
-        **parts.options,
+        **options | {'terms': joined([terms, options['terms']])},
     )
 
 

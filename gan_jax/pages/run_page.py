@@ -7,6 +7,7 @@ from typing import Any
 
 from gan_jax import phases
 from gan_jax.errors import UserError
+from gan_jax.examples.kinds import kind_of
 from gan_jax.pages import document as html
 from gan_jax.pages import health, history
 from gan_jax.pages import workdir as workdirs
@@ -69,7 +70,7 @@ def page(run: Workdir, *, stopped: bool = False) -> str:
 def progress(run: Workdir) -> str:
     """What is trained, and the progress."""
     total, data = run.total, run.facts['data']
-    size = 'x'.join(map(str, data['shape'])) if len(data['shape']) == 3 else 'points in the plane'
+    size = 'x'.join(map(str, data['shape'])) if kind_of(data['shape']).view else 'points in the plane'
     if run.config.get('game', {}).get('name', 'adversarial') == 'adversarial':
         size += f', conditional on {len(run.classes)} classes' if run.classes else ', unconditional'
     how = 'finished' if run.step >= total else f'{100 * run.step // total} % of the run'

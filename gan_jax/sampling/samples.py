@@ -16,8 +16,7 @@ from gan_jax import cost
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
-from gan_jax.examples import solids
-from gan_jax.examples.kinds import SOLIDS, kind_of
+from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, Player, named_key
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
@@ -26,11 +25,8 @@ from gan_jax.sampling import shown
 from gan_jax.sampling.latents import drawn, towards_mean
 from gan_jax.sampling.trained import Run, load_run
 
-_WRITTEN = re.compile(
-    r'(grid|interpolation|\d{5,})\.png|\d{5,}\.obj|turning\.gif|points\.npy'
-)  # into a directory of samples
+_WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|obj)|points\.npy')  # into a directory of samples
 MOST_PICTURES = 10**6  # in one directory, a file each
-_TURNS = 24  # frames of a turn of solids
 
 
 def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = None) -> jax.Array:
@@ -289,8 +285,8 @@ def sample_workdir(
             averages; None: as the run's config has it.
 
     Returns:
-        The directory of the pictures: `grid.png` with `00000.png`, ... (images), also `00000.obj`, ... and
-        `turning.gif` (solids), or `points.npy` (two-dimensional data).
+        The directory of the pictures: `grid.png` with `00000.png`, ... (images), also `grid.gif` and `00000.gif`, ...
+        (clips, and solids as they turn) and `00000.obj`, ... (solids), or `points.npy` (two-dimensional data).
         The grid of a conditional generator has one row for each class, and `interpolation.png` goes from class to
         class.
 
@@ -350,16 +346,18 @@ def sample_workdir(
 
 
 def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | None) -> None:
-    """Writes a picture of each uint8 example; of solids also their surfaces, and the grid as it turns once."""
+    """Writes a picture of each uint8 example and what else its kind has: a film, also of all in a grid, and files."""
     kind = kind_of(examples.shape[1:])
     for i, image in enumerate(kind.view(examples)):
         report.save_png(directory / f'{i:05d}.png', image)
-    if kind is SOLIDS:
-        for i, solid in enumerate(examples):
-            files.replace(directory / f'{i:05d}.obj', solids.mesh(solid).encode())
-        turns = np.arange(_TURNS) * (2 * np.pi / _TURNS)
-        frames = [report.image_grid(solids.render(examples, float(angle)), columns) for angle in turns]
-        report.save_animation(directory / 'turning.gif', frames, hold=0.15)
+        for ending, contents in kind.files(examples[i]).items():
+            files.replace(directory / f'{i:05d}{ending}', contents)
+    if kind.film is not None:
+        frames = kind.film(examples)
+        films = {'grid': [report.image_grid(frame, columns) for frame in frames]}
+        films |= {f'{i:05d}': list(frames[:, i]) for i in range(len(examples))}
+        for name, film in films.items():
+            report.save_animation(directory / f'{name}.gif', film, max_size=1024, seconds=0.1, hold=0.1)
 
 
 def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None) -> pathlib.Path:

@@ -19,7 +19,7 @@ def test_a_split_is_computed_once_and_kept(tmp_path, monkeypatch):
     assert set(np.unique(dataset.examples)) == {0, 255}
     assert dataset.labels.tolist() == [0, 1, 2, 3] * 4
     assert dataset.class_names == ('table', 'chair', 'lamp', 'mug')
-    monkeypatch.setattr(furniture, '_chunks', None)  # which would compute them
+    monkeypatch.setattr(furniture, 'voxels', None)  # which computes them
     again = load('furniture', size=16, cache_dir=tmp_path, show_progress=False)
     assert again.fingerprint == dataset.fingerprint
     np.testing.assert_array_equal(again.examples, dataset.examples)
@@ -56,7 +56,7 @@ def test_every_piece_is_in_the_cube_and_symmetric_where_it_should_be(label):
     [
         ({'split': 'train[:10]'}, "has no split 'train"),
         ({'size': 8}, 'needs 16 or more voxels'),
-        ({'channels': 3}, 'one channel'),
+        ({'channels': 3}, 'its own number of channels'),
     ],
 )
 def test_what_is_impossible_gets_a_sentence(options, message, tmp_path):

@@ -58,8 +58,10 @@ def test_a_run_of_solids(tmp_path, monkeypatch):
     judged = evaluate(workdir, num=16, metrics=['solids']).records
     assert {record.metric for record in judged} == {f'solids_{x}' for x in ('connected', 'symmetry', 'iou', 'coverage')}
     directory = sample_workdir(workdir, num=4)
-    assert {'00003.png', '00003.obj', 'grid.png', 'turning.gif'} <= {path.name for path in directory.iterdir()}
-    assert Image.open(directory / 'turning.gif').n_frames == 24
+    assert {'00003.png', '00003.obj', '00003.gif', 'grid.png', 'grid.gif'} <= {
+        path.name for path in directory.iterdir()
+    }
+    assert Image.open(directory / 'grid.gif').n_frames == 24
     samples = load_run(workdir).sample(4)
     assert samples.shape == (4, 16, 16, 16, 1)
     assert samples.dtype == np.uint8
