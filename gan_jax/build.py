@@ -85,6 +85,7 @@ def make_game(
     parts = _at(own, moves, jnp.int32(0))
     combinations.check(parts.config, shape)
     game = _join(parts)
+    configs.make(parts.config, 'play').check(game)
     if moves:
         game = game._replace(at=lambda step: _join(_at(own, moves, step)))
     with blaming(f'The model {config.model}'):

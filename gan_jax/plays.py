@@ -10,9 +10,9 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax.scipy.sparse.linalg import gmres
 
 from gan_jax.dynamics.field import Linearization
+from gan_jax.dynamics.solve import solve
 from gan_jax.errors import UserError
 from gan_jax.game import Game, PyTree
 from gan_jax.ranges import AMOUNT, COUNT, checked
@@ -55,7 +55,7 @@ class Play(NamedTuple):
             if not plain or (turn.fresh and game.batches > 1) or players.count(turn.player) > 1:
                 raise UserError(
                     f'This play moves all players together, once in every round, but the turn {turn.title!r} has '
-                    'several, lazy, gated or unrolled moves: unset these, or play alternating or simultaneous.'
+                    'several, lazy, gated or unrolled moves: unset these, or set play.name=simultaneous.'
                 )
 
 
@@ -118,21 +118,20 @@ def symplectic(weight: Amount = 1.0, align: bool = True) -> Play:
 def competitive(rate: Amount = 2e-4, iterations: Annotated[int, COUNT] = 10, tolerance: Amount = 1e-6) -> Play:
     """Competitive gradient descent: every player expects the others' moves (Schaefer and Anandkumar 2019).
 
-    The direction d solves (I + rate K) d = F by GMRES, where K is the Jacobian without the players' own Hessians.
+    The direction d solves (I + rate K) d = F, where K is the Jacobian without the players' own Hessians.
 
     Args:
         rate: the learning rate with which all players are expected to move; the method of the paper is `sgd` with
             this rate.
-        iterations: most products with K in a round.
-        tolerance: the residual, relative to |F|, at which GMRES stops.
+        iterations: most products with K in a round, each of which keeps two vectors like the parameters.
+        tolerance: the residual, relative to |F|, at which they stop; see `gan_jax.dynamics.solve`.
     """
 
     def direct(at: Linearization) -> PyTree:
         def system(vector: PyTree) -> PyTree:
             return optax.tree.add_scale(vector, rate, at.coupling(vector))
 
-        solution, _ = gmres(system, at.value, tol=tolerance, restart=iterations, maxiter=1, solve_method='incremental')
-        return solution
+        return solve(system, at.value, iterations=iterations, tolerance=tolerance)
 
     return Play(simultaneous=True, direct=direct)
 

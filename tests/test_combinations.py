@@ -85,6 +85,7 @@ DECKS = {
     'generator loss': [{}, {'top_k.share': 0.5}, {'feature_matching.weight': 1.0}],
     'average': [{}, {'ema.half_life_kimg': 0.0}],
     'arithmetic': [{}, {}, {'dtype': 'bfloat16'}, {'recompute': 'True'}],
+    'play': [{}, {}, {'play.name': 'simultaneous'}],
 }
 SENSELESS = [
     {'lazy.discriminator': 4},
@@ -101,6 +102,7 @@ SENSELESS = [
     {'penalties.consistency.fake_weight': 1.0},
     {'balance.measure': 'loss_ratio', 'loss.name': 'hinge'},
     {'feature_matching.weight': 0.0, 'feature_matching.alone': 'True'},
+    {'play.name': 'consensus', 'discriminator_steps': 2},
 ]
 # On images, whose networks take long to compile, what does not run the networks many times over.
 IMAGE_DECKS = {

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from gan_jax import losses, plays, steps, terms
 from gan_jax.adversarial import adversarial
-from gan_jax.dynamics import conditioning, field, paths, spectrum
+from gan_jax.dynamics import conditioning, field, paths, solve, spectrum
 from gan_jax.errors import UserError
 from gan_jax.game import Pair, pure
 from gan_jax.layers.convolution import convolution
@@ -187,3 +187,28 @@ def test_local_lipschitz_constants_of_known_functions():
     norms = np.linalg.norm(inputs, axis=1)  # the gradient is x, so the largest in the ball is |x| + 1/2
     assert (square <= norms + 0.5 + 1e-5).all()
     assert (square >= norms + 0.4).all()
+
+
+@pytest.mark.parametrize(('iterations', 'size'), [(5, 5), (20, 5), (3, 3)])
+def test_equations_are_solved_as_by_their_inverse(iterations, size):
+    with jax.enable_x64(True):
+        matrix = np.eye(size) + np.random.default_rng(0).normal(size=(size, size)) / 2
+        right = {'a': jnp.arange(1.0, size), 'b': jnp.ones(())}
+        flat, unravel = ravel_pytree(right)
+
+        def found(right):
+            product = lambda tree: unravel(matrix @ ravel_pytree(tree)[0])  # noqa: E731
+            return ravel_pytree(solve.solve(product, right, iterations=iterations, tolerance=1e-10))[0]
+
+        np.testing.assert_allclose(found(right), np.linalg.solve(matrix, flat), rtol=1e-8)
+        nothing = found(jax.tree.map(jnp.zeros_like, right))
+    np.testing.assert_array_equal(nothing, 0)
+
+
+def test_few_iterations_leave_the_least_residual_of_their_space():
+    with jax.enable_x64(True):
+        matrix, right = np.eye(6) + MATRIX / 3, jnp.asarray(START)
+        found = solve.solve(lambda vector: matrix @ vector, right, iterations=3, tolerance=0.0)
+    powers = np.stack([np.linalg.matrix_power(matrix, k) @ START for k in range(3)], axis=1)
+    best = powers @ np.linalg.lstsq(matrix @ powers, START, rcond=None)[0]
+    np.testing.assert_allclose(found, best, rtol=1e-8)

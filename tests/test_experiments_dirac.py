@@ -10,7 +10,7 @@ from experiments.dirac import __main__ as experiment
 from experiments.dirac.methods import METHODS, NOISE
 
 EXACT = [name for name, method in METHODS.items() if method.linear is not None and name != 'instance noise']
-QUICK = ('gradient penalty (R1)', 'consensus optimisation')
+QUICK = ('gradient penalty (R1)',)
 
 
 def marked(names):
@@ -24,8 +24,10 @@ def test_eigenvalues_of_the_field_and_of_a_round_are_the_closed_forms(name):
         found = experiment.measured_eigenvalues(method)
         radii = {order: experiment.measured_radius(method, order) for order in method.orders()}
     np.testing.assert_allclose(np.poly(found), np.poly(method.field_eigenvalues()), atol=1e-5)
+    # A double eigenvalue is off by the root of the rounding error of the penalty, whose critic is float32.
+    rtol = 2e-5 if name == 'critical gradient penalty' else 1e-6
     for order, radius in radii.items():
-        np.testing.assert_allclose(radius, method.round_radius(order), rtol=1e-6)
+        np.testing.assert_allclose(radius, method.round_radius(order), rtol=rtol)
 
 
 def test_closed_forms_are_those_of_the_paper():

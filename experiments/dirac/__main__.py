@@ -23,7 +23,7 @@ from gan_jax.records import files, report
 ROUNDS = 500
 EXAMPLES = 512  # of a batch; only instance noise depends on it
 MEASURED = 2**18  # examples of the eigenvalues with instance noise
-NEAR = (1e-6, 1e-6)  # theta, psi of measured eigenvalues: at 0 itself GMRES has no derivative
+NEAR = (1e-6, 1e-6)  # theta, psi of measured eigenvalues: at 0 itself an iterative solution has no derivative
 
 
 def trajectory(method: Method, order: str, rounds: int = ROUNDS) -> np.ndarray:

@@ -1,7 +1,9 @@
 """Eigenvalues of a game's Jacobian and of a round of training: exact, or by Arnoldi's method for large games."""
 
+import functools
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,19 +50,43 @@ def eigenvalues(matrix: Array) -> np.ndarray:
     return _ordered(np.linalg.eigvals(np.asarray(matrix, np.float64)))
 
 
-def extreme_eigenvalues(
-    field: Field, params: PyTree, count: int, *, which: str = 'LM', tolerance: float = 1e-4, seed: int = 0
-) -> np.ndarray:
-    """Some eigenvalues of the Jacobian of a large game, by Arnoldi's method (ARPACK) with products J v.
+def extreme_eigenvalues(field: Field, params: PyTree, count: int, **options: Any) -> np.ndarray:
+    """Some eigenvalues of the Jacobian of a large game, by `arnoldi` with products J v.
 
     Args:
         field: from `gan_jax.dynamics.field.vector_field`.
         params: the point.
-        count: number of eigenvalues, less than the number of parameters minus 1.
+        count: number of eigenvalues.
+        **options: of `arnoldi`.
+    """
+    flat, unravel = ravel_pytree(params)
+
+    @jax.jit
+    def product(flat: Array, vector: Array) -> Array:
+        return ravel_pytree(linearize(field, unravel(flat)).product(unravel(vector)))[0]
+
+    return arnoldi(functools.partial(product, flat), flat, count, **options)
+
+
+def arnoldi(
+    product: Callable[[Array], Array],
+    like: Array,
+    count: int,
+    *,
+    which: str = 'LM',
+    tolerance: float = 1e-4,
+    seed: int = 0,
+) -> np.ndarray:
+    """Some eigenvalues of a linear map, by Arnoldi's method with restarts (ARPACK).
+
+    Args:
+        product: vector [n] -> vector [n]. In float32 it limits the accuracy; `jax.enable_x64` allows float64.
+        like: a vector [n] of the map's dtype.
+        count: number of eigenvalues, from 1 to n - 2.
         which: 'LM': the largest magnitudes; 'LR', 'SR': the largest and smallest real parts; 'LI': the largest
             imaginary parts.
-        tolerance: relative accuracy. The products are float32, or float64 with `jax.enable_x64`.
-        seed: of the first vector.
+        tolerance: relative accuracy.
+        seed: seed of the first vector.
 
     Returns:
         The eigenvalues [count], complex, those with the largest magnitude first.
@@ -69,19 +95,16 @@ def extreme_eigenvalues(
         UserError: `count` or `which` is impossible.
         scipy.sparse.linalg.ArpackNoConvergence: the method has not converged.
     """
-    flat, unravel = ravel_pytree(params)
-    require(1 <= count < len(flat) - 1, 'The number of eigenvalues', count, f'from 1 to {len(flat) - 2}')
+    size = len(like)
+    require(1 <= count <= size - 2, 'The number of eigenvalues', count, f'from 1 to {size - 2}')
     if which not in WHICH:
         raise UserError(f'which is {which!r}; choose one of {", ".join(WHICH)}.')
-
-    @jax.jit
-    def product(flat: Array, vector: Array) -> Array:
-        return ravel_pytree(linearize(field, unravel(flat)).product(unravel(vector)))[0]
-
     operator = LinearOperator(
-        (len(flat), len(flat)), lambda vector: np.asarray(product(flat, jnp.asarray(vector.ravel(), flat.dtype)))
+        (size, size),
+        lambda vector: np.asarray(product(jnp.asarray(vector.ravel(), like.dtype)), np.float64),
+        dtype=np.float64,
     )
-    start = np.random.default_rng(seed).normal(size=len(flat))
+    start = np.random.default_rng(seed).normal(size=size)
     return _ordered(eigs(operator, count, which=which, tol=tolerance, v0=start, return_eigenvectors=False))
 
 

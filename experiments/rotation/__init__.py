@@ -1,0 +1,1 @@
+"""The rotation of a DCGAN: eigenvalues of the game along its training."""
