@@ -2,10 +2,13 @@
 
 import json
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from experiments import results, sweep
 from experiments.anomaly import __main__ as experiment
+from experiments.anomaly.search import search
 from gan_jax import config as configs
 from tests import toy_experiments
 
@@ -25,10 +28,18 @@ def test_the_last_row_is_the_mean_over_the_digits(tmp_path):
         return results.Finished(tmp_path, [{'kimg': 1, **dict(zip(names, values, strict=True))}], {})
 
     arms = {'a': [finished(0.5, 0.7, 1.0), finished(0.6, 0.7, 1.0)], 'b': [finished(0.7, 0.9, 0.5)] * 2}
-    found = experiment.tabulate(arms)
+    found = experiment.tabulate(arms, lambda workdir: 0.25)
     assert found['b']['auroc_image'] == [0.9, 0.9]
     assert found['mean']['auroc'] == pytest.approx([0.6, 0.65])
     assert found['mean']['auroc_neighbour'] == pytest.approx([0.75, 0.75])
+    assert found['b']['auroc_search'] == found['mean']['auroc_search'] == [0.25, 0.25]
+
+
+def test_the_search_finds_the_nearest_image_that_the_generator_makes():
+    """The generator makes the plane of the first two of three pixels, and the features are ten times the pixels."""
+    images = np.array([[0.3, -0.8, 0.0], [0.1, 0.2, 0.5], [-0.6, 0.4, -0.2]], np.float32)
+    found = search(lambda z: jnp.pad(z, ((0, 0), (0, 1))), lambda x: 10 * x, jnp.zeros((3, 2)), jnp.asarray(images))
+    np.testing.assert_allclose(found, (0.9 + 0.1 * 10) * np.abs(images[:, 2]), atol=0.1)
 
 
 def test_at_toy_size_all_files_are_written(tmp_path):
@@ -36,6 +47,6 @@ def test_at_toy_size_all_files_are_written(tmp_path):
     toy_experiments.run(experiment, tmp_path, arms, {})
     values = json.loads((tmp_path / 'results/results.json').read_text())['values']
     assert list(values) == ['without 0', 'mean']
-    assert values['mean']['auroc'] == [None]  # a game without scores
+    assert values['mean']['auroc'] == values['mean']['auroc_search'] == [None]  # a game without scores
     for name in ('table.md', 'curves.png', 'page.html'):
         assert (tmp_path / 'results' / name).stat().st_size > 200

@@ -5,21 +5,25 @@ python -m experiments.anomaly --full       # MNIST, as long as the config
 python -m experiments.anomaly --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
 
+import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from experiments import results, sweep
+from experiments.anomaly.search import searched_auroc
 from experiments.sweep import Arm, Options
 from gan_jax.errors import exit_code
 from gan_jax.runtime import parallel
 
 QUESTION = (
     'A GAN is trained on all digits but one. How well does the anomaly score of f-AnoGAN tell test images of the digit '
-    'that was left out from those of the others, and do pixels alone or the nearest training image do it as well?'
+    'that was left out from those of the others, and how well do pixels alone, the search of AnoGAN and the nearest '
+    'training image?'
 )
 METRICS = ('auroc', 'auroc_image', 'auroc_neighbour')
+SEARCHED = '500 steps of Adam on the latents of each image, with the networks of the same run'
 CURVES = {'eval/auroc': 'AUROC of the score', 'eval/auroc_image': 'AUROC of the image residual'}
 
 
@@ -37,16 +41,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code(lambda: _run(options))
 
 
-def tabulate(arms: Mapping[str, Sequence[results.Finished]]) -> dict[str, dict[str, list[float]]]:
-    """The last value of every metric of each arm and seed, and of each seed the mean over the arms."""
-    values = {arm: {metric: [run.final(metric) for run in runs] for metric in METRICS} for arm, runs in arms.items()}
-    mean = {metric: np.mean([row[metric] for row in values.values()], axis=0).tolist() for metric in METRICS}
-    return {**values, 'mean': mean}
+def tabulate(
+    arms: Mapping[str, Sequence[results.Finished]], searched: Callable[[pathlib.Path], float] = searched_auroc
+) -> dict[str, dict[str, list[float]]]:
+    """The values of each arm and seed, and of each seed the mean over the arms.
+
+    Args:
+        arms: the runs.
+        searched: a run's directory -> the area by AnoGAN's search.
+    """
+    values = {
+        arm: {
+            **{metric: [run.final(metric) for run in runs] for metric in METRICS},
+            'auroc_search': [searched(run.workdir) for run in runs],
+        }
+        for arm, runs in arms.items()
+    }
+    columns = next(iter(values.values()))
+    return {**values, 'mean': {one: np.mean([row[one] for row in values.values()], axis=0).tolist() for one in columns}}
 
 
 def _run(options: Options) -> None:
     arms = results.read_all(sweep.train(FULL if options.full else ARMS, options))
-    values, protocols = tabulate(arms), results.protocols(arms)
+    values = tabulate(arms)
+    protocols = results.protocols(arms) | {'auroc_search': SEARCHED}
     title, out = 'Detection of a digit that was left out', options.out
     results.write(out, title, values, {'protocols': protocols})
     results.curves(out / 'curves.png', arms, CURVES)
