@@ -8,6 +8,7 @@ from gan_jax import config as configs
 from gan_jax import games
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
+from gan_jax.layers.choices import is_on
 
 _MANY_UPDATES = 10**5  # of a network in one stretch
 _MANY_DISCRIMINATORS = 16
@@ -44,7 +45,7 @@ def check(config: ConfigDict, shape: tuple[int, ...]) -> None:
         )
     if config.packing > 1 and config.game.name != 'adversarial':
         raise UserError(f'packing={config.packing} needs the game adversarial, not {config.game.name}: set it to 1.')
-    if config.latent_step.size and config.game.name != 'adversarial':
+    if config.game.name != 'adversarial' and is_on(config.latent_step.size):
         raise UserError(
             f'latent_step moves the latents of the game adversarial, not those of {config.game.name}: set its size '
             'to 0.'

@@ -115,6 +115,19 @@ def test_impossible_steps_are_refused(step, sentence):
         game_of(step)
 
 
+def test_the_size_can_change_during_a_run():
+    config = configs.load(
+        'toy', {'latent_step.size': '0.9', 'schedules': "('latent_step.size: linear to 0 in 4 steps',)"}
+    )
+    game = build.make_game(config, (2,))
+    state, step = build.init_state(config, game), jax.jit(build.make_step(config, game))
+    batch, sizes = {'real': jnp.ones((4, 2))}, []
+    for _ in range(3):
+        state, metrics = step(state, batch)
+        sizes.append(metrics['latent_step/size'])
+    np.testing.assert_allclose(sizes, [0.9, 0.675, 0.45], rtol=1e-6)
+
+
 @pytest.mark.parametrize('name', ['bigan', 'infogan', 'pix2pix'])
 def test_games_with_other_latents_refuse_the_step(name):
     config = configs.load(name, {'latent_step.size': '0.9'})
