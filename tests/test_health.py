@@ -68,6 +68,13 @@ def grid_of(kinds: int, number: int = 16, noise: float = 0.0) -> np.ndarray:
     return np.clip(base + noise * RNG.standard_normal(base.shape), 0, 255).astype(np.uint8)[None]
 
 
+def test_a_game_in_which_one_player_alone_moves_is_judged_by_it():
+    rows = [{'step': 50 * (i + 1), 'kimg': 3.2 * (i + 1), 'encoder/gradient_norm': 0.5} for i in range(20)]
+    (finding,) = health.judge(health.Run(configs.load('anogan', {'duration': '1000 steps'}), rows))
+    assert finding.name == 'no_problems'
+    assert 'gradient norms of the encoder 0.5.' in finding.evidence
+
+
 def test_a_healthy_run_has_one_note_with_what_was_looked_at():
     run = make_run()._replace(samples=grid_of(16), earlier=(grid_of(16),))
     (finding,) = health.judge(run)

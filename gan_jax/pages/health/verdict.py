@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gan_jax import config as configs
 from gan_jax.pages.health import evaluations, samples, training
 from gan_jax.pages.health.course import (
     EARLY_KIMG,
@@ -39,16 +40,18 @@ FINDINGS: tuple[Callable[[Run], Finding | None], ...] = (
 
 def no_problems(run: Run) -> Finding:
     """The note of a run without problems: what was checked, or that it is too early."""
-    window, early = window_of(run, 'generator/gradient_norm'), 'It is too early for findings.'
+    roles = sorted(configs.roles_with_optimizers(run.config), key=lambda role: role != 'generator')
+    norms = {f'{role}/gradient_norm': role for role in roles}
+    moving = next((name for name in norms if len(series_of(run, name)[1])), 'generator/gradient_norm')
+    window, early = window_of(run, moving), 'It is too early for findings.'
     if window is None:
-        needed, there = 2 * SHORTEST_WINDOW, len(series_of(run, 'generator/gradient_norm')[1])
+        needed, there = 2 * SHORTEST_WINDOW, len(series_of(run, moving)[1])
         evidence = f'Trends need {needed} records of metrics; there are {there}.'
         return Finding('too_early', 'note', early, evidence)
     if run.is_early:
         evidence = f'The generator has seen {1000 * run.records[-1]["kimg"]:,.0f} images, fewer than '
         return Finding('too_early', 'note', early, evidence + f'{1000 * EARLY_KIMG:,.0f}.')
-    shown = {'generator/gradient_norm': 'gradient norms of the generator'}
-    shown['discriminator/gradient_norm'] = 'of the discriminator'
+    shown = {name: f'{"gradient norms " * (name == moving)}of the {role}' for name, role in norms.items()}
     if run.config.loss.name in JUDGING:
         shown['discriminator/accuracy'] = 'accuracy'
     if run.config.loss.name in PROBABILISTIC:
