@@ -175,6 +175,11 @@ def starts_from_examples(config: ConfigDict) -> bool:
     return asked or any(config[role].get('normalization') == 'virtual' for role in configs.roles_of(config))
 
 
+def needs_classes(config: ConfigDict) -> bool:
+    """Whether a game needs the classes of the real examples, even if its generator is not conditional."""
+    return getattr(games.find(config.game.name, importing=False), 'NEEDS_CLASSES', False)
+
+
 def is_conditional(config: ConfigDict) -> bool:
     """Whether the players are conditional.
 

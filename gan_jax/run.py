@@ -26,7 +26,7 @@ from gan_jax.evaluation.metrics import check_kind, check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import lab_page, run_page
-from gan_jax.parts import is_conditional, starts_from_examples
+from gan_jax.parts import is_conditional, needs_classes, starts_from_examples
 from gan_jax.records import description, files, provenance
 from gan_jax.records.writers import Writers
 from gan_jax.runtime import parallel
@@ -84,10 +84,16 @@ def make_feed(
 
 
 def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
-    """The number of classes of a game: of all examples if it is conditional, or of a group with few labels."""
-    if not is_conditional(config):
+    """The number of classes of a game: of all examples if it needs them, or of a group with few labels."""
+    of_game = needs_classes(config)
+    if not of_game and not is_conditional(config):
         return next((group.num_classes for group in dataset.groups.values() if group.labels is not None), None)
     if dataset.labels is None or (np.asarray(dataset.labels) < 0).any():
+        if of_game:
+            raise UserError(
+                f'The game {config.game.name} needs the class of every example, but {dataset.name!r} has examples '
+                'without a label: choose labelled data.'
+            )
         raise UserError(
             f'The networks are conditional, but {dataset.name!r} has examples without a label: unset '
             'generator.conditioning and discriminator.conditioning, or choose labelled data.'

@@ -17,6 +17,7 @@ SLOW = (  # to compile
     'bigan',
     'biggan',
     'biggan_deep',
+    'can',
     'cgan_pd',
     'cyclegan',
     'ebgan',

@@ -12,6 +12,7 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation.anomalies import anomaly_aurocs
 from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.bootstrap import bootstrap
+from gan_jax.evaluation.class_entropy import mean_entropy
 from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
@@ -245,6 +246,12 @@ def _modes(evidence: Evidence) -> dict[str, Estimate]:
     }
 
 
+def _class_entropy(evidence: Evidence) -> dict[str, Estimate]:
+    """Mean entropy of the classes that the extractor's classifier sees in samples (Elgammal et al. 2017)."""
+    real, fake = (mean_entropy(store.array('logits')) for store in (evidence.real, evidence.fake))
+    return {'class_entropy': fake._replace(rule=f'{fake.rule}, real images {real.value:.4g}')}
+
+
 def _class_error(evidence: Evidence) -> dict[str, Estimate]:
     """Error rate of the game's own classifier, or categories, on real images."""
     real, samples = evidence.real, evidence.samples
@@ -364,6 +371,7 @@ METRICS: dict[str, Metric] = {
     'intra_fid': Metric(_intra_fid, {'intra_fid': 'min'}, **_BOTH_FEATURES, labels=True),
     'inception_score': Metric(_inception_score, {'inception_score': 'max'}, fake=('logits',)),
     'modes': Metric(_modes, {'modes': 'max', 'mode_divergence': 'min'}, real=('logits',), fake=('logits',)),
+    'class_entropy': Metric(_class_entropy, {'class_entropy': 'real'}, real=('logits',), fake=('logits',)),
     'kid': Metric(_kid, {'kid': 'min'}, **_BOTH_FEATURES),
     'kid_full': Metric(_kid_full, {'kid_full': 'min'}, **_BOTH_FEATURES),
     'mmd': Metric(_mmd, {'mmd': 'min'}, **_BOTH_FEATURES),

@@ -1,0 +1,1 @@
+"""The creative adversarial network against AC-GAN and DCGAN."""

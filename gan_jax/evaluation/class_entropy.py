@@ -1,0 +1,28 @@
+"""How uncertain a classifier is of images."""
+
+import numpy as np
+import scipy  # which imports its modules when they are used
+from numpy.typing import ArrayLike
+
+from gan_jax.evaluation.arrays import features_array
+from gan_jax.evaluation.record import Estimate
+
+
+def mean_entropy(logits: ArrayLike) -> Estimate:
+    """The mean over images of the entropy of a classifier's prediction, in nats: 0 where it is certain, at most log K.
+
+    The log of the Inception Score of one split is the entropy of the mean prediction less this.
+
+    Args:
+        logits: [n, K], n at least 1; the softmax is in float64.
+
+    Returns:
+        The mean, with its standard error; without one for a single image.
+
+    Raises:
+        UserError: logits are NaN or infinite.
+    """
+    log_p = scipy.special.log_softmax(features_array(logits, 'The logits').astype(np.float64), axis=1)
+    values = -np.sum(np.exp(log_p) * log_p, axis=1)
+    error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
+    return Estimate(float(values.mean()), error, f'nats, at most {np.log(log_p.shape[1]):.4g}, standard error')
