@@ -12,22 +12,23 @@ from gan_jax.population import Population, Program
 
 
 def watch_population(
-    config: ConfigDict, dataset: data.Dataset, seeds: Sequence[int], *, every: int
+    config: ConfigDict, dataset: data.Dataset, seeds: Sequence[int], *, every: int, classes: int | None = None
 ) -> Iterator[tuple[int, GanState, dict[str, np.ndarray]]]:
     """Trains one member for each seed; member i starts and draws as the recipe alone with seed i would.
 
     Args:
         config: the recipe; its own seed is not used.
-        dataset: examples without conditions.
+        dataset: the examples.
         seeds: one for each member.
         every: steps between two looks at the population.
+        classes: number of classes; None: the game is unconditional.
 
     Yields:
         The step, the members' states stacked along a first axis, and the metrics [members] at that step: before the
         first step without metrics, then after every `every` steps, and at the end.
     """
     total = configs.steps(config, 'duration')
-    program = Program(Population(config, tuple(seeds), None, ()), dataset, None)
+    program = Program(Population(config, tuple(seeds), None, ()), dataset, classes)
     states = program.start()
     yield 0, states, {}
     longest = min(every, total)
