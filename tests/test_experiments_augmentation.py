@@ -60,10 +60,11 @@ def test_gans_can_be_made_and_arms_differ_in_nothing_but_their_images(table):
         assert setting.number >= 10 * max(experiment.BUDGETS)
 
 
+@pytest.mark.slow
 def test_a_toy_run_fills_the_table_and_measures_nothing_twice(tmp_path, monkeypatch):
     recipe = Recipe(widths=(4,), epochs=1, batch_size=50, policy=())
     toy = Setting(sweep.Arm('configs/mlp.py:digits', TOY), 200, recipe)
-    monkeypatch.setattr(experiment, 'SETTINGS', {'digits': toy})
+    monkeypatch.setattr(experiment, 'SETTINGS', {'digits': toy, 'fashion_mnist': toy})
     monkeypatch.setattr(experiment, 'BUDGETS', (5,))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     argv = ['--seeds=1', f'--runs={tmp_path}/runs', f'--out={tmp_path}/results']

@@ -1,5 +1,7 @@
 """CAN: the ambiguity in closed form and its gradient, who learns what, and what is refused."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -111,6 +113,7 @@ def test_the_generators_examples_should_be_ambiguous_and_it_knows_no_label():
     assert game.classify(*state.discriminator[:2], DATA['real']).shape == (BATCH, CLASSES)
 
 
+@pytest.mark.slow
 def test_eight_devices_play_the_game_of_one():
     def after_one_step(axis_name):
         game = can(*networks(axis_name), losses.non_saturating(), 5, axis_name=axis_name)
@@ -159,7 +162,7 @@ def test_what_is_refused():
 def test_a_config_needs_labelled_data_and_players_without_a_condition():
     config = configs.load('can:debug')
     with pytest.raises(UserError, match=r'The game can needs the class of every example, but .* without a label'):
-        count_classes(config, load('ring'))
+        count_classes(config, dataclasses.replace(load('digits'), labels=None, num_classes=None, class_names=None))
     conditional = configs.load('can:debug', {'discriminator.conditioning': 'auxiliary'})
     with pytest.raises(
         UserError, match=r"discriminator\.conditioning is 'auxiliary'; it must be 'none' in the game can"
