@@ -254,8 +254,9 @@ def _over_steps(found: Mapping[int, Evaluation]) -> str:
 def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, subject: str) -> Samples:
     """The samples of a run's generator to evaluate against real images."""
     if run.game.translates:
-        return of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
-    samples = Samples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
+        samples = of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
+    else:
+        samples = Samples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
     samples = samples._replace(discriminator=run.discriminator, encoder=run.encoder)
     if run.is_conditional:
         samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))

@@ -188,8 +188,9 @@ class Game(NamedTuple):
             translated, or reconstructed by `encode`, or only samples.
         judge: (params, variables, examples [n, ...], condition=None) -> logits [n] of being real of the player
             'discriminator' in evaluation mode, the mean of several; None: not known.
-        classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player 'discriminator' in
-            evaluation mode; None: it knows no classes.
+        classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player `classifier` in evaluation
+            mode; None: it knows no classes.
+        classifier: the name of the player that classifies.
         encode: (params, variables, examples [n, ...]) -> a `gan_jax.encoding.Encoding` by the player 'encoder' in
             evaluation mode, whose codes [n, ...] `sample` takes as latents; None: there is no encoder.
         score: ((params, variables) of each player by name, examples [n, ...]) -> an `gan_jax.anomaly.Anomaly` in
@@ -215,6 +216,7 @@ class Game(NamedTuple):
     show: Callable[..., dict[str, Array]] | None = None
     judge: Callable[..., Array] | None = None
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
+    classifier: str = 'discriminator'
     encode: Callable[[PyTree, PyTree, Array], Encoding] | None = None
     score: Callable[[Mapping[str, tuple[PyTree, PyTree]], Array], Anomaly] | None = None
     at: Callable[[Array], 'Game'] | None = None

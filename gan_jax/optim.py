@@ -227,6 +227,18 @@ def exponential(begin: Share = 0.0, end: Annotated[float, POSITIVE_AMOUNT] = 0.0
 
 
 @checked
+def inverse(gamma: Amount = 10.0, power: Amount = 0.75, warm_up: Share = 0.0) -> Scheduler:
+    """A fall as (1 + gamma p)^-power over the share p of the run (Ganin et al. 2016, DANN, section 5.2.2).
+
+    Args:
+        gamma: at least 0.
+        power: at least 0.
+        warm_up: the share of the run over which the rate rises from 0.
+    """
+    return _schedule(lambda updates: lambda count: (1 + gamma * count / updates) ** -power, warm_up)
+
+
+@checked
 def step(
     at: Annotated[tuple[float, ...], SHARE] = (0.5, 0.75), factor: Amount = 0.1, warm_up: Share = 0.0
 ) -> Scheduler:
@@ -250,6 +262,7 @@ SCHEDULES: dict[str, Callable[..., Scheduler]] = {
     'linear': linear,
     'cosine': cosine,
     'exponential': exponential,
+    'inverse': inverse,
     'step': step,
 }
 

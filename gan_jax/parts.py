@@ -16,11 +16,13 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax import defaults, games, models
 from gan_jax.balance import Balance
+from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
 from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import is_on, is_traced
 from gan_jax.losses import Loss
+from gan_jax.values import flat
 
 Shape = tuple[int, ...]
 
@@ -168,6 +170,16 @@ class Parts:
             'axis_name': self.axis_name,
         }
 
+    def refuse_adversarial_options(self) -> None:
+        """Raises a UserError for an option of the usual adversarial game that is not at its default.
+
+        For a game that has losses of its own and does not use them.
+        """
+        usual = flat(defaults.base(self.config.model, self.config.game.name))
+        for key, value in flat(self.config).items():
+            if key.partition('.')[0] in _ADVERSARIAL and (is_traced(value) or value != usual.get(key)):
+                raise UserError(f'{self.config.game.name} has losses of its own, so {key} has no effect: unset it.')
+
 
 def starts_from_examples(config: ConfigDict) -> bool:
     """Whether networks start from real examples: for virtual batch normalisation, or if the game needs it."""
@@ -200,6 +212,11 @@ def is_conditional(config: ConfigDict) -> bool:
     return told['generator']
 
 
+_ADVERSARIAL = (
+    'loss', 'flip_labels', 'penalties', 'terms', 'lazy', 'feature_matching', 'rotation', *CLASS_TERMS, 'augment',
+    'instance_noise', 'real_fade', 'replay', 'discriminators', 'packing', 'unrolled_steps', 'top_k', 'balance',
+    'discriminator_steps', 'discriminator_schedule', 'generator_steps',
+)  # fmt: skip
 _EXAMPLES = {'input': 'edges:digits', 'a': 'classes:digits:3:8', 'labelled': 'digits with data.labels_per_class=10'}
 
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import agreement, build, cost, data, feed, open_sets
+from gan_jax import agreement, build, cost, data, feed, games, open_sets
 from gan_jax import config as configs
 from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
@@ -38,7 +38,7 @@ from gan_jax.sampling import standing
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
     """The players on the host for sampling and evaluation, all that the functions of the game need."""
     judges = game.classify or game.score
-    names = ('generator', *(['discriminator'] if judges else []), *(['encoder'] if game.encode else []))
+    names = {'generator', *([game.classifier] if judges else []), *(['encoder'] if game.encode else [])}
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
 
@@ -84,7 +84,9 @@ def make_feed(
 
 
 def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
-    """The number of classes of a game: of all examples if it needs them, or of a group with few labels."""
+    """The number of classes of a game: of all examples if it needs them, or else of a labelled group."""
+    if getattr(games.find(config.game.name, importing=False), 'LABELLED_DOMAINS', False):
+        data.check_labelled_domains(dataset, config.game.name)
     of_game = needs_classes(config)
     if not of_game and not is_conditional(config):
         return next((group.num_classes for group in dataset.groups.values() if group.labels is not None), None)
@@ -118,7 +120,7 @@ def make_evaluation(
             conditions = draw_labels(dataset, options.samples, seed) if game.given else None
             names = dataset.class_names
             samples = Samples(game, generator, options.samples, seed, conditions, subject, class_names=names)
-        others = {'discriminator': players.get('discriminator'), 'encoder': players.get('encoder'), 'known': dataset}
+        others = {'discriminator': players.get(game.classifier), 'encoder': players.get('encoder'), 'known': dataset}
         samples = samples._replace(**others, standing=config.standing_statistics)
         try:
             evaluation = evaluator.evaluate(samples)

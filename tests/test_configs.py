@@ -20,6 +20,7 @@ SLOW = (  # to compile
     'can',
     'cgan_pd',
     'cyclegan',
+    'dann',
     'ebgan',
     'gat',
     'growing_dcgan',

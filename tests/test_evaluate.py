@@ -108,6 +108,8 @@ def test_a_path_may_begin_with_a_tilde_and_hold_an_at(files, monkeypatch):
         ('folder:/a@b', ('folder:/a@b', 'train')),
         ('folder:/a@b/c@train', ('folder:/a@b/c', 'train')),
         ('folder:/a@train/c', ('folder:/a@train/c', 'train')),
+        ('unpaired:digits,blended:digits@test', ('unpaired:digits,blended:digits', 'test')),
+        ('unpaired:folder:/a@b,paired:/c', ('unpaired:folder:/a@b,paired:/c', 'train')),
         ('stacked:folder:/a@b@train[:9]', ('stacked:folder:/a@b', 'train[:9]')),
     ],
 )

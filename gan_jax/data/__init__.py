@@ -2,6 +2,7 @@
 
 from gan_jax.data.batches import gather, prepare, prepare_parts, to_float, to_uint8
 from gan_jax.data.dataset import MAIN, Dataset, batch_field
+from gan_jax.data.domains import check_labelled_domains
 from gan_jax.data.loading import absolute_name, for_training, load
 from gan_jax.data.order import batch_indices, group_seed
 from gan_jax.data.stream import Stream
@@ -13,6 +14,7 @@ __all__ = [
     'absolute_name',
     'batch_field',
     'batch_indices',
+    'check_labelled_domains',
     'for_training',
     'gather',
     'group_seed',

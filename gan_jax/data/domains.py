@@ -5,6 +5,8 @@ CycleGAN (Zhu et al., arXiv:1703.10593) calls them A and B.
 
 import dataclasses
 
+import numpy as np
+
 from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError
@@ -84,6 +86,39 @@ def two_sets(name: str, split: str, first: Dataset, second: Dataset) -> Dataset:
             'by --config.data.size=64.'
         )
     return _unpaired(name, split, first, second)
+
+
+def check_labelled_domains(data: Dataset, who: str) -> None:
+    """Checks two domains for a game that learns classes from the first and applies them to the second.
+
+    Args:
+      data: the second domain, whose labels are optional, with the first as group 'a'.
+      who: the name of the game.
+
+    Raises:
+      UserError: there are no two domains, the first has examples without labels, or the second has other classes.
+    """
+    source = data.groups.get('a')
+    if source is None:
+        raise UserError(f'{who} needs two domains, but {data.name!r} is one: write unpaired:SOURCE,TARGET.')
+    if source.labels is None or (np.asarray(source.labels) < 0).any():
+        raise UserError(
+            f'{who} learns from the labels of its source domain, but {source.name!r} has examples without one: choose '
+            'a labelled source.'
+        )
+    if data.labels is None:
+        return
+    if source.num_classes != data.num_classes or (
+        None not in (names := (source.class_names, data.class_names)) and names[0] != names[1]
+    ):
+        raise UserError(
+            f'The target domain of {who} has other classes than the source: {_classes_of(data)}, where the source has '
+            f'{_classes_of(source)}. Choose domains with the same classes in the same order.'
+        )
+
+
+def _classes_of(data: Dataset) -> str:
+    return f'{data.num_classes} classes' if data.class_names is None else ', '.join(data.class_names)
 
 
 def _unpaired(name: str, split: str, first: Dataset, second: Dataset) -> Dataset:

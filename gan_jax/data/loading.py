@@ -5,7 +5,18 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from gan_jax.data import cache, computed, domains, few_labels, fingerprints, furniture, motions, paired, stacked
+from gan_jax.data import (
+    blended,
+    cache,
+    computed,
+    domains,
+    few_labels,
+    fingerprints,
+    furniture,
+    motions,
+    paired,
+    stacked,
+)
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
 from gan_jax.data.folder import ARCHIVES, folder_source
@@ -30,6 +41,8 @@ def absolute_name(name: str) -> str:
         case 'classes' if found:
             inner, *classes = domains.split_classes(rest)
             rest = ':'.join((absolute_name(inner), *classes))
+        case 'blended' if found:
+            rest = '+'.join(absolute_name(part) for part in blended.split_names(rest) if part)
         case 'unpaired' if found:
             rest = ','.join(map(absolute_name, domains.split_names(rest)))
     return kind + found + rest
@@ -61,6 +74,8 @@ def load(
         three classes (1,000 modes for 'stacked:mnist', see `stacked.stack`);
         'paired:/path/to/pairs', a directory of pairs (see `paired.pairs`);
         'edges:NAME' and 'grey:NAME', pairs whose input is computed from the image (see `computed`);
+        'blended:NAME', its images over computed textures, and 'blended:NAME+PATCHES', over patches of the pictures of
+        another data set (see `blended.over_patches`);
         'classes:NAME:A:B', two classes of one data set as two unpaired domains, 'unpaired:NAME_A,NAME_B', two data sets
         as these (see `domains`).
       split: a split as TFDS writes it, 'train[:10%]' included; of a folder 'train' or 'train[:1000]'; 'train' or 'test'
@@ -102,10 +117,11 @@ def load(
             dataset = _load_stack(name, rest, channels, inner)
         case 'paired':
             dataset = paired.pairs(name, rest, split, root, **options)
-        case 'edges':
-            dataset = computed.with_edges(name, inner(rest), root, show_progress=show_progress)
-        case 'grey':
-            dataset = computed.with_grey(name, inner(rest), root, show_progress=show_progress)
+        case 'edges' | 'grey':
+            compute = computed.with_edges if kind == 'edges' else computed.with_grey
+            dataset = compute(name, inner(rest), root, show_progress=show_progress)
+        case 'blended':
+            dataset = _load_blended(name, rest, channels, inner)
         case 'classes':
             of, *classes = domains.split_classes(rest)
             dataset = domains.two_classes(name, inner(of), *classes)
@@ -187,6 +203,12 @@ def _load_computed(
     if channels is not None:
         raise UserError(f'{name!r} has its own number of channels: do not set it.')
     return compute(name, split, size, root, show_progress=show_progress)
+
+
+def _load_blended(name: str, rest: str, channels: int | None, load_inner: Callable[..., Dataset]) -> Dataset:
+    images, patches = blended.split_names(rest)
+    pictures = load_inner(patches, split='train', size=blended.PICTURE_SIZE) if patches else None
+    return blended.over_patches(name, load_inner(images), pictures, channels)
 
 
 def _load_mixture(name: str, split: str, size: int | None, channels: int | None) -> Dataset:

@@ -69,7 +69,7 @@ def load_images(
 def name_and_split(spec: str | os.PathLike) -> tuple[str, str]:
     """The parts of 'NAME@SPLIT'. A directory's path may have an @ itself: only '@train' or '@train[...]' ends it."""
     name, found, split = str(spec).rpartition('@')
-    has_path = 'folder:' in name or 'paired:' in name
+    has_path = re.search(r'\b(folder|paired):', name)
     if not found or (has_path and not re.fullmatch(r'train(\[[^/]*\])?', split)):
         return str(spec), 'train'
     return name, split

@@ -7,6 +7,7 @@ Games are an open set: a game is a file here or any importable module. It define
 - `BATCHES_OF_ONE`: whether batches of a single image are as published, with statistics over its pixels;
 - `STARTS_FROM_DATA`: whether its networks start from real examples, `parts.reference`;
 - `NEEDS_CLASSES`: whether it needs the class of every example, `batch['label']`, although its generator is told none;
+- `LABELLED_DOMAINS`: whether it needs the labels of the domain 'a', and in both domains the same classes;
 - `from_config(option=default, ..., *, parts) -> Game`: makes the game from a `gan_jax.parts.Parts`. Its options are the
   keys of `config.game`.
 """

@@ -236,7 +236,7 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
     class_names = tuple(facts.get('class_names') or ()) or None
-    discriminator = state.discriminator if game.classify or game.score else None
+    discriminator = state.players[game.classifier] if game.classify or game.score else None
     encoder = state.players['encoder'] if game.encode else None
     return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, discriminator, encoder)
 
