@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
-from gan_jax import combinations, defaults, games, optim, schedules, steps
+from gan_jax import combinations, defaults, games, optim, privacy, schedules, steps
 from gan_jax import config as configs
 from gan_jax.data import batch_field
 from gan_jax.errors import UserError, blaming
@@ -279,6 +279,8 @@ def step_metrics(
         batch |= {
             name: jax.ShapeDtypeStruct(leading, jnp.int32) for name in {batch_field(part, 'label') for part in fields}
         }
+    if privacy.of_config(config):
+        batch['index'] = jax.ShapeDtypeStruct(leading, jnp.int32)
     state = jax.eval_shape(initializer(config, game), jax.random.key(0))
     return jax.eval_shape(make_step(config, game), state, batch)[1]
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.data import MAIN, Dataset, Stream, batch_indices, gather, group_seed, prepare_parts
+from gan_jax.data import MAIN, Dataset, Stream, batch_indices, gather, group_seed, poisson_sample, prepare_parts
 from gan_jax.errors import UserError
 from gan_jax.game import named_key
 from gan_jax.runtime import parallel
@@ -38,7 +38,16 @@ class Feed(NamedTuple):
     open: Callable[[Iterable[tuple[int, int]]], contextlib.AbstractContextManager[Iterator[Any]]]
 
 
-def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip: bool, placement: str) -> Feed:
+def make_feed(
+    dataset: Dataset,
+    layout: Layout,
+    *,
+    seed: int,
+    batches: int,
+    flip: bool,
+    placement: str,
+    poisson_rate: float | None = None,
+) -> Feed:
     """The feed of a run.
 
     Args:
@@ -49,9 +58,13 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
         flip: mirror every example with probability 1/2.
         placement: 'device' keeps the complete data set, with its groups, on every device, 'host' streams it, 'auto'
             keeps what fits.
+        poisson_rate: the probability with which each example is in a batch, independently of all others: Poisson
+            sampling. A batch then also has 'index', int [B]: the numbers of its examples in the data, at the first
+            places, and -1 at the other places, which are padding. Examples that find no place are left out. An example
+            is mirrored by its number. None: all batches are full, in random order.
 
     Raises:
-        UserError: `flip` is set for points.
+        UserError: `flip` is set for points; Poisson sampling of data that are streamed or have groups.
     """
     for part in dataset.parts.values():
         if flip and len(part.shape) != 3:
@@ -86,6 +99,18 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
 
         return stacked(one, step * batches)
 
+    def poisson_batch(data, step, slot, positions):
+        del slot
+
+        def one(batch_number):
+            key = jax.random.fold_in(named_key(seed, 'Poisson sampling'), batch_number)
+            drawn = poisson_sample(key, poisson_rate, num_examples=lengths[MAIN], most=layout.batch_size)
+            indices, included = (array[positions] for array in drawn)
+            batch = finish({MAIN: gather(data[MAIN], indices)}, batch_number, indices)
+            return batch | {'index': jnp.where(included, indices, -1)}
+
+        return stacked(one, step * batches)
+
     def streamed_batch(data, step, slot, positions):
         def one(ahead):
             here = jax.tree.map(lambda array: array[slot * batches + ahead], data)
@@ -113,7 +138,15 @@ def make_feed(dataset: Dataset, layout: Layout, *, seed: int, batches: int, flip
         ) as stream:
             yield (layout.split(item, axis=1) for item in stream)
 
-    if placement == 'device' or (placement == 'auto' and _fits(dataset, layout)):
+    is_resident = placement == 'device' or (placement == 'auto' and _fits(dataset, layout))
+    if poisson_rate is not None:
+        if not is_resident or len(lengths) > 1:
+            raise UserError(
+                'Poisson sampling draws from one set of examples in the memory of the device: set '
+                'data.placement=device, and choose data without groups.'
+            )
+        return Feed(poisson_batch, None, open_resident)
+    if is_resident:
         return Feed(resident_batch, None, open_resident)
     return Feed(streamed_batch, 1, open_stream)
 

@@ -204,6 +204,7 @@ class Game(NamedTuple):
             with a key each has noise of its own, as in training.
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
+        private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
     """
 
     init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
@@ -224,6 +225,7 @@ class Game(NamedTuple):
     styles: Callable[..., Array] | None = None
     synthesize: Callable[..., Array] | None = None
     codes: 'Codes | None' = None
+    private: bool = False
 
     def turn(self, name: str) -> Turn:
         """The turn with that name."""

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import data, run
+from gan_jax import data, privacy, run
 from gan_jax.errors import DivergedError
 from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, GanState, Player
@@ -120,7 +120,8 @@ class Member:
             first, whole = stretch.last - self.unfinished_steps, _joined(self.unfinished)
             self.unfinished = []
             kimg = configs.kimg(self.config, stretch.last - self.stage.begin)
-            self.means = run.record(first, stretch.last, whole, self.out, kimg, stretch.seconds)
+            spent = self._spent(stretch.last)
+            self.means = run.record(first, stretch.last, whole, self.out, kimg, stretch.seconds, spent)
 
     @property
     def unfinished_steps(self) -> int:
@@ -148,7 +149,15 @@ class Member:
         unfinished = {name: values.tolist() for name, values in _joined(self.unfinished).items()}
         best = self.whole.checkpoints.best_metric  # which earlier phases, of other data or networks, do not compete for
         metrics = {name: value for name, value in self.means.items() if self.stage.is_last or name != best}
+        metrics |= self._spent(step)
         self.checkpoints.save(step, state, config=configs.to_json(self.config), metrics=metrics, unfinished=unfinished)
+
+    def _spent(self, step: int) -> dict[str, float]:
+        """The epsilon and delta of a private game after a step."""
+        promise = privacy.of_config(self.config)
+        if promise is None or not promise.is_private:
+            return {}
+        return dict(zip(('privacy/epsilon', 'privacy/delta'), promise.spent(step), strict=True))
 
     def restore(self, target: Callable[[int, dict], GanState], at_most: int | None) -> tuple[int, GanState] | None:
         """Restores the latest checkpoint, at most that of a given step; as `Checkpoints.restore`."""

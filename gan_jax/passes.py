@@ -269,7 +269,7 @@ class Passes:
                 return judge(name, {'real': variables, 'fake': between}[name], shown, labels)[0].logits
 
             real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
-            metrics, sign = _reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
+            metrics, sign = reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
             loss, number = self.loss, None
             if loss.controller:
                 before = state.memory['loss'][i]
@@ -377,7 +377,7 @@ class Passes:
         return value, Outcome(state.generator.variables, metrics, memory)
 
 
-def _reading(real: Array, fake: Array) -> dict[str, Array]:
+def reading(real: Array, fake: Array) -> dict[str, Array]:
     """Metrics of how well logits [n] separate real from fake examples."""
     return {
         'real_probability': jax.nn.sigmoid(real).mean(),

@@ -7,6 +7,7 @@ import pathlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import clu.metrics
@@ -15,7 +16,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import agreement, build, cost, data, feed, games, open_sets
+from gan_jax import agreement, build, cost, data, feed, games, open_sets, privacy
 from gan_jax import config as configs
 from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
@@ -37,7 +38,7 @@ from gan_jax.sampling import standing
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
     """The players on the host for sampling and evaluation, all that the functions of the game need."""
-    judges = game.classify or game.score
+    judges = game.classify or game.score or game.private
     names = {'generator', *([game.classifier] if judges else []), *(['encoder'] if game.encode else [])}
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
@@ -73,6 +74,7 @@ def make_feed(
 ) -> Feed:
     """The feed of the config's game; a population passes its members' seeds, which are traced, and the placement."""
     seed, number = config.seed if seed is None else seed, config.phase.number
+    promise = privacy.of_config(config)
     return feed.make_feed(
         dataset,
         layout,
@@ -80,6 +82,7 @@ def make_feed(
         batches=game.batches,
         flip=config.data.flip,
         placement=placement or config.data.placement,
+        poisson_rate=promise and promise.rate,
     )
 
 
@@ -198,6 +201,11 @@ def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bo
         except FileNotFoundError:
             return
     changes = configs.differences(configs.completed(saved), configs.to_json(config))
+    if changes and privacy.of_config(config):
+        raise UserError(
+            f'{workdir} contains a run of another config, which differs in {", ".join(changes)}, and a private run '
+            'cannot continue with it, because its epsilon is that of one config: choose another --workdir.'
+        )
     if changes and not accept_changes:
         raise UserError(
             f'{workdir} contains a run of another config, which differs in {", ".join(changes)}: choose another '
@@ -261,6 +269,8 @@ def begin_directory(
     more = provenance.record(workdir, dataset, begin)
     more |= {'modules': {name: open_sets.origin(name) for name in sorted(modules)}}
     more |= {'phases': described} if len(phases) > 1 else {}
+    promise = privacy.of_config(phases[-1][0])
+    more |= {'privacy': promise.statement()} if promise else {}
     write_json(workdir / 'run.json', facts(dataset, layout, state) | more)
     if parallel.is_main_process():
         files.remove(workdir / description.DIVERGED)
@@ -319,9 +329,15 @@ def spans(begin: int, end: int, every: int) -> list[tuple[int, int]]:
 
 
 def record(
-    first: int, last: int, metrics: dict[str, np.ndarray], out: Writers, kimg: float, done: float
+    first: int,
+    last: int,
+    metrics: dict[str, np.ndarray],
+    out: Writers,
+    kimg: float,
+    done: float,
+    more: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, float]:
-    """Writes the means of the metrics of steps that ended at the time `done`; `kimg` is that of the last step.
+    """Writes the means of the metrics of steps that ended at the time `done`; `kimg` and `more` are of the last step.
 
     Raises:
         DivergedError: a metric is not finite; the message names the first step.
@@ -332,8 +348,8 @@ def record(
         culprits = [name for name, values in metrics.items() if not np.isfinite(values[at])]
         raise DivergedError(f'{" and ".join(culprits)} became NaN or infinite in step {first + at + 1}')
     means = {name: float(clu.metrics.Average.from_model_output(values).compute()) for name, values in metrics.items()}
-    out.metrics(last, kimg, means, done)
-    return means
+    out.metrics(last, kimg, means | more, done)
+    return means | more
 
 
 def refresh_page(workdir: pathlib.Path, *, stopped: bool = False) -> None:

@@ -21,6 +21,7 @@ SLOW = (  # to compile
     'cgan_pd',
     'cyclegan',
     'dann',
+    'dpgan',
     'ebgan',
     'gat',
     'growing_dcgan',

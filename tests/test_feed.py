@@ -165,3 +165,25 @@ def test_a_data_set_whose_parts_make_no_batch():
         ValueError, match="a group cannot be called 'input', because every batch has a field of that name"
     ):
         Dataset('x', 'train', PAIRS.examples, None, None, '', groups={'input': A})
+
+
+def test_poisson_batches_have_their_examples_first_and_several_batches_are_different():
+    alone = Dataset('alone', 'train', PAIRS.examples, PAIRS.labels, 20, '')
+    found = batches('device', [(0, 40)], alone, batches=2, poisson_rate=0.15)
+    sizes = np.array([(batch['index'] >= 0).sum(1) for batch in found])
+    for batch in found:
+        for images, labels, index in zip(batch['real'], batch['label'], batch['index'], strict=True):
+            np.testing.assert_array_equal(index >= 0, np.arange(BATCH) < (index >= 0).sum())
+            np.testing.assert_array_equal(numbers(images), labels)
+            np.testing.assert_array_equal(labels, np.maximum(index, 0))
+            assert len(set(index[index >= 0])) == (index >= 0).sum()
+    assert sizes.mean() == pytest.approx(3, abs=0.7)
+    assert len({tuple(batch['label'][i]) for batch in found for i in range(2)}) > 70
+    [again] = batches('device', [(7, 8)], alone, batches=2, poisson_rate=0.15)
+    assert_equal([again], found[7:8])
+
+
+def test_poisson_sampling_draws_from_one_set_on_the_device():
+    for dataset, placement in ((PAIRS, 'device'), (Dataset('alone', 'train', PAIRS.examples, None, None, ''), 'host')):
+        with pytest.raises(UserError, match='draws from one set of examples in the memory of the device'):
+            feed(dataset, placement=placement, poisson_rate=0.1)

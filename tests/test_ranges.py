@@ -63,6 +63,7 @@ def recipes():
     yield from (configs.base(model, game=model) for model in games)
     yield configs.base('dcgan', game='can')
     yield configs.base('resnet', game='anogan')
+    yield configs.base('mlp', game='dpgan')
     for section, table in defaults.factories(Pair._fields).items():
         for choice in table if section != 'game' else ():
             config = configs.base('mlp')

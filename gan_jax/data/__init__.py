@@ -4,7 +4,7 @@ from gan_jax.data.batches import gather, prepare, prepare_parts, to_float, to_ui
 from gan_jax.data.dataset import MAIN, Dataset, batch_field
 from gan_jax.data.domains import check_labelled_domains
 from gan_jax.data.loading import absolute_name, for_training, load
-from gan_jax.data.order import batch_indices, group_seed
+from gan_jax.data.order import batch_indices, group_seed, poisson_sample
 from gan_jax.data.stream import Stream
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     'gather',
     'group_seed',
     'load',
+    'poisson_sample',
     'prepare',
     'prepare_parts',
     'to_float',

@@ -54,6 +54,24 @@ def batch_indices(
         return _permute(xp, _mix(_mix(seed) ^ epoch), offset, num_examples)
 
 
+def poisson_sample(key: jax.Array, rate: float, *, num_examples: int, most: int) -> tuple[jax.Array, jax.Array]:
+    """The indices of examples that are drawn independently of each other, each with the same probability.
+
+    Args:
+      key: the random key of the batch.
+      rate: the probability, which is rounded to a multiple of 2^-32.
+      num_examples: number of examples in the data set.
+      most: the largest number of indices; of more drawn examples the last are left out.
+
+    Returns:
+      The indices int32 [most] in increasing order, then zeros; and bool [most], which of them are drawn.
+    """
+    limit = np.uint32(min(round(rate * 2**32), 2**32 - 1))
+    drawn = jax.random.bits(key, (num_examples,), jnp.uint32) < limit
+    (indices,) = jnp.nonzero(drawn, size=most, fill_value=0)
+    return indices, jnp.arange(most) < drawn.sum()
+
+
 def group_seed(seed: Any, group: str) -> np.ndarray | jax.Array:
     """The seed of the order of a group of data, uint32: another one for each seed and each name of a group.
 

@@ -40,9 +40,9 @@ class Samples(NamedTuple):
         name: name of the generator, for protocols.
         labels: how the conditions were chosen, for protocols.
         class_names: names of the classes that the conditions are, or None.
-        discriminator: that of a game that classifies or scores, on the host, or None.
+        discriminator: that of a game whose metrics or scores need it, on the host, or None.
         encoder: likewise, of a game with one.
-        known: the data set that the game was trained on, if it has an encoder.
+        known: the data set that the game was trained on, if a metric needs it.
         standing: passes of the generator's standing statistics, for protocols; 0: it has running averages.
     """
 

@@ -25,6 +25,7 @@ from gan_jax.evaluation.inception_score import inception_score
 from gan_jax.evaluation.l1 import mean_l1
 from gan_jax.evaluation.labels import Matched, match
 from gan_jax.evaluation.lpips import load_lpips, lpips_diversity
+from gan_jax.evaluation.membership import membership
 from gan_jax.evaluation.mmd import kid, kid_full, mmd
 from gan_jax.evaluation.modes import label_modes
 from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
@@ -262,6 +263,18 @@ def _class_error(evidence: Evidence) -> dict[str, Estimate]:
     return {'class_error': class_error(samples.game, samples.discriminator, real.array('images'), real.array('labels'))}
 
 
+def _membership(evidence: Evidence) -> dict[str, Estimate]:
+    """Area under the ROC curve of an attack by the discriminator on training images (Hayes et al. 2019)."""
+    samples = evidence.samples
+    if samples is None or samples.discriminator is None:
+        raise UserError(
+            'membership attacks the discriminator of a run, but these images are not samples of a run: remove it.'
+        )
+    members, others = samples.known, (evidence.real.array('images'), _labels(evidence.real))
+    of = samples.game, samples.discriminator, members.examples, members.labels
+    return {'membership': membership(*of, *others)}
+
+
 def _code_accuracy(evidence: Evidence) -> dict[str, Estimate]:
     """Accuracy of the nearest training image's class in the encoder's features (Donahue et al. 2017)."""
     real, samples = evidence.real, _with_encoder(evidence, 'code_accuracy')
@@ -390,6 +403,7 @@ METRICS: dict[str, Metric] = {
         kind=SOLIDS,
     ),
     'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='discriminator'),
+    'membership': Metric(_membership, {'membership': 'min'}, real=('images',), sees='discriminator'),
     'code_accuracy': Metric(_code_accuracy, {'code_accuracy': 'max'}, real=('images',), sees='encoder'),
     'reconstruction': Metric(_reconstruction, {'reconstruction': 'min'}, real=('images',), sees='encoder'),
     'auroc': Metric(
@@ -478,8 +492,10 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} needs classes, and this generator is unconditional: remove it from the metrics.')
         if METRICS[name].paired and given != 'input':
             raise UserError(f'{name} compares pairs of images, and these samples have no real partners: remove it.')
-        if METRICS[name].sees == 'discriminator' and game.classify is None:
+        if name == 'class_error' and game.classify is None:
             raise UserError(f'{name} evaluates the classifier of a game, and this game has none: remove it.')
+        if name == 'membership' and not game.private:
+            raise UserError(f'{name} attacks the discriminator of a private game, and this game is not one: remove it.')
         if METRICS[name].sees == 'encoder' and game.encode is None:
             raise UserError(f'{name} evaluates the encoder of a game, and this game has none: remove it.')
         if name == 'auroc' and game.score is None:

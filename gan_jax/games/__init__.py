@@ -8,6 +8,8 @@ Games are an open set: a game is a file here or any importable module. It define
 - `STARTS_FROM_DATA`: whether its networks start from real examples, `parts.reference`;
 - `NEEDS_CLASSES`: whether it needs the class of every example, `batch['label']`, although its generator is told none;
 - `LABELLED_DOMAINS`: whether it needs the labels of the domain 'a', and in both domains the same classes;
+- `privacy(config) -> gan_jax.privacy.Privacy`: what the game promises about the privacy of its examples, which are
+  then drawn by Poisson sampling;
 - `from_config(option=default, ..., *, parts) -> Game`: makes the game from a `gan_jax.parts.Parts`. Its options are the
   keys of `config.game`.
 """

@@ -164,6 +164,8 @@ def _facts(run: Workdir) -> list[str]:
     ]
     if len(run.phases) > 1:
         rows[1:1] = [(f'phase {number}', words) for number, words in enumerate(_phases(run), 1)]
+    if promise := run.facts.get('privacy'):
+        rows[1:1] = [('privacy', _privacy(promise))]
     networks = run.facts.get('networks', {})
     rows[1:1] = [(name, f'{network["parameters"]:,} parameters') for name, network in networks.items()]
     return [
@@ -174,6 +176,18 @@ def _facts(run: Workdir) -> list[str]:
         ),
         _config(run.config),
     ]
+
+
+def _privacy(promise: dict[str, Any]) -> str:
+    """What a private run promises."""
+    if promise['epsilon'] is None:
+        return 'none: the gradients have no noise'
+    return (
+        f'epsilon {promise["epsilon"]:.4g} at delta {promise["delta"]:.3g} after all {promise["steps"]:,} steps of the '
+        f'discriminator, for {promise["neighbours"]}: noise multiplier {promise["noise_multiplier"]:.4g}, sampling '
+        f'rate {promise["sampling_rate"]:.4g}, {promise["accountant"]}; it does not cover this page, whose curves and '
+        'values are computed from the data'
+    )
 
 
 def _phases(run: Workdir) -> list[str]:

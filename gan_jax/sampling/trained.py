@@ -41,7 +41,7 @@ class Run(NamedTuple):
         num_classes: number of classes of the data's labels, or None.
         class_names: their names in order as they were when the run was trained, or None if they had none.
         shapes: shapes of one example in each field of its batches.
-        discriminator: the player of a game that classifies or scores, or None.
+        discriminator: the player of a game that classifies, scores or is private, or None.
         encoder: the player 'encoder' of a game that has one, or None.
         passes: number of passes of the generator's standing statistics; 0: it has running averages.
     """
@@ -236,7 +236,7 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
     class_names = tuple(facts.get('class_names') or ()) or None
-    discriminator = state.players[game.classifier] if game.classify or game.score else None
+    discriminator = state.players[game.classifier] if game.classify or game.score or game.private else None
     encoder = state.players['encoder'] if game.encode else None
     return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, discriminator, encoder)
 

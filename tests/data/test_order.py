@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.data import batch_indices
+from gan_jax.data import batch_indices, poisson_sample
 from gan_jax.data.order import _divmod_product
 
 
@@ -126,3 +126,29 @@ def test_no_excess_of_fixed_points_or_of_neighbours_that_stay_together():
 def test_out_of_range(name, value):
     with pytest.raises(ValueError, match=f'{name} must be from 1 to 2\\^27, not {value}.'):
         batch_indices(0, 0, np.arange(4), **{'batch_size': 4, 'num_examples': 4, name: value})
+
+
+def test_poisson_samples_are_independent_draws_of_every_example():
+    rate, count, most = 0.3, 50, 40
+    keys = jax.random.split(jax.random.key(0), 2000)
+    indices, drawn = jax.vmap(lambda key: poisson_sample(key, rate, num_examples=count, most=most))(keys)
+    assert indices.shape == drawn.shape == (2000, most)
+    present = np.zeros((2000, count), bool)
+    for row, places, is_drawn in zip(present, np.asarray(indices), np.asarray(drawn), strict=True):
+        assert (np.diff(places[is_drawn]) > 0).all()
+        assert not places[~is_drawn].any()
+        row[places[is_drawn]] = True
+    sizes = present.sum(1)
+    np.testing.assert_array_equal(sizes, drawn.sum(1))
+    assert sizes.mean() == pytest.approx(rate * count, abs=4 * (rate * 0.7 * count / 2000) ** 0.5)
+    assert sizes.var() == pytest.approx(rate * 0.7 * count, rel=0.15)  # of a binomial distribution
+    np.testing.assert_allclose(present.mean(0), rate, atol=5 * (rate * 0.7 / 2000) ** 0.5)
+    assert np.abs(np.corrcoef(present.T) - np.eye(count)).max() < 0.12  # of 1,225 pairs
+
+
+def test_poisson_samples_without_a_place_are_left_out():
+    indices, drawn = poisson_sample(jax.random.key(0), 1.0, num_examples=9, most=4)
+    assert indices.tolist() == [0, 1, 2, 3]
+    assert drawn.all()
+    indices, drawn = poisson_sample(jax.random.key(0), 0.0, num_examples=9, most=4)
+    assert not drawn.any()

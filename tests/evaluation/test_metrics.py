@@ -24,8 +24,19 @@ from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
-# pairs, solids, an extractor with taps, a classifier, or an encoder
-OTHER_INPUT = {'psnr', 'ssim', 'l1', 'solids', 'fid_taps', 'class_error', 'code_accuracy', 'reconstruction', 'auroc'}
+# pairs, solids, an extractor with taps, a classifier, a discriminator, or an encoder
+OTHER_INPUT = {
+    'psnr',
+    'ssim',
+    'l1',
+    'solids',
+    'fid_taps',
+    'class_error',
+    'membership',
+    'code_accuracy',
+    'reconstruction',
+    'auroc',
+}
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
 
@@ -357,6 +368,7 @@ def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, t
         (['psnr'], '', 'psnr compares pairs of images, and these samples have no real partners: remove'),
         (['l1'], 'a', 'l1 compares pairs of images'),
         (['class_error'], '', 'class_error evaluates the classifier of a game, and this game has none'),
+        (['membership'], '', 'membership attacks the discriminator of a private game, and this game is not one'),
         (['code_accuracy'], '', 'code_accuracy evaluates the encoder of a game, and this game has none'),
     ):
         with pytest.raises(UserError, match=sentence):
