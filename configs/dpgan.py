@@ -50,5 +50,5 @@ def get_config(argument: str = '') -> ConfigDict:
 
 def _suit_the_digits(config: ConfigDict) -> None:
     """1,500 images of 8x8 pixels."""
-    config.batch_size = 128
+    config.batch_size, config.game.filling = 192, 1 / 3
     config.evaluation.samples = 2000
