@@ -40,6 +40,7 @@ def test_references_are_real_images_means_of_two_classes_and_noise():
     assert np.abs(others - first).max(axis=(1, 2, 3)).min() > 20  # another image
 
 
+@pytest.mark.slow
 def test_at_toy_size_arms_and_references_are_in_the_table(tmp_path):
     arms = {'DCGAN': sweep.Arm(toy_experiments.RECIPE)}
     changes = {
