@@ -202,6 +202,8 @@ class Game(NamedTuple):
             makes its examples; None: the generator has no styles.
         synthesize: (params, variables, styles [n, layers, w], key=None) -> examples [n, ...], as `sample` makes them;
             with a key each has noise of its own, as in training.
+        style_of: (params, variables, examples [n, ...]) -> latents [n, ...] with which `sample` translates in the style
+            of examples of its target; None: not known.
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
         private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
@@ -224,6 +226,7 @@ class Game(NamedTuple):
     training_pass: Callable[..., PyTree] | None = None
     styles: Callable[..., Array] | None = None
     synthesize: Callable[..., Array] | None = None
+    style_of: Callable[..., Array] | None = None
     codes: 'Codes | None' = None
     private: bool = False
 

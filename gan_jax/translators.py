@@ -1,17 +1,21 @@
-"""Common parts of image translation games: translators as generators, patches as examples, and terms.
+"""Common parts of image translation games: translators as generators, patches as examples, scales, and terms.
 
 The games use `gan_jax.adversarial.adversarial` with the image to translate as condition, so that its losses,
 terms, replay, balance, lazy updates and averages work in the same way.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
+from gan_jax import losses
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Key, Network, Pair, PlayerLoss, PyTree, Turn
 from gan_jax.judgement import judgement
+from gan_jax.losses import Loss
 from gan_jax.terms import View, one_term
 
 
@@ -73,3 +77,80 @@ def over_fields(turns: Sequence[Turn], names: Mapping[str, str]) -> tuple[Turn, 
         return lambda params, state, batch, key, positions: loss(params, state, renamed(batch, names), key, positions)
 
     return tuple(turn._replace(loss=over(turn.loss)) for turn in turns)
+
+
+def at_scales(
+    loss: Loss | None,
+    discriminators: Mapping[str, Network],
+    critics: Mapping[str, Network] | None,
+    shape: tuple[int, int, int],
+) -> dict[str, Any]:
+    """Arguments of `gan_jax.two_domains.both_ways` for discriminators that judge images at several scales.
+
+    Args:
+        loss: the loss of each player, which is summed over the scales; None: `gan_jax.losses.mean_squares`.
+        discriminators: images -> logits [B, ...], or a tuple of them, one for each scale.
+        critics: those for gradient penalties, or None.
+        shape: (H, W, C) of the images of one of them.
+
+    Returns:
+        The 'loss', 'discriminators' and 'critics', all over rows of logits [B, n], those of all scales.
+    """
+    network = next(iter(discriminators.values()))
+
+    def judge(key: Key) -> list[Array]:
+        return _scales(network.apply(*network.init(key), jnp.zeros((1, *shape)), None, False)[0])
+
+    counts = [logits.size for logits in jax.eval_shape(judge, jax.random.key(0))]
+    return {
+        'loss': over_scales(loss or losses.mean_squares(), counts),
+        'discriminators': {name: _with_rows(one) for name, one in discriminators.items()},
+        'critics': critics and {name: _with_rows(one) for name, one in critics.items()},
+    }
+
+
+def _with_rows(network: Network) -> Network:
+    """A discriminator that ignores the condition, with one row of logits for an image."""
+
+    def apply(params, variables, examples, key, train, condition=None):
+        del condition
+        outputs, variables = network.apply(params, variables, examples, key, train)
+        rows = [logits.reshape(len(examples), -1) for logits in _scales(outputs)]
+        return judgement(outputs)._replace(logits=jnp.concatenate(rows, -1)), variables
+
+    return Network(network.init, apply)
+
+
+def _scales(outputs: Any) -> list[Array]:
+    """The logits of each scale."""
+    return jax.tree.leaves(judgement(outputs).logits)
+
+
+def over_scales(loss: Loss, counts: Sequence[int]) -> Loss:
+    """The sum of a loss over the scales of a discriminator.
+
+    Args:
+        loss: the loss at each scale.
+        counts: number of logits of an image at each scale; rows of logits [B, sum(counts)] are those of one after the
+            other.
+    """
+    ends = list(itertools.accumulate(counts))[:-1]
+
+    def each(*logits: Array) -> zip:
+        return zip(*(jnp.split(one, ends, axis=-1) for one in logits), strict=True)
+
+    def discriminator(real: Array, fake: Array, key: Key | None = None) -> Array:
+        return sum(loss.discriminator(*scale, key) for scale in each(real, fake))
+
+    def generator(fake: Array, real: Array | None = None) -> Array:
+        return sum(loss.generator(*scale) for scale in (each(fake) if real is None else each(fake, real)))
+
+    def parts(real: Array, fake: Array, key: Key | None = None) -> tuple[Array, Array]:
+        return tuple(map(sum, zip(*(loss.parts(*scale, key) for scale in each(real, fake)), strict=True)))
+
+    controller = loss.controller
+    if controller is not None:
+        controller = controller._replace(at=lambda number: over_scales(loss.controller.at(number), counts))
+    return loss._replace(
+        discriminator=discriminator, generator=generator, parts=loss.parts and parts, controller=controller
+    )

@@ -48,6 +48,12 @@ def domains(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
+def styled(tmp_path_factory):
+    small = {'generator.style_width': '4', 'generator.blocks': '1'}
+    return save_untrained(tmp_path_factory.mktemp('styled'), 'munit', TINY | small)
+
+
+@pytest.fixture(scope='module')
 def encoded(tmp_path_factory):
     return save_untrained(tmp_path_factory.mktemp('encoded'), 'bigan', NARROW)
 
@@ -121,6 +127,27 @@ def test_samples_of_a_translator_are_of_its_own_data_or_of_others(pairs, capsys)
     with Image.open(other / 'grid.png') as grid:
         assert grid.info['Description'] == 'Each example, from left to right: input, output.'
     assert len(list(other.glob('0*.png'))) == 3
+
+
+@pytest.mark.slow
+def test_styles_come_from_examples(styled, pairs, capsys):
+    loaded = gan_jax.load(styled)
+    run, grey = loaded.run, load('digits', size=16)
+    examples = load('coloured:digits', size=16, split='test')
+    made = loaded.sample(9, inputs='digits', styles='six_colours:digits')
+    assert made.shape == (3, 16, 16, 3)
+    found = shown.in_styles(run.game, run.generator, 9, grey, examples.select(np.arange(2), 'two'))
+    assert found.names == ('input', 'example of the style', 'output')
+    styles = run.game.style_of(*run.weights, np.float32(examples.examples[[0, 1, 0]]) / 127.5 - 1)
+    np.testing.assert_allclose(found.latents, styles, atol=1e-5)
+    images = found.draw(run.game, run.generator)
+    assert images.shape == (9, 16, 16, 3)
+    wanted = run.game.sample(*run.weights, styles, np.float32(grey.examples[:3]) / 127.5 - 1)
+    np.testing.assert_allclose(images[2::3], wanted, atol=1e-4)
+    assert main(['--mode', 'sample', '--workdir', str(styled), '--num', '6', '--styles', 'coloured:digits']) == 0
+    assert len(list((styled / 'generated' / 'step0000003-splittrain_30_-stylescoloured_digits').glob('0*.png'))) == 2
+    assert main(['--mode', 'sample', '--workdir', str(pairs), '--styles', 'digits']) == 2
+    assert 'this game translates without styles: omit it' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

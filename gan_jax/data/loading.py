@@ -1,5 +1,6 @@
 """Data sets by name."""
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from gan_jax.data import (
     blended,
     cache,
+    coloured,
     computed,
     domains,
     few_labels,
@@ -36,7 +38,7 @@ def absolute_name(name: str) -> str:
     match kind:
         case 'folder' | 'paired' if found:
             rest = os.path.abspath(os.path.expanduser(rest))
-        case 'stacked' | 'edges' | 'grey' if found:
+        case 'stacked' | 'edges' | 'grey' | 'coloured' | 'six_colours' if found:
             rest = absolute_name(rest)
         case 'classes' if found:
             inner, *classes = domains.split_classes(rest)
@@ -72,6 +74,8 @@ def load(
         'name/config:1.0.0'; or what is made of any of these:
         'stacked:NAME', 60,000 triples of grey images, each triple the three channels of one image, labelled by its
         three classes (1,000 modes for 'stacked:mnist', see `stacked.stack`);
+        'coloured:NAME', grey images each in a colour of its own, with their labels, and 'six_colours:NAME', in one of
+        six colours, which are the labels (see `coloured`);
         'paired:/path/to/pairs', a directory of pairs (see `paired.pairs`);
         'edges:NAME' and 'grey:NAME', pairs whose input is computed from the image (see `computed`);
         'blended:NAME', its images over computed textures, and 'blended:NAME+PATCHES', over patches of the pictures of
@@ -113,15 +117,13 @@ def load(
             dataset = _load_mixture(name, split, size, channels)
         case 'furniture' | 'motions':
             dataset = _load_computed(name, split, size, channels, root, show_progress)
-        case 'stacked':
-            dataset = _load_stack(name, rest, channels, inner)
+        case 'stacked' | 'coloured' | 'six_colours' | 'blended':
+            dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
         case 'paired':
             dataset = paired.pairs(name, rest, split, root, **options)
         case 'edges' | 'grey':
             compute = computed.with_edges if kind == 'edges' else computed.with_grey
             dataset = compute(name, inner(rest), root, show_progress=show_progress)
-        case 'blended':
-            dataset = _load_blended(name, rest, channels, inner)
         case 'classes':
             of, *classes = domains.split_classes(rest)
             dataset = domains.two_classes(name, inner(of), *classes)
@@ -209,6 +211,26 @@ def _load_blended(name: str, rest: str, channels: int | None, load_inner: Callab
     images, patches = blended.split_names(rest)
     pictures = load_inner(patches, split='train', size=blended.PICTURE_SIZE) if patches else None
     return blended.over_patches(name, load_inner(images), pictures, channels)
+
+
+def _load_coloured(name: str, inner: str, channels: int | None, load_inner: Callable[[str], Dataset]) -> Dataset:
+    if channels == 1:
+        raise UserError(f'{name!r} colours grey images, which makes 3 channels: set channels to None.')
+    data = load_inner(inner, channels=1)
+    fingerprint = fingerprints.of_value([name.partition(':')[0], data.fingerprint, data.split, len(data)])
+    if name.startswith('coloured:'):
+        examples = coloured.in_any_colour(data.examples, seed=data.split)
+        return dataclasses.replace(data, name=name, examples=examples, fingerprint=fingerprint)
+    examples, labels = coloured.in_six_colours(data.examples, seed=data.split)
+    return Dataset(name, data.split, examples, labels, len(coloured.SIX), fingerprint, coloured.SIX)
+
+
+_FROM_ANOTHER = {
+    'stacked': _load_stack,
+    'coloured': _load_coloured,
+    'six_colours': _load_coloured,
+    'blended': _load_blended,
+}
 
 
 def _load_mixture(name: str, split: str, size: int | None, channels: int | None) -> Dataset:

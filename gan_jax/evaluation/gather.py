@@ -39,6 +39,7 @@ class Samples(NamedTuple):
         conditions: [number, ...] for a conditional game: classes, or uint8 images to translate; or None.
         name: name of the generator, for protocols.
         labels: how the conditions were chosen, for protocols.
+        classes: int [number] of the images to translate, or None.
         class_names: names of the classes that the conditions are, or None.
         discriminator: that of a game whose metrics or scores need it, on the host, or None.
         encoder: likewise, of a game with one.
@@ -53,6 +54,7 @@ class Samples(NamedTuple):
     conditions: np.ndarray | None
     name: str
     labels: str = 'drawn as in the data'
+    classes: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
     discriminator: Player | None = None
     encoder: Player | None = None
@@ -104,7 +106,9 @@ def of_inputs(
             f'{name} translates images of shape {shape}, but those of {dataset.name!r} have shape {images.shape[1:]}.'
         )
     number = min(most, len(images))
-    return Samples(game, generator, number, seed, images[:number], name)
+    classes = dataset.groups.get(game.given, dataset).labels
+    classes = None if classes is None else np.asarray(classes[:number])
+    return Samples(game, generator, number, seed, images[:number], name, classes=classes)
 
 
 def describe(dataset: Dataset | Statistics) -> str:

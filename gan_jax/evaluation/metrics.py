@@ -38,6 +38,7 @@ from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gan_jax.evaluation.solids import solid_metrics
 from gan_jax.evaluation.ssim import mean_ssim
 from gan_jax.evaluation.store import FeatureStore
+from gan_jax.evaluation.translated import content_accuracy, diversity, pixel_distance
 from gan_jax.examples.kinds import IMAGES, SOLIDS, Kind, kind_of
 from gan_jax.game import Game
 from gan_jax.layers.choices import choose, nearest, require
@@ -104,7 +105,8 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, or the 'generator', the 'discriminator' or the 'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, or the 'generator', the 'translator', the 'discriminator' or the
+            'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
         kind: the kind of examples that it applies to.
@@ -127,7 +129,7 @@ class Metric(NamedTuple):
     @property
     def sees_a_player(self) -> bool:
         """Whether it evaluates a player of the game and not images."""
-        return self.sees in ('generator', 'discriminator', 'encoder')
+        return self.sees in ('generator', 'translator', 'discriminator', 'encoder')
 
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
@@ -298,6 +300,34 @@ def _auroc(evidence: Evidence) -> dict[str, Estimate]:
     return anomaly_aurocs(samples.game, players, real.array('images'), real.array('labels'), *known)
 
 
+def _diversity(evidence: Evidence) -> dict[str, Estimate]:
+    """Mean absolute difference of two translations of one image."""
+    found = _of_translations(evidence, 'diversity', pixel_distance)
+    return {'diversity': found._replace(rule=f'mean absolute difference of pixels in [0, 1], {found.rule}')}
+
+
+def _lpips_diversity(evidence: Evidence) -> dict[str, Estimate]:
+    """Distance of two translations of one image by deep features (Huang et al. 2018)."""
+    perceptual = load_lpips()
+    found = _of_translations(evidence, 'lpips_diversity', perceptual.distance)
+    return {'lpips_diversity': found._replace(rule=f'{perceptual.identity}, {found.rule}')}
+
+
+def _of_translations(evidence: Evidence, name: str, distance: Callable) -> Estimate:
+    samples = evidence.samples
+    if samples is None:
+        raise UserError(f'{name} translates images by a run, but these images are not of a run: remove it.')
+    return diversity(samples.game, samples.generator, samples.conditions, distance, seed=samples.seed)
+
+
+def _content_accuracy(evidence: Evidence) -> dict[str, Estimate]:
+    """Share of translations with the class of their input, by a classifier as the extractor."""
+    samples = evidence.samples
+    if samples is None or samples.classes is None:
+        raise UserError('content_accuracy needs translations of images with classes, and these have none: remove it.')
+    return {'content_accuracy': content_accuracy(evidence.fake.array('logits'), samples.classes)}
+
+
 def _with_encoder(evidence: Evidence, name: str) -> Samples:
     samples = evidence.samples
     if samples is None or samples.encoder is None:
@@ -412,6 +442,9 @@ METRICS: dict[str, Metric] = {
         real=('images',),
         sees='encoder',
     ),
+    'diversity': Metric(_diversity, {'diversity': 'real'}, sees='translator'),
+    'lpips_diversity': Metric(_lpips_diversity, {'lpips_diversity': 'real'}, sees='translator'),
+    'content_accuracy': Metric(_content_accuracy, {'content_accuracy': 'max'}, fake=('logits',)),
     'l1': Metric(_l1, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
     'path_length_w': Metric(_path_length_w, {'path_length_w': 'min', 'path_length_w_end': 'min'}, sees='generator'),
@@ -500,12 +533,19 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} evaluates the encoder of a game, and this game has none: remove it.')
         if name == 'auroc' and game.score is None:
             raise UserError(f'{name} evaluates the anomaly scores of a game, and this game has none: remove it.')
+        if METRICS[name].sees == 'translator' and not _has_several_translations(game):
+            raise UserError(f'{name} compares translations of one image, and this game makes one at most: remove it.')
         if METRICS[name].sees == 'generator' and given:
             raise UserError(f'{name} needs a generator whose only input is latents: remove it.')
         if name == 'path_length_w' and game.styles is None:
             raise UserError(f'{name} {_NO_STYLES}: remove it.')
-        if name == 'lpips':
+        if name in ('lpips', 'lpips_diversity'):
             load_lpips()
+
+
+def _has_several_translations(game: Game) -> bool:
+    latents = jax.eval_shape(lambda key: game.latents(key, np.arange(1)), jax.random.key(0))
+    return game.translates and latents.size > 0
 
 
 def kept(names: Iterable[str], which: str) -> set[str]:

@@ -1,33 +1,18 @@
 """The game of two domains without pairs: CycleGAN."""
 
-import functools
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import jax
-import jax.numpy as jnp
-
 from gan_jax import losses
-from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, Player, PyTree, stream
-from gan_jax.joint import Side, joint
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, joined
-from gan_jax.translators import (
-    distance,
-    no_latents,
-    of_generator,
-    over_fields,
-    renamed,
-    translator,
-    without_condition,
-)
-
-DIRECTIONS = ('a_to_b', 'b_to_a')
+from gan_jax.translators import distance, no_latents, of_generator, translator, without_condition
+from gan_jax.two_domains import both_ways, check_domains, judges, of_unpaired_data, options_of, show_both_ways
 
 
 def cyclegan(
@@ -69,13 +54,7 @@ def cyclegan(
         UserError: a network or a shape is missing, or an option is impossible; `identity` of domains that differ in
             channels.
     """
-    for what, given, names in (
-        ('generators', generators, DIRECTIONS),
-        ('discriminators', discriminators, ('a', 'b')),
-        ('shapes', shapes, ('a', 'b')),
-    ):
-        if not isinstance(given, Mapping) or sorted(given) != sorted(names):
-            raise UserError(f'The {what} of a CycleGAN are a dict of {names[0]!r} and {names[1]!r}.')
+    check_domains(generators, discriminators, shapes)
     require(cycle >= 0, 'The weight of cycle', cycle, 'at least 0')
     require(identity >= 0, 'The weight of identity', identity, 'at least 0')
     if identity and shapes['a'][-1] != shapes['b'][-1]:
@@ -88,49 +67,33 @@ def cyclegan(
         params, variables = players.params[direction], players.variables[direction]
         return generators[direction].apply(params, variables, images, key, True)[0]
 
-    def side(source: str, target: str) -> Side:
-        direction, back = f'{source}_to_{target}', f'{target}_to_{source}'
+    def in_common(source: str, target: str, players: Player, batch: Batch, key: Key) -> Pair:
+        def comes_back(view: View) -> Array:
+            return distance(translate(players, f'{target}_to_{source}', view.fake, stream(key, 'cycle')), batch[source])
 
-        def game(extra: Pair) -> Game:
-            return adversarial(
-                translator(generators[direction]),
-                without_condition(discriminators[target]),
-                loss or losses.mean_squares(),
-                no_latents,
-                condition=jax.ShapeDtypeStruct(tuple(shapes[source]), jnp.float32),
-                terms=joined([extra, terms]),
-                critic=without_condition(critics[target]) if critics else None,
-                replay=replay,
-                **options,
-            )
+        def stays(view: View) -> Array:
+            made = translate(players, f'{source}_to_{target}', batch[target], stream(key, 'identity'))
+            return distance(made, batch[target])
 
-        def in_common(players: Player, batch: Batch, key: Key) -> Pair:
-            def comes_back(view: View) -> Array:
-                return distance(translate(players, back, view.fake, stream(key, 'cycle')), batch[source])
-
-            def stays(view: View) -> Array:
-                made = translate(players, direction, batch[target], stream(key, 'identity'))
-                return distance(made, batch[target])
-
-            return joined([of_generator('cycle', cycle, comes_back), of_generator('identity', identity * cycle, stays)])
-
-        batch_of = functools.partial(renamed, names={'real': target, 'label': source})
-        return Side(game, batch_of, {'generator': direction, 'discriminator': target}, in_common)
+        return joined([of_generator('cycle', cycle, comes_back), of_generator('identity', identity * cycle, stays)])
 
     def sample(params: PyTree, variables: PyTree, latents: Array, images: Array, direction: str = 'a_to_b') -> Array:
         del latents
         return generators[direction].apply(params[direction], variables[direction], images, None, False)[0]
 
-    def show(params: PyTree, variables: PyTree, latents: Array, batch: Batch) -> dict[str, Array]:
-        shown = {}
-        for source, target in ('ab', 'ba'):
-            made = sample(params, variables, latents, batch[source], f'{source}_to_{target}')
-            back = sample(params, variables, latents, made, f'{target}_to_{source}')
-            shown |= {source: batch[source], f'{source} to {target}': made, f'{source} again': back}
-        return shown
-
-    game = joint({'a_to_b': side('a', 'b'), 'b_to_a': side('b', 'a')})
-    return game._replace(sample=sample, given='a', show=show)
+    game = both_ways(
+        {direction: translator(network) for direction, network in generators.items()},
+        {domain: without_condition(network) for domain, network in discriminators.items()},
+        loss or losses.mean_squares(),
+        no_latents,
+        in_common,
+        shapes=shapes,
+        critics=critics and {domain: without_condition(network) for domain, network in critics.items()},
+        replay=replay,
+        terms=terms,
+        **options,
+    )
+    return game._replace(sample=sample, show=show_both_ways(sample))
 
 
 def from_config(
@@ -143,29 +106,18 @@ def from_config(
         identity: weight, as a share of `cycle`, of the difference of an image and its translation into its own domain.
         parts: parts of the game.
     """
-    shapes, options = {'a': parts.shape('a'), 'b': parts.shape('real')}, parts.options
-    require(options.pop('discriminators') == 1, 'discriminators.number', 'several', '1 for each domain of a CycleGAN')
-
-    def critics(dtype: str | None = None) -> dict[str, Network]:
-        return {domain: parts.network('discriminator', shape, shape, dtype=dtype) for domain, shape in shapes.items()}
-
+    shapes = {'a': parts.shape('a'), 'b': parts.shape('real')}
     game = cyclegan(
         {
             'a_to_b': parts.network('generator', *shapes.values()),
             'b_to_a': parts.network('generator', *list(shapes.values())[::-1]),
         },
-        critics(),
+        judges(parts, shapes),
         parts.loss,
         shapes=shapes,
         cycle=cycle,
         identity=identity,
-        critics=None if parts.config.dtype == 'float32' else critics('float32'),
-        **options,
+        critics=None if parts.config.dtype == 'float32' else judges(parts, shapes, 'float32'),
+        **options_of(parts),
     )
-
-    domains = {'a': 'a', 'b': 'real'}
-
-    def show(params: PyTree, variables: PyTree, latents: Array, batch: Batch) -> dict[str, Array]:
-        return game.show(params, variables, latents, renamed(batch, domains))
-
-    return game._replace(turns=over_fields(game.turns, domains), show=show)
+    return of_unpaired_data(game)

@@ -76,6 +76,11 @@ def transposed_convolution(
     return _transposed(windows, images, kernel.swapaxes(-2, -1))  # as in the convolution that this is the adjoint of
 
 
+def reflected(images: jax.Array, by: int) -> jax.Array:
+    """Images [B, H, W, C] with a border of so many reflected pixels, less than H and W."""
+    return jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)), mode='reflect')
+
+
 def by_platform(fast: Callable[..., jax.Array], plain: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
     """Applies `fast` to the arrays in programs compiled for a CPU, and XLA's `plain` in all others."""
     return lax.platform_dependent(*arrays, cpu=fast, default=plain)

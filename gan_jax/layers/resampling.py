@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -61,6 +62,14 @@ def average_pool(images: jax.Array) -> jax.Array:
     """The mean of each 2x2 block: [B, H, W, C] -> [B, H / 2, W / 2, C]."""
     batch, height, width, channels = images.shape
     return images.reshape(batch, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+
+
+def pool_thirds(images: jax.Array) -> jax.Array:
+    """The mean of 3x3 pixels around every second: [B, H, W, C] -> [B, (H + 1) // 2, (W + 1) // 2, C].
+
+    Places outside of the image do not count.
+    """
+    return nn.avg_pool(images, (3, 3), (2, 2), padding=((1, 1), (1, 1)), count_include_pad=False)
 
 
 def max_pool(images: jax.Array) -> jax.Array:

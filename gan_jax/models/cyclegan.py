@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import require_positive
+from gan_jax.layers.convolution import reflected
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, ConvTranspose
 from gan_jax.models.pix2pix import PAD_ONE, Discriminator, Translation
@@ -45,18 +46,16 @@ class Generator(Translation):
             )
         weights, inner, normalized = self.layers(train)
 
-        def reflected(x: jax.Array, features: int, size: int, options: dict[str, Any]) -> jax.Array:
-            pad = (size // 2, size // 2)
-            x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)), mode='reflect')
-            return Conv(features, kernel_size=size, padding='VALID', **options)(x)
+        def convolved(x: jax.Array, features: int, size: int, options: dict[str, Any]) -> jax.Array:
+            return Conv(features, kernel_size=size, padding='VALID', **options)(reflected(x, size // 2))
 
-        x = nn.relu(normalized(reflected(images, self.width, 7, inner)))
+        x = nn.relu(normalized(convolved(images, self.width, 7, inner)))
         for width in (2 * self.width, 4 * self.width):
             x = nn.relu(normalized(Conv(width, kernel_size=3, stride=2, padding=PAD_ONE, **inner)(x)))
         for _ in range(self.blocks or (9 if min(sides) >= 256 else 6)):
-            y = nn.relu(normalized(reflected(x, x.shape[-1], 3, inner)))
+            y = nn.relu(normalized(convolved(x, x.shape[-1], 3, inner)))
             y = Dropout(self.dropout, self.axis_name)(y, train=train)
-            x = x + normalized(reflected(y, x.shape[-1], 3, inner))
+            x = x + normalized(convolved(y, x.shape[-1], 3, inner))
         for width in (2 * self.width, self.width):
             x = nn.relu(normalized(ConvTranspose(width, kernel_size=3, padding=1, **inner)(x)))
-        return jnp.tanh(reflected(x, self.channels, 7, weights))
+        return jnp.tanh(convolved(x, self.channels, 7, weights))

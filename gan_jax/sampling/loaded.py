@@ -76,7 +76,7 @@ class LoadedRun:
                 `num` divided by the number of classes.
             seed: seed of all latents.
             **options: options of a generator of latents, as in `gan_jax.sampling.samples.sample_workdir`: seeds,
-                classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs.
+                classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs, styles.
 
         Returns:
             uint8 images [n, H, W, C] or solids [n, D, D, D, 1]; or float32 points [n, 2].
@@ -122,12 +122,14 @@ class LoadedRun:
     def _shows(self, options: Mapping[str, Any]) -> bool:
         """Whether examples of the data are shown: always of a translator, else unless latents are chosen."""
         game = self.run.game
-        return game.translates or (game.shows_examples and options.keys() <= {'inputs'})
+        return game.translates or (game.shows_examples and options.keys() <= {'inputs', 'styles'})
 
-    def _shown(self, num: int, seed: int, inputs: str | None = None, **strangers: Any) -> sampling.shown.Shown:
+    def _shown(
+        self, num: int, seed: int, inputs: str | None = None, styles: str | None = None, **strangers: Any
+    ) -> sampling.shown.Shown:
         if strangers:
             raise UserError(f'{self.workdir} translates images, so {next(iter(strangers))} does not apply.')
-        return sampling.choose_shown(self.run, num, seed, inputs)
+        return sampling.choose_shown(self.run, num, seed, inputs, styles)
 
     def _drawn(
         self,

@@ -264,6 +264,7 @@ def sample_workdir(
     psi: float = 1.0,
     noise: str | None = None,
     inputs: str | None = None,
+    styles: str | None = None,
     standing_statistics: int | None = None,
 ) -> pathlib.Path:
     """Writes a grid and the single images of samples from a run's checkpoint; only translations need its data.
@@ -281,6 +282,8 @@ def sample_workdir(
         noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
         inputs: for a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
+        styles: for a run that translates with styles, the data whose images give them, such as 'folder:/path'; None:
+            styles are drawn.
         standing_statistics: passes of `gan_jax.sampling.standing`, with the truncation of the threshold; 0: the running
             averages; None: as the run's config has it.
 
@@ -314,9 +317,10 @@ def sample_workdir(
     if run.game.translates and given:
         raise UserError(f'{workdir} translates images and has no latents to choose: omit --{given[0]}.')
     if run.game.shows_examples and not given:
-        return _sample_shown(workdir, run, num or 64, seed or 0, inputs)
-    if inputs is not None:
-        raise UserError(f'--inputs names images to translate, but {workdir} generates images from latents: omit it.')
+        return _sample_shown(workdir, run, num or 64, seed or 0, inputs, styles)
+    if (inputs, styles) != (None, None):
+        what = '--styles names examples of styles' if inputs is None else '--inputs names images to translate'
+        raise UserError(f'{what}, but {workdir} generates images from latents: omit it.')
     if grid and run.kind.view is None:
         raise UserError(f'{workdir} generates {run.kind.name}, which have no grid: omit --grid.')
     options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
@@ -360,11 +364,13 @@ def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | N
             report.save_animation(directory / f'{name}.gif', film, max_size=1024, seconds=0.1, hold=0.1)
 
 
-def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None) -> pathlib.Path:
+def _sample_shown(
+    workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None, styles: str | None
+) -> pathlib.Path:
     """`sample_workdir` for a game that translates: a grid of examples, and the single translations."""
-    samples = choose_shown(run, num, seed, inputs)
+    samples = choose_shown(run, num, seed, inputs, styles)
     of = {'split': _split(run)} if inputs is None else {'inputs': inputs}
-    directory = generated(workdir, run.step, **of, seed=seed)
+    directory = generated(workdir, run.step, **of, **({'seed': seed} if styles is None else {'styles': styles}))
     _remove_earlier(directory)
     grid = picture(samples.draw(run.game, run.generator, run.encoder), columns=samples.columns)
     report.save_png(directory / 'grid.png', grid, samples.caption)
@@ -375,16 +381,27 @@ def _sample_shown(workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: 
     return directory
 
 
-def choose_shown(run: Run, num: int, seed: int, inputs: str | None = None) -> shown.Shown:
+def choose_shown(run: Run, num: int, seed: int, inputs: str | None = None, styles: str | None = None) -> shown.Shown:
     """The examples shown by a run that translates; arguments as in `sample_workdir`.
 
     Raises:
-        UserError: the data do not exist.
+        UserError: the data do not exist, or the run does not translate or has no styles.
     """
-    options = run.config.data
+    options, game = run.config.data, run.game
+    if styles is not None and game.style_of is None:
+        raise UserError('--styles names examples of styles, but this game translates without styles: omit it.')
+    if inputs is not None and not game.translates:
+        raise UserError('--inputs names images to translate, but this game does not translate: omit it.')
+    if inputs is None and styles is None:
+        return shown.fixed_examples(game, num, seed, load_data(options, _split(run)))
     if inputs is None:
-        return shown.fixed_examples(run.game, num, seed, load_data(options, _split(run)))
-    return shown.of_inputs(run.game, num, seed, shown.load_inputs(inputs, run.game, run.shapes, options))
+        dataset = load_data(options, _split(run))
+    else:
+        dataset = shown.load_inputs(inputs, game.given, run.shapes, options)
+    if styles is None:
+        return shown.of_inputs(game, num, seed, dataset)
+    examples = shown.load_inputs(styles, 'real', run.shapes, options, 'takes styles from')
+    return shown.in_styles(game, run.generator, num, dataset, examples)
 
 
 def made_of_shown(run: Run, samples: shown.Shown) -> np.ndarray:

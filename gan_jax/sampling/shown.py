@@ -19,6 +19,7 @@ from gan_jax.game import Game, Player, named_key
 from gan_jax.runtime import compiler
 
 _BATCH = 16
+_EXAMPLE = 'example of the style'
 
 
 class Shown(NamedTuple):
@@ -88,36 +89,58 @@ def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
 def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
     """The first images of a data set, each beside its translation: about `num` images in all."""
     count = min(max(1, num // 2), len(dataset))
-    images = dataset.fields.get(game.given, dataset.examples)
-    batch = {game.given: np.asarray(to_float(np.asarray(images[:count])))}
+    batch = {game.given: _first(dataset, game.given, count)}
     return Shown(game.latents(named_key(seed, 'samples'), np.arange(count)), batch, ('input', 'output'))
 
 
-def load_inputs(name: str, game: Game, shapes: Mapping[str, tuple[int, ...]], options: ConfigDict) -> Dataset:
-    """Loads data with the size and channels that a game translates.
+def in_styles(game: Game, generator: Player, num: int, inputs: Dataset, examples: Dataset) -> Shown:
+    """The first images of a data set, each beside an example and its translation in the style of that example.
+
+    Args:
+        game: a game with `style_of`.
+        generator: its player.
+        num: number of images in all, about.
+        inputs: the images to translate.
+        examples: their first images are the examples; if they are fewer than the inputs, they are repeated.
+    """
+    count = min(max(1, num // 3), len(inputs))
+    example = np.resize(_first(examples, 'real', count), (count, *examples.shape))
+    weights = generator.ema or (generator.params, generator.variables)
+    styles = jax.jit(game.style_of, compiler_options=compiler.ONCE)(*weights, example)
+    batch = {game.given: _first(inputs, game.given, count), _EXAMPLE: example}
+    return Shown(styles, batch, ('input', _EXAMPLE, 'output'))
+
+
+def _first(dataset: Dataset, field: str, count: int) -> np.ndarray:
+    """The first images of a field of a data set, or of its examples if it has no such field."""
+    images = dataset.fields.get(field, dataset.examples)
+    return np.asarray(to_float(np.asarray(images[:count])))
+
+
+def load_inputs(
+    name: str, field: str, shapes: Mapping[str, tuple[int, ...]], options: ConfigDict, what: str = 'translates'
+) -> Dataset:
+    """Loads data with the size and channels of a field of a run's batches.
 
     Args:
         name: as in `gan_jax.data.load`.
-        game: the game.
-        shapes: shapes of its batches' fields.
-        options: the section `data` of its config.
+        field: the field; data without it have these images as their examples.
+        shapes: shapes of the fields.
+        options: the section `data` of the run's config.
+        what: what the run does with such images, for messages.
 
     Raises:
-        UserError: the game does not translate, or the images do not exist.
+        UserError: the images do not exist, or have another shape.
     """
-    if not game.translates:
-        raise UserError('--inputs names images to translate, but this game does not translate: omit it.')
-    height, width, channels = shapes[game.given]
+    height, width, channels = shapes[field]
     directories = {'data_dir': options.directory, 'cache_dir': options.cache}
     options = {'size': height if height == width else None, **directories}
     dataset = load(name, **options)
-    if game.given not in dataset.fields and dataset.shape[-1] != channels:
+    if field not in dataset.fields and dataset.shape[-1] != channels:
         dataset = load(name, channels=channels, **options)
-    found = dataset.shapes.get(game.given, dataset.shape)
-    if found != shapes[game.given]:
-        raise UserError(
-            f'{name!r} has images of shape {found}, but this run translates images of shape {shapes[game.given]}.'
-        )
+    found = dataset.shapes.get(field, dataset.shape)
+    if found != shapes[field]:
+        raise UserError(f'{name!r} has images of shape {found}, but this run {what} images of shape {shapes[field]}.')
     return dataset
 
 
@@ -168,4 +191,5 @@ def _again(
 
 def _beside(game: Game, params: Any, variables: Any, latents: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     images = batch[game.given]
-    return {'input': images, 'output': game.sample(params, variables, latents, images)}
+    example = {_EXAMPLE: batch[_EXAMPLE]} if _EXAMPLE in batch else {}
+    return {'input': images, **example, 'output': game.sample(params, variables, latents, images)}

@@ -205,7 +205,7 @@ def test_the_published_loss_weighs_the_generators_squares_whole():
     [
         (
             lambda: cyclegan({'a_to_b': scaling(1)}, {}, shapes={}),
-            r"generators of a CycleGAN are a dict of 'a_to_b' and",
+            r"generators of two domains are a dict of 'a_to_b' and",
         ),
         (
             lambda: cycle_game(identity=0.5, shapes={'a': SHAPE, 'b': (*SHAPE[:2], 3)}),

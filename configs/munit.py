@@ -1,0 +1,60 @@
+"""MUNIT, translation between two domains with several outputs for one input.
+
+Huang, Liu, Belongie and Kautz 2018, "Multimodal Unsupervised Image-to-Image Translation",
+https://arxiv.org/abs/1804.04732.
+
+An image has a content, which both domains share, and a style. A translation decodes the content with a style of the
+other domain, which is drawn at random or taken from an example. Networks, weights and rates are those of the authors'
+code for edges and photographs (`game.cycle=10` for photographs of streets and seasons), without the perceptual loss.
+
+    python -m gan_jax.main --config munit                                          # grey digits in colours
+    python -m gan_jax.main --config munit:unpaired:folder:/path/edges,folder:/path/shoes
+    python -m gan_jax.main --config munit:classes:tf_flowers:tulips:roses
+    python -m gan_jax.main --mode sample --workdir runs/munit --styles folder:/path/examples
+
+Its pictures show an image of a, three translations with drawn styles, an image of b, the first one in its style, and a
+translation of b. `diversity` is the mean absolute difference of two translations of the same image.
+
+Expect translations that keep the shape of their input, in colours that their style determines.
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the two domains named by `argument` (default: the embedded digits, in grey and in colours)."""
+    config = configs.base('munit', game='munit')
+    config.data.name = argument or 'unpaired:digits,coloured:digits'
+    config.data.flip = bool(argument)
+    config.game.decay = 1e-4
+    config.loss.name = 'mean_squares'
+    for role in ('generator', 'discriminator'):
+        config[f'{role}_optimizer'].learning_rate = 1e-4
+    config.batch_size = 1
+    config.ema.half_life_kimg = 0.0  # as published
+    config.duration = '1000 kimg'
+    config.schedule = configs.section('schedule', 'step')
+    config.schedule.at, config.schedule.factor = tuple(i / 10 for i in range(1, 10)), 0.5
+    config.log_every, config.sample_every = '100 steps', '5000 steps'
+    config.checkpoint_every = '5000 steps'
+    config.evaluate, config.evaluate_every = ('diversity',), '50000 steps'
+    config.evaluation.samples = 100
+    config.samples = 49
+    if not argument:
+        _suit_the_digits(config)
+    return config
+
+
+def _suit_the_digits(config: ConfigDict) -> None:
+    """Small images in larger batches, small networks, and patches that fit."""
+    config.data.size = 16
+    config.generator.width = config.discriminator.width = 16
+    config.generator.blocks, config.generator.style_width = 2, 64
+    config.discriminator.depth, config.discriminator.scales = 3, 2
+    for role in ('generator', 'discriminator'):
+        config[f'{role}_optimizer'].learning_rate = 5e-4
+    config.batch_size = 16
+    config.duration = '3000 steps'
+    config.sample_every = config.checkpoint_every = config.evaluate_every = '500 steps'
