@@ -67,8 +67,9 @@ def adversarial(
         discriminator: examples [B, ...] -> logits [B] or a `Judgement`.
         loss: the loss of each player.
         latents: how latents are drawn, or the size of a standard normal latent vector.
-        condition: shape and dtype of one example's condition (`jax.ShapeDtypeStruct((), jnp.int32)` for class labels);
-            None: the game is unconditional. Fake examples have the conditions of the real examples of the batch.
+        condition: shape and dtype of one example's condition (`jax.ShapeDtypeStruct((), jnp.int32)` for class labels),
+            or a tree of them; None: the game is unconditional. Fake examples have the conditions of the real examples
+            of the batch.
         terms: added to each player's loss; see `gan_jax.terms`.
         lazy: k for the generator and for the discriminator; lazy terms are applied only after every k-th step, with
             k times the weight and in a separate update (Karras et al. 2020, StyleGAN2, appendix B).

@@ -204,6 +204,8 @@ class Game(NamedTuple):
             with a key each has noise of its own, as in training.
         style_of: (params, variables, examples [n, ...]) -> latents [n, ...] with which `sample` translates in the style
             of examples of its target; None: not known.
+        targets: latents [n, ...] -> int [n], the classes that translations with these latents should have; None: no
+            particular ones.
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
         private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
@@ -227,6 +229,7 @@ class Game(NamedTuple):
     styles: Callable[..., Array] | None = None
     synthesize: Callable[..., Array] | None = None
     style_of: Callable[..., Array] | None = None
+    targets: Callable[[Array], Array] | None = None
     codes: 'Codes | None' = None
     private: bool = False
 

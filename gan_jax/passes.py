@@ -212,7 +212,7 @@ class Passes:
             return judge(examples).logits.astype(jnp.float32)
 
         def told(latents: Array) -> tuple[Array, Key, Array | None]:
-            return latents, stream(key, 'generator'), None if labels is None else labels[: len(latents)]
+            return latents, stream(key, 'generator'), jax.tree.map(lambda array: array[: len(latents)], labels)
 
         def generate(latents: Array) -> Array:
             latents, key, labels = told(latents)

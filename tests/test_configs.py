@@ -35,6 +35,7 @@ SLOW = (  # to compile
     'sagan',
     'semi_supervised',
     'sngan_resnet',
+    'stargan',
     'stylegan',
     'stylegan2',
     'stylegan2_ada',

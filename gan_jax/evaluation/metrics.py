@@ -38,9 +38,9 @@ from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gan_jax.evaluation.solids import solid_metrics
 from gan_jax.evaluation.ssim import mean_ssim
 from gan_jax.evaluation.store import FeatureStore
-from gan_jax.evaluation.translated import content_accuracy, diversity, pixel_distance
+from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
 from gan_jax.examples.kinds import IMAGES, SOLIDS, Kind, kind_of
-from gan_jax.game import Game
+from gan_jax.game import Game, named_key
 from gan_jax.layers.choices import choose, nearest, require
 from gan_jax.runtime import compiler
 
@@ -325,7 +325,17 @@ def _content_accuracy(evidence: Evidence) -> dict[str, Estimate]:
     samples = evidence.samples
     if samples is None or samples.classes is None:
         raise UserError('content_accuracy needs translations of images with classes, and these have none: remove it.')
-    return {'content_accuracy': content_accuracy(evidence.fake.array('logits'), samples.classes)}
+    return {'content_accuracy': class_accuracy(evidence.fake.array('logits'), samples.classes, 'input')}
+
+
+def _target_accuracy(evidence: Evidence) -> dict[str, Estimate]:
+    """Share of translations with the class that they should have, by a classifier as the extractor."""
+    samples = evidence.samples
+    if samples is None or samples.game.targets is None:
+        raise UserError('target_accuracy needs translations into classes, and these have none: remove it.')
+    places = np.arange(samples.number, dtype=np.uint32)
+    targets = samples.game.targets(samples.game.latents(named_key(samples.seed, 'evaluation'), places))
+    return {'target_accuracy': class_accuracy(evidence.fake.array('logits'), np.asarray(targets), 'target')}
 
 
 def _with_encoder(evidence: Evidence, name: str) -> Samples:
@@ -445,6 +455,7 @@ METRICS: dict[str, Metric] = {
     'diversity': Metric(_diversity, {'diversity': 'real'}, sees='translator'),
     'lpips_diversity': Metric(_lpips_diversity, {'lpips_diversity': 'real'}, sees='translator'),
     'content_accuracy': Metric(_content_accuracy, {'content_accuracy': 'max'}, fake=('logits',)),
+    'target_accuracy': Metric(_target_accuracy, {'target_accuracy': 'max'}, fake=('logits',)),
     'l1': Metric(_l1, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(_path_length, {'path_length': 'min'}, sees='generator'),
     'path_length_w': Metric(_path_length_w, {'path_length_w': 'min', 'path_length_w_end': 'min'}, sees='generator'),
@@ -535,6 +546,8 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} evaluates the anomaly scores of a game, and this game has none: remove it.')
         if METRICS[name].sees == 'translator' and not _has_several_translations(game):
             raise UserError(f'{name} compares translations of one image, and this game makes one at most: remove it.')
+        if name == 'target_accuracy' and game.targets is None:
+            raise UserError(f'{name} needs translations into classes, and this game makes none: remove it.')
         if METRICS[name].sees == 'generator' and given:
             raise UserError(f'{name} needs a generator whose only input is latents: remove it.')
         if name == 'path_length_w' and game.styles is None:

@@ -55,20 +55,22 @@ def diversity(
     return Estimate(float(np.mean(means)), error, f'{PAIRS} pairs of translations of each of {len(means)} images')
 
 
-def content_accuracy(logits: np.ndarray, classes: np.ndarray) -> Estimate:
-    """The share of translations that a classifier assigns to the class of their input, with its standard error.
+def class_accuracy(logits: np.ndarray, classes: np.ndarray, of: str) -> Estimate:
+    """The share of translations that a classifier assigns to given classes, with its standard error.
 
     Args:
         logits: [n, K], a classifier's of the translations.
-        classes: int [n] in [0, K), of the inputs.
+        classes: int [n] in [0, K).
+        of: what they are the classes of, 'input' or 'target'.
 
     Raises:
-        UserError: an input has no class, or one that the classifier does not know.
+        UserError: a class is missing, or the classifier does not know it.
     """
     if classes.min() < 0 or classes.max() >= logits.shape[1]:
         raise UserError(
-            f'content_accuracy needs inputs of the {logits.shape[1]} classes of the extractor, and some are of none '
-            'or of others: choose the classifier of the inputs.'
+            f'The extractor knows {logits.shape[1]} classes, and the {of} of a translation has none or another: choose '
+            f'a classifier of the {of}s.'
         )
     share = float((logits.argmax(1) == classes).mean())
-    return Estimate(share, binomial(share, len(classes)), f'class of {len(classes)} translations by the extractor')
+    rule = f'class of the {of} by the extractor, of {len(classes)} translations'
+    return Estimate(share, binomial(share, len(classes)), rule)

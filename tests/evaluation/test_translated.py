@@ -8,7 +8,7 @@ from gan_jax.data import load
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
 from gan_jax.evaluation.gather import of_inputs
-from gan_jax.evaluation.translated import content_accuracy, diversity, pixel_distance
+from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
 from gan_jax.game import Game, Player, normal_latents
 from gan_jax.translators import no_latents
 
@@ -48,14 +48,16 @@ def test_diversity_is_the_distance_of_translations_of_the_same_image():
     assert again.value == 7
 
 
-def test_content_accuracy_is_the_share_of_inputs_classes():
+def test_class_accuracy_is_the_share_of_right_classes():
     logits = np.eye(3)[[0, 1, 2, 2]]
-    found = content_accuracy(logits, np.array([0, 1, 2, 0]))
+    found = class_accuracy(logits, np.array([0, 1, 2, 0]), 'input')
     assert found.value == 0.75
     assert found.error == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
     for classes in ([0, 1, 2, 3], [0, -1, 2, 2]):
-        with pytest.raises(UserError, match='inputs of the 3 classes of the extractor'):
-            content_accuracy(logits, np.array(classes))
+        with pytest.raises(
+            UserError, match='The extractor knows 3 classes, and the target of a translation has none or another'
+        ):
+            class_accuracy(logits, np.array(classes), 'target')
 
 
 def test_translations_know_the_classes_of_their_inputs():

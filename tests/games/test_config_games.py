@@ -42,7 +42,19 @@ def start(name):
 
 
 def test_the_games_of_the_package_are_found_by_name():
-    ours = {'adversarial', 'anogan', 'bigan', 'can', 'cyclegan', 'dpgan', 'munit', 'pix2pix', 'semi_supervised', 'unit'}
+    ours = {
+        'adversarial',
+        'anogan',
+        'bigan',
+        'can',
+        'cyclegan',
+        'dpgan',
+        'munit',
+        'pix2pix',
+        'semi_supervised',
+        'stargan',
+        'unit',
+    }
     assert ours <= set(games.names())
     for name in games.names():
         assert callable(games.find(name).from_config)
