@@ -16,7 +16,7 @@ Its pictures show an image and its translation into each domain. `class_error` i
 real images. `--mode eval --metrics target_accuracy --extractor classifier:NAME` is the share of translations that a
 classifier assigns to the wanted domain.
 
-Expect the wanted colours first, and shapes that stay.
+Expect the wanted colours first, and shapes that stay. The default run has been started only, not measured.
 """
 
 from ml_collections import ConfigDict

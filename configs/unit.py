@@ -12,7 +12,7 @@ loss; that code shares no layers between the domains.
 
 Its pictures show an image of each domain, its translation, and its reconstruction.
 
-Expect translations that keep the pose of their input.
+Expect translations that keep the pose of their input. The default run has been started only, not measured.
 """
 
 from ml_collections import ConfigDict
