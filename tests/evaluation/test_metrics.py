@@ -36,18 +36,11 @@ OTHER_INPUT = {
     'code_accuracy',
     'reconstruction',
     'auroc',
-}
-# pairs, solids, an extractor with taps, a classifier, or an encoder
-OF_RUNS = {
-    'class_error',
-    'code_accuracy',
-    'reconstruction',
-    'auroc',
     'diversity',
+    'lpips_diversity',
     'content_accuracy',
     'target_accuracy',
 }
-OTHER_INPUT = {'psnr', 'ssim', 'l1', 'solids', 'fid_taps', 'lpips_diversity', *OF_RUNS}
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
 
