@@ -25,6 +25,7 @@ from gan_jax import defaults, games, models, schedules
 from gan_jax.augmentation.augment import Augmentation
 from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.data import absolute_name
+from gan_jax.data.computed import FACTORS
 from gan_jax.defaults import choices, defaults_of, factories, roles_of
 from gan_jax.errors import UserError, blaming
 from gan_jax.evaluation.metrics import BEST, best_of, check_best, check_names
@@ -104,6 +105,26 @@ def choose_small(config: ConfigDict, argument: str) -> bool:
     data = ','.join(part for part in parts if part != 'small')
     choose_data(config, data or ('fashion_mnist' if 'small' in parts else ''))
     return not data or 'small' in parts
+
+
+def choose_small_images(config: ConfigDict, argument: str) -> None:
+    """Sets the data of super-resolution, images with themselves in small, and the factor of the generator.
+
+    Args:
+        config: config of a game of super-resolution.
+        argument: 'DATA' or 'DATA,FACTOR' with the factor 2 or 4; the generated images and 4 by default.
+
+    Raises:
+        UserError: there is no such factor.
+    """
+    name, _, factor = argument.rpartition(',')
+    if not factor.isdigit():
+        name, factor = argument, '4'
+    kinds = {str(number): kind for kind, number in FACTORS.items()}
+    if factor not in kinds:
+        raise UserError(f'Super-resolution enlarges by {" or ".join(kinds)}, not by {factor}: choose one of these.')
+    config.data.name = f'{kinds[factor]}:{name or "leaves"}'
+    config.generator.factor = int(factor)
 
 
 def grow(config: ConfigDict, levels: Iterable[Mapping[str, Any]]) -> None:

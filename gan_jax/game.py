@@ -209,6 +209,7 @@ class Game(NamedTuple):
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
         private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
+        note: what the protocol of an evaluation must say of the training, such as the network of a perceptual loss.
     """
 
     init: Callable[[Key], dict[str, tuple[PyTree, PyTree]]]
@@ -232,6 +233,7 @@ class Game(NamedTuple):
     targets: Callable[[Array], Array] | None = None
     codes: 'Codes | None' = None
     private: bool = False
+    note: str = ''
 
     def turn(self, name: str) -> Turn:
         """The turn with that name."""

@@ -14,6 +14,10 @@ from gan_jax.records import files
 from gan_jax.sampling.class_choice import parse_classes
 from gan_jax.sampling.latent_pictures import PICTURES, draw
 from gan_jax.sampling.samples import MOST_PICTURES, sample_workdir
+from gan_jax.sampling.upscale import upscale
+
+APPLICATIONS = {'upscale': upscale}
+"""What a run makes of the user's images, by the name of `--what`."""
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -43,7 +47,7 @@ def _grid(text: str) -> tuple[int, int]:
 
 
 FLAGS = {
-    'what': {'choices': ('samples', *PICTURES), 'help': 'the picture to draw (default: samples)'},
+    'what': {'choices': ('samples', *PICTURES, *APPLICATIONS), 'help': 'the picture to draw (default: samples)'},
     'seeds': {'type': _numbers, 'metavar': '0,7,20-29', 'help': 'seeds, one latent per seed'},
     'classes': {
         'type': parse_classes,
@@ -92,7 +96,13 @@ FLAGS = {
     'others': {'type': _numbers, 'metavar': '3-7', 'help': 'mixing: seeds of B (--seeds are those of A)'},
     'frames': {'type': int, 'help': 'walk, loop: frames from one seed to the next (default: 20, one second)'},
     'format': {'help': 'walk, loop: gif (default) or mp4'},
-    'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'projection: the image to project'},
+    'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'projection, upscale: the image'},
+    'tile': {'type': int, 'help': 'upscale: height and width of a tile of the image, in pixels (default: 128)'},
+    'overlap': {
+        'type': int,
+        'help': 'upscale: pixels that tiles share with each neighbour and throw away (default: 16)',
+    },
+    'blend': {'type': float, 'help': 'upscale: share of the weights beside those of the phase without an adversary'},
     'resize': {'action': 'store_true', 'default': None, 'help': 'projection: centre crop to a square and resample'},
     'loss': {'help': 'projection: squared error of pixels (default) or of features (of --extractor)'},
     'iterations': {'type': int, 'help': 'projection: steps of Adam (default: 300; 1000 in W)'},
@@ -115,13 +125,14 @@ def run(flags: argparse.Namespace) -> pathlib.Path:
         raise UserError('--step all is for mode eval: name one checkpoint, or omit --step for the latest.')
     given = {name: getattr(flags, name) for name in (*FLAGS, *SHARED) if getattr(flags, name) is not None}
     what = given.pop('what', 'samples')
-    functions = [sample_workdir] if what == 'samples' else [draw, PICTURES[what][0]]
+    whole = {'samples': sample_workdir, **APPLICATIONS}
+    functions = [whole[what]] if what in whole else [draw, PICTURES[what][0]]
     takes = [name for function in functions for name in inspect.signature(function).parameters]
     if 'seed' in given and what != 'samples' and 'seeds' not in given:
         given['seeds'] = (given.pop('seed'),)
     if strangers := [name for name in given if name not in takes]:
         known = ', '.join(f'--{name}' for name in takes if name in (*FLAGS, *SHARED) and name != 'what')
         raise UserError(f'--{strangers[0]} does not apply to --what {what}, which accepts {known}.')
-    if what == 'samples':
-        return sample_workdir(flags.workdir, **given)
+    if what in whole:
+        return whole[what](flags.workdir, **given)
     return draw(flags.workdir, what, **given)

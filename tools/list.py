@@ -32,6 +32,7 @@ from gan_jax.losses import LOSSES
 from gan_jax.main import overrides_of
 from gan_jax.optim import OPTIMIZERS, SCHEDULES
 from gan_jax.plays import PLAYS
+from gan_jax.sample import APPLICATIONS
 from gan_jax.sampling.latent_pictures import PICTURES
 from gan_jax.terms import PENALTIES
 from gan_jax.values import flat
@@ -52,7 +53,7 @@ def _of_table(table: Mapping[str, Any]) -> dict[str, str]:
 
 def _data() -> dict[str, str]:
     mixtures = {name: summary(getattr(toys, name)) for name in toys.MIXTURES}
-    own = [pathlib.Path(data.__path__[0], name) for name in ('digits.py', 'furniture.py', 'motions.py')]
+    own = [pathlib.Path(data.__path__[0], name) for name in ('digits.py', 'furniture.py', 'leaves.py', 'motions.py')]
     embedded = _of_files(own, lambda path: path.stem)
     return {
         **embedded,
@@ -95,7 +96,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], dict[str, str]]]] = {
     ),
     'pictures': (
         '--mode sample --what NAME',
-        lambda: _of_table({name: function for name, (function, _) in PICTURES.items()}),
+        lambda: _of_table({name: function for name, (function, _) in PICTURES.items()} | APPLICATIONS),
     ),
     'experiments': (
         'python -m experiments.NAME',

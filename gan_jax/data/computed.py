@@ -1,19 +1,24 @@
-"""Pairs whose input is computed from the image itself: its edges, or its grey values."""
+"""Pairs whose input is computed from the image itself: its edges, its grey values, or the image in small."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Iterator
 
+import jax
 import numpy as np
 import tqdm
 
 from gan_jax.data import cache, edges, fingerprints
+from gan_jax.data.batches import to_float, to_uint8
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.images import DecodedImages, in_threads
 from gan_jax.errors import UserError
+from gan_jax.layers.bicubic import bicubic
 
 _CHUNK_PIXELS = 2**18
 _GREY_RULE = 'grey 1: ITU-R 601 luma'
+_SMALL_RULE = 'small 1: antialiased bicubic, rounded to 8 bits'
 
 
 def with_edges(name: str, images: Dataset, root: pathlib.Path, *, show_progress: bool) -> Dataset:
@@ -30,9 +35,9 @@ def with_edges(name: str, images: Dataset, root: pathlib.Path, *, show_progress:
     """
 
     def compute(chunk: np.ndarray) -> np.ndarray:
-        return edges.canny(luma(chunk), edges.sigma_of(*chunk.shape[1:3]))
+        return edges.canny(luma(chunk), edges.sigma_of(*chunk.shape[1:3]))[..., None]
 
-    return _with_inputs(name, images, edges.RULE, compute, root, show_progress)
+    return _with_inputs(name, images, edges.RULE, compute, (*images.shape[:-1], 1), root, show_progress)
 
 
 def with_grey(name: str, images: Dataset, root: pathlib.Path, *, show_progress: bool) -> Dataset:
@@ -43,7 +48,44 @@ def with_grey(name: str, images: Dataset, root: pathlib.Path, *, show_progress: 
     """
     if images.shape[-1] == 1:
         raise UserError(f'{images.name!r} is already grey, so there is nothing to learn: choose colour images.')
-    return _with_inputs(name, images, _GREY_RULE, luma, root, show_progress)
+
+    def compute(chunk: np.ndarray) -> np.ndarray:
+        return luma(chunk)[..., None]
+
+    return _with_inputs(name, images, _GREY_RULE, compute, (*images.shape[:-1], 1), root, show_progress)
+
+
+def with_small(name: str, images: Dataset, root: pathlib.Path, *, factor: int, show_progress: bool) -> Dataset:
+    """Images with themselves in small as inputs, for super-resolution; arguments and errors as in `with_edges`.
+
+    Each side is divided by `factor`, by `gan_jax.layers.bicubic.bicubic` on the device, and the pixels are rounded.
+
+    Raises:
+      UserError: also if the factor does not divide the sides of the images.
+    """
+    images.check_images()
+    height, width, channels = images.shape
+    if height % factor or width % factor:
+        raise UserError(
+            f'The images of {images.name!r} have {height}x{width} pixels, which {name!r} cannot divide by {factor}: '
+            f'set data.size to a multiple of {factor}.'
+        )
+    shape = (height // factor, width // factor, channels)
+    small = jax.jit(lambda chunk: to_uint8(bicubic(to_float(chunk), *shape[:2])))
+
+    def compute(chunk: np.ndarray) -> np.ndarray:
+        return np.asarray(small(chunk))
+
+    return _with_inputs(name, images, f'{_SMALL_RULE}, by {factor}', compute, shape, root, show_progress)
+
+
+FACTORS = {'half': 2, 'quarter': 4}
+PAIRS: dict[str, Callable[..., Dataset]] = {
+    'edges': with_edges,
+    'grey': with_grey,
+    **{name: functools.partial(with_small, factor=factor) for name, factor in FACTORS.items()},
+}
+"""What makes pairs 'KIND:NAME' of the images NAME, by their kind."""
 
 
 def luma(images: np.ndarray) -> np.ndarray:
@@ -59,10 +101,11 @@ def _with_inputs(
     images: Dataset,
     rule: str,
     compute: Callable[[np.ndarray], np.ndarray],
+    shape: tuple[int, int, int],
     root: pathlib.Path,
     show_progress: bool,
 ) -> Dataset:
-    """Pairs of images and inputs made by `compute`, uint8 [n, H, W, channels] -> [n, H, W], kept in the cache."""
+    """Pairs of images and inputs made by `compute`, uint8 [n, H, W, channels] -> [n, *shape], kept in the cache."""
     images.check_images()
     if images.inputs is not None:
         raise UserError(f'{images.name!r} already has inputs, and {name!r} would add others: use only one of the two.')
@@ -74,7 +117,7 @@ def _with_inputs(
             for chunk in in_threads(
                 lambda start: compute(images.examples[start : start + step]), range(0, count, step)
             ):
-                yield chunk[..., None], None
+                yield chunk, None
                 bar.update(len(chunk))
 
     kept = cache.open_or_build(
@@ -82,7 +125,7 @@ def _with_inputs(
         cache.entry_name(name, images.split, place := [rule, images.fingerprint]),
         place,
         images.fingerprint,
-        lambda: DecodedImages((count, height, width, 1), chunks()),
+        lambda: DecodedImages((count, *shape), chunks()),
     )
     fingerprint = fingerprints.of_value([rule, images.fingerprint, kept.fingerprint])
     return dataclasses.replace(images, name=name, inputs=kept.examples, fingerprint=fingerprint)

@@ -106,6 +106,14 @@ def decode(file: str | BinaryIO, *, size: int | None, channels: int) -> np.ndarr
         return _pixels(image, size, channels)
 
 
+def read_image(path: str | os.PathLike, *, size: int | None = None, channels: int) -> np.ndarray:
+    """`decode` of a file that a person named; raises a UserError if it cannot be read."""
+    try:
+        return decode(os.fspath(path), size=size, channels=channels)
+    except Exception as error:
+        raise unreadable(str(path), error) from error
+
+
 def upright_size(file: str) -> tuple[int, int]:
     """Height and width of the upright picture in a file, from the header alone; raises as `open_image`."""
     with open_image(file) as image:

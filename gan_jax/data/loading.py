@@ -15,6 +15,7 @@ from gan_jax.data import (
     few_labels,
     fingerprints,
     furniture,
+    leaves,
     motions,
     paired,
     stacked,
@@ -38,7 +39,7 @@ def absolute_name(name: str) -> str:
     match kind:
         case 'folder' | 'paired' if found:
             rest = os.path.abspath(os.path.expanduser(rest))
-        case 'stacked' | 'edges' | 'grey' | 'coloured' | 'six_colours' if found:
+        case 'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' if found:
             rest = absolute_name(rest)
         case 'classes' if found:
             inner, *classes = domains.split_classes(rest)
@@ -67,7 +68,8 @@ def load(
     """Loads a data set; images are decoded the first time and memory-mapped from a cache after that.
 
     Args:
-      name: 'digits' (embedded); 'ring', 'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
+      name: 'digits' (embedded); 'leaves' (generated images of 64x64 pixels or the given size, see `leaves`); 'ring',
+        'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
         'furniture' (10,000 solids in four classes, see `furniture.furniture`); 'motions' (5,000 clips of moving shapes,
         see `motions.motions`);
         'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
@@ -77,7 +79,8 @@ def load(
         'coloured:NAME', grey images each in a colour of its own, with their labels, and 'six_colours:NAME', in one of
         six colours, which are the labels (see `coloured`);
         'paired:/path/to/pairs', a directory of pairs (see `paired.pairs`);
-        'edges:NAME' and 'grey:NAME', pairs whose input is computed from the image (see `computed`);
+        'edges:NAME', 'grey:NAME', 'half:NAME' and 'quarter:NAME', pairs whose input is computed from the image, the
+        last two the image in small (see `computed`);
         'blended:NAME', its images over computed textures, and 'blended:NAME+PATCHES', over patches of the pictures of
         another data set (see `blended.over_patches`);
         'classes:NAME:A:B', two classes of one data set as two unpaired domains, 'unpaired:NAME_A,NAME_B', two data sets
@@ -115,15 +118,14 @@ def load(
     match kind:
         case _ if name in MIXTURES:
             dataset = _load_mixture(name, split, size, channels)
-        case 'furniture' | 'motions':
+        case 'furniture' | 'leaves' | 'motions':
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
         case 'paired':
             dataset = paired.pairs(name, rest, split, root, **options)
-        case 'edges' | 'grey':
-            compute = computed.with_edges if kind == 'edges' else computed.with_grey
-            dataset = compute(name, inner(rest), root, show_progress=show_progress)
+        case 'edges' | 'grey' | 'half' | 'quarter':
+            dataset = computed.PAIRS[kind](name, inner(rest), root, show_progress=show_progress)
         case 'classes':
             of, *classes = domains.split_classes(rest)
             dataset = domains.two_classes(name, inner(of), *classes)
@@ -198,6 +200,8 @@ def _load_stack(name: str, inner: str, channels: int | None, load_inner: Callabl
 def _load_computed(
     name: str, split: str, size: int | None, channels: int | None, root: pathlib.Path, show_progress: bool
 ) -> Dataset:
+    if name == 'leaves':
+        return leaves.load_leaves(split, size, channels, root)
     compute = {'furniture': furniture.furniture, 'motions': motions.motions}.get(name)
     if compute is None:
         kind = name.partition(':')[0]

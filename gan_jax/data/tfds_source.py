@@ -14,7 +14,7 @@ from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 from gan_jax.records.files import user_path
 
-EMBEDDED = ('digits', *MIXTURES)
+EMBEDDED = ('digits', 'leaves', *MIXTURES)
 _METADATA = ('dataset_info.json', 'features.json')
 
 

@@ -70,6 +70,7 @@ class Samples(NamedTuple):
     def protocol(self) -> dict[str, Any]:
         """How the samples are made."""
         weights = {'seed': self.seed, 'weights': 'last' if self.generator.ema is None else 'averaged'}
+        weights |= {'training': self.game.note} if self.game.note else {}
         if self.game.translates:
             return {'fakes': f'{self.number} translations', **weights}
         return {

@@ -62,6 +62,12 @@ def of_pairs(
     return np.concatenate([metric(in_bytes(x[batch]), in_bytes(y[batch])) for batch in batches])
 
 
+def describe(luminance: bool, border: int, whole: str = 'all channels') -> str:
+    """The options of `of_pairs` in words, for protocols; `whole` for all channels."""
+    values = 'luma of BT.601 in [16, 235]' if luminance else whole
+    return f'{values}, without {border} pixels at each border' if border else values
+
+
 def mean_over_pairs(values: np.ndarray, rule: str) -> Estimate:
     """The mean of a metric of pairs [n], with its standard error over them; without one for a single pair."""
     error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else None

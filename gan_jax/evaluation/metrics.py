@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from gan_jax.data import to_float, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.anomalies import anomaly_aurocs
 from gan_jax.evaluation.arrays import check_same_dimension, features_array
@@ -21,6 +22,7 @@ from gan_jax.evaluation.features.inception_network import TAPS
 from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid
 from gan_jax.evaluation.fid_infinity import fid_infinity
 from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.image_pairs import mean_over_pairs
 from gan_jax.evaluation.inception_score import inception_score
 from gan_jax.evaluation.l1 import mean_l1
 from gan_jax.evaluation.labels import Matched, match
@@ -41,10 +43,13 @@ from gan_jax.evaluation.store import FeatureStore
 from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
 from gan_jax.examples.kinds import IMAGES, SOLIDS, Kind, kind_of
 from gan_jax.game import Game, named_key
+from gan_jax.layers.bicubic import ENLARGEMENTS, enlarged
 from gan_jax.layers.choices import choose, nearest, require
 from gan_jax.runtime import compiler
 
 _KID_SUBSET = 1000
+_BORDER = 4  # pixels, of the published tables for a factor of 4
+_AT_ONCE = 64  # images
 _NUM_PATHS = 10_000  # a fifth of the paper's
 _NO_STYLES = 'needs styles, and this generator has none'
 
@@ -231,6 +236,48 @@ def _psnr(evidence: Evidence) -> dict[str, Estimate]:
 def _ssim(evidence: Evidence) -> dict[str, Estimate]:
     """Structural similarity of image pairs (Wang et al. 2004)."""
     return {'ssim': mean_ssim(*evidence.pairs)}
+
+
+def _luma(evidence: Evidence) -> dict[str, Estimate]:
+    """PSNR and SSIM of the luma of image pairs without their borders, as in super-resolution."""
+    return _of_luma(*evidence.pairs, **evidence.chosen('luma'))
+
+
+def _interpolated(evidence: Evidence) -> dict[str, Estimate]:
+    """PSNR and SSIM of the luma of small inputs enlarged by bicubic interpolation and by repeated pixels."""
+    samples = evidence.samples
+    if samples is None:
+        raise UserError(
+            'interpolated enlarges the inputs of a run, but these images are not samples of a run: remove it.'
+        )
+    real, found = evidence.pairs[0], {}
+    factor = real.shape[1] // samples.conditions.shape[1]
+    for name in ENLARGEMENTS:
+        made = np.concatenate([_enlarged(images, name, factor) for images in _in_batches(samples.conditions)])
+        values = _of_luma(real, made, **evidence.chosen('interpolated'))
+        found |= {f'{metric}_{name}': value for metric, value in values.items()}
+    return found
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _enlarged(images: jax.Array, name: str, factor: int) -> jax.Array:
+    return to_uint8(enlarged(name, to_float(images), factor))
+
+
+def _in_batches(images: np.ndarray) -> list[np.ndarray]:
+    return [images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE)]
+
+
+def _of_luma(real: np.ndarray, made: np.ndarray, border: int = _BORDER) -> dict[str, Estimate]:
+    options = {'luminance': real.shape[3] == 3, 'border': border}  # grey values are luma already
+    return {'psnr_y': mean_psnr(real, made, **options), 'ssim_y': mean_ssim(real, made, **options)}
+
+
+def _lpips_distance(evidence: Evidence) -> dict[str, Estimate]:
+    """Distance of image pairs by deep features (Zhang et al. 2018)."""
+    perceptual = load_lpips()
+    values = [perceptual.distance(*pair) for pair in zip(*map(_in_batches, evidence.pairs), strict=True)]
+    return {'lpips_distance': mean_over_pairs(np.concatenate(values).astype(np.float64), perceptual.identity)}
 
 
 def _l1(evidence: Evidence) -> dict[str, Estimate]:
@@ -442,6 +489,14 @@ METRICS: dict[str, Metric] = {
         **_BOTH_IMAGES,
         kind=SOLIDS,
     ),
+    'luma': Metric(_luma, {'psnr_y': 'max', 'ssim_y': 'max'}, **_BOTH_IMAGES, paired=True),
+    'interpolated': Metric(
+        _interpolated,
+        {f'{value}_{name}': 'max' for name in ENLARGEMENTS for value in ('psnr_y', 'ssim_y')},
+        **_BOTH_IMAGES,
+        paired=True,
+    ),
+    'lpips_distance': Metric(_lpips_distance, {'lpips_distance': 'min'}, **_BOTH_IMAGES, paired=True),
     'class_error': Metric(_class_error, {'class_error': 'min'}, real=('images',), sees='discriminator'),
     'membership': Metric(_membership, {'membership': 'min'}, real=('images',), sees='discriminator'),
     'code_accuracy': Metric(_code_accuracy, {'code_accuracy': 'max'}, real=('images',), sees='encoder'),
@@ -469,6 +524,8 @@ OPTIONS = {
     'kid_seed': Option('kid', 'seed', 0, 'seed of the subsets (2020)'),
     'precision_recall_k': Option('precision_recall', 'k', 1, 'neighbour that the balls reach to (3)'),
     'density_coverage_k': Option('density_coverage', 'k', 1, 'neighbour that the balls reach to (5)'),
+    'luma_border': Option('luma', 'border', 0, 'pixels of an image left out at each border (4)'),
+    'interpolated_border': Option('interpolated', 'border', 0, 'pixels left out likewise (4)'),
     'inception_score_splits': Option('inception_score', 'splits', 1, 'splits of the images (10)'),
 }
 BEST = {value: best for metric in METRICS.values() for value, best in metric.best.items()}  # as in Metric.best
@@ -552,7 +609,7 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} needs a generator whose only input is latents: remove it.')
         if name == 'path_length_w' and game.styles is None:
             raise UserError(f'{name} {_NO_STYLES}: remove it.')
-        if name in ('lpips', 'lpips_diversity'):
+        if name in ('lpips', 'lpips_diversity', 'lpips_distance'):
             load_lpips()
 
 
@@ -581,6 +638,9 @@ def interval(name: str, value: str, evidence: Evidence, resamples: int, seed: in
         resampled = evidence._replace(fake=evidence.fake.take(rows[:, 0]))
         if METRICS[name].paired:
             resampled = resampled._replace(real=evidence.real.take(rows[:, 0]))
+            if evidence.samples and evidence.samples.conditions is not None:
+                given = evidence.samples.conditions[rows[:, 0]]
+                resampled = resampled._replace(samples=evidence.samples._replace(conditions=given))
         return METRICS[name].compute(resampled)[value].value
 
     return tuple(bootstrap(statistic, np.arange(len(evidence.fake))[:, None], resamples=resamples, seed=seed))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gan_jax.errors import UserError
-from gan_jax.evaluation.image_pairs import mean_over_pairs, of_pairs
+from gan_jax.evaluation.image_pairs import describe, mean_over_pairs, of_pairs
 from gan_jax.evaluation.record import Estimate
 
 
@@ -31,14 +31,16 @@ def psnr(
         return 10 * np.log10(255**2 / errors)
 
 
-def mean_psnr(x: ArrayLike, y: ArrayLike) -> Estimate:
+def mean_psnr(x: ArrayLike, y: ArrayLike, *, luminance: bool = False, border: int = 0) -> Estimate:
     """The mean over pairs of uint8 images [n, H, W, 1 or 3], as papers report it, with its standard error.
+
+    Options are those of `psnr`.
 
     Raises:
         UserError: as `psnr`, or images are equal, so the mean is infinite.
     """
-    values = psnr(x, y)
+    values = psnr(x, y, luminance=luminance, border=border)
     equal = int(np.isinf(values).sum())
     if equal:
         raise UserError(f'{equal} of {len(values)} pairs have equal images, whose PSNR is infinite: use ssim.')
-    return mean_over_pairs(values, 'dB, peak 255, all pixels and channels')
+    return mean_over_pairs(values, f'dB, peak 255, {describe(luminance, border, "all pixels and channels")}')

@@ -13,7 +13,7 @@ import scipy  # which imports its modules when they are used
 from numpy.typing import ArrayLike
 
 from gan_jax.errors import UserError
-from gan_jax.evaluation.image_pairs import mean_over_pairs, of_pairs
+from gan_jax.evaluation.image_pairs import describe, mean_over_pairs, of_pairs
 from gan_jax.evaluation.record import Estimate
 from gan_jax.layers.choices import choose
 
@@ -54,13 +54,14 @@ def ssim(
     return of_pairs(similarity, x, y, data_range, luminance, border)
 
 
-def mean_ssim(x: ArrayLike, y: ArrayLike) -> Estimate:
-    """The mean over pairs of uint8 images [n, H, W, 1 or 3], with its standard error.
+def mean_ssim(x: ArrayLike, y: ArrayLike, *, luminance: bool = False, border: int = 0) -> Estimate:
+    """The mean over pairs of uint8 images [n, H, W, 1 or 3], with its standard error; options are those of `ssim`.
 
     Raises:
         UserError: as `ssim`.
     """
-    return mean_over_pairs(ssim(x, y), 'Gaussian window of 11 pixels, deviation 1.5, range 255, all channels')
+    rule = f'Gaussian window of 11 pixels, deviation 1.5, range 255, {describe(luminance, border)}'
+    return mean_over_pairs(ssim(x, y, luminance=luminance, border=border), rule)
 
 
 def _similarity(x: np.ndarray, y: np.ndarray, weights: np.ndarray, correction: float) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from gan_jax.data.images import decode, unreadable
+from gan_jax.data.images import read_image
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.game import Array, PyTree
@@ -172,10 +172,7 @@ def load_image(path: str | os.PathLike | None, shape: tuple[int, ...], resize: b
         raise UserError(
             f'The generator makes {height}x{width}, which is not square: resize the image to that yourself.'
         )
-    try:
-        image = decode(os.fspath(path), size=height if resize else None, channels=channels)
-    except Exception as error:
-        raise unreadable(str(path), error) from error
+    image = read_image(path, size=height if resize else None, channels=channels)
     if image.shape != tuple(shape):
         raise UserError(
             f'{path} is {image.shape[0]}x{image.shape[1]}, but the generator makes {height}x{width}: add --resize to '

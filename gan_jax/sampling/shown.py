@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from gan_jax.data import Dataset, load, prepare_parts, to_float
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
+from gan_jax.layers.bicubic import repeated
 from gan_jax.runtime import compiler
 
 _BATCH = 16
@@ -51,10 +52,14 @@ class Shown(NamedTuple):
     def draw(self, game: Game, generator: Player, encoder: Player | None = None) -> np.ndarray:
         """The images float32 [n len(names), H, W, C] in [-1, 1], those of an example side by side.
 
+        Images of which others are a whole number of times as large are enlarged by repeated pixels.
+
         Raises:
-            UserError: the game shows images of different sizes.
+            UserError: the game shows images of other sizes.
         """
         made = self.images(game, generator, encoder)
+        sides = max(image.shape[1:3] for image in made.values())
+        made = {name: _enlarged(image, sides) for name, image in made.items()}
         if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
             shapes = ', '.join(f'{name} {image.shape[1:]}' for name, image in made.items())
             raise UserError(f'A game must show images of the same size side by side, but the shapes are {shapes}.')
@@ -150,6 +155,13 @@ def batch_of(dataset: Dataset, places: Mapping[str, np.ndarray]) -> dict[str, np
         name: {kind: array[places[name]] for kind, array in arrays.items()} for name, arrays in dataset.arrays.items()
     }
     return jax.tree.map(np.asarray, prepare_parts(found, None, None, flip=False))
+
+
+def _enlarged(images: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
+    """Images [n, h, w, C] of these sides by repeated pixels, if they are a whole number of times as large."""
+    factor = sides[0] // images.shape[1]
+    is_whole = tuple(factor * side for side in images.shape[1:3]) == sides
+    return repeated(images, factor) if is_whole else images
 
 
 def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:

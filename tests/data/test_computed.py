@@ -47,9 +47,22 @@ def test_many_chunks_keep_their_order(load_quietly, monkeypatch):
     np.testing.assert_array_equal(load_quietly('edges:digits').inputs, whole)
 
 
+def test_small_inputs_are_those_of_pillow_and_its_rounding(folder, load_quietly):
+    plain, pairs = load_quietly(f'folder:{folder}'), load_quietly(f'half:folder:{folder}')
+    np.testing.assert_array_equal(pairs.examples, plain.examples)
+    assert pairs.shapes == {'real': (4, 6, 3), 'input': (2, 3, 3)}
+    expected = [Image.fromarray(image).resize((3, 2), Image.Resampling.BICUBIC) for image in plain.examples]
+    np.testing.assert_allclose(pairs.inputs.astype(int), np.stack(expected).astype(int), atol=1)  # Pillow rounds twice
+    assert load_quietly('quarter:digits').shapes == {'real': (8, 8, 1), 'input': (2, 2, 1)}
+
+
 def test_sentences(load_quietly, folder):
     with pytest.raises(UserError, match=r"^'digits' is already grey, so there is nothing to learn: choose"):
         load_quietly('grey:digits')
+    with pytest.raises(
+        UserError, match=r"^The images of 'folder:.*' have 4x6 pixels, which 'quarter:.*' cannot divide"
+    ):
+        load_quietly(f'quarter:folder:{folder}')
     for name in ('edges:ring', 'grey:ring'):
         with pytest.raises(UserError, match=r"^'ring' is a set of points, not of images: choose images"):
             load_quietly(name)

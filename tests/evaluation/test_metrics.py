@@ -11,16 +11,19 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.adversarial import adversarial
-from gan_jax.data import Dataset
+from gan_jax.data import Dataset, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
 from gan_jax.evaluation.features.extractor import Extractor, Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.lpips import Lpips
 from gan_jax.evaluation.record import Estimate, Failure, differences
 from gan_jax.game import Game, Player, from_flax, named_key, pure
+from gan_jax.layers.bicubic import enlarged, repeated
 from gan_jax.runtime import parallel
+from gan_jax.translators import no_latents
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
@@ -29,6 +32,9 @@ OTHER_INPUT = {
     'psnr',
     'ssim',
     'l1',
+    'luma',
+    'interpolated',
+    'lpips_distance',
     'solids',
     'fid_taps',
     'class_error',
@@ -158,6 +164,45 @@ def test_paired_metrics_compare_image_by_image_and_resample_pairs(tmp_path):
     assert psnr.failure.startswith('Image i of one set is compared with image i of the other, but there are 30 and 9')
 
 
+def enlarging_samples(small):
+    """Samples of a translator that repeats pixels twice."""
+    game = Game(None, (), lambda params, variables, latents, images: params * repeated(images, 2), no_latents)
+    game = game._replace(given='input')
+    return Samples(game, Player(jnp.float32(1.0), {}, None), len(small), 0, small, 'a test')
+
+
+def test_super_resolution_is_measured_by_luma_beside_interpolations(tmp_path):
+    small = np.random.default_rng(0).integers(0, 256, (6, 12, 14, 3), np.uint8)
+    large = np.asarray(to_uint8(enlarged('bicubic', jnp.float32(small) / 127.5 - 1, 2)))
+    noise = np.random.default_rng(1).integers(0, 9, large.shape).astype(np.uint8)
+    reals = Dataset('reals', 'train', np.minimum(large, 246) + noise, None, None, 'r')
+    names, options = ['luma', 'interpolated'], {'luma_border': 2, 'interpolated_border': 2}
+    judge = Evaluator(names, QUADRANTS, reals, LAYOUT, tmp_path, options=options, bootstrap=20)
+    records, failures = judge.evaluate(enlarging_samples(small))
+    assert failures == []
+    found = {record.metric: record for record in records}
+    for name, made in (('bicubic', large), ('nearest', small.repeat(2, 1).repeat(2, 2))):
+        luma = [16 + x[:, 2:-2, 2:-2] @ np.array([65.481, 128.553, 24.966]) / 255 for x in (reals.examples, made)]
+        expected = 10 * np.log10(255**2 / np.square(luma[0] - luma[1]).mean((1, 2)))
+        assert found[f'psnr_y_{name}'].value == pytest.approx(expected.mean(), rel=1e-9)
+        low, high = found[f'psnr_y_{name}'].interval
+        assert expected.min() <= low < high <= expected.max()
+    for value in ('psnr_y', 'ssim_y'):
+        assert found[value].value == pytest.approx(found[f'{value}_nearest'].value, abs=1e-9)
+        assert 'luma of BT.601 in [16, 235], without 2 pixels at each border' in found[value].protocol['rule']
+    _, (failure,) = Evaluator(['interpolated'], QUADRANTS, reals, LAYOUT, tmp_path).evaluate(reals)
+    assert failure.failure.startswith('interpolated enlarges the inputs of a run, but these images are not samples')
+
+
+def test_lpips_of_pairs_is_their_mean_distance(tmp_path, monkeypatch):
+    distance = lambda x, y: jnp.abs(jnp.float32(x) - y).mean((1, 2, 3))  # noqa: E731
+    monkeypatch.setattr(metrics, 'load_lpips', lambda: Lpips('of a test', distance))
+    (record,) = evaluator(tmp_path, 'lpips_distance').evaluate(squares(100, 1)).records
+    expected = np.abs(REALS.examples.astype(float) - squares(100, 1).examples).mean()
+    assert record.value == pytest.approx(expected, rel=1e-6)
+    assert record.protocol['rule'] == 'of a test, mean and standard error over 100 pairs'
+
+
 def test_bootstrap_intervals_surround_what_resampling_does_not_bias(tmp_path):
     judge = evaluator(tmp_path, 'inception_score', bootstrap=100)
     (score,) = judge.evaluate(squares(60, 1)).records
@@ -255,7 +300,7 @@ def test_the_constants_of_metrics_can_be_chosen_and_stand_in_the_protocol(tmp_pa
     assert rules['precision'].startswith('k=2, closed')
     assert rules['coverage'].startswith('k=4, open')
     assert '2 classes, 5 splits' in rules['inception_score']
-    assert set(options) == set(metrics.OPTIONS)
+    assert set(options) == set(metrics.OPTIONS) - {'luma_border', 'interpolated_border'}  # which have their own test
     usual = evaluator(tmp_path, *names).evaluate(squares(60, 1)).records
     assert '100 subsets of 60 by RandomState(2020)' in usual[0].protocol['rule']
     for wrong, sentence in (

@@ -1,6 +1,6 @@
-"""VGG16 and AlexNet up to their last convolution, as torchvision has them, for distances of deep features.
+"""VGG16, VGG19 and AlexNet up to their last convolution, as torchvision has them, for distances of deep features.
 
-Simonyan & Zisserman 2015, arXiv:1409.1556 (VGG16), and Krizhevsky 2014, arXiv:1404.5997 (AlexNet).
+Simonyan & Zisserman 2015, arXiv:1409.1556 (VGG), and Krizhevsky 2014, arXiv:1404.5997 (AlexNet).
 """
 
 import itertools
@@ -56,8 +56,11 @@ class Trunk(NamedTuple):
         published = {name: weights[name] for name in self.shapes()}
         return {name: jnp.asarray(w.transpose(2, 3, 1, 0) if w.ndim == 4 else w) for name, w in published.items()}
 
-    def taps(self, kernels: Mapping[str, Array], images: Array) -> list[Array]:
-        """The features [n, h, w, c] at each tap, of images [n, H, W, 3] scaled as the network wants them."""
+    def taps(self, kernels: Mapping[str, Array], images: Array, *, activated: bool = True) -> list[Array]:
+        """The features [n, h, w, c] at each tap, of images [n, H, W, 3] scaled as the network wants them.
+
+        Without `activated` a tap is before its ReLU.
+        """
         x, taps = images, []
         for stage, convolutions in enumerate(self.stages):
             if stage in self.pooled:
@@ -68,8 +71,9 @@ class Trunk(NamedTuple):
                 kernel = kernels[f'features.{index}.weight']
                 with jax.default_matmul_precision('highest'):  # or accelerators would round the inputs
                     x = (convolution if stride == 1 else _strided)(x, kernel, stride, [(padding, padding)] * 2)
-                x = jax.nn.relu(x + kernels[f'features.{index}.bias'])
-            taps.append(x)
+                linear = x + kernels[f'features.{index}.bias']
+                x = jax.nn.relu(linear)
+            taps.append(x if activated else linear)
         return taps
 
 
@@ -79,6 +83,20 @@ def _strided(images: Array, kernel: Array, stride: int, padding: Padding) -> Arr
         images, kernel, (stride, stride), padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     )
 
+
+VGG19 = Trunk(  # relu1_2, relu2_2, relu3_4, relu4_4, relu5_4
+    stages=(
+        ((0, 3, 64), (2, 64, 64)),
+        ((5, 64, 128), (7, 128, 128)),
+        ((10, 128, 256), (12, 256, 256), (14, 256, 256), (16, 256, 256)),
+        ((19, 256, 512), (21, 512, 512), (23, 512, 512), (25, 512, 512)),
+        ((28, 512, 512), (30, 512, 512), (32, 512, 512), (34, 512, 512)),
+    ),
+    pooled=(1, 2, 3, 4),
+    pool=2,
+    special={},
+    least=16,
+)
 
 TRUNKS = {
     'vgg16': Trunk(  # relu1_2, relu2_2, relu3_3, relu4_3, relu5_3
