@@ -206,6 +206,8 @@ class Game(NamedTuple):
             of examples of its target; None: not known.
         targets: latents [n, ...] -> int [n], the classes that translations with these latents should have; None: no
             particular ones.
+        maps: the number of classes in the label maps that `sample` takes as its condition, images [n, H, W, 1] with
+            class k as 2 k / 255 - 1; None: it takes none.
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
         private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
@@ -231,6 +233,7 @@ class Game(NamedTuple):
     synthesize: Callable[..., Array] | None = None
     style_of: Callable[..., Array] | None = None
     targets: Callable[[Array], Array] | None = None
+    maps: int | None = None
     codes: 'Codes | None' = None
     private: bool = False
     note: str = ''

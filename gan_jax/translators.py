@@ -96,12 +96,7 @@ def at_scales(
     Returns:
         The 'loss', 'discriminators' and 'critics', all over rows of logits [B, n], those of all scales.
     """
-    network = next(iter(discriminators.values()))
-
-    def judge(key: Key) -> list[Array]:
-        return _scales(network.apply(*network.init(key), jnp.zeros((1, *shape)), None, False)[0])
-
-    counts = [logits.size for logits in jax.eval_shape(judge, jax.random.key(0))]
+    counts = logits_of_scales(next(iter(discriminators.values())), shape)
     return {
         'loss': over_scales(loss or losses.mean_squares(), counts),
         'discriminators': {name: _with_rows(one) for name, one in discriminators.items()},
@@ -114,16 +109,26 @@ def _with_rows(network: Network) -> Network:
 
     def apply(params, variables, examples, key, train, condition=None):
         del condition
-        outputs, variables = network.apply(params, variables, examples, key, train)
-        rows = [logits.reshape(len(examples), -1) for logits in _scales(outputs)]
-        return judgement(outputs)._replace(logits=jnp.concatenate(rows, -1)), variables
+        return in_rows(network.apply(params, variables, examples, key, train))
 
     return Network(network.init, apply)
 
 
-def _scales(outputs: Any) -> list[Array]:
-    """The logits of each scale."""
-    return jax.tree.leaves(judgement(outputs).logits)
+def in_rows(applied: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
+    """Puts logits [B, h, w] of several scales into one row per image: [B, n], those of one scale after the other."""
+    outputs, variables = applied
+    judged = judgement(outputs)
+    rows = [logits.reshape(len(logits), -1) for logits in jax.tree.leaves(judged.logits)]
+    return judged._replace(logits=jnp.concatenate(rows, axis=-1)), variables
+
+
+def logits_of_scales(network: Network, shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """The number of logits that a discriminator has for an image of that shape at each of its scales."""
+
+    def judge(key: Key) -> Any:
+        return judgement(network.apply(*network.init(key), jnp.zeros((1, *shape)), key, True)[0]).logits
+
+    return tuple(logits.size for logits in jax.tree.leaves(jax.eval_shape(judge, jax.random.key(0))))
 
 
 def over_scales(loss: Loss, counts: Sequence[int]) -> Loss:

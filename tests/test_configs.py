@@ -38,6 +38,7 @@ SLOW = (  # to compile
     'sngan_resnet',
     'srgan',
     'stargan',
+    'spade',
     'stylegan',
     'stylegan2',
     'stylegan2_ada',

@@ -25,12 +25,13 @@ class Dataset:
         [num, 2], or uint8 solids [num, side, side, side, 1]; images of several sizes, where `load` allows them, as
         `MixedImages`.
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
-      num_classes: the number of classes (of modes, for a mixture); None if there are no labels.
+      num_classes: the number of classes (of modes, for a mixture), or of those in label maps; None if there are neither
+        labels nor maps.
       fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of; of images of
         several sizes a hash of their files, of what else decides them, and of the rules of decoding.
       class_names: names of the classes in order: of a folder's sub-directories, or TFDS's; None if they have none.
       inputs: uint8 [num, height, width, channels], the image that goes with each example, such as the one that a
-        translator is given; None if the examples are not pairs.
+        translator is given, or a label map with the class of each pixel; None if the examples are not pairs.
       groups: further data sets by name, each with an order of its own, such as the other one of two domains. None has
         groups itself.
 
@@ -116,6 +117,11 @@ class Dataset:
         chosen = fingerprints.of_arrays(indices.astype(np.int64), None)
         fingerprint = fingerprints.of_value(['selected', self.fingerprint, chosen])
         return dataclasses.replace(self, name=name, fingerprint=fingerprint, groups={}, **arrays)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the inputs are label maps: pixels [1] in [0, num_classes)."""
+        return self.inputs is not None and self.labels is None and self.num_classes is not None
 
     def check_images(self) -> None:
         """Raises a UserError if the examples are not images."""

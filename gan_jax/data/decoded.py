@@ -43,6 +43,8 @@ def decoded(
     options = {'format': cache.FORMAT, 'rule': RULE, 'pillow': PIL.__version__, 'size': size, 'channels': channels}
     if source.half is not None:
         options |= {'half': source.half}
+    if source.is_map:
+        options |= {'is_map': True}
     place = {'place': source.place, 'split': split}
     contents = fingerprints.of_files(
         source.files,

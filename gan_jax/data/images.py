@@ -25,6 +25,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # of an EXIF orientation
+_MAP_MODES = ('L', 'P')  # of a palette, the indices are the classes
 _DARK = 2**6  # 14 bits in 16 are 6 in the high byte
 
 
@@ -45,6 +46,7 @@ class ImageSource:
       describe: index -> how a message names the image.
       find_channels: () -> 1 or 3, the images' own number of channels.
       half: 'left' or 'right' if an image is that half of the picture in its file; None: all of it.
+      is_map: whether the images are label maps, whose values are kept: resized by the nearest pixel.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ImageSource:
     describe: Callable[[int], str]
     find_channels: Callable[[], int]
     half: str | None = None
+    is_map: bool = False
 
 
 def open_image(file: str | BinaryIO) -> Image.Image:
@@ -121,10 +124,16 @@ def upright_size(file: str) -> tuple[int, int]:
         return image.size if turned else image.size[::-1]
 
 
-def _pixels(image: Image.Image, size: int | None, channels: int, half: str | None = None) -> np.ndarray:
+def _pixels(
+    image: Image.Image, size: int | None, channels: int, half: str | None = None, is_map: bool = False
+) -> np.ndarray:
     image = _upright(image)
     if half is not None:
         image = _cut(image, half)
+    if is_map:
+        if image.mode not in _MAP_MODES:
+            raise ValueError(f'a label map has one channel of 8 bits with the class of each pixel, not {image.mode}')
+        return np.asarray(_sized(image, size, Image.Resampling.NEAREST))[..., None]
     if image.mode.startswith('I;16') or (image.mode == 'I' and image.format == 'PPM'):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow's own conversion clips
     elif image.mode in {'I', 'F'}:
@@ -132,12 +141,17 @@ def _pixels(image: Image.Image, size: int | None, channels: int, half: str | Non
     if image.has_transparency_data:
         image = image.convert('RGBA')
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
-    image = image.convert('L' if channels == 1 else 'RGB')
-    if size is not None and image.size != (size, size):
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
+    image = _sized(image.convert('L' if channels == 1 else 'RGB'), size, Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def _sized(image: Image.Image, size: int | None, filter: Image.Resampling) -> Image.Image:
+    """The largest central square resampled to size x size; the image itself if that is its size or None."""
+    if size is None or image.size == (size, size):
+        return image
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side)).resize((size, size), filter)
 
 
 def _cut(image: Image.Image, half: str) -> Image.Image:
@@ -213,7 +227,7 @@ class Decoder:
         try:
             with open_image(file) as image:
                 has_16_bits = _has_16_bits(image)
-                pixels = _pixels(image, self._size, self._channels, self._source.half)
+                pixels = _pixels(image, self._size, self._channels, self._source.half, self._source.is_map)
         except Exception as error:
             raise unreadable(self._source.describe(index), error) from error
         if has_16_bits:

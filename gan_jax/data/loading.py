@@ -16,8 +16,10 @@ from gan_jax.data import (
     fingerprints,
     furniture,
     leaves,
+    maps,
     motions,
     paired,
+    scenes,
     stacked,
 )
 from gan_jax.data.dataset import Dataset
@@ -37,7 +39,7 @@ def absolute_name(name: str) -> str:
     """A data set's name that means the same from every directory: that of a folder with an absolute path."""
     kind, found, rest = name.partition(':')
     match kind:
-        case 'folder' | 'paired' if found:
+        case 'folder' | 'paired' | 'maps' if found:
             rest = os.path.abspath(os.path.expanduser(rest))
         case 'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' if found:
             rest = absolute_name(rest)
@@ -79,6 +81,8 @@ def load(
         'coloured:NAME', grey images each in a colour of its own, with their labels, and 'six_colours:NAME', in one of
         six colours, which are the labels (see `coloured`);
         'paired:/path/to/pairs', a directory of pairs (see `paired.pairs`);
+        'scenes', painted landscapes with their label maps (see `scenes.scenes`), and 'maps:/path', images with theirs
+        (see `maps.with_maps`);
         'edges:NAME', 'grey:NAME', 'half:NAME' and 'quarter:NAME', pairs whose input is computed from the image, the
         last two the image in small (see `computed`);
         'blended:NAME', its images over computed textures, and 'blended:NAME+PATCHES', over patches of the pictures of
@@ -118,12 +122,13 @@ def load(
     match kind:
         case _ if name in MIXTURES:
             dataset = _load_mixture(name, split, size, channels)
-        case 'furniture' | 'leaves' | 'motions':
+        case 'furniture' | 'leaves' | 'motions' | 'scenes':
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
-        case 'paired':
-            dataset = paired.pairs(name, rest, split, root, **options)
+        case 'paired' | 'maps':
+            pairs = paired.pairs if kind == 'paired' else maps.with_maps
+            dataset = pairs(name, rest, split, root, **options)
         case 'edges' | 'grey' | 'half' | 'quarter':
             dataset = computed.PAIRS[kind](name, inner(rest), root, show_progress=show_progress)
         case 'classes':
@@ -202,7 +207,7 @@ def _load_computed(
 ) -> Dataset:
     if name == 'leaves':
         return leaves.load_leaves(split, size, channels, root)
-    compute = {'furniture': furniture.furniture, 'motions': motions.motions}.get(name)
+    compute = {'furniture': furniture.furniture, 'motions': motions.motions, 'scenes': scenes.scenes}.get(name)
     if compute is None:
         kind = name.partition(':')[0]
         raise UserError(f'there is no data set {name!r}: {kind} has no variants, so write {kind}.')

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,34 +37,53 @@ def pairs(name: str, path: str, split: str, root: pathlib.Path, **options: Any) 
       UserError: an image is unpaired, the two of a pair differ in size, a file side by side has an odd width; or as
         `folder_source` and `decoded`.
     """
-    directory = user_path(path)
-    for sides in _SIDES:
-        if all((directory / side).is_dir() for side in sides):
-            inputs, examples = (folder_source(name, str(directory / side), split) for side in sides)
-            _check_names(*(folder_source(name, str(directory / side), 'train') for side in sides))
-            check = functools.partial(_check_sizes, inputs, examples)
-            break
+    check = lambda: None  # noqa: E731
+    if sides := find_sides(name, path, split, _SIDES):
+        check = functools.partial(check_sizes, *sides)
     else:
         whole = folder_source(name, path, split)
-        inputs, examples = (dataclasses.replace(whole, half=half) for half in ('left', 'right'))
-        check = lambda: None  # noqa: E731
-    given, wanted = (decoded(source, root, check=check, **options) for source in (inputs, examples))
+        sides = [dataclasses.replace(whole, half=half) for half in ('left', 'right')]
+    given, wanted = (decoded(source, root, check=check, **options) for source in sides)
     fingerprint = fingerprints.of_value(['pairs', given.fingerprint, wanted.fingerprint])
     return dataclasses.replace(wanted, inputs=given.examples, fingerprint=fingerprint)
 
 
+def find_sides(
+    name: str, path: str, split: str, names: Sequence[tuple[str, str]]
+) -> tuple[ImageSource, ImageSource] | None:
+    """The images in two sub-directories of a directory, of which the n-th belong together; None if there are none.
+
+    Args:
+      name: the data set's name, for messages.
+      path: the directory; ~ is the home directory.
+      split: as in `pairs`.
+      names: the names that the sub-directories may have, those of inputs first.
+
+    Raises:
+      UserError: an image has no partner of the same name, whatever its suffix; or as `folder_source`.
+    """
+    directory = user_path(path)
+    for sides in names:
+        if all((directory / side).is_dir() for side in sides):
+            _check_names(*(folder_source(name, str(directory / side), 'train') for side in sides))
+            inputs, examples = (folder_source(name, str(directory / side), split) for side in sides)
+            return inputs, examples
+    return None
+
+
 def _check_names(inputs: ImageSource, examples: ImageSource) -> None:
     """Raises a UserError that names an image without a partner."""
-    if alone := sorted(set(inputs.identity) ^ set(examples.identity)):
-        here, there = (inputs, examples) if alone[0] in inputs.identity else (examples, inputs)
-        file = here.files[here.identity.index(alone[0])]
+    names, others = ([os.path.splitext(name)[0] for name in source.identity] for source in (inputs, examples))
+    if alone := sorted(set(names) ^ set(others)):
+        here, there, found = (inputs, examples, names) if alone[0] in names else (examples, inputs, others)
+        file = here.files[found.index(alone[0])]
         raise UserError(
             f'{str(file)!r} has no partner: put an image of the same name into {there.place!r}, or remove it '
             f'(without a partner: {len(alone)}).'
         )
 
 
-def _check_sizes(inputs: ImageSource, examples: ImageSource) -> None:
+def check_sizes(inputs: ImageSource, examples: ImageSource) -> None:
     """Raises a UserError that names a pair of images of two sizes."""
 
     def sizes(files: tuple[pathlib.Path, pathlib.Path]) -> list[tuple[int, int]]:

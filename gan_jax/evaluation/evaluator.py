@@ -157,7 +157,7 @@ class Evaluator:
         return gather_dataset(dataset, self.extractor, self.layout, **options)
 
     def _interval(self, name: str, value: str, evidence: metrics.Evidence) -> tuple[float, float] | None:
-        if not self.bootstrap or metrics.METRICS[name].sees_a_player:
+        if not self.bootstrap or not metrics.METRICS[name].sees_sets:
             return None
         return metrics.interval(name, value, evidence, self.bootstrap, seed=0)
 

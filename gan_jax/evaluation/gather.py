@@ -13,6 +13,7 @@ import numpy as np
 import tqdm
 
 from gan_jax.data import Dataset, cache, fingerprints, to_float, to_uint8
+from gan_jax.data.maps import check_classes
 from gan_jax.data.mixed import MixedImages
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor, Features, look
@@ -94,7 +95,7 @@ def of_inputs(
     """The translations of the images of a data set, in order: of all, or of the first `most`.
 
     Raises:
-        UserError: the data do not have the images, or they have another shape.
+        UserError: the data do not have the images, they have another shape, or they are label maps of other classes.
     """
     images = None if isinstance(dataset, Statistics) else dataset.fields.get(game.given)
     if images is None:
@@ -107,6 +108,8 @@ def of_inputs(
             f'{name} translates images of shape {shape}, but those of {dataset.name!r} have shape {images.shape[1:]}.'
         )
     number = min(most, len(images))
+    if game.maps is not None:
+        check_classes(images[:number], game.maps, dataset.name)
     classes = dataset.groups.get(game.given, dataset).labels
     classes = None if classes is None else np.asarray(classes[:number])
     return Samples(game, generator, number, seed, images[:number], name, classes=classes)

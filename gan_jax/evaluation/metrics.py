@@ -36,6 +36,7 @@ from gan_jax.evaluation.path_length import feature_distance, perceptual_path_len
 from gan_jax.evaluation.precision_recall import density_coverage, precision_recall
 from gan_jax.evaluation.psnr import mean_psnr
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.segmentation import segmentation
 from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
 from gan_jax.evaluation.solids import solid_metrics
 from gan_jax.evaluation.ssim import mean_ssim
@@ -110,8 +111,8 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, or the 'generator', the 'translator', the 'discriminator' or the
-            'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, the 'maps' of the samples, or the 'generator', the 'translator',
+            the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
         kind: the kind of examples that it applies to.
@@ -132,9 +133,9 @@ class Metric(NamedTuple):
         return self.sees in ('features', 'generator')
 
     @property
-    def sees_a_player(self) -> bool:
-        """Whether it evaluates a player of the game and not images."""
-        return self.sees in ('generator', 'translator', 'discriminator', 'encoder')
+    def sees_sets(self) -> bool:
+        """Whether it compares sets of images, which can be resampled, and nothing else."""
+        return self.sees in ('features', 'pixels')
 
 
 def _fid(evidence: Evidence) -> dict[str, Estimate]:
@@ -283,6 +284,14 @@ def _lpips_distance(evidence: Evidence) -> dict[str, Estimate]:
 def _l1(evidence: Evidence) -> dict[str, Estimate]:
     """Mean absolute difference of image pairs."""
     return {'l1': mean_l1(*evidence.pairs)}
+
+
+def _segmentation(evidence: Evidence) -> dict[str, Estimate]:
+    """Accuracy and mean IoU of a segmenter on images made from label maps, and a Fréchet distance by its features."""
+    samples = evidence.samples
+    if samples is None or samples.known is None:
+        raise UserError('segmentation needs samples of a run that paints label maps: remove it.')
+    return segmentation(*evidence.pairs, samples.conditions, samples.known)
 
 
 def _modes(evidence: Evidence) -> dict[str, Estimate]:
@@ -483,6 +492,12 @@ METRICS: dict[str, Metric] = {
     'lpips': Metric(_lpips, {'lpips': 'real'}, fake=('images',), sees='pixels'),
     'psnr': Metric(_psnr, {'psnr': 'max'}, **_BOTH_IMAGES, paired=True),
     'ssim': Metric(_ssim, {'ssim': 'max'}, **_BOTH_IMAGES, paired=True),
+    'segmentation': Metric(
+        _segmentation,
+        {'miou': 'max', 'pixel_accuracy': 'max', 'segmenter_fid': 'min'},
+        **_BOTH_IMAGES | {'sees': 'maps'},
+        paired=True,
+    ),
     'solids': Metric(
         _solids,
         {'solids_connected': 'max', 'solids_symmetry': 'real', 'solids_iou': 'max', 'solids_coverage': 'max'},
@@ -597,8 +612,9 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
             raise UserError(f'{name} evaluates the classifier of a game, and this game has none: remove it.')
         if name == 'membership' and not game.private:
             raise UserError(f'{name} attacks the discriminator of a private game, and this game is not one: remove it.')
-        if METRICS[name].sees == 'encoder' and game.encode is None:
-            raise UserError(f'{name} evaluates the encoder of a game, and this game has none: remove it.')
+        sees = METRICS[name].sees
+        if sees in (parts := {'encoder': game.encode, 'maps': game.maps}) and parts[sees] is None:
+            raise UserError(f'{name} evaluates the {sees} of a game, and this game has none: remove it.')
         if name == 'auroc' and game.score is None:
             raise UserError(f'{name} evaluates the anomaly scores of a game, and this game has none: remove it.')
         if METRICS[name].sees == 'translator' and not _has_several_translations(game):

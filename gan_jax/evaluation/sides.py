@@ -33,9 +33,9 @@ def is_archive(spec: str | data.Dataset) -> bool:
 
 def is_named(spec: str | data.Dataset) -> bool:
     """Whether images are a data set of TFDS, and not a file, a directory or embedded."""
-    if is_archive(spec) or pathlib.Path(spec).is_dir() or spec.startswith(('folder:', 'paired:')):
+    if is_archive(spec) or pathlib.Path(spec).is_dir() or spec.startswith(('folder:', 'paired:', 'maps:')):
         return False
-    return name_and_split(spec)[0] != 'digits'
+    return name_and_split(spec)[0] not in ('digits', 'scenes')
 
 
 def load_images(
@@ -69,7 +69,7 @@ def load_images(
 def name_and_split(spec: str | os.PathLike) -> tuple[str, str]:
     """The parts of 'NAME@SPLIT'. A directory's path may have an @ itself: only '@train' or '@train[...]' ends it."""
     name, found, split = str(spec).rpartition('@')
-    has_path = re.search(r'\b(folder|paired):', name)
+    has_path = re.search(r'\b(folder|paired|maps):', name)
     if not found or (has_path and not re.fullmatch(r'train(\[[^/]*\])?', split)):
         return str(spec), 'train'
     return name, split

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from ml_collections import ConfigDict
 
 from gan_jax.data import Dataset, load, prepare_parts, to_float
+from gan_jax.data.maps import check_classes
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
 from gan_jax.layers.bicubic import repeated
@@ -92,8 +93,14 @@ def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
 
 
 def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
-    """The first images of a data set, each beside its translation: about `num` images in all."""
+    """The first images of a data set, each beside its translation: about `num` images in all.
+
+    Raises:
+        UserError: the images are label maps, with classes that the game does not know.
+    """
     count = min(max(1, num // 2), len(dataset))
+    if game.maps is not None:
+        check_classes(dataset.fields.get(game.given, dataset.examples)[:count], game.maps, dataset.name)
     batch = {game.given: _first(dataset, game.given, count)}
     return Shown(game.latents(named_key(seed, 'samples'), np.arange(count)), batch, ('input', 'output'))
 

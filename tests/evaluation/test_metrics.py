@@ -27,7 +27,7 @@ from gan_jax.translators import no_latents
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
-# pairs, solids, an extractor with taps, a classifier, a discriminator, or an encoder
+# pairs, solids, an extractor with taps, a classifier, a discriminator, an encoder, or label maps
 OTHER_INPUT = {
     'psnr',
     'ssim',
@@ -46,6 +46,7 @@ OTHER_INPUT = {
     'lpips_diversity',
     'content_accuracy',
     'target_accuracy',
+    'segmentation',
 }
 LAYOUT = parallel.make_layout(1, num_devices=1)
 

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -144,6 +145,28 @@ def fit(
     """
     check_labelled_images(images, labels, num_classes)
     network = ClassifierNetwork(num_classes, recipe.widths, recipe.blocks, recipe.stem_stride)
+    return network, train(network, images, labels, recipe=recipe, seed=seed, report=report)
+
+
+def train(
+    network: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    recipe: Recipe,
+    seed: int = 0,
+    report: Report | None = None,
+) -> PyTree:
+    """The variables of a network that learns labels, as NumPy arrays.
+
+    Args:
+        network: images -> `Features` with class logits [n, ..., network.num_classes], with 'batch_stats'.
+        images: uint8 [n, H, W, C].
+        labels: int [n, ...].
+        recipe: as in `fit`; flips and a policy do not move the labels.
+        seed: as in `fit`.
+        report: as in `train_classifier`.
+    """
     init_key, order_key = jax.random.split(jax.random.key(seed))
     state = _initial_state(network, recipe, tuple(images.shape), init_key)
     images, labels = jnp.asarray(images), jnp.asarray(labels, jnp.int32)
@@ -152,7 +175,7 @@ def fit(
         state, (loss, right) = _epoch(network, recipe, state, images, labels, key)
         if report is not None:
             report(epoch + 1, float(loss), float(right))
-    return network, jax.device_get(state[0])
+    return jax.device_get(state[0])
 
 
 def accuracy(network: ClassifierNetwork, variables: PyTree, images: np.ndarray, labels: np.ndarray) -> float:
@@ -207,7 +230,7 @@ def _optimizer(recipe: Recipe, num_updates: int) -> optax.GradientTransformation
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _initial_state(network: ClassifierNetwork, recipe: Recipe, shape: tuple[int, ...], key: Array) -> PyTree:
+def _initial_state(network: nn.Module, recipe: Recipe, shape: tuple[int, ...], key: Array) -> PyTree:
     variables = network.init(key, jnp.zeros((1, *shape[1:])))
     updates = recipe.epochs * _steps(recipe, shape[0])[1]
     return variables, _optimizer(recipe, updates).init(variables['params'])
@@ -215,7 +238,7 @@ def _initial_state(network: ClassifierNetwork, recipe: Recipe, shape: tuple[int,
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _epoch(
-    network: ClassifierNetwork, recipe: Recipe, state: PyTree, images: Array, labels: Array, key: Array
+    network: nn.Module, recipe: Recipe, state: PyTree, images: Array, labels: Array, key: Array
 ) -> tuple[PyTree, tuple[Array, Array]]:
     """The state after a pass over the images in random order, the mean loss and the share of right answers."""
     batch_size, steps = _steps(recipe, len(images))
