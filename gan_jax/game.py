@@ -198,6 +198,8 @@ class Game(NamedTuple):
         at: step -> the game of that round, if numbers of it change during the run; None: always this game.
         training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
             pass in training mode, which updates running averages; None: not known.
+        inherits: for a phase of a run, pairs of a player and another, from whose last state in the phase before it
+            starts, and not from its own.
         styles: (params, variables, latents [n, ...], condition=None) -> the styles [n, layers, w] of which `sample`
             makes its examples; None: the generator has no styles.
         synthesize: (params, variables, styles [n, layers, w], key=None) -> examples [n, ...], as `sample` makes them;
@@ -229,6 +231,7 @@ class Game(NamedTuple):
     score: Callable[[Mapping[str, tuple[PyTree, PyTree]], Array], Anomaly] | None = None
     at: Callable[[Array], 'Game'] | None = None
     training_pass: Callable[..., PyTree] | None = None
+    inherits: tuple[tuple[str, str], ...] = ()
     styles: Callable[..., Array] | None = None
     synthesize: Callable[..., Array] | None = None
     style_of: Callable[..., Array] | None = None

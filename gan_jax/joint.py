@@ -55,7 +55,7 @@ def joint(sides: Mapping[str, Side]) -> Game:
     def memory(networks: dict[str, tuple[PyTree, PyTree]]) -> dict[str, PyTree]:
         kept = {}
         for name, side in sides.items():
-            own = {player: tuple(tree[side.networks[player]] for tree in trees) for player, trees in networks.items()}
+            own = {player: tuple(tree[share] for tree in networks[player]) for player, share in side.networks.items()}
             if of_side := plain[name].memory(own):
                 kept[name] = of_side
         return kept
@@ -68,8 +68,8 @@ def joint(sides: Mapping[str, Side]) -> Game:
                 generators = state.players['generator']._replace(params=params)
                 game = side.game(side.terms(generators, batch, own_key))
             own = {
-                other: Player(one.params[side.networks[other]], one.variables[side.networks[other]], ())
-                for other, one in state.players.items()
+                other: Player(state.players[other].params[share], state.players[other].variables[share], ())
+                for other, share in side.networks.items()
             }
             part = state.replace(players=own, memory=state.memory.get(name, {}))
             share = side.networks[player]

@@ -129,9 +129,11 @@ class Members:
         """The states before the first step of the phase, made of the last ones of the phase before it."""
         fresh = self._fresh(states)
         first = next(iter(states))
-        run.say(f'Parameters kept from the previous phase: {phases.count_carried(states[first], fresh[first])}.')
-        optimizers = not self.stage.config.fresh_optimizers
-        return {i: phases.carried(state, fresh[i], optimizers=optimizers) for i, state in states.items()}
+        inherits = dict(self.stage.game.inherits)
+        kept = phases.count_carried(states[first], fresh[first], inherits)
+        run.say(f'Parameters kept from the previous phase: {kept}.')
+        options = {'optimizers': not self.stage.config.fresh_optimizers, 'inherits': inherits}
+        return {i: phases.carried(state, fresh[i], **options) for i, state in states.items()}
 
     def begin(self, step: int, states: Any) -> None:
         """Writes to each directory what is known before the next step."""

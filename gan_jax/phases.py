@@ -6,6 +6,7 @@ schedules and epochs begin at 0. It starts from the last state of the previous p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -93,7 +94,9 @@ def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
         )
 
 
-def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> GanState:
+def carried(
+    before: GanState, fresh: GanState, *, optimizers: bool = True, inherits: Mapping[str, str] = MappingProxyType({})
+) -> GanState:
     """The initial state of a phase, from the last state of the previous phase.
 
     Arrays of a player that the former state has at the same path, with the same shape and type, are kept. Everything
@@ -104,12 +107,13 @@ def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> Ga
         before: the last state of the previous phase.
         fresh: the newly initialised state of the new phase.
         optimizers: whether the state of an optimiser is kept if all parameters are kept.
+        inherits: {player: the former player whose state it takes}; the others take their own.
     """
 
     def player(name: str, new: Player) -> Player:
-        if name not in before.players:
+        former = before.players.get(inherits.get(name, name))
+        if former is None:
             return new
-        former = before.players[name]
         kept = _kept(former, new)
         if former.ema is None and new.ema is not None:
             kept = kept._replace(ema=(kept.params, kept.variables))
@@ -121,11 +125,12 @@ def carried(before: GanState, fresh: GanState, *, optimizers: bool = True) -> Ga
     return fresh.replace(players=players, memory=_kept(before.memory, fresh.memory))
 
 
-def count_carried(before: GanState, fresh: GanState) -> str:
+def count_carried(before: GanState, fresh: GanState, inherits: Mapping[str, str] = MappingProxyType({})) -> str:
     """Describes how many parameters each player keeps from the previous phase: 'generator 1,024 of 2,048'."""
     words = []
     for name, player in fresh.players.items():
-        former = _by_path(before.players[name].params) if name in before.players else {}
+        source = before.players.get(inherits.get(name, name))
+        former = {} if source is None else _by_path(source.params)
         sizes = [(leaf.size, _fits(former.get(path), leaf)) for path, leaf in _by_path(player.params).items()]
         words.append(f'{name} {sum(size for size, kept in sizes if kept):,} of {sum(size for size, _ in sizes):,}')
     return ', '.join(words)

@@ -19,6 +19,7 @@ SLOW = (  # to compile
     'biggan_deep',
     'can',
     'cgan_pd',
+    'cycada',
     'cyclegan',
     'dann',
     'dpgan',

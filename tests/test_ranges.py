@@ -10,6 +10,7 @@ from gan_jax import build, cost, defaults
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
+from gan_jax.games import cycada
 from gan_jax.population import with_values
 from gan_jax.ranges import AMOUNT, COUNT, DECAY, POSITIVE_SHARE, SHARE, Range, checked
 from gan_jax.runtime import parallel
@@ -18,7 +19,8 @@ IMPOSSIBLE = (-1, math.nan, math.inf, 1e30, 10**20)
 ACCEPTED = {
     **dict.fromkeys(('loss.a', 'loss.b', 'loss.c'), (-1,)),  # what least squares draw logits to
     **{  # found by training, as a divergence
-        f'{role}_optimizer.learning_rate': (1e30, 1e20) for role in ('generator', 'discriminator', 'encoder')
+        f'{role}_optimizer.learning_rate': (1e30, 1e20)
+        for role in ('generator', 'discriminator', 'encoder', *cycada.ROLES[2:])
     },
 }
 
@@ -59,7 +61,7 @@ def test_a_call_checks_its_annotated_arguments_but_not_what_is_traced():
 def recipes():
     """A config for each choice of each section, and for each family."""
     yield from (configs.base(model) for model in ('dcgan', 'mlp', 'sngan'))
-    games = ('bigan', 'dann', 'pix2pix', 'cyclegan', 'semi_supervised', 'infogan', 'spade')
+    games = ('bigan', 'cycada', 'dann', 'pix2pix', 'cyclegan', 'semi_supervised', 'infogan', 'spade')
     yield from (configs.base(model, game=model) for model in games)
     yield configs.base('dcgan', game='can')
     yield configs.base('resnet', game='anogan')
