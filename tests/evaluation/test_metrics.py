@@ -13,7 +13,7 @@ from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.errors import UserError
-from gan_jax.evaluation import metrics
+from gan_jax.evaluation import lpips, metrics, of_runs, of_sets
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
 from gan_jax.evaluation.features.extractor import Extractor, Features
 from gan_jax.evaluation.fid import fid
@@ -88,7 +88,7 @@ def test_classes_are_matched_by_their_names(tmp_path, monkeypatch):
     def share_of_equal_labels(fake_images, fake_labels, real_images, real_labels, num_classes):
         return Estimate((fake_labels == real_labels).mean(), rule='of a test')
 
-    monkeypatch.setattr(metrics, 'classification_accuracy_score', share_of_equal_labels)
+    monkeypatch.setattr(of_sets, 'classification_accuracy_score', share_of_equal_labels)
     reals = dataclasses.replace(REALS, class_names=('cats', 'dogs'))
     swapped = dataclasses.replace(REALS, fingerprint='swapped', labels=1 - REALS.labels, class_names=('dogs', 'cats'))
     names = ('intra_fid', 'classification_accuracy')
@@ -197,7 +197,7 @@ def test_super_resolution_is_measured_by_luma_beside_interpolations(tmp_path):
 
 def test_lpips_of_pairs_is_their_mean_distance(tmp_path, monkeypatch):
     distance = lambda x, y: jnp.abs(jnp.float32(x) - y).mean((1, 2, 3))  # noqa: E731
-    monkeypatch.setattr(metrics, 'load_lpips', lambda: Lpips('of a test', distance))
+    monkeypatch.setattr(lpips, 'load_lpips', lambda: Lpips('of a test', distance))
     (record,) = evaluator(tmp_path, 'lpips_distance').evaluate(squares(100, 1)).records
     expected = np.abs(REALS.examples.astype(float) - squares(100, 1).examples).mean()
     assert record.value == pytest.approx(expected, rel=1e-6)
@@ -367,7 +367,7 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
 
 
 def test_the_path_length_in_w_of_a_linear_generator_is_the_distance_of_its_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(metrics, '_NUM_PATHS', 40)
+    monkeypatch.setattr(of_runs, '_NUM_PATHS', 40)
     matrix = jnp.asarray(np.random.default_rng(0).normal(size=(6, 64)) / 64, jnp.float32)
 
     class Linear(nn.Module):

@@ -1,0 +1,190 @@
+"""Metrics that need a run and not only its samples, as functions of the `Evidence`."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from gan_jax.data import to_float, to_uint8
+from gan_jax.errors import UserError
+from gan_jax.evaluation import lpips
+from gan_jax.evaluation.anomalies import anomaly_aurocs
+from gan_jax.evaluation.class_error import class_error
+from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
+from gan_jax.evaluation.evidence import Evidence
+from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.membership import membership
+from gan_jax.evaluation.of_sets import in_batches, labels_of, luma_estimates
+from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
+from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.segmentation import segmentation
+from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
+from gan_jax.game import named_key
+from gan_jax.layers.bicubic import ENLARGEMENTS, enlarged
+from gan_jax.runtime import compiler
+
+_NUM_PATHS = 10_000  # a fifth of the paper's
+NO_STYLES = 'needs styles, and this generator has none'
+
+
+def interpolated_of(evidence: Evidence) -> dict[str, Estimate]:
+    """PSNR and SSIM of the luma of small inputs enlarged by bicubic interpolation and by repeated pixels."""
+    samples = evidence.samples
+    if samples is None:
+        raise UserError(
+            'interpolated enlarges the inputs of a run, but these images are not samples of a run: remove it.'
+        )
+    real, found = evidence.pairs[0], {}
+    factor = real.shape[1] // samples.conditions.shape[1]
+    for name in ENLARGEMENTS:
+        made = np.concatenate([_enlarged(images, name, factor) for images in in_batches(samples.conditions)])
+        values = luma_estimates(real, made, **evidence.chosen('interpolated'))
+        found |= {f'{metric}_{name}': value for metric, value in values.items()}
+    return found
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _enlarged(images: jax.Array, name: str, factor: int) -> jax.Array:
+    return to_uint8(enlarged(name, to_float(images), factor))
+
+
+def segmentation_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Accuracy and mean IoU of a segmenter on images made from label maps, and a Fréchet distance by its features."""
+    samples = evidence.samples
+    if samples is None or samples.known is None:
+        raise UserError('segmentation needs samples of a run that paints label maps: remove it.')
+    return segmentation(*evidence.pairs, samples.conditions, samples.known)
+
+
+def class_error_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Error rate of the game's own classifier, or categories, on real images."""
+    real, samples = evidence.real, evidence.samples
+    if samples is None or samples.discriminator is None:
+        raise UserError(
+            'class_error evaluates the classifier of a run, but these images are not samples of a run: remove it.'
+        )
+    return {'class_error': class_error(samples.game, samples.discriminator, real.array('images'), real.array('labels'))}
+
+
+def membership_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Area under the ROC curve of an attack by the discriminator on training images (Hayes et al. 2019)."""
+    samples = evidence.samples
+    if samples is None or samples.discriminator is None:
+        raise UserError(
+            'membership attacks the discriminator of a run, but these images are not samples of a run: remove it.'
+        )
+    members, others = samples.known, (evidence.real.array('images'), labels_of(evidence.real))
+    of = samples.game, samples.discriminator, members.examples, members.labels
+    return {'membership': membership(*of, *others)}
+
+
+def code_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Accuracy of the nearest training image's class in the encoder's features (Donahue et al. 2017)."""
+    real, samples = evidence.real, _with_encoder(evidence, 'code_accuracy')
+    known = samples.known
+    of = samples.game, samples.encoder, real.array('images'), real.array('labels')
+    return {'code_accuracy': code_accuracy(*of, known.examples, known.labels)}
+
+
+def reconstruction_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Distance of real images and what the generator makes of their codes."""
+    samples = _with_encoder(evidence, 'reconstruction')
+    of = samples.game, samples.generator, samples.encoder
+    return {'reconstruction': reconstruction_error(*of, evidence.real.array('images'))}
+
+
+def auroc_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Area under the ROC curve of the game's anomaly scores for classes that were left out of training."""
+    real, samples = evidence.real, _with_encoder(evidence, 'auroc')
+    players = {'generator': samples.generator, 'discriminator': samples.discriminator, 'encoder': samples.encoder}
+    known = samples.known.examples, samples.known.labels
+    return anomaly_aurocs(samples.game, players, real.array('images'), real.array('labels'), *known)
+
+
+def diversity_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Mean absolute difference of two translations of one image."""
+    found = _of_translations(evidence, 'diversity', pixel_distance)
+    return {'diversity': found._replace(rule=f'mean absolute difference of pixels in [0, 1], {found.rule}')}
+
+
+def lpips_diversity_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Distance of two translations of one image by deep features (Huang et al. 2018)."""
+    perceptual = lpips.load_lpips()
+    found = _of_translations(evidence, 'lpips_diversity', perceptual.distance)
+    return {'lpips_diversity': found._replace(rule=f'{perceptual.identity}, {found.rule}')}
+
+
+def content_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Share of translations with the class of their input, by a classifier as the extractor."""
+    samples = evidence.samples
+    if samples is None or samples.classes is None:
+        raise UserError('content_accuracy needs translations of images with classes, and these have none: remove it.')
+    return {'content_accuracy': class_accuracy(evidence.fake.array('logits'), samples.classes, 'input')}
+
+
+def target_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Share of translations with the class that they should have, by a classifier as the extractor."""
+    samples = evidence.samples
+    if samples is None or samples.game.targets is None:
+        raise UserError('target_accuracy needs translations into classes, and these have none: remove it.')
+    places = np.arange(samples.number, dtype=np.uint32)
+    targets = samples.game.targets(samples.game.latents(named_key(samples.seed, 'evaluation'), places))
+    return {'target_accuracy': class_accuracy(evidence.fake.array('logits'), np.asarray(targets), 'target')}
+
+
+def path_length_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Perceptual path length between latents (Karras et al. 2019)."""
+    samples = _unconditional(evidence, 'path_length')
+    return {'path_length': _walked(evidence, samples.game.sample)}
+
+
+def path_length_w_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Perceptual path length between styles (Karras et al. 2019)."""
+    game = _unconditional(evidence, 'path_length_w').game
+    if game.styles is None:
+        raise UserError(f'path_length_w {NO_STYLES}: use path_length.')
+    ways = {'path_length_w': 'full', 'path_length_w_end': 'end'}
+    return {
+        name: _walked(evidence, game.synthesize, game.styles, space='w', sampling=sampling)
+        for name, sampling in ways.items()
+    }
+
+
+def _of_translations(evidence: Evidence, name: str, distance: Callable) -> Estimate:
+    samples = evidence.samples
+    if samples is None:
+        raise UserError(f'{name} translates images by a run, but these images are not of a run: remove it.')
+    return diversity(samples.game, samples.generator, samples.conditions, distance, seed=samples.seed)
+
+
+def _with_encoder(evidence: Evidence, name: str) -> Samples:
+    samples = evidence.samples
+    if samples is None or samples.encoder is None:
+        raise UserError(f'{name} evaluates the encoder of a run, but these images are not samples of a run: remove it.')
+    return samples
+
+
+def _unconditional(evidence: Evidence, name: str) -> Samples:
+    samples = evidence.samples
+    if samples is None or samples.conditions is not None:
+        raise UserError(f'{name} needs the run of a generator without classes.')
+    return samples
+
+
+def _walked(evidence: Evidence, *functions: Callable, **options: str) -> Estimate:
+    """The path length of a generator's functions, which take its weights first: generate, and its mapping if any."""
+    generator, game = evidence.samples.generator, evidence.samples.game
+    weights = generator.ema or (generator.params, generator.variables)
+    generate, *mapping = (
+        jax.jit(functools.partial(function, *weights), compiler_options=compiler.often()) for function in functions
+    )
+    return perceptual_path_length(
+        generate,
+        game.latents,
+        feature_distance(evidence.extractor),
+        **({'mapping': mapping[0]} if mapping else {}),
+        num=_NUM_PATHS,
+        seed=evidence.samples.seed,
+        **options,
+    )
