@@ -448,6 +448,24 @@ def completed(values: dict[str, Any]) -> dict[str, Any]:
     return joined(to_json(defaults.without_networks()), {**values, **networks})
 
 
+def completed_as(values: dict[str, Any], config: ConfigDict) -> dict[str, Any]:
+    """`completed`, also with newer options of the functions and networks that both configs choose, by their defaults.
+
+    Args:
+        values: JSON values of a saved config.
+        config: a config of this version.
+    """
+    values, usual = completed(values), _sections(to_json(config))
+    for key, default in defaults_of(config).items():
+        section, _, option = key.partition('.')
+        saved, current = values.get(section), usual.get(section)
+        if not (isinstance(saved, dict) and current) or '.' in option or option in saved:
+            continue
+        if all(saved.get(choice) == current.get(choice) for choice in ('name', 'family')):
+            values[section] = saved | {option: json.loads(json.dumps(default.value))}
+    return values
+
+
 def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[str, ...] = _OPERATIONAL) -> list[str]:
     """The keys whose difference makes two configs (from `to_json`) different runs, each as 'x.y (saved -> current)'.
 

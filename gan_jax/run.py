@@ -202,7 +202,7 @@ def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bo
             saved = description.read_config(workdir)
         except FileNotFoundError:
             return
-    changes = configs.differences(configs.completed(saved), configs.to_json(config))
+    changes = configs.differences(configs.completed_as(saved, config), configs.to_json(config))
     if changes and privacy.of_config(config):
         raise UserError(
             f'{workdir} contains a run of another config, which differs in {", ".join(changes)}, and a private run '

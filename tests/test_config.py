@@ -110,10 +110,10 @@ def test_a_name_brings_its_own_options_and_keeps_the_shared_ones():
         (['loss.real_label=2'], r'loss.real_label is 2.0, but a label is a probability'),
         (
             ['model=dcgn'],
-            r"There is no model 'dcgn': choose one of .*cyclegan, dcgan, .*mlp, .*sngan, .*or a module of your own\.",
+            r"There is no model 'dcgn': choose one of .*cyclegan, .*dcgan, .*mlp, .*sngan, .*or a module of your own\.",
         ),
-        (['model=.dcgan'], r"There is no model '.dcgan': choose one of .*cyclegan, dcgan, .*mlp"),
-        (['model='], r"There is no model '': choose one of .*cyclegan, dcgan, .*mlp"),
+        (['model=.dcgan'], r"There is no model '.dcgan': choose one of .*cyclegan, .*dcgan, .*mlp"),
+        (['model='], r"There is no model '': choose one of .*cyclegan, .*dcgan, .*mlp"),
         (['model=json'], r'The model json has no class Generator'),
     ],
 )

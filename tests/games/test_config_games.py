@@ -210,6 +210,19 @@ def test_a_config_of_an_older_version_gets_the_later_keys():
     ]
 
 
+def test_newer_options_of_the_same_choices_are_no_differences():
+    config = configs.base('mlp')
+    values = configs.to_json(config)
+    older = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    del older['generator_optimizer']['optimism'], older['discriminator']['dropout'], older['loss']['real_label']
+    assert configs.differences(configs.completed_as(older, config), values) == []
+    config.generator_optimizer.optimism = 1.0
+    changed = configs.differences(configs.completed_as(older, config), configs.to_json(config))
+    assert changed == ['generator_optimizer.optimism (0.0 -> 1.0)']
+    older['loss']['name'] = 'hinge'
+    assert "loss.real_label ('(absent)' -> 1.0)" in configs.differences(configs.completed_as(older, config), values)
+
+
 def test_durations_in_epochs_count_the_examples():
     config = configs.base('mlp')
     config.duration, config.batch_size = '3 epochs', 64
