@@ -17,11 +17,10 @@ from gan_jax.layers.initializers import initializer
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.networks import flatten
 from gan_jax.layers.resampling import max_pool
-from gan_jax.models import dann
-from gan_jax.models.cyclegan import Discriminator, Generator
+from gan_jax.models import cyclegan, dann
 from gan_jax.ranges import COUNT, DECAY
 
-__all__ = ['Classifier', 'Discriminator', 'FeatureDiscriminator', 'Generator', 'TargetClassifier']
+Generator, Discriminator = cyclegan.Generator, cyclegan.Discriminator
 
 
 class Classifier(nn.Module):
