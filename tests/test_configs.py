@@ -11,25 +11,31 @@ from gan_jax.train import train
 from tests import toy_experiments
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
-SLOW = (  # to compile
+SLOW = (  # to compile, or DCGAN with another loss
+    'acgan',
+    'ada',
     'anogan',
     'began',
     'bigan',
     'biggan',
     'biggan_deep',
     'can',
+    'cgan',
     'cgan_pd',
     'cycada',
     'cyclegan',
     'dann',
     'dpgan',
+    'dragan',
     'ebgan',
     'esrgan',
     'gat',
     'growing_dcgan',
+    'hinge',
     'infogan',
     'logan',
     'munit',
+    'lsgan',
     'pix2pix',
     'progan',
     'projection',
@@ -47,6 +53,7 @@ SLOW = (  # to compile
     'unit',
     'videogan',
     'voxelgan',
+    'wgan',
     'wgan_gp_resnet',
 )
 REAL_DATA = ('fashion_mnist', 'cifar10', pytest.param('tf_flowers', marks=pytest.mark.slow))

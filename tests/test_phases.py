@@ -113,7 +113,10 @@ def test_a_checkpoint_of_any_phase_can_be_sampled(undisturbed):
 
 
 # Inside a phase, at both borders, across them
-@pytest.mark.parametrize(('members', 'look'), [(1, 3), (1, 6), (1, 8), (1, 14), (1, 20), (2, 6)])
+@pytest.mark.parametrize(
+    ('members', 'look'),
+    [pytest.param(1, look, marks=pytest.mark.slow) for look in (3, 8, 20)] + [(1, 6), (1, 14), (2, 6)],
+)
 def test_a_stop_anywhere_loses_no_bit(undisturbed, tmp_path, monkeypatch, members, look):
     stop_at_look(monkeypatch, look)
     with pytest.raises(InterruptedRunError, match=f'is saved at step {look} of 24'):
@@ -124,7 +127,10 @@ def test_a_stop_anywhere_loses_no_bit(undisturbed, tmp_path, monkeypatch, member
     assert [path for path in found if not path.endswith(f'checkpoints/{look}')] == []
 
 
-@pytest.mark.parametrize('number', [1, 2, 3])  # in the first phase, at its end, and in the second
+# In the first phase, at its end, and in the second
+@pytest.mark.parametrize(
+    'number', [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_a_kill_while_a_checkpoint_is_saved_loses_no_bit(undisturbed, tmp_path, monkeypatch, number):
     killed_in(monkeypatch, 'save', number)
     with pytest.raises(KilledError):

@@ -437,6 +437,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, tmp_path, r
         assert np.array_equal(array, other)
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing(tmp_path):
     def entries_after(name):
         run(*command(tmp_path / name), '--config.duration=5', cache=tmp_path / 'cache')

@@ -69,8 +69,10 @@ def load(arrays, network, group):
     return params, latents_bias
 
 
-@pytest.mark.parametrize('name', WIDTHS)
 @pytest.mark.parametrize('fading', [False, True])
+@pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=pytest.mark.slow) if name == 'progan_32' else name for name in WIDTHS]
+)
 def test_the_generator_is_the_published_one(name, fading):
     arrays, widths = read(name), WIDTHS[name]
     params, latents_bias = load(arrays, 'G', GROUP[name])
