@@ -56,7 +56,7 @@ SLOW = (  # to compile, or DCGAN with another loss
     'wgan',
     'wgan_gp_resnet',
 )
-REAL_DATA = ('fashion_mnist', 'cifar10', pytest.param('tf_flowers', marks=pytest.mark.slow))
+REAL_DATA = ('fashion_mnist', *(pytest.param(name, marks=pytest.mark.slow) for name in ('cifar10', 'tf_flowers')))
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def stop_at_look(monkeypatch, number):
     monkeypatch.setattr('gan_jax.train.StopSignals', Stop)
 
 
-@pytest.mark.parametrize('members', [1, 2])
+@pytest.mark.parametrize('members', [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_stop_inside_a_line_of_metrics_loses_no_step_of_it(undisturbed, tmp_path, monkeypatch, members):
     stop_at_look(monkeypatch, 13)
     what = 'run' if members == 1 else 'population'
@@ -106,9 +106,9 @@ def killed_in(monkeypatch, method, number):
 @pytest.mark.parametrize(
     ('method', 'number'),
     [
-        ('save', 1),  # between the first checkpoints of two members
+        pytest.param('save', 1, marks=pytest.mark.slow),  # between the first checkpoints of two members
         ('save', 5),  # between two later ones
-        ('look', 3),  # between the last samples of two members
+        pytest.param('look', 3, marks=pytest.mark.slow),  # between the last samples of two members
         ('_draw_interpolation', 1),  # among the last pictures of a member
     ],
 )
