@@ -195,17 +195,20 @@ def coders(parts: Parts, shapes: Mapping[str, tuple[int, int, int]], *, styles: 
     return made
 
 
-def options_of(parts: Parts) -> dict[str, Any]:
-    """The options of `gan_jax.adversarial.adversarial` in a config, which has one discriminator for each domain.
+def from_parts(parts: Parts) -> dict[str, Any]:
+    """What a config gives to a game of two domains: discriminators, critics, loss, shapes, and adversarial's options.
+
+    Args:
+        parts: parts of the game; its real images are those of b. There is one discriminator for each domain.
 
     Raises:
         UserError: it has several.
     """
-    options = parts.options
+    shapes, options = {'a': parts.shape('a'), 'b': parts.shape('real')}, parts.options
     require(options.pop('discriminators') == 1, 'discriminators.number', 'several', '1 for each of two domains')
-    return options
 
+    def judges(dtype: str | None = None) -> dict[str, Network]:
+        return {domain: parts.network('discriminator', shape, shape, dtype=dtype) for domain, shape in shapes.items()}
 
-def judges(parts: Parts, shapes: Mapping[str, tuple[int, int, int]], dtype: str | None = None) -> dict[str, Network]:
-    """The discriminators of both domains that a config names, in its own dtype or another."""
-    return {domain: parts.network('discriminator', shape, shape, dtype=dtype) for domain, shape in shapes.items()}
+    critics = None if parts.config.dtype == 'float32' else judges('float32')
+    return {'discriminators': judges(), 'critics': critics, 'loss': parts.loss, 'shapes': shapes, **options}

@@ -12,7 +12,7 @@ from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, joined
 from gan_jax.translators import distance, no_latents, of_generator, translator, without_condition
-from gan_jax.two_domains import both_ways, check_domains, judges, of_unpaired_data, options_of, show_both_ways
+from gan_jax.two_domains import both_ways, check_domains, from_parts, of_unpaired_data, show_both_ways
 
 
 def cyclegan(
@@ -106,18 +106,7 @@ def from_config(
         identity: weight, as a share of `cycle`, of the difference of an image and its translation into its own domain.
         parts: parts of the game.
     """
-    shapes = {'a': parts.shape('a'), 'b': parts.shape('real')}
-    game = cyclegan(
-        {
-            'a_to_b': parts.network('generator', *shapes.values()),
-            'b_to_a': parts.network('generator', *list(shapes.values())[::-1]),
-        },
-        judges(parts, shapes),
-        parts.loss,
-        shapes=shapes,
-        cycle=cycle,
-        identity=identity,
-        critics=None if parts.config.dtype == 'float32' else judges(parts, shapes, 'float32'),
-        **options_of(parts),
-    )
-    return of_unpaired_data(game)
+    given = from_parts(parts)
+    a, b = given['shapes'].values()
+    generators = {'a_to_b': parts.network('generator', a, b), 'b_to_a': parts.network('generator', b, a)}
+    return of_unpaired_data(cyclegan(generators, cycle=cycle, identity=identity, **given))

@@ -19,9 +19,8 @@ from gan_jax.two_domains import (
     check_weights,
     coders,
     decay_of,
-    judges,
+    from_parts,
     of_unpaired_data,
-    options_of,
 )
 
 
@@ -146,21 +145,16 @@ def from_config(
             discriminator's.
         parts: parts of the game.
     """
-    shapes = {'a': parts.shape('a'), 'b': parts.shape('real')}
-    generators = coders(parts, shapes, styles=True)
+    given = from_parts(parts)
     game = munit(
-        generators,
-        judges(parts, shapes),
-        parts.loss,
-        shapes=shapes,
+        coders(parts, given['shapes'], styles=True),
         style_size=parts.config.generator.style_size,
         image=image,
         content=content,
         style=style,
         cycle=cycle,
         decay=decay,
-        critics=None if parts.config.dtype == 'float32' else judges(parts, shapes, 'float32'),
-        **options_of(parts),
+        **given,
     )
     return of_unpaired_data(game)
 

@@ -19,9 +19,8 @@ from gan_jax.two_domains import (
     check_weights,
     coders,
     decay_of,
-    judges,
+    from_parts,
     of_unpaired_data,
-    options_of,
     show_both_ways,
 )
 
@@ -133,19 +132,15 @@ def from_config(
             discriminator's.
         parts: parts of the game.
     """
-    shapes = {'a': parts.shape('a'), 'b': parts.shape('real')}
+    given = from_parts(parts)
     game = unit(
-        coders(parts, shapes),
-        judges(parts, shapes),
-        parts.loss,
-        shapes=shapes,
+        coders(parts, given['shapes']),
         image=image,
         divergence=divergence,
         cycle=cycle,
         cycle_divergence=cycle_divergence,
         decay=decay,
-        critics=None if parts.config.dtype == 'float32' else judges(parts, shapes, 'float32'),
-        **options_of(parts),
+        **given,
     )
     return of_unpaired_data(game)
 
