@@ -260,6 +260,43 @@ def page(
     files.replace(path, document.document(title, '\n'.join(body), charts=charts).encode())
 
 
+def publish(
+    out: pathlib.Path,
+    title: str,
+    question: str,
+    values: Values,
+    arms: Mapping[str, Sequence[Finished]],
+    names: Mapping[str, str],
+    *,
+    protocols: Mapping[str, str],
+    facts: Mapping[str, Any] | None = None,
+    of_curves: str,
+    of_samples: str = '{}, first seed.',
+    columns: int = 2,
+) -> None:
+    """Writes table, record, curves, each arm's samples and the page of an experiment, and says where they are.
+
+    Args:
+        out: the directory.
+        title: title of the experiment.
+        question: what it asks, in plain text.
+        values: values of every arm and seed.
+        arms: the runs.
+        names: {name of the metric: title of its curves}.
+        protocols: {metric: how it was measured}.
+        facts: further JSON values for the record.
+        of_curves: caption of the curves.
+        of_samples: caption of an arm's samples, with {} for the arm.
+        columns: number of panels of curves side by side.
+    """
+    write(out, title, values, {'protocols': protocols, **(facts or {})})
+    curves(out / 'curves.png', arms, names, columns=columns)
+    pictures = {of_curves: out / 'curves.png'}
+    pictures |= {of_samples.format(arm): path for arm, path in copy_pictures(arms, 'samples.png', out).items()}
+    page(out / 'page.html', title, question, values, arms=arms, names=names, pictures=pictures, protocols=protocols)
+    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
+
+
 def _drawn(runs: Sequence[Finished], name: str) -> list[Curve]:
     return [curve for run in runs if len((curve := run.curve(name))[0])]
 

@@ -31,16 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: Options) -> None:
     arms = results.read_all(sweep.train(ARMS, options))
     values = {arm: {metric: [run.final(metric) for run in runs] for metric in METRICS} for arm, runs in arms.items()}
-    title, out, protocols = 'What codes say of the digits', options.out, results.protocols(arms)
-    results.write(out, title, values, {'protocols': protocols})
-    results.curves(out / 'curves.png', arms, CURVES)
-    pictures = {'Both figures while training, over thousands of images.': out / 'curves.png'}
-    samples = results.copy_pictures(arms, 'samples.png', out)
-    pictures |= {f'{arm}, first seed.': path for arm, path in samples.items()}
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    results.publish(
+        options.out,
+        'What codes say of the digits',
+        QUESTION,
+        values,
+        arms,
+        CURVES,
+        protocols=results.protocols(arms),
+        of_curves='Both figures while training, over thousands of images.',
     )
-    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
 
 
 if __name__ == '__main__':

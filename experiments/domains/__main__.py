@@ -56,22 +56,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: Options) -> None:
     arms = results.read_all(sweep.train(FULL if options.full else ARMS, options))
-    values, out, protocols = accuracies(arms), options.out, results.protocols(arms)
-    protocols |= {
+    protocols = results.protocols(arms) | {
         'accuracy': '1 - class_error on target test images, at the last step',
         'share of the gap': 'of the mean accuracies of source only and target only',
     }
-    results.write(out, TITLE, values, {'protocols': protocols})
-    results.curves(out / 'curves.png', arms, CURVES, columns=3)
-    pictures = {'Errors over thousands of images of each domain.': out / 'curves.png'}
-    samples = results.copy_pictures(arms, 'samples.png', out)
-    pictures |= {
-        f'{arm}, first seed: images and the gradients of their classes.': path for arm, path in samples.items()
-    }
-    results.page(
-        out / 'page.html', TITLE, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    results.publish(
+        options.out,
+        TITLE,
+        QUESTION,
+        accuracies(arms),
+        arms,
+        CURVES,
+        protocols=protocols,
+        of_curves='Errors over thousands of images of each domain.',
+        of_samples='{}, first seed: images and the gradients of their classes.',
+        columns=3,
     )
-    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
 
 
 if __name__ == '__main__':

@@ -122,20 +122,22 @@ def _run(options: Options) -> None:
     steps = cost.seconds_per_step(options.runs / 'cost.json', configs_of)
     seconds = {name: steps[name] * 1000 / config.batch_size for name, config in configs_of.items()}
     values = beside(arms, {name: sweep.kimg(config) for name, config in configs_of.items()}, seconds)
-    title, out, protocols = "Families of networks at a laptop's size", options.out, results.protocols(arms)
-    protocols |= {
+    protocols = results.protocols(arms) | {
         'thousand images': 'that the generator makes in training',
         'minutes': 'of training, without evaluations',
     }
-    results.write(out, title, values, {'protocols': protocols, 'seconds of a thousand images': seconds})
-    results.curves(out / 'curves.png', arms, CURVES)
-    pictures = {'Metrics of all arms, over thousands of images.': out / 'curves.png'}
-    samples = results.copy_pictures(arms, 'samples.png', out)
-    pictures |= {f'{arm}, first seed, at its end.': path for arm, path in samples.items()}
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    results.publish(
+        options.out,
+        "Families of networks at a laptop's size",
+        QUESTION,
+        values,
+        arms,
+        CURVES,
+        protocols=protocols,
+        facts={'seconds of a thousand images': seconds},
+        of_curves='Metrics of all arms, over thousands of images.',
+        of_samples='{}, first seed, at its end.',
     )
-    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
 
 
 if __name__ == '__main__':
