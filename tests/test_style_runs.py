@@ -3,12 +3,12 @@
 import functools
 import pathlib
 
-import jax
 import numpy as np
 import pytest
 
 from gan_jax import config
 from gan_jax.train import train, train_population
+from tests.same_players import assert_close
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {
@@ -46,13 +46,6 @@ def alone(directory):
 @pytest.fixture(scope='module')
 def directory(tmp_path_factory):
     return tmp_path_factory.mktemp('styles')
-
-
-def assert_close(one, other):
-    for player in ('generator', 'discriminator'):
-        leaves = jax.tree.leaves_with_path(getattr(one, player))
-        for (path, x), y in zip(leaves, jax.tree.leaves(getattr(other, player)), strict=True):
-            np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5, err_msg=jax.tree_util.keystr(path))
 
 
 @pytest.mark.parametrize('mode', ['pmap', 'sharding'])

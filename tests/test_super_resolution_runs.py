@@ -4,13 +4,12 @@ import functools
 import json
 import pathlib
 
-import jax
-import numpy as np
 import pytest
 
 from gan_jax import config
 from gan_jax.train import train, train_population
 from tests.contents import differences
+from tests.same_players import assert_close
 from tests.test_loop import KilledError, killed_in
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -52,13 +51,6 @@ def alone(directory):
 @pytest.fixture(scope='module')
 def directory(tmp_path_factory):
     return tmp_path_factory.mktemp('super_resolution')
-
-
-def assert_close(one, other):
-    for player in ('generator', 'discriminator'):
-        leaves = jax.tree.leaves_with_path(getattr(one, player))
-        for (path, x), y in zip(leaves, jax.tree.leaves(getattr(other, player)), strict=True):
-            np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5, err_msg=jax.tree_util.keystr(path))
 
 
 @pytest.mark.parametrize('mode', ['pmap', 'sharding'])
