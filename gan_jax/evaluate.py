@@ -265,7 +265,7 @@ def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, 
 
 def _with_known(samples: Samples, metrics: Sequence[str], trained_on: ConfigDict, data_dir: str | None) -> Samples:
     """The samples with the data that their run was trained on, if a metric needs them."""
-    if not any(METRICS[name].sees in ('encoder', 'maps') or name == 'membership' for name in metrics):
+    if not any(METRICS[name].known for name in metrics):
         return samples
     section = trained_on.copy_and_resolve_references()
     section.directory = data_dir or section.directory

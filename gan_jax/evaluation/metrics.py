@@ -30,6 +30,7 @@ class Metric(NamedTuple):
             the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
+        known: whether it, or its protocol, needs the data that the run was trained on.
         kind: the kind of examples that it applies to.
     """
 
@@ -40,6 +41,7 @@ class Metric(NamedTuple):
     sees: str = 'features'
     labels: bool = False
     paired: bool = False
+    known: bool = False
     kind: Kind = IMAGES
 
     @property
@@ -56,6 +58,7 @@ class Metric(NamedTuple):
 _SLICED = 'sliced_wasserstein'  # which also has a value for each level of the pyramid
 _BOTH_FEATURES = {'real': ('features',), 'fake': ('features',)}
 _BOTH_IMAGES = {'real': ('images',), 'fake': ('images',), 'sees': 'pixels'}
+_OF_ENCODER = {'real': ('images',), 'sees': 'encoder', 'known': True}
 METRICS: dict[str, Metric] = {
     'fid': Metric(of_sets.fid_of, {'fid': 'min'}),
     'fid_taps': Metric(of_sets.fid_taps_of, {f'fid_{tap}': 'min' for tap in TAPS}, real=('taps',), fake=('taps',)),
@@ -80,6 +83,7 @@ METRICS: dict[str, Metric] = {
         {'miou': 'max', 'pixel_accuracy': 'max', 'segmenter_fid': 'min'},
         **_BOTH_IMAGES | {'sees': 'maps'},
         paired=True,
+        known=True,
     ),
     'solids': Metric(
         of_sets.solids_of,
@@ -96,15 +100,12 @@ METRICS: dict[str, Metric] = {
     ),
     'lpips_distance': Metric(of_sets.lpips_distance_of, {'lpips_distance': 'min'}, **_BOTH_IMAGES, paired=True),
     'class_error': Metric(of_runs.class_error_of, {'class_error': 'min'}, real=('images',), sees='discriminator'),
-    'membership': Metric(of_runs.membership_of, {'membership': 'min'}, real=('images',), sees='discriminator'),
-    'code_accuracy': Metric(of_runs.code_accuracy_of, {'code_accuracy': 'max'}, real=('images',), sees='encoder'),
-    'reconstruction': Metric(of_runs.reconstruction_of, {'reconstruction': 'min'}, real=('images',), sees='encoder'),
-    'auroc': Metric(
-        of_runs.auroc_of,
-        {'auroc': 'max', 'auroc_image': 'max', 'auroc_neighbour': 'max'},
-        real=('images',),
-        sees='encoder',
+    'membership': Metric(
+        of_runs.membership_of, {'membership': 'min'}, real=('images',), sees='discriminator', known=True
     ),
+    'code_accuracy': Metric(of_runs.code_accuracy_of, {'code_accuracy': 'max'}, **_OF_ENCODER),
+    'reconstruction': Metric(of_runs.reconstruction_of, {'reconstruction': 'min'}, **_OF_ENCODER),
+    'auroc': Metric(of_runs.auroc_of, {'auroc': 'max', 'auroc_image': 'max', 'auroc_neighbour': 'max'}, **_OF_ENCODER),
     'diversity': Metric(of_runs.diversity_of, {'diversity': 'real'}, sees='translator'),
     'lpips_diversity': Metric(of_runs.lpips_diversity_of, {'lpips_diversity': 'real'}, sees='translator'),
     'content_accuracy': Metric(of_runs.content_accuracy_of, {'content_accuracy': 'max'}, fake=('logits',)),
