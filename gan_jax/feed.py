@@ -64,13 +64,16 @@ def make_feed(
             is mirrored by its number. None: all batches are full, in random order.
 
     Raises:
-        UserError: `flip` is set for points; Poisson sampling of data that are streamed or have groups.
+        UserError: `flip` is set for points or images with captions; Poisson sampling of data that are streamed or have
+            groups.
     """
     for part in dataset.parts.values():
         if flip and len(part.shape) != 3:
             raise UserError(
                 f'data.flip mirrors images, but {part.name!r} has examples of shape {part.shape}: unset it.'
             )
+        if flip and part.inputs is not None and part.inputs.ndim == 2:
+            raise UserError(f'data.flip would mirror images but not their captions in {part.name!r}: unset it.')
     lengths = {name: len(part) for name, part in dataset.parts.items()}
     seeds = {name: seed if name == MAIN else group_seed(seed, name) for name in lengths}
 

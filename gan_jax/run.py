@@ -87,12 +87,12 @@ def make_feed(
 
 
 def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
-    """The number of classes of a game: of all examples if it needs them, else of label maps or of a labelled group."""
+    """The number of classes of a game: of all examples if it needs them, else of inputs or of a labelled group."""
     if getattr(games.find(config.game.name, importing=False), 'LABELLED_DOMAINS', False):
         data.check_labelled_domains(dataset, config.game.name)
     of_game = needs_classes(config)
     if not of_game and not is_conditional(config):
-        if dataset.has_maps:
+        if dataset.has_maps or dataset.has_captions:
             return dataset.num_classes
         return next((group.num_classes for group in dataset.groups.values() if group.labels is not None), None)
     if dataset.labels is None or (np.asarray(dataset.labels) < 0).any():

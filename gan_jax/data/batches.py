@@ -31,7 +31,8 @@ def prepare(
       positions: int [n], the examples' places in the whole batch: each draws its flip from `fold_in(key, position)`,
         so that a device with some of them draws what a device with all of them draws for these.
       flip: whether to mirror each example left to right with probability 1/2, its input with it; for images only.
-      inputs: the image that goes with each example, uint8 [n, height, width, channels], or None.
+      inputs: the image that goes with each example, uint8 [n, height, width, channels]; its caption [n, ...], which is
+        passed on as it is; or None.
 
     Returns:
       'real': float32, x / 127.5 - 1 of uint8 examples, in a form that compiles to exactly -1 and 1 at the ends;

@@ -25,13 +25,15 @@ class Dataset:
         [num, 2], or uint8 solids [num, side, side, side, 1]; images of several sizes, where `load` allows them, as
         `MixedImages`.
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
-      num_classes: the number of classes (of modes, for a mixture), or of those in label maps; None if there are neither
-        labels nor maps.
+      num_classes: the number of classes (of modes, for a mixture), or of those in label maps, or of words in captions;
+        None if there are neither labels nor maps nor captions.
       fingerprint: a hash of the examples and labels, see `fingerprints`; of those that a stack is made of; of images of
         several sizes a hash of their files, of what else decides them, and of the rules of decoding.
-      class_names: names of the classes in order: of a folder's sub-directories, or TFDS's; None if they have none.
+      class_names: names of the classes in order: of a folder's sub-directories, or TFDS's; the words of captions; None
+        if they have none.
       inputs: uint8 [num, height, width, channels], the image that goes with each example, such as the one that a
-        translator is given, or a label map with the class of each pixel; None if the examples are not pairs.
+        translator is given, or a label map with the class of each pixel; or its caption, int32 [num, length] of numbers
+        of words (see `words`), or float32 [num, n], an embedding of its caption; None if the examples are not pairs.
       groups: further data sets by name, each with an order of its own, such as the other one of two domains. None has
         groups itself.
 
@@ -121,7 +123,17 @@ class Dataset:
     @property
     def has_maps(self) -> bool:
         """Whether the inputs are label maps: pixels [1] in [0, num_classes)."""
-        return self.inputs is not None and self.labels is None and self.num_classes is not None
+        return self._explained_by(4)
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether the inputs are captions: numbers [length] of words, in [0, num_classes)."""
+        return self._explained_by(2)
+
+    def _explained_by(self, dimensions: int) -> bool:
+        """Whether the classes are those of inputs with so many dimensions."""
+        classes_are_of_inputs = self.labels is None and self.num_classes is not None
+        return classes_are_of_inputs and self.inputs is not None and self.inputs.ndim == dimensions
 
     def check_images(self) -> None:
         """Raises a UserError if the examples are not images."""

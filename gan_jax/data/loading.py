@@ -9,6 +9,8 @@ from collections.abc import Callable
 from gan_jax.data import (
     blended,
     cache,
+    captioned,
+    captioned_shapes,
     coloured,
     computed,
     domains,
@@ -39,7 +41,7 @@ def absolute_name(name: str) -> str:
     """A data set's name that means the same from every directory: that of a folder with an absolute path."""
     kind, found, rest = name.partition(':')
     match kind:
-        case 'folder' | 'paired' | 'maps' if found:
+        case 'folder' | 'paired' | 'maps' | 'captioned' if found:
             rest = os.path.abspath(os.path.expanduser(rest))
         case 'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' if found:
             rest = absolute_name(rest)
@@ -83,6 +85,8 @@ def load(
         'paired:/path/to/pairs', a directory of pairs (see `paired.pairs`);
         'scenes', painted landscapes with their label maps (see `scenes.scenes`), and 'maps:/path', images with theirs
         (see `maps.with_maps`);
+        'captioned_shapes', pictures of coloured shapes with captions (see `captioned_shapes.captioned_shapes`), and
+        'captioned:/path', images with theirs (see `captioned.with_captions`);
         'edges:NAME', 'grey:NAME', 'half:NAME' and 'quarter:NAME', pairs whose input is computed from the image, the
         last two the image in small (see `computed`);
         'blended:NAME', its images over computed textures, and 'blended:NAME+PATCHES', over patches of the pictures of
@@ -122,12 +126,12 @@ def load(
     match kind:
         case _ if name in MIXTURES:
             dataset = _load_mixture(name, split, size, channels)
-        case 'furniture' | 'leaves' | 'motions' | 'scenes':
+        case 'captioned_shapes' | 'furniture' | 'leaves' | 'motions' | 'scenes':
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
-        case 'paired' | 'maps':
-            pairs = paired.pairs if kind == 'paired' else maps.with_maps
+        case 'paired' | 'maps' | 'captioned':
+            pairs = {'paired': paired.pairs, 'maps': maps.with_maps, 'captioned': captioned.with_captions}[kind]
             dataset = pairs(name, rest, split, root, **options)
         case 'edges' | 'grey' | 'half' | 'quarter':
             dataset = computed.PAIRS[kind](name, inner(rest), root, show_progress=show_progress)
@@ -207,7 +211,7 @@ def _load_computed(
 ) -> Dataset:
     if name == 'leaves':
         return leaves.load_leaves(split, size, channels, root)
-    compute = {'furniture': furniture.furniture, 'motions': motions.motions, 'scenes': scenes.scenes}.get(name)
+    compute = _COMPUTED.get(name)
     if compute is None:
         kind = name.partition(':')[0]
         raise UserError(f'there is no data set {name!r}: {kind} has no variants, so write {kind}.')
@@ -234,6 +238,12 @@ def _load_coloured(name: str, inner: str, channels: int | None, load_inner: Call
     return Dataset(name, data.split, examples, labels, len(coloured.SIX), fingerprint, coloured.SIX)
 
 
+_COMPUTED = {
+    'captioned_shapes': captioned_shapes.captioned_shapes,
+    'furniture': furniture.furniture,
+    'motions': motions.motions,
+    'scenes': scenes.scenes,
+}
 _FROM_ANOTHER = {
     'stacked': _load_stack,
     'coloured': _load_coloured,
