@@ -210,6 +210,8 @@ class Game(NamedTuple):
             particular ones.
         maps: the number of classes in the label maps that `sample` takes as its condition, images [n, H, W, 1] with
             class k as 2 k / 255 - 1; None: it takes none.
+        hole: latents [n, ...] -> where `sample` fills the images of its condition, bool [n, H, W, 1]; None: it returns
+            other images.
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
         private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
@@ -237,6 +239,7 @@ class Game(NamedTuple):
     style_of: Callable[..., Array] | None = None
     targets: Callable[[Array], Array] | None = None
     maps: int | None = None
+    hole: Callable[[Array], Array] | None = None
     codes: 'Codes | None' = None
     private: bool = False
     note: str = ''

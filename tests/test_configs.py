@@ -33,6 +33,7 @@ SLOW = (  # to compile, or DCGAN with another loss
     'growing_dcgan',
     'hinge',
     'infogan',
+    'inpainting',
     'logan',
     'munit',
     'lsgan',

@@ -26,8 +26,8 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, the 'maps' of the samples, or the 'generator', the 'translator',
-            the 'discriminator' or the 'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, the 'maps' or 'holes' of the samples, or the 'generator', the
+            'translator', the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
         known: whether it, or its protocol, needs the data that the run was trained on.
@@ -84,6 +84,9 @@ METRICS: dict[str, Metric] = {
         **_BOTH_IMAGES | {'sees': 'maps'},
         paired=True,
         known=True,
+    ),
+    'hole': Metric(
+        of_runs.hole_of, {'hole_l1': 'min', 'hole_psnr': 'max'}, **_BOTH_IMAGES | {'sees': 'holes'}, paired=True
     ),
     'solids': Metric(
         of_sets.solids_of,
@@ -182,14 +185,14 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
     for name in names:
         if METRICS[name].labels and given != 'label':
             raise UserError(f'{name} needs classes, and this generator is unconditional: remove it from the metrics.')
-        if METRICS[name].paired and given != 'input':
+        if METRICS[name].paired and given != 'input' and game.hole is None:
             raise UserError(f'{name} compares pairs of images, and these samples have no real partners: remove it.')
         if name == 'class_error' and game.classify is None:
             raise UserError(f'{name} evaluates the classifier of a game, and this game has none: remove it.')
         if name == 'membership' and not game.private:
             raise UserError(f'{name} attacks the discriminator of a private game, and this game is not one: remove it.')
         sees = METRICS[name].sees
-        if sees in (parts := {'encoder': game.encode, 'maps': game.maps}) and parts[sees] is None:
+        if sees in (parts := {'encoder': game.encode, 'maps': game.maps, 'holes': game.hole}) and parts[sees] is None:
             raise UserError(f'{name} evaluates the {sees} of a game, and this game has none: remove it.')
         if name == 'auroc' and game.score is None:
             raise UserError(f'{name} evaluates the anomaly scores of a game, and this game has none: remove it.')

@@ -14,6 +14,7 @@ from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
 from gan_jax.evaluation.evidence import Evidence
 from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.hole import hole_errors, masks_of
 from gan_jax.evaluation.membership import membership
 from gan_jax.evaluation.of_sets import in_batches, labels_of, luma_estimates
 from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
@@ -55,6 +56,15 @@ def segmentation_of(evidence: Evidence) -> dict[str, Estimate]:
     if samples is None or samples.known is None:
         raise UserError('segmentation needs samples of a run that paints label maps: remove it.')
     return segmentation(*evidence.pairs, samples.conditions, samples.known)
+
+
+def hole_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Mean absolute difference and PSNR in the holes that a generator fills (Pathak et al. 2016)."""
+    samples = evidence.samples
+    if samples is None or samples.game.hole is None:
+        raise UserError('hole needs samples of a run that fills holes: remove it.')
+    real, fake = evidence.pairs
+    return hole_errors(real, fake, masks_of(samples.game, samples.seed, len(fake)))
 
 
 def class_error_of(evidence: Evidence) -> dict[str, Estimate]:

@@ -27,7 +27,7 @@ from gan_jax.translators import no_latents
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
-# pairs, solids, an extractor with taps, a classifier, a discriminator, an encoder, or label maps
+# pairs, solids, an extractor with taps, a classifier, a discriminator, an encoder, label maps or holes
 OTHER_INPUT = {
     'psnr',
     'ssim',
@@ -47,6 +47,7 @@ OTHER_INPUT = {
     'content_accuracy',
     'target_accuracy',
     'segmentation',
+    'hole',
 }
 LAYOUT = parallel.make_layout(1, num_devices=1)
 
