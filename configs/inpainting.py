@@ -16,7 +16,11 @@ loss against a discriminator of the contents. It learns ten times as fast as the
 of the paper; `game.random=True` puts the squares anywhere. The pictures show an image with a hole, the output and the
 image itself. `hole_l1` and `hole_psnr` are errors in the hole.
 
-Expect smooth contents of the right colours; the squared error leaves little texture.
+Expect smooth contents of the right colours; the squared error leaves little texture. On the digits of the test split
+`hole_l1` is 0.0615 +- 0.0005 and `hole_psnr` 22.4 +- 0.1 (mean and deviation of three seeds; half a minute each on one
+core of a laptop), 0.387 and 7.4 of a hole filled with the mean colour. The squared error alone (`game.adversary=0`)
+gives 0.0614 +- 0.0023 and 22.5 +- 0.3: on these digits the adversary changes nothing that the errors show. The paper's
+figures on Paris StreetView cannot be compared with these.
 """
 
 from ml_collections import ConfigDict
