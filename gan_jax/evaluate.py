@@ -31,7 +31,7 @@ from gan_jax.evaluation import results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
-from gan_jax.evaluation.gather import Samples, check_looks, of_inputs, shape_text, shapes_agree
+from gan_jax.evaluation.gather import GeneratorSamples, check_looks, of_inputs, shape_text, shapes_agree
 from gan_jax.evaluation.labels import renumber
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_kind, check_names, check_options
 from gan_jax.evaluation.record import Evaluation, differences
@@ -45,7 +45,7 @@ from gan_jax.run import refresh_page
 from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.sampling.loaded import LoadedRun
-from gan_jax.sampling.trained import Run, import_model, is_run, load_run
+from gan_jax.sampling.trained import TrainedRun, import_model, is_run, load_run
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000
@@ -251,19 +251,23 @@ def _over_steps(found: Mapping[int, Evaluation]) -> str:
     return '\n'.join(lines)
 
 
-def _samples_of(run: Run, real: data.Dataset | Statistics, num: int, seed: int, subject: str) -> Samples:
+def _samples_of(
+    run: TrainedRun, real: data.Dataset | Statistics, num: int, seed: int, subject: str
+) -> GeneratorSamples:
     """The samples of a run's generator to evaluate against real images."""
     if run.game.translates:
         samples = of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
     else:
-        samples = Samples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
+        samples = GeneratorSamples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
     samples = samples._replace(discriminator=run.discriminator, encoder=run.encoder)
     if run.is_conditional:
         samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
     return samples
 
 
-def _with_known(samples: Samples, metrics: Sequence[str], trained_on: ConfigDict, data_dir: str | None) -> Samples:
+def _with_known(
+    samples: GeneratorSamples, metrics: Sequence[str], trained_on: ConfigDict, data_dir: str | None
+) -> GeneratorSamples:
     """The samples with the data that their run was trained on, if a metric needs them."""
     if not any(METRICS[name].known for name in metrics):
         return samples
@@ -272,7 +276,7 @@ def _with_known(samples: Samples, metrics: Sequence[str], trained_on: ConfigDict
     return samples._replace(known=load_data(section))
 
 
-def draw_conditions(run: Run, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:
+def draw_conditions(run: TrainedRun, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:
     """Draws classes with the frequencies of the real images if the generator has these classes, else uniformly."""
     if real.labels is not None and np.min(real.labels) >= 0:
         drawn, both = draw_labels(real, num, seed), (real.class_names, run.class_names)
@@ -293,7 +297,7 @@ def _choose_extractor(metrics: Sequence[str], spec: str | Extractor, *sides: dat
 
 
 def _judge(
-    fakes: Samples | data.Dataset | Statistics,
+    fakes: GeneratorSamples | data.Dataset | Statistics,
     real: data.Dataset | Statistics,
     extractor: Extractor,
     *,
@@ -304,7 +308,7 @@ def _judge(
     cache_dir: str | None = None,
 ) -> Evaluation:
     layout = parallel.make_layout(jax.device_count())
-    if not isinstance(fakes, Samples):
+    if not isinstance(fakes, GeneratorSamples):
         check_looks(fakes, extractor)  # before the real images are processed
     return Evaluator(metrics, extractor, real, layout, cache_dir, bootstrap, options, batch_size).evaluate(fakes)
 

@@ -22,7 +22,7 @@ from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import Extractor
-from gan_jax.evaluation.gather import Samples, of_inputs
+from gan_jax.evaluation.gather import GeneratorSamples, of_inputs
 from gan_jax.evaluation.metrics import check_kind, check_of_generator
 from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
@@ -124,7 +124,7 @@ def make_evaluation(
         else:
             conditions = draw_labels(dataset, options.samples, seed) if game.given else None
             names = dataset.class_names
-            samples = Samples(game, generator, options.samples, seed, conditions, subject, class_names=names)
+            samples = GeneratorSamples(game, generator, options.samples, seed, conditions, subject, class_names=names)
         others = {'discriminator': players.get(game.classifier), 'encoder': players.get('encoder'), 'known': dataset}
         samples = samples._replace(**others, standing=config.standing_statistics)
         try:

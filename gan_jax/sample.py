@@ -11,10 +11,10 @@ import re
 
 from gan_jax.errors import UserError
 from gan_jax.records import files
-from gan_jax.sampling.class_choice import parse_classes
 from gan_jax.sampling.latent_pictures import PICTURES, draw
 from gan_jax.sampling.samples import MOST_PICTURES, sample_workdir
 from gan_jax.sampling.upscale import upscale
+from gan_jax.sampling.wanted_classes import parse_classes
 
 APPLICATIONS = {'upscale': upscale}
 """What a run makes of the user's images, by the name of `--what`."""

@@ -10,7 +10,7 @@ from gan_jax.data import Dataset
 from gan_jax.evaluate import draw_conditions, main, name_and_split
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Failure
-from gan_jax.sampling.trained import Run
+from gan_jax.sampling.trained import TrainedRun
 
 EXTRACTOR = '--extractor=tests.extractors:QUADRANTS'
 
@@ -120,7 +120,7 @@ def test_a_split_stands_behind_a_name(spec, parts):
 def test_samples_have_the_classes_of_the_reals_by_name():
     def conditions(labels, names, class_names, num_classes=3):
         reals = Dataset('d', 'train', np.zeros((len(labels), 1, 1, 1)), np.array(labels), max(labels) + 1, '', names)
-        run = Run(None, 0, None, None, (1, 1, 1), num_classes, class_names)
+        run = TrainedRun(None, 0, None, None, (1, 1, 1), num_classes, class_names)
         return draw_conditions(run, reals, 12, seed=0)
 
     assert set(conditions([0, 0, 0], ('c',), ('a', 'b', 'c'))['conditions']) == {2}

@@ -25,7 +25,7 @@ from gan_jax.records.metrics import evaluations_of
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.program import make_program
-from gan_jax.sampling.trained import Run, load_run
+from gan_jax.sampling.trained import TrainedRun, load_run
 from tests.test_latent_pictures import save_untrained
 from tests.test_shown import save_untrained as save_translator
 from tools.export import export, main
@@ -210,6 +210,6 @@ def test_the_generator_of_every_config_is_exported_for_any_batch_size(path):
     classes = run.count_classes(config, dataset)
     game = build.make_game(config, dataset.shape, num_classes=classes, shapes=dataset.shapes)
     weights = jax.eval_shape(game.init, jax.random.key(0))['generator']
-    trained = Run(config, 0, game, Player(*weights, None), dataset.shape, classes, shapes=dataset.shapes)
+    trained = TrainedRun(config, 0, game, Player(*weights, None), dataset.shape, classes, shapes=dataset.shapes)
     (example,) = make_program(trained).out_avals
     assert (str(example.shape[0]), *example.shape[1:]) == ('b', *dataset.shape)

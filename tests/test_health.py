@@ -54,11 +54,11 @@ def load(values: tuple) -> ConfigDict:
     return configs.load('configs/mlp.py', dict(values))
 
 
-def make_run(rows: list[dict] | None = None, **values) -> health.Run:
-    return health.Run(make_config(**values), records() if rows is None else rows)
+def make_run(rows: list[dict] | None = None, **values) -> health.Course:
+    return health.Course(make_config(**values), records() if rows is None else rows)
 
 
-def names(run: health.Run) -> list[str]:
+def names(run: health.Course) -> list[str]:
     return [finding.name for finding in health.judge(run)]
 
 
@@ -70,7 +70,7 @@ def grid_of(kinds: int, number: int = 16, noise: float = 0.0) -> np.ndarray:
 
 def test_a_game_in_which_one_player_alone_moves_is_judged_by_it():
     rows = [{'step': 50 * (i + 1), 'kimg': 3.2 * (i + 1), 'encoder/gradient_norm': 0.5} for i in range(20)]
-    (finding,) = health.judge(health.Run(configs.load('anogan', {'duration': '1000 steps'}), rows))
+    (finding,) = health.judge(health.Course(configs.load('anogan', {'duration': '1000 steps'}), rows))
     assert finding.name == 'no_problems'
     assert 'gradient norms of the encoder 0.5.' in finding.evidence
 
@@ -489,7 +489,7 @@ def test_every_remedy_can_be_set():
         configs.load('configs/dcgan.py', {key: value + metric.get('evaluate', ''), **metric})
     for name in OPTIMIZERS:
         config = make_config(**{'generator_optimizer.name': name})
-        assert course.slower(health.Run(config, []), 'generator').startswith('generator_optimizer.learning_rate=')
+        assert course.slower(health.Course(config, []), 'generator').startswith('generator_optimizer.learning_rate=')
 
 
 def write_run(workdir, config: ConfigDict, rows: list[dict], shape=(6, 5, 3), classes: int = 4) -> None:

@@ -13,7 +13,7 @@ from gan_jax.errors import UserError
 from gan_jax.game import Player, pure
 from gan_jax.runtime import parallel
 from gan_jax.sampling import samples as sampling
-from gan_jax.sampling.trained import Run
+from gan_jax.sampling.trained import TrainedRun
 
 CLASSES = 3
 
@@ -77,7 +77,7 @@ def test_a_seed_has_the_same_latent_whatever_the_other_seeds(game, threshold):
 def a_run(game, num_classes=CLASSES):
     config = configs.load('configs/mlp.py')
     config.generator.conditioning, config.discriminator.conditioning = 'concatenate', 'projection'
-    return Run(config, 0, game, PLAYER, (4, 4, 1), num_classes)
+    return TrainedRun(config, 0, game, PLAYER, (4, 4, 1), num_classes)
 
 
 def test_a_grid_goes_through_the_classes_row_by_row(game):

@@ -10,7 +10,7 @@ from gan_jax import config as configs
 from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.game import Player, from_flax, named_key, pure, stream
 from gan_jax.main import main
 from gan_jax.sampling.latents import drawn
@@ -111,7 +111,7 @@ def test_a_run_samples_with_them_and_its_records_say_so(tmp_path):
     standing = plain.standing(2)
     mean, other = (run.generator.ema[1]['batch_stats']['BatchNorm_0']['mean'] for run in (plain, standing))
     assert np.abs(mean - other).max() > 1e-3
-    asked = Samples(standing.game, standing.generator, 4, 0, None, 'it')
+    asked = GeneratorSamples(standing.game, standing.generator, 4, 0, None, 'it')
     assert asked.protocol['batch_norm'] == 'running averages'
     assert asked._replace(standing=standing.passes).protocol['batch_norm'] == 'standing statistics of 2 passes'
 

@@ -18,9 +18,9 @@ from gan_jax.errors import UserError, exit_code
 from gan_jax.pages import explore_page
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
-from gan_jax.sampling.class_choice import choose_classes
 from gan_jax.sampling.sliders import Settings, Sliders
 from gan_jax.sampling.trained import import_model, load_run
+from gan_jax.sampling.wanted_classes import choose_classes
 
 from .compare import page_path
 from .serving import Route, make_server, serve

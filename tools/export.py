@@ -28,7 +28,7 @@ from gan_jax.records import files, report
 from gan_jax.runtime import parallel
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.program import inputs_of, make_program, named_weights
-from gan_jax.sampling.trained import Run, import_model, load_run, warn_of_divergence
+from gan_jax.sampling.trained import TrainedRun, import_model, load_run, warn_of_divergence
 
 from .model_card import model_card
 
@@ -50,8 +50,8 @@ def export(
         workdir: the run's directory.
         out: the directory to write; None: `exported` in the run's.
         step: step of the checkpoint; None: the latest.
-        psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
-        noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
+        psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.TrainedRun.truncated`.
+        noise: for a style generator, see `gan_jax.sampling.trained.TrainedRun.noisy`.
         standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
 
     Returns:
@@ -83,7 +83,9 @@ def export(
     return out
 
 
-def _save_samples(path: pathlib.Path, workdir: pathlib.Path, run: Run, program: Callable[..., jax.Array]) -> None:
+def _save_samples(
+    path: pathlib.Path, workdir: pathlib.Path, run: TrainedRun, program: Callable[..., jax.Array]
+) -> None:
     """Writes a picture of what the program makes of latents; of a translator, which needs images, the run's own."""
     if run.game.translates:
         if (picture := workdir / 'samples.png').exists():

@@ -34,7 +34,7 @@ from gan_jax.ranges import SEED, Range
 from gan_jax.records import files
 from gan_jax.runtime import parallel
 from gan_jax.sampling.samples import generate
-from gan_jax.sampling.trained import Run, import_model, load_run
+from gan_jax.sampling.trained import TrainedRun, import_model, load_run
 
 from .compare import page_path
 from .serving import Route, make_server, serve
@@ -43,7 +43,7 @@ _NUM = Range(0, 1000)
 
 
 def make_study(
-    runs: Mapping[str, Run], real: Dataset, *, num: int = 25, pairs: int = 25, seed: int = 0
+    runs: Mapping[str, TrainedRun], real: Dataset, *, num: int = 25, pairs: int = 25, seed: int = 0
 ) -> tuple[Study, np.ndarray]:
     """The pictures of a page, and what they are.
 
@@ -88,21 +88,21 @@ def make_study(
     return Study(page, *about), images
 
 
-def _check_run(name: str, run: Run) -> None:
+def _check_run(name: str, run: TrainedRun) -> None:
     if len(run.shape) != 3:
         raise UserError(f'{name} generates points in the plane, which people cannot judge: give runs of images.')
     if run.game.translates:
         raise UserError(f'{name} translates images; only runs that make images of latents can be judged.')
 
 
-def _samples(run: Run, real: Dataset, num: int, seed: int) -> np.ndarray:
+def _samples(run: TrainedRun, real: Dataset, num: int, seed: int) -> np.ndarray:
     """uint8 [num, H, W, C], in classes as often as real images have them; none that a run's own page shows."""
     latents = run.game.latents(named_key(seed, 'judge'), jnp.arange(num))
     conditions = draw_conditions(run, real, num, seed)['conditions'] if run.is_conditional else None
     return np.asarray(to_uint8(generate(run.game, run.generator, latents, conditions)))
 
 
-def load_real(run: Run, spec: str | None, data_dir: str | None = None) -> Dataset:
+def load_real(run: TrainedRun, spec: str | None, data_dir: str | None = None) -> Dataset:
     """Real images for a run.
 
     Args:

@@ -13,7 +13,7 @@ from gan_jax.evaluation.record import Record
 from gan_jax.records import files
 from gan_jax.records.metrics import evaluations_of
 from gan_jax.runtime.checkpoint import package_versions
-from gan_jax.sampling.trained import Run
+from gan_jax.sampling.trained import TrainedRun
 
 _LOAD = """```python
 import jax.export, safetensors.numpy  # pip install jax flatbuffers safetensors
@@ -33,7 +33,7 @@ _BATCH = 16
 
 def model_card(
     workdir: pathlib.Path,
-    run: Run,
+    run: TrainedRun,
     inputs: Mapping[str, jax.ShapeDtypeStruct],
     changes: Mapping[str, Any],
     *,
@@ -65,7 +65,7 @@ def model_card(
     return '\n\n'.join(filter(None, parts)) + '\n'
 
 
-def _usage(run: Run, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
+def _usage(run: TrainedRun, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
     """A program that loads the files and draws examples."""
     sizes = {name: (_BATCH, *one.shape[1:]) for name, one in inputs.items()}
     drawn = run.config.latents.distribution if inputs['latents'].dtype == np.float32 else 'keys'
@@ -84,14 +84,14 @@ def _usage(run: Run, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
     )
 
 
-def _classes(run: Run) -> str:
+def _classes(run: TrainedRun) -> str:
     if not run.is_conditional:
         return ''
     names = [f' {name}' for name in run.class_names or ()] or [''] * run.num_classes
     return f'Labels: {", ".join(f"{number}{name}" for number, name in enumerate(names))}.'
 
 
-def _facts(workdir: pathlib.Path, run: Run, changes: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _facts(workdir: pathlib.Path, run: TrainedRun, changes: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the run's files say of its training."""
     config, facts = run.config, files.read_object(workdir / 'run.json')
     data, parameters = facts['data'], sum(leaf.size for leaf in jax.tree.leaves(run.weights[0]))
@@ -112,7 +112,7 @@ def _facts(workdir: pathlib.Path, run: Run, changes: Mapping[str, Any]) -> list[
     return [(name, str(value)) for name, value in rows.items() if value]
 
 
-def _metrics(workdir: pathlib.Path, run: Run, changes: Mapping[str, Any]) -> str:
+def _metrics(workdir: pathlib.Path, run: TrainedRun, changes: Mapping[str, Any]) -> str:
     """A table of what was measured of this checkpoint, each value with its protocol."""
     records = _records(workdir, run.step)
     if not records:

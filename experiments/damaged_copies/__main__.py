@@ -18,7 +18,7 @@ from gan_jax import data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.evaluator import Evaluator
 from gan_jax.evaluation.features.find import find_extractor
-from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.metrics import BEST, METRICS
 from gan_jax.evaluation.record import Record
 from gan_jax.records import files, report
@@ -30,7 +30,7 @@ NEED_MORE = ('lpips', 'path_length', 'path_length_w', 'mmd')  # weights, a gener
 SHOWN = 8  # images of each set in the picture
 
 
-def judge(judges: dict[str, Evaluator], fakes: data.Dataset | Samples) -> list[Record]:
+def judge(judges: dict[str, Evaluator], fakes: data.Dataset | GeneratorSamples) -> list[Record]:
     """All metrics that can be computed of a set; a set without labels has no metrics of classes."""
     records = []
     for evaluator in judges.values():
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
     if options.run:
         made = load_run(options.run)
         print(f'{options.run} at step {made.step}')
-        samples = Samples(made.game, made.generator, options.num, 0, None, f'step {made.step}')
+        samples = GeneratorSamples(made.game, made.generator, options.num, 0, None, f'step {made.step}')
         results['GAN'] = judge(judges, samples)
     print(table(results))
     records = {name: [record.to_json() for record in records] for name, records in results.items()}

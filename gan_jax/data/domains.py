@@ -10,7 +10,7 @@ import numpy as np
 from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError
-from gan_jax.sampling.class_choice import choose_classes
+from gan_jax.sampling.wanted_classes import choose_classes
 
 
 def split_classes(text: str) -> tuple[str, str, str]:

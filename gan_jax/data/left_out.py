@@ -4,7 +4,7 @@ import numpy as np
 
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError
-from gan_jax.sampling.class_choice import choose_classes, parse_classes
+from gan_jax.sampling.wanted_classes import choose_classes, parse_classes
 
 
 def without_classes(data: Dataset, classes: str) -> Dataset:

@@ -13,7 +13,7 @@ from gan_jax.evaluation import metrics
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import (
-    Samples,
+    GeneratorSamples,
     check_one_size,
     compile_samples,
     describe,
@@ -77,7 +77,7 @@ class Evaluator:
         self._compiled = {}
         self._real_store = self._gather(self.reals, metrics.kept(self.names, 'real'))
 
-    def evaluate(self, fakes: Samples | Dataset | Statistics) -> Evaluation:
+    def evaluate(self, fakes: GeneratorSamples | Dataset | Statistics) -> Evaluation:
         """The metrics of a generator's samples, of a data set taken for generated, or of statistics of one.
 
         A metric that cannot be computed (too few images, no labels, no classes in the extractor) is a failure
@@ -86,7 +86,7 @@ class Evaluator:
         Raises:
             UserError: the fakes are not images of the real images' shape.
         """
-        if isinstance(fakes, Samples):
+        if isinstance(fakes, GeneratorSamples):
             subject, protocol = fakes.name, fakes.protocol
         elif isinstance(fakes, Statistics):
             subject, protocol = fakes.name, {'fakes': describe(fakes)}
@@ -128,14 +128,14 @@ class Evaluator:
                 records.append(self._record(name, value, estimate, interval, subject, judged, store))
         return Evaluation(records, failures)
 
-    def _unfit(self, fakes: Samples | Dataset | Statistics, subject: str) -> list[Failure]:
+    def _unfit(self, fakes: GeneratorSamples | Dataset | Statistics, subject: str) -> list[Failure]:
         """The metrics that are known to be impossible before anything is computed."""
         failures = []
         for name in self.names:
             try:
                 if 'images' in metrics.METRICS[name].real:
                     check_one_size(self.reals, name)
-                if isinstance(fakes, Samples):
+                if isinstance(fakes, GeneratorSamples):
                     metrics.check_of_generator([name], fakes.game)
                 elif 'images' in metrics.METRICS[name].fake:
                     check_one_size(fakes, name)
@@ -143,9 +143,9 @@ class Evaluator:
                 failures.append(Failure(name, _reason(error), subject))
         return failures
 
-    def _look_at(self, fakes: Samples | Dataset | Statistics, keep: set[str]) -> metrics.Evidence:
+    def _look_at(self, fakes: GeneratorSamples | Dataset | Statistics, keep: set[str]) -> metrics.Evidence:
         facts = {'options': self.options, 'real_names': self.reals.class_names, 'fake_names': fakes.class_names}
-        if not isinstance(fakes, Samples):
+        if not isinstance(fakes, GeneratorSamples):
             return metrics.Evidence(self._real_store, self._gather(fakes, keep), self.extractor, **facts)
         if fakes.game not in self._compiled:
             self._compiled[fakes.game] = compile_samples(fakes.game, self.extractor, self.layout)

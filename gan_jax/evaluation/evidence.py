@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax.evaluation.features.extractor import Extractor
-from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.store import FeatureStore
 
 
@@ -55,7 +55,7 @@ class Evidence(NamedTuple):
     real: FeatureStore
     fake: FeatureStore
     extractor: Extractor
-    samples: Samples | None = None
+    samples: GeneratorSamples | None = None
     options: Mapping[str, int] = MappingProxyType({})
     real_names: tuple[str, ...] | None = None
     fake_names: tuple[str, ...] | None = None

@@ -29,7 +29,7 @@ from gan_jax.runtime.parallel import Layout
 _FORMAT = 2
 
 
-class Samples(NamedTuple):
+class GeneratorSamples(NamedTuple):
     """The samples to draw from a generator.
 
     Attributes:
@@ -91,7 +91,7 @@ def of_inputs(
     dataset: Dataset,
     name: str,
     shape: tuple[int, ...] | None = None,
-) -> Samples:
+) -> GeneratorSamples:
     """The translations of the images of a data set, in order: of all, or of the first `most`.
 
     Raises:
@@ -112,7 +112,7 @@ def of_inputs(
         check_classes(images[:number], game.maps, dataset.name)
     classes = dataset.groups.get(game.given, dataset).labels
     classes = None if classes is None else np.asarray(classes[:number])
-    return Samples(game, generator, number, seed, images[:number], name, classes=classes)
+    return GeneratorSamples(game, generator, number, seed, images[:number], name, classes=classes)
 
 
 def describe(dataset: Dataset | Statistics) -> str:
@@ -245,7 +245,9 @@ def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callabl
     return layout.compile_map(make)
 
 
-def gather_samples(samples: Samples, compiled: Callable, *, keep: Iterable[str], batch_size: int) -> FeatureStore:
+def gather_samples(
+    samples: GeneratorSamples, compiled: Callable, *, keep: Iterable[str], batch_size: int
+) -> FeatureStore:
     """The store of a generator's samples.
 
     Args:

@@ -13,7 +13,7 @@ from gan_jax.evaluation.anomalies import anomaly_aurocs
 from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
 from gan_jax.evaluation.evidence import Evidence
-from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.hole import hole_errors, masks_of
 from gan_jax.evaluation.membership import membership
 from gan_jax.evaluation.of_sets import in_batches, labels_of, luma_estimates
@@ -168,14 +168,14 @@ def _of_translations(evidence: Evidence, name: str, distance: Callable) -> Estim
     return diversity(samples.game, samples.generator, samples.conditions, distance, seed=samples.seed)
 
 
-def _with_encoder(evidence: Evidence, name: str) -> Samples:
+def _with_encoder(evidence: Evidence, name: str) -> GeneratorSamples:
     samples = evidence.samples
     if samples is None or samples.encoder is None:
         raise UserError(f'{name} evaluates the encoder of a run, but these images are not samples of a run: remove it.')
     return samples
 
 
-def _unconditional(evidence: Evidence, name: str) -> Samples:
+def _unconditional(evidence: Evidence, name: str) -> GeneratorSamples:
     samples = evidence.samples
     if samples is None or samples.conditions is not None:
         raise UserError(f'{name} needs the run of a generator without classes.')

@@ -17,7 +17,7 @@ from gan_jax.records import report
 from gan_jax.runtime import compiler
 from gan_jax.sampling import animation
 from gan_jax.sampling.samples import Samples, arrange, generated, picture
-from gan_jax.sampling.trained import Run
+from gan_jax.sampling.trained import TrainedRun
 
 REACH = {'normal': 3.0, 'uniform': 1.0}
 _MOST_STEPS = 10_000  # of a row, or from one seed to the next
@@ -38,7 +38,7 @@ class Chosen(NamedTuple):
     """
 
     workdir: pathlib.Path
-    run: Run
+    run: TrainedRun
     latents: np.ndarray
     classes: tuple[int, ...] | None
     options: dict[str, Any]

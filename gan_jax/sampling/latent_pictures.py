@@ -48,8 +48,8 @@ def draw(
         seeds: seeds of the latents; None: as many as the picture needs.
         classes: numbers or names; None: all of them, but the first for directions.
         threshold: truncation by resampling, see `gan_jax.sampling.latents.truncated`.
-        psi: truncation of styles, or else latents, towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
-        noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
+        psi: truncation of styles, or else latents, towards their mean, see `trained.TrainedRun.truncated`.
+        noise: for a style generator, see `trained.TrainedRun.noisy`.
         standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
         **options: options of the picture's function.
 

@@ -20,7 +20,7 @@ from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling import trained
-from gan_jax.sampling.trained import Run
+from gan_jax.sampling.trained import TrainedRun
 
 
 class PureGenerator(NamedTuple):
@@ -48,7 +48,7 @@ class LoadedRun:
     """
 
     workdir: pathlib.Path
-    run: Run
+    run: TrainedRun
 
     def __repr__(self) -> str:
         return repr(self.run)

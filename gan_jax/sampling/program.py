@@ -8,12 +8,12 @@ from jax import export
 
 from gan_jax.errors import UserError
 from gan_jax.sampling.latents import require_psi
-from gan_jax.sampling.trained import Run
+from gan_jax.sampling.trained import TrainedRun
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
-def named_weights(run: Run) -> dict[str, np.ndarray]:
+def named_weights(run: TrainedRun) -> dict[str, np.ndarray]:
     """The weights that a run samples with (the averages, if it has some) by name, such as 'params/Dense_0/kernel'.
 
     Variables, such as the statistics of batch normalisation, have names like 'variables/batch_stats/BatchNorm_0/mean'.
@@ -31,12 +31,12 @@ def named_weights(run: Run) -> dict[str, np.ndarray]:
     return named
 
 
-def make_program(run: Run, psi: float = 1.0) -> export.Exported:
+def make_program(run: TrainedRun, psi: float = 1.0) -> export.Exported:
     """The generator in evaluation mode as StableHLO, for CPUs, CUDA and TPUs and for any batch size.
 
     Args:
         run: the run, with the statistics, the noise and the truncated styles that the program should have.
-        psi: a factor of the latents; see `gan_jax.sampling.trained.Run.truncated`.
+        psi: a factor of the latents; see `gan_jax.sampling.trained.TrainedRun.truncated`.
 
     Returns:
         The program (weights by name, *inputs) -> float32 [b, ...], images in [-1, 1] or points. `inputs_of` describes
@@ -63,7 +63,7 @@ def make_program(run: Run, psi: float = 1.0) -> export.Exported:
         ) from error
 
 
-def inputs_of(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
+def inputs_of(run: TrainedRun) -> dict[str, jax.ShapeDtypeStruct]:
     """The inputs of the program beside the weights, by name: 'latents' [b, ...] and in some games a condition.
 
     The condition is 'labels', int32 classes [b], or 'images', float32 images to translate [b, H, W, C] in [-1, 1].
@@ -78,7 +78,7 @@ def inputs_of(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
     return inputs
 
 
-def _named(run: Run) -> list[tuple[str, Any]]:
+def _named(run: TrainedRun) -> list[tuple[str, Any]]:
     """The weights with their names, in the order of their tree."""
     params, variables = run.weights
     trees = {'params': params, 'variables': variables}

@@ -23,7 +23,7 @@ from gan_jax.records import files, report
 from gan_jax.runtime import compiler
 from gan_jax.sampling import shown
 from gan_jax.sampling.latents import drawn, towards_mean
-from gan_jax.sampling.trained import Run, load_run
+from gan_jax.sampling.trained import TrainedRun, load_run
 
 _WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|obj)|points\.npy')  # into a directory of samples
 MOST_PICTURES = 10**6  # in one directory, a file each
@@ -212,7 +212,7 @@ def save_interpolation(
 
 
 def choose_samples(
-    run: Run,
+    run: TrainedRun,
     *,
     num: int = 64,
     seed: int = 0,
@@ -278,8 +278,8 @@ def sample_workdir(
         classes: numbers or names, a row for each; None: all of them.
         grid: (rows, columns) of images, instead of `num`; the rows cycle through the classes.
         threshold: truncation by resampling, see `gan_jax.sampling.latents.truncated`.
-        psi: truncation of styles, or else latents, towards their mean, see `gan_jax.sampling.trained.Run.truncated`.
-        noise: for a style generator, see `gan_jax.sampling.trained.Run.noisy`.
+        psi: truncation of styles, or else latents, towards their mean, see `trained.TrainedRun.truncated`.
+        noise: for a style generator, see `trained.TrainedRun.noisy`.
         inputs: for a run that translates images, the data whose images are translated, such as 'folder:/path'; None:
             examples of the run's own data.
         styles: for a run that translates with styles, the data whose images give them, such as 'folder:/path'; None:
@@ -365,7 +365,7 @@ def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | N
 
 
 def _sample_shown(
-    workdir: pathlib.Path, run: Run, num: int, seed: int, inputs: str | None, styles: str | None
+    workdir: pathlib.Path, run: TrainedRun, num: int, seed: int, inputs: str | None, styles: str | None
 ) -> pathlib.Path:
     """`sample_workdir` for a game that translates: a grid of examples, and the single translations."""
     samples = choose_shown(run, num, seed, inputs, styles)
@@ -381,7 +381,9 @@ def _sample_shown(
     return directory
 
 
-def choose_shown(run: Run, num: int, seed: int, inputs: str | None = None, styles: str | None = None) -> shown.Shown:
+def choose_shown(
+    run: TrainedRun, num: int, seed: int, inputs: str | None = None, styles: str | None = None
+) -> shown.Shown:
     """The examples shown by a run that translates; arguments as in `sample_workdir`.
 
     Raises:
@@ -404,13 +406,13 @@ def choose_shown(run: Run, num: int, seed: int, inputs: str | None = None, style
     return shown.in_styles(game, run.generator, num, dataset, examples)
 
 
-def made_of_shown(run: Run, samples: shown.Shown) -> np.ndarray:
+def made_of_shown(run: TrainedRun, samples: shown.Shown) -> np.ndarray:
     """The translations of the shown examples: float32 [n, H, W, C] in [-1, 1]."""
     conditions = samples.batch[run.game.given] if run.game.given else None
     return generate(run.game, run.generator, samples.latents, conditions)
 
 
-def _split(run: Run) -> str:
+def _split(run: TrainedRun) -> str:
     return run.config.evaluation.split or run.config.data.split
 
 

@@ -24,7 +24,7 @@ from gan_jax.sampling.latents import SPHERICAL, lerp, towards_mean
 from gan_jax.sampling.samples import fixed_latents, generate, seed_latents
 from gan_jax.sampling.semantics import first_kernel, semantic_directions, style_kernel
 from gan_jax.sampling.styles import chosen_layers, ranges_of_layers
-from gan_jax.sampling.trained import Run
+from gan_jax.sampling.trained import TrainedRun
 
 _SEMANTIC, _ALL = 5, 8  # directions
 _DRAWS = 256  # of styles, whose deviations are measured
@@ -79,12 +79,12 @@ class Sliders:
         layers: for a style generator, 'all', 'coarse', 'middle' and 'fine' layers by their numbers; else None.
     """
 
-    run: Run
+    run: TrainedRun
     directions: tuple[Direction, ...]
     reach: float
     layers: dict[str, tuple[int, ...]] | None = None
 
-    def __init__(self, run: Run, *, threshold: float | None = None):
+    def __init__(self, run: TrainedRun, *, threshold: float | None = None):
         """Sliders of a run of images.
 
         Args:
@@ -181,7 +181,7 @@ def _end_label(settings: Settings) -> int:
     return settings.label if settings.to_label is None else settings.to_label
 
 
-def _kernel(run: Run, styles: tuple[int, int] | None) -> np.ndarray | None:
+def _kernel(run: TrainedRun, styles: tuple[int, int] | None) -> np.ndarray | None:
     """The weights that latents, or styles of a shape, are multiplied by; None: the family has no such layer."""
     params, variables = run.weights
     try:

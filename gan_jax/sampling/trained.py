@@ -21,15 +21,15 @@ from gan_jax.layers.choices import choose
 from gan_jax.ranges import STANDING
 from gan_jax.records import description, provenance
 from gan_jax.runtime import checkpoint
-from gan_jax.sampling.class_choice import choose_classes
 from gan_jax.sampling.latents import require_psi
 from gan_jax.sampling.standing import with_standing_statistics
 from gan_jax.sampling.styles import with_random_noise
+from gan_jax.sampling.wanted_classes import choose_classes
 
 NOISE = ('none', 'fixed', 'random')
 
 
-class Run(NamedTuple):
+class TrainedRun(NamedTuple):
     """A run at one of its checkpoints.
 
     Attributes:
@@ -86,7 +86,7 @@ class Run(NamedTuple):
             return tuple(range(self.num_classes))
         return choose_classes(wanted, self.num_classes, self.class_names)
 
-    def standing(self, passes: int | None, threshold: float | None = None) -> 'Run':
+    def standing(self, passes: int | None, threshold: float | None = None) -> 'TrainedRun':
         """The run with standing statistics of a number of passes in its generator; None: as in its config, 0: none.
 
         Raises:
@@ -101,7 +101,7 @@ class Run(NamedTuple):
         made = with_standing_statistics(self.game, self.generator, passes, self.config.batch_size, **options)
         return self._replace(generator=made, passes=passes)
 
-    def truncated(self, psi: float) -> tuple['Run', float]:
+    def truncated(self, psi: float) -> tuple['TrainedRun', float]:
         """The run with styles truncated by psi, and the remaining factor for its latents.
 
         A generator with styles gets psi as its option, so that each style goes towards their mean, and that factor is
@@ -115,14 +115,14 @@ class Run(NamedTuple):
         require_psi(psi)
         return self.with_generator(psi=psi), 1.0
 
-    def with_generator(self, **options: Any) -> 'Run':
+    def with_generator(self, **options: Any) -> 'TrainedRun':
         """The run with other options of the generator, such as psi, and the same parameters."""
         config = self.config.copy_and_resolve_references()
         config.generator.update(options)
         game = build.make_game(config, self.shape, num_classes=self.num_classes, shapes=self.shapes)
         return self._replace(config=config, game=game)
 
-    def styled(self, flag: str) -> 'Run':
+    def styled(self, flag: str) -> 'TrainedRun':
         """Returns the run itself.
 
         Raises:
@@ -135,7 +135,7 @@ class Run(NamedTuple):
             )
         return self
 
-    def noisy(self, noise: str | None) -> 'Run':
+    def noisy(self, noise: str | None) -> 'TrainedRun':
         """The run with 'none', 'fixed' or 'random' noise inputs in its style generator.
 
         Fixed noise is the same for all images. Random noise is drawn for each place in a batch, as in training, from
@@ -207,7 +207,7 @@ def _not_asked_for(values: dict[str, Any]) -> str:
     return next(iter([*modules, *functions]), '')
 
 
-def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
+def load_run(workdir: pathlib.Path, step: int | None = None) -> TrainedRun:
     """Reads a run from its directory; needs no data set.
 
     Args:
@@ -238,7 +238,9 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> Run:
     class_names = tuple(facts.get('class_names') or ()) or None
     discriminator = state.players[game.classifier] if game.classify or game.score or game.private else None
     encoder = state.players['encoder'] if game.encode else None
-    return Run(config, step, game, state.generator, shape, num_classes, class_names, shapes, discriminator, encoder)
+    return TrainedRun(
+        config, step, game, state.generator, shape, num_classes, class_names, shapes, discriminator, encoder
+    )
 
 
 def _data_facts(workdir: pathlib.Path, phase: int | None = None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gan_jax.records import report
 from gan_jax.runtime import compiler
 from gan_jax.runtime.checkpoint import Checkpoints, peek
 from gan_jax.sampling.samples import generated
-from gan_jax.sampling.trained import Run, load_run
+from gan_jax.sampling.trained import TrainedRun, load_run
 
 _TILE = Range(8, 8192)
 
@@ -71,7 +71,7 @@ def upscale(
     return path
 
 
-def blended(workdir: pathlib.Path, run: Run, share: float) -> tuple:
+def blended(workdir: pathlib.Path, run: TrainedRun, share: float) -> tuple:
     """`share` of a run's weights, plus the rest of those of the last checkpoint without an adversary.
 
     Raises:

@@ -13,7 +13,7 @@ from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset, load
 from gan_jax.errors import UserError
-from gan_jax.evaluation.gather import Samples, compile_samples, gather_dataset, gather_samples
+from gan_jax.evaluation.gather import GeneratorSamples, compile_samples, gather_dataset, gather_samples
 from gan_jax.game import Player, pure
 from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, RESIZED_QUADRANTS, look, quarters
@@ -161,7 +161,7 @@ GAME = adversarial(
 def test_samples_do_not_depend_on_devices_and_go_through_8_bits():
     conditions = np.arange(13, dtype=np.int32) % 3
     player = Player(jnp.ones(()), {}, None, ema=(jnp.full((), 0.5), {}))
-    samples = Samples(GAME, player, 13, 7, conditions, 'a test')
+    samples = GeneratorSamples(GAME, player, 13, 7, conditions, 'a test')
     stores = [
         gather_samples(
             samples,

@@ -17,7 +17,7 @@ from gan_jax.evaluation import lpips, metrics, of_runs, of_sets
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
 from gan_jax.evaluation.features.extractor import Extractor, Features
 from gan_jax.evaluation.fid import fid
-from gan_jax.evaluation.gather import Samples
+from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.lpips import Lpips
 from gan_jax.evaluation.record import Estimate, Failure, differences
 from gan_jax.game import Game, Player, from_flax, named_key, pure
@@ -170,7 +170,7 @@ def enlarging_samples(small):
     """Samples of a translator that repeats pixels twice."""
     game = Game(None, (), lambda params, variables, latents, images: params * repeated(images, 2), no_latents)
     game = game._replace(given='input')
-    return Samples(game, Player(jnp.float32(1.0), {}, None), len(small), 0, small, 'a test')
+    return GeneratorSamples(game, Player(jnp.float32(1.0), {}, None), len(small), 0, small, 'a test')
 
 
 def test_super_resolution_is_measured_by_luma_beside_interpolations(tmp_path):
@@ -357,7 +357,7 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
     )
     lengths, fingerprints, judge = [], set(), evaluator(tmp_path, 'path_length')
     for scale in (0.0, 0.1, 0.2):
-        samples = Samples(game, Player(jnp.full((), scale), {}, None), 20, 0, None, 'a test')
+        samples = GeneratorSamples(game, Player(jnp.full((), scale), {}, None), 20, 0, None, 'a test')
         (record,) = judge.evaluate(samples).records
         assert (record.number, len(record.fingerprint)) == (20, 64)
         fingerprints.add(record.fingerprint)
@@ -389,7 +389,7 @@ def test_the_path_length_in_w_of_a_linear_generator_is_the_distance_of_its_image
     judge = pure(lambda key: jnp.zeros(()), lambda params, images: images.mean((1, 2, 3)))
     game = adversarial(from_flax(Linear(), (3,)), judge, losses.non_saturating(), 3)
     params, variables = game.init(jax.random.key(0))['generator']
-    samples = Samples(game, Player(params, variables, None), 20, 0, None, 'a test')
+    samples = GeneratorSamples(game, Player(params, variables, None), 20, 0, None, 'a test')
     records = Evaluator(['path_length_w'], extractor, REALS, LAYOUT, tmp_path).evaluate(samples).records
     key = named_key(0, 'path length')
     z = np.asarray(game.latents(key, jnp.arange(80)), np.float64)

@@ -35,8 +35,8 @@ class Finding(NamedTuple):
     remedies: str = ''
 
 
-class Run(NamedTuple):
-    """The inputs of findings.
+class Course(NamedTuple):
+    """The course of a training: the inputs of findings.
 
     Attributes:
         config: config of the run's phase, the last that has records.
@@ -73,7 +73,7 @@ class Window(NamedTuple):
     span: str
 
 
-def window_of(run: Run, name: str) -> Window | None:
+def window_of(run: Course, name: str) -> Window | None:
     """None for a metric of fewer records than two shortest windows."""
     steps, values = series_of(run, name)
     if len(values) < 2 * SHORTEST_WINDOW:
@@ -83,7 +83,7 @@ def window_of(run: Run, name: str) -> Window | None:
     return Window(float(np.median(values[-length:])), float(np.median(values[:-length])), span)
 
 
-def series_of(run: Run, name: str) -> tuple[list[int], np.ndarray]:
+def series_of(run: Course, name: str) -> tuple[list[int], np.ndarray]:
     """A metric's steps and values, where they are finite."""
     points = [(record['step'], record[name]) for record in run.records if record.get(name) is not None]
     return [step for step, _ in points], np.array([value for _, value in points], float)
@@ -98,7 +98,7 @@ class Headline(NamedTuple):
     costs: np.ndarray
 
 
-def headline_of(run: Run) -> Headline | None:
+def headline_of(run: Course) -> Headline | None:
     """The metric that chooses checkpoints, or else the first evaluated metric with a best direction."""
     directions = {name: best for name, best in BEST.items() if best != 'real'}
     chosen = (run.config.checkpoints.best_metric or '').removeprefix('eval/')
@@ -109,7 +109,7 @@ def headline_of(run: Run) -> Headline | None:
     return None
 
 
-def advice(run: Run, remedies: str) -> str:
+def advice(run: Course, remedies: str) -> str:
     """The remedies, separated by semicolons, whose keys the config has with other values."""
 
     def is_news(remedy: str) -> bool:
@@ -122,12 +122,12 @@ def advice(run: Run, remedies: str) -> str:
     return '; '.join(filter(is_news, remedies.split('; ')))
 
 
-def against_saturation(run: Run) -> str:
+def against_saturation(run: Course) -> str:
     """The advice to use the non-saturating loss, if the run has the saturating one."""
     return 'loss.name=non_saturating; ' if run.config.loss.name == 'minimax' else ''
 
 
-def slower(run: Run, player: str) -> str:
+def slower(run: Course, player: str) -> str:
     """The advice to use a quarter of a player's learning rate; `advice` drops players that the game does not have."""
     name = f'{player}_optimizer'
     rate = run.config[name].learning_rate if name in run.config else 0

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gan_jax import phases
-from gan_jax.pages.health.course import Finding, Run, advice, headline_of, series_of
+from gan_jax.pages.health.course import Course, Finding, advice, headline_of, series_of
 
 WORSE = 1.25  # times the best: FIDs of other samples of the same generator differ by a few per cent
 IMPROVING = 1.05  # the gain over the last quarter that is worth another quarter
@@ -11,7 +11,7 @@ FEWEST_EVALUATIONS = 4  # so that a quarter of them is one
 MEMORISED = 0.2  # authenticity: half of the lowest share, 0.41, that new examples have (see `authenticity`)
 
 
-def metric_worsened(run: Run) -> Finding | None:
+def metric_worsened(run: Course) -> Finding | None:
     """An evaluation that was much better before."""
     series = headline_of(run)
     if series is None or len(series.values) < FEWEST_EVALUATIONS:
@@ -33,7 +33,7 @@ def metric_worsened(run: Run) -> Finding | None:
     )
 
 
-def memorised(run: Run) -> Finding | None:
+def memorised(run: Course) -> Finding | None:
     """Samples that are nearly copies of training examples."""
     steps, values = series_of(run, 'eval/authenticity')
     if not len(values) or values[-1] >= MEMORISED:
@@ -51,7 +51,7 @@ def memorised(run: Run) -> Finding | None:
     )
 
 
-def still_improving(run: Run) -> Finding | None:
+def still_improving(run: Course) -> Finding | None:
     """A run that ended while its metric was getting better."""
     series = headline_of(run)
     finished = run.records and run.is_last and run.records[-1]['step'] >= phases.end(run.config)

@@ -9,7 +9,7 @@ from PIL import Image
 from gan_jax import phases
 from gan_jax.errors import UserError
 from gan_jax.pages.diversity import cut_grid
-from gan_jax.pages.health.course import Run
+from gan_jax.pages.health.course import Course
 from gan_jax.parts import is_conditional
 from gan_jax.records import description, report
 from gan_jax.records.metrics import metrics_of
@@ -17,7 +17,7 @@ from gan_jax.records.metrics import metrics_of
 _MOST_GRIDS = 10  # of earlier samples that are looked at, evenly spaced
 
 
-def read(workdir: str | os.PathLike) -> Run:
+def read(workdir: str | os.PathLike) -> Course:
     """Reads the inputs of findings from a run's directory.
 
     Raises:
@@ -31,7 +31,7 @@ def read(workdir: str | os.PathLike) -> Run:
     records, _ = metrics_of(workdir).scan()
     config = course[phases.trained_in(course, records[-1]['step'] if records else 0)]
     facts, begin = description.read_data_facts(workdir, config.phase.number), config.phase.steps
-    run = Run(config, [record for record in records if record['step'] > begin or not begin])
+    run = Course(config, [record for record in records if record['step'] > begin or not begin])
     run = run._replace(given_up=description.read_divergence(workdir), is_last=config.phase.number + 1 == len(course))
 
     *earlier, last = [path for step, path in report.sample_grids(workdir) if step > begin or not begin] or [None]

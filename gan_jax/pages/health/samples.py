@@ -3,7 +3,7 @@
 import numpy as np
 
 from gan_jax.pages.diversity import Diversity, compare
-from gan_jax.pages.health.course import EARLY_KIMG, Finding, Run, advice, slower, window_of
+from gan_jax.pages.health.course import EARLY_KIMG, Course, Finding, advice, slower, window_of
 
 SMALLEST_SIDE = 16  # pixels, so that there are frequencies around the pattern's own
 PEAK = 5.0  # times the power around, and times that of real images: 64 images leave an error of an eighth
@@ -11,7 +11,7 @@ FAINTEST = 1.0  # grey levels (root mean square): what nobody sees is no fault
 GROWING = 1.05  # times the spread before: samples that were never diverse are on their way, and may only need time
 
 
-def generator_collapsed(run: Run) -> Finding | None:
+def generator_collapsed(run: Course) -> Finding | None:
     """A last grid with few distinct images or little spread, within each class of a conditional run.
 
     The check compares distances in pixels with those in a grid of real images, or else in the median earlier grid.
@@ -53,7 +53,7 @@ def generator_collapsed(run: Run) -> Finding | None:
     )
 
 
-def checkerboard(run: Run) -> Finding | None:
+def checkerboard(run: Course) -> Finding | None:
     """Samples with more of a pattern of every other pixel, or every fourth, than real images have.
 
     Odena et al. 2016, "Deconvolution and Checkerboard Artifacts": strided transposed convolutions whose kernel's size
@@ -111,13 +111,13 @@ def peaks(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ratios, np.sqrt(strengths)
 
 
-def diversity_of(run: Run) -> Diversity | None:
+def diversity_of(run: Course) -> Diversity | None:
     """Of the last grid; None for a run without images in groups of at least two, or too young to be judged."""
     if run.samples is None or run.samples.shape[1] < 2 or window_of(run, 'generator/gradient_norm') is None:
         return None
     return compare(run.samples, references(run))
 
 
-def references(run: Run) -> tuple[np.ndarray, ...]:
+def references(run: Course) -> tuple[np.ndarray, ...]:
     """The grids that a grid of samples is compared with: real images, or else earlier samples."""
     return run.earlier if run.real is None else (run.real,)

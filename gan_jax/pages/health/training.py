@@ -6,8 +6,8 @@ from gan_jax import config as configs
 from gan_jax.pages.health.course import (
     JUDGING,
     PROBABILISTIC,
+    Course,
     Finding,
-    Run,
     advice,
     against_saturation,
     series_of,
@@ -32,7 +32,7 @@ ADA_LIMIT = 0.8  # above it augmentations leak into the samples: Karras et al. 2
 LIPSCHITZ = 0.25  # of the target squared: gradient norms are off by half of what they should be
 
 
-def not_finite(run: Run) -> Finding | None:
+def not_finite(run: Course) -> Finding | None:
     """NaN or infinity in the records, or a run that was given up for it."""
     met = [(name, record['step']) for record in run.records for name, value in record.items() if value is None]
     if not met and run.given_up is None:
@@ -56,7 +56,7 @@ def not_finite(run: Run) -> Finding | None:
     )
 
 
-def gradients_exploded(run: Run) -> Finding | None:
+def gradients_exploded(run: Course) -> Finding | None:
     """Gradients of a player far above the earlier ones of the run."""
     for player in configs.roles_with_optimizers(run.config):
         window = window_of(run, f'{player}/gradient_norm')
@@ -77,7 +77,7 @@ def gradients_exploded(run: Run) -> Finding | None:
     return None
 
 
-def gradients_vanished(run: Run) -> Finding | None:
+def gradients_vanished(run: Course) -> Finding | None:
     """A generator that has stopped learning before the game has converged."""
     mine, other = (window_of(run, f'{player}/gradient_norm') for player in ('generator', 'discriminator'))
     accuracy = window_of(run, 'discriminator/accuracy') if run.config.loss.name in JUDGING else None
@@ -106,7 +106,7 @@ def gradients_vanished(run: Run) -> Finding | None:
     )
 
 
-def discriminator_saturated(run: Run) -> Finding | None:
+def discriminator_saturated(run: Course) -> Finding | None:
     """A discriminator that is always right, if its logits are classifications."""
     loss = run.config.loss
     accuracy = window_of(run, 'discriminator/accuracy')
@@ -132,7 +132,7 @@ def discriminator_saturated(run: Run) -> Finding | None:
     )
 
 
-def generator_won(run: Run) -> Finding | None:
+def generator_won(run: Course) -> Finding | None:
     """A discriminator that classifies samples as real, if its logits are classifications."""
     accuracy, fake = (window_of(run, f'discriminator/{name}') for name in ('accuracy', 'fake_probability'))
     if run.config.loss.name not in JUDGING or accuracy is None or fake is None:
@@ -153,7 +153,7 @@ def generator_won(run: Run) -> Finding | None:
     )
 
 
-def oscillating(run: Run) -> Finding | None:
+def oscillating(run: Course) -> Finding | None:
     """Players that chase each other: a curve that oscillates.
 
     Looked at is the accuracy, or the generator's loss where logits are no opinion, without the first quarter of the
@@ -201,7 +201,7 @@ def find_period(values: np.ndarray) -> int | None:
     return period if is_peak and correlations[period] > CORRELATION else None
 
 
-def lipschitz_missed(run: Run) -> Finding | None:
+def lipschitz_missed(run: Course) -> Finding | None:
     """A gradient penalty that does not hold the gradients' norms at their target."""
     penalty, window = run.config.penalties.gradient_penalty, window_of(run, 'discriminator/gradient_penalty')
     if window is None or window.now <= LIPSCHITZ * penalty.target**2 or not penalty.target:
@@ -220,7 +220,7 @@ def lipschitz_missed(run: Run) -> Finding | None:
     )
 
 
-def augmentation_at_limit(run: Run) -> Finding | None:
+def augmentation_at_limit(run: Course) -> Finding | None:
     """Adaptive augmentation that is as strong as is safe and still asked for more."""
     window = window_of(run, 'discriminator/augmentation')
     if window is None or window.now < ADA_LIMIT:

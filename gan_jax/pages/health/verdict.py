@@ -13,15 +13,15 @@ from gan_jax.pages.health.course import (
     PROBABILISTIC,
     SEVERITIES,
     SHORTEST_WINDOW,
+    Course,
     Finding,
-    Run,
     headline_of,
     series_of,
     window_of,
 )
 from gan_jax.pages.health.reading import read
 
-FINDINGS: tuple[Callable[[Run], Finding | None], ...] = (
+FINDINGS: tuple[Callable[[Course], Finding | None], ...] = (
     training.not_finite,
     samples.generator_collapsed,
     samples.checkerboard,
@@ -38,7 +38,7 @@ FINDINGS: tuple[Callable[[Run], Finding | None], ...] = (
 )
 
 
-def no_problems(run: Run) -> Finding:
+def no_problems(run: Course) -> Finding:
     """The note of a run without problems: what was checked, or that it is too early."""
     roles = sorted(configs.roles_with_optimizers(run.config), key=lambda role: role != 'generator')
     norms = {f'{role}/gradient_norm': role for role in roles}
@@ -74,7 +74,7 @@ def findings(workdir: str | os.PathLike) -> list[Finding]:
     return judge(read(workdir))
 
 
-def judge(run: Run) -> list[Finding]:
+def judge(run: Course) -> list[Finding]:
     """The findings of a run, the most severe first; a run without problems has a note of what was checked."""
     found = [finding for look in FINDINGS if (finding := look(run))]
     if all(finding.severity == 'note' and finding.name != 'samples_alike' for finding in found):

@@ -3,7 +3,7 @@
 import pytest
 
 from gan_jax.errors import UserError
-from gan_jax.sampling.class_choice import choose_classes, parse_classes
+from gan_jax.sampling.wanted_classes import choose_classes, parse_classes
 
 NUMBERED = ('1', '10', '2', '3')  # directories in the order of their names
 
