@@ -5,6 +5,7 @@ Srivastava et al. 2017, "VEEGAN", https://arxiv.org/abs/1705.07761.
 
     python -m gan_jax.main --config toy            # the ring
     python -m gan_jax.main --config toy:grid       # or spiral
+    python -m gan_jax.main --config toy --config.evaluate=mixture --config.evaluate_every='1000 steps'  # counts modes
 
 It trains in seconds. Expect the ring's eight modes with thin bridges between them, or fewer with an unlucky seed or
 learning rate: these data are made to show mode collapse.

@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from gan_jax.records import files, report
 from gan_jax.records.metrics import evaluations_of, metrics_of
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # {arm: {column: a value for each seed}}
+Published = Mapping[str, Mapping[str, str]]  # {arm: {column: a figure as a paper prints it}}
 Curve = tuple[np.ndarray, np.ndarray]  # thousands of images, values
 
 
@@ -103,10 +105,16 @@ def extractor(protocols: Mapping[str, str], config: ConfigDict) -> str:
     return protocols.get('fid', f'extractor={config.evaluation.extractor}').split(';')[0]
 
 
-def table(values: Values, what: str = 'recipe') -> list[list[str]]:
-    """A row for each arm under a header: means with deviations over the seeds, without those that have no number."""
+def table(values: Values, what: str = 'recipe', published: Published = MappingProxyType({})) -> list[list[str]]:
+    """A row for each arm under a header: means with deviations over the seeds, without those that have no number.
+
+    The published figures follow in further columns, empty where there are none.
+    """
     names = list(dict.fromkeys(name for row in values.values() for name in row))
     columns = [_column([row.get(name, ()) for row in values.values()]) for name in names]
+    quoted = list(dict.fromkeys(name for row in published.values() for name in row))
+    names += quoted
+    columns += [[published.get(arm, {}).get(name, '') for arm in values] for name in quoted]
     return [
         list(row)
         for row in zip(
@@ -195,7 +203,13 @@ def save_figure(path: pathlib.Path, figure: Any) -> None:
     report.save_png(path, np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
 
 
-def write(out: pathlib.Path, title: str, values: Values, facts: Mapping[str, Any]) -> None:
+def write(
+    out: pathlib.Path,
+    title: str,
+    values: Values,
+    facts: Mapping[str, Any],
+    published: Published = MappingProxyType({}),
+) -> None:
     """Writes `results.json` (every seed's values beside `facts`) and `table.md`.
 
     Args:
@@ -203,6 +217,7 @@ def write(out: pathlib.Path, title: str, values: Values, facts: Mapping[str, Any
         title: title of the table.
         values: values of every arm and seed.
         facts: JSON values for the record; its 'protocols' {metric: text} are quoted under the table.
+        published: figures of a paper, for the table.
     """
     kept = {
         arm: {
@@ -215,7 +230,7 @@ def write(out: pathlib.Path, title: str, values: Values, facts: Mapping[str, Any
     files.replace(out / 'results.json', (json.dumps(record, indent=1) + '\n').encode())
     quoted = ''.join(f'- {name}: {text}\n' for name, text in facts.get('protocols', {}).items())
     heading = f'# {title}\n\nMean ± standard deviation over the seeds.\n\n'
-    files.replace(out / 'table.md', f'{heading}{markdown(table(values))}\n{quoted}'.encode())
+    files.replace(out / 'table.md', f'{heading}{markdown(table(values, published=published))}\n{quoted}'.encode())
 
 
 def page(
@@ -228,6 +243,7 @@ def page(
     names: Mapping[str, str] | None = None,
     pictures: Mapping[str, pathlib.Path] | None = None,
     protocols: Mapping[str, str] | None = None,
+    published: Published = MappingProxyType({}),
 ) -> None:
     """Writes an HTML page that needs nothing beside itself.
 
@@ -240,8 +256,9 @@ def page(
         names: {name of the metric: title of its curves}.
         pictures: {caption: file}.
         protocols: {metric: how it was measured}.
+        published: figures of a paper, for the table.
     """
-    header, *rows = table(values)
+    header, *rows = table(values, published=published)
     charts = {
         name: Chart(label, {arm: _mean(drawn) for arm, runs in arms.items() if (drawn := _drawn(runs, name))})
         for name, label in (names or {}).items()
@@ -269,6 +286,7 @@ def publish(
     names: Mapping[str, str],
     *,
     protocols: Mapping[str, str],
+    published: Published = MappingProxyType({}),
     facts: Mapping[str, Any] | None = None,
     of_curves: str,
     of_samples: str = '{}, first seed.',
@@ -284,16 +302,18 @@ def publish(
         arms: the runs.
         names: {name of the metric: title of its curves}.
         protocols: {metric: how it was measured}.
+        published: figures of a paper, for the table.
         facts: further JSON values for the record.
         of_curves: caption of the curves.
         of_samples: caption of an arm's samples, with {} for the arm.
         columns: number of panels of curves side by side.
     """
-    write(out, title, values, {'protocols': protocols, **(facts or {})})
+    write(out, title, values, {'protocols': protocols, **(facts or {})}, published)
     curves(out / 'curves.png', arms, names, columns=columns)
     pictures = {of_curves: out / 'curves.png'}
     pictures |= {of_samples.format(arm): path for arm, path in copy_pictures(arms, 'samples.png', out).items()}
-    page(out / 'page.html', title, question, values, arms=arms, names=names, pictures=pictures, protocols=protocols)
+    options = {'arms': arms, 'names': names, 'pictures': pictures, 'protocols': protocols, 'published': published}
+    page(out / 'page.html', title, question, values, **options)
     print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
 
 

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import config as configs
 from gan_jax.errors import DivergedError
+from gan_jax.layers.choices import choose
 from gan_jax.records import files
 from gan_jax.train import train_population
 
@@ -42,6 +43,7 @@ class Options(NamedTuple):
         out: directory of the results.
         overrides: overrides of every arm's config.
         setting: on what it is run, where an experiment has several; '' where not.
+        arms: the names of the arms to train; empty: all.
     """
 
     seeds: int
@@ -50,6 +52,7 @@ class Options(NamedTuple):
     out: pathlib.Path
     overrides: dict[str, str]
     setting: str = ''
+    arms: tuple[str, ...] = ()
 
 
 def parse(
@@ -70,6 +73,7 @@ def parse(
     if len(settings) > 1:
         what = f'the setting (default: {settings[0]})'
         parser.add_argument('--setting', choices=settings, default=settings[0], help=what)
+    parser.add_argument('--arms', nargs='+', default=(), metavar='ARM', help='train these alone (default: all)')
     parser.add_argument('--full', action='store_true', help='train the published recipes, for a GPU')
     parser.add_argument('--runs', type=files.user_path, help=f'directory of the runs (default: runs/{name})')
     parser.add_argument(
@@ -91,11 +95,12 @@ def parse(
         or (pathlib.Path('runs') / variant if flags.full else ROOT / f'experiments/{name}') / 'results' / setting,
         dict(text.removeprefix('--config.').split('=', 1) for text in rest),
         setting,
+        tuple(flags.arms),
     )
 
 
 def train(arms: Mapping[str, Arm], options: Options) -> dict[str, list[pathlib.Path]]:
-    """Trains every arm with every seed, or what of it is not done yet.
+    """Trains every arm that the options name with every seed, or what of it is not done yet.
 
     An arm that diverges is a result too: it keeps what it recorded until then, and perhaps has no checkpoint.
 
@@ -103,11 +108,15 @@ def train(arms: Mapping[str, Arm], options: Options) -> dict[str, list[pathlib.P
         The directories of each arm's runs, by seed.
 
     Raises:
-        UserError: a problem that the user can fix.
+        UserError: an arm does not exist, or another problem that the user can fix.
         InterruptedRunError: SIGTERM or Ctrl-C came; the same command goes on from there.
     """
     directories = {}
+    for name in options.arms:
+        choose(arms, name, 'arm')
     for name, arm in arms.items():
+        if options.arms and name not in options.arms:
+            continue
         workdir = options.runs / slug(name)
         print(f'== {name}: {workdir}', flush=True)
         try:

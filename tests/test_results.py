@@ -39,6 +39,16 @@ def test_table_by_hand():
     )
 
 
+def test_published_figures_stand_beside_ours():
+    values = {'GAN': {'modes': [6, 8]}, 'R1': {'modes': [8, 8]}}
+    published = {'GAN': {'paper: modes': '6.3 ± 0.5'}}
+    assert results.table(values, published=published) == [
+        ['recipe', 'modes', 'paper: modes'],
+        ['GAN', '7.0 ± 1.4', '6.3 ± 0.5'],
+        ['R1', '8.0 ± 0.0', ''],
+    ]
+
+
 def test_numbers_keep_three_digits():
     cells = [
         results.table({'a': {'x': [value]}})[1][1]

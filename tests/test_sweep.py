@@ -44,6 +44,11 @@ def test_kimg_of_a_recipe(tmp_path):
     assert sweep.kimg(sweep.config_of(ARMS['plain'], parse(tmp_path))) == 4 * 8 / 1000
 
 
+def test_an_arm_that_does_not_exist(tmp_path):
+    with pytest.raises(UserError, match=r"There is no arm 'plane'"):
+        sweep.train(ARMS, parse(tmp_path, '--arms', 'plane'))
+
+
 @pytest.mark.parametrize(
     ('argv', 'sentence'),
     [

@@ -12,7 +12,7 @@ from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.features.inception_network import TAPS
 from gan_jax.evaluation.record import Estimate
-from gan_jax.examples.kinds import IMAGES, SOLIDS, Kind, kind_of
+from gan_jax.examples.kinds import IMAGES, POINTS, SOLIDS, Kind, kind_of
 from gan_jax.game import Game
 from gan_jax.layers.bicubic import ENLARGEMENTS
 from gan_jax.layers.choices import choose, nearest, require
@@ -93,6 +93,14 @@ METRICS: dict[str, Metric] = {
         {'solids_connected': 'max', 'solids_symmetry': 'real', 'solids_iou': 'max', 'solids_coverage': 'max'},
         **_BOTH_IMAGES,
         kind=SOLIDS,
+    ),
+    'mixture': Metric(
+        of_runs.mixture_of,
+        {'mixture_modes': 'max', 'mixture_quality': 'max', 'mixture_divergence': 'min'},
+        fake=('images',),
+        sees='pixels',
+        known=True,
+        kind=POINTS,
     ),
     'luma': Metric(of_sets.luma_of, {'psnr_y': 'max', 'ssim_y': 'max'}, **_BOTH_IMAGES, paired=True),
     'interpolated': Metric(

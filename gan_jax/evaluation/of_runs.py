@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from gan_jax.data import to_float, to_uint8
+from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips
 from gan_jax.evaluation.anomalies import anomaly_aurocs
@@ -16,6 +17,7 @@ from gan_jax.evaluation.evidence import Evidence
 from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.hole import hole_errors, masks_of
 from gan_jax.evaluation.membership import membership
+from gan_jax.evaluation.modes import mixture_modes
 from gan_jax.evaluation.of_sets import in_batches, labels_of, luma_estimates
 from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
 from gan_jax.evaluation.record import Estimate
@@ -65,6 +67,19 @@ def hole_of(evidence: Evidence) -> dict[str, Estimate]:
         raise UserError('hole needs samples of a run that fills holes: remove it.')
     real, fake = evidence.pairs
     return hole_errors(real, fake, masks_of(samples.game, samples.seed, len(fake)))
+
+
+def mixture_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Modes of a mixture that points capture, the share of high quality, the reverse KL (Srivastava et al. 2017)."""
+    samples = evidence.samples
+    if samples is None or samples.known is None or samples.known.name not in MIXTURES:
+        raise UserError(f'mixture needs samples of a run on one of {", ".join(MIXTURES)}: remove it.')
+    found = mixture_modes(evidence.fake.array('images'), MIXTURES[samples.known.name])
+    return {
+        'mixture_modes': Estimate(found.captured, rule=found.protocol),
+        'mixture_quality': Estimate(found.high_quality, rule=found.protocol),
+        'mixture_divergence': Estimate(found.reverse_kl, rule=f'nats, {found.protocol}'),
+    }
 
 
 def class_error_of(evidence: Evidence) -> dict[str, Estimate]:

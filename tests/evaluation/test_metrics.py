@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import losses
+from gan_jax import data, losses
 from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips, metrics, of_runs, of_sets
 from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
-from gan_jax.evaluation.features.extractor import Extractor, Features
+from gan_jax.evaluation.features.extractor import NOTHING, Extractor, Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.lpips import Lpips
@@ -27,7 +27,7 @@ from gan_jax.translators import no_latents
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
-# pairs, solids, an extractor with taps, a classifier, a discriminator, an encoder, label maps or holes
+# pairs, solids, points, an extractor with taps, a classifier, a discriminator, an encoder, label maps or holes
 OTHER_INPUT = {
     'psnr',
     'ssim',
@@ -36,6 +36,7 @@ OTHER_INPUT = {
     'interpolated',
     'lpips_distance',
     'solids',
+    'mixture',
     'fid_taps',
     'class_error',
     'membership',
@@ -432,3 +433,35 @@ def test_labels_are_drawn_as_often_as_in_the_data():
     drawn = draw_labels(data, 4000, seed=0)
     assert abs(drawn.mean() - 0.25) < 0.03
     np.testing.assert_array_equal(drawn, draw_labels(data, 4000, seed=0))
+
+
+def test_the_modes_of_a_run_in_the_plane_are_those_of_its_points_as_they_are(tmp_path):
+    """The generator's points are two opposite modes of the ring, or beside them, by the sign of a latent."""
+    game = adversarial(
+        pure(
+            lambda key: jnp.float32(1.0), lambda scale, z: jnp.stack([scale * jnp.sign(z[:, 0]), 0 * z[:, 0]], axis=1)
+        ),
+        pure(lambda key: jnp.zeros(()), lambda params, points: points.mean(1)),
+        losses.non_saturating(),
+        2,
+    )
+    ring = data.load('ring')
+    judge = Evaluator(['mixture'], NOTHING, ring, LAYOUT, tmp_path)
+    samples = GeneratorSamples(game, Player(jnp.float32(1.02), {}, None), 400, 0, None, 'a test', known=ring)
+    records = judge.evaluate(samples).records  # 0.02 beyond the centres, of deviation 0.01
+    positive = float((game.latents(named_key(0, 'evaluation'), jnp.arange(400))[:, 0] > 0).mean())
+    halves = np.array([positive, 1 - positive])
+    assert {record.metric: record.value for record in records} == {
+        'mixture_modes': 2,
+        'mixture_quality': 1,
+        'mixture_divergence': pytest.approx((halves * np.log(8 * halves)).sum(), rel=1e-6),
+    }
+    assert records[0].protocol['rule'] == '8 modes of std 0.01, 400 samples, within 3 std, least 1'
+    beyond = judge.evaluate(samples._replace(generator=Player(jnp.float32(1.031), {}, None)))
+    assert [(record.metric, record.value) for record in beyond.records] == [
+        ('mixture_modes', 0),
+        ('mixture_quality', 0),
+    ]
+    assert beyond.failures == [Failure('mixture_divergence', 'it is inf.', 'a test')]
+    (failure,) = judge.evaluate(samples._replace(known=None)).failures
+    assert failure.failure == 'mixture needs samples of a run on one of ring, grid, spiral: remove it.'

@@ -1,0 +1,106 @@
+"""The arms of each table, with the figures that the papers give for them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from experiments.sweep import Arm
+
+_PLAIN = {
+    'ema.half_life_kimg': '0.0',
+    'generator_optimizer.learning_rate': '1e-4',
+    'discriminator_optimizer.learning_rate': '1e-4',
+    'evaluate': 'mixture',
+    'evaluation.samples': '2500',
+}
+
+
+def _every(steps: int) -> dict[str, str]:
+    """So many steps between two evaluations, pictures and checkpoints."""
+    keys = 'evaluate_every', 'sample_every', 'checkpoint_every', 'log_every'
+    return dict.fromkeys(keys, f'{steps} steps')
+
+
+def pacgan(data: str, packing: int, epochs: int) -> Arm:
+    """PacGAN of a degree of packing, 1 being the GAN: an epoch is 1,000 steps of 100 packs (the authors' code)."""
+    overrides = {
+        'model': 'experiments.mixtures.pacgan',
+        'generator.widths': '(400, 400, 400, 400)',
+        'discriminator.widths': '(200, 200, 200)',
+        'packing': str(packing),
+        'batch_size': str(100 * packing),
+        'play.name': 'simultaneous',
+        'generator_optimizer.b1': '0.8',
+        'discriminator_optimizer.b1': '0.8',
+        'duration': f'{1000 * epochs} steps',
+    }
+    return Arm(f'configs/toy.py:{data}', _PLAIN | _every(1000) | overrides)
+
+
+def unrolled(steps: int) -> Arm:
+    """Unrolled GAN on the ring: 25,000 updates of both players together (Metz et al. 2017, appendix A)."""
+    overrides = {
+        'model': 'experiments.mixtures.unrolled',
+        'loss.name': 'experiments.mixtures.unrolled.zero_sum',
+        'latents.size': '256',
+        'batch_size': '512',
+        'unrolled_steps': str(steps),
+        'duration': '12500 steps',
+    }
+    return Arm('configs/toy.py:ring', _PLAIN | _every(500) | overrides)
+
+
+class Table(NamedTuple):
+    """One table of a paper.
+
+    Attributes:
+        title: title of its page.
+        question: what it asks.
+        arms: the arms by name.
+        published: {arm: {column: figure}}, as the paper prints it.
+    """
+
+    title: str
+    question: str
+    arms: Mapping[str, Arm]
+    published: Mapping[str, Mapping[str, str]]
+
+
+def _packed(data: str, epochs: int) -> dict[str, Arm]:
+    return {'GAN': pacgan(data, 1, epochs)} | {f'PacGAN{number}': pacgan(data, number, epochs) for number in (2, 3, 4)}
+
+
+def _figures(**rows: tuple[str, str, str]) -> dict[str, dict[str, str]]:
+    """{arm: {column: figure}} from modes, high quality and reverse KL."""
+    columns = 'paper: modes', 'paper: high quality', 'paper: reverse KL'
+    return {arm: dict(zip(columns, figures, strict=True)) for arm, figures in rows.items()}
+
+
+PACKING = 'How many modes does a GAN capture, and how many more if its discriminator judges packs of 2, 3 or 4 points?'
+# Lin et al. 2018, table 1: means and standard errors over ten trials.
+RING = _figures(
+    GAN=('6.3 ± 0.5', '0.982 ± 0.002', '0.45 ± 0.09'),
+    PacGAN2=('7.9 ± 0.1', '0.956 ± 0.020', '0.07 ± 0.03'),
+    PacGAN3=('7.8 ± 0.1', '0.977 ± 0.003', '0.10 ± 0.02'),
+    PacGAN4=('7.8 ± 0.1', '0.959 ± 0.014', '0.07 ± 0.02'),
+)
+GRID = _figures(
+    GAN=('17.3 ± 0.8', '0.948 ± 0.007', '0.70 ± 0.07'),
+    PacGAN2=('23.8 ± 0.7', '0.913 ± 0.008', '0.13 ± 0.04'),
+    PacGAN3=('24.6 ± 0.4', '0.942 ± 0.004', '0.06 ± 0.02'),
+    PacGAN4=('24.8 ± 0.2', '0.936 ± 0.006', '0.04 ± 0.01'),
+)
+
+
+def tables(full: bool) -> dict[str, Table]:
+    """The tables by setting, at the published length if `full`: 400 epochs of PacGAN, instead of 20."""
+    epochs = 400 if full else 20
+    return {
+        'ring': Table('PacGAN on the ring of 8', PACKING, _packed('ring', epochs), RING),
+        'grid': Table('PacGAN on the grid of 25', PACKING, _packed('grid', epochs), GRID),
+        'unrolled': Table(
+            'Unrolled GAN on the ring of 8',
+            'How many modes does a generator capture that learns through further steps of its discriminator?',
+            {f'{number} unrolled steps': unrolled(number) for number in (0, 1, 5, 10)},
+            {},
+        ),
+    }
