@@ -1,10 +1,9 @@
 """Combines several adversarial games, with shared losses, into one: for example two domains, one game per direction."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, Pair, Player, PyTree, stream
@@ -37,9 +36,9 @@ def joint(sides: Mapping[str, Side]) -> Game:
         sides: the sides by name, which also names a stream of randomness. All must have the same turns.
 
     Returns:
-        A game whose players have dicts of networks, with the names given by the sides. Metrics are means over the
-        sides. Its latents are those of the first side. It has no `sample` yet: that of the first side, for its share of
-        the generators.
+        A game whose players have dicts of networks, with the names given by the sides, which may share one. Metrics are
+        means over the sides that have them. Its latents are those of the first side. It has no `sample` yet: that of
+        the first side, for its share of the generators.
     """
     plain = {name: side.game(NO_TERMS) for name, side in sides.items()}
     first = next(iter(sides))
@@ -79,8 +78,7 @@ def joint(sides: Mapping[str, Side]) -> Game:
             metrics.append(outcome.metrics)
             if name in state.memory:
                 kept[name] = {**state.memory[name], **outcome.memory}
-        means = jax.tree.map(lambda *values: sum(values) / len(values), *metrics)
-        return total, Outcome(variables, means, kept)
+        return total, Outcome(variables, _means(metrics), kept)
 
     def sample(params: PyTree, variables: PyTree, latents: Array, condition: Array | None = None) -> Array:
         share = sides[first].networks['generator']
@@ -88,3 +86,12 @@ def joint(sides: Mapping[str, Side]) -> Game:
 
     turns = tuple(turn._replace(loss=functools.partial(loss, turn.title, turn.player)) for turn in plain[first].turns)
     return Game(init, turns, sample, plain[first].latents, memory, given=plain[first].given)
+
+
+def _means(metrics: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    """The mean of each metric over those of the given that have it."""
+    found: dict[str, list[Array]] = {}
+    for one in metrics:
+        for name, value in one.items():
+            found.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in found.items()}
