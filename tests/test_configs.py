@@ -35,6 +35,7 @@ SLOW = (  # to compile, or DCGAN with another loss
     'infogan',
     'inpainting',
     'logan',
+    'mocogan',
     'munit',
     'lsgan',
     'pix2pix',
