@@ -173,7 +173,7 @@ def adversarial(
         passes.latents,
         passes.memory,
         given='' if condition is None else 'label',
-        judge=passes.judge,
+        discriminate=passes.discriminate,
         training_pass=passes.training_pass,
         styles=generator.styles and passes.styles,
         synthesize=generator.synthesize and passes.synthesize,

@@ -145,7 +145,7 @@ def evaluate(
     check_options(options or {}, metrics)
     if extractor != 'auto' and not any(METRICS[name].uses_extractor for name in metrics):
         _refuse({'extractor': extractor}, 'is not used, because these metrics use pixels only')
-    judging = {
+    common = {
         'metrics': metrics,
         'bootstrap': bootstrap,
         'batch_size': batch_size,
@@ -172,7 +172,7 @@ def evaluate(
         check_kind(metrics, name_of(fakes), fake.shape)
         check_kind(metrics, name_of(reals), real.shape)
         _check_shapes(fake.shape, real.shape, fakes, reals)
-        return _judge(fake, real, _choose_extractor(metrics, extractor, real, fake), **judging)
+        return _evaluate(fake, real, _choose_extractor(metrics, extractor, real, fake), **common)
     _refuse(images, f'does not apply to samples of a run (real images are resized to match them), and {fakes} is a run')
     num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
     _NUM.check('--num', num)
@@ -202,7 +202,7 @@ def evaluate(
     samples = _with_known(samples, metrics, trained_on, data_dir)
     name = trained_on.name if isinstance(real, Statistics) else real.name
     found = choose_extractor(metrics, extractor, name, run.shape, labelled=real.labels is not None)
-    return _judge(samples, real, found, cache_dir=trained_on.cache, **judging)
+    return _evaluate(samples, real, found, cache_dir=trained_on.cache, **common)
 
 
 def evaluate_workdir(workdir: pathlib.Path, *, step: int | str | None = None, seed: int = 0, **options: Any) -> None:
@@ -296,7 +296,7 @@ def _choose_extractor(metrics: Sequence[str], spec: str | Extractor, *sides: dat
     return NOTHING
 
 
-def _judge(
+def _evaluate(
     fakes: GeneratorSamples | data.Dataset | Statistics,
     real: data.Dataset | Statistics,
     extractor: Extractor,

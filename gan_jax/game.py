@@ -186,7 +186,7 @@ class Game(NamedTuple):
         show: (params, variables, latents, batch) -> {name: images [n, ...]}, the images of examples of the
             data that a picture shows side by side, with the parameters of `sample`; None: a picture shows what is
             translated, or reconstructed by `encode`, or only samples.
-        judge: (params, variables, examples [n, ...], condition=None) -> logits [n] of being real of the player
+        discriminate: (params, variables, examples [n, ...], condition=None) -> logits [n] of being real of the player
             'discriminator' in evaluation mode, the mean of several; None: not known.
         classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player `classifier` in evaluation
             mode; None: it knows no classes.
@@ -226,7 +226,7 @@ class Game(NamedTuple):
     averaged: tuple[str, ...] = ('generator',)
     given: str = ''
     show: Callable[..., dict[str, Array]] | None = None
-    judge: Callable[..., Array] | None = None
+    discriminate: Callable[..., Array] | None = None
     classify: Callable[[PyTree, PyTree, Array], Array] | None = None
     classifier: str = 'discriminator'
     encode: Callable[[PyTree, PyTree, Array], Encoding] | None = None

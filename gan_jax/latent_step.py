@@ -33,9 +33,9 @@ class LatentStep(NamedTuple):
         for name, value in (('size', self.size), ('damping', self.damping)):
             require(is_traced(value) or value > 0, f'latent_step.{name}', value, 'above 0')
 
-    def moved(self, latents: jax.Array, judge: Callable[[jax.Array], jax.Array]) -> jax.Array:
-        """The latents [B, n] after the step; `judge` maps latents to the logits [B] of their examples."""
-        step = jax.grad(lambda latents: judge(latents).sum())(latents)
+    def moved(self, latents: jax.Array, discriminate: Callable[[jax.Array], jax.Array]) -> jax.Array:
+        """The latents [B, n] after the step; `discriminate` maps latents to the logits [B] of their examples."""
+        step = jax.grad(lambda latents: discriminate(latents).sum())(latents)
         if self.natural:
             step /= self.damping + jnp.sum(step**2, axis=-1, keepdims=True)
         latents += self.size * step

@@ -133,14 +133,14 @@ class Member:
         if self.out.enabled:
             self.out.frame(step, self.view(state))
 
-    def look(self, step: int, players: Mapping[str, Player], *, sample: bool, judge: bool) -> None:
+    def look(self, step: int, players: Mapping[str, Player], *, sample: bool, evaluate: bool) -> None:
         """Writes a picture of samples and an evaluation if they are due, and updates the page."""
         players = {**players, 'generator': self.standing(players['generator'])}
         if sample:
             examples = self.samples.draw(self.game, players['generator'], players.get('encoder'))
             picture = sampling.picture(examples, self.dataset.examples, columns=self.samples.columns)
             self.out.samples(step, picture, self.samples.caption)
-        if judge:
+        if evaluate:
             self.means |= self.evaluate(step, players, self.out, self.config.seed)
         run.refresh_page(self.workdir)
 

@@ -175,14 +175,14 @@ class Members:
             if member.view is not None:
                 member.watch(step, self._program.member(states, i))
 
-    def look(self, step: int, states: Any, *, sample: bool, judge: bool) -> None:
+    def look(self, step: int, states: Any, *, sample: bool, evaluate: bool) -> None:
         """Writes pictures of samples and evaluations if they are due."""
         if sample:
             self.watch(step, states)
-        if sample or judge:
+        if sample or evaluate:
             for i, member in self.living.items():
                 players = run.players_of(self._program.game, self._program.member(states, i))
-                member.look(step, players, sample=sample, judge=judge)
+                member.look(step, players, sample=sample, evaluate=evaluate)
 
     def save(self, step: int, states: Any) -> None:
         """Saves a checkpoint of each; no old one is removed before all have the next."""

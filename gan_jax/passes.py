@@ -111,8 +111,8 @@ class Passes:
         """See `Game.sample`."""
         return self.generator.apply(params, variables, latents, None, False, condition)[0]
 
-    def judge(self, params: PyTree, variables: PyTree, examples: Array, condition: Array | None = None) -> Array:
-        """See `Game.judge`."""
+    def discriminate(self, params: PyTree, variables: PyTree, examples: Array, condition: Array | None = None) -> Array:
+        """See `Game.discriminate`."""
         members = zip(self.members(params), self.members(variables), strict=True)
         return _mean(
             [
@@ -174,20 +174,20 @@ class Passes:
         def generate(latents: Array) -> tuple[Array, PyTree]:
             return self.generator.apply(*pair.generator, latents, stream(key, 'generator'), True, labels)
 
-        def judge(latents: Array) -> Array:
+        def discriminate(latents: Array) -> Array:
             shown = self.show(generate(latents)[0], stream(key, 'show_fake'), positions, state)
-            judge_keys = (jax.random.fold_in(stream(key, 'fake'), i) for i in range(self.discriminators))
-            members = zip(*map(self.members, pair.discriminator), judge_keys, strict=True)
+            member_keys = (jax.random.fold_in(stream(key, 'fake'), i) for i in range(self.discriminators))
+            members = zip(*map(self.members, pair.discriminator), member_keys, strict=True)
             return _mean(
                 [
-                    judgement(self.discriminator.apply(*member, shown, judge_key, True, labels)[0]).logits
-                    for *member, judge_key in members
+                    judgement(self.discriminator.apply(*member, shown, member_key, True, labels)[0]).logits
+                    for *member, member_key in members
                 ]
             )
 
         latents = self.latents(stream(key, 'latents'), positions)
         if self.latent_step is not None:
-            latents = self.latent_step.moved(latents, judge)
+            latents = self.latent_step.moved(latents, discriminate)
         return *generate(latents), latents
 
     def view(self, params: PyTree, pair: Pair, state: GanState, batch: Batch, key: Key, positions: Array, i: int):
@@ -204,12 +204,12 @@ class Passes:
         """
         labels, critic_key = self.labels(batch), stream(key, 'critic')
 
-        def judge(examples: Array) -> Judgement:
+        def discriminate(examples: Array) -> Judgement:
             examples = self.show(examples, critic_key, positions, state).astype(jnp.float32)
             return judgement(self.critic.apply(*pair.discriminator, examples, critic_key, True, labels)[0])
 
         def critic(examples: Array) -> Array:
-            return judge(examples).logits.astype(jnp.float32)
+            return discriminate(examples).logits.astype(jnp.float32)
 
         def told(latents: Array) -> tuple[Array, Key, Array | None]:
             return latents, stream(key, 'generator'), jax.tree.map(lambda array: array[: len(latents)], labels)
@@ -226,7 +226,7 @@ class Passes:
         return functools.partial(
             View,
             params=params,
-            judge=judge,
+            discriminate=discriminate,
             critic=critic,
             generate=generate,
             draw=lambda key: self.latents(key, positions),
@@ -256,17 +256,19 @@ class Passes:
             """Discriminator i: its loss, variables, metrics, memory of terms, number of the loss, mean sign on real."""
             flip_key, noise_key = (jax.random.fold_in(stream(key, name), i) for name in ('flip_labels', 'label_noise'))
 
-            def judge(name: str, variables: PyTree, shown: Array, condition: Array | None) -> tuple[Judgement, PyTree]:
-                judge_key = jax.random.fold_in(stream(key, name), i)
-                outputs, updated = self.discriminator.apply(params, variables, shown, judge_key, True, condition)
+            def discriminate(
+                name: str, variables: PyTree, shown: Array, condition: Array | None
+            ) -> tuple[Judgement, PyTree]:
+                member_key = jax.random.fold_in(stream(key, name), i)
+                outputs, updated = self.discriminator.apply(params, variables, shown, member_key, True, condition)
                 return judgement(outputs), updated
 
-            real_judgement, between = judge('real', variables, real_shown, labels)
-            fake_judgement, updated = judge('fake', between, fake_shown, fake_labels)
+            real_judgement, between = discriminate('real', variables, real_shown, labels)
+            fake_judgement, updated = discriminate('fake', between, fake_shown, fake_labels)
 
-            def judge_again(name: str, examples: Array) -> Array:
+            def discriminate_again(name: str, examples: Array) -> Array:
                 shown = self.show(examples, stream(key, f'show_{name}'), positions, state)
-                return judge(name, {'real': variables, 'fake': between}[name], shown, labels)[0].logits
+                return discriminate(name, {'real': variables, 'fake': between}[name], shown, labels)[0].logits
 
             real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
             metrics, sign = reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
@@ -281,9 +283,9 @@ class Passes:
                 latents=latents,
                 fake=made,
                 fake_condition=fake_labels,
-                judge_real=lambda: real_judgement,
+                discriminate_real=lambda: real_judgement,
                 fake_judgement=fake_judgement,
-                judge_again=None if self.replay or self.critic is not self.discriminator else judge_again,
+                discriminate_again=None if self.replay or self.critic is not self.discriminator else discriminate_again,
             )
             added, term_metrics, remembered = total(self.now.discriminator, view, kept[i])
             if loss.parts:
@@ -315,19 +317,19 @@ class Passes:
         fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
 
         def one(i: int, *member: PyTree) -> View:
-            def judge(examples: Array, name: str) -> Judgement:
-                judge_key = jax.random.fold_in(stream(key, name), i)
-                return judgement(self.discriminator.apply(*member, examples, judge_key, True, labels)[0])
+            def discriminate(examples: Array, name: str) -> Judgement:
+                member_key = jax.random.fold_in(stream(key, name), i)
+                return judgement(self.discriminator.apply(*member, examples, member_key, True, labels)[0])
 
-            def judge_real() -> Judgement:
-                return judge(self.show(batch['real'], stream(key, 'show_real'), positions, state), 'real')
+            def discriminate_real() -> Judgement:
+                return discriminate(self.show(batch['real'], stream(key, 'show_real'), positions, state), 'real')
 
             return self.view(params, Pair(maker, member), state, batch, key, positions, i)(
                 latents=latents,
                 fake=fake,
                 fake_condition=labels,
-                judge_real=judge_real,
-                fake_judgement=judge(fake_shown, 'fake'),
+                discriminate_real=discriminate_real,
+                fake_judgement=discriminate(fake_shown, 'fake'),
             )
 
         members = zip(*map(self.members, state.discriminator[:2]), strict=True)
@@ -364,7 +366,7 @@ class Passes:
         values, metrics = [], []
         for i, member in enumerate(members):
             view = self.view(member[0], Pair(maker, member), state, batch, key, positions, i)(
-                latents=latents, fake=fake, fake_condition=labels, judge_real=None, fake_judgement=None
+                latents=latents, fake=fake, fake_condition=labels, discriminate_real=None, fake_judgement=None
             )
             value, named, _ = total(self.later.discriminator, view, {}, self.every.discriminator)
             values, metrics = [*values, value], [*metrics, named]

@@ -38,8 +38,8 @@ from gan_jax.sampling import standing
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
     """The players on the host for sampling and evaluation, all that the functions of the game need."""
-    judges = game.classify or game.score or game.private
-    names = {'generator', *([game.classifier] if judges else []), *(['encoder'] if game.encode else [])}
+    classifies = game.classify or game.score or game.private
+    names = {'generator', *([game.classifier] if classifies else []), *(['encoder'] if game.encode else [])}
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
 
@@ -114,7 +114,7 @@ def make_evaluation(
     """The function that evaluates the players of a step and records the values. It processes the real images now."""
     if not config.evaluate:
         return lambda step, players, out, seed: {}
-    reals, extractor = choose_judge(config, dataset, game)
+    reals, extractor = choose_reference(config, dataset, game)
     evaluator, options = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache), config.evaluation
 
     def evaluate(step: int, players: Mapping[str, Player], out: Writers, seed: int) -> dict[str, float]:
@@ -140,7 +140,7 @@ def make_evaluation(
     return evaluate
 
 
-def choose_judge(config: ConfigDict, dataset: data.Dataset, game: Game) -> tuple[data.Dataset, Extractor]:
+def choose_reference(config: ConfigDict, dataset: data.Dataset, game: Game) -> tuple[data.Dataset, Extractor]:
     """The real images that samples are compared with, and the feature extractor.
 
     Raises:

@@ -42,7 +42,7 @@ class Stage:
         config = self.recipe.member(0)
         build.step_metrics(config, self.dataset.shape, self.classes, self.dataset.shapes)
         if config.evaluate:
-            run.choose_judge(config, self.dataset, self.game)
+            run.choose_reference(config, self.dataset, self.game)
 
     @property
     def config(self) -> ConfigDict:

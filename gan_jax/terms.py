@@ -29,7 +29,7 @@ class View:
 
     Attributes:
         params: the parameters of the player that moves.
-        judge: examples [B, ...] -> their `Judgement` by the discriminator in training mode and float32 arithmetic,
+        discriminate: examples [B, ...] -> their `Judgement` in training mode and float32 arithmetic,
             after the game's augmentation.
         critic: the same as a function to logits [B] alone.
         generate: latents [B, ...] -> examples [B, ...], the generator in training mode.
@@ -37,41 +37,41 @@ class View:
         draw: key -> other latents [B, ...] from the same distribution.
         real: examples [B, ...].
         fake: examples [B, ...], generated in this step.
-        judge_real: () -> the `Judgement` of the real examples as inputs of the discriminator in this pass.
+        discriminate_real: () -> the `Judgement` of the real examples as inputs of the discriminator in this pass.
         fake_judgement: that of the fake examples, including replayed ones with experience replay.
         condition: the conditions of `real` and of `fake`, or None.
         fake_condition: the conditions of the examples in `fake_judgement`.
         key: the random key of the term.
         positions: [B], the examples' positions in the global batch.
         axis_name: the mapped axis of the batch, or None.
-        judge_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], computed with the randomness of
+        discriminate_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], computed with the randomness of
             `real_judgement` or `fake_judgement`; None: these are not those of `critic` at `real` and `fake`.
         styles: latents [b, ...], the first of the batch -> (styles, a function from styles to examples), for a
             generator with styles; see `Network`.
     """
 
     params: PyTree
-    judge: Callable[[Array], Judgement]
+    discriminate: Callable[[Array], Judgement]
     critic: Callable[[Array], Array]
     generate: Callable[[Array], Array]
     latents: Array
     draw: Callable[[Key], Array]
     real: Array
     fake: Array
-    judge_real: Callable[[], Judgement]
+    discriminate_real: Callable[[], Judgement]
     fake_judgement: Judgement
     condition: Array | None
     fake_condition: Array | None
     key: Key
     positions: Array
     axis_name: str | None
-    judge_again: Callable[[str, Array], Array] | None = None
+    discriminate_again: Callable[[str, Array], Array] | None = None
     styles: Callable[[Array], tuple[Array, Callable[[Array], Array]]] | None = None
 
     @functools.cached_property
     def real_judgement(self) -> Judgement:
         """The `Judgement` of the real examples."""
-        return self.judge_real()
+        return self.discriminate_real()
 
     def mean(self, tree: PyTree) -> PyTree:
         """The mean of each device's values over the devices."""
@@ -193,8 +193,8 @@ def r2(weight: float = 0.0) -> Pair:
 def _approximated(name: str, weight: float, deviation: float, of: str) -> Pair:
     def value(view: View) -> Array:
         critic, logits = view.critic, None
-        if view.judge_again is not None:
-            critic = functools.partial(view.judge_again, of)
+        if view.discriminate_again is not None:
+            critic = functools.partial(view.discriminate_again, of)
             logits = (view.real_judgement if of == 'real' else view.fake_judgement).logits
         return penalties.approximate_gradients(
             critic, getattr(view, of), view.key, view.positions, deviation=deviation, logits=logits
@@ -536,7 +536,7 @@ def rotation(generator_weight: float = 0.2, discriminator_weight: float = 1.0) -
 
     def cross_entropy(view: View, images: Array) -> Array:
         turns = jnp.asarray(view.positions) % 4
-        judged = view.judge(augment.quarter_turns(images, turns))
+        judged = view.discriminate(augment.quarter_turns(images, turns))
         if judged.rotations is None:
             raise UserError(
                 "The rotation term needs rotation logits in the discriminator's Judgement: set "

@@ -134,11 +134,11 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
                         build.warn_of_networks(config, stage.dataset.shape, stage.classes, stage.dataset.shapes)
                         run.say(pace.first_words(last - step))
                     catch_up(leave=1)  # so that the devices are at work while the host is
-                sample, save, judge = stage.due(first, last)
-                if sample or save or judge:
+                sample, save, evaluate = stage.due(first, last)
+                if sample or save or evaluate:
                     catch_up(leave=0)
-                members.look(before + last, states, sample=sample, judge=judge)
-                if save or (judge and config.evaluate):
+                members.look(before + last, states, sample=sample, evaluate=evaluate)
+                if save or (evaluate and config.evaluate):
                     members.save(before + last, states)
         return states
 

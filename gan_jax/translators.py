@@ -85,7 +85,7 @@ def at_scales(
     critics: Mapping[str, Network] | None,
     shape: tuple[int, int, int],
 ) -> dict[str, Any]:
-    """Arguments of `gan_jax.two_domains.both_ways` for discriminators that judge images at several scales.
+    """Arguments of `gan_jax.two_domains.both_ways` for discriminators of several scales.
 
     Args:
         loss: the loss of each player, which is summed over the scales; None: `gan_jax.losses.mean_squares`.
@@ -125,10 +125,10 @@ def in_rows(applied: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
 def logits_of_scales(network: Network, shape: tuple[int, int, int]) -> tuple[int, ...]:
     """The number of logits that a discriminator has for an image of that shape at each of its scales."""
 
-    def judge(key: Key) -> Any:
+    def discriminate(key: Key) -> Any:
         return judgement(network.apply(*network.init(key), jnp.zeros((1, *shape)), key, True)[0]).logits
 
-    return tuple(logits.size for logits in jax.tree.leaves(jax.eval_shape(judge, jax.random.key(0))))
+    return tuple(logits.size for logits in jax.tree.leaves(jax.eval_shape(discriminate, jax.random.key(0))))
 
 
 def over_scales(loss: Loss, counts: Sequence[int]) -> Loss:

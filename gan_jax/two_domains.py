@@ -207,8 +207,8 @@ def from_parts(parts: Parts) -> dict[str, Any]:
     shapes, options = {'a': parts.shape('a'), 'b': parts.shape('real')}, parts.options
     require(options.pop('discriminators') == 1, 'discriminators.number', 'several', '1 for each of two domains')
 
-    def judges(dtype: str | None = None) -> dict[str, Network]:
+    def discriminators(dtype: str | None = None) -> dict[str, Network]:
         return {domain: parts.network('discriminator', shape, shape, dtype=dtype) for domain, shape in shapes.items()}
 
-    critics = None if parts.config.dtype == 'float32' else judges('float32')
-    return {'discriminators': judges(), 'critics': critics, 'loss': parts.loss, 'shapes': shapes, **options}
+    critics = None if parts.config.dtype == 'float32' else discriminators('float32')
+    return {'discriminators': discriminators(), 'critics': critics, 'loss': parts.loss, 'shapes': shapes, **options}

@@ -141,7 +141,7 @@ def virtual_adversarial(
 
     def value(view: View) -> Array:
         return virtual_adversarial_loss(
-            lambda examples: _classes(view.judge(examples)),
+            lambda examples: _classes(view.discriminate(examples)),
             view.real,
             view.key,
             view.positions,

@@ -331,14 +331,14 @@ def counting_game(**options):
 
         return Network(lambda key: (init(key), {'passes': jnp.zeros((), jnp.int32)}), count)
 
-    def judge(params, images):
+    def discriminate(params, images):
         hidden = jnp.tanh(images.reshape(len(images), -1) @ params['in'])
         return Judgement(hidden @ params['out'], features={'hidden': hidden})
 
     return game_of(
         losses.relativistic(),
         counting(lambda key: jax.random.normal(key, (LATENT, 64)), lambda w, z: jnp.tanh(z @ w).reshape(-1, *shape)),
-        counting(lambda key: {'in': jax.random.normal(key, (64, 4)) / 8, 'out': jnp.arange(1.0, 5.0)}, judge),
+        counting(lambda key: {'in': jax.random.normal(key, (64, 4)) / 8, 'out': jnp.arange(1.0, 5.0)}, discriminate),
         terms=all_terms(),
         replay=12,
         noise=lambda step: 0.1,

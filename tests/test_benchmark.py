@@ -121,7 +121,7 @@ def test_losses_and_gradients_equal_those_of_gan_jax(name):
     if name == 'stylegan2_32':
         twin.generator.eval()
     turns = evaluate(game, state, batch, key)
-    ((judged, outcome), judge_gradients), ((made, made_outcome), maker_gradients) = turns
+    ((judged, outcome), discriminator_gradients), ((made, made_outcome), maker_gradients) = turns
     latents = torch.tensor(np.array(game.latents(stream(key, 'latents'), positions)))
     penalty_key = stream(jax.random.fold_in(stream(key, 'terms'), 0), 'gradient_penalty')
     draw = jax.vmap(lambda place: jax.random.uniform(jax.random.fold_in(penalty_key, place)))
@@ -132,7 +132,7 @@ def test_losses_and_gradients_equal_those_of_gan_jax(name):
     assert_same_metrics(metrics, outcome)
     # The bias before a batch normalisation has no gradient but rounding.
     rounding = 1e-6 if name in NAMED else 0.0
-    assert_same_gradients(loss, twin.discriminator, judge_gradients, rounding)
+    assert_same_gradients(loss, twin.discriminator, discriminator_gradients, rounding)
     assert_same_vectors(twin.discriminator, outcome.variables)  # moved on by two passes
     assert_same_vectors(twin.generator, state.generator.variables)  # left alone
     weights.load_flax(twin.discriminator, state.discriminator.params, state.discriminator.variables)

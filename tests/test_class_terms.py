@@ -92,7 +92,7 @@ def test_the_discriminator_learns_from_real_examples_and_the_generator_from_its_
     others = jnp.asarray(LABELS[::-1].copy())
     view = view_of(
         'discriminator',
-        judge_real=lambda: Judgement(jnp.zeros(6), embeddings=real, proxies=real_proxies),
+        discriminate_real=lambda: Judgement(jnp.zeros(6), embeddings=real, proxies=real_proxies),
         fake_judgement=Judgement(jnp.zeros(6), embeddings=fake, proxies=fake_proxies),
         condition=jnp.asarray(LABELS),
         fake_condition=others,

@@ -20,7 +20,7 @@ OPTIMIZERS = Pair(optax.sgd(0.05), optax.sgd(0.05))._asdict()
 LOSS = losses.equilibrium(gamma=0.6, lambda_k=0.1)
 
 
-def judge(params, examples):
+def discriminate(params, examples):
     """A linear autoencoder of points in the plane, with one number as code."""
     code = examples @ params['encoder']
     return Judgement(-jnp.abs(code @ params['decoder'] - examples).mean(1), features={'code': code})
@@ -38,7 +38,7 @@ def game_of(loss=LOSS, **options):
         return {'encoder': jax.random.normal(encoder, (2, 1)), 'decoder': jax.random.normal(decoder, (1, 2))}
 
     generator = pure(lambda key: jax.random.normal(key, (LATENT, 2)) / 2, lambda w, z: z @ w)
-    return adversarial(generator, pure(start, judge), loss, latents, **options)
+    return adversarial(generator, pure(start, discriminate), loss, latents, **options)
 
 
 def start(game):
@@ -52,7 +52,7 @@ def batch_of(i):
 def energies(params, state, i):
     """The mean energies of the real and of the fake examples of a step."""
     fake = latents(None, jnp.arange(BATCH)) @ state.generator.params
-    return [-float(judge(params, examples).logits.mean()) for examples in (batch_of(i)['real'], fake)]
+    return [-float(discriminate(params, examples).logits.mean()) for examples in (batch_of(i)['real'], fake)]
 
 
 def test_the_controller_follows_the_energies_of_each_step():

@@ -59,7 +59,7 @@ def make_run(rows: list[dict] | None = None, **values) -> health.Course:
 
 
 def names(run: health.Course) -> list[str]:
-    return [finding.name for finding in health.judge(run)]
+    return [finding.name for finding in health.assess(run)]
 
 
 def grid_of(kinds: int, number: int = 16, noise: float = 0.0) -> np.ndarray:
@@ -70,14 +70,14 @@ def grid_of(kinds: int, number: int = 16, noise: float = 0.0) -> np.ndarray:
 
 def test_a_game_in_which_one_player_alone_moves_is_judged_by_it():
     rows = [{'step': 50 * (i + 1), 'kimg': 3.2 * (i + 1), 'encoder/gradient_norm': 0.5} for i in range(20)]
-    (finding,) = health.judge(health.Course(configs.load('anogan', {'duration': '1000 steps'}), rows))
+    (finding,) = health.assess(health.Course(configs.load('anogan', {'duration': '1000 steps'}), rows))
     assert finding.name == 'no_problems'
     assert 'gradient norms of the encoder 0.5.' in finding.evidence
 
 
 def test_a_healthy_run_has_one_note_with_what_was_looked_at():
     run = make_run()._replace(samples=grid_of(16), earlier=(grid_of(16),))
-    (finding,) = health.judge(run)
+    (finding,) = health.assess(run)
     assert finding == (
         'no_problems',
         'note',
@@ -90,7 +90,7 @@ def test_a_healthy_run_has_one_note_with_what_was_looked_at():
 
 def test_nine_records_are_too_few():
     storm = {'generator/gradient_norm': 1e6, 'discriminator/accuracy': 1.0, 'discriminator/fake_probability': 0.0}
-    (finding,) = health.judge(make_run(records(last=storm, number=9)))
+    (finding,) = health.assess(make_run(records(last=storm, number=9)))
     assert finding.sentence == 'It is too early for findings.'
     assert finding.evidence == 'Trends need 10 records of metrics; there are 9.'
     assert names(make_run([])) == ['too_early']
@@ -99,7 +99,7 @@ def test_nine_records_are_too_few():
 def test_the_window_is_the_last_tenth():
     storm = {'generator/gradient_norm': 150.0}
     assert names(make_run(records(last=storm, number=100, window=5))) == ['no_problems']  # half of the last ten
-    (finding,) = health.judge(make_run(records(last=storm, number=100, window=6)))
+    (finding,) = health.assess(make_run(records(last=storm, number=100, window=6)))
     assert (
         finding.evidence
         == 'Median norm 150 over the last 10 of 100 records (steps 4,501 to 5,000), 150 times the 1 before.'
@@ -108,11 +108,11 @@ def test_the_window_is_the_last_tenth():
 
 def test_before_five_thousand_images_it_is_too_early():
     rows = [row | {'kimg': row['kimg'] / 13} for row in records()]  # the last is 64 / 13
-    finding, *more = health.judge(make_run(rows))
+    finding, *more = health.assess(make_run(rows))
     assert (finding.sentence, more) == ('It is too early for findings.', [])
     assert finding.evidence == 'The generator has seen 4,923 images, fewer than 5,000.'
     run = make_run(rows)._replace(samples=grid_of(1), real=grid_of(16))
-    (finding,) = health.judge(run)
+    (finding,) = health.assess(run)
     assert (finding.name, finding.severity) == ('samples_alike', 'note')
     assert finding.sentence == (
         'It is too early for findings: the samples are still very similar after fewer than 5 thousand images.'
@@ -298,7 +298,7 @@ def test_a_game_at_rest_has_small_gradients():
 def test_numbers_that_are_none():
     rows = records()
     rows[7]['generator/loss'] = rows[8]['generator/loss'] = None
-    finding = health.judge(make_run(rows))[0]
+    finding = health.assess(make_run(rows))[0]
     assert (finding.name, finding.severity) == ('not_finite', 'bad')
     assert finding.evidence == 'Values that are not finite: 2, the first in generator/loss at step 400.'
     assert finding.remedies.startswith('on_nan=restore, to return')

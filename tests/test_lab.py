@@ -74,20 +74,20 @@ def test_a_view_is_what_the_networks_say():
     frame = make_view(config, game, POINTS, latents)(state)
     networks = build.make_networks(config, (2,))
 
-    def judge(points):
+    def discriminate(points):
         members = state.discriminator.params.values()
         logits = [networks.discriminator.apply(member, {}, points, None, False)[0] for member in members]
         return (judgement(logits[0]).logits + judgement(logits[1]).logits) / 2
 
     samples, _ = networks.generator.apply(*state.generator[:2], latents[:20], None, False)
     np.testing.assert_allclose(frame.samples, samples, rtol=1e-5, atol=1e-6)
-    expected = pulls(losses.non_saturating(), judge, samples, samples)
+    expected = pulls(losses.non_saturating(), discriminate, samples, samples)
     np.testing.assert_allclose(frame.pulls, expected, rtol=1e-4, atol=1e-6)
     assert frame.real.tolist() == POINTS.examples.tolist()
     assert frame.limit == 2.5  # a quarter more than the data need
     for place, x, y in (((0, 0), -47, -47), ((0, 1), -45, -47), ((47, 47), 47, 47)):
         at = jnp.array([[x, y]]) * 2.5 / 48
-        np.testing.assert_allclose(frame.logits[place], judge(at)[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(frame.logits[place], discriminate(at)[0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,14 @@ def test_a_buffer_smaller_than_a_batch_is_refused():
 def test_the_discriminator_is_shown_earlier_fakes_and_a_resumed_run_has_them_too():
     seen = []
 
-    def judge(w, x):
+    def discriminate(w, x):
         jax.debug.callback(lambda x: seen.append(np.asarray(x)), x, ordered=True)
         return x @ w
 
     # The k-th generator makes the number of its step, because its gradient is always -1.
     game = adversarial(
         pure(lambda key: jnp.zeros(()), lambda count, z: count + jnp.zeros((len(z), 1))),
-        pure(lambda key: jnp.ones(1), judge),
+        pure(lambda key: jnp.ones(1), discriminate),
         losses.wasserstein(),
         1,
         replay=16,

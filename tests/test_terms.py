@@ -34,14 +34,14 @@ def view_of(player, **changes):
     real, fake = jnp.tanh(jax.random.normal(jax.random.key(4), (BATCH, *SHAPE))), generate(latents)
     given = {
         'params': {'kernel': GENERATOR if player == 'generator' else CRITIC[:, None]},
-        'judge': lambda examples: Judgement(critic(examples)),
+        'discriminate': lambda examples: Judgement(critic(examples)),
         'critic': critic,
         'generate': generate,
         'latents': latents,
         'draw': other_latents,
         'real': real,
         'fake': fake,
-        'judge_real': lambda: Judgement(critic(real)),
+        'discriminate_real': lambda: Judgement(critic(real)),
         'fake_judgement': Judgement(critic(fake)),
         'condition': None,
         'fake_condition': None,
@@ -179,13 +179,13 @@ def test_approximate_penalties_use_the_logits_and_the_randomness_of_the_pass(opt
     """Under augmentation and noise as large as the data, only the same draws leave a slope that is the critic's."""
     applied = []
 
-    def judge(params, images):
+    def discriminate(params, images):
         applied.append(images.shape)
         return images.reshape(len(images), -1) @ params
 
     game = adversarial(
         pure(lambda key: GENERATOR, lambda w, z: jnp.tanh(z @ w).reshape(-1, *SHAPE)),
-        pure(lambda key: CRITIC, judge),
+        pure(lambda key: CRITIC, discriminate),
         losses.hinge(),
         LATENT,
         terms=terms.joined([terms.approximate_r1(1.0), terms.approximate_r2(1.0)]),
@@ -322,7 +322,7 @@ def judged(features, classes=None):
 def test_feature_matching_is_the_squared_distance_of_mean_features():
     real = judged({'early': jnp.array([[1.0], [3.0]]), 'late': jnp.array([[0.0, 2.0], [2.0, 4.0]])})
     fake = judged({'early': jnp.array([[5.0], [5.0]]), 'late': jnp.array([[0.0, 0.0], [0.0, 2.0]])})
-    view = view_of('generator', judge_real=lambda: real, fake_judgement=fake)
+    view = view_of('generator', discriminate_real=lambda: real, fake_judgement=fake)
 
     def value(*features, **options):
         return terms.feature_matching(1.0, features, **options).generator[0].value(view, None)[0]
@@ -347,7 +347,7 @@ def test_the_auxiliary_classifier_is_the_cross_entropy_of_real_and_fake_classes(
     real_labels, fake_labels = jnp.array([0, 1]), jnp.array([1, 1])
     view = view_of(
         'discriminator',
-        judge_real=lambda: Judgement(jnp.zeros(2), real_logits),
+        discriminate_real=lambda: Judgement(jnp.zeros(2), real_logits),
         fake_judgement=Judgement(jnp.zeros(2), fake_logits),
         condition=real_labels,
         fake_condition=fake_labels,
@@ -372,14 +372,14 @@ def test_the_auxiliary_classifier_refuses_what_names_no_class(classes, labels):
 
 
 def test_rotations_are_told_of_turned_real_images_and_of_turned_fakes():
-    """A judge that sees in which of four corners an image is brightest, and says it as logits."""
+    """A discriminator that sees in which of four corners an image is brightest, and says it as logits."""
 
-    def judge(images):
+    def discriminate(images):
         corners = jnp.stack([images[:, 0, 0, 0], images[:, -1, 0, 0], images[:, -1, -1, 0], images[:, 0, -1, 0]], -1)
         return Judgement(jnp.zeros(len(images)), rotations=2 * corners)
 
     upright = jnp.zeros((BATCH, *SHAPE)).at[:, 0, 0, 0].set(1.0)  # counter-clockwise its corner is lower left, ...
-    view = view_of('discriminator', judge=judge, real=upright, fake=jnp.zeros((BATCH, *SHAPE)))
+    view = view_of('discriminator', discriminate=discriminate, real=upright, fake=jnp.zeros((BATCH, *SHAPE)))
     made = terms.rotation(5.0, 3.0)
     right = np.log(1 + 3 * np.exp(-2.0))
     np.testing.assert_allclose(terms.total(made.discriminator, view, {})[0], 3 * right, rtol=1e-6)

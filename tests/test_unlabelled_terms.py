@@ -164,7 +164,9 @@ def test_what_is_refused():
         metrics_of(game)
     (term,) = of_unlabelled.conditional_entropy(1.0).discriminator
     with pytest.raises(UserError, match='Terms of unlabelled examples need class logits'):
-        term.value(terms.View(**dict.fromkeys(terms.View.__dataclass_fields__) | {'judge_real': judged_without}), None)
+        term.value(
+            terms.View(**dict.fromkeys(terms.View.__dataclass_fields__) | {'discriminate_real': judged_without}), None
+        )
 
 
 def judged_without():

@@ -30,10 +30,10 @@ NEED_MORE = ('lpips', 'path_length', 'path_length_w', 'mmd')  # weights, a gener
 SHOWN = 8  # images of each set in the picture
 
 
-def judge(judges: dict[str, Evaluator], fakes: data.Dataset | GeneratorSamples) -> list[Record]:
+def evaluate(evaluators: dict[str, Evaluator], fakes: data.Dataset | GeneratorSamples) -> list[Record]:
     """All metrics that can be computed of a set; a set without labels has no metrics of classes."""
     records = []
-    for evaluator in judges.values():
+    for evaluator in evaluators.values():
         evaluation = evaluator.evaluate(fakes)
         records += evaluation.records
         for failed in evaluation.failures:
@@ -81,17 +81,17 @@ def run(options: argparse.Namespace) -> None:
     )
     layout = parallel.make_layout(jax.device_count())
     extractor = find_extractor(options.extractor, options.data, reals.shape)
-    judges = {name: Evaluator([name], extractor, reals, layout) for name in options.metrics}
+    evaluators = {name: Evaluator([name], extractor, reals, layout) for name in options.metrics}
     sets = {name: damage(test, train) for name, damage in DAMAGES.items()}
     results = {}
     for name, one in sets.items():
         print(name)
-        results[name] = judge(judges, one)
+        results[name] = evaluate(evaluators, one)
     if options.run:
         made = load_run(options.run)
         print(f'{options.run} at step {made.step}')
         samples = GeneratorSamples(made.game, made.generator, options.num, 0, None, f'step {made.step}')
-        results['GAN'] = judge(judges, samples)
+        results['GAN'] = evaluate(evaluators, samples)
     print(table(results))
     records = {name: [record.to_json() for record in records] for name, records in results.items()}
     files.replace(options.out / 'table.md', table(results).encode())

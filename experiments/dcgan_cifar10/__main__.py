@@ -83,7 +83,7 @@ def watch(options: sweep.Options) -> None:
             'best at kimg': [record['kimg'] if record else math.nan for record in best],
             **{metric: [one.final(metric) for one in runs] for metric in METRICS[1:]},
         }
-    values['real images'] = {metric: [value] for metric, value in judge(config, reals).items()}
+    values['real images'] = {metric: [value] for metric, value in evaluate(config, reals).items()}
 
     out, title = options.out, 'DCGAN on CIFAR-10'
     protocols = results.protocols(arms)
@@ -116,7 +116,7 @@ def best_and_final_grid(one: results.Finished) -> dict[str, pathlib.Path]:
     return found | ({'final': grids[-1]} if grids else {})
 
 
-def judge(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
+def evaluate(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
     """The metrics of real images that were not trained on, taken for generated ones: what a perfect generator gets."""
     options = config.evaluation
     against = run.load_data(config.data, options.split)

@@ -32,7 +32,7 @@ from gan_jax.runtime.parallel import Layout
 
 IMAGES_PER_DEVICE = 64
 
-# What one metric may raise without harm to the others: a set that it cannot judge, or too little memory for it.
+# What one metric may raise without harm to the others: a set that it does not apply to, or too little memory for it.
 _FAILURES = (UserError, ArithmeticError, MemoryError, np.linalg.LinAlgError, jax.errors.JaxRuntimeError)
 
 

@@ -45,8 +45,8 @@ def membership(
             'membership compares training images with others, but the real images are the training images: set '
             'evaluation.split, or --split, to a held-out split.'
         )
-    judge = jax.jit(
-        lambda weights, images, labels: game.judge(*weights, to_float(images), labels),
+    discriminate = jax.jit(
+        lambda weights, images, labels: game.discriminate(*weights, to_float(images), labels),
         compiler_options=compiler.often(),
     )
     weights = discriminator.params, discriminator.variables
@@ -54,7 +54,7 @@ def membership(
     def logits(images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         labels = None if game.given != 'label' else np.asarray(labels, np.int32)
         parts = (slice(i, i + _BATCH) for i in range(0, len(images), _BATCH))
-        found = [judge(weights, np.asarray(images[at]), None if labels is None else labels[at]) for at in parts]
+        found = [discriminate(weights, np.asarray(images[at]), None if labels is None else labels[at]) for at in parts]
         return np.concatenate(found).astype(np.float64)
 
     scores = np.concatenate([logits(members, member_labels), logits(others, other_labels)])

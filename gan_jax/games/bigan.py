@@ -140,7 +140,7 @@ def bigan(
         turns=tuple(turns),
         sample=sample,
         averaged=('generator', 'encoder'),
-        judge=None,
+        discriminate=None,
         styles=None,
         synthesize=None,
         encode=encode,

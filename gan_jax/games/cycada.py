@@ -130,8 +130,8 @@ def cycada(
     def fooling_loss(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         player = state.players['target_classifier']
         target = logits_of(params, player.variables, batch['real'])
-        judge = state.players['feature_discriminator'][:2]
-        judged, _ = feature_discriminator.apply(*judge, target, stream(key, 'judge'), True)
+        opponent = state.players['feature_discriminator'][:2]
+        judged, _ = feature_discriminator.apply(*opponent, target, stream(key, 'judge'), True)
         return jax.nn.softplus(-judged).mean(), Outcome(player.variables, {})
 
     def turns() -> tuple[Turn, ...]:

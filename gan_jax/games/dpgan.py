@@ -130,14 +130,14 @@ def dpgan(
             own = jax.random.fold_in(stream(key, 'example'), example['index'])
             partner = jax.random.randint(stream(own, 'partner'), (), 0, len(fakes[0]))
 
-            def judge(params: PyTree, name: str, image: Array, label: Array | None) -> Array:
+            def discriminate(params: PyTree, name: str, image: Array, label: Array | None) -> Array:
                 image, label = jax.tree.map(lambda leaf: leaf[None], (image, label))
                 outputs, _ = discriminator.apply(params, variables, image, stream(own, name), True, label)
                 return judgement(outputs).logits
 
             def value(params: PyTree) -> tuple[Array, dict[str, Array]]:
-                real = judge(params, 'real', example['real'], example['label'])
-                made = judge(params, 'fake', *jax.tree.map(lambda leaf: leaf[partner], fakes))
+                real = discriminate(params, 'real', example['real'], example['label'])
+                made = discriminate(params, 'fake', *jax.tree.map(lambda leaf: leaf[partner], fakes))
                 value = loss.discriminator(real, made, stream(own, 'loss'))
                 return value, {'loss': value, **reading(real, made)}
 

@@ -105,7 +105,7 @@ def stargan(
 
     turns = tuple(turn._replace(loss=_with_domains(turn.loss)) for turn in game.turns)
     return game._replace(
-        turns=turns, sample=sample, given='real', show=show, judge=None, classify=classify, targets=_targets
+        turns=turns, sample=sample, given='real', show=show, discriminate=None, classify=classify, targets=_targets
     )
 
 

@@ -145,14 +145,14 @@ def super_resolution(
     parts = [of_generator('pixels', pixels, lambda view: measure(view.fake.astype(jnp.float32) - view.real).mean())]
     if content is not None:
         parts.append(of_generator('content', content_weight, lambda view: content.distance(view.fake, view.real)))
-    judge = without_condition(discriminator)
+    network = without_condition(discriminator)
     against = is_on(adversary)
     if not against:  # a discriminator that sees nothing, and never moves
-        judge = pure(lambda key: {}, lambda params, examples, condition: jnp.zeros(len(examples)))
+        network = pure(lambda key: {}, lambda params, examples, condition: jnp.zeros(len(examples)))
         terms, options = terms._replace(discriminator=()), {'axis_name': options.get('axis_name')}
     game = adversarial(
         translator(generator),
-        judge,
+        network,
         loss._replace(generator=lambda fake, real=None: adversary * loss.generator(fake, real)),
         no_latents,
         condition=jax.ShapeDtypeStruct(crops.small, jnp.float32),
@@ -181,7 +181,7 @@ def super_resolution(
         turns=tuple(turn for turn in turns if against or turn.player == 'generator'),
         given='input',
         show=show,
-        judge=None,
+        discriminate=None,
         note='' if content is None else f'perceptual loss: {content.protocol}',
     )
 

@@ -182,7 +182,7 @@ class DiscriminatorNetwork(_Network):
             return examples
         return planes(examples, self._one_hot(condition))
 
-    def judge(
+    def judgement(
         self,
         hidden: jax.Array,
         condition: jax.Array | None,
@@ -215,7 +215,7 @@ class DiscriminatorNetwork(_Network):
         turns = Dense(4, name='rotations', **weights)(flatten(hidden), train=train) if self.rotations else None
         options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
         if self.slicing:
-            judged = self._judge_slice(hidden, last, condition, features, train, weights)
+            judged = self._sliced_judgement(hidden, last, condition, features, train, weights)
         else:
             logits, classes = (final or dense_logits)(last, self._num_logits, train, weights), None
             logits = logits[:, 0] if self._num_logits == 1 else (logits * self._one_hot(condition)).sum(-1)
@@ -240,7 +240,7 @@ class DiscriminatorNetwork(_Network):
     def _one_hot(self, condition: jax.Array) -> jax.Array:
         return as_vectors(condition, self.num_classes)
 
-    def _judge_slice(self, hidden, last, condition, features, train, weights) -> Judgement:
+    def _sliced_judgement(self, hidden, last, condition, features, train, weights) -> Judgement:
         """The judgement with a separate loss for the direction of the last layer, and of the class in a projection."""
         last, classes = flatten(last), None
         directions = self.param('direction', weights['kernel_init'], (last.shape[-1], self._num_logits)).T

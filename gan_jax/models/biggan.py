@@ -181,7 +181,7 @@ class StagedDiscriminator(DiscriminatorNetwork):
             features[f'stage{i}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
         hidden = nn.relu(normalizer(self)(hidden, train=train))
-        return self.judge(hidden.astype(jnp.float32).sum((1, 2)), condition, features, train=train)
+        return self.judgement(hidden.astype(jnp.float32).sum((1, 2)), condition, features, train=train)
 
     def stem(
         self, images: jax.Array, widths: Sequence[int], weights: dict[str, Any], *, train: bool

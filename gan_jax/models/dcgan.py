@@ -145,7 +145,7 @@ class Discriminator(DiscriminatorNetwork):
                 hidden = blended(before, hidden, faded_in(self))
             features[f'stage{stage}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
-        return self.judge(hidden, condition, features, train=train, final=final)
+        return self.judgement(hidden, condition, features, train=train, final=final)
 
 
 class Named(nn.Module):

@@ -83,7 +83,7 @@ class Discriminator(DiscriminatorNetwork):
         features['stage1'] = values = nn.leaky_relu(normalize(values, train=train), _SLOPE)
         values = Dense(self.hidden, use_bias=use_bias, **weights)(flatten(values), train=train)
         features['dense'] = values = nn.leaky_relu(normalize(values, train=train), _SLOPE)
-        return self.judge(values, condition, features, train=train)
+        return self.judgement(values, condition, features, train=train)
 
 
 class Recognizing(nn.Module):

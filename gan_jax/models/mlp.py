@@ -59,7 +59,7 @@ class Discriminator(DiscriminatorNetwork):
         """The judgement of the examples being real."""
         inputs = self.see(flatten(examples), condition)
         hidden, features = _hidden_layers(self, inputs, None, train, self.dropout)
-        return self.judge(hidden, condition, features, train=train)
+        return self.judgement(hidden, condition, features, train=train)
 
 
 class Encoder(EncoderNetwork):

@@ -144,7 +144,7 @@ class Discriminator(DiscriminatorNetwork):
                 hidden = blended(entrance(average_pool(seen), stage - 1), hidden, faded_in(self))
             features[f'stage{stage}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
-        return self.judge(hidden, condition, features, train=train, final=final)
+        return self.judgement(hidden, condition, features, train=train, final=final)
 
 
 def count_levels(shape: Sequence[int], family: str = 'ProGAN') -> int:

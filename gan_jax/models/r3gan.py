@@ -208,7 +208,7 @@ class Discriminator(_Staged, DiscriminatorNetwork):
         basis = self.param('basis', _by_fan_in, hidden.shape[1:])
         hidden = (hidden * basis).sum((1, 2))
         if self.conditioning != 'projection':
-            return self.judge(hidden, condition, features, train=train, final=_logits)
+            return self.judgement(hidden, condition, features, train=train, final=_logits)
         last = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden, train, weights)
         last = Dense(self.embedding_size, use_bias=False, **weights)(last, train=train)
         embedding = self._embedded(condition, (self.num_classes * self.embedding_size) ** -0.5, train)

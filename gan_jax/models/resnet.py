@@ -213,7 +213,7 @@ class Discriminator(_Halving, DiscriminatorNetwork):
         def final(last: jax.Array, outputs: int, train: bool, weights: dict) -> jax.Array:
             return dense_logits(last, outputs, train, weights | {'use_bias': self.final_bias})
 
-        return self.judge(pooled, condition, features, train=train, final=final)
+        return self.judgement(pooled, condition, features, train=train, final=final)
 
 
 class Encoder(_Halving, EncoderNetwork):

@@ -102,4 +102,4 @@ class Discriminator(DiscriminatorNetwork):
                 hidden = layer(hidden, width, 4, 2)
             features[f'stage{stage}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
-        return self.judge(hidden, condition, features, train=train)
+        return self.judgement(hidden, condition, features, train=train)

@@ -205,7 +205,7 @@ class Discriminator(DiscriminatorNetwork):
 
         if self.conditioning != 'projection':
             final = lambda hidden, outputs, train, weights: last(hidden, outputs)  # noqa: E731
-            return self.judge(hidden, condition, features, train=train, final=final)
+            return self.judgement(hidden, condition, features, train=train, final=final)
         weights, hidden = weight_options(self) | {'dtype': jnp.float32}, hidden.astype(jnp.float32)
         turns = Dense(4, name='rotations', **weights)(flatten(hidden), train=train) if self.rotations else None
         hidden = choose(MINIBATCHES, self.minibatch, 'minibatch layer')(self, hidden, train, weights)

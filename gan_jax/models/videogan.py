@@ -94,7 +94,7 @@ class Discriminator(DiscriminatorNetwork):
             hidden = nn.leaky_relu(normalize(hidden, train=train) if stage else hidden, 0.2)
             features[f'stage{stage}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
-        return self.judge(hidden, condition, features, train=train)
+        return self.judgement(hidden, condition, features, train=train)
 
 
 def _widths(network: Generator | Discriminator, shape: Sequence[int]) -> list[int]:

@@ -79,7 +79,7 @@ class Discriminator(DiscriminatorNetwork):
             hidden = Conv(width, kernel_size=4, stride=2, use_bias=False, **weights)(hidden, train=train)
             hidden = features[f'stage{stage}'] = nn.leaky_relu(normalize(hidden, train=train), 0.2)
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
-        return self.judge(hidden, condition, features, train=train, final=_without_bias)
+        return self.judgement(hidden, condition, features, train=train, final=_without_bias)
 
 
 def _widths(network: Generator | Discriminator, shape: Sequence[int]) -> list[int]:

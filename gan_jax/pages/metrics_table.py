@@ -40,9 +40,9 @@ def metrics_table(runs: Sequence[Workdir]) -> str:
     )
 
 
-def judged_table(run: Workdir) -> str:
+def evaluated_table(run: Workdir) -> str:
     """A table of what `--mode eval` has measured, a line for each value; nothing where it has measured nothing."""
-    lines = [(step, seed, one) for step, seed, records in run.judged for one in records]
+    lines = [(step, seed, one) for step, seed, records in run.evaluated for one in records]
     if not lines:
         return ''
     rows = [(one.metric, one.value, one.error, one.number, step, seed) for step, seed, one in lines]

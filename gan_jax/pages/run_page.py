@@ -12,7 +12,7 @@ from gan_jax.pages import document as html
 from gan_jax.pages import health, history
 from gan_jax.pages import workdir as workdirs
 from gan_jax.pages.charts import COLORS, Chart, chart, controls
-from gan_jax.pages.metrics_table import judged_table, metrics_table
+from gan_jax.pages.metrics_table import evaluated_table, metrics_table
 from gan_jax.pages.workdir import Workdir
 from gan_jax.records import files, report
 
@@ -60,7 +60,7 @@ def page(run: Workdir, *, stopped: bool = False) -> str:
             html.paragraph(HINT, 'small') if shown else html.paragraph('There are no metrics yet.'),
             controls(['kimg', *clock]) + chart(*shown) if shown else '',
         ),
-        html.section('Evaluations', metrics_table([run]), judged_table(run)),
+        html.section('Evaluations', metrics_table([run]), evaluated_table(run)),
         html.section('Neighbours and interpolation', _neighbours_and_interpolation(run)),
         html.section('What was trained', *_facts(run)),
     ]

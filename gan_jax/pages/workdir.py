@@ -19,7 +19,7 @@ from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Record
 from gan_jax.pages.charts import Clock
 from gan_jax.pages.document import Frame
-from gan_jax.pages.health.course import JUDGING, PROBABILISTIC
+from gan_jax.pages.health.course import PROBABILISTIC, SIGNED
 from gan_jax.parts import is_conditional
 from gan_jax.records import description, report
 from gan_jax.records.metrics import MetricsFile, evaluations_of, metrics_of, timing_of
@@ -42,7 +42,7 @@ class Workdir(NamedTuple):
         timing: records of `timing.jsonl`.
         evaluations: records and failures of `evaluations.jsonl`.
         starts: records of `starts.jsonl`.
-        judged: (step, seed, records) of each file that `--mode eval` has written, in their order.
+        evaluated: (step, seed, records) of each file that `--mode eval` has written, in their order.
         diverged: why the run was given up, or None.
         samples: (step, picture) of each grid of samples, in their order.
         troubles: sentences on what could not be read.
@@ -56,7 +56,7 @@ class Workdir(NamedTuple):
     timing: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
     starts: list[dict[str, Any]]
-    judged: list[tuple[int, int, list[Record]]]
+    evaluated: list[tuple[int, int, list[Record]]]
     diverged: str | None
     samples: list[tuple[int, pathlib.Path]]
     troubles: list[str]
@@ -125,7 +125,7 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
     files = (metrics_of(path), timing_of(path), evaluations_of(path), starts_of(path))
     parent, own = path.resolve().parts[-2:]
     name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
-    found = [*map(records, files), _judged(path, troubles)]
+    found = [*map(records, files), _evaluated(path, troubles)]
     try:
         diverged = description.read_divergence(path)
     except UserError as error:
@@ -134,7 +134,7 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
     return Workdir(name, path, config, facts, *found, diverged, report.sample_files(path), troubles)
 
 
-def _judged(path: pathlib.Path, troubles: list[str]) -> list[tuple[int, int, list[Record]]]:
+def _evaluated(path: pathlib.Path, troubles: list[str]) -> list[tuple[int, int, list[Record]]]:
     found = []
     for file in (path / 'evaluation').glob('step*-seed*.json'):
         if not (numbers := re.fullmatch(r'step(\d+)-seed(\d+)', file.stem)):
@@ -154,7 +154,7 @@ def curves(workdir: Workdir) -> dict[str, Curve]:
     """
     loss = workdir.config['loss']['name']
     meaningless = () if loss in PROBABILISTIC else ('_probability',)
-    meaningless += () if loss in JUDGING else ('/accuracy',)
+    meaningless += () if loss in SIGNED else ('/accuracy',)
     found = {name: curve for name, curve in _curves(workdir.metrics).items() if not name.endswith(meaningless)}
     if loss == 'wasserstein' and 'discriminator/real_loss' in found and 'discriminator/fake_loss' in found:
         (xs, real), (_, fake) = (found[f'discriminator/{part}_loss'] for part in ('real', 'fake'))

@@ -49,7 +49,7 @@ def make_view(
         dataset: that it is trained on.
         latents: [n, ...], of the samples; the first 256 are taken, or as many as there are real points.
     """
-    if dataset.shape != (2,) or game.judge is None or game.given:
+    if dataset.shape != (2,) or game.discriminate is None or game.given:
         return None
     if config.packing > 1 or config.discriminator.get('minibatch', 'none') != 'none':
         return None
@@ -60,11 +60,11 @@ def make_view(
 
     @jax.jit(compiler_options=compiler.ONCE)
     def look(generator, discriminator):
-        def judge(points):
-            return game.judge(*discriminator, points)
+        def discriminate(points):
+            return game.discriminate(*discriminator, points)
 
         samples = game.sample(*generator, latents)
-        return samples, pulls(loss, judge, samples, real), judge(grid).reshape(_SIDE, _SIDE)
+        return samples, pulls(loss, discriminate, samples, real), discriminate(grid).reshape(_SIDE, _SIDE)
 
     def view(state: GanState) -> Frame:
         return Frame(real, *map(np.asarray, look(state.generator[:2], state.discriminator[:2])), limit)
@@ -72,7 +72,7 @@ def make_view(
     return view
 
 
-def pulls(loss: Loss, judge: Callable[[jax.Array], jax.Array], samples: jax.Array, real: jax.Array) -> jax.Array:
+def pulls(loss: Loss, discriminate: Callable[[jax.Array], jax.Array], samples: jax.Array, real: jax.Array) -> jax.Array:
     """The direction of the generator's loss for each sample: minus the gradient with respect to that sample.
 
     The gradient of the loss, a mean over samples, is taken times their number, so that it does not depend on it. The
@@ -80,12 +80,12 @@ def pulls(loss: Loss, judge: Callable[[jax.Array], jax.Array], samples: jax.Arra
 
     Args:
         loss: loss of the game.
-        judge: points [k, 2] -> logits [k] of the discriminator.
+        discriminate: points [k, 2] -> logits [k] of the discriminator.
         samples: [n, 2].
         real: [m, 2], for losses that compare real and fake logits; the first n are taken.
 
     Returns:
         [n, 2].
     """
-    real_logits = judge(jnp.asarray(real)[: len(samples)])
-    return -len(samples) * jax.grad(lambda points: loss.generator(judge(points), real_logits))(samples)
+    real_logits = discriminate(jnp.asarray(real)[: len(samples)])
+    return -len(samples) * jax.grad(lambda points: loss.generator(discriminate(points), real_logits))(samples)

@@ -9,12 +9,12 @@ from gan_jax.evaluation.membership import membership
 from gan_jax.game import Game, Player
 
 
-def judge(params, variables, images, condition=None):
+def discriminate(params, variables, images, condition=None):
     """The mean pixel, and the class if there is one."""
     return params * images.mean((1, 2, 3)) + (0 if condition is None else 10 * condition)
 
 
-GAME = Game(None, (), None, None, judge=judge, private=True)
+GAME = Game(None, (), None, None, discriminate=discriminate, private=True)
 DISCRIMINATOR = Player(jnp.float32(2), {}, None)
 
 

@@ -94,8 +94,8 @@ def test_classes_are_matched_by_their_names(tmp_path, monkeypatch):
     reals = dataclasses.replace(REALS, class_names=('cats', 'dogs'))
     swapped = dataclasses.replace(REALS, fingerprint='swapped', labels=1 - REALS.labels, class_names=('dogs', 'cats'))
     names = ('intra_fid', 'classification_accuracy')
-    judge = Evaluator(names, QUADRANTS, reals, LAYOUT, tmp_path)
-    matched = {record.metric: record for record in judge.evaluate(swapped).records}
+    tested = Evaluator(names, QUADRANTS, reals, LAYOUT, tmp_path)
+    matched = {record.metric: record for record in tested.evaluate(swapped).records}
     assert matched['intra_fid'].value == pytest.approx(0, abs=1e-12)
     assert matched['classification_accuracy'].value == 1
     assert all(record.protocol['rule'].endswith(', classes matched by name') for record in matched.values())
@@ -133,8 +133,8 @@ def deep(images):
 
 def test_taps_of_one_pass_have_a_fid_each(tmp_path):
     fakes = squares(60, 1)
-    judge = Evaluator(['fid', 'fid_taps'], Extractor('deep', '1', deep), REALS, LAYOUT, tmp_path, bootstrap=20)
-    for again in (judge, dataclasses.replace(judge)):  # whose reals come from the cache
+    tested = Evaluator(['fid', 'fid_taps'], Extractor('deep', '1', deep), REALS, LAYOUT, tmp_path, bootstrap=20)
+    for again in (tested, dataclasses.replace(tested)):  # whose reals come from the cache
         records, failures = again.evaluate(fakes)
         assert failures == []
         values = {record.metric: record.value for record in records}
@@ -153,17 +153,17 @@ def test_paired_metrics_compare_image_by_image_and_resample_pairs(tmp_path):
     fakes = Dataset(
         'fakes', 'train', images + np.arange(1, 31, dtype=np.uint8)[:, None, None, None] % 21, None, None, 'f'
     )
-    judge = Evaluator(['psnr', 'ssim'], QUADRANTS, reals, LAYOUT, tmp_path, bootstrap=50)
+    tested = Evaluator(['psnr', 'ssim'], QUADRANTS, reals, LAYOUT, tmp_path, bootstrap=50)
     errors = np.arange(1, 31) % 21
     fakes.examples[20] += np.uint8(1)  # where the difference is 0
-    records, failures = judge.evaluate(fakes)
+    records, failures = tested.evaluate(fakes)
     assert failures == []
     expected = 20 * np.log10(255 / np.where(errors == 0, 1, errors)).mean()
     assert records[0].value == pytest.approx(expected)
     for record in records:
         assert record.interval[0] < record.value < record.interval[1]
         assert record.protocol['extractor'] == 'none'
-    _, (psnr, _) = judge.evaluate(Dataset('few', 'train', images[:9], None, None, 'few'))
+    _, (psnr, _) = tested.evaluate(Dataset('few', 'train', images[:9], None, None, 'few'))
     assert psnr.failure.startswith('Image i of one set is compared with image i of the other, but there are 30 and 9')
 
 
@@ -180,8 +180,8 @@ def test_super_resolution_is_measured_by_luma_beside_interpolations(tmp_path):
     noise = np.random.default_rng(1).integers(0, 9, large.shape).astype(np.uint8)
     reals = Dataset('reals', 'train', np.minimum(large, 246) + noise, None, None, 'r')
     names, options = ['luma', 'interpolated'], {'luma_border': 2, 'interpolated_border': 2}
-    judge = Evaluator(names, QUADRANTS, reals, LAYOUT, tmp_path, options=options, bootstrap=20)
-    records, failures = judge.evaluate(enlarging_samples(small))
+    tested = Evaluator(names, QUADRANTS, reals, LAYOUT, tmp_path, options=options, bootstrap=20)
+    records, failures = tested.evaluate(enlarging_samples(small))
     assert failures == []
     found = {record.metric: record for record in records}
     for name, made in (('bicubic', large), ('nearest', small.repeat(2, 1).repeat(2, 2))):
@@ -207,11 +207,11 @@ def test_lpips_of_pairs_is_their_mean_distance(tmp_path, monkeypatch):
 
 
 def test_bootstrap_intervals_surround_what_resampling_does_not_bias(tmp_path):
-    judge = evaluator(tmp_path, 'inception_score', bootstrap=100)
-    (score,) = judge.evaluate(squares(60, 1)).records
+    tested = evaluator(tmp_path, 'inception_score', bootstrap=100)
+    (score,) = tested.evaluate(squares(60, 1)).records
     low, high = score.interval
     assert low < score.value < high
-    assert score.interval == judge.evaluate(squares(60, 1)).records[0].interval
+    assert score.interval == tested.evaluate(squares(60, 1)).records[0].interval
 
 
 def test_what_cannot_be_evaluated_gets_one_sentence(tmp_path):
@@ -246,12 +246,12 @@ def test_a_metric_that_fails_takes_nothing_from_the_others(tmp_path):
 def test_modes_are_the_classes_that_the_extractor_sees(tmp_path):
     bright, dark = (np.full((n, 8, 8, 1), shade, np.uint8) for n, shade in ((3, 255), (1, 0)))
     half = dataclasses.replace(REALS, examples=np.concatenate([bright, dark]), fingerprint='half')
-    judge = Evaluator(['modes'], QUADRANTS, half, LAYOUT, tmp_path)
-    one = {record.metric: record for record in judge.evaluate(dataclasses.replace(half, examples=bright)).records}
+    tested = Evaluator(['modes'], QUADRANTS, half, LAYOUT, tmp_path)
+    one = {record.metric: record for record in tested.evaluate(dataclasses.replace(half, examples=bright)).records}
     assert one['modes'].value == 1
     assert one['mode_divergence'].value == pytest.approx(np.log(4 / 3))
     assert '2 modes as likely as the data' in one['modes'].protocol['rule']
-    two = {record.metric: record.value for record in judge.evaluate(half).records}
+    two = {record.metric: record.value for record in tested.evaluate(half).records}
     assert two == {'modes': 2, 'mode_divergence': pytest.approx(0)}
 
 
@@ -281,8 +281,8 @@ def test_an_interval_that_fails_keeps_its_value(tmp_path):
     records, failures = evaluator(tmp_path, 'kid_full', bootstrap=20).evaluate(squares(2, 1))
     assert [failed.metric for failed in failures] == ['kid_full']
     alike = dataclasses.replace(REALS, examples=np.repeat(REALS.examples[:2], 3, axis=0), labels=None)
-    judge = Evaluator(['mmd'], QUADRANTS, dataclasses.replace(alike, fingerprint='alike'), LAYOUT, tmp_path, 50)
-    records, failures = judge.evaluate(dataclasses.replace(alike, fingerprint='again'))
+    tested = Evaluator(['mmd'], QUADRANTS, dataclasses.replace(alike, fingerprint='alike'), LAYOUT, tmp_path, 50)
+    records, failures = tested.evaluate(dataclasses.replace(alike, fingerprint='again'))
     assert [record.interval for record in records] == [None]
     assert [failed.metric for failed in failures] == ['interval of mmd']
 
@@ -356,10 +356,10 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
         losses.non_saturating(),
         2,
     )
-    lengths, fingerprints, judge = [], set(), evaluator(tmp_path, 'path_length')
+    lengths, fingerprints, tested = [], set(), evaluator(tmp_path, 'path_length')
     for scale in (0.0, 0.1, 0.2):
         samples = GeneratorSamples(game, Player(jnp.full((), scale), {}, None), 20, 0, None, 'a test')
-        (record,) = judge.evaluate(samples).records
+        (record,) = tested.evaluate(samples).records
         assert (record.number, len(record.fingerprint)) == (20, 64)
         fingerprints.add(record.fingerprint)
         lengths.append(record.value)
@@ -387,8 +387,8 @@ def test_the_path_length_in_w_of_a_linear_generator_is_the_distance_of_its_image
             return (styles.reshape(len(styles), -1) @ matrix).reshape(-1, 8, 8, 1)
 
     extractor = Extractor('pixels', 'pixels', lambda images: Features(images.reshape(len(images), -1) / 127.5))
-    judge = pure(lambda key: jnp.zeros(()), lambda params, images: images.mean((1, 2, 3)))
-    game = adversarial(from_flax(Linear(), (3,)), judge, losses.non_saturating(), 3)
+    discriminate = pure(lambda key: jnp.zeros(()), lambda params, images: images.mean((1, 2, 3)))
+    game = adversarial(from_flax(Linear(), (3,)), discriminate, losses.non_saturating(), 3)
     params, variables = game.init(jax.random.key(0))['generator']
     samples = GeneratorSamples(game, Player(params, variables, None), 20, 0, None, 'a test')
     records = Evaluator(['path_length_w'], extractor, REALS, LAYOUT, tmp_path).evaluate(samples).records

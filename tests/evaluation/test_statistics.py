@@ -33,7 +33,7 @@ def files(tmp_path, monkeypatch):
     return tmp_path, expected
 
 
-def judge(directory, *arguments):
+def evaluated(directory, *arguments):
     code = main(
         [*(str(directory / a) if a.endswith('.npz') else a for a in arguments), '--output', str(directory / 'o')]
     )
@@ -47,7 +47,7 @@ def judge(directory, *arguments):
 def test_statistics_stand_on_either_side_of_fid(files, fakes, reals):
     directory, expected = files
     extractor = [] if fakes.endswith('statistics') and reals.endswith('statistics') else [EXTRACTOR]
-    code, records = judge(directory, f'{fakes}.npz', f'{reals}.npz', '--metrics=fid', *extractor)
+    code, records = evaluated(directory, f'{fakes}.npz', f'{reals}.npz', '--metrics=fid', *extractor)
     assert code == 0
     assert records[0]['value'] == pytest.approx(expected, rel=1e-6)
     protocol = records[0]['protocol']
@@ -61,7 +61,7 @@ def test_statistics_stand_on_either_side_of_fid(files, fakes, reals):
 def test_other_metrics_say_what_they_lack_and_fid_infinity_needs_no_real_images(files, capsys):
     directory, _ = files
     metrics = '--metrics=fid,kid,fid_infinity'
-    code, found = judge(directory, 'fake.npz', 'real_statistics.npz', metrics, EXTRACTOR)
+    code, found = evaluated(directory, 'fake.npz', 'real_statistics.npz', metrics, EXTRACTOR)
     assert code != 0
     by_name = {record['metric']: record for record in found}
     assert 'the file contains only their mean and covariance.' in by_name['kid']['failure']
@@ -72,14 +72,14 @@ def test_other_metrics_say_what_they_lack_and_fid_infinity_needs_no_real_images(
 def test_statistics_of_another_extractor_get_one_sentence(files, capsys):
     directory, _ = files
     np.savez(directory / 'wide.npz', mu=np.zeros(5), sigma=np.eye(5))
-    assert judge(directory, 'fake.npz', 'wide.npz', '--metrics=fid', EXTRACTOR)[0] != 0
+    assert evaluated(directory, 'fake.npz', 'wide.npz', '--metrics=fid', EXTRACTOR)[0] != 0
     captured = capsys.readouterr()
     assert 'have 5 and 4 dimensions: use the same extractor for both.' in captured.out + captured.err
 
 
 def test_an_extractor_for_statistics_alone_is_refused(files, capsys):
     directory, _ = files
-    assert judge(directory, 'fake_statistics.npz', 'real_statistics.npz', '--metrics=fid', EXTRACTOR)[0] == 2
+    assert evaluated(directory, 'fake_statistics.npz', 'real_statistics.npz', '--metrics=fid', EXTRACTOR)[0] == 2
     assert (
         '--extractor has no effect here: it is not used, because both sides are statistics' in capsys.readouterr().err
     )

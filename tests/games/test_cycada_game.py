@@ -128,22 +128,22 @@ def test_the_target_classifier_learns_from_translations_with_the_labels_of_the_s
 def test_features_are_logits_of_translated_source_and_of_target_images():
     game = game_of('features')
     state = start(game)
-    source_w, target_w, judge = (state.players[role].params for role in ROLES[2:])
+    source_w, target_w, opponent = (state.players[role].params for role in ROLES[2:])
     source = vectors(SOURCE * np.asarray(state.generator.params['a_to_b'])) @ source_w
     value, gradient, metrics = value_and_gradient(game, 'feature_discriminator', state)
 
-    def by_probabilities(judge, target_w=target_w):
-        real, fake = jax.nn.sigmoid(source @ judge), jax.nn.sigmoid(vectors(TARGET) @ target_w @ judge)
+    def by_probabilities(opponent, target_w=target_w):
+        real, fake = jax.nn.sigmoid(source @ opponent), jax.nn.sigmoid(vectors(TARGET) @ target_w @ opponent)
         return -(jnp.log(real).mean() + jnp.log(1 - fake).mean()) / 2
 
-    wanted = jax.value_and_grad(by_probabilities)(judge)
+    wanted = jax.value_and_grad(by_probabilities)(opponent)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), (value, gradient), wanted)
-    judged = np.concatenate([source @ judge > 0, vectors(TARGET) @ target_w @ judge <= 0])
+    judged = np.concatenate([source @ opponent > 0, vectors(TARGET) @ target_w @ opponent <= 0])
     assert metrics['accuracy'] == pytest.approx(judged.mean())
     value, gradient, _ = value_and_gradient(game, 'target_classifier', state)
 
     def fooled(target_w):
-        return -jnp.log(jax.nn.sigmoid(vectors(TARGET) @ target_w @ judge)).mean()
+        return -jnp.log(jax.nn.sigmoid(vectors(TARGET) @ target_w @ opponent)).mean()
 
     wanted = jax.value_and_grad(fooled)(target_w)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), (value, gradient), wanted)

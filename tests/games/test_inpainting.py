@@ -29,12 +29,12 @@ def painter():
     )
 
 
-def judge():
+def critic():
     return pure(lambda key: jnp.float32(0.4), lambda v, x: v * x.sum((1, 2, 3)))
 
 
 def test_the_border_of_a_hole_is_seen_and_weighs_ten_times():
-    game = inpainting(painter(), judge(), shape=SHAPE, overlap=1)
+    game = inpainting(painter(), critic(), shape=SHAPE, overlap=1)
     state, whole = steps.init_state(game, SGD, jax.random.key(0)), images()
     seen, contents = whole.at[:, 3:5, 3:5].set(0), whole[:, 2:6, 2:6]
     weights = jnp.full((4, 4, 1), 10.0).at[1:3, 1:3].set(1)
@@ -56,7 +56,7 @@ def test_the_border_of_a_hole_is_seen_and_weighs_ten_times():
 
 
 def test_samples_replace_the_hole_and_nothing_else():
-    game = inpainting(painter(), judge(), shape=SHAPE, overlap=1, random=True)
+    game = inpainting(painter(), critic(), shape=SHAPE, overlap=1, random=True)
     corners, whole = game.latents(jax.random.key(2), jnp.arange(BATCH)), images()
     made, masks = game.sample(jnp.float32(0.7), {}, corners, whole), game.hole(corners)
     assert masks.sum((1, 2, 3)).tolist() == [4] * BATCH
@@ -129,16 +129,16 @@ def test_errors_are_of_the_hole_and_the_mean_colour_is_beside_them():
     np.testing.assert_allclose(found['hole_l1'].value, (20 / 4 + 80 / 4) / 2 / 255)
     np.testing.assert_allclose(found['hole_psnr'].value, 10 * np.log10(255**2 / (np.array([400, 6400]) / 4)).mean())
     assert f'filled with the mean colour: {50 / 255:.4f},' in found['hole_l1'].rule
-    game = inpainting(painter(), judge(), shape=SHAPE, overlap=1)
+    game = inpainting(painter(), critic(), shape=SHAPE, overlap=1)
     assert masks_of(game, 0, 5).shape == (5, 8, 8, 1)
 
 
 def test_what_is_impossible_is_refused():
     with pytest.raises(UserError, match='The overlap is 3; it must be from 0 to 1 for images of 8x8'):
-        inpainting(painter(), judge(), shape=SHAPE, overlap=3)
+        inpainting(painter(), critic(), shape=SHAPE, overlap=3)
     with pytest.raises(UserError, match='The weight of border is -1'):
-        inpainting(painter(), judge(), shape=SHAPE, overlap=1, border=-1.0)
+        inpainting(painter(), critic(), shape=SHAPE, overlap=1, border=-1.0)
     with pytest.raises(UserError, match='the images are 7x8: use even sides'):
-        inpainting(painter(), judge(), shape=(7, 8, 1))
+        inpainting(painter(), critic(), shape=(7, 8, 1))
     with pytest.raises(UserError, match='down to 4 pixels, which is impossible for 24x24'):
         parameters(Generator(), 24)

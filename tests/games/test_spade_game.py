@@ -38,7 +38,7 @@ def painter(latents=0):
     return pure(lambda key: jnp.float32(0.7), apply)
 
 
-def judge():
+def discriminator():
     """Two scales with 4 and 1 logits: a parameter times the sums over the channels, and times that of all."""
 
     def apply(v, pairs):
@@ -56,7 +56,7 @@ def predictor():
 def game(**options):
     options.setdefault('latents', 2 if 'encoder' in options else lambda key, places: jnp.zeros((len(places), 0)))
     made = painter(2 if 'encoder' in options else 0)
-    return spade(made, judge(), classes=CLASSES, shape=SHAPE, **options)
+    return spade(made, discriminator(), classes=CLASSES, shape=SHAPE, **options)
 
 
 def values_of(game, name, state):

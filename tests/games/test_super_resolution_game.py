@@ -27,10 +27,10 @@ def images(seed, shape):
 
 
 def game_of(crops=CROPS, **options):
-    """An enlargement by repeated pixels, times a parameter, against a judge of the mean."""
+    """An enlargement by repeated pixels, times a parameter, against a discriminator of the mean."""
     generator = pure(lambda key: jnp.float32(0.7), lambda w, x: w * repeated(x, crops.factor))
-    judge = pure(lambda key: jnp.float32(0.4), lambda v, x: v * x.mean((1, 2, 3)))
-    return super_resolution(generator, judge, losses.non_saturating(), crops, **options)
+    discriminator = pure(lambda key: jnp.float32(0.4), lambda v, x: v * x.mean((1, 2, 3)))
+    return super_resolution(generator, discriminator, losses.non_saturating(), crops, **options)
 
 
 def values_of(game, name, batch):

@@ -152,10 +152,10 @@ def published_games():
     colour, grey = (jnp.tanh(jax.random.normal(key, (2, 16, 16, channels))) for channels in (3, 1))
     networks = from_flax(UNet(width=2), (16, 16, 1)), from_flax(patch, (16, 16, 4))
     pairs = pix2pix(*networks, input_shape=(16, 16, 1))
-    residual, judge = from_flax(Residual(width=2, blocks=1), size), from_flax(patch, size)
+    residual, discriminator = from_flax(Residual(width=2, blocks=1), size), from_flax(patch, size)
     domains = cyclegan(
         dict.fromkeys(('a_to_b', 'b_to_a'), residual),
-        dict.fromkeys('ab', judge),
+        dict.fromkeys('ab', discriminator),
         shapes=dict.fromkeys('ab', size),
         identity=0.5,
     )

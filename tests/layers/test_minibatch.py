@@ -126,8 +126,8 @@ def test_the_logit_sees_the_other_examples(family, options, added):
     count, before = (sum(leaf.size for leaf in jax.tree.leaves(tree['params'])) for tree in (variables, plain))
     assert count - before == added[family]
 
-    judge = jax.jit(lambda images: module.apply(variables, images, train=False))
-    same, other = judge(images), judge(images.repeat(2, 0)[:4])
+    discriminate = jax.jit(lambda images: module.apply(variables, images, train=False))
+    same, other = discriminate(images), discriminate(images.repeat(2, 0)[:4])
     np.testing.assert_allclose(other.features[next(iter(other.features))][0], next(iter(same.features.values()))[0])
     assert abs(same.logits[0] - other.logits[0]) > 1e-4
 

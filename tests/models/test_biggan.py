@@ -133,9 +133,9 @@ def height_at(path, read):
 def test_discriminators_give_the_published_logits(name):
     arrays, read, module, real, fake = a_discriminator(name)
     assert_same_shapes(module, read.variables, *real)
-    judge = quickly(functools.partial(module.apply, train=False))
-    assert_logits(judge(read.variables, *real), arrays['out/eval/logits_real'])
-    assert_logits(judge(read.variables, *fake), arrays['out/eval/logits_fake'])
+    discriminate = quickly(functools.partial(module.apply, train=False))
+    assert_logits(discriminate(read.variables, *real), arrays['out/eval/logits_real'])
+    assert_logits(discriminate(read.variables, *fake), arrays['out/eval/logits_fake'])
 
 
 @pytest.mark.parametrize('name', slow_but(('biggan_d32_attn16',), DISCRIMINATORS))
@@ -244,7 +244,7 @@ def sizes(family, size, latents, generator, discriminator, num_classes):
     """The numbers of parameters of both players."""
     options = {'num_classes': num_classes, 'conditioning': 'normalization'}
     made = family.Generator((size, size, 3), **options, **generator)
-    judge = family.Discriminator(**options | {'conditioning': 'projection'} | discriminator)
+    module = family.Discriminator(**options | {'conditioning': 'projection'} | discriminator)
     labels = jax.ShapeDtypeStruct((1,), jnp.int32)
 
     def count(module, *shape):
@@ -252,7 +252,7 @@ def sizes(family, size, latents, generator, discriminator, num_classes):
         variables = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), inputs, labels)
         return sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
 
-    return count(made, latents), count(judge, size, size, 3)
+    return count(made, latents), count(module, size, size, 3)
 
 
 def test_both_networks_make_a_config_that_they_fit():
@@ -304,6 +304,6 @@ def test_what_is_impossible_is_refused(module, message):
 
 
 def test_few_widths_are_refused():
-    judge = biggan.Discriminator(widths=(8,))
+    module = biggan.Discriminator(widths=(8,))
     with pytest.raises(UserError, match='1 stages cannot halve images of shape'):
-        jax.eval_shape(lambda: judge.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)), train=False))
+        jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)), train=False))

@@ -272,9 +272,9 @@ def test_a_stage_of_a_growing_network_that_has_not_faded_in_changes_nothing():
     images = jax.random.normal(jax.random.key(0), (4, 16, 16, 1))
     coarse = images.reshape(4, 8, 2, 8, 2, 1).mean((2, 4))
     before, after = init(small, coarse), init(large, images)
-    judge = jax.jit(lambda share: large.apply(carried(before, after, share), images, train=False).logits)
-    np.testing.assert_allclose(judge(0.0), small.apply(before, coarse, train=False).logits, rtol=1e-4, atol=1e-6)
-    assert np.abs(judge(0.5) - judge(0.0)).max() > 1e-3
+    discriminate = jax.jit(lambda share: large.apply(carried(before, after, share), images, train=False).logits)
+    np.testing.assert_allclose(discriminate(0.0), small.apply(before, coarse, train=False).logits, rtol=1e-4, atol=1e-6)
+    assert np.abs(discriminate(0.5) - discriminate(0.0)).max() > 1e-3
 
 
 def test_a_growing_network_shares_all_but_its_last_stage():

@@ -154,10 +154,10 @@ def test_generators(name):
 def test_discriminators(name):
     golden = Golden(name, 'D')
     module, variables = golden.evaluating()
-    judge = jax.jit(functools.partial(module.apply, train=False))
-    judged = judge(variables, *golden.real)
+    discriminate = jax.jit(functools.partial(module.apply, train=False))
+    judged = discriminate(variables, *golden.real)
     assert_logits(judged.logits, golden.arrays['out/D/eval/logits_real'])
-    assert_logits(judge(variables, *golden.fake).logits, golden.arrays['out/D/eval/logits_fake'])
+    assert_logits(discriminate(variables, *golden.fake).logits, golden.arrays['out/D/eval/logits_fake'])
     if module.rotations:
         np.testing.assert_allclose(judged.rotations, golden.arrays['out/D/eval/rot_logits_real'], atol=1e-4)
     blocks = golden.named('out/D/eval/block')
@@ -177,13 +177,13 @@ def test_discriminators(name):
     @jax.jit
     @functools.partial(jax.value_and_grad, has_aux=True)
     def step(params, kept):
-        def judge(kept, examples):
+        def discriminate(kept, examples):
             judged, after = module.apply({'params': params, **kept}, *examples, train=True, mutable=['spectral'])
             return judged.logits, after
 
-        real, between = judge(kept, golden.real)
-        again, after = judge(between, golden.real)
-        fake, _ = judge(between, golden.fake)
+        real, between = discriminate(kept, golden.real)
+        again, after = discriminate(between, golden.real)
+        fake, _ = discriminate(between, golden.fake)
         return loss.discriminator(real, fake), (real, again, between, after, loss.generator(fake, real))
 
     (value, (real, again, between, after, of_generator)), gradients = step(params, kept)
@@ -222,9 +222,9 @@ def test_rotation_loss():
     module, variables = golden.evaluating()
     turns, images = golden.arrays['out/D/rot_labels'], golden_files.nhwc(golden.arrays['out/D/rot_images'])
     np.testing.assert_array_equal(quarter_turns(jnp.asarray(golden.real[0]), jnp.asarray(turns)), images)
-    judge = functools.partial(module.apply, variables, train=False)
+    discriminate = functools.partial(module.apply, variables, train=False)
     (term,) = terms.rotation().discriminator
-    value, _ = term.value(types.SimpleNamespace(judge=judge, real=golden.real[0], positions=turns), None)
+    value, _ = term.value(types.SimpleNamespace(discriminate=discriminate, real=golden.real[0], positions=turns), None)
     np.testing.assert_allclose(value, golden.arrays['out/D/ss_loss_eval'], rtol=1e-5)
 
 

@@ -81,19 +81,19 @@ def test_the_discriminator_judges_scales_and_sums_their_squares_as_published(arr
     real, fake = (golden_files.nhwc(arrays[f'in/{name}']) for name in ('x', 'x2'))
     shapes = jax.eval_shape(lambda: DISCRIMINATOR.init(jax.random.key(0), real))
     params = golden_files.load_in_order(shapes, arrays, 'p/D/')['params']
-    judge = lambda params, images: DISCRIMINATOR.apply({'params': params}, images)  # noqa: E731
-    for i, logits in enumerate(judge(params, real)):
+    discriminate = lambda params, images: DISCRIMINATOR.apply({'params': params}, images)  # noqa: E731
+    for i, logits in enumerate(discriminate(params, real)):
         np.testing.assert_allclose(logits, arrays[f'out/D/scale{i}'][:, 0], atol=1e-4)
     rows = lambda scales: jnp.concatenate([one.reshape(2, -1) for one in scales], -1)  # noqa: E731
     loss = over_scales(losses.mean_squares(), (16, 4))
 
     @jax.jit
     def value(params):
-        return 2 * loss.discriminator(rows(judge(params, real)), rows(judge(params, fake)))
+        return 2 * loss.discriminator(rows(discriminate(params, real)), rows(discriminate(params, fake)))
 
     golden, gradients = jax.value_and_grad(value)(params)
     np.testing.assert_allclose(golden, arrays['out/D/dis_loss'], rtol=1e-5)
-    np.testing.assert_allclose(loss.generator(rows(judge(params, fake))), arrays['out/D/gen_loss'], rtol=1e-5)
+    np.testing.assert_allclose(loss.generator(rows(discriminate(params, fake))), arrays['out/D/gen_loss'], rtol=1e-5)
     for ours, theirs in (('Conv_0', 'cnns.0.0'), ('Conv_5', 'cnns.1.1')):
         kernel = golden_files.kernel(arrays[f'out/D/grad/{theirs}.conv.weight'], 'Conv')
         golden_files.assert_close(gradients[ours]['kernel'], kernel, 1e-4)

@@ -55,12 +55,12 @@ def test_the_networks_make_and_judge_what_the_published_ones_do(name):
         shapes = jax.eval_shape(lambda m=module, i=inputs: m.init(jax.random.key(0), i, condition, train=False))
         jax.tree.map(lambda ours, theirs: np.testing.assert_equal(theirs.shape, ours.shape), shapes, variables[role])
     generate = jax.jit(functools.partial(modules.generator.apply, train=False))
-    judge = jax.jit(functools.partial(modules.discriminator.apply, train=False))
+    discriminate = jax.jit(functools.partial(modules.discriminator.apply, train=False))
     made = generate(variables['generator'], arrays['in/z'], condition)
     golden_files.assert_close(made, golden_files.nhwc(arrays['out/img']))
     for key, images in (('real', arrays['in/real']), ('fake', arrays['out/img'])):
         shown = golden_files.nhwc(images)
-        judged = judge(variables['discriminator'], shown, condition)
+        judged = discriminate(variables['discriminator'], shown, condition)
         golden = arrays[f'out/logits_{key}']
         np.testing.assert_allclose(judged.logits, golden, rtol=0, atol=1e-4 + 1e-5 * np.abs(golden).max())
         if key == 'real':
@@ -75,7 +75,7 @@ def test_losses_penalties_and_their_gradients_are_the_published_ones(name):
     arrays, (_, variables, _), modules, condition = published(name)
     real, game = golden_files.nhwc(arrays['in/real']), losses.relativistic_pairing()
 
-    def judge(params, images):
+    def discriminate(params, images):
         return modules.discriminator.apply({'params': params}, images, condition, train=False).logits
 
     def generate(params):
@@ -84,12 +84,14 @@ def test_losses_penalties_and_their_gradients_are_the_published_ones(name):
     params = {role: variables[role]['params'] for role in variables}
 
     def generator_loss(own):
-        return game.generator(judge(params['discriminator'], generate(own)), judge(params['discriminator'], real))
+        return game.generator(
+            discriminate(params['discriminator'], generate(own)), discriminate(params['discriminator'], real)
+        )
 
     def discriminator_loss(own):
-        critic, fake = functools.partial(judge, own), golden_files.nhwc(arrays['out/img'])
+        critic, fake = functools.partial(discriminate, own), golden_files.nhwc(arrays['out/img'])
         r1, r2 = penalties.r1(critic, real), penalties.r2(critic, fake)
-        loss = game.discriminator(judge(own, real), judge(own, fake))
+        loss = game.discriminator(discriminate(own, real), discriminate(own, fake))
         return loss + GAMMA[name] * (r1 + r2), (loss, 2 * r1, 2 * r2)
 
     value, gradients = jax.jit(jax.value_and_grad(generator_loss))(params['generator'])

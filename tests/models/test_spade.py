@@ -133,12 +133,12 @@ def test_discriminators_judge_as_the_published_ones(mode):
     variables = Published(arrays, 'D', evaluating=evaluating).discriminator(2, 4)
 
     @jax.jit
-    def judge(variables, images):
+    def discriminate(variables, images):
         if evaluating:
             return module.apply(variables, images, train=False)
         return module.apply(variables, images, train=True, mutable=['spectral'])[0]
 
-    real, fake = (judge(variables, golden_files.nhwc(arrays[f'in/{one}'])) for one in ('real', 'fake'))
+    real, fake = (discriminate(variables, golden_files.nhwc(arrays[f'in/{one}'])) for one in ('real', 'fake'))
     for scale in range(2):
         if evaluating:
             for layer in range(4):

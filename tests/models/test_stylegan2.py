@@ -177,10 +177,10 @@ def test_the_discriminator_with_r1_and_its_gradients_is_the_published_one(name):
     order = np.arange(count).reshape(group or count, -1).T.reshape(-1)  # groups of neighbours
     images, condition = images[order], None if condition is None else condition[order]
 
-    def judge(params, images):
+    def discriminate(params, images):
         return module.apply({'params': params}, images, condition, train=False)
 
-    judged = jax.jit(judge)(params, images)
+    judged = jax.jit(discriminate)(params, images)
     golden = arrays['out/logits'][order, 0]
     np.testing.assert_allclose(judged.logits, golden, rtol=0, atol=1e-4 + 1e-5 * np.abs(golden).max())
     for stage, features in judged.features.items():
@@ -189,9 +189,9 @@ def test_the_discriminator_with_r1_and_its_gradients_is_the_published_one(name):
     @jax.jit
     def gradients(params):
         def r1(params):
-            return penalties.r1(lambda images: judge(params, images).logits, images)
+            return penalties.r1(lambda images: discriminate(params, images).logits, images)
 
-        main = jax.grad(lambda params: jax.nn.softplus(-judge(params, images).logits).mean())(params)
+        main = jax.grad(lambda params: jax.nn.softplus(-discriminate(params, images).logits).mean())(params)
         return r1(params), main, jax.grad(lambda params: 1.7 * r1(params))(params)
 
     value, main, of_r1 = gradients(params)

@@ -20,12 +20,12 @@ def make_networks(
     config: Mapping[str, Any], shape: tuple[int, int, int], classes: int
 ) -> tuple['Generator', 'Discriminator']:
     """Generator and discriminator of a conditional config with explicit widths and one number of blocks."""
-    maker, judge = config['generator'], config['discriminator']
+    maker, critic = config['generator'], config['discriminator']
     stages = len(maker['widths']) - 1
     base = shape[0] >> stages, shape[1] >> stages
     latents = config['latents']['size']
     generator = Generator(latents, maker['embedding_size'], classes, base, shape[2], *_stages(maker))
-    return generator, Discriminator(shape[2], base, classes, judge['embedding_size'], *_stages(judge))
+    return generator, Discriminator(shape[2], base, classes, critic['embedding_size'], *_stages(critic))
 
 
 def _stages(options: Mapping[str, Any]) -> tuple[Sequence[int], int, int]:

@@ -30,7 +30,7 @@ def make_networks(
     config: Mapping[str, Any], shape: tuple[int, int, int], classes: int
 ) -> tuple['Generator', 'Discriminator']:
     """Generator and discriminator of a config with explicit widths; of `classes` where it is conditional, else 0."""
-    maker, judge, names = config['generator'], config['discriminator'], NAMES[config['model']]
+    maker, critic, names = config['generator'], config['discriminator'], NAMES[config['model']]
     stages = len(maker['widths']) - 1
     generator = Generator(
         config['latents']['size'],
@@ -41,8 +41,8 @@ def make_networks(
         spectral=bool(maker['spectral_iterations']),
         names=names,
     )
-    options = {'wide': judge['wide'], 'bias': judge.get('final_bias', True), 'names': names}
-    return generator, Discriminator(shape[2], judge['widths'], min(stages, 2), classes, **options)
+    options = {'wide': critic['wide'], 'bias': critic.get('final_bias', True), 'names': names}
+    return generator, Discriminator(shape[2], critic['widths'], min(stages, 2), classes, **options)
 
 
 class ConditionalNorm(nn.Module):

@@ -21,12 +21,12 @@ def make_networks(
 ) -> tuple['Generator', 'Discriminator']:
     """Generator and discriminator of an unconditional config with explicit widths, both from the base."""
     del classes
-    options, judge, (height, width, channels) = config['generator'], config['discriminator'], shape
+    options, critic, (height, width, channels) = config['generator'], config['discriminator'], shape
     stages = len(options['widths']) - 1
     base = height >> stages, width >> stages
     latents = config['latents']['size'], options['w_size'], options['depth'], options['rate']
     generator = Generator(latents, options['widths'], base, channels, options['mixing'])
-    return generator, Discriminator(channels, judge['widths'], base, judge['minibatch_group'])
+    return generator, Discriminator(channels, critic['widths'], base, critic['minibatch_group'])
 
 
 class Equalized(nn.Module):

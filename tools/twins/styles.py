@@ -27,7 +27,7 @@ class StyleGan2(Twin):
             fake = self.generator.synthesis(ws)
         with torch.no_grad():
             self.generator.average.lerp_(ws[:, 0].mean(0), 1 - self.config['generator']['momentum'])
-        return self.fooling(self.judge, fake), {}
+        return self.fooling(self.discriminate, fake), {}
 
     def lazy_discriminator_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """R1."""

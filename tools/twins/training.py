@@ -25,22 +25,22 @@ def make_networks(
     if config['model'] in FAMILIES:
         return FAMILIES[config['model']].make_networks(config, shape, classes)
     size, _, channels = shape
-    maker, judge, latents = config['generator'], config['discriminator'], config['latents']['size']
+    maker, critic, latents = config['generator'], config['discriminator'], config['latents']['size']
     if config['model'] == 'mlp':
         return (
             networks.MlpGenerator(latents, maker['widths'], size),
-            networks.MlpDiscriminator(size, judge['widths'], judge['dropout']),
+            networks.MlpDiscriminator(size, critic['widths'], critic['dropout']),
         )
     if config['model'] == 'sngan':
-        base = size >> (len(judge['widths']) - 1)
+        base = size >> (len(critic['widths']) - 1)
         return (
             sngan.SnganGenerator(latents, maker['widths'], base, channels),
-            sngan.SnganDiscriminator(channels, judge['widths'], base),
+            sngan.SnganDiscriminator(channels, critic['widths'], base),
         )
-    base = size >> len(judge['widths'])
+    base = size >> len(critic['widths'])
     return (
         networks.DcganGenerator(latents, maker['widths'], base, channels),
-        networks.DcganDiscriminator(channels, judge['widths'], base, judge['normalization']),
+        networks.DcganDiscriminator(channels, critic['widths'], base, critic['normalization']),
     )
 
 
@@ -88,9 +88,9 @@ class Twin:
         ]
         pair = self.make_networks({field: array.shape[1:] for field, array in images.items()})
         self.generator, self.discriminator = (one.to(self.device, memory_format=self.format) for one in pair)
-        self.generate, self.judge = self.generator, self.discriminator
+        self.generate, self.discriminate = self.generator, self.discriminator
         if compiled:
-            self.generate, self.judge = self._compiled(self.generator), self._compiled(self.discriminator)
+            self.generate, self.discriminate = self._compiled(self.generator), self._compiled(self.discriminator)
         self.generator_optimizer = self._adam(self.generator, config['generator_optimizer'])
         self.discriminator_optimizer = self._adam(self.discriminator, config['discriminator_optimizer'])
         values = self.generator.state_dict(keep_vars=True).values() if config['ema']['half_life_kimg'] else ()
@@ -151,7 +151,7 @@ class Twin:
         for name, images in pairs.items():
             images.requires_grad_(bool(weights.get(name)))
         with self.precision():
-            logits = [self.judge(images, *told).float() for images in (real, fake)]
+            logits = [self.discriminate(images, *told).float() for images in (real, fake)]
         loss, metrics = self.reading(*logits)
         for one, (name, images) in zip(logits, pairs.items(), strict=True):
             if images.requires_grad:
@@ -168,10 +168,12 @@ class Twin:
         """What networks are told beside latents or images: the labels, if there are any."""
         return (batch['label'],) if 'label' in batch else ()
 
-    def judgement(self, judge: nn.Module, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Metrics]:
+    def judgement(
+        self, discriminate: nn.Module, real: Sequence[Tensor], fake: Sequence[Tensor]
+    ) -> tuple[Tensor, Metrics]:
         """A discriminator's loss and metrics for what it is given of real and of fake images."""
         with self.precision():
-            return self.reading(judge(*real).float(), judge(*fake).float())
+            return self.reading(discriminate(*real).float(), discriminate(*fake).float())
 
     def reading(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Metrics]:
         """A discriminator's loss and metrics for its logits of real and of fake images."""
@@ -207,16 +209,16 @@ class Twin:
         with self.precision():
             fake = self.generate(self.latents() if latents is None else latents, *told)
         if self.loss != 'relativistic_pairing':
-            return self.fooling(self.judge, fake, *told), {}
+            return self.fooling(self.discriminate, fake, *told), {}
         with self.precision():
             with torch.no_grad():
-                real_logits = self.judge(batch['real'], *told).float()
-            return functional.softplus(real_logits - self.judge(fake, *told).float()).mean(), {}
+                real_logits = self.discriminate(batch['real'], *told).float()
+            return functional.softplus(real_logits - self.discriminate(fake, *told).float()).mean(), {}
 
-    def fooling(self, judge: nn.Module, *fake: Tensor) -> Tensor:
+    def fooling(self, discriminate: nn.Module, *fake: Tensor) -> Tensor:
         """The generator's loss for what a discriminator is given of fake images."""
         with self.precision():
-            logits = judge(*fake).float()
+            logits = discriminate(*fake).float()
         if self.loss == 'mean_squares':
             return (logits - 1).square().mean()
         return -logits.mean() if self.loss in ('wasserstein', 'hinge') else _cross_entropy(logits, 1.0)

@@ -40,14 +40,16 @@ class Pix2Pix(_Translations):
         """The discriminator's loss and metrics."""
         with self.precision(), torch.no_grad():
             fake = self.generate(batch['input'])
-        return self.judgement(self.judge, (_pair(batch['input'], batch['real']),), (_pair(batch['input'], fake),))
+        return self.judgement(
+            self.discriminate, (_pair(batch['input'], batch['real']),), (_pair(batch['input'], fake),)
+        )
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """The generator's loss and metrics."""
         with self.precision():
             fake = self.generate(batch['input'])
         difference = (fake.float() - batch['real']).abs().mean()
-        loss = self.fooling(self.judge, _pair(batch['input'], fake)) + self.config['game']['l1'] * difference
+        loss = self.fooling(self.discriminate, _pair(batch['input'], fake)) + self.config['game']['l1'] * difference
         return loss, {'l1': difference.detach()}
 
 
@@ -58,16 +60,16 @@ class CycleGan(_Translations):
 
     def make_networks(self, shapes: Shapes) -> tuple[nn.Module, nn.Module]:
         """A translator for each direction, and a discriminator for each domain; see `Twin.make_networks`."""
-        options, makers, judges = self.config['generator'], nn.ModuleDict(), nn.ModuleDict()
+        options, makers, discriminators = self.config['generator'], nn.ModuleDict(), nn.ModuleDict()
         shapes, self.pools = {'a': shapes['a'], 'b': shapes['real']}, {}
         for direction, (source, target, _) in DIRECTIONS.items():
             size, _, channels = shapes[target]
             blocks = options['blocks'] or (9 if size >= 256 else 6)
             makers[direction] = ResidualTranslator(shapes[source][2], channels, options['width'], blocks)
-            judges[target] = self.discriminator_for(channels)
+            discriminators[target] = self.discriminator_for(channels)
             empty = torch.zeros(self.config['replay'], channels, size, size, device=self.device)
             self.pools[target] = Pool(empty.contiguous(memory_format=self.format))
-        return makers, judges
+        return makers, discriminators
 
     def batch(self) -> Batch:
         """The next images of 'a' and 'b', and by direction what becomes of them."""
@@ -84,7 +86,9 @@ class CycleGan(_Translations):
         return _joined(
             [
                 self.judgement(
-                    self.judge[target], (batch[target],), (self.pools[target].exchange(batch[way].detach().float()),)
+                    self.discriminate[target],
+                    (batch[target],),
+                    (self.pools[target].exchange(batch[way].detach().float()),),
                 )
                 for way, (_, target, _) in DIRECTIONS.items()
             ]
@@ -97,7 +101,7 @@ class CycleGan(_Translations):
             with self.precision():
                 again = self.generate[back](batch[way])
             cycle = (again.float() - batch[source]).abs().mean()
-            loss = self.fooling(self.judge[target], batch[way]) + self.config['game']['cycle'] * cycle
+            loss = self.fooling(self.discriminate[target], batch[way]) + self.config['game']['cycle'] * cycle
             each.append((loss, {'cycle': cycle.detach()}))
         return _joined(each)
 

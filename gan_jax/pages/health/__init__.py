@@ -8,6 +8,6 @@ Wasserstein critic has no probabilities.
 
 from gan_jax.pages.health.course import Course, Finding
 from gan_jax.pages.health.reading import read
-from gan_jax.pages.health.verdict import findings, judge
+from gan_jax.pages.health.verdict import assess, findings
 
-__all__ = ['Course', 'Finding', 'findings', 'judge', 'read']
+__all__ = ['Course', 'Finding', 'assess', 'findings', 'read']

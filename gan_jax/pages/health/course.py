@@ -14,7 +14,7 @@ SHORTEST_WINDOW = 5  # records; the median of fewer is at the mercy of one
 EARLY_KIMG = 5.0  # thousand images: the samples of a DCGAN of digits are alike until about then
 SEVERITIES = ('bad', 'warning', 'note')
 PROBABILISTIC = ('non_saturating', 'minimax', 'logistic')  # losses whose logits are those of a probability
-JUDGING = (*PROBABILISTIC, 'hinge')  # whose logits have the sign of the discriminator's opinion
+SIGNED = (*PROBABILISTIC, 'hinge')  # whose logits have the sign of the discriminator's opinion
 
 
 class Finding(NamedTuple):

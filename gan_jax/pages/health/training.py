@@ -4,8 +4,8 @@ import numpy as np
 
 from gan_jax import config as configs
 from gan_jax.pages.health.course import (
-    JUDGING,
     PROBABILISTIC,
+    SIGNED,
     Course,
     Finding,
     advice,
@@ -80,7 +80,7 @@ def gradients_exploded(run: Course) -> Finding | None:
 def gradients_vanished(run: Course) -> Finding | None:
     """A generator that has stopped learning before the game has converged."""
     mine, other = (window_of(run, f'{player}/gradient_norm') for player in ('generator', 'discriminator'))
-    accuracy = window_of(run, 'discriminator/accuracy') if run.config.loss.name in JUDGING else None
+    accuracy = window_of(run, 'discriminator/accuracy') if run.config.loss.name in SIGNED else None
     if mine is None or (accuracy and AT_CHANCE[0] <= accuracy.now <= AT_CHANCE[1]):
         return None
     weights = window_of(run, 'generator/parameter_norm')
@@ -110,7 +110,7 @@ def discriminator_saturated(run: Course) -> Finding | None:
     """A discriminator that is always right, if its logits are classifications."""
     loss = run.config.loss
     accuracy = window_of(run, 'discriminator/accuracy')
-    if loss.name not in JUDGING or accuracy is None or accuracy.now < SATURATED_ACCURACY:
+    if loss.name not in SIGNED or accuracy is None or accuracy.now < SATURATED_ACCURACY:
         return None
     evidence = f'Median accuracy {accuracy.now:.3f}'
     fake = window_of(run, 'discriminator/fake_probability')
@@ -135,7 +135,7 @@ def discriminator_saturated(run: Course) -> Finding | None:
 def generator_won(run: Course) -> Finding | None:
     """A discriminator that classifies samples as real, if its logits are classifications."""
     accuracy, fake = (window_of(run, f'discriminator/{name}') for name in ('accuracy', 'fake_probability'))
-    if run.config.loss.name not in JUDGING or accuracy is None or fake is None:
+    if run.config.loss.name not in SIGNED or accuracy is None or fake is None:
         return None
     if accuracy.now >= FOOLED_ACCURACY and fake.now <= FOOLED_PROBABILITY:
         return None
@@ -159,12 +159,12 @@ def oscillating(run: Course) -> Finding | None:
     Looked at is the accuracy, or the generator's loss where logits are no opinion, without the first quarter of the
     records and without its linear trend.
     """
-    judged = run.config.loss.name in JUDGING
-    steps, values = series_of(run, 'discriminator/accuracy' if judged else 'generator/loss')
+    signed = run.config.loss.name in SIGNED
+    steps, values = series_of(run, 'discriminator/accuracy' if signed else 'generator/loss')
     late = len(values) // 4
     steps, values = steps[late:], values[late:]
     low, high = np.quantile(values, (0.1, 0.9)) if len(values) else (0, 0)
-    if len(values) < FEWEST_FOR_PERIODS or high - low < SWING * (1 if judged else abs(np.median(values))):
+    if len(values) < FEWEST_FOR_PERIODS or high - low < SWING * (1 if signed else abs(np.median(values))):
         return None
     period = find_period(values)
     if period is None:
@@ -174,7 +174,7 @@ def oscillating(run: Course) -> Finding | None:
         'oscillating',
         'warning',
         'The players oscillate: each is ahead in turn, and training may circle around the solution.',
-        f'{"Accuracy" if judged else "Loss of the generator"} oscillates between {low:.3g} and {high:.3g} about '
+        f'{"Accuracy" if signed else "Loss of the generator"} oscillates between {low:.3g} and {high:.3g} about '
         f'every {period * taken:,.0f} steps (steps {steps[0]:,} to {steps[-1]:,}).',
         advice(
             run,

@@ -9,10 +9,10 @@ from gan_jax import config as configs
 from gan_jax.pages.health import evaluations, samples, training
 from gan_jax.pages.health.course import (
     EARLY_KIMG,
-    JUDGING,
     PROBABILISTIC,
     SEVERITIES,
     SHORTEST_WINDOW,
+    SIGNED,
     Course,
     Finding,
     headline_of,
@@ -52,7 +52,7 @@ def no_problems(run: Course) -> Finding:
         evidence = f'The generator has seen {1000 * run.records[-1]["kimg"]:,.0f} images, fewer than '
         return Finding('too_early', 'note', early, evidence + f'{1000 * EARLY_KIMG:,.0f}.')
     shown = {name: f'{"gradient norms " * (name == moving)}of the {role}' for name, role in norms.items()}
-    if run.config.loss.name in JUDGING:
+    if run.config.loss.name in SIGNED:
         shown['discriminator/accuracy'] = 'accuracy'
     if run.config.loss.name in PROBABILISTIC:
         shown |= {'discriminator/real_probability': 'D(real)', 'discriminator/fake_probability': 'D(fake)'}
@@ -71,10 +71,10 @@ def findings(workdir: str | os.PathLike) -> list[Finding]:
     Raises:
         UserError: the directory is not a run, or its records are damaged.
     """
-    return judge(read(workdir))
+    return assess(read(workdir))
 
 
-def judge(run: Course) -> list[Finding]:
+def assess(run: Course) -> list[Finding]:
     """The findings of a run, the most severe first; a run without problems has a note of what was checked."""
     found = [finding for look in FINDINGS if (finding := look(run))]
     if all(finding.severity == 'note' and finding.name != 'samples_alike' for finding in found):
