@@ -69,7 +69,7 @@ FLAGS = {
             'noise: number of draws'
         ),
     },
-    'space': {'help': 'interpolation, walk, loop, directions, projection: z (default) or w; projection: w+ too'},
+    'space': {'help': 'interpolation, walk, loop, directions, inversion: z (default) or w; inversion: w+ too'},
     'path': {'help': 'interpolation, walk, loop: spherical (default) or linear'},
     'dimension': {
         'type': _numbers,
@@ -96,18 +96,18 @@ FLAGS = {
     'others': {'type': _numbers, 'metavar': '3-7', 'help': 'mixing: seeds of B (--seeds are those of A)'},
     'frames': {'type': int, 'help': 'walk, loop: frames from one seed to the next (default: 20, one second)'},
     'format': {'help': 'walk, loop: gif (default) or mp4'},
-    'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'projection, upscale: the image'},
+    'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'inversion, upscale: the image'},
     'tile': {'type': int, 'help': 'upscale: height and width of a tile of the image, in pixels (default: 128)'},
     'overlap': {
         'type': int,
         'help': 'upscale: pixels that tiles share with each neighbour and throw away (default: 16)',
     },
     'blend': {'type': float, 'help': 'upscale: share of the weights beside those of the phase without an adversary'},
-    'resize': {'action': 'store_true', 'default': None, 'help': 'projection: centre crop to a square and resample'},
-    'loss': {'help': 'projection: squared error of pixels (default) or of features (of --extractor)'},
-    'iterations': {'type': int, 'help': 'projection: steps of Adam (default: 300; 1000 in W)'},
-    'learning_rate': {'type': float, 'help': 'projection: initial learning rate; in W the maximum (default: 0.1)'},
-    'prior': {'type': float, 'help': 'projection: weight of the prior on the length of latents (default: 0)'},
+    'resize': {'action': 'store_true', 'default': None, 'help': 'inversion: centre crop to a square and resample'},
+    'loss': {'help': 'inversion: squared error of pixels (default) or of features (of --extractor)'},
+    'iterations': {'type': int, 'help': 'inversion: iterations of Adam (default: 300; 1000 in W)'},
+    'learning_rate': {'type': float, 'help': 'inversion: initial learning rate; in W the maximum (default: 0.1)'},
+    'prior': {'type': float, 'help': 'inversion: weight of the prior on the length of latents (default: 0)'},
 }
 """The flags of `--mode sample` alone: arguments of `argparse` by name."""
 

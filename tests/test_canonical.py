@@ -12,7 +12,7 @@ from jax import lax
 from gan_jax import config
 from gan_jax.runtime import parallel
 from gan_jax.runtime.canonical import canonical
-from gan_jax.sampling.projection import _descend, squared_error
+from gan_jax.sampling.inversion import _descend, squared_error
 from gan_jax.train import train, train_population
 
 CONFIG = pathlib.Path(__file__).parent.parent / 'configs' / 'dcgan.py'
@@ -128,7 +128,7 @@ def test_the_training_loop_of_a_family_of_flax_layers_has_no_others(start, overr
     assert seen.value.args[0] == {CANONICAL}
 
 
-def test_the_loop_of_a_projection_has_no_others():
+def test_the_loop_of_an_inversion_has_no_others():
     def generate(latents):
         return jax.nn.tanh(convolve(latents.reshape(-1, 8, 8, 6), KERNEL))
 

@@ -153,11 +153,11 @@ def test_animations_have_all_classes_in_a_frame(what, number, grey, coloured):
         assert gif.n_frames == (3 if what == 'walk' else 4)
 
 
-def test_a_projection_finds_what_the_generator_made(coloured, tmp_path):
+def test_an_inversion_finds_what_the_generator_made(coloured, tmp_path):
     target = made(coloured, of_seeds(coloured, 77), 1)[0]
     Image.fromarray(target).save(tmp_path / 'given.png')
-    path = latent_pictures.draw(coloured, 'projection', image=tmp_path / 'given.png', seeds=(77, 5), iterations=20)
-    assert path.name == 'step0000003-projection-given-pixels-iterations20-seeds77,5.png'
+    path = latent_pictures.draw(coloured, 'inversion', image=tmp_path / 'given.png', seeds=(77, 5), iterations=20)
+    assert path.name == 'step0000003-inversion-given-pixels-iterations20-seeds77,5.png'
     row = tiles(path, 1, 9)[0]
     np.testing.assert_array_equal(row[0], target)
     found = np.load(path.with_suffix('.npz'))
@@ -233,7 +233,7 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
             '--dimension does not apply to --what walk, which accepts --step, --seeds,',
         ),
         ('grey', '--what walk --format avi', "There is no format 'avi' for animations: choose gif or mp4."),
-        ('grey', '--what projection', 'A projection needs --image, the file of the image to project.'),
+        ('grey', '--what inversion', 'An inversion needs --image, the file of the image to invert.'),
         (
             'grey',
             '--seeds 1,2 --num 3',

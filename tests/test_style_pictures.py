@@ -171,14 +171,14 @@ def test_noise_is_none_fixed_or_random(plain, capsys):
         assert_alike(np.asarray(image)[..., None], of_mode['none'][1])
 
 
-def project_own(workdir, condition, tmp_path, noise, **options):
-    """A projection of what a run made itself: the picture's row, the target, and the arrays beside it."""
+def invert_own(workdir, condition, tmp_path, noise, **options):
+    """An inversion of what a run made itself: the picture's row, the target, and the arrays beside it."""
     run = load_noisy(workdir).noisy(noise)
     styles = styles_of(workdir, of_seeds(workdir, 77), condition)
     target = np.asarray(sampling.to_uint8(run.game.synthesize(*run.weights, styles)))[0]
     Image.fromarray(target[..., 0]).save(tmp_path / 'given.png')
     given = {'image': tmp_path / 'given.png', 'noise': noise, **options}
-    path = latent_pictures.draw(workdir, 'projection', **given)
+    path = latent_pictures.draw(workdir, 'inversion', **given)
     row, found = tiles(path, 1, 9)[0], dict(np.load(path.with_suffix('.npz')))
     np.testing.assert_array_equal(row[0], target)
     np.testing.assert_array_equal(sampling.to_uint8(found['image']), row[1])
@@ -187,17 +187,17 @@ def project_own(workdir, condition, tmp_path, noise, **options):
     return path, found
 
 
-def test_a_projection_into_w_finds_what_the_generator_made(told, tmp_path):
-    path, found = project_own(told, 1, tmp_path, 'none', space='w', classes=(0, 1), seeds=(3, 4), iterations=200)
-    assert path.name == 'step0000003-projection-given-pixels-w-iterations200-seeds3,4-classes0,1-noisenone.png'
+def test_an_inversion_into_w_finds_what_the_generator_made(told, tmp_path):
+    path, found = invert_own(told, 1, tmp_path, 'none', space='w', classes=(0, 1), seeds=(3, 4), iterations=200)
+    assert path.name == 'step0000003-inversion-given-pixels-w-iterations200-seeds3,4-classes0,1-noisenone.png'
     assert found['losses'][-1] < 0.01 * found['losses'][0]
     assert found['condition'] in (0, 1)
     np.testing.assert_array_equal(found['latent'], np.repeat(found['latent'][:1], LAYERS, 0))
 
 
-def test_a_projection_into_w_plus_finds_noise_inputs_too(plain, tmp_path):
-    path, found = project_own(plain, None, tmp_path, 'fixed', space='w+', iterations=100)
-    assert path.name == 'step0000003-projection-given-pixels-wplus-iterations100-seeds0-noisefixed.png'
+def test_an_inversion_into_w_plus_finds_noise_inputs_too(plain, tmp_path):
+    path, found = invert_own(plain, None, tmp_path, 'fixed', space='w+', iterations=100)
+    assert path.name == 'step0000003-inversion-given-pixels-wplus-iterations100-seeds0-noisefixed.png'
     assert found['losses'][-1] < 0.5 * found['losses'][0]
     assert np.ptp(found['latent'], axis=0).min() > 0.01
     noise = {name: array for name, array in found.items() if name.startswith('noise/')}
@@ -224,8 +224,8 @@ def test_a_projection_into_w_plus_finds_noise_inputs_too(plain, tmp_path):
         ('--what truncation --range 0 2', 'psi is 2.0; it must be from -1 to 1'),
         ('--what noise --noise none', '--noise does not apply to --what noise, where each column has its own'),
         ('--noise some', "There is no noise 'some': did you mean"),
-        ('--what projection --image IMAGE --space w --prior 1', '--prior does not apply to a projection into W'),
-        ('--what projection --image IMAGE --space w --psi 0.5', '--psi does not apply to a projection into W'),
+        ('--what inversion --image IMAGE --space w --prior 1', '--prior does not apply to an inversion into W'),
+        ('--what inversion --image IMAGE --space w --psi 0.5', '--psi does not apply to an inversion into W'),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(arguments, sentence, plain, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Styles as arrays, their statistics and noise, and the projection into W, in closed form."""
+"""Styles as arrays, their statistics and noise, and the inversion into W, in closed form."""
 
 import functools
 
@@ -11,7 +11,7 @@ from gan_jax.errors import UserError
 from gan_jax.models import stylegan, stylegan2
 from gan_jax.sampling import styles
 from gan_jax.sampling.semantics import semantic_directions, style_kernel
-from gan_jax.sampling.style_projection import autocorrelation, project_styles
+from gan_jax.sampling.style_inversion import autocorrelation, invert_styles
 
 RANDOM = np.random.default_rng(0)
 
@@ -120,7 +120,7 @@ TWO = np.append(W, [[-0.5, 0.3, 0.9]], axis=0).astype(np.float32)
 
 
 def search(target, start, generate=TOY, **options):
-    return project_styles(generate, target, start, 1.0, 2, jax.random.key(0), **{'iterations': 300, **options})
+    return invert_styles(generate, target, start, 1.0, 2, jax.random.key(0), **{'iterations': 300, **options})
 
 
 def test_a_generated_image_is_found_in_w():

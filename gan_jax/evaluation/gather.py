@@ -194,9 +194,9 @@ def gather_dataset(
     path = directory / f'{cache.entry_name(dataset.name, dataset.split, place)}.npz'
     arrays = _read(path, key)
     if hosts.any_process(arrays is None):  # every process takes part in the work, or none does
-        steps = _progress(range(0, len(dataset), batch_size), batch_size, len(dataset), f'features of {dataset.name}')
+        starts = _progress(range(0, len(dataset), batch_size), batch_size, len(dataset), f'features of {dataset.name}')
         store = FeatureStore(keep=cached_parts)
-        for features, i in zip(_features(dataset, extractor, layout, batch_size), steps, strict=True):
+        for features, i in zip(_features(dataset, extractor, layout, batch_size), starts, strict=True):
             store.add(features, labels=None if dataset.labels is None else dataset.labels[i : i + batch_size])
         arrays = store.to_arrays()
         npz.save(path, {'key': key, **arrays})
@@ -278,11 +278,11 @@ def gather_samples(
     return store
 
 
-def _progress(steps: range, batch_size: int, total: int, title: str) -> Iterable[int]:
-    """The steps, with a temporary progress line on the terminal."""
+def _progress(starts: range, batch_size: int, total: int, title: str) -> Iterable[int]:
+    """The starts of batches, with a temporary progress line on the terminal."""
     quiet = not (parallel.is_main_process() and sys.stderr.isatty())
     with tqdm.tqdm(desc=title, total=total, unit='img', leave=False, disable=quiet) as bar:
-        for i in steps:
+        for i in starts:
             yield i
             bar.update(min(batch_size, total - i))
 

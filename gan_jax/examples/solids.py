@@ -32,7 +32,7 @@ def render(solids: np.ndarray, angle: float = 0.6, size: int = 64) -> np.ndarray
     side = inside.shape[1]
     rays, seen = _rays(side, angle, size)
     flat = inside.reshape(len(inside), -1)
-    hits = np.take(flat, rays, axis=1) & seen  # [n, size size, steps]
+    hits = np.take(flat, rays, axis=1) & seen  # [n, size size, depths]
     first = hits.argmax(axis=-1)
     struck = np.take_along_axis(hits, first[..., None], axis=-1)[..., 0]
     voxel = np.take_along_axis(np.broadcast_to(rays, hits.shape), first[..., None], axis=-1)[..., 0]
@@ -69,11 +69,11 @@ def mesh(solid: np.ndarray) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _rays(side: int, angle: float, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The flat index of the voxel at each step of each pixel's ray [size size, steps], and whether there is one."""
+    """The flat index of the voxel at each depth of each pixel's ray [size size, depths], and whether there is one."""
     reach = 0.62 * side  # half the width of the picture: a cube seen from a corner and from above fits
     across = (np.arange(size) + 0.5) / size * 2 - 1
-    steps = np.arange(-1.4 * reach, 1.4 * reach, 0.5)
-    rays = np.meshgrid(-across * reach, across * reach, steps, indexing='ij')
+    depths = np.arange(-1.4 * reach, 1.4 * reach, 0.5)
+    rays = np.meshgrid(-across * reach, across * reach, depths, indexing='ij')
     vertical, horizontal, depth = (axis.reshape(size * size, -1) for axis in rays)
     back = depth * np.cos(_TILT) + vertical * np.sin(_TILT)
     up = vertical * np.cos(_TILT) - depth * np.sin(_TILT)

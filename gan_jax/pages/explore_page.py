@@ -11,7 +11,7 @@ from gan_jax.pages import document as html
 from gan_jax.records import report
 from gan_jax.sampling.sliders import Settings, Sliders
 
-_WALK, _PSI, _MOVE = 5, 4, 4  # steps of the sliders of a sheet: of the walk, of psi from 0 to 1, of a move to one side
+_WALK, _PSI, _MOVE = 5, 4, 4  # stops of the sliders of a sheet: of the walk, of psi from 0 to 1, of a move to one side
 _MOST_SEEDS, _MOST_CLASSES = 8, 10
 _MOST_PICTURES, _MOST_PIXELS = 4000, 2**24  # of a sheet, so that a page stays in a few megabytes
 _WIDEST = 256  # pixels of a picture in a sheet
@@ -68,8 +68,8 @@ def page(title: str, sliders: Sliders, command: str, start: Mapping[str, str], s
     pictures = ''
     if sheet is not None:
         size, columns = _size(sliders), math.ceil(math.sqrt(len(sheet.settings)))
-        steps = {'walk': _WALK, 'psi': _PSI, 'move': _MOVE / sliders.reach}
-        data['sheet'] = {'keys': list(sheet.settings), 'size': size, 'columns': columns, 'steps': steps}
+        stops = {'walk': _WALK, 'psi': _PSI, 'move': _MOVE / sliders.reach}
+        data['sheet'] = {'keys': list(sheet.settings), 'size': size, 'columns': columns, 'stops': stops}
         images = _resized(sliders.images(list(sheet.settings.values())), size)
         grid = report.png(report.image_grid(images, columns, padding=0, scale=1))
         pictures = f'<div class="sheet" hidden>{html.picture(grid)}</div>'

@@ -1,1 +1,1 @@
-"""Outputs of a trained run: samples, translations, walks through the latent space, projections."""
+"""Outputs of a trained run: samples, translations, walks through the latent space, inversions."""

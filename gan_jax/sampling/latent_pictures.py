@@ -17,8 +17,8 @@ from gan_jax.layers.choices import choose
 from gan_jax.sampling import latents
 from gan_jax.sampling.anomaly_pictures import anomalies
 from gan_jax.sampling.chosen import Chosen, animate, save_images, save_rows
+from gan_jax.sampling.inversion_pictures import inversion
 from gan_jax.sampling.latents import sweep_code, towards_mean
-from gan_jax.sampling.projection_pictures import projection
 from gan_jax.sampling.samples import class_interpolation, generate, seed_latents
 from gan_jax.sampling.semantics import FIRST_LAYER, first_kernel, semantic_directions, style_kernel
 from gan_jax.sampling.style_pictures import mixing, noise, truncation
@@ -198,7 +198,7 @@ PICTURES = {
     'mixing': (mixing, (0, 1, 2)),
     'noise': (noise, (0, 1, 2)),
     'anomalies': (anomalies, (0,)),
-    'projection': (projection, (0, 1, 2, 3, 4, 5, 6, 7)),
+    'inversion': (inversion, (0, 1, 2, 3, 4, 5, 6, 7)),
 }
 """Each picture's function and its seeds where none are given."""
 

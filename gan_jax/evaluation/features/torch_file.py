@@ -214,5 +214,5 @@ def to_array(tensor: Tensor, storages: Mapping[str, bytes]) -> np.ndarray:
         raise EOFError('a tensor is longer than its storage')
     if not size:
         return np.zeros(shape, dtype)
-    steps = [stride * dtype.itemsize for stride in strides]
-    return np.lib.stride_tricks.as_strided(flat[start + offset :], shape, steps, writeable=False)
+    distances = [stride * dtype.itemsize for stride in strides]
+    return np.lib.stride_tricks.as_strided(flat[start + offset :], shape, distances, writeable=False)

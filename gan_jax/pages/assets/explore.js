@@ -79,15 +79,15 @@
   }
 
   function look() {
-    const { steps } = about.sheet;
-    const step = (name) => Math.round(Number(value(name)) * steps[name.replace(/\d+$/, '')]);
+    const { stops } = about.sheet;
+    const stop = (name) => Math.round(Number(value(name)) * stops[name.replace(/\d+$/, '')]);
     let seed = value('seed');
     let change = '';
-    if (moved !== 'walk') change = `${moved}=${step(moved)}`;
-    else if (about.layers && value('layers') !== 'all') change = `${value('layers')} to ${value('to')}=${step('walk')}`;
-    else if (step('walk') === steps.walk) seed = value('to');
-    else change = `to ${value('to')}=${step('walk')}`;
-    const nothing = /=0$/.test(change) || change === `psi=${steps.psi}` || (moved === 'walk' && value('to') === seed);
+    if (moved !== 'walk') change = `${moved}=${stop(moved)}`;
+    else if (about.layers && value('layers') !== 'all') change = `${value('layers')} to ${value('to')}=${stop('walk')}`;
+    else if (stop('walk') === stops.walk) seed = value('to');
+    else change = `to ${value('to')}=${stop('walk')}`;
+    const nothing = /=0$/.test(change) || change === `psi=${stops.psi}` || (moved === 'walk' && value('to') === seed);
     const key = [value('class') ?? 0, seed, ...(nothing || !change ? [] : [change])].join(' ');
     const i = about.sheet.keys.indexOf(key);
     const [height, width] = about.sheet.size;
@@ -125,7 +125,7 @@
 
   // On and on from seed to seed; to and fro where some layers only are walked.
   function advance() {
-    const size = about.sheet ? 1 / about.sheet.steps.walk : 0.02;
+    const size = about.sheet ? 1 / about.sheet.stops.walk : 0.02;
     const next = Number(value('walk')) + (forward ? size : -size);
     set('walk', Math.min(Math.max(next, 0), 1).toFixed(2));
     show('walk');

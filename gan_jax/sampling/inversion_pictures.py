@@ -1,4 +1,4 @@
-"""The picture of `--mode sample --what projection`: the given image, the result, and intermediate results."""
+"""The picture of `--mode sample --what inversion`: the given image, the result, and intermediate results."""
 
 import io
 import pathlib
@@ -15,19 +15,19 @@ from gan_jax.game import Array, PyTree, named_key
 from gan_jax.layers.choices import choose
 from gan_jax.records import files
 from gan_jax.sampling.chosen import Chosen, save_images
-from gan_jax.sampling.projection import Projection, feature_error, load_image, project
+from gan_jax.sampling.inversion import Inversion, feature_error, invert, load_image
 from gan_jax.sampling.samples import arrange, generate
-from gan_jax.sampling.style_projection import project_styles
+from gan_jax.sampling.style_inversion import invert_styles
 from gan_jax.sampling.styles import style_statistics
 
 _VARIANCE = {'normal': 1.0, 'uniform': 1 / 3}
 _LATENTS = 10_000  # of which the mean w is
 
-Search = tuple[Projection, int | None, Callable[[np.ndarray], np.ndarray]]
+Search = tuple[Inversion, int | None, Callable[[np.ndarray], np.ndarray]]
 """What was found, in which class, and a function from points of its path to their images."""
 
 
-def projection(
+def inversion(
     chosen: Chosen,
     *,
     image: pathlib.Path | None = None,
@@ -64,7 +64,7 @@ def projection(
     usual = {'extractor': 'auto', 'iterations': usual_iterations, 'learning_rate': 0.1, 'prior': 0.0}
     used = {'extractor': extractor, 'iterations': iterations, 'learning_rate': learning_rate, 'prior': prior or 0.0}
     changed = {option: value for option, value in used.items() if value != usual[option]}
-    name = chosen.name('projection', pathlib.Path(image).stem, *words, **changed)
+    name = chosen.name('inversion', pathlib.Path(image).stem, *words, **changed)
     images = np.concatenate([target[None], found.image[None], show(found.path[times])])
     path = save_images(name, images, len(times) + 2)
     arrays = {'latent': found.latent, 'image': found.image, 'losses': found.losses}
@@ -75,7 +75,7 @@ def projection(
     np.savez(written, **arrays)
     files.replace(path.with_name(f'{path.stem}.npz'), written.getvalue())
     print(
-        f'Given image, result, and images after {", ".join(map(str, times))} steps; loss {found.losses[0]:.4g} to '
+        f'Given image, result, and images after {", ".join(map(str, times))} iterations; loss {found.losses[0]:.4g} to '
         f'{found.losses[-1]:.4g}' + ('.' if condition is None else f', class {condition}.')
     )
     return path
@@ -86,7 +86,7 @@ def _in_z(chosen: Chosen, target: np.ndarray, **options: Any) -> Search:
     if chosen.classes is not None:
         points, conditions, _ = arrange(points, len(points), chosen.classes)
     maker = jax.tree_util.Partial(run.game.sample, *run.weights)
-    found = project(maker, target, points, conditions, variance=_VARIANCE[chosen.distribution], **options)
+    found = invert(maker, target, points, conditions, variance=_VARIANCE[chosen.distribution], **options)
     condition = None if conditions is None else conditions[found.start]
 
     def show(points: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ def _checked_in_w(chosen: Chosen, prior: float | None) -> Chosen:
     given['psi'] = None if chosen.options['psi'] == 1 else chosen.options['psi']
     if strangers := [flag for flag, value in given.items() if value is not None]:
         raise UserError(
-            f'--{strangers[0]} does not apply to a projection into W, which starts at the mean style: omit it.'
+            f'--{strangers[0]} does not apply to an inversion into W, which starts at the mean style: omit it.'
         )
     chosen.run.styled('--space w')
     return chosen._replace(options={**chosen.options, 'seeds': chosen.seeds or chosen.options['seeds'][:1]})
@@ -127,8 +127,8 @@ def _in_w(chosen: Chosen, target: np.ndarray, *, separate: bool, **options: Any)
         mean, deviation = style_statistics(mapping, latents)
         start = np.tile(mean, (layers if separate else 1, 1))
         for seed in chosen.options['seeds']:
-            key = named_key(seed, 'projection')
-            found = project_styles(maker, target, start, deviation, layers, key, noise=inputs, **options)
+            key = named_key(seed, 'projection')  # an old name, which chooses the numbers
+            found = invert_styles(maker, target, start, deviation, layers, key, noise=inputs, **options)
             searches.append((found, condition))
     found, condition = min(searches, key=lambda search: np.nan_to_num(search[0].losses[-1], nan=np.inf))
     show = jax.jit(lambda make, noise, styles: make(noise, styles))

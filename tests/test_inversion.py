@@ -1,4 +1,4 @@
-"""Projection: the latent of an image that the generator made itself is found again."""
+"""Inversion: the latent of an image that the generator made itself is found again."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from PIL import Image
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, Features
-from gan_jax.sampling.projection import feature_error, load_image, project, squared_error
+from gan_jax.sampling.inversion import feature_error, invert, load_image, squared_error
 
 WEIGHT = np.random.default_rng(0).normal(size=(3, 16)).astype(np.float32) / 2
 
@@ -28,7 +28,7 @@ STARTS = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
 
 def test_the_latent_of_a_generated_image_is_found():
     target = GENERATE(LATENT[None])[0]
-    found = project(GENERATE, target, STARTS, iterations=200)
+    found = invert(GENERATE, target, STARTS, iterations=200)
     np.testing.assert_allclose(found.latent, LATENT, atol=1e-3)
     np.testing.assert_allclose(found.image, target, atol=1e-3)
     assert found.losses.shape == (201,)
@@ -44,8 +44,8 @@ def test_the_latent_of_a_generated_image_is_found():
 
 def test_the_best_start_is_kept_and_each_descends_as_it_would_alone():
     target = GENERATE(LATENT[None])[0]
-    together = project(GENERATE, target, STARTS, iterations=10)
-    alone = [project(GENERATE, target, start[None], iterations=10) for start in STARTS]
+    together = invert(GENERATE, target, STARTS, iterations=10)
+    alone = [invert(GENERATE, target, start[None], iterations=10) for start in STARTS]
     best = int(np.argmin([found.losses[-1] for found in alone]))
     assert together.start == best
     np.testing.assert_allclose(together.losses, alone[best].losses, rtol=1e-5, atol=1e-7)
@@ -55,17 +55,17 @@ def test_the_best_start_is_kept_and_each_descends_as_it_would_alone():
 def test_the_class_is_found_too():
     target = GENERATE(LATENT[None], np.array([1]))[0]
     conditions = np.array([0, 0, 1, 1])
-    found = project(GENERATE, target, STARTS, conditions, iterations=200)
+    found = invert(GENERATE, target, STARTS, conditions, iterations=200)
     assert conditions[found.start] == 1
     np.testing.assert_allclose(found.latent, LATENT, atol=1e-3)
 
 
 def test_the_prior_holds_the_latent_on_its_shell():
     target = np.ones((4, 4, 1), np.float32) * np.sign(WEIGHT.sum(0)).reshape(4, 4, 1)
-    free, held = (project(GENERATE, target, STARTS, iterations=200, prior=prior) for prior in (0, 100))
+    free, held = (invert(GENERATE, target, STARTS, iterations=200, prior=prior) for prior in (0, 100))
     assert np.mean(free.latent**2) > 4
     assert np.mean(held.latent**2) == pytest.approx(1, abs=0.05)
-    third = project(GENERATE, target, STARTS, iterations=200, prior=100, variance=1 / 3)
+    third = invert(GENERATE, target, STARTS, iterations=200, prior=100, variance=1 / 3)
     assert np.mean(third.latent**2) == pytest.approx(1 / 3, abs=0.02)
 
 
@@ -75,7 +75,7 @@ def test_images_are_compared_by_features_where_that_is_asked_for():
     images = jnp.stack([jnp.full((4, 4, 1), 1.0), jnp.zeros((4, 4, 1)), jnp.full((4, 4, 1), -1.0)])
     np.testing.assert_allclose(distance(images, images[0]), [0, 0.25, 1])
     target = GENERATE(LATENT[None])[0]
-    found = project(GENERATE, target, STARTS, distance=distance, iterations=800)
+    found = invert(GENERATE, target, STARTS, distance=distance, iterations=800)
     assert found.losses[-1] < 1e-5
     np.testing.assert_allclose(found.image.mean((1, 2)), target.mean((1, 2)), atol=0.01)
 
@@ -92,7 +92,7 @@ def test_images_are_compared_by_features_where_that_is_asked_for():
 def test_impossible_options_are_refused(options, sentence):
     options = {'target': np.zeros((4, 4, 1)), **options}
     with pytest.raises(UserError, match=sentence):
-        project(GENERATE, options.pop('target'), STARTS, **options)
+        invert(GENERATE, options.pop('target'), STARTS, **options)
 
 
 def test_an_image_file_becomes_what_the_generator_makes(tmp_path):
@@ -115,5 +115,5 @@ def test_an_image_file_of_no_use_is_refused(tmp_path):
         load_image(path, (8, 4, 3), resize=True)
     with pytest.raises(UserError, match=r'nowhere.png cannot be read as an image \(.*No such file'):
         load_image(tmp_path / 'nowhere.png', (8, 8, 3))
-    with pytest.raises(UserError, match=r'A projection needs --image, the file of the image to project\.'):
+    with pytest.raises(UserError, match=r'An inversion needs --image, the file of the image to invert\.'):
         load_image(None, (8, 8, 3))

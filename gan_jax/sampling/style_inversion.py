@@ -1,4 +1,4 @@
-"""Projection of an image into W or W+ of a style generator.
+"""Inversion of an image into W or W+ of a style generator.
 
 The projector of Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix D: one w for all
 layers, starting at the mean w, with noise that fades out, and noise inputs that are optimised too but must not encode
@@ -17,14 +17,14 @@ from jax.typing import ArrayLike
 from gan_jax.game import Array, Key, PyTree
 from gan_jax.ranges import AMOUNT, Range
 from gan_jax.runtime.canonical import canonical
-from gan_jax.sampling.projection import Distance, Projection, check_target, squared_error
+from gan_jax.sampling.inversion import Distance, Inversion, check_target, squared_error
 
-_FADING = 0.75  # share of the steps in which the noise on w fades out
+_FADING = 0.75  # share of the iterations in which the noise on w fades out
 _WARMING, _COOLING = 0.05, 0.25  # in which the learning rate rises and falls
 _SMALLEST_NOISE = 8  # height of the noise inputs at which their pyramid ends
 
 
-def project_styles(
+def invert_styles(
     synthesize: Callable[[PyTree, Array], Array],
     target: ArrayLike,
     start: ArrayLike,
@@ -38,12 +38,12 @@ def project_styles(
     learning_rate: float = 0.1,
     exploration: float = 0.05,
     noise_weight: float = 1e5,
-) -> Projection:
+) -> Inversion:
     """Optimises with Adam from a start, in one compiled program.
 
-    The learning rate rises linearly over the first twentieth of the steps and falls along half a cosine over the last
-    quarter. The noise on w has the deviation exploration deviation (1 - t / 0.75)^2 at the share t of the steps, and is
-    gone after 0.75 of them.
+    The learning rate rises linearly over the first twentieth of the iterations and falls along half a cosine over the
+    last quarter. The noise on w has the deviation exploration deviation (1 - t / 0.75)^2 at the share t of the
+    iterations, and is gone after 0.75 of them.
 
     Args:
         synthesize: (noise, styles [1, layers, w]) -> images [1, H, W, C] in [-1, 1]. A `jax.tree_util.Partial` has its
@@ -55,15 +55,15 @@ def project_styles(
         key: random key of the noise.
         noise: the generator's noise inputs [H, W], in any tree: others are drawn in their place, and found together
             with w. None: `synthesize` is given None.
-        distance: images [n, H, W, C], target [H, W, C] -> [n]; None: `gan_jax.sampling.projection.squared_error`.
-        iterations: steps of the descent.
+        distance: images [n, H, W, C], target [H, W, C] -> [n]; None: `gan_jax.sampling.inversion.squared_error`.
+        iterations: number of iterations of the descent.
         learning_rate: the largest.
         exploration: share of the deviation that the noise on w starts with.
         noise_weight: weight of `autocorrelation`, which holds the noise inputs to noise.
 
     Returns:
-        The styles [layers, w] found, and likewise on the path; the distances are those before each step, of w with its
-        noise, and the last one is of the image found.
+        The styles [layers, w] found, and likewise on the path; the distances are those before each iteration, of w with
+        its noise, and the last one is of the image found.
 
     Raises:
         UserError: an option is impossible, or the target has another shape than the generated images.
@@ -75,7 +75,7 @@ def project_styles(
     target = check_target(target, synthesize, noise, _all_layers(start, layers)[None])
     weights = {'deviation': exploration * deviation, 'learning_rate': learning_rate, 'noise_weight': noise_weight}
     given = synthesize, target, start, noise, key, weights
-    return Projection(*jax.device_get(_descend(*given, distance or squared_error, iterations, layers)))
+    return Inversion(*jax.device_get(_descend(*given, distance or squared_error, iterations, layers)))
 
 
 @functools.partial(jax.jit, static_argnames=('distance', 'iterations', 'layers'))
@@ -90,10 +90,10 @@ def _descend(
     iterations: int,
     layers: int,
 ) -> tuple[Any, ...]:
-    """The fields of a `Projection`; compiled once per generator, for all images."""
+    """The fields of an `Inversion`; compiled once per generator, for all images."""
 
-    def rate(step: Array) -> Array:
-        share = step / iterations
+    def rate(iteration: Array) -> Array:
+        share = iteration / iterations
         cooled = 0.5 - 0.5 * jnp.cos(jnp.pi * jnp.minimum(1, (1 - share) / _COOLING))
         return weights['learning_rate'] * cooled * jnp.minimum(1, share / _WARMING)
 
@@ -106,7 +106,7 @@ def _descend(
         away, _ = look(w + change, noise)
         return away + weights['noise_weight'] * sum(map(autocorrelation, jax.tree.leaves(noise))), away
 
-    def step(carry, i):
+    def iterate(carry, i):
         found, state = carry
         fading = jnp.maximum(0, 1 - i / iterations / _FADING) ** 2
         change = weights['deviation'] * fading * jax.random.normal(jax.random.fold_in(key, i), start.shape)
@@ -121,7 +121,7 @@ def _descend(
     found = start, jax.tree.unflatten(tree, drawn)
     optimizer = optax.adam(rate)
     carry = found, optimizer.init(found)
-    ((w, noise), _), (distances, path) = jax.lax.scan(canonical(step), carry, jnp.arange(iterations))
+    ((w, noise), _), (distances, path) = jax.lax.scan(canonical(iterate), carry, jnp.arange(iterations))
     last, image = look(w, noise)
     path = jax.vmap(lambda w: _all_layers(w, layers))(jnp.append(path, w[None], axis=0))
     return path[-1], image, jnp.append(distances, last), path, 0, noise

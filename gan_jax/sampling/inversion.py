@@ -1,4 +1,4 @@
-"""Projection of an image into the latent space: finds the latent whose generated image is most similar.
+"""Inversion of an image: finds the latent whose generated image is most similar; StyleGAN2 calls it projection.
 
 Creswell and Bharath 2016, "Inverting the Generator of a Generative Adversarial Network", arXiv:1611.05644: gradient
 descent on the latent, from several starts, as the loss has many minima; Abdal et al. 2019, "Image2StyleGAN",
@@ -26,13 +26,13 @@ from gan_jax.runtime.canonical import canonical
 Distance = Callable[[Array, Array], Array]
 
 
-class Projection(NamedTuple):
-    """The result of projecting an image.
+class Inversion(NamedTuple):
+    """The result of inverting an image.
 
     Attributes:
         latent: the best start's last latent [...].
         image: the image generated from it [H, W, C], in [-1, 1].
-        losses: its distances from the target [iterations + 1], before the first step and after each.
+        losses: its distances from the target [iterations + 1], before the first iteration and after each.
         path: its latents at the same times [iterations + 1, ...].
         start: which of the starts was the best.
         noise: the optimised noise inputs of a style generator, or None.
@@ -46,7 +46,7 @@ class Projection(NamedTuple):
     noise: PyTree = None
 
 
-def project(
+def invert(
     generate: Callable[..., Array],
     target: ArrayLike,
     starts: ArrayLike,
@@ -57,7 +57,7 @@ def project(
     learning_rate: float = 0.1,
     prior: float = 0.0,
     variance: float = 1.0,
-) -> Projection:
+) -> Inversion:
     """Optimises all starts together, in one compiled program, and keeps the best.
 
     The optimiser is Adam, whose rate falls to 0 along half a cosine. With a prior the loss is distance + prior
@@ -72,8 +72,8 @@ def project(
         starts: latents [n, ...].
         conditions: conditions of the starts, or None.
         distance: images [n, H, W, C], target [H, W, C] -> [n]; None: `squared_error`.
-        iterations: steps of the descent.
-        learning_rate: learning rate of the first step.
+        iterations: number of iterations of the descent.
+        learning_rate: learning rate of the first iteration.
         prior: weight of the shell.
         variance: variance of a component of the latents, which gives the shell's radius.
 
@@ -89,7 +89,7 @@ def project(
     weights = {'learning_rate': learning_rate, 'prior': prior, 'variance': variance}
     found = _descend(generate, target, starts, given, weights, distance or squared_error, iterations)
     latent, image, losses, path, start = jax.device_get(found)
-    return Projection(latent, image, losses, path, int(start))
+    return Inversion(latent, image, losses, path, int(start))
 
 
 @functools.partial(jax.jit, static_argnames=('distance', 'iterations'))
@@ -102,7 +102,7 @@ def _descend(
     distance: Distance,
     iterations: int,
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """The fields of a `Projection`; compiled once per generator, for all images."""
+    """The fields of an `Inversion`; compiled once per generator, for all images."""
     optimizer = optax.adam(optax.cosine_decay_schedule(weights['learning_rate'], iterations))
 
     def losses(latents: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -112,13 +112,15 @@ def _descend(
         # Every image depends on its own latent alone, so that the gradient of the sum is that of each of them.
         return jnp.sum(objectives), (distances, objectives)
 
-    def step(carry, _):
+    def iterate(carry, _):
         latents, state = carry
         gradients, (distances, _) = jax.grad(losses, has_aux=True)(latents)
         updates, state = optimizer.update(gradients, state)
         return (optax.apply_updates(latents, updates), state), (distances, latents)
 
-    (latents, _), (distances, path) = jax.lax.scan(canonical(step), (starts, optimizer.init(starts)), length=iterations)
+    (latents, _), (distances, path) = jax.lax.scan(
+        canonical(iterate), (starts, optimizer.init(starts)), length=iterations
+    )
     _, (last, objectives) = losses(latents)
     best = jnp.nanargmin(objectives)
     image = generate(latents, *given)[best]
@@ -167,7 +169,7 @@ def load_image(path: str | os.PathLike | None, shape: tuple[int, ...], resize: b
     """
     height, width, channels = shape
     if path is None:
-        raise UserError('A projection needs --image, the file of the image to project.')
+        raise UserError('An inversion needs --image, the file of the image to invert.')
     if resize and height != width:
         raise UserError(
             f'The generator makes {height}x{width}, which is not square: resize the image to that yourself.'
