@@ -112,7 +112,7 @@ class Discriminator(DiscriminatorNetwork):
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)
         if is_frame:
             return Judgement(halved(hidden, 1)[..., 0].astype(jnp.float32), features=features)
-        return self.judge(hidden, condition, features, train=train)
+        return self.judgement(hidden, condition, features, train=train)
 
 
 def neighbours(clips: jax.Array) -> jax.Array:
