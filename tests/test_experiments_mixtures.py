@@ -2,6 +2,7 @@
 
 import json
 import math
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 
 from experiments import results, sweep
 from experiments.mixtures import __main__ as experiment
-from experiments.mixtures import pacgan, unrolled
+from experiments.mixtures import pacgan, remedies, unrolled
 from experiments.mixtures.arms import tables
 from gan_jax import build
 from gan_jax import config as configs
@@ -26,7 +27,7 @@ TOY = {
 
 def config_of(setting, arm, *argv):
     options = sweep.parse('mixtures', '', argv, settings=tuple(tables(full=False)))
-    return sweep.config_of(tables(options.full)[setting].arms[arm], options)
+    return sweep.config_of(tables(options.full)[setting].arms[arm][0], options)
 
 
 def sizes(config):
@@ -93,6 +94,47 @@ def test_the_last_evaluation_counts_though_its_divergence_is_infinite(tmp_path):
     assert math.isnan(found['reverse KL'])
 
 
+def run_of(modes, qualities):
+    records = [
+        {'kimg': float(i), 'eval/mixture_modes': mode, 'eval/mixture_quality': quality}
+        for i, (mode, quality) in enumerate(zip(modes, qualities, strict=True))
+    ]
+    return results.Finished(pathlib.Path(), records, {})
+
+
+def test_rise_and_score_are_of_the_last_fifths():
+    run = run_of([8] * 8 + [4, 8], [0.0] * 6 + [0.1, 0.3, 0.5, 0.7])
+    assert experiment.rise(run) == pytest.approx(0.6 - 0.2)
+    assert experiment.score(run, 8) == pytest.approx((0.5 * 0.5 + 0.7) / 2)
+    assert math.isnan(experiment.rise(run_of([8], [1.0])))
+    assert experiment.score(run_of([], []), 8) == -math.inf
+
+
+def test_every_remedy_has_as_many_settings_and_the_best_is_chosen(monkeypatch):
+    arms = remedies.arms('ring')
+    assert {len({str(arm.overrides) for arm in settings}) for settings in arms.values()} == {4}
+    trained = {}
+
+    def train(trials, options):
+        trained.update(trials)
+        assert (options.seeds, options.runs.name) == (1, 'tuning')
+        return {name: [name] for name in trials}
+
+    monkeypatch.setattr(sweep, 'train', train)
+    kept = {'replay, setting 2': run_of([8], [0.9]), 'replay, setting 3': run_of([2], [1.0])}
+    read = {name: [kept.get(name, run_of([0], [0.0]))] for name in (f'replay, setting {i}' for i in range(4))}
+    monkeypatch.setattr(results, 'read_all', lambda directories: {name: read[name] for name in directories})
+    options = sweep.parse('mixtures', '', ['--arms', 'replay'])
+    chosen = experiment.choose(arms, options)
+    assert list(trained) == [f'replay, setting {i}' for i in range(4)]
+    assert {arm.overrides['seed'] for arm in trained.values()} == {'100'}
+    assert chosen['replay'] == arms['replay'][2]
+    assert remedies.differences(chosen['replay'], arms['replay']) == (
+        'generator_optimizer.learning_rate=3e-4; discriminator_optimizer.learning_rate=3e-4; replay=512'
+    )
+    assert chosen['R1'] == arms['R1'][0]
+
+
 @pytest.mark.slow
 def test_at_toy_size_the_paper_stands_beside_ours(tmp_path):
     argv = ['--seeds=2', f'--runs={tmp_path}/runs', f'--out={tmp_path}/results', '--arms', 'GAN', 'PacGAN2']
@@ -107,3 +149,15 @@ def test_at_toy_size_the_paper_stands_beside_ours(tmp_path):
     assert packed.startswith('| PacGAN2 |')
     for name in ('curves.png', 'gan.png', 'pacgan2.png', 'page.html'):
         assert (tmp_path / 'results' / name).stat().st_size > 200
+
+
+@pytest.mark.slow
+def test_at_toy_size_remedies_are_tuned_and_say_their_setting(tmp_path):
+    argv = ['--setting=remedies', '--seeds=1', f'--runs={tmp_path}/runs', f'--out={tmp_path}/results', '--arms=replay']
+    changes = TOY | {'evaluate_every': '1 steps', 'duration': '10 steps'}
+    with toy_experiments.without_pages():
+        assert experiment.main([*argv, *(f'--config.{key}={value}' for key, value in changes.items())]) == 0
+    assert len(list((tmp_path / 'runs/tuning').iterdir())) == 4
+    header, _, row = (tmp_path / 'results/table.md').read_text().splitlines()[4:7]
+    assert header == '| recipe | modes | high quality | reverse KL | rise of quality | setting |'
+    assert 'replay=' in row
