@@ -3,7 +3,7 @@
 Choi, Choi, Kim, Ha, Kim and Choo 2018, "StarGAN: Unified Generative Adversarial Networks for Multi-Domain
 Image-to-Image Translation", https://arxiv.org/abs/1711.09020.
 
-The generator is told the domain of its output, a class of the data. The discriminator has a Wasserstein logit for each
+The generator gets the domain of its output, a class of the data. The discriminator has a Wasserstein logit for each
 patch and names the domain. A translation should be named as its domain, and the translation back should be the
 original image (weight 10). Networks, gradient penalty, five steps of the discriminator and rates are those of the
 authors' code for faces of 128x128 pixels.

@@ -13,7 +13,7 @@ The published data, ModelNet, need a download; furniture is a set of tables, cha
 `--mode sample` writes pictures, a film of the solids turning, and the surfaces as `.obj` files.
 
 Expect clouds of voxels with the outlines of lamps and tables after 400 steps. The small networks have learning rates of
-their own: at the published ones the discriminator, which hardly moves, lost at once.
+their own: at the published ones the discriminator hardly learned, and lost from the start.
 """
 
 from ml_collections import ConfigDict

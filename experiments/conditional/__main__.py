@@ -20,7 +20,7 @@ from gan_jax.runtime import parallel
 
 QUESTION = (
     'What does a DCGAN gain by being told the class? Does it make what it is asked for, are its images better or more '
-    'varied, and where do the classes lie in the latent space of one that is told nothing?'
+    'varied, and where do the classes lie in the latent space of an unconditional one?'
 )
 SMALL = {
     'generator.width': '32',

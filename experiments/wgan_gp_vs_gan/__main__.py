@@ -24,8 +24,8 @@ from gan_jax.runtime import parallel
 
 QUESTION = (
     'With the same data and the same networks: is WGAN-GP better than the non-saturating GAN, does the loss of its '
-    "critic follow the samples' quality as the GAN's losses do not, and does it bear a learning rate ten times higher "
-    'or lower, and networks without batch norm?'
+    "critic follow the samples' quality as the GAN's losses do not, and does it tolerate a learning rate ten times "
+    'higher or lower, and networks without batch norm?'
 )
 GAN, WGAN = 'GAN', 'WGAN-GP'
 METRICS = ('fid', 'precision', 'recall', 'inception_score')

@@ -97,7 +97,7 @@ def _made(name: str, split: str, size: int) -> Dataset:
 
 
 def write(scenes: Scenes, index: int, rng: np.random.Generator) -> str:
-    """A caption of a scene; which of its paraphrases, and which sizes are told, is random."""
+    """A caption of a scene; which paraphrase it is, and which sizes it has, is random."""
     *sized, turned, paraphrase, order = rng.integers(2, size=5)
     names = [
         f'a {SIZES[scenes.size[index, i]] + " " if sized[i] else ""}'

@@ -79,7 +79,7 @@ def open_image(file: str | BinaryIO) -> Image.Image:
         if not limit.isdecimal():
             raise UserError(f'{_LIMIT} is {limit!r}: set it to the largest number of pixels that an image may have.')
         Image.MAX_IMAGE_PIXELS = int(limit)
-    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # a colour profile of 1 MiB is no reason to refuse
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # accepts colour profiles of 1 MiB
     return Image.open(file)
 
 

@@ -122,7 +122,7 @@ def _permute(xp: Any, key: Any, index: Any, size: int) -> Any:
 
 
 def _mix(x: Any) -> Any:
-    """The finaliser of MurmurHash3 (A. Appleby, public domain): every input bit bears on every output bit."""
+    """The finaliser of MurmurHash3 (A. Appleby, public domain): every input bit affects every output bit."""
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return x ^ (x >> np.uint32(16))

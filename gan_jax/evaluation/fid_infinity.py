@@ -22,8 +22,8 @@ def fid_infinity(
 ) -> Estimate:
     """The intercept of a straight line through FID over 1 / N, with its standard error.
 
-    The error has two parts. The line's own is the usual one of least squares. It knows nothing of the fakes that all
-    subsets share: alone, its 95 % intervals were seen to hold the true value 60 % of the time. The other part is the
+    The error has two parts. One is the usual error of least squares. It does not contain the variation of the fakes
+    that all subsets share: alone, its 95 % intervals contained the true value 60 % of the time. The other part is the
     standard error of FID itself under sampling of the fakes, to first order (`sampling_error`). A 95 % confidence
     interval is the value plus and minus 2 errors. The value may be negative where FID is near 0.
 

@@ -91,7 +91,7 @@ class Generator(_Residual, GeneratorNetwork):
     """Latents [B, n] -> images [B, *shape] in [-1, 1], float32.
 
     A dense layer to base x base x widths[0], blocks that double the size, normalisation, ReLU and a 3x3 convolution
-    through tanh. Each layer has a bias. The last normalisation is told no condition.
+    through tanh. Each layer has a bias. The last normalisation is unconditional.
 
     Attributes:
         shape: (H, W, C) of an image.

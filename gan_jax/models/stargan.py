@@ -1,4 +1,4 @@
-"""The networks of StarGAN: a residual translation that is told a domain, and a discriminator that names domains.
+"""The networks of StarGAN: a residual translator conditioned on a domain, and a discriminator that names domains.
 
 Choi et al. 2018, "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation",
 appendix. Layers, biases and paddings are those of the authors' code.

@@ -1,4 +1,4 @@
-"""What is no set of images is told so, and what to do."""
+"""Arrays that are not a set of images raise an error with a remedy."""
 
 import numpy as np
 import pytest

@@ -165,7 +165,7 @@ class Twin:
 
     @staticmethod
     def told(batch: Batch) -> tuple[Tensor, ...]:
-        """What networks are told beside latents or images: the labels, if there are any."""
+        """The networks' inputs beside latents or images: the labels, if there are any."""
         return (batch['label'],) if 'label' in batch else ()
 
     def judgement(

@@ -16,7 +16,7 @@ class Converted(NamedTuple):
     Attributes:
         config: a whole config whose networks and data have the shapes of the weights.
         variables: the linen variables {'params': ..., ...} of each role's network; 'generator' is always there.
-        num_classes: number of classes of the labels that the networks are told, or None.
+        num_classes: number of classes that the networks are conditioned on, or None.
     """
 
     config: ConfigDict

@@ -40,7 +40,7 @@ class Network(NamedTuple):
         options: options of the network in a config.
         variables: variables of the linen module.
         size: size of its images, height and width.
-        num_classes: that it is told.
+        num_classes: number of classes that it is conditioned on.
     """
 
     family: str
