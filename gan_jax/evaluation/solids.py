@@ -3,7 +3,6 @@
 import numpy as np
 import scipy.ndimage
 
-from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.standard_errors import binomial
 
@@ -68,25 +67,21 @@ def solid_metrics(real: np.ndarray, fake: np.ndarray) -> dict[str, Estimate]:
     The last two are the minimum matching distance and the coverage of Achlioptas et al. 2018, "Learning Representations
     and Generative Models for 3D Point Clouds", section 4, with intersection over union as similarity: the mean over
     real solids of the best match among the fakes, and the share of real solids that are the best match of a fake. They
-    compare as many fakes as there are real solids.
+    compare equal numbers, the first of the larger set.
 
     Args:
         real: uint8 [m, D, D, D, 1].
-        fake: uint8 [n, D, D, D, 1], at least as many.
-
-    Raises:
-        UserError: there are fewer fakes than real solids.
+        fake: uint8 [n, D, D, D, 1].
     """
-    if len(fake) < len(real):
-        raise UserError(f'solids needs as many samples as real solids, {len(real)}, not {len(fake)}: draw more.')
-    best, nearest = matches(real, fake[: len(real)])
-    coverage = len(np.unique(nearest)) / len(real)
-    matched = f'{_RULE}, {len(real)} fakes against {len(real)} real solids'
+    count = min(len(real), len(fake))
+    best, nearest = matches(real[:count], fake[:count])
+    coverage = len(np.unique(nearest)) / count
+    matched = f'{_RULE}, {count} fakes against {count} real solids'
     return {
         'solids_connected': _mean(connected_share(fake), f'{_RULE}, pieces touch by faces'),
         'solids_symmetry': _mean(symmetry(fake), f'{_RULE}, left against right'),
         'solids_iou': _mean(best, f'{matched}, best match of each real one'),
-        'solids_coverage': Estimate(coverage, binomial(coverage, len(real)), f'{matched}, best match of each fake'),
+        'solids_coverage': Estimate(coverage, binomial(coverage, count), f'{matched}, best match of each fake'),
     }
 
 

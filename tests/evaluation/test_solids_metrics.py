@@ -50,8 +50,13 @@ def test_a_set_against_itself_is_covered():
     found = solid_metrics(real, real)
     assert found['solids_coverage'].value == found['solids_iou'].value == 1
     assert solid_metrics(real, np.stack([ROW] * 3))['solids_coverage'].value == 1 / 3
-    with pytest.raises(UserError, match='as many samples as real solids, 3, not 2'):
-        solid_metrics(real, real[:2])
+
+
+def test_equal_numbers_are_matched():
+    real = np.stack([ROW, MIDDLE, SPLIT])
+    for found in solid_metrics(real, real[:2]), solid_metrics(real[:2], real):
+        assert found['solids_coverage'].value == found['solids_iou'].value == 1
+        assert '2 fakes against 2 real solids' in found['solids_iou'].rule
 
 
 def test_metrics_of_another_kind_are_refused():
