@@ -12,7 +12,10 @@ makes no step while its accuracy on the batch is above 80 % (section 3.2).
 The published data, ModelNet, need a download; furniture is a set of tables, chairs, lamps and mugs that is computed.
 `--mode sample` writes pictures, a film of the solids turning, and the surfaces as `.obj` files.
 
-Expect clouds of voxels with the outlines of lamps and tables after 400 steps. The small networks have learning rates of
+Expect rough lamps, tables, chairs and mugs after the 1,500 steps, which take a quarter of an hour on a free CPU core.
+`python -m gan_jax.evaluate RUN --metrics solids --num 1000` found 0.924 of the voxels in one piece, 0.41 left like
+right, a best match of 0.40 by intersection over union, and a coverage of 0.11 (one seed). A thousand training solids
+against a thousand others have 1, 0.79, 0.83 and 0.58. The small networks have learning rates of
 their own: at the published ones the discriminator hardly learned, and lost from the start.
 """
 
