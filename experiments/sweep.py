@@ -56,7 +56,13 @@ class Options(NamedTuple):
 
 
 def parse(
-    name: str, description: str, argv: Sequence[str] | None, *, seeds: int = 3, settings: Sequence[str] = ('',)
+    name: str,
+    description: str,
+    argv: Sequence[str] | None,
+    *,
+    seeds: int = 3,
+    settings: Sequence[str] = ('',),
+    some_arms: bool = False,
 ) -> Options:
     """Reads a command line such as `--seeds 5 --out /tmp/results --config.duration='100 steps'`.
 
@@ -66,6 +72,7 @@ def parse(
         argv: the arguments; those of the process by default.
         seeds: how many there are by default.
         settings: on what it can be run, the default first; each has a directory of its own.
+        some_arms: whether there is a flag to train some of the arms alone.
     """
     parser = argparse.ArgumentParser(prog=f'python -m experiments.{name}', description=description, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -73,7 +80,8 @@ def parse(
     if len(settings) > 1:
         what = f'the setting (default: {settings[0]})'
         parser.add_argument('--setting', choices=settings, default=settings[0], help=what)
-    parser.add_argument('--arms', nargs='+', default=(), metavar='ARM', help='train these alone (default: all)')
+    if some_arms:
+        parser.add_argument('--arms', nargs='+', default=(), metavar='ARM', help='train these alone (default: all)')
     parser.add_argument('--full', action='store_true', help='train the published recipes, for a GPU')
     parser.add_argument('--runs', type=files.user_path, help=f'directory of the runs (default: runs/{name})')
     parser.add_argument(
@@ -95,7 +103,7 @@ def parse(
         or (pathlib.Path('runs') / variant if flags.full else ROOT / f'experiments/{name}') / 'results' / setting,
         dict(text.removeprefix('--config.').split('=', 1) for text in rest),
         setting,
-        tuple(flags.arms),
+        tuple(getattr(flags, 'arms', ())),
     )
 
 

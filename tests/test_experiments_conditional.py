@@ -81,6 +81,10 @@ def test_full_recipes_can_be_made():
         game = build.make_game(config, (28, 28, 1), num_classes=10)
         assert game.latents(jax.random.key(0), jnp.arange(2)).shape == (2, config.latents.size)
         assert config.generator.width == 64
+    config = sweep.config_of(experiment.ARMS['embedding on the features'], options)
+    game = build.make_game(config, (28, 28, 1), num_classes=10)
+    params, _ = jax.eval_shape(game.init, jax.random.key(0))['discriminator']
+    assert (10, 50) in {leaf.shape for leaf in jax.tree.leaves(params)}
 
 
 def test_a_linear_probe_reads_what_is_linearly_there():

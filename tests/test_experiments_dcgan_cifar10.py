@@ -85,6 +85,9 @@ def test_full_recipes_can_be_made():
         config = sweep.config_of(arm, options)
         game = build.make_game(config, (32, 32, 3))
         assert game.latents(jax.random.key(0), jnp.arange(2)).shape == (2, 100)
-        assert (config.batch_size, config.generator.width, config.generator.kernel_size) == (64, 128, 5)
+        players = jax.eval_shape(game.init, jax.random.key(0))
+        sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(params)) for name, (params, _) in players.items()}
+        assert sizes == {'generator': 12_140_035, 'discriminator': 663_361}  # as in tests/models/test_dcgan.py
+        assert config.batch_size == 64
         smoothing.append(config.loss.real_label)
     assert smoothing == [0.9, 1.0]

@@ -124,7 +124,7 @@ def test_every_remedy_has_as_many_settings_and_the_best_is_chosen(monkeypatch):
     kept = {'replay, setting 2': run_of([8], [0.9]), 'replay, setting 3': run_of([2], [1.0])}
     read = {name: [kept.get(name, run_of([0], [0.0]))] for name in (f'replay, setting {i}' for i in range(4))}
     monkeypatch.setattr(results, 'read_all', lambda directories: {name: read[name] for name in directories})
-    options = sweep.parse('mixtures', '', ['--arms', 'replay'])
+    options = sweep.parse('mixtures', '', ['--arms', 'replay'], some_arms=True)
     chosen = experiment.choose(arms, options)
     assert list(trained) == [f'replay, setting {i}' for i in range(4)]
     assert {arm.overrides['seed'] for arm in trained.values()} == {'100'}

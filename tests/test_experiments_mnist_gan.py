@@ -97,6 +97,9 @@ def test_grids_are_those_of_the_epochs(tmp_path):
 def test_full_recipes_can_be_made():
     options = sweep.parse('mnist_gan', '', ['--full'])
     assert sweep.config_of(experiment.ARMS["Adam's defaults"], options).generator_optimizer.b1 == 0.9
+    recipe = sweep.config_of(experiment.ARMS['recipe'], options)
+    assert sweep.kimg(recipe) == pytest.approx(100 * 60, rel=0.001)
+    assert {10, 25, 50, 100} < set(experiment.EPOCHS)
     for arm in experiment.FULL.values():
         config = sweep.config_of(arm, options)
         game = build.make_game(config, (28, 28, 1))

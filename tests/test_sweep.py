@@ -27,7 +27,7 @@ def without_pages():
 
 
 def parse(tmp_path, *more):
-    return sweep.parse('nothing', 'x', ['--seeds', '2', '--runs', str(tmp_path), *TINY, *more])
+    return sweep.parse('nothing', 'x', ['--seeds', '2', '--runs', str(tmp_path), *TINY, *more], some_arms=True)
 
 
 def test_slug():

@@ -1,4 +1,4 @@
-"""What does class conditioning improve? A DCGAN without labels, and with two kinds of conditioning; see README.md.
+"""What does class conditioning improve? A DCGAN without labels, and with three kinds of conditioning; see README.md.
 
 python -m experiments.conditional
 """
@@ -44,15 +44,18 @@ WHOLE = {
 }
 PLAIN = {'evaluate': 'fid,precision_recall'}
 TOLD = {'evaluate': 'fid,precision_recall,intra_fid'}
+EMBEDDING = {'discriminator.conditioning': 'concatenate', 'discriminator.embedding_size': '50'}
 PROJECTION = {'generator.conditioning': 'normalization', 'discriminator.conditioning': 'projection'}
 ARMS = {
     'unconditional': sweep.Arm('configs/dcgan.py:fashion_mnist', SMALL | PLAIN),
     'concatenation': sweep.Arm('configs/cgan.py:fashion_mnist', SMALL | TOLD),
+    'embedding on the features': sweep.Arm('configs/cgan.py:fashion_mnist', SMALL | TOLD | EMBEDDING),
     'projection': sweep.Arm('configs/cgan.py:fashion_mnist', SMALL | TOLD | PROJECTION),
 }
 FULL = {
     'unconditional': sweep.Arm('configs/dcgan.py:fashion_mnist', WHOLE | PLAIN),
     'concatenation': sweep.Arm('configs/cgan.py:fashion_mnist', WHOLE | TOLD),
+    'embedding on the features': sweep.Arm('configs/cgan.py:fashion_mnist', WHOLE | TOLD | EMBEDDING),
     'projection': sweep.Arm('configs/cgan.py:fashion_mnist', WHOLE | TOLD | PROJECTION),
     'projection, SNGAN': sweep.Arm('configs/projection.py:fashion_mnist', WHOLE | TOLD),
 }

@@ -29,7 +29,7 @@ SMALL = {
     'duration': '3200 steps',
     'sample_every': '400 steps',
     'checkpoint_every': '400 steps',
-    'evaluate': 'fid,kid,precision_recall',
+    'evaluate': 'fid,inception_score,kid,precision_recall',
     'evaluate_every': '400 steps',
     'evaluation.samples': '5000',
     'evaluation.split': 'train[:10000]',
@@ -38,10 +38,8 @@ SMALL = {
 }
 ARMS = {'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', SMALL)}
 WHOLE = SMALL | {
-    'generator.width': '128',
-    'discriminator.width': '128',
-    'generator.kernel_size': '5',
-    'discriminator.kernel_size': '5',
+    'generator.widths': '(1024, 512, 256)',
+    'discriminator.widths': '(64, 128, 256)',
     'duration': '5000 kimg',
     'sample_every': '250 kimg',
     'checkpoint_every': '250 kimg',
@@ -53,9 +51,10 @@ FULL = {
     'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', WHOLE),
     'DCGAN without smoothing': sweep.Arm('configs/dcgan.py:cifar10', WHOLE | {'loss.real_label': '1.0'}),
 }
-METRICS = ('fid', 'kid', 'precision', 'recall')
+METRICS = ('fid', 'inception_score', 'kid', 'precision', 'recall')
 CURVES = {
     'eval/fid': 'FID',
+    'eval/inception_score': 'Inception score',
     'eval/kid': 'KID',
     'eval/precision': 'Precision',
     'eval/recall': 'Recall',

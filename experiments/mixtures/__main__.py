@@ -78,7 +78,7 @@ def choose(arms: Mapping[str, Sequence[Arm]], options: Options) -> dict[str, Arm
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('mixtures', __doc__, argv, settings=tuple(tables(full=False)))
+    options = sweep.parse('mixtures', __doc__, argv, settings=tuple(tables(full=False)), some_arms=True)
     parallel.enable_compilation_cache()
     return exit_code(lambda: _run(options))
 

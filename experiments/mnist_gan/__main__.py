@@ -45,7 +45,7 @@ DEFAULTS = {  # of Adam, Kingma and Ba 2015
 }
 SHORT = RECIPE | {'duration': f'{2 * EPOCH} steps'}
 ARMS = {
-    'recipe': sweep.Arm('configs/mlp.py:mnist', RECIPE | {'duration': f'{10 * EPOCH} steps'}),
+    'recipe': sweep.Arm('configs/mlp.py:mnist', RECIPE | {'duration': f'{100 * EPOCH} steps'}),
     'ten times the rate': sweep.Arm('configs/mlp.py:mnist', SHORT | FAST),
     "Adam's defaults": sweep.Arm('configs/mlp.py:mnist', SHORT | DEFAULTS),
 }
@@ -55,7 +55,7 @@ FULL = {
     'ten times the rate': sweep.Arm('configs/mlp.py:mnist', WHOLE | FAST),
     "Adam's defaults": sweep.Arm('configs/mlp.py:mnist', WHOLE | DEFAULTS),
 }
-EPOCHS = (1, 2, 5, 10, 20, 50, 100, 200)  # whose grids are shown, as far as a run goes
+EPOCHS = (1, 2, 5, 10, 25, 50, 100, 200)  # whose grids are shown, as far as a run goes
 SAMPLES = 10_000
 LEAST_SHARE = 0.01  # of a digit that counts as made
 CURVES = {
