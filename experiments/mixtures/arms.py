@@ -7,48 +7,18 @@ from typing import NamedTuple
 from experiments.mixtures import remedies
 from experiments.sweep import Arm
 
-_PLAIN = {
-    'ema.half_life_kimg': '0.0',
-    'generator_optimizer.learning_rate': '1e-4',
-    'discriminator_optimizer.learning_rate': '1e-4',
-    'evaluate': 'mixture',
-    'evaluation.samples': '2500',
-}
-
-
-def _every(steps: int) -> dict[str, str]:
-    """So many steps between two evaluations, pictures and checkpoints."""
-    keys = 'evaluate_every', 'sample_every', 'checkpoint_every', 'log_every'
-    return dict.fromkeys(keys, f'{steps} steps')
+RECIPE = 'experiments/mixtures/recipe.py'
 
 
 def pacgan(data: str, packing: int, epochs: int) -> Arm:
     """PacGAN of a degree of packing, 1 being the GAN: an epoch is 1,000 steps of 100 packs (the authors' code)."""
-    overrides = {
-        'model': 'experiments.mixtures.pacgan',
-        'generator.widths': '(400, 400, 400, 400)',
-        'discriminator.widths': '(200, 200, 200)',
-        'packing': str(packing),
-        'batch_size': str(100 * packing),
-        'play.name': 'simultaneous',
-        'generator_optimizer.b1': '0.8',
-        'discriminator_optimizer.b1': '0.8',
-        'duration': f'{1000 * epochs} steps',
-    }
-    return Arm(f'configs/toy.py:{data}', _PLAIN | _every(1000) | overrides)
+    overrides = {'packing': str(packing), 'batch_size': str(100 * packing), 'duration': f'{1000 * epochs} steps'}
+    return Arm(f'{RECIPE}:pacgan,{data}', overrides)
 
 
 def unrolled(steps: int) -> Arm:
-    """Unrolled GAN on the ring: 25,000 updates of both players together (Metz et al. 2017, appendix A)."""
-    overrides = {
-        'model': 'experiments.mixtures.unrolled',
-        'loss.name': 'experiments.mixtures.unrolled.zero_sum',
-        'latents.size': '256',
-        'batch_size': '512',
-        'unrolled_steps': str(steps),
-        'duration': '12500 steps',
-    }
-    return Arm('configs/toy.py:ring', _PLAIN | _every(500) | overrides)
+    """Unrolled GAN on the ring."""
+    return Arm(f'{RECIPE}:unrolled,ring', {'unrolled_steps': str(steps)})
 
 
 class Table(NamedTuple):
