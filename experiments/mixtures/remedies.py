@@ -10,15 +10,11 @@ Overrides = Mapping[str, str]
 TUNING_SEED = 100  # which the trainings of the table do not have
 
 
-def _rates(*rates: str, discriminator: str = '') -> list[Overrides]:
-    """Learning rates of both players, or of the generator beside one of the discriminator."""
-    return [
-        {
-            'generator_optimizer.learning_rate': rate,
-            'discriminator_optimizer.learning_rate': discriminator or rate,
-        }
-        for rate in rates
-    ]
+def _rates(*rates: str) -> list[Overrides]:
+    """Learning rates of both players, or 'that of the generator:that of the discriminator'."""
+    pairs = [rate.split(':') if ':' in rate else (rate, rate) for rate in rates]
+    keys = 'generator_optimizer.learning_rate', 'discriminator_optimizer.learning_rate'
+    return [dict(zip(keys, pair, strict=True)) for pair in pairs]
 
 
 def _values(key: str, *values: str) -> list[Overrides]:
@@ -31,14 +27,12 @@ def _each(*options: Sequence[Overrides]) -> list[Overrides]:
 
 
 _FOUR, _TWO = _rates('3e-3', '1e-3', '3e-4', '1e-4'), _rates('1e-3', '3e-4')
-_SLOW = _rates('1e-3', '3e-4', discriminator='1e-4')
-_FASTER = [pair for rate, fast in (('1e-3', '4e-3'), ('3e-4', '1.2e-3')) for pair in _rates(rate, discriminator=fast)]
-_FASTER += [pair for rate, fast in (('3e-4', '6e-4'), ('1e-4', '4e-4')) for pair in _rates(rate, discriminator=fast)]
+_SLOW = _rates('1e-3:1e-4', '3e-4:1e-4')
 _BOTH = 'penalties.r1.weight', 'penalties.r2.weight'
 SETTINGS: dict[str, list[Overrides]] = {
     'plain GAN': _FOUR,
     'slow discriminator': _each(_SLOW, _values('generator_optimizer.b1', '0.5', '0.0')),
-    'two time scales': _FASTER,  # Heusel et al. 2017
+    'two time scales': _rates('1e-3:4e-3', '3e-4:1.2e-3', '3e-4:6e-4', '1e-4:4e-4'),  # Heusel et al. 2017
     'slow and unrolled': _each(_SLOW, _values('unrolled_steps', '5', '10')),
     'label smoothing': _each(_TWO, _values('loss.real_label', '0.9', '0.7')),  # Salimans et al. 2016
     'feature matching': _each(_TWO, _values('feature_matching.weight', '1.0', '10.0')),
