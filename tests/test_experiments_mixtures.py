@@ -147,6 +147,7 @@ def test_at_toy_size_the_paper_stands_beside_ours(tmp_path):
     assert header.endswith('| paper: modes | paper: high quality | paper: reverse KL |')
     assert gan.endswith('| 6.3 ± 0.5 | 0.982 ± 0.002 | 0.45 ± 0.09 |')
     assert packed.startswith('| PacGAN2 |')
+    assert '- paper: Lin et al. 2018, table 1' in (tmp_path / 'results/table.md').read_text()
     for name in ('curves.png', 'gan.png', 'pacgan2.png', 'page.html'):
         assert (tmp_path / 'results' / name).stat().st_size > 200
 

@@ -101,7 +101,7 @@ def _run(options: Options) -> None:
         values,
         arms,
         CURVES,
-        protocols=results.protocols(arms),
+        protocols=results.protocols(arms) | ({'paper': table.source} if table.source else {}),
         published=beside,
         of_curves='Over thousands of points; a step of PacGAN takes as many times 100 as its name says.',
         columns=3,
