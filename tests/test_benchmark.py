@@ -12,7 +12,7 @@ from tools import benchmark
 
 torch = pytest.importorskip('torch', reason='the twins need the extra `benchmark`')
 
-from tools.twins import order, translations, weights  # noqa: E402
+from tools.twins import esrgan, munit, order, spade, translations, two_domains, weights  # noqa: E402
 
 TINY = {
     'mlp': ['generator.widths=(16,24)', 'discriminator.widths=(24,16)', 'discriminator.dropout=0.0', 'data.size=8'],
@@ -30,11 +30,19 @@ NAMED = {
         *('generator.w_size=8', 'latents.size=10', 'discriminator.minibatch_group=3', 'generator.depth=2'),
     ],
 }
-SMALL = ['generator.width=4', 'discriminator.width=4', 'discriminator.receptive_field=16', 'data.size=16']
+THIN = ['generator.width=4', 'discriminator.width=4']
+ENLARGEMENT = ['generator.growth=3', 'generator.depth=1', 'discriminator.hidden=5', 'game.crop=32', 'game.rotate=False']
+SMALL = [*THIN, 'discriminator.receptive_field=16', 'data.size=16']
 TRANSLATIONS = {
     'pix2pix64': ({'real': 3, 'input': 1}, [*SMALL, 'generator.dropout=0.0', 'discriminator.receptive_field=34']),
     'cyclegan32': ({'real': 3, 'a': 1}, [*SMALL, 'generator.blocks=1']),
+    'munit32': ({'real': 3, 'a': 1}, [*THIN, 'generator.blocks=1', 'generator.style_width=6', 'data.size=16']),
+    'spade32': ({'real': 3, 'input': 1}, [*THIN, 'generator.hidden=4', 'data.size=16']),
+    'esrgan32': ({'real': 3, 'input': 3}, [*THIN, *ENLARGEMENT, 'data.size=32']),
 }
+# Biases of logits have no gradient in a relativistic loss, nor in the hinge loss while logits are within the margin.
+CANCELLED = {'spade32': ('Conv_3.bias', 'Conv_7.bias'), 'esrgan32': ('Dense_1.bias',)}
+QUICK, HEAVY = ('pix2pix64', 'cyclegan32'), ('munit32', 'spade32', 'esrgan32')
 BATCH = 6
 LABELS = np.arange(BATCH, dtype=np.int32) % 3
 
@@ -48,16 +56,28 @@ def make(name):
     channels, overrides = TRANSLATIONS[name] if name in TRANSLATIONS else ({}, (TINY | NAMED)[name])
     config = benchmark.CASES[name].config([*overrides, f'batch_size={BATCH}'])
     channels = channels or {'real': config.data.channels}
-    shapes = {field: (config.data.size, config.data.size, count) for field, count in channels.items()}
+    shapes = shapes_of(config, channels)
     game = build.make_game(config, shapes['real'], shapes=shapes, num_classes=3)
     state = build.init_state(config, game)
     if name in NAMED:  # some of their layers begin at zero
         state = state.replace(players={name: shaken(player) for name, player in state.players.items()})
-    images = {field: np.zeros((BATCH, *shape), np.uint8) for field, shape in shapes.items()} | {'label': LABELS}
+    draw = np.random.default_rng(0).integers
+    images = {field: draw(256, size=(BATCH, *shape), dtype=np.uint8) for field, shape in shapes.items()}
+    images['label'] = LABELS
+    if name == 'spade32':
+        images['input'] %= 3  # classes
     twin = translations.make_twin(config.to_dict(), images)
     for network, player in ((twin.generator, state.generator), (twin.discriminator, state.discriminator)):
         weights.load_flax(network, *jax.device_get((player.params, player.variables)))
     return config, game, state, twin
+
+
+def shapes_of(config, channels):
+    """The shapes of the images with so many channels in each field of a batch."""
+    sides = dict.fromkeys(channels, config.data.size)
+    if config.game.name == 'super_resolution':
+        sides['input'] //= config.generator.factor
+    return {field: (side, side, channels[field]) for field, side in sides.items()}
 
 
 def shaken(player):
@@ -171,24 +191,56 @@ def test_lazy_terms_of_a_style_generator_equal_those_of_gan_jax():
     assert twin.length.item() == pytest.approx(float(outcome.memory['generator_terms']['path_length']), rel=1e-4)
 
 
-@pytest.mark.parametrize('name', TRANSLATIONS)
+@pytest.mark.parametrize('name', [*QUICK, *map(slow, HEAVY)])
 def test_losses_and_gradients_of_translations_equal_those_of_gan_jax(name):
-    _, game, state, twin = make(name)
+    config, game, state, twin = make(name)
+    key, shapes = jax.random.key(3), shapes_of(config, TRANSLATIONS[name][0])
     batch = {
-        field: jax.random.uniform(jax.random.key(number), (BATCH, 16, 16, channels), minval=-1.0)
-        for number, (field, channels) in enumerate(TRANSLATIONS[name][0].items())
+        field: jax.random.uniform(jax.random.key(number), (BATCH, *shape), minval=-1.0)
+        for number, (field, shape) in enumerate(shapes.items())
     }
-    turns = evaluate(game, state, batch, jax.random.key(3))
-    seen = {field: to_torch(images) for field, images in batch.items()}
-    if name == 'cyclegan32':
-        seen = twin.translated({'a': seen['a'], 'b': seen['real']})
+    if name == 'spade32':
+        batch['input'] = jnp.floor(1.5 * (batch['input'] + 1)) / 127.5 - 1  # three classes
+    turns = evaluate(game, state, batch, key)
+    seen = prepared(twin, {field: to_torch(images) for field, images in batch.items()})
+    drawn = []
+    if name == 'munit32':
+        keys = {way: stream(stream(key, way), 'latents') for way in two_domains.DIRECTIONS}
+        drawn = [{way: torch.tensor(np.array(game.latents(key, jnp.arange(BATCH)))) for way, key in keys.items()}]
     losses = (twin.discriminator_loss, twin.discriminator), (twin.generator_loss, twin.generator)
     for ((value, outcome), gradients), (twins_loss, network) in zip(turns, losses, strict=True):
-        loss, metrics = twins_loss(seen)
+        loss, metrics = twins_loss(seen, *drawn)
         assert loss.item() == pytest.approx(float(value), rel=1e-4)
         assert_same_metrics(metrics, outcome)
-        # The bias before an instance normalisation has no gradient but rounding.
-        assert_same_gradients(loss, network, gradients, rounding=1e-6 if name == 'cyclegan32' else 0.0)
+        # The bias before an instance or batch normalisation has no gradient but rounding.
+        assert_same_gradients(loss, network, gradients, rounding=0.0 if name == 'pix2pix64' else 1e-6)
+        if name == 'spade32':
+            assert_same_vectors(network, outcome.variables)
+            weights.load_flax(twin.discriminator, state.discriminator.params, state.discriminator.variables)
+            twin.discriminator.requires_grad_(False)
+
+
+def prepared(twin, batch):
+    """The batch with what both turns of the twin share."""
+    match twin:
+        case translations.CycleGan():
+            return twin.translated({'a': batch['a'], 'b': batch['real']})
+        case munit.Munit():
+            return twin.encoded({'a': batch['a'], 'b': batch['real']})
+        case spade.Spade():
+            return twin.painted(batch)
+        case esrgan.Esrgan():
+            return twin.enlarged(twin.cropped(batch))
+    return batch
+
+
+def test_a_crop_and_its_input_stay_together():
+    _, _, _, twin = make('esrgan32')
+    twin.config = {'game': {'crop': 8, 'rotate': True}}
+    inputs = torch.arange(BATCH * 64.0).view(BATCH, 1, 8, 8)
+    batch = twin.cropped({'real': inputs.repeat_interleave(4, 2).repeat_interleave(4, 3), 'input': inputs})
+    assert batch['input'].shape == (BATCH, 1, 2, 2)
+    torch.testing.assert_close(batch['real'], batch['input'].repeat_interleave(4, 2).repeat_interleave(4, 3))
 
 
 def test_a_pool_shows_what_it_remembers_half_of_the_time():
@@ -213,11 +265,11 @@ def test_images_of_a_pair_stay_together():
         torch.testing.assert_close(batch['input'] - batch['real'], torch.full((5, 1, 1, 2), 2 * 20 / 255))
 
 
-@pytest.mark.parametrize('name', ['mlp', *TRANSLATIONS, *map(slow, NAMED)])
+@pytest.mark.parametrize('name', ['mlp', *QUICK, *map(slow, [*NAMED, *HEAVY])])
 def test_a_step_reports_the_metrics_of_gan_jax_and_moves_everything(name):
     config, game, state, twin = make(name)
     channels = TRANSLATIONS[name][0] if name in TRANSLATIONS else {'real': config.data.channels}
-    batch = {field: jnp.zeros((BATCH, config.data.size, config.data.size, n)) for field, n in channels.items()}
+    batch = {field: jnp.zeros((BATCH, *shape)) for field, shape in shapes_of(config, channels).items()}
     batch['label'] = jnp.asarray(LABELS)
     if game.batches > 1:
         batch = {field: jnp.stack([array] * game.batches) for field, array in batch.items()}
@@ -225,7 +277,9 @@ def test_a_step_reports_the_metrics_of_gan_jax_and_moves_everything(name):
     constants = {id(noise) for name, noise in twin.generator.named_buffers() if name.endswith('.constant')}
     pairs = zip(twin.averages, twin.averaged, strict=True)
     averages = [average for average, averaged in pairs if id(averaged) not in constants]
-    moving = [*averages, *twin.generator.parameters(), *twin.discriminator.parameters()]
+    cancelled = CANCELLED.get(name, ())
+    discriminators = [value for own_name, value in twin.discriminator.named_parameters() if own_name not in cancelled]
+    moving = [*averages, *twin.generator.parameters(), *discriminators]
     before = [value.detach().clone() for value in moving]
     means = twin.run(2)
     assert means.keys() == metrics.keys()

@@ -81,6 +81,7 @@ _R3GAN32 = (*_R3GAN32, 'discriminator.blocks=(2,)', 'augment.name=none', 'schedu
 _STYLEGAN2_32 = _images(32, 3, '(64,64,32,16)', '(64,64,32,16)', 'data.flip=True')
 _PIX2PIX64 = _translation(64, 32, 70)
 _CYCLEGAN32 = _translation(32, 16, 16, 'generator.blocks=3')
+_CONSTANT = 'schedule.name=constant', 'parallel.devices=1'
 CASES = {
     'mlp': Case('MLP 28x28, batch 128', 'mlp:digits', _MLP, 30),
     'population': Case('MLP 28x28, batch 128, 8 seeds', 'mlp:digits', _MLP, 5, members=8),
@@ -114,6 +115,24 @@ CASES = {
         'cyclegan',
         _CYCLEGAN32,
         10,
+    ),
+    'munit32': Case(
+        'MUNIT 32x32, a quarter of the published width, two blocks, two scales, batch 8',
+        'munit',
+        ('data.size=32', 'batch_size=8', *_CONSTANT),
+        5,
+    ),
+    'spade32': Case(
+        'SPADE 32x32, an eighth of the published width, a quarter in the discriminator, batch 16',
+        'spade',
+        _CONSTANT,
+        5,
+    ),
+    'esrgan32': Case(
+        'ESRGAN x4, crops of 32x32, half the published width, two blocks, pixels and adversary, batch 16',
+        'esrgan',
+        ('earlier_phases=()', *_CONSTANT),
+        5,
     ),
 }
 SIDES = ('gan_jax', 'gan_jax bf16', 'eager', 'channels last', 'compile', 'bf16')

@@ -13,7 +13,7 @@ from . import networks, r3gan, residual, sngan
 from .order import Batch, Order
 
 Metrics = dict[str, Tensor]
-
+Shapes = Mapping[str, tuple[int, int, int]]  # (H, W, C) of the images in each field of a batch
 
 FAMILIES = {'resnet': residual, 'biggan': residual, 'r3gan': r3gan}
 
@@ -48,8 +48,8 @@ class Twin:
     """A run of a config: Adam, metrics and, where the config has one, the average of the generator.
 
     The game is that of latents and, where the config is conditional, labels, with the losses `non_saturating`,
-    `logistic`, `wasserstein`, `hinge` and `relativistic_pairing`, the gradient penalty, R1 and R2;
-    `tools.twins.translations` and `tools.twins.styles` have others.
+    `logistic`, `wasserstein`, `hinge`, `relativistic_pairing` and `relativistic_average`, the gradient penalty, R1 and
+    R2; `tools.twins.translations` has others.
 
     Where gan_jax throws a pass's batch statistics away PyTorch keeps them, and its running variances are the unbiased
     ones. Neither enters a loss.
@@ -76,6 +76,7 @@ class Twin:
     ):
         self.config, self.batch_size, self.bfloat16 = config, config['batch_size'], bfloat16
         self.loss = config['loss']['name']
+        self.is_relativistic = self.loss.startswith('relativistic')
         self.device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         if self.device.type == 'cuda':
             torch.set_float32_matmul_precision('high')  # TF32, as JAX's default there
@@ -98,7 +99,7 @@ class Twin:
         self.averages = [value.detach().clone() for value in self.averaged]
         self.steps, self.kept = 0, {}
 
-    def make_networks(self, shapes: Mapping[str, tuple[int, int, int]]) -> tuple[nn.Module, nn.Module]:
+    def make_networks(self, shapes: Shapes) -> tuple[nn.Module, nn.Module]:
         """Generator and discriminator for images (H, W, C) in each field of a batch."""
         return make_networks(self.config, shapes['real'], self.classes)
 
@@ -183,8 +184,8 @@ class Twin:
             'fake_probability': fake_probability.mean(),
             'accuracy': ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2,
         }
-        if self.loss == 'relativistic_pairing':
-            return functional.softplus(fake_logits - real_logits).mean(), metrics
+        if self.is_relativistic:
+            return self.preference(real_logits, fake_logits), metrics
         if self.loss == 'wasserstein':
             on_real, on_fake = -real_logits.mean(), fake_logits.mean()
         elif self.loss == 'hinge':
@@ -208,17 +209,26 @@ class Twin:
         told = self.told(batch)
         with self.precision():
             fake = self.generate(self.latents() if latents is None else latents, *told)
-        if self.loss != 'relativistic_pairing':
-            return self.fooling(self.discriminate, fake, *told), {}
-        with self.precision():
-            with torch.no_grad():
-                real_logits = self.discriminate(batch['real'], *told).float()
-            return functional.softplus(real_logits - self.discriminate(fake, *told).float()).mean(), {}
+        return self.fooling(self.discriminate, (fake, *told), (batch['real'], *told)), {}
 
-    def fooling(self, discriminate: nn.Module, *fake: Tensor) -> Tensor:
-        """The generator's loss for what a discriminator is given of fake images."""
+    def fooling(self, discriminate: nn.Module, fake: Sequence[Tensor], real: Sequence[Tensor] = ()) -> Tensor:
+        """The generator's loss for what a discriminator is given of fake images, and of real ones if it compares."""
         with self.precision():
             logits = discriminate(*fake).float()
+            if not self.is_relativistic:
+                return self.fooled(logits)
+            with torch.no_grad():
+                real_logits = discriminate(*real).float()
+            return self.preference(logits, real_logits)
+
+    def preference(self, better: Tensor, worse: Tensor) -> Tensor:
+        """A player's loss in a relativistic game, in which it wants some images to have higher logits than others."""
+        if self.loss == 'relativistic_pairing':
+            return functional.softplus(worse - better).mean()
+        return functional.softplus(worse.mean() - better).mean() + functional.softplus(worse - better.mean()).mean()
+
+    def fooled(self, logits: Tensor) -> Tensor:
+        """The generator's loss for a discriminator's logits of fake images."""
         if self.loss == 'mean_squares':
             return (logits - 1).square().mean()
         return -logits.mean() if self.loss in ('wasserstein', 'hinge') else _cross_entropy(logits, 1.0)

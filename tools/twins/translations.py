@@ -1,19 +1,20 @@
-"""The games of `gan_jax.games` between images in PyTorch: pix2pix and CycleGAN."""
+"""The games of `gan_jax.games` between images in PyTorch: pix2pix and CycleGAN, and the twin of any config."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from gan_jax.models.pix2pix import RECEPTIVE_FIELDS
 
+from .esrgan import Esrgan
+from .munit import Munit
 from .order import Batch
+from .spade import Spade
 from .styles import StyleGan2
-from .training import Metrics, Twin
+from .training import Metrics, Shapes, Twin
 from .translators import PatchDiscriminator, ResidualTranslator, UNet
-
-Shapes = Mapping[str, tuple[int, int, int]]
-DIRECTIONS = {'a_to_b': ('a', 'b', 'b_to_a'), 'b_to_a': ('b', 'a', 'a_to_b')}  # source, target, way back
+from .two_domains import DIRECTIONS, joined
 
 
 class _Translations(Twin):
@@ -49,7 +50,7 @@ class Pix2Pix(_Translations):
         with self.precision():
             fake = self.generate(batch['input'])
         difference = (fake.float() - batch['real']).abs().mean()
-        loss = self.fooling(self.discriminate, _pair(batch['input'], fake)) + self.config['game']['l1'] * difference
+        loss = self.fooling(self.discriminate, (_pair(batch['input'], fake),)) + self.config['game']['l1'] * difference
         return loss, {'l1': difference.detach()}
 
 
@@ -83,7 +84,7 @@ class CycleGan(_Translations):
 
     def discriminator_loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """The sum of the discriminators' losses, and the means of their metrics."""
-        return _joined(
+        return joined(
             [
                 self.judgement(
                     self.discriminate[target],
@@ -101,9 +102,9 @@ class CycleGan(_Translations):
             with self.precision():
                 again = self.generate[back](batch[way])
             cycle = (again.float() - batch[source]).abs().mean()
-            loss = self.fooling(self.discriminate[target], batch[way]) + self.config['game']['cycle'] * cycle
+            loss = self.fooling(self.discriminate[target], (batch[way],)) + self.config['game']['cycle'] * cycle
             each.append((loss, {'cycle': cycle.detach()}))
-        return _joined(each)
+        return joined(each)
 
 
 class Pool:
@@ -124,7 +125,14 @@ class Pool:
 
 def make_twin(config: Mapping, *arguments: Mapping, **options: bool) -> Twin:
     """The twin of a config, by its model or game; arguments are those of `Twin`."""
-    kinds = {'adversarial': Twin, 'pix2pix': Pix2Pix, 'cyclegan': CycleGan}
+    kinds = {
+        'adversarial': Twin,
+        'pix2pix': Pix2Pix,
+        'cyclegan': CycleGan,
+        'munit': Munit,
+        'spade': Spade,
+        'super_resolution': Esrgan,
+    }
     if config['model'] == 'stylegan2':
         return StyleGan2(config, *arguments, **options)
     return kinds[config['game']['name']](config, *arguments, **options)
@@ -132,8 +140,3 @@ def make_twin(config: Mapping, *arguments: Mapping, **options: bool) -> Twin:
 
 def _pair(inputs: Tensor, images: Tensor) -> Tensor:
     return torch.cat([inputs, images], 1)
-
-
-def _joined(each: Sequence[tuple[Tensor, Metrics]]) -> tuple[Tensor, Metrics]:
-    losses, metrics = zip(*each, strict=True)
-    return sum(losses), {name: sum(one[name] for one in metrics) / len(each) for name in metrics[0]}

@@ -42,8 +42,9 @@ class UNet(nn.Module):
         return images
 
 
-def _convolution(inputs: int, outputs: int, size: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode='reflect')
+def reflecting(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution with reflected borders."""
+    return nn.Conv2d(inputs, outputs, size, stride, (size - 1) // 2, padding_mode='reflect')
 
 
 def _normalized(layer: nn.Module, channels: int) -> list[nn.Module]:
@@ -55,7 +56,7 @@ class _Block(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        first, second = (_convolution(channels, channels, 3) for _ in range(2))
+        first, second = (reflecting(channels, channels, 3) for _ in range(2))
         self.layers = nn.Sequential(*_normalized(first, channels), second, nn.InstanceNorm2d(channels))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -67,13 +68,13 @@ class ResidualTranslator(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width: int, blocks: int):
         super().__init__()
-        layers = _normalized(_convolution(inputs, width, 7), width)
+        layers = _normalized(reflecting(inputs, width, 7), width)
         for channels in (width, 2 * width):
             layers += _normalized(nn.Conv2d(channels, 2 * channels, 3, 2, 1), 2 * channels)
         layers += [_Block(4 * width) for _ in range(blocks)]
         for channels in (2 * width, width):
             layers += _normalized(nn.ConvTranspose2d(2 * channels, channels, 3, 2, 1, output_padding=1), channels)
-        self.layers = nn.Sequential(*layers, _convolution(width, outputs, 7), nn.Tanh())
+        self.layers = nn.Sequential(*layers, reflecting(width, outputs, 7), nn.Tanh())
 
     def forward(self, images: Tensor) -> Tensor:
         """The translations of the images."""
