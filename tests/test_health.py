@@ -210,7 +210,7 @@ def test_checkerboard(amplitude, found, period):
     finding = pictured.checkerboard(run)
     assert (finding is not None) == found
     if found:
-        assert f'at a period of {period} pixels' in finding.evidence
+        assert f'At a period of {period} pixels' in finding.evidence
     _, strengths = pictured.peaks(fake)
     assert abs(strengths[(2, 4).index(period)] - amplitude) < 0.15
     assert pictured.checkerboard(run._replace(real=run.samples)) is None  # as the data have it
@@ -328,8 +328,8 @@ def test_generator_collapsed_to_few_kinds(kinds, found, reference):
     finding = pictured.generator_collapsed(make_run()._replace(samples=grid_of(kinds), **usual))
     assert (finding is not None) == found
     if found:
-        assert finding.evidence.startswith(f'{kinds} of 16 samples in the last grid are distinct; two differ by ')
-        assert f'where two {"real images" if reference == "real" else "samples before"} differ by' in finding.evidence
+        assert finding.evidence.startswith(f'{kinds} of 16 samples in the last grid are distinct; median RMS distance ')
+        assert f'grey levels ({"real images" if reference == "real" else "earlier samples"}: ' in finding.evidence
 
 
 def test_a_collapse_after_better_days_is_worse_than_one_from_the_start():
@@ -358,12 +358,11 @@ def test_samples_that_become_diverse_may_only_need_time(before, severity):
 def test_little_spread_by_hand():
     """All pairs of 16 corners are equally far apart, so that the nearest tell nothing: twins would be below 0.6."""
     corners = np.eye(16)[None]
-    run = make_run()._replace(real=(200 * corners).astype(np.uint8))
+    run = make_run()._replace(real=(200 * corners).astype(np.uint8))  # at distances of 200 sqrt(2 / 16)
     assert pictured.generator_collapsed(run._replace(samples=(141 * corners).astype(np.uint8))) is None
     finding = pictured.generator_collapsed(run._replace(samples=(139 * corners).astype(np.uint8)))
     assert finding.evidence == (
-        '16 of 16 samples in the last grid are distinct; two differ by 49.1 grey levels (median of root mean squares), '
-        'where two real images differ by 70.7.'  # 200 sqrt(2 / 16)
+        '16 of 16 samples in the last grid are distinct; median RMS distance 49.1 grey levels (real images: 70.7).'
     )
 
 
@@ -402,7 +401,7 @@ def test_classes_are_looked_at_one_by_one():
     run = make_run()._replace(real=reference)
     collapsed = grid_of(4)[0].reshape(4, 4, 64).swapaxes(0, 1)  # each row repeats its image
     assert pictured.generator_collapsed(run._replace(samples=collapsed)).evidence.startswith(
-        '4 of 16 samples in the last grid are distinct; two of a class differ by 0 grey levels'
+        '4 of 16 samples in the last grid are distinct; median RMS distance within a class 0 grey levels'
     )
     same_rows = grid_of(4)[0].reshape(4, 4, 64)  # the rows are alike, but within them images differ
     assert pictured.generator_collapsed(run._replace(samples=same_rows)) is None

@@ -1,4 +1,4 @@
-"""MoCoGAN: its losses, the frames that are judged, and runs from training to films."""
+"""MoCoGAN: its losses, the frames that are discriminated, and runs from training to films."""
 
 import jax
 import jax.numpy as jnp
@@ -45,11 +45,11 @@ def test_losses_are_those_of_clips_with_classes_and_of_frames():
         made = {name: turn.loss(state.players[name].params, state, batch, KEY, PLACES) for name, turn in turns.items()}
         return {name: (value, outcome.metrics['class_loss']) for name, (value, outcome) in made.items()}
 
-    def judge(side, state, examples):
+    def discriminate(side, state, examples):
         of_classes = {'num_classes': 3, 'conditioning': 'auxiliary'} if side == 'clip' else {}
         network = Discriminator(width=2, normalization='none', **of_classes)
-        judged = network.apply({'params': state.discriminator.params[side]}, examples, train=True)
-        return judged._replace(logits=judged.logits.reshape(-1))
+        discriminated = network.apply({'params': state.discriminator.params[side]}, examples, train=True)
+        return discriminated._replace(logits=judged.logits.reshape(-1))
 
     def shown(side, clips, name):
         key = stream(stream(stream(KEY, side), f'show_{name}'), 'augmentation')
@@ -62,7 +62,7 @@ def test_losses_are_those_of_clips_with_classes_and_of_frames():
             latents = game.latents(stream(stream(KEY, side), 'latents'), PLACES)
             clips = game.sample(state.generator.params, state.generator.variables, latents, batch['label'])
             real, fake = (
-                judge(side, state, shown(side, clips, name))
+                discriminate(side, state, shown(side, clips, name))
                 for name, clips in (('real', batch['real']), ('fake', clips))
             )
             discriminator += loss.discriminator(real.logits, fake.logits)

@@ -7,7 +7,7 @@ from gan_jax.pages.health.course import EARLY_KIMG, Course, Finding, advice, slo
 
 SMALLEST_SIDE = 16  # pixels, so that there are frequencies around the pattern's own
 PEAK = 5.0  # times the power around, and times that of real images: 64 images leave an error of an eighth
-FAINTEST = 1.0  # grey levels (root mean square): what nobody sees is no fault
+FAINTEST = 1.0  # grey levels (root mean square): a fainter pattern cannot be seen
 GROWING = 1.05  # times the spread before: samples that were never diverse are on their way, and may only need time
 
 
@@ -36,14 +36,14 @@ def generator_collapsed(run: Course) -> Finding | None:
         sentence = (
             'The samples are very similar: the generator has collapsed to a few images, or has hardly begun to learn.'
         )
-    usual = f', where two {"samples before" if run.real is None else "real images"} differ by {diversity.usual:.3g}'
+    usual = f' ({"earlier samples" if run.real is None else "real images"}: {diversity.usual:.3g})'
     return Finding(
         name,
         severity,
         sentence,
-        f'{diversity.distinct} of {diversity.number} samples in the last grid are distinct; two'
-        f'{" of a class" if len(run.samples) > 1 else ""} differ by {diversity.spread:.3g} grey levels (median of root '
-        f'mean squares){usual if references(run) else ""}.',
+        f'{diversity.distinct} of {diversity.number} samples in the last grid are distinct; median RMS distance'
+        f'{" within a class" if len(run.samples) > 1 else ""} {diversity.spread:.3g} grey levels'
+        f'{usual if references(run) else ""}.',
         advice(
             run,
             f'{"" if once else "more steps; "}{slower(run, "generator")}; discriminator.minibatch=deviation; '
@@ -71,9 +71,8 @@ def checkerboard(run: Course) -> Finding | None:
         'checkerboard',
         'warning',
         'The samples have a checkerboard pattern.',
-        f'Their spectrum has {excess[strongest]:.1f} times the power at a period of '
-        f'{(2, 4)[strongest]} pixels that it has around it and real images have there: {strength[strongest]:.2g} grey '
-        'levels (root mean square).',
+        f'At a period of {(2, 4)[strongest]} pixels the peak in their spectrum is {excess[strongest]:.1f} times that of '
+        f'real images; its amplitude is {strength[strongest]:.2g} grey levels (RMS).',
         advice(
             run,
             'generator.upsampling=nearest; a kernel whose size is a multiple of the stride; more steps; '
