@@ -12,7 +12,7 @@ import pytest
 from experiments import results, sweep
 from experiments.mixtures import __main__ as experiment
 from experiments.mixtures import pacgan, remedies, unrolled
-from experiments.mixtures.arms import tables
+from experiments.mixtures.arms import RECIPE, tables
 from gan_jax import build
 from gan_jax import config as configs
 from tests import toy_experiments
@@ -57,6 +57,41 @@ def test_a_maxout_unit_is_the_largest_of_its_pieces():
     }
     logits = network.apply({'params': params}, jnp.array([[-3.0], [4.0]]))
     np.testing.assert_array_equal(logits, [3 + 50, 4 + 80])
+
+
+@pytest.mark.filterwarnings('ignore:.*drops options')
+def test_a_step_of_pacgan_is_that_of_the_authors_losses_for_both_players_at_once():
+    """Gradient descent of rate 1 on losses written out by hand, for a generator whose points are all one bias."""
+    changes = {'generator.widths': '(4,)', 'discriminator.widths': '(3,)', 'packing': '2', 'batch_size': '8'}
+    changes |= {f'{role}_optimizer.name': 'sgd' for role in ('generator', 'discriminator')}
+    changes |= {f'{role}_optimizer.learning_rate': '1.0' for role in ('generator', 'discriminator')}
+    config = configs.load(f'{sweep.ROOT}/{RECIPE}:pacgan,ring', changes)
+    game = build.make_game(config, (2,))
+    state, real = build.init_state(config, game), jax.random.normal(jax.random.key(1), (8, 2))
+    bias = jnp.array([0.5, -2.0])
+    params = state.generator.params | {'Dense_1': {'kernel': jnp.zeros((4, 2)), 'bias': bias}}
+    weights = jax.tree.map(lambda leaf: 50 * leaf, state.discriminator.params)  # of about one
+    state = state.with_player('generator', params=params).with_player('discriminator', params=weights)
+    after, _ = jax.jit(build.make_step(config, game))(state, {'real': real})
+
+    def logits(weights, packs):
+        first, last = weights['Dense_0'], weights['Dense_1']
+        units = (packs @ first['kernel'] + first['bias']).reshape(-1, 3, 5).max(-1)
+        return (units @ last['kernel'] + last['bias'])[:, 0]
+
+    def fake(bias):
+        return jnp.tile(bias, (4, 2))
+
+    def loss(weights):
+        on_real, on_fake = logits(weights, real.reshape(4, 4)), logits(weights, fake(bias))
+        return jax.nn.softplus(-on_real).mean() + jax.nn.softplus(on_fake).mean()
+
+    slope = jax.grad(lambda bias: jax.nn.softplus(-logits(weights, fake(bias))).mean())(bias)
+    expected = jax.tree.map(jnp.subtract, weights, jax.grad(loss)(weights))
+    jax.tree.map(
+        lambda *pair: np.testing.assert_allclose(*pair, rtol=1e-5, atol=1e-6), after.discriminator.params, expected
+    )
+    np.testing.assert_allclose(after.generator.params['Dense_1']['bias'], bias - slope, rtol=1e-5)
 
 
 def test_unrolled_gan_has_the_published_networks_on_a_ring_of_half_the_size():
