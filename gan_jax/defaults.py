@@ -98,7 +98,12 @@ def _tree(model: str, networks: Mapping[str, Mapping[str, Default]], names: Mapp
                 'digits', 'of the data set: see `gan_jax.data.load`, and `python -m gan_jax.tools.list data`'
             ),
             'split': plain('train', "split in the syntax of TFDS: 'train[:10%]'"),
-            'size': Default(None, int, Range(2, 8192), about="height and width in pixels; None: the data's own"),
+            'size': Default(
+                None,
+                int,
+                Range(2, 8192),
+                about="height and width in pixels, or points of a cloud; None: the data's own",
+            ),
             'channels': Default(
                 None, int, Range(1, 3), about="1, or 3 (grey images three times); None: the data's own"
             ),

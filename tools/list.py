@@ -53,8 +53,8 @@ def _of_table(table: Mapping[str, Any]) -> dict[str, str]:
 
 def _data() -> dict[str, str]:
     mixtures = {name: summary(getattr(toys, name)) for name in toys.MIXTURES}
-    own = [pathlib.Path(data.__path__[0], name) for name in ('digits.py', 'furniture.py', 'leaves.py', 'motions.py')]
-    embedded = _of_files(own, lambda path: path.stem)
+    own = 'digits', 'furniture', 'furniture_points', 'leaves', 'motions'
+    embedded = _of_files((pathlib.Path(data.__path__[0], f'{name}.py') for name in own), lambda path: path.stem)
     return {
         **embedded,
         **mixtures,

@@ -1,6 +1,6 @@
 """Data: data sets by name, the order of their examples, and batches of them on the device or streamed from the host."""
 
-from gan_jax.data.batches import gather, prepare, prepare_parts, to_float, to_uint8
+from gan_jax.data.batches import gather, prepare, prepare_parts, to_float, to_stored, to_uint8
 from gan_jax.data.dataset import MAIN, Dataset, batch_field
 from gan_jax.data.domains import check_labelled_domains
 from gan_jax.data.loading import absolute_name, for_training, load
@@ -23,5 +23,6 @@ __all__ = [
     'prepare',
     'prepare_parts',
     'to_float',
+    'to_stored',
     'to_uint8',
 ]

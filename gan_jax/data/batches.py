@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.data.dataset import batch_field
+from gan_jax.examples.kinds import kind_of
 
 
 def gather(arrays: Mapping[str, jax.Array], indices: jax.Array) -> dict[str, jax.Array]:
@@ -87,3 +88,8 @@ def _mirror(images: jax.Array, mirrored: jax.Array) -> jax.Array:
 def to_uint8(images: jax.Array) -> jax.Array:
     """Images in [-1, 1] as uint8, rounded and clipped: the inverse of `prepare`."""
     return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)
+
+
+def to_stored(examples: jax.Array) -> jax.Array:
+    """Outputs of a generator [n, ...] as data sets hold such examples: `to_uint8`, or as they are of coordinates."""
+    return to_uint8(examples) if kind_of(examples.shape[1:]).has_bytes else examples

@@ -43,7 +43,8 @@ class Decoded(NamedTuple):
     """A decoded data set.
 
     Attributes:
-      examples: uint8 [n, H, W, C], memory-mapped and read-only; they stay valid whatever happens to the files.
+      examples: [n, ...], uint8 but for point clouds, memory-mapped and read-only; they stay valid whatever happens to
+        the files.
       labels: int32 [n], or None.
       fingerprint: fingerprint of both, see `fingerprints.of_arrays`.
     """
@@ -112,7 +113,7 @@ def open_or_build(
         except _INVALID as error:
             warnings.warn(f'The decoded data set {directory} is damaged ({error}); rebuilding it.', stacklevel=2)
     images = build()
-    required = int(np.prod(images.shape))
+    required = int(np.prod(images.shape)) * np.dtype(images.dtype).itemsize
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         _remove_unused_entries(directory)
@@ -137,7 +138,7 @@ def open_or_build(
 def _write(directory: pathlib.Path, key: Any, images: DecodedImages) -> None:
     labels = []
     with open(directory / 'examples.npy', 'wb') as file:
-        header = {'descr': '|u1', 'fortran_order': False, 'shape': images.shape}
+        header = {'descr': np.dtype(images.dtype).str, 'fortran_order': False, 'shape': images.shape}
         np.lib.format.write_array_header_1_0(file, header)
         with contextlib.closing(images.chunks) as chunks:
             for examples, chunk_labels in chunks:

@@ -22,6 +22,7 @@ def computed_set(
     make: Callable[[int, np.random.Generator], np.ndarray],
     rule: str,
     class_names: tuple[str, ...],
+    dtype: type[np.generic] = np.uint8,
     *,
     root: pathlib.Path,
     show_progress: bool,
@@ -33,9 +34,10 @@ def computed_set(
         split: the split.
         splits: the number of examples of each split.
         shape: shape of an example.
-        make: (class, random generator of the example) -> the example, uint8 [*shape].
+        make: (class, random generator of the example) -> the example [*shape].
         rule: name and version of the computation, which identify the cached examples with split and shape.
         class_names: names of the classes.
+        dtype: type of the examples.
         root: root of the cache.
         show_progress: whether to show a progress bar while computing.
 
@@ -59,7 +61,7 @@ def computed_set(
                 yield np.stack(made), np.array(labels, np.int32)
 
     def build() -> DecodedImages:
-        return DecodedImages((number, *shape), chunks())
+        return DecodedImages((number, *shape), chunks(), dtype)
 
     entry = cache.open_or_build(root, cache.entry_name(name, split, place), place, fingerprints.of_value(place), build)
     return Dataset(name, split, *entry[:2], len(class_names), entry.fingerprint, class_names)

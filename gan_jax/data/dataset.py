@@ -22,8 +22,8 @@ class Dataset:
       name: as requested.
       split: as requested.
       examples: uint8 [num, height, width, channels], read-only and (but for stacked images) memory-mapped, or float32
-        [num, 2], or uint8 solids [num, side, side, side, 1]; images of several sizes, where `load` allows them, as
-        `MixedImages`.
+        [num, 2], or uint8 solids [num, side, side, side, 1], or float32 point clouds [num, points, 3] in the sphere of
+        radius 1/2; images of several sizes, where `load` allows them, as `MixedImages`.
       labels: int32 [num] in [0, num_classes), -1 where an example has none; or None.
       num_classes: the number of classes (of modes, for a mixture), or of those in label maps, or of words in captions;
         None if there are neither labels nor maps nor captions.

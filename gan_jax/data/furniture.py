@@ -112,17 +112,17 @@ def furniture(name: str, split: str, size: int | None, root: pathlib.Path, *, sh
     return computed_set(name, split, _SPLITS, (size, size, size, 1), make, _RULE, tuple(CLASSES), **options)
 
 
-def draw(label: int, rng: np.random.Generator, *, large: bool) -> Shape:
+def draw(label: int, rng: np.random.Generator, *, large: bool | None = None) -> Shape:
     """A random piece of a class, in the unit cube.
 
     Args:
         label: index of the class.
         rng: source of its measures.
-        large: whether height and width are both in the upper part of their ranges, or not.
+        large: whether height and width are both in the upper part of their ranges, or not; None: in the whole ranges.
     """
     while True:
         height, width = rng.uniform(size=2)
-        if (min(height, width) > _CORNER) == large:
+        if large is None or (min(height, width) > _CORNER) == large:
             return list(CLASSES.values())[label](float(height), float(width), rng)
 
 

@@ -246,10 +246,11 @@ class Decoder:
 
 @dataclasses.dataclass(frozen=True)
 class DecodedImages:
-    """A data set to be decoded: the shape is known, and chunks are decoded on demand."""
+    """A data set to be decoded: shape and type are known, and chunks are decoded on demand."""
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     chunks: Iterator[tuple[np.ndarray, np.ndarray | None]]
+    dtype: type[np.generic] = np.uint8
 
 
 def decode_all(source: ImageSource, *, size: int | None, channels: int | None, show_progress: bool) -> DecodedImages:

@@ -17,6 +17,7 @@ from gan_jax.data import (
     few_labels,
     fingerprints,
     furniture,
+    furniture_points,
     leaves,
     maps,
     motions,
@@ -74,8 +75,8 @@ def load(
     Args:
       name: 'digits' (embedded); 'leaves' (generated images of 64x64 pixels or the given size, see `leaves`); 'ring',
         'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
-        'furniture' (10,000 solids in four classes, see `furniture.furniture`); 'motions' (5,000 clips of moving shapes,
-        see `motions.motions`);
+        'furniture' (10,000 solids in four classes, see `furniture.furniture`); 'furniture_points' (5,000 point clouds
+        of their surfaces, see `furniture_points`); 'motions' (5,000 clips of moving shapes, see `motions.motions`);
         'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
         'name/config:1.0.0'; or what is made of any of these:
         'stacked:NAME', 60,000 triples of grey images, each triple the three channels of one image, labelled by its
@@ -96,7 +97,7 @@ def load(
       split: a split as TFDS writes it, 'train[:10%]' included; of a folder 'train' or 'train[:1000]'; 'train' or 'test'
         of a mixture. Of TFDS's cycle_gan, which has 'trainA' and 'trainB' instead, 'train' is two unpaired domains.
       size: height and width to resize the images to (see `images.decode`); None keeps the data's own, and the images
-        need not be square then.
+        need not be square then. Of point clouds, the number of points.
       channels: 1 for grey, 3 for colour; None for the data's own: 1 if all images are grey, else 3. For a stack,
         1 turns coloured images grey first; the stack itself always has 3 channels.
       data_dir: directory of TFDS data sets; TFDS_DATA_DIR or ~/tensorflow_datasets if None.
@@ -126,7 +127,7 @@ def load(
     match kind:
         case _ if name in MIXTURES:
             dataset = _load_mixture(name, split, size, channels)
-        case 'captioned_shapes' | 'furniture' | 'leaves' | 'motions' | 'scenes':
+        case 'captioned_shapes' | 'furniture' | 'furniture_points' | 'leaves' | 'motions' | 'scenes':
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
@@ -241,6 +242,7 @@ def _load_coloured(name: str, inner: str, channels: int | None, load_inner: Call
 _COMPUTED = {
     'captioned_shapes': captioned_shapes.captioned_shapes,
     'furniture': furniture.furniture,
+    'furniture_points': furniture_points.furniture_points,
     'motions': motions.motions,
     'scenes': scenes.scenes,
 }

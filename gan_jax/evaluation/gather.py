@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import tqdm
 
-from gan_jax.data import Dataset, cache, fingerprints, to_float, to_uint8
+from gan_jax.data import Dataset, cache, fingerprints, to_float, to_stored
 from gan_jax.data.maps import check_classes
 from gan_jax.data.mixed import MixedImages
 from gan_jax.errors import UserError
@@ -20,7 +20,6 @@ from gan_jax.evaluation.features.extractor import NOTHING, Extractor, Features, 
 from gan_jax.evaluation.images import images_array
 from gan_jax.evaluation.statistics import Statistics
 from gan_jax.evaluation.store import FeatureStore, compile_extractor
-from gan_jax.examples.kinds import POINTS, kind_of
 from gan_jax.game import Game, Player, named_key
 from gan_jax.records import npz
 from gan_jax.runtime import hosts, parallel
@@ -230,7 +229,7 @@ def _features(dataset: Dataset, extractor: Extractor, layout: Layout, batch_size
 
 
 def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callable:
-    """Compiles ((weights, seed), batch of places and conditions) -> (examples, features), on all devices.
+    """Compiles ((weights, seed), batch of places and conditions) -> (stored examples, features), on all devices.
 
     Images go through 8 bits, as if they had been saved. Points stay as they are.
     """
@@ -240,9 +239,7 @@ def compile_samples(game: Game, extractor: Extractor, layout: Layout) -> Callabl
         latents = game.latents(named_key(seed, 'evaluation'), batch['positions'])
         conditions = batch.get('conditions')
         conditions = None if conditions is None else to_float(conditions)
-        examples = game.sample(*weights, latents, conditions)
-        if kind_of(examples.shape[1:]) is not POINTS:
-            examples = to_uint8(examples)
+        examples = to_stored(game.sample(*weights, latents, conditions))
         return examples, look(extractor, examples)
 
     return layout.compile_map(make)

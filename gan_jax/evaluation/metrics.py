@@ -12,7 +12,7 @@ from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.features.inception_network import TAPS
 from gan_jax.evaluation.record import Estimate
-from gan_jax.examples.kinds import IMAGES, POINTS, SOLIDS, Kind, kind_of
+from gan_jax.examples.kinds import CLOUDS, IMAGES, POINTS, SOLIDS, Kind, kind_of
 from gan_jax.game import Game
 from gan_jax.layers.bicubic import ENLARGEMENTS
 from gan_jax.layers.choices import choose, nearest, require
@@ -59,6 +59,19 @@ _SLICED = 'sliced_wasserstein'  # which also has a value for each level of the p
 _BOTH_FEATURES = {'real': ('features',), 'fake': ('features',)}
 _BOTH_IMAGES = {'real': ('images',), 'fake': ('images',), 'sees': 'pixels'}
 _OF_ENCODER = {'real': ('images',), 'sees': 'encoder', 'known': True}
+_OF_CLOUDS = {**_BOTH_IMAGES, 'known': True, 'kind': CLOUDS}
+_BEST_OF_CLOUDS = {'mmd': 'min', 'coverage': 'max', '1nna': 'real'}
+
+
+def _best_of_clouds(name: str, **further: str) -> dict[str, str]:
+    """The values of generated clouds, and those of training clouds in their place."""
+    return {
+        f'{name}_{value}{ending}': best
+        for ending in ('', '_train')
+        for value, best in (_BEST_OF_CLOUDS | further).items()
+    }
+
+
 METRICS: dict[str, Metric] = {
     'fid': Metric(of_sets.fid_of, {'fid': 'min'}),
     'fid_taps': Metric(of_sets.fid_taps_of, {f'fid_{tap}': 'min' for tap in TAPS}, real=('taps',), fake=('taps',)),
@@ -102,6 +115,8 @@ METRICS: dict[str, Metric] = {
         known=True,
         kind=POINTS,
     ),
+    'clouds': Metric(of_sets.clouds_of, _best_of_clouds('clouds', jsd='min'), **_OF_CLOUDS),
+    'clouds_emd': Metric(of_sets.clouds_emd_of, _best_of_clouds('clouds_emd'), **_OF_CLOUDS),
     'luma': Metric(of_sets.luma_of, {'psnr_y': 'max', 'ssim_y': 'max'}, **_BOTH_IMAGES, paired=True),
     'interpolated': Metric(
         of_runs.interpolated_of,

@@ -7,6 +7,7 @@ from gan_jax.evaluation import lpips
 from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.class_entropy import mean_entropy
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
+from gan_jax.evaluation.clouds import cloud_metrics, matched_metrics
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid
 from gan_jax.evaluation.fid_infinity import fid_infinity
@@ -173,6 +174,16 @@ def solids_of(evidence: Evidence) -> dict[str, Estimate]:
     return solid_metrics(evidence.real.array('images'), evidence.fake.array('images'))
 
 
+def clouds_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Matches, coverage, nearest neighbours and occupied space of point clouds (Achlioptas et al. 2018)."""
+    return cloud_metrics(*_clouds(evidence))
+
+
+def clouds_emd_of(evidence: Evidence) -> dict[str, Estimate]:
+    """The same by the earth mover's distance of fewer points."""
+    return matched_metrics(*_clouds(evidence))
+
+
 def classification_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
     """Accuracy on real images of a classifier trained on samples (Ravuri and Vinyals 2019)."""
     real, fake, labels = evidence.real.array('images'), evidence.fake.array('images'), _matched_labels(evidence)
@@ -194,6 +205,14 @@ def luma_estimates(real: np.ndarray, made: np.ndarray, border: int = _BORDER) ->
 
 def _features(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
     return evidence.real.array('features'), evidence.fake.array('features')
+
+
+def _clouds(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Real, generated and training clouds; the last None where the real ones are these, or they are unknown."""
+    known = evidence.samples and evidence.samples.known
+    if known is not None and known.fingerprint == evidence.real.fingerprint:
+        known = None
+    return evidence.real.array('images'), evidence.fake.array('images'), None if known is None else known.examples
 
 
 def _matched_labels(evidence: Evidence) -> Matched:

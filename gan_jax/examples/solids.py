@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 
+from gan_jax.examples.viewer import ANGLE, TILT
+
 _LIGHT = np.array([0.75, -0.55, -0.35])  # from above, in front and the left
-_TILT = 0.42  # radians by which the viewer looks down
-_TURNS = 24  # frames of a turn
 _FACES = (  # the corners of a voxel's face towards the upper or lower end of each axis, seen from outside in order
     ((1, 0, 0), ((1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))),
     ((-1, 0, 0), ((0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1))),
@@ -17,7 +17,7 @@ _FACES = (  # the corners of a voxel's face towards the upper or lower end of ea
 )
 
 
-def render(solids: np.ndarray, angle: float = 0.6, size: int = 64) -> np.ndarray:
+def render(solids: np.ndarray, angle: float = ANGLE, size: int = 64) -> np.ndarray:
     """Grey pictures of solids on white, by parallel projection: each ray ends at the first voxel inside.
 
     Args:
@@ -38,11 +38,6 @@ def render(solids: np.ndarray, angle: float = 0.6, size: int = 64) -> np.ndarray
     voxel = np.take_along_axis(np.broadcast_to(rays, hits.shape), first[..., None], axis=-1)[..., 0]
     light = np.stack([np.take(one, places) for one, places in zip(_brightness(inside, angle), voxel, strict=True)])
     return np.where(struck, light, 255).astype(np.uint8).reshape(-1, size, size, 1)
-
-
-def turning(solids: np.ndarray) -> np.ndarray:
-    """The frames of a film in which solids [n, D, D, D, 1] turn once: uint8 [24, n, 64, 64, 1]."""
-    return np.stack([render(solids, float(angle)) for angle in np.linspace(0, 2 * np.pi, _TURNS, endpoint=False)])
 
 
 def mesh(solid: np.ndarray) -> str:
@@ -75,8 +70,8 @@ def _rays(side: int, angle: float, size: int) -> tuple[np.ndarray, np.ndarray]:
     depths = np.arange(-1.4 * reach, 1.4 * reach, 0.5)
     rays = np.meshgrid(-across * reach, across * reach, depths, indexing='ij')
     vertical, horizontal, depth = (axis.reshape(size * size, -1) for axis in rays)
-    back = depth * np.cos(_TILT) + vertical * np.sin(_TILT)
-    up = vertical * np.cos(_TILT) - depth * np.sin(_TILT)
+    back = depth * np.cos(TILT) + vertical * np.sin(TILT)
+    up = vertical * np.cos(TILT) - depth * np.sin(TILT)
     right = horizontal * np.cos(angle) - back * np.sin(angle)
     back = horizontal * np.sin(angle) + back * np.cos(angle)
     places = np.floor(np.stack([up, back, right]) + side / 2).astype(np.int32)

@@ -80,14 +80,14 @@ def require_positive(network: Any, *options: str) -> None:
 
     Args:
         network: a `Generator` or `Discriminator`, whose name comes into the error.
-        *options: fields; those called 'widths' are sequences, or None.
+        *options: fields; those whose name ends in 'widths' are sequences, or None.
 
     Raises:
         UserError: for the first invalid one.
     """
     for name in options:
         value, what = getattr(network, name), f'{type(network).__name__.lower()}.{name}'
-        if name != 'widths':
+        if not name.endswith('widths'):
             require(_is_positive(value), what, value, 'a whole number of at least 1')
         elif value is not None:
             fits = isinstance(value, Sequence) and len(value) > 0 and all(map(_is_positive, value))

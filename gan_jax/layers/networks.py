@@ -18,7 +18,7 @@ from gan_jax.ranges import COUNT, COUNT_OR_NONE, DECAY, SHARE, Range
 CONTRASTIVE = ('contrastive', 'data_to_data')
 
 
-class _Layers(nn.Module):
+class LayerOptions(nn.Module):
     """Options of the layers of every network.
 
     Attributes:
@@ -41,7 +41,7 @@ class _Layers(nn.Module):
     axis_name: str | None = None
 
 
-class _Network(_Layers):
+class _Network(LayerOptions):
     """Options of both players.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Maker(nn.Module):
     shape: tuple[int, ...]
 
 
-class EncoderNetwork(_Layers, _Maker):
+class EncoderNetwork(LayerOptions, _Maker):
     """An encoder of any family: examples [B, ...] -> codes [B, n] or an `Encoding`.
 
     Attributes:

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from gan_jax.data import Dataset, to_uint8
+from gan_jax.data import Dataset, to_stored
 from gan_jax.evaluation.neighbours import nearest_training, neighbour_grid
 from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, Player
@@ -31,7 +31,7 @@ def save_reals(path: pathlib.Path, dataset: Dataset, samples: sampling.Samples, 
         count = len(samples.latents)
         images = dataset.examples[rng.choice(len(dataset), count, replace=count > len(dataset))]
     else:
-        images = np.zeros((len(samples.conditions), *dataset.shape), np.uint8)
+        images = np.zeros((len(samples.conditions), *dataset.shape), dataset.examples.dtype)
         for i, label in enumerate(np.asarray(samples.conditions)):
             if len(of_class := np.flatnonzero(dataset.labels == label)):
                 images[i] = dataset.examples[rng.choice(of_class)]
@@ -46,7 +46,7 @@ def save_neighbours(
 
     Args:
         path: the file.
-        fakes: float32 [n, ...] in [-1, 1]; eight of them are taken, evenly spaced.
+        fakes: float32 [n, ...] of a generator; eight of them are taken, evenly spaced.
         dataset: the training set; of a large one a part is searched, chosen at random, and the caption says so.
         seed: seed of that choice.
         step: step of the run, which the picture keeps.
@@ -55,7 +55,7 @@ def save_neighbours(
     if kind.view is None:
         return
     chosen = np.linspace(0, len(fakes) - 1, min(len(fakes), _ROWS)).round().astype(int)
-    shown = np.asarray(to_uint8(fakes[chosen]))
+    shown = np.asarray(to_stored(fakes[chosen]))
     searched = np.arange(len(dataset))
     if (most := _MOST_VALUES // shown[0].size) < len(dataset):
         searched = np.sort(np.random.default_rng(seed).choice(len(dataset), most, replace=False))
@@ -75,19 +75,20 @@ def nearest_rows(examples: np.ndarray, searched: np.ndarray, fakes: np.ndarray, 
     """The rows of the k examples whose values are nearest to each fake.
 
     Args:
-        examples: uint8 [m, ...], perhaps memory-mapped: a part is read at a time.
+        examples: [m, ...] as stored, perhaps memory-mapped: a part is read at a time.
         searched: int [r], the rows to search, at least k.
-        fakes: uint8 [n, ...].
+        fakes: [n, ...], likewise.
         k: how many.
 
     Returns:
         int [n, k], nearest first.
     """
-    queries = fakes.reshape(len(fakes), -1).astype(np.float32)
+    compared = kind_of(fakes.shape[1:]).compared
+    queries = compared(fakes).reshape(len(fakes), -1).astype(np.float32)
     distances, rows = np.empty((len(fakes), 0)), np.empty((len(fakes), 0), int)
     for start in range(0, len(searched), _CHUNK):
         chunk = searched[start : start + _CHUNK]
-        reals = examples[chunk].reshape(len(chunk), -1).astype(np.float32)
+        reals = compared(examples[chunk]).reshape(len(chunk), -1).astype(np.float32)
         closer, places = nearest_training(reals, queries, min(k, len(chunk)), block=_BLOCK)
         distances, rows = np.hstack([distances, closer]), np.hstack([rows, chunk[places]])
         best = distances.argsort(axis=1, kind='stable')[:, :k]

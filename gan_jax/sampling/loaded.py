@@ -11,10 +11,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from PIL import Image
 
-from gan_jax.data import to_float, to_uint8
+from gan_jax.data import to_float, to_stored
 from gan_jax.errors import UserError
 from gan_jax.evaluation.images import images_array
-from gan_jax.examples.kinds import kind_of
 from gan_jax.game import named_key
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
@@ -79,14 +78,14 @@ class LoadedRun:
                 classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs, styles.
 
         Returns:
-            uint8 images [n, H, W, C] or solids [n, D, D, D, 1]; or float32 points [n, 2].
+            uint8 images [n, H, W, C] or solids [n, D, D, D, 1]; or float32 points [n, 2] or clouds [n, points, 3].
 
         Raises:
             UserError: an option is impossible for this run, or the data of a translator are missing.
         """
         if self._shows(options):
-            return _pixels(sampling.made_of_shown(self.run, self._shown(num, seed, **options)))
-        return _pixels(self._drawn(num, seed, **options)[0])
+            return np.asarray(to_stored(sampling.made_of_shown(self.run, self._shown(num, seed, **options))))
+        return np.asarray(to_stored(self._drawn(num, seed, **options)[0]))
 
     def show(self, num: int = 64, seed: int = 0, **options: Any) -> Image.Image:
         """The grid that `--mode sample` writes, as a picture that Jupyter displays; arguments as in `sample`."""
@@ -117,7 +116,7 @@ class LoadedRun:
         if images.shape[1:] != wanted:
             raise UserError(f'The images have shape {images.shape[1:]}, and this run translates {wanted}.')
         latents = game.latents(named_key(0, 'samples'), np.arange(len(images)))
-        return _pixels(sampling.generate(game, self.run.generator, latents, to_float(images)))
+        return np.asarray(to_stored(sampling.generate(game, self.run.generator, latents, to_float(images))))
 
     def _shows(self, options: Mapping[str, Any]) -> bool:
         """Whether examples of the data are shown: always of a translator, else unless latents are chosen."""
@@ -169,8 +168,3 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, import_model: b
     run = trained.load_run(workdir, step)
     trained.warn_of_divergence(workdir, run.step)
     return LoadedRun(workdir, run)
-
-
-def _pixels(examples: np.ndarray) -> np.ndarray:
-    """Images and solids as uint8; points as they are."""
-    return examples if kind_of(examples.shape[1:]).view is None else np.asarray(to_uint8(examples))

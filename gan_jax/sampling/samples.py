@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gan_jax import cost
-from gan_jax.data import Dataset, to_uint8
+from gan_jax.data import Dataset, to_stored
 from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import kind_of
@@ -25,7 +25,7 @@ from gan_jax.sampling import shown
 from gan_jax.sampling.latents import drawn, towards_mean
 from gan_jax.sampling.trained import TrainedRun, load_run
 
-_WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|obj)|points\.npy')  # into a directory of samples
+_WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|obj|ply|npy)|points\.npy')  # into a directory of samples
 MOST_PICTURES = 10**6  # in one directory, a file each
 
 
@@ -111,7 +111,7 @@ def generate(
 def picture(
     examples: np.ndarray, real: np.ndarray | None = None, limit: float | None = None, columns: int | None = None
 ) -> np.ndarray:
-    """A uint8 picture of examples: a grid of images or solids [n, ...] in [-1, 1], or a scatter plot of points [n, 2].
+    """A uint8 picture of a generator's examples [n, ...]: a grid of their views, or a scatter plot of points [n, 2].
 
     Args:
         examples: the generated examples.
@@ -122,7 +122,7 @@ def picture(
     view = kind_of(examples.shape[1:]).view
     if view is None:
         return report.scatter(examples, real, limit)
-    return report.image_grid(view(np.asarray(to_uint8(examples))), columns)
+    return report.image_grid(view(np.asarray(to_stored(examples))), columns)
 
 
 class Samples(NamedTuple):
@@ -289,7 +289,8 @@ def sample_workdir(
 
     Returns:
         The directory of the pictures: `grid.png` with `00000.png`, ... (images), also `grid.gif` and `00000.gif`, ...
-        (clips, and solids as they turn) and `00000.obj`, ... (solids), or `points.npy` (two-dimensional data).
+        (clips, and solids and point clouds as they turn), `00000.obj`, ... (solids), `00000.ply` and `00000.npy`, ...
+        (point clouds), or `points.npy` (two-dimensional data).
         The grid of a conditional generator has one row for each class, and `interpolation.png` goes from class to
         class.
 
@@ -337,7 +338,7 @@ def sample_workdir(
     _remove_earlier(directory)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))
     if run.kind.view is not None:
-        _save_single(directory, np.asarray(to_uint8(examples)), samples.columns)
+        _save_single(directory, np.asarray(to_stored(examples)), samples.columns)
         if run.is_conditional:
             shown, path = run.classes(classes), directory / 'interpolation.png'
             save_interpolation(path, run.game, run.generator, samples.latents[:1], run.num_classes, classes=shown)
@@ -350,7 +351,7 @@ def sample_workdir(
 
 
 def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | None) -> None:
-    """Writes a picture of each uint8 example and what else its kind has: a film, also of all in a grid, and files."""
+    """Writes a picture of each stored example and what else its kind has: a film, also of all in a grid, and files."""
     kind = kind_of(examples.shape[1:])
     for i, image in enumerate(kind.view(examples)):
         report.save_png(directory / f'{i:05d}.png', image)
@@ -375,8 +376,7 @@ def _sample_shown(
     grid = picture(samples.draw(run.game, run.generator, run.encoder), columns=samples.columns)
     report.save_png(directory / 'grid.png', grid, samples.caption)
     made = made_of_shown(run, samples)
-    for i, image in enumerate(np.asarray(to_uint8(made))):
-        report.save_png(directory / f'{i:05d}.png', image)
+    _save_single(directory, np.asarray(to_stored(made)), None)
     print(f'{len(made)} images of step {run.step}: see {directory}/grid.png and the single images beside it.')
     return directory
 

@@ -51,7 +51,7 @@ class Shown(NamedTuple):
         return f'Each example, from left to right: {", ".join(self.names)}.'
 
     def draw(self, game: Game, generator: Player, encoder: Player | None = None) -> np.ndarray:
-        """The images float32 [n len(names), H, W, C] in [-1, 1], those of an example side by side.
+        """The images float32 [n len(names), H, W, C] in [-1, 1], or other examples, those of an example side by side.
 
         Images of which others are a whole number of times as large are enlarged by repeated pixels.
 
@@ -59,13 +59,7 @@ class Shown(NamedTuple):
             UserError: the game shows images of other sizes.
         """
         made = self.images(game, generator, encoder)
-        sides = max(image.shape[1:3] for image in made.values())
-        made = {name: _enlarged(image, sides) for name, image in made.items()}
-        if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
-            shapes = ', '.join(f'{name} {image.shape[1:]}' for name, image in made.items())
-            raise UserError(f'A game must show images of the same size side by side, but the shapes are {shapes}.')
-        channels = max(image.shape[-1] for image in made.values())
-        alike = [np.broadcast_to(image, (*image.shape[:3], channels)) for image in made.values()]
+        alike = list(made.values()) if len({one.shape for one in made.values()}) == 1 else _alike(made)
         return np.stack(alike, axis=1).reshape(-1, *alike[0].shape[1:])
 
     def images(self, game: Game, generator: Player, encoder: Player | None = None) -> dict[str, np.ndarray]:
@@ -80,6 +74,17 @@ class Shown(NamedTuple):
             part = {name: field[i : i + _BATCH] for name, field in self.batch.items()}
             parts.append(jax.device_get(show(*weights, self.latents[i : i + _BATCH], part, *others)))
         return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
+
+
+def _alike(made: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Images of several sizes and numbers of channels as images of one shape."""
+    sides = max(image.shape[1:3] for image in made.values())
+    made = {name: _enlarged(image, sides) for name, image in made.items()}
+    if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
+        shapes = ', '.join(f'{name} {image.shape[1:]}' for name, image in made.items())
+        raise UserError(f'A game must show images of the same size side by side, but the shapes are {shapes}.')
+    channels = max(image.shape[-1] for image in made.values())
+    return [np.broadcast_to(image, (*image.shape[:3], channels)) for image in made.values()]
 
 
 def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:

@@ -37,6 +37,8 @@ OTHER_INPUT = {
     'lpips_distance',
     'solids',
     'mixture',
+    'clouds',
+    'clouds_emd',
     'fid_taps',
     'class_error',
     'membership',

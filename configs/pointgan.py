@@ -1,0 +1,49 @@
+"""l-GAN and r-GAN, point clouds by a generator of an autoencoder's codes, or directly.
+
+Achlioptas, Diamanti, Mitliagkas and Guibas 2018, "Learning Representations and Generative Models for 3D Point Clouds",
+https://arxiv.org/abs/1707.02392.
+
+    python -m gan_jax.main --config pointgan                       # furniture of 512 points
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for 'DATA' or 'DATA,raw' at the published size, or '' or 'raw' for a laptop."""
+    names = argument.split(',')
+    raw = 'raw' in names
+    data = ','.join(name for name in names if name != 'raw')
+    config = configs.base('pointgan') if raw else configs.base('latent_pointgan', game='latent_gan')
+    config.data.name = data or 'furniture_points'
+    config.latents.size, config.batch_size = 128, 50
+    config.loss = configs.section('loss', 'wasserstein')
+    config.penalties.gradient_penalty.weight = 10.0
+    config.discriminator_steps = 5
+    for optimizer in (config.generator_optimizer, config.discriminator_optimizer):
+        optimizer.learning_rate, optimizer.b1 = 1e-4, 0.5
+    if raw:
+        config.discriminator.slope = 0.0
+    config.duration = '100000 steps'
+    if not data:
+        _suit_a_laptop(config, raw)
+    if not raw:
+        config.fresh_optimizers = True
+        first = {'game.stage': 'autoencoder', 'generator_optimizer.learning_rate': 5e-4, 'generator_optimizer.b1': 0.9}
+        configs.grow(config, [first | {'duration': '40000 steps' if data else '2500 steps'}, {}])
+    return config
+
+
+def _suit_a_laptop(config: ConfigDict, raw: bool) -> None:
+    """512 points, narrow layers of each point, and higher rates."""
+    config.data.size = 512
+    for optimizer in (config.generator_optimizer, config.discriminator_optimizer):
+        optimizer.learning_rate = 5e-4
+    if raw:
+        config.discriminator.widths = (32, 64, 128, 256)
+        config.duration = '1500 steps'
+    else:
+        config.generator.encoder_widths = (32, 64, 64, 128, 64)
+        config.duration = '4000 steps'

@@ -1,0 +1,38 @@
+"""The Chamfer distance of point clouds."""
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+def chamfer(one: Array, other: Array) -> Array:
+    """The mean squared distance of each point to the nearest one of the other cloud, both ways, summed.
+
+    Achlioptas et al. 2018, section 2, as their code normalises it: means over points and squared distances. It can be
+    differentiated once: the nearest points are constants.
+
+    Args:
+        one: [B, n, 3].
+        other: [B, m, 3].
+
+    Returns:
+        float32 [B].
+    """
+    return _towards(one, other) + _towards(other, one)
+
+
+def least_squares(one: Array, other: Array) -> Array:
+    """The squared distance of each point of `one` [..., n, 3] to the nearest of `other` [..., m, 3]: [..., n]."""
+    return _squares(one, other).min(axis=-1)
+
+
+def _towards(one: Array, other: Array) -> Array:
+    nearest = _squares(*jax.lax.stop_gradient((one, other))).argmin(axis=-1)
+    partners = jnp.take_along_axis(other, nearest[..., None], axis=1)
+    return jnp.square(one - partners).sum(axis=-1).mean(axis=-1)
+
+
+def _squares(one: Array, other: Array) -> Array:
+    """All squared distances [..., n, m], without the cancellation of a product of matrices."""
+    return sum(jnp.square(one[..., :, None, axis] - other[..., None, :, axis]) for axis in range(3))
