@@ -28,9 +28,21 @@ def least_squares(one: Array, other: Array) -> Array:
 
 
 def _towards(one: Array, other: Array) -> Array:
-    nearest = _squares(*jax.lax.stop_gradient((one, other))).argmin(axis=-1)
-    partners = jnp.take_along_axis(other, nearest[..., None], axis=1)
+    partners = jnp.take_along_axis(other, _nearest(*jax.lax.stop_gradient((one, other)))[..., None], axis=1)
     return jnp.square(one - partners).sum(axis=-1).mean(axis=-1)
+
+
+def _nearest(one: Array, other: Array) -> Array:
+    """The index of the nearest point of `other` for each point of `one`: int32 [..., n].
+
+    The bits of floats that are not negative are ordered as the floats are. The lowest bits give way to the index, so
+    that a minimum of whole numbers finds it, in a third of the time of an argmin on a CPU. Squared distances that
+    differ by less than m / 2^22 of themselves count as equal.
+    """
+    count = other.shape[-2]
+    index = jnp.int32((1 << (count - 1).bit_length()) - 1)  # the bits of an index
+    bits = jax.lax.bitcast_convert_type(_squares(one, other).astype(jnp.float32), jnp.int32)
+    return ((bits & ~index) | jnp.arange(count, dtype=jnp.int32)).min(axis=-1) & index
 
 
 def _squares(one: Array, other: Array) -> Array:

@@ -39,6 +39,7 @@ SLOW = (  # to compile, or DCGAN with another loss
     'munit',
     'lsgan',
     'pix2pix',
+    'pointgan',
     'progan',
     'projection',
     'r3gan',

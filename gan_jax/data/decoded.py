@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import PIL
 
-from gan_jax.data import cache, fingerprints
+from gan_jax.data import cache, fingerprints, shape_files
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.images import RULE, ImageSource, SizesDifferError, decode_all
 from gan_jax.data.mixed import MixedImages
+from gan_jax.errors import UserError
 
 _LOOKED_AT = 256  # images, to tell whether all are grey
 
@@ -24,7 +25,7 @@ def decoded(
     mixed: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> Dataset:
-    """The images of a source.
+    """The images of a source, or the point clouds or solids of its files.
 
     Args:
       source: the encoded images.
@@ -41,6 +42,10 @@ def decoded(
     """
     name, split = source.name, source.split
     options = {'format': cache.FORMAT, 'rule': RULE, 'pillow': PIL.__version__, 'size': size, 'channels': channels}
+    if has_shapes := shape_files.are_shapes(source):
+        if channels is not None:
+            raise UserError(f'{name!r} has point clouds or solids, which have no colours: do not set its channels.')
+        options = {'format': cache.FORMAT, 'rule': shape_files.RULE, 'size': size}
     if source.half is not None:
         options |= {'half': source.half}
     if source.is_map:
@@ -56,6 +61,8 @@ def decoded(
 
     def build():
         check()
+        if has_shapes:
+            return shape_files.read_shapes(source, size)
         return decode_all(source, size=size, channels=channels, show_progress=show_progress)
 
     try:

@@ -1,4 +1,4 @@
-"""A directory of image files as a data set."""
+"""A directory of image files, or of point clouds or solids, as a data set."""
 
 import collections
 import concurrent.futures
@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
+from gan_jax.data import shape_files
 from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
 from gan_jax.records.files import user_path
@@ -15,6 +16,7 @@ from gan_jax.records.files import user_path
 EXTENSIONS = (
     *('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.gif', '.tif', '.tiff'),
     *('.ppm', '.pgm', '.pbm', '.pnm', '.npy'),
+    *shape_files.EXTENSIONS,
 )
 _GREY_MODES = ('1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 _OVERVIEWS = ('grid.png', 'interpolation.png')  # what mode sample writes beside 00000.png

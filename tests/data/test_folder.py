@@ -245,7 +245,7 @@ def test_sentences(folder, tmp_path, write_image):
     (tmp_path / 'empty').mkdir()
     assert sentence(tmp_path / 'empty') == (
         f"'{tmp_path / 'empty'}' contains no images: put .png, .jpg, .jpeg, .bmp, .webp, .gif, .tif, .tiff, "
-        f'.ppm, .pgm, .pbm, .pnm, .npy files in it.'
+        f'.ppm, .pgm, .pbm, .pnm, .npy, .ply, .binvox files in it.'
     )
     assert sentence(folder, split='test') == (
         "a folder of images has only the split 'train' and its slices such as 'train[:1000]', not 'test': "

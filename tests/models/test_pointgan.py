@@ -77,6 +77,7 @@ def test_latents_have_the_published_deviation():
     np.testing.assert_allclose(made, (hidden @ layers['Dense_1']['kernel']).reshape(2, 4, 3), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.filterwarnings('ignore:generator.family=pointgan drops options')
 @pytest.mark.parametrize(
     ('overrides', 'message'),
     [
