@@ -1,4 +1,4 @@
-"""MoCoGAN: clips of a content and a motion, judged as clips and frame by frame.
+"""MoCoGAN: clips of a content and a motion, with discriminators of clips and of frames.
 
 Tulyakov, Liu, Yang and Kautz 2018, "MoCoGAN: Decomposing Motion and Content for Video Generation",
 https://arxiv.org/abs/1707.04993.

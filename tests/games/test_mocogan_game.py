@@ -1,4 +1,4 @@
-"""MoCoGAN: its losses, the frames that are discriminated, and runs from training to films."""
+"""MoCoGAN: its losses, the frames that its discriminators see, and runs from training to films."""
 
 import jax
 import jax.numpy as jnp
@@ -48,8 +48,8 @@ def test_losses_are_those_of_clips_with_classes_and_of_frames():
     def discriminate(side, state, examples):
         of_classes = {'num_classes': 3, 'conditioning': 'auxiliary'} if side == 'clip' else {}
         network = Discriminator(width=2, normalization='none', **of_classes)
-        discriminated = network.apply({'params': state.discriminator.params[side]}, examples, train=True)
-        return discriminated._replace(logits=judged.logits.reshape(-1))
+        judged = network.apply({'params': state.discriminator.params[side]}, examples, train=True)
+        return judged._replace(logits=judged.logits.reshape(-1))
 
     def shown(side, clips, name):
         key = stream(stream(stream(KEY, side), f'show_{name}'), 'augmentation')

@@ -71,7 +71,7 @@ def test_clips_have_a_logit_each_and_frames_one_for_each_patch():
             lambda key: network.init_with_output(key, jnp.zeros((2, *shape)), train=False)[0], jax.random.key(0)
         )
 
-    clip, frame = discriminate(16, 64, 64, 3), judge(64, 64, 3)
+    clip, frame = discriminate(16, 64, 64, 3), discriminate(64, 64, 3)
     assert (clip.logits.shape, frame.logits.shape) == ((2,), (2, 4, 4))
     assert [clip.features[f'stage{i}'].shape[1:-1] for i in range(4)] == [
         (13, 32, 32), (10, 16, 16), (7, 8, 8), (4, 4, 4),

@@ -71,8 +71,8 @@ def checkerboard(run: Course) -> Finding | None:
         'checkerboard',
         'warning',
         'The samples have a checkerboard pattern.',
-        f'At a period of {(2, 4)[strongest]} pixels the peak in their spectrum is {excess[strongest]:.1f} times that of '
-        f'real images; its amplitude is {strength[strongest]:.2g} grey levels (RMS).',
+        f'At a period of {(2, 4)[strongest]} pixels the peak in their spectrum is {excess[strongest]:.1f} times that '
+        f'of real images; its amplitude is {strength[strongest]:.2g} grey levels (RMS).',
         advice(
             run,
             'generator.upsampling=nearest; a kernel whose size is a multiple of the stride; more steps; '
