@@ -12,7 +12,8 @@ AC-GAN; another one judges a random frame of each clip. The categories are the c
 
 The published shape motions, faces and actions are not included; motions is a set of clips of a coloured shape that
 moves over a still background, which is computed. The authors' weight decay of 1e-5 is left out. The rows of sample
-grids are the classes; `--mode sample` writes films.
+grids are the classes; `--mode sample` writes films. The metric `clips` says which share of the samples has its motion
+and how well their frames agree in shape and colour.
 
 The complete run of 4,000 steps has not been looked at yet: expect no figures here.
 """
@@ -26,6 +27,8 @@ def get_config(argument: str = '') -> ConfigDict:
     """The recipe for 'motions' at the published size of frames, or '' for a laptop."""
     config = configs.base('mocogan', game='mocogan')
     config.data.name = argument or 'motions'
+    config.evaluate, config.evaluate_every = ('clips',), '2000 steps'
+    config.evaluation.split, config.evaluation.samples = 'test', 1000
     config.latents.size = 50 + 17 * config.generator.motion_size  # content; motion before and in each of 16 frames
     config.generator.conditioning, config.discriminator.conditioning = 'concatenate', 'auxiliary'
     config.batch_size, config.samples = 32, 24

@@ -9,7 +9,8 @@ discriminator has convolutions in space and time. `game.mask` keeps the mask sma
     python -m gan_jax.main --config videogan:motions       # the published networks at 64x64, 16 frames
 
 The published data, stabilised clips of Flickr with 32 frames, are not available; motions is a set of clips of a
-coloured shape that moves over a still background, which is computed. `--mode sample` writes films.
+coloured shape that moves over a still background, which is computed. `--mode sample` writes films. The metric `clips`
+says how sure a classifier is of their motion, and how well their frames agree in shape and colour.
 
 Expect blurred colours of backgrounds after 200 steps. The complete run of 1,500 steps has not been looked at yet.
 """
@@ -23,6 +24,8 @@ def get_config(argument: str = '') -> ConfigDict:
     """The recipe for 'motions' at the published size of frames, or '' for a laptop."""
     config = configs.base('videogan', game='videogan')
     config.data.name = argument or 'motions'
+    config.evaluate, config.evaluate_every = ('clips',), '1500 steps'
+    config.evaluation.split, config.evaluation.samples = 'test', 1000
     config.latents.size = 100
     if argument:
         config.data.size, config.duration = 64, '20000 steps'

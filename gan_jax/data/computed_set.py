@@ -26,6 +26,7 @@ def computed_set(
     *,
     root: pathlib.Path,
     show_progress: bool,
+    content: Callable[[np.random.Generator], int] | None = None,
 ) -> Dataset:
     """A split of computed examples, whose classes alternate.
 
@@ -40,6 +41,7 @@ def computed_set(
         dtype: type of the examples.
         root: root of the cache.
         show_progress: whether to show a progress bar while computing.
+        content: random generator of an example -> its content, if it has one.
 
     Raises:
         UserError: the split does not exist, or the cache cannot be written.
@@ -48,15 +50,15 @@ def computed_set(
         raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(splits)}.')
     place, number, seed = [rule, split, shape], splits[split], list(splits).index(split)
 
+    def generator(index: int) -> np.random.Generator:
+        return np.random.default_rng([seed, index])
+
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         with tqdm.tqdm(desc=f'computing {name} {split}', total=number, disable=not show_progress) as bar:
             for start in range(0, number, _CHUNK):
                 indices = range(start, min(start + _CHUNK, number))
                 labels = [index % len(class_names) for index in indices]
-                made = [
-                    make(label, np.random.default_rng([seed, index]))
-                    for index, label in zip(indices, labels, strict=True)
-                ]
+                made = [make(label, generator(index)) for index, label in zip(indices, labels, strict=True)]
                 bar.update(len(made))
                 yield np.stack(made), np.array(labels, np.int32)
 
@@ -64,4 +66,6 @@ def computed_set(
         return DecodedImages((number, *shape), chunks(), dtype)
 
     entry = cache.open_or_build(root, cache.entry_name(name, split, place), place, fingerprints.of_value(place), build)
-    return Dataset(name, split, *entry[:2], len(class_names), entry.fingerprint, class_names)
+    contents = content and np.array([content(generator(index)) for index in range(number)], np.int32)
+    facts = entry.fingerprint, class_names
+    return Dataset(name, split, *entry[:2], len(class_names), *facts, contents=contents)

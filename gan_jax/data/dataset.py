@@ -34,6 +34,8 @@ class Dataset:
       inputs: uint8 [num, height, width, channels], the image that goes with each example, such as the one that a
         translator is given, or a label map with the class of each pixel; or its caption, int32 [num, length] of numbers
         of words (see `words`), or float32 [num, n], an embedding of its caption; None if the examples are not pairs.
+      contents: int32 [num], a second label of each example, for evaluation only, such as what moves in a clip; None if
+        it is not known.
       groups: further data sets by name, each with an order of its own, such as the other one of two domains. None has
         groups itself.
 
@@ -49,6 +51,7 @@ class Dataset:
     fingerprint: str
     class_names: tuple[str, ...] | None = None
     inputs: np.ndarray | None = None
+    contents: np.ndarray | None = None
     groups: Mapping[str, Self] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
@@ -118,7 +121,8 @@ class Dataset:
             array.setflags(write=False)
         chosen = fingerprints.of_arrays(indices.astype(np.int64), None)
         fingerprint = fingerprints.of_value(['selected', self.fingerprint, chosen])
-        return dataclasses.replace(self, name=name, fingerprint=fingerprint, groups={}, **arrays)
+        contents = None if self.contents is None else self.contents[indices]
+        return dataclasses.replace(self, name=name, fingerprint=fingerprint, contents=contents, groups={}, **arrays)
 
     @property
     def has_maps(self) -> bool:

@@ -29,6 +29,8 @@ _SAMPLES = 3  # per side of a pixel, of which it is the mean
 def motions(name: str, split: str, size: int | None, root: pathlib.Path, *, show_progress: bool) -> Dataset:
     """The clips of a split: uint8 [n, 16, size, size, 3], with one of `CLASSES` each.
 
+    The contents are 6 s + c for the shape s of `SHAPES` in the colour c of `COLORS`.
+
     Args:
         name: name of the data set.
         split: 'train' (4,000 clips) or 'test' (1,000).
@@ -46,8 +48,12 @@ def motions(name: str, split: str, size: int | None, root: pathlib.Path, *, show
     def make(motion: int, rng: np.random.Generator) -> np.ndarray:
         return clip(motion, size, rng)[0]
 
+    def content(rng: np.random.Generator) -> int:
+        shape, color = _content(rng)
+        return shape * len(COLORS) + color
+
     shape = FRAMES, size, size, 3
-    options = {'root': root, 'show_progress': show_progress}
+    options = {'root': root, 'show_progress': show_progress, 'content': content}
     return computed_set(name, split, _SPLITS, shape, make, _RULE, CLASSES, **options)
 
 
@@ -62,15 +68,21 @@ def clip(motion: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, 
     Returns:
         The clip, uint8 [16, size, size, 3], and the coverage of each pixel by the shape, float64 [16, size, size, 1].
     """
-    shape, color, radius = SHAPES[rng.integers(len(SHAPES))], COLORS[rng.integers(len(COLORS))], rng.uniform(0.12, 0.2)
+    shape, color = _content(rng)
+    radius = rng.uniform(0.12, 0.2)
     coarse = rng.integers(0, 110, (4, 4, 3), dtype=np.uint8)
     background = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC), np.float64)
     ticks = (np.arange(size * _SAMPLES) + 0.5) / (size * _SAMPLES)
     rows, columns = ticks[:, None], ticks[None, :]
-    covered = np.stack([_inside(shape, rows - y, columns - x, radius) for y, x in _path(motion, radius, rng)])
+    covered = np.stack([_inside(SHAPES[shape], rows - y, columns - x, radius) for y, x in _path(motion, radius, rng)])
     cover = covered.reshape(FRAMES, size, _SAMPLES, size, _SAMPLES).mean(axis=(2, 4))[..., None]
-    frames = cover * color + (1 - cover) * background
+    frames = cover * COLORS[color] + (1 - cover) * background
     return frames.round().astype(np.uint8), cover
+
+
+def _content(rng: np.random.Generator) -> tuple[int, int]:
+    """The shape and the colour of a clip, as indices: the first that its random generator draws."""
+    return int(rng.integers(len(SHAPES))), int(rng.integers(len(COLORS)))
 
 
 def _path(motion: int, radius: float, rng: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.features.inception_network import TAPS
 from gan_jax.evaluation.record import Estimate
-from gan_jax.examples.kinds import CLOUDS, IMAGES, POINTS, SOLIDS, Kind, kind_of
+from gan_jax.examples.kinds import CLIPS, CLOUDS, IMAGES, POINTS, SOLIDS, Kind, kind_of
 from gan_jax.game import Game
 from gan_jax.layers.bicubic import ENLARGEMENTS
 from gan_jax.layers.choices import choose, nearest, require
@@ -26,8 +26,8 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, the 'maps' or 'holes' of the samples, or the 'generator', the
-            'translator', the 'discriminator' or the 'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, the 'maps', 'holes' or 'clips' of the samples, or the
+            'generator', the 'translator', the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
         known: whether it, or its protocol, needs the data that the run was trained on.
@@ -117,6 +117,20 @@ METRICS: dict[str, Metric] = {
     ),
     'clouds': Metric(of_sets.clouds_of, _best_of_clouds('clouds', jsd='min'), **_OF_CLOUDS),
     'clouds_emd': Metric(of_sets.clouds_emd_of, _best_of_clouds('clouds_emd'), **_OF_CLOUDS),
+    'clips': Metric(
+        of_runs.clips_of,
+        {
+            'motion_accuracy': 'max',
+            'motion_entropy': 'real',
+            'content_entropy': 'real',
+            'content_agreement': 'max',
+            'clip_distance': 'min',
+            'frame_fid': 'min',
+        },
+        **_BOTH_IMAGES | {'sees': 'clips'},
+        known=True,
+        kind=CLIPS,
+    ),
     'luma': Metric(of_sets.luma_of, {'psnr_y': 'max', 'ssim_y': 'max'}, **_BOTH_IMAGES, paired=True),
     'interpolated': Metric(
         of_runs.interpolated_of,

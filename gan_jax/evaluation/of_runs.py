@@ -12,6 +12,7 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips
 from gan_jax.evaluation.anomalies import anomaly_aurocs
 from gan_jax.evaluation.class_error import class_error
+from gan_jax.evaluation.clips import clip_metrics
 from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
 from gan_jax.evaluation.evidence import Evidence
 from gan_jax.evaluation.gather import GeneratorSamples
@@ -80,6 +81,20 @@ def mixture_of(evidence: Evidence) -> dict[str, Estimate]:
         'mixture_quality': Estimate(found.high_quality, rule=found.protocol),
         'mixture_divergence': Estimate(found.reverse_kl, rule=f'nats, {found.protocol}'),
     }
+
+
+def clips_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Motion and content of clips by classifiers of this project, and Fréchet distances by their features."""
+    real, fake, samples = evidence.real, evidence.fake, evidence.samples
+    if samples is None or samples.known is None:
+        raise UserError('clips needs samples of a run, whose training clips its classifiers learn from: remove it.')
+    return clip_metrics(
+        real.array('images'),
+        fake.array('images'),
+        samples.known,
+        real_motions=labels_of(real),
+        fake_motions=labels_of(fake),
+    )
 
 
 def class_error_of(evidence: Evidence) -> dict[str, Estimate]:

@@ -67,3 +67,16 @@ def test_a_split_alternates_its_classes(tmp_path, monkeypatch):
 def test_what_is_impossible_gets_a_sentence(name, options, message, tmp_path):
     with pytest.raises(UserError, match=message):
         load(name, cache_dir=tmp_path, **options)
+
+
+def test_contents_are_the_shapes_and_colours_that_are_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(motions, '_SPLITS', {'train': 12, 'test': 3})
+    dataset = load('motions', size=32, cache_dir=tmp_path, show_progress=False)
+    for example, content in zip(dataset.examples, dataset.contents, strict=True):
+        pixels = example.reshape(-1, 3)
+        counts = [(pixels == color).all(axis=1).sum() for color in motions.COLORS]
+        assert np.argmax(counts) == content % len(motions.COLORS)
+        assert max(counts) > 0
+    shapes = {motions.SHAPES[content // len(motions.COLORS)] for content in dataset.contents}
+    assert len(shapes) > 1
+    np.testing.assert_array_equal(dataset.select(np.array([4, 1]), 'two').contents, dataset.contents[[4, 1]])

@@ -27,7 +27,7 @@ from gan_jax.translators import no_latents
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
-# pairs, solids, points, an extractor with taps, a classifier, a discriminator, an encoder, label maps or holes
+# pairs, solids, clips, points, an extractor with taps, a classifier, a discriminator, an encoder, label maps or holes
 OTHER_INPUT = {
     'psnr',
     'ssim',
@@ -35,6 +35,7 @@ OTHER_INPUT = {
     'luma',
     'interpolated',
     'lpips_distance',
+    'clips',
     'solids',
     'mixture',
     'clouds',

@@ -87,10 +87,14 @@ def test_images_are_refused():
 def test_a_run_of_clips(tmp_path, monkeypatch):
     monkeypatch.setattr(motions, '_SPLITS', {'train': 12, 'test': 3})
     given = {**NARROW, 'data.size': '16', 'data.cache': str(tmp_path / 'cache'), 'batch_size': '4', 'samples': '3'}
+    given |= {'evaluation.samples': '6'}
     workdir = tmp_path / 'run'
     with toy_experiments.without_pages():
         train(config.load('mocogan:debug', given | {'duration': '2 steps'}), workdir)
     assert 'generator/class_loss' in (workdir / 'metrics.jsonl').read_text()
+    judged = (workdir / 'evaluations.jsonl').read_text()
+    assert '"motion_accuracy"' in judged
+    assert '"clip_distance"' in judged
     directory = sample_workdir(workdir, num=3)
     for name in ('grid.gif', '00002.gif'):
         assert Image.open(directory / name).n_frames == motions.FRAMES

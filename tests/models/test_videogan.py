@@ -66,6 +66,7 @@ def test_a_run_of_clips(tmp_path, monkeypatch):
             'batch_size': '4',
             'duration': '2 steps',
             'samples': '4',
+            'evaluate': '()',
             'parallel.devices': '1',
         },
     )
