@@ -68,6 +68,13 @@ def test_the_gallery_shows_each_picture_under_a_command():
     assert shown == {path.name for path in (ROOT / 'docs').iterdir() if path.suffix in PICTURES}
 
 
+def test_each_recipe_has_its_row_in_the_table_of_games():
+    table = re.findall(r'^\|[^|]+\|([^|]+)\|', (ROOT / 'docs/games.md').read_text(), re.MULTILINE)
+    listed = set(re.findall(r'`(\w+)`', ' '.join(table)))
+    recipes = {path.stem for path in (ROOT / 'configs').glob('*.py')}
+    assert recipes - listed == set()
+
+
 def test_docstrings_become_what_they_look_like_in_restructuredtext():
     lines = ['`a`s * `b_', 'c`, x_ and a_b.']
     runpy.run_path(str(ROOT / 'docs/conf.py'))['_as_rst'](None, 'module', 'name', None, None, lines)
