@@ -8,7 +8,8 @@ by factors of 2 to 100. Here, on a CPU, each of the three is computed in the fas
 - Convolutions: a transposed convolution of stride s is s^2 convolutions of stride 1, each of which makes every s-th
   pixel; a weight gradient is a convolution of the images with the cotangents as kernel and the batch as channels.
 - Products: patches times a matrix; a transposed convolution folds patches, overlaps added. Patches take a multiple of
-  the image's memory, which is worthwhile for many output channels or few input channels.
+  the image's memory, which is worthwhile for many output channels or few input channels, and where a kernel is larger
+  than its image.
 
 Elsewhere (GPU, TPU) each of the three is the plain XLA operation. The platform that compiles decides, inside the three,
 so that a derivative traces one rule and not one for each platform. The rules are `jax.custom_vjp`: reverse mode to any
@@ -101,6 +102,15 @@ class _Windows(NamedTuple):
         ends = [(n - 1) * self.stride + k for n, k in zip(self.places, self.kernel, strict=True)]
         return [(low, max(end - low - n, 0)) for end, low, n in zip(ends, self.low, self.image, strict=True)]
 
+    def have_large_kernel(self, role: str) -> bool:
+        """Whether a role's convolution has a kernel larger than its image, for which XLA:CPU takes a slow loop."""
+        sizes, rooms = self.kernel, self.image
+        if role == 'images':
+            sizes, rooms = (-(-k // self.stride) for k in self.kernel), self.places
+        elif role == 'kernel':
+            sizes = ((n - 1) * self.stride + 1 for n in self.places)
+        return any(size > room for size, room in zip(sizes, rooms, strict=True))
+
     @property
     def layout(self) -> tuple[str, str, str]:
         """The dimension numbers of images, kernel and outputs."""
@@ -109,7 +119,7 @@ class _Windows(NamedTuple):
 
 def _prefers_product(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> bool:
     """Whether the product form of 'outputs', 'images' or 'kernel' is faster; see docs/benchmarks.md."""
-    if {*windows.places} == {1} or {*windows.kernel} == {1}:
+    if {*windows.places} == {1} or {*windows.kernel} == {1} or windows.have_large_kernel(role):
         return True
     if len(windows.kernel) == 3:  # XLA:CPU has no fast convolution for the gradients
         return role != 'outputs' or channels < 4

@@ -29,6 +29,21 @@ def form(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.parametrize(
+    ('windows', 'roles'),
+    [
+        (module._Windows((3, 3), 1, (1, 1), (4, 4), (4, 4)), set()),
+        (module._Windows((3, 3), 1, (1, 1), (2, 4), (2, 4)), {'outputs', 'images'}),
+        (module._Windows((4, 4), 1, (2, 2), (9, 9), (10, 10)), {'kernel'}),
+        (module._Windows((4, 4), 2, (1, 1), (4, 4), (2, 2)), set()),
+        (module._Windows((5, 5), 2, (1, 1), (4, 4), (2, 2)), {'outputs', 'images'}),
+    ],
+)
+def test_a_kernel_larger_than_its_image_makes_a_product(windows, roles):
+    every = ('outputs', 'images', 'kernel')
+    assert {role for role in every if module._prefers_product(role, windows, 64, 64, jnp.float32)} == roles
+
+
 def textbook(images, kernel, stride, padding):
     sides = images.ndim - 2
     return lax.conv_general_dilated(images, kernel, (stride,) * sides, padding, dimension_numbers=LAYOUTS[sides])
