@@ -166,7 +166,8 @@ def super_resolution(
     def cropped(loss: PlayerLoss) -> PlayerLoss:
         def whole(params: PyTree, state: Any, batch: Batch, key: Key, positions: Array):
             pair = renamed(batch, {'real': 'real', 'input': 'input'})
-            images, inputs = crops.cut(pair['real'], pair['input'], stream(key, 'crop'), positions)
+            shared = jax.random.fold_in(state.key, state.step)  # both turns see the same crops, enlarged once
+            images, inputs = crops.cut(pair['real'], pair['input'], stream(shared, 'crop'), positions)
             return loss(params, state, {'real': images, 'label': inputs}, key, positions)
 
         return whole

@@ -102,6 +102,18 @@ def test_crops_of_an_image_and_its_input_are_at_the_same_place():
     np.testing.assert_array_equal(again, cut[30:])
 
 
+def test_the_turns_of_a_step_see_the_same_crops_and_those_of_the_next_step_others():
+    game, places = game_of(Crops((4, 4, 1), (16, 16, 1), side=8)), jnp.arange(BATCH)
+    state, loss = steps.init_state(game, SGD, jax.random.key(0)), game.turn('discriminator').loss
+    batch = {'input': images(1, (4, 4, 1)), 'real': images(2, (16, 16, 1))}
+
+    def value(step, key):
+        return loss(jnp.float32(0.4), state.replace(step=step), batch, jax.random.key(key), places)[0]
+
+    assert value(0, 1) == value(0, 2)
+    assert value(0, 1) != value(1, 1)
+
+
 def test_samples_are_whole_images_and_pictures_show_what_bicubic_makes():
     game = game_of(Crops((4, 4, 1), (16, 16, 1), side=8))
     batch = {'input': images(1, (4, 4, 1)), 'real': images(2, (16, 16, 1))}
