@@ -41,7 +41,7 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
         sub-directories are named like splits, or a link in it leads nowhere or back.
     """
     root = user_path(path)
-    chosen = _slice(split)
+    chosen = slice_of(split)
     if not os.path.isdir(root):
         if root.suffix.lower() in ARCHIVES:
             raise UserError(f'{str(root)!r} is an archive: unpack it and give the directory, as folder:PATH.')
@@ -74,7 +74,7 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
     )
 
 
-def _slice(split: str) -> slice:
+def slice_of(split: str) -> slice:
     """The slice of all files that a split describes."""
     found = re.fullmatch(r'train(?:\[(-?\d+)?:(-?\d+)?\])?', split)
     if found is None:

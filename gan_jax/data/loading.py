@@ -11,6 +11,7 @@ from gan_jax.data import (
     cache,
     captioned,
     captioned_shapes,
+    clip_folder,
     coloured,
     computed,
     domains,
@@ -42,7 +43,7 @@ def absolute_name(name: str) -> str:
     """A data set's name that means the same from every directory: that of a folder with an absolute path."""
     kind, found, rest = name.partition(':')
     match kind:
-        case 'folder' | 'paired' | 'maps' | 'captioned' if found:
+        case 'folder' | 'paired' | 'maps' | 'captioned' | 'clips' if found:
             rest = os.path.abspath(os.path.expanduser(rest))
         case 'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' if found:
             rest = absolute_name(rest)
@@ -88,6 +89,7 @@ def load(
         (see `maps.with_maps`);
         'captioned_shapes', pictures of coloured shapes with captions (see `captioned_shapes.captioned_shapes`), and
         'captioned:/path', images with theirs (see `captioned.with_captions`);
+        'clips:/path', a directory of clips (see `clip_folder.clips_of_folder`);
         'edges:NAME', 'grey:NAME', 'half:NAME' and 'quarter:NAME', pairs whose input is computed from the image, the
         last two the image in small (see `computed`);
         'blended:NAME', its images over computed textures, and 'blended:NAME+PATCHES', over patches of the pictures of
@@ -131,9 +133,8 @@ def load(
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
-        case 'paired' | 'maps' | 'captioned':
-            pairs = {'paired': paired.pairs, 'maps': maps.with_maps, 'captioned': captioned.with_captions}[kind]
-            dataset = pairs(name, rest, split, root, **options)
+        case 'paired' | 'maps' | 'captioned' | 'clips':
+            dataset = _OF_DIRECTORIES[kind](name, rest, split, root, **options)
         case 'edges' | 'grey' | 'half' | 'quarter':
             dataset = computed.PAIRS[kind](name, inner(rest), root, show_progress=show_progress)
         case 'classes':
@@ -245,6 +246,12 @@ _COMPUTED = {
     'furniture_points': furniture_points.furniture_points,
     'motions': motions.motions,
     'scenes': scenes.scenes,
+}
+_OF_DIRECTORIES = {
+    'captioned': captioned.with_captions,
+    'clips': clip_folder.clips_of_folder,
+    'maps': maps.with_maps,
+    'paired': paired.pairs,
 }
 _FROM_ANOTHER = {
     'stacked': _load_stack,

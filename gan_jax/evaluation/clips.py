@@ -77,54 +77,62 @@ def clip_metrics(
     Args:
         real: uint8 [m, T, H, W, C].
         fake: uint8 [n, T, H, W, C].
-        known: the clips that the classifiers learn from, with motions as labels, and contents.
+        known: the clips that the classifiers learn from, with their motions as labels, and contents or None.
         real_motions: int [m].
         fake_motions: int [n], those that the fakes should have; None: no particular ones.
         recipes: the training of both classifiers.
 
     Returns:
         - 'motion_accuracy', only for fakes that should have a motion: the share that has it;
-        - 'motion_entropy' and 'content_entropy': the mean entropy of the classes of a clip, and of a frame, in nats;
-        - 'content_agreement': the mean share of a clip's frames with its most frequent content;
-        - 'clip_distance' and 'frame_fid': Fréchet distances by the features of the two classifiers.
+        - 'motion_entropy': the mean entropy of the motions of a clip, in nats;
+        - 'clip_distance': a Fréchet distance by the features of the classifier of clips;
+        - 'content_entropy', 'content_agreement' and 'frame_fid', only where contents are known: the mean entropy of the
+          contents of a frame, the mean share of a clip's frames with its most frequent content, and a Fréchet distance
+          by the features of the classifier of frames.
 
     Raises:
-        UserError: the motions or contents of the known clips are not known.
+        UserError: the motions of the known clips are not known.
     """
-    if known.labels is None or known.contents is None:
-        raise UserError(f'clips needs clips with known motions and contents, and those of {known.name!r} are not.')
-    classifiers = _classifiers(known, recipes)
-    motions, frames = (
-        {'real': _look_at(*classifiers[kind], in_kind(real)), 'fake': _look_at(*classifiers[kind], in_kind(fake))}
-        for kind, in_kind in (('clips', lambda clips: clips), ('frames', _frames_of))
-    )
+    if known.labels is None:
+        raise UserError(f'clips needs training data with motions as classes, and {known.name!r} has no classes.')
+    views = {'clips': lambda clips: clips, 'frames': lambda clips: clips.reshape(-1, *clips.shape[2:])}
+    seen = {
+        kind: [_look_at(*classifier, views[kind](clips)) for clips in (real, fake)]
+        for kind, classifier in _classifiers(known, recipes).items()
+    }
 
-    def named(kind: str, estimate: Estimate, real_value: float | None = None) -> Estimate:
+    def named(kind: str, estimate: Estimate, of_real: str = '') -> Estimate:
         recipe = getattr(recipes, kind)
         settings = ', '.join(f'{name} {getattr(recipe, name)}' for name in ('widths', 'epochs', 'batch_size'))
-        rule = f"gan_jax's own classifier of {kind} ({settings}, seed 0), trained on {len(known)} real clips of "
-        rule += f'{known.name} {known.split}; {estimate.rule}'
-        return estimate._replace(rule=rule if real_value is None else f'{rule}; the real clips have {real_value:.4g}')
+        source = f'{len(known)} real clips of {known.name} {known.split}'
+        rule = f"gan_jax's own classifier of {kind} ({settings}, seed 0), trained on {source}; {estimate.rule}{of_real}"
+        return estimate._replace(rule=rule)
 
     def compared(kind: str, real: Estimate, fake: Estimate) -> Estimate:
-        return named(kind, fake, real.value)
+        return named(kind, fake, f'; the real clips have {real.value:.4g}')
 
-    def agreements(seen: Features) -> Estimate:
-        return _mean(agreement(seen.logits.argmax(-1).reshape(-1, real.shape[1])))
+    def distance(kind: str) -> Estimate:
+        return named(kind, fid(*(one.features for one in seen[kind])))
 
-    found = {
-        'motion_entropy': compared('clips', *(mean_entropy(seen.logits) for seen in motions.values())),
-        'content_entropy': compared('frames', *(mean_entropy(seen.logits) for seen in frames.values())),
-        'content_agreement': compared('frames', *map(agreements, frames.values())),
-        'clip_distance': named('clips', fid(*(seen.features for seen in motions.values()))),
-        'frame_fid': named('frames', fid(*(seen.features for seen in frames.values()))),
-    }
+    def entropy(kind: str) -> Estimate:
+        return compared(kind, *(mean_entropy(one.logits) for one in seen[kind]))
+
+    def motions_right(one: Features, wanted: np.ndarray) -> Estimate:
+        return _mean(one.logits.argmax(-1) == wanted)
+
+    found = {}
     if fake_motions is not None:
-        right = [
-            _mean(motions[name].logits.argmax(-1) == wanted)
-            for name, wanted in (('real', real_motions), ('fake', fake_motions))
-        ]
+        right = map(motions_right, seen['clips'], (real_motions, fake_motions))
         found['motion_accuracy'] = compared('clips', *right)
+    found |= {'motion_entropy': entropy('clips'), 'clip_distance': distance('clips')}
+    if 'frames' in seen:
+        contents = (one.logits.argmax(-1).reshape(-1, real.shape[1]) for one in seen['frames'])
+        agreements = compared('frames', *(_mean(agreement(one)) for one in contents))
+        found |= {
+            'content_entropy': entropy('frames'),
+            'content_agreement': agreements,
+            'frame_fid': distance('frames'),
+        }
     return found
 
 
@@ -135,20 +143,16 @@ def agreement(contents: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _classifiers(known: Dataset, recipes: Recipes) -> dict[str, tuple[nn.Module, PyTree]]:
-    """The network and the variables of the classifier of 'clips', and of that of 'frames'."""
+    """The network and the variables of the classifier of 'clips', and of that of 'frames' where contents are known."""
     clips = np.asarray(known.examples)
     network = ClipNetwork(known.num_classes, recipes.clips.widths)
-    length, places = clips.shape[1], np.arange(len(clips))
-    frames = np.concatenate([clips[places, (places + i * length // _FRAMES) % length] for i in range(_FRAMES)])
-    contents = np.tile(known.contents, _FRAMES)
-    return {
-        'clips': (network, train(network, clips, known.labels, recipe=recipes.clips)),
-        'frames': fit(frames, contents, int(contents.max()) + 1, recipe=recipes.frames),
-    }
-
-
-def _frames_of(clips: np.ndarray) -> np.ndarray:
-    return clips.reshape(-1, *clips.shape[2:])
+    classifiers = {'clips': (network, train(network, clips, known.labels, recipe=recipes.clips))}
+    if known.contents is not None:
+        length, places = clips.shape[1], np.arange(len(clips))
+        frames = np.concatenate([clips[places, (places + i * length // _FRAMES) % length] for i in range(_FRAMES)])
+        contents = np.tile(known.contents, _FRAMES)
+        classifiers['frames'] = fit(frames, contents, int(contents.max()) + 1, recipe=recipes.frames)
+    return classifiers
 
 
 def _look_at(network: nn.Module, variables: PyTree, examples: np.ndarray) -> Features:

@@ -122,9 +122,9 @@ METRICS: dict[str, Metric] = {
         {
             'motion_accuracy': 'max',
             'motion_entropy': 'real',
+            'clip_distance': 'min',
             'content_entropy': 'real',
             'content_agreement': 'max',
-            'clip_distance': 'min',
             'frame_fid': 'min',
         },
         **_BOTH_IMAGES | {'sees': 'clips'},

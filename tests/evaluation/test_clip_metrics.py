@@ -1,5 +1,7 @@
 """Metrics of clips: what they compare, by hand, and what their classifiers recognise."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,6 +40,7 @@ def untrained(monkeypatch):
         return {
             name: (network, jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, *shapes[name]))))
             for name, network in networks.items()
+            if name == 'clips' or known.contents is not None
         }
 
     monkeypatch.setattr(metrics, '_classifiers', classifiers)
@@ -58,6 +61,9 @@ def test_each_value_sees_what_it_should(untrained):
     assert turned['content_agreement'].value == pytest.approx(same['content_agreement'].value)
     assert "gan_jax's own classifier of clips" in same['clip_distance'].rule
     assert "gan_jax's own classifier of frames" in same['frame_fid'].rule
+    without_contents = clip_metrics(real, real[:, ::-1], dataclasses.replace(known, contents=None))
+    assert list(without_contents) == ['motion_entropy', 'clip_distance']
+    assert without_contents['clip_distance'] == turned['clip_distance']
 
 
 @pytest.mark.slow  # 30 s of training
@@ -79,10 +85,8 @@ def test_motions_and_contents_are_recognised():
 
 def test_what_is_not_known_gets_a_sentence():
     known = moving(3)
-    for missing in ({'labels': None}, {'contents': None}):
-        given = {'labels': known.labels, 'contents': known.contents} | missing
-        data = Dataset('bare', 'train', known.examples, given['labels'], 3, 'f', contents=given['contents'])
-        with pytest.raises(UserError, match="known motions and contents, and those of 'bare' are not"):
-            clip_metrics(known.examples, known.examples, data)
+    bare = Dataset('bare', 'train', known.examples, None, None, 'f')
+    with pytest.raises(UserError, match="motions as classes, and 'bare' has no classes"):
+        clip_metrics(known.examples, known.examples, bare)
     with pytest.raises(UserError, match='clips needs samples of a run'):
         clips_of(Evidence(None, None, None))

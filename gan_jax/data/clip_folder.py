@@ -1,0 +1,132 @@
+"""A directory of clips: GIF files, or one directory of frames for each clip."""
+
+import dataclasses
+import io
+import itertools
+import pathlib
+import re
+from typing import Any, BinaryIO, NamedTuple
+
+from PIL import Image
+
+from gan_jax.data import fingerprints
+from gan_jax.data.dataset import Dataset
+from gan_jax.data.decoded import decoded
+from gan_jax.data.folder import folder_source, slice_of
+from gan_jax.data.images import open_image, unreadable
+from gan_jax.errors import UserError
+from gan_jax.records.files import user_path
+
+_FILM = '.gif'
+
+
+class _Clip(NamedTuple):
+    """The files of the frames of a clip, or its one file with all frames."""
+
+    path: pathlib.Path
+    files: tuple[pathlib.Path, ...]
+    length: int
+
+
+def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **options: Any) -> Dataset:
+    """The clips in a directory, uint8 [num, T, height, width, channels], in the order of their paths.
+
+    A clip is a GIF file, or a directory of images, its frames in the order of the numbers in their names. Where the
+    clips are in sub-directories, each sub-directory is a class.
+
+    Args:
+        name: the data set's name, for messages.
+        path: the directory; ~ is the home directory.
+        split: 'train' or a slice of it, such as 'train[:100]'.
+        root: root of the cache.
+        **options: size, channels and show_progress, as in `load`.
+
+    Raises:
+        UserError: the clips differ in length, have one frame, or are partly in classes; or as `folder_source` and
+            `decoded`.
+    """
+    folder = user_path(path)
+    source = folder_source(name, path, 'train')
+    clips = _clips([pathlib.Path(file) for file in source.files])
+    classes = sorted({clip.path.relative_to(folder).parts[0] for clip in clips if clip.path.parent != folder})
+    if classes and any(clip.path.parent == folder for clip in clips):
+        raise UserError(f'{str(folder)!r} contains both clips and sub-directories of clips: keep only one of the two.')
+    _check_lengths(clips)
+    clips = clips[slice_of(split)]
+    if not clips:
+        raise UserError(f'the split {split!r} of {str(folder)!r} has no clips.')
+    length = clips[0].length
+    labels = [classes.index(clip.path.relative_to(folder).parts[0]) if classes else None for clip in clips]
+    files = [file for clip in clips for file in clip.files]
+
+    def read(start: int, stop: int) -> list[tuple[str | BinaryIO, int | None]]:
+        places = (divmod(index, length) for index in range(start, stop))
+        return [(_frame(clips[clip], number), labels[clip]) for clip, number in places]
+
+    frames = dataclasses.replace(
+        source,
+        split=split,
+        files=files,
+        identity=[length, *(file.relative_to(folder).as_posix() for file in files)],
+        num_examples=len(clips) * length,
+        num_classes=len(classes) or None,
+        class_names=tuple(classes) or None,
+        read=read,
+        describe=lambda index: f'frame {index % length} of {str(clips[index // length].path)!r}',
+    )
+    images = decoded(frames, root, **options)
+    return dataclasses.replace(
+        images,
+        examples=images.examples.reshape(len(clips), length, *images.shape),
+        labels=None if images.labels is None else images.labels[::length],
+        fingerprint=fingerprints.of_value(['clips', length, images.fingerprint]),
+    )
+
+
+def _clips(files: list[pathlib.Path]) -> list[_Clip]:
+    """The clips of image files, which are sorted by their paths."""
+    clips = []
+    for directory, group in itertools.groupby(files, lambda file: file.parent):
+        inside = list(group)
+        films = [file for file in inside if file.suffix.lower() == _FILM]
+        clips += [_Clip(film, (film,), _count_frames(film)) for film in films]
+        if images := sorted(set(inside) - set(films), key=_in_order):
+            clips.append(_Clip(directory, tuple(images), len(images)))
+    return clips
+
+
+def _in_order(file: pathlib.Path) -> list[tuple[int, str]]:
+    """The key by which 'frame2' comes before 'frame10'."""
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in re.split(r'(\d+)', file.name)]
+
+
+def _count_frames(film: pathlib.Path) -> int:
+    try:
+        with open_image(str(film)) as image:
+            return getattr(image, 'n_frames', 1)
+    except Exception as error:  # Pillow's decoders raise errors of many kinds
+        raise unreadable(repr(str(film)), error) from error
+
+
+def _check_lengths(clips: list[_Clip]) -> None:
+    first = clips[0]
+    for clip in clips:
+        if clip.length != first.length:
+            raise UserError(
+                f'{str(clip.path)!r} has {clip.length} frames and {str(first.path)!r} has {first.length}: cut all '
+                'clips to the same length.'
+            )
+    if first.length == 1:
+        raise UserError(f'{str(first.path)!r} has one frame, which is no clip: use folder:PATH for images.')
+
+
+def _frame(clip: _Clip, number: int) -> str | BinaryIO:
+    """The image file of a frame, made of a film where the clip is one."""
+    if len(clip.files) > 1:
+        return str(clip.files[number])
+    encoded = io.BytesIO()
+    with Image.open(clip.path) as film:
+        film.seek(number)
+        film.convert('RGBA').save(encoded, 'PNG')
+    encoded.seek(0)
+    return encoded

@@ -1,0 +1,68 @@
+"""Directories of clips: GIF files, directories of frames, classes, and what is refused."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.data import load
+from gan_jax.errors import UserError
+
+RNG = np.random.default_rng(0)
+CLIPS = RNG.integers(0, 255, (3, 11, 8, 8, 3), np.uint8)
+
+
+def save_frames(directory, clip):
+    directory.mkdir(parents=True)
+    for number, frame in enumerate(clip):
+        Image.fromarray(frame).save(directory / f'frame{number}.png')
+
+
+def save_film(path, clip):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *others = (Image.fromarray(frame) for frame in clip)
+    first.save(path, save_all=True, append_images=others)
+
+
+def load_clips(directory, **options):
+    return load(f'clips:{directory}', cache_dir=directory.parent / 'cache', show_progress=False, **options)
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path):
+    for name, clip in zip('abc', CLIPS, strict=True):
+        save_frames(tmp_path / 'clips' / name, clip)
+    dataset = load_clips(tmp_path / 'clips')
+    np.testing.assert_array_equal(dataset.examples, CLIPS)
+    assert (dataset.labels, dataset.num_classes) == (None, None)
+    some = load_clips(tmp_path / 'clips', split='train[1:]', size=4)
+    assert some.examples.shape == (2, 11, 4, 4, 3)
+    assert load_clips(tmp_path / 'clips').fingerprint == dataset.fingerprint != some.fingerprint
+
+
+def test_films_are_read_frame_by_frame_and_sub_directories_are_classes(tmp_path):
+    grey = np.repeat(CLIPS[:, :, :, :, :1] // 8 * 8, 3, axis=-1)  # few colours, which a GIF keeps
+    for name, clip in zip(('up/1', 'down/2', 'up/3'), grey, strict=True):
+        save_film(tmp_path / 'clips' / f'{name}.gif', clip)
+    dataset = load_clips(tmp_path / 'clips')
+    np.testing.assert_array_equal(dataset.examples, grey[[1, 0, 2]])
+    assert dataset.class_names == ('down', 'up')
+    assert dataset.labels.tolist() == [0, 1, 1]
+
+
+def test_what_is_no_set_of_clips_gets_a_sentence(tmp_path):
+    save_frames(tmp_path / 'lengths/a', CLIPS[0])
+    save_frames(tmp_path / 'lengths/b', CLIPS[1][:5])
+    with pytest.raises(UserError, match=r"lengths/b' has 5 frames and .*lengths/a' has 11: cut all clips to the same"):
+        load_clips(tmp_path / 'lengths')
+    save_frames(tmp_path / 'images/a', CLIPS[0][:1])
+    with pytest.raises(UserError, match="images/a' has one frame, which is no clip: use folder:PATH"):
+        load_clips(tmp_path / 'images')
+    save_frames(tmp_path / 'mixed/a', CLIPS[0])
+    save_frames(tmp_path / 'mixed/b/c', CLIPS[0])
+    with pytest.raises(UserError, match='both clips and sub-directories of clips'):
+        load_clips(tmp_path / 'mixed')
+    save_film(tmp_path / 'broken/a.gif', CLIPS[0])
+    (tmp_path / 'broken/b.gif').write_bytes(b'GIF')
+    with pytest.raises(UserError, match=r"broken/b\.gif' cannot be read as an image"):
+        load_clips(tmp_path / 'broken')
+    with pytest.raises(UserError, match=r"the split 'train\[99:\]' of .* has no clips"):
+        load_clips(tmp_path / 'mixed/b', split='train[99:]')
