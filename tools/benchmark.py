@@ -1,6 +1,6 @@
 """Measures training by gan_jax against PyTorch: speed, start-up, compile time, memory and share of the machine's peak.
 
-    pip install -e '.[benchmark]'
+    pip install 'gan_jax[benchmark]'
     python -m gan_jax.tools.benchmark [--cases mlp dcgan28] [--sides gan_jax eager] [--rounds 5] [--output table.md]
 
 Every case is a recipe of `configs/` on the embedded digits, brought to the case's size. The peers are `tools.twins`,

@@ -3,8 +3,8 @@
     python -m gan_jax.tools.benchmark_eval [--rounds 5] [--batches 4 8 32] [--peak TFLOPS] [--skip_fid]
 
 Inception has random weights here: this is about time, and the figures would be the same with the published ones. Where
-torch-fidelity is installed (pip install -e '.[parity]') it is timed in the same run, as it is and with channels last,
-in turn with gan_jax and with as many threads. Each has its own best batch size. Prints a Markdown table.
+torch-fidelity is installed (pip install 'gan_jax[parity]') it is timed in the same run, as it is and with channels
+last, in turn with gan_jax and with as many threads. Each has its own best batch size. Prints a Markdown table.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def torch_engines(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Engi
         import torch
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
-        print(f"torch-fidelity is skipped because it cannot be imported ({error}): pip install -e '.[parity]'.\n")
+        print(f"torch-fidelity is skipped because it cannot be imported ({error}): pip install 'gan_jax[parity]'.\n")
         return {}
     torch.set_num_threads(threads)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'

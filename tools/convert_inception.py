@@ -4,7 +4,7 @@
     python -m gan_jax.tools.convert_inception --download [--output FILE]
 
 FILE is pytorch-fid's or torch-fidelity's .pth (PyTorch is not needed), or TensorFlow's classify_image_graph_def.pb
-(with pip install -e '.[tensorflow]'). The .pth is verified by its SHA-256. That of the graph is unknown, so it needs
+(with pip install 'gan_jax[tensorflow]'). The .pth is verified by its SHA-256. That of the graph is unknown, so it needs
 --unverified, like any other file; the protocol of every value then says that the weights are unverified.
 """
 

@@ -2,7 +2,7 @@
 
     python -m gan_jax.tools.prepare_dataset celeb_a [--data_dir DIR]
 
-Most data sets need TensorFlow for this (pip install -e '.[tensorflow]'); reading them afterwards does not.
+Most data sets need TensorFlow for this (pip install 'gan_jax[tensorflow]'); reading them afterwards does not.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Shows where the time of a training step goes, by XLA's own profile.
 
-    pip install -e '.[benchmark]'
+    pip install 'gan_jax[benchmark]'
     python -m gan_jax.tools.profile_step --case dcgan28 [--steps 5] [--rounds 5] [--longest 10] [--config KEY=VALUE ...]
 
 It trains a case of `tools.benchmark` as gan_jax does, first without the profiler for the time of a step, then with it.

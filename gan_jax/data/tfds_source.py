@@ -84,7 +84,7 @@ def download_and_prepare(name: str, data_dir: str | None = None) -> pathlib.Path
         raise _not_found(name, directory) from None
     except ImportError as error:
         raise UserError(
-            f"TFDS needs another package to prepare {name!r} ({error}): run pip install -e '.[tensorflow]'."
+            f"TFDS needs another package to prepare {name!r} ({error}): run pip install 'gan_jax[tensorflow]'."
         ) from error
     except Exception as error:
         raise UserError(

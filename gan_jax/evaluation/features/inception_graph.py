@@ -78,7 +78,7 @@ def _constants(path: pathlib.Path) -> dict[str, np.ndarray]:
         import tensorflow as tf
     except ImportError as error:
         raise UserError(
-            f"{path} is a TensorFlow graph, and TensorFlow is not installed: run pip install -e '.[tensorflow]', or "
+            f"{path} is a TensorFlow graph, and TensorFlow is not installed: run pip install 'gan_jax[tensorflow]', or "
             'give a .pth file, which does not need TensorFlow.'
         ) from error
     graph = tf.compat.v1.GraphDef()

@@ -227,7 +227,7 @@ def test_a_graph_needs_tensorflow(monkeypatch, tmp_path):
     path = tmp_path / 'graph.pb'
     path.write_bytes(b'graph')
     sentence = refusal(inception_weights.convert, path, True)
-    assert "TensorFlow is not installed: run pip install -e '.[tensorflow]', or give a .pth" in sentence
+    assert "TensorFlow is not installed: run pip install 'gan_jax[tensorflow]', or give a .pth" in sentence
 
 
 def test_download_tries_both_and_says_why_not(monkeypatch):
