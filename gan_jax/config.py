@@ -108,7 +108,7 @@ def choose_small(config: ConfigDict, argument: str) -> bool:
 
 
 def choose_small_images(config: ConfigDict, argument: str) -> None:
-    """Sets the data of super-resolution, images with themselves in small, and the factor of the generator.
+    """Sets the data of super-resolution, images with smaller copies of them, and the factor of the generator.
 
     Args:
         config: config of a game of super-resolution.

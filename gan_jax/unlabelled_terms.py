@@ -1,4 +1,4 @@
-"""Terms for a discriminator that classifies and has examples without labels: what its classes should be like there.
+"""Terms for a discriminator that classifies, which shape its class probabilities on examples without labels.
 
 Virtual adversarial training makes them smooth, the conditional entropy and pseudo-labels make them certain. All of them
 look at the real examples of a batch, and at class logits in the `Judgement`.

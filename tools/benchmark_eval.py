@@ -120,7 +120,7 @@ def fid_seconds(rows: int) -> tuple[float, float]:
 
 
 def update_seconds() -> float:
-    """What the streaming moments take for each image, squares included."""
+    """Seconds per image of the streaming moments, squares included."""
     features = np.random.RandomState(0).standard_normal((1024, DIMENSION)).astype(np.float32)
     moments = Moments(DIMENSION)
 

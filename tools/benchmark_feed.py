@@ -103,7 +103,7 @@ def train(training: Training, state: Any, blocks: Iterator[Any], stretches: int)
 
 
 def measure(config: Any, examples: np.ndarray, steps: int, stretches: int, rounds: int) -> dict[str, float]:
-    """What training on the examples takes: medians of seconds, and bytes.
+    """The cost of training on the examples: medians of seconds, and bytes.
 
     'streamed' and 'resident' are seconds of a round of so many stretches, 'lost' is the share of a streamed round by
     which it is longer than the resident one after it, 'asked' the share in which the loop asked for its next block.

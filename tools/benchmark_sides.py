@@ -198,7 +198,7 @@ def cores() -> int:
 
 
 def processor_facts() -> str:
-    """What Linux says of the processor; nothing elsewhere."""
+    """Facts about the processor from Linux; empty on other systems."""
     path = pathlib.Path('/proc/cpuinfo')
     return path.read_text() if path.exists() else ''
 

@@ -62,7 +62,7 @@ class Program:
                     self.instructions[name + target[1]] = self.instructions[name]
 
     def inside(self, name: str) -> list[Instruction]:
-        """What a fusion consists of; of any other instruction, itself."""
+        """The instructions of a fusion; any other instruction itself."""
         called = re.search(r'calls=%?([\w.\-]+)', self.instructions[name].attributes)
         return self._computations[called[1]] if called else [self.instructions[name]]
 

@@ -45,7 +45,7 @@ _NUM = Range(0, 1000)
 def make_study(
     runs: Mapping[str, TrainedRun], real: Dataset, *, num: int = 25, pairs: int = 25, seed: int = 0
 ) -> tuple[Study, np.ndarray]:
-    """The pictures of a page, and what they are.
+    """The pictures of a page, and their identities.
 
     Args:
         runs: by name, of images of one shape; their samples have running averages and no truncation.
@@ -125,7 +125,7 @@ def load_real(run: TrainedRun, spec: str | None, data_dir: str | None = None) ->
 
 
 def routes(study: Study, page: str, directory: pathlib.Path) -> dict[tuple[str, str], Route]:
-    """What a server answers: the page at '/', and to posted votes, which it saves in a directory, how they went."""
+    """The routes of a server: the page at '/', and posted votes, which are saved and answered with the mistakes."""
 
     def votes(_: Mapping[str, str], posted: bytes) -> tuple[str, bytes]:
         try:
@@ -171,7 +171,7 @@ def _text(rate: human.Rate | None) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parses the command line; writes the page, serves it, or prints what votes say."""
+    """Parses the command line; writes the page, serves it, or prints the results of votes."""
     parser = argparse.ArgumentParser(prog='python -m gan_jax.tools.judge', description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('runs', nargs='*', type=files.user_path, help='directories of runs')

@@ -1,4 +1,4 @@
-"""Lists what there is, one line each, or explains every key of a config.
+"""Lists configs, networks, games, data and more, one line each, or explains every key of a config.
 
     python -m gan_jax.tools.list                                     # everything
     python -m gan_jax.tools.list losses metrics                      # some sections
@@ -113,7 +113,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], dict[str, str]]]] = {
 
 
 def listing(sections: Sequence[str] = ()) -> str:
-    """What there is, as text.
+    """All groups with their entries, as text.
 
     Args:
         sections: of `SECTIONS`; none: all of them.

@@ -1,4 +1,4 @@
-"""Reads the networks of a pickle of stylegan2-ada-pytorch without PyTorch, and without running anything that it says.
+"""Reads the networks of a pickle of stylegan2-ada-pytorch without PyTorch, and without executing its code.
 
 Such a pickle is a dict of networks 'G', 'D' and 'G_ema'. Each is saved with the source code of its class, by
 `torch_utils.persistence`, whose reader runs that code. This one looks only at what lies beside it: the tensors and the
@@ -76,7 +76,7 @@ class _NetworkUnpickler(TensorUnpickler):
         self._names = super().known() | self._additional()
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a name of the file."""
+        """The replacement for a name in the file."""
         if module == 'dnnlib.tflib.network':
             raise pickle.UnpicklingError(
                 'it is a TensorFlow pickle: legacy.py of stylegan2-ada-pytorch converts it for PyTorch'
@@ -84,7 +84,7 @@ class _NetworkUnpickler(TensorUnpickler):
         return super().find_class(module, name)
 
     def known(self) -> dict[str, Callable]:
-        """The functions and classes of this reading."""
+        """The functions and classes that replace those of the file."""
         return self._names
 
     def _additional(self) -> dict[str, Callable]:

@@ -1,4 +1,4 @@
-"""A small web server for pages that ask the program something."""
+"""A small web server for interactive pages."""
 
 import http.server
 import urllib.parse
@@ -33,7 +33,7 @@ def make_server(routes: Mapping[tuple[str, str], Route], host: str, port: int) -
 
 
 def serve(server: http.server.ThreadingHTTPServer) -> None:
-    """Says where the page is and answers until Ctrl-C."""
+    """Prints where the page is and answers until Ctrl-C."""
     host, port = server.server_address[:2]
     print(f'Open http://{host}:{port}/ in a browser. Ctrl-C ends it.', flush=True)
     with server:
@@ -73,6 +73,6 @@ def _handler(routes: Mapping[tuple[str, str], Route]) -> type[http.server.BaseHT
                 self.close_connection = True
 
         def log_message(self, *message: object) -> None:
-            """Says nothing about single requests."""
+            """Does not print single requests."""
 
     return Handler

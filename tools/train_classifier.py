@@ -1,4 +1,4 @@
-"""Trains a small classifier of a data set, by whose features and logits generators of this data are evaluated.
+"""Trains a small classifier of a data set; its features and logits are used to evaluate generators of this data.
 
     python -m gan_jax.tools.train_classifier mnist [--full] [--seed 0] [--data_dir DIR] [--output FILE.npz]
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Trains, saves, and says what came of it."""
+    """Trains and saves a classifier, and prints its accuracy."""
     options = {'size': arguments.size, 'channels': arguments.channels}
     path = pathlib.Path(arguments.output or classifier_path(arguments.name, **options))
     if path.suffix != '.npz':

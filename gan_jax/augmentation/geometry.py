@@ -84,7 +84,7 @@ def _mirror(x: Array, size: int) -> Array:
 
 
 def _sample(image: Array, x: Array, y: Array) -> Array:
-    """The bilinear samples [n, C] of an image [H, W, C], which goes on from its other side, at n places x and y."""
+    """The bilinear samples [n, C] of a periodically continued image [H, W, C] at n places x and y."""
     height, width, channels = image.shape
     left, top = jnp.floor(x).astype(jnp.int32) % width, jnp.floor(y).astype(jnp.int32) % height
     right, bottom = (left + 1) % width, (top + 1) % height

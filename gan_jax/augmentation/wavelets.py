@@ -34,7 +34,7 @@ _REACH = len(_SYM6) // 2 - 1  # pixels of twice the resolution in front of a pla
 
 
 def double_periodic(image: Array) -> Array:
-    """An image [H, W, C] that goes on from its other side, at twice the resolution: [2 H, 2 W, C]."""
+    """An image [H, W, C], continued periodically, at twice the resolution: [2 H, 2 W, C]."""
     taps = 2 * np.array(_SYM6[::-1]) / sum(_SYM6)
     border = len(taps) // 4  # of pixels that the filter sees
     padded = jnp.pad(image, ((border, border), (border, border), (0, 0)), 'wrap')

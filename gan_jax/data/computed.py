@@ -1,4 +1,4 @@
-"""Pairs whose input is computed from the image itself: its edges, its grey values, or the image in small."""
+"""Pairs whose input is computed from the image itself: its edges, its grey values, or a smaller copy."""
 
 import dataclasses
 import functools
@@ -56,7 +56,7 @@ def with_grey(name: str, images: Dataset, root: pathlib.Path, *, show_progress: 
 
 
 def with_small(name: str, images: Dataset, root: pathlib.Path, *, factor: int, show_progress: bool) -> Dataset:
-    """Images with themselves in small as inputs, for super-resolution; arguments and errors as in `with_edges`.
+    """Images with smaller copies of them as inputs, for super-resolution; arguments and errors as in `with_edges`.
 
     Each side is divided by `factor`, by `gan_jax.layers.bicubic.bicubic` on the device, and the pixels are rounded.
 

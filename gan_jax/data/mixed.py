@@ -1,4 +1,4 @@
-"""Images of several sizes, which no array holds."""
+"""Images of several sizes, which do not fit in one array."""
 
 import concurrent.futures
 from collections.abc import Callable, Iterator

@@ -78,7 +78,7 @@ class Evaluator:
         self._real_store = self._gather(self.reals, metrics.kept(self.names, 'real'))
 
     def evaluate(self, fakes: GeneratorSamples | Dataset | Statistics) -> Evaluation:
-        """The metrics of a generator's samples, of a data set taken for generated, or of statistics of one.
+        """The metrics of a generator's samples, of a data set in their place, or of statistics of one.
 
         A metric that cannot be computed (too few images, no labels, no classes in the extractor) is a failure
         with its reason and does not affect the others.

@@ -1,4 +1,4 @@
-"""What a metric is computed of."""
+"""The inputs of metrics."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

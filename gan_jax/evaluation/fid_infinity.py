@@ -51,7 +51,7 @@ def fid_infinity(
 def fid_series(
     real: Moments, fake: ArrayLike, *, points: int, smallest: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """FID of random subsets of the fakes, each drawn anew without replacement, as in the paper's code.
+    """FID of random subsets of the fakes, each drawn independently without replacement, as in the paper's code.
 
     Args:
         real: moments of the real features.

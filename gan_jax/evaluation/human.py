@@ -18,7 +18,7 @@ REAL = -1  # the source of a real image
 
 
 class Study(NamedTuple):
-    """What the pictures of a page are, which the page itself does not say.
+    """The identities of the pictures on a page; the page itself does not contain them.
 
     Attributes:
         page: its id.

@@ -89,7 +89,7 @@ def mmd_of(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def authenticity_of(evidence: Evidence) -> dict[str, Estimate]:
-    """Share of samples that are no copies of real images (Alaa et al. 2022)."""
+    """Share of samples that are not copies of real images (Alaa et al. 2022)."""
     return {'authenticity': authenticity(*_features(evidence))}
 
 

@@ -1,10 +1,10 @@
-"""Standard errors that several metrics have; None if the sample cannot tell."""
+"""Standard errors of several metrics; None if the sample does not determine them."""
 
 import numpy as np
 
 
 def binomial(share: float, number: int) -> float | None:
-    """Of a share of so many examples; None if it is 0 or 1, for there the formula gives 0 whatever the number."""
+    """That of a share of a number of examples; None if the share is 0 or 1, where the formula always gives 0."""
     return (share * (1 - share) / number) ** 0.5 if 0 < share < 1 else None
 
 

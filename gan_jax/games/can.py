@@ -1,4 +1,4 @@
-"""CAN: a generator of examples that pass for real and belong to no class, a style in the paper, more than another."""
+"""CAN: a generator of examples that look real and whose class, in the paper a style, is ambiguous."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""MoCoGAN: clips of a content and a motion, judged as clips and frame by frame; Tulyakov et al. 2018, section 3.
+"""MoCoGAN: clips of a content and a motion, with two discriminators; Tulyakov et al. 2018, section 3.
 
 Two adversarial games with one generator, whose losses are added: its clips against a discriminator of clips, and a
 random frame of each clip against a discriminator of frames. The two discriminators are one player.

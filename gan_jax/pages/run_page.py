@@ -68,7 +68,7 @@ def page(run: Workdir, *, stopped: bool = False) -> str:
 
 
 def progress(run: Workdir) -> str:
-    """What is trained, and the progress."""
+    """The model, the data and the progress of a run."""
     total, data = run.total, run.facts['data']
     size = 'x'.join(map(str, data['shape'])) if kind_of(data['shape']).view else 'points in the plane'
     if run.config.get('game', {}).get('name', 'adversarial') == 'adversarial':

@@ -135,7 +135,7 @@ class Inception(nn.Module):
     def conv(
         self, name: str, x: Array, width: int, window: Window = (1, 1), stride: int = 1, padding: str | None = None
     ) -> Array:
-        """A convolution and its ReLU; without a word about padding, 'SAME' at stride 1 and 'VALID' at stride 2."""
+        """A convolution and its ReLU; without a given padding, 'SAME' at stride 1 and 'VALID' at stride 2."""
         kernel, bias = self.weights(name, (*window, x.shape[-1], width))
         return nn.relu(_convolve(x, kernel, bias, stride, padding or ('SAME' if stride == 1 else 'VALID')))
 
@@ -162,7 +162,7 @@ def parameter_shapes(tap: int = 2048) -> dict[str, dict[str, tuple[int, ...]]]:
 
 
 def average_pool(x: Array) -> Array:
-    """3x3 average at stride 1, of the neighbours that there are: padding is not counted."""
+    """3x3 average at stride 1; padding is not counted."""
     counts = [np.minimum(np.minimum(np.arange(size), np.arange(size)[::-1]) + 2, min(size, 3)) for size in x.shape[1:3]]
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     return _reduce_3x3(padded, jnp.add, 1) / np.multiply.outer(*counts)[:, :, None].astype(x.dtype)

@@ -46,7 +46,7 @@ class _Entries(dict):
 
 
 class Storage(NamedTuple):
-    """Which bytes a tensor lies in, by their key unless they are there already; `start` is in elements."""
+    """The bytes of a tensor, as a key until they are read; `start` is in elements."""
 
     key: str
     dtype: np.dtype
@@ -112,7 +112,7 @@ class TensorUnpickler(pickle.Unpickler):
         return known[f'{module}.{name}']
 
     def known(self) -> dict[str, Callable]:
-        """New functions, with which the attributes go that a pickle sets, by the names that they stand for."""
+        """New functions by the names that they replace; attributes set by a pickle are lost with them."""
 
         def ordered(*items: Any) -> _Entries:
             return _Entries(*items)

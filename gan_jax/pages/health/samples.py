@@ -111,7 +111,7 @@ def peaks(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def diversity_of(run: Course) -> Diversity | None:
-    """Of the last grid; None for a run without images in groups of at least two, or too young to be judged."""
+    """The diversity of the last grid; None for a run without images in groups of at least two, or just begun."""
     if run.samples is None or run.samples.shape[1] < 2 or window_of(run, 'generator/gradient_norm') is None:
         return None
     return compare(run.samples, references(run))
