@@ -26,7 +26,7 @@ def are_shapes(source: ImageSource) -> bool:
         return path.suffix.lower() in EXTENSIONS
     try:
         array = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError):  # decoding it as an image tells the reason
+    except (OSError, ValueError, EOFError):  # decoding it as an image tells the reason
         return False
     return array.dtype.kind == 'f' or array.ndim == 4 or (array.ndim == 3 and array.shape[2] not in (1, 3))
 
@@ -54,9 +54,8 @@ def read_shapes(source: ImageSource, size: int | None) -> DecodedImages:
                     f'{source.describe(index)} is {_words(shapes[-1])} and {source.describe(0)} is {_words(example)}: '
                     'give files that are alike, or for point clouds a number of points by data.size.'
                 )
-        return np.ascontiguousarray(np.stack(shapes)), None if source.num_classes is None else np.asarray(
-            labels, np.int32
-        )
+        labels = None if source.num_classes is None else np.asarray(labels, np.int32)
+        return np.ascontiguousarray(np.stack(shapes)), labels
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         yield from in_threads(read, range(0, source.num_examples, _CHUNK))
@@ -70,7 +69,7 @@ def _read(source: ImageSource, index: int, file: str | os.PathLike, size: int | 
     try:
         array = _READERS[path.suffix.lower()](path)
         example = _cloud(array, size, index) if array.ndim == 2 else _solid(array)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError) as error:
         reason = 'it is an image' if isinstance(error, KeyError) else str(error)
         raise UserError(f'{what} cannot be read as a point cloud or solid ({reason}): replace or remove it.') from error
     if size not in (None, len(example)):

@@ -15,7 +15,7 @@ from gan_jax.layers.choices import choose
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 
-STAGES = {'autoencoder': 'autoencoder', 'codes': 'codes'}
+_STAGES = 'autoencoder', 'codes'
 
 
 class Coder(NamedTuple):
@@ -66,7 +66,7 @@ def latent_gan(
     Raises:
         UserError: an option is impossible.
     """
-    choose(STAGES, stage, 'stage')
+    choose(dict.fromkeys(_STAGES), stage, 'stage')
 
     def made(params, variables, latents, key, train, condition=None):
         del key, train, condition

@@ -27,22 +27,22 @@ class Generator(GeneratorNetwork):
             codes are not negative.
         encoder_widths: widths of the layers that each point goes through; the last is the size of a code.
         decoder_widths: widths of the hidden layers of the decoder.
-        encoder_normalization: normalization of the encoder.
+        normalization: normalization of the encoder; the other parts have none.
     """
 
     widths: Annotated[tuple[int, ...], COUNT] = (128,)
     encoder_widths: Annotated[tuple[int, ...], COUNT] = (64, 128, 128, 256, 128)
     decoder_widths: Annotated[tuple[int, ...], COUNT] = (256, 256)
-    encoder_normalization: str = 'batch'
+    normalization: str = 'batch'
     initializer: str = 'xavier'
 
     def setup(self) -> None:
         """The three parts."""
         require_positive(self, 'widths', 'encoder_widths', 'decoder_widths')
-        options = {name: getattr(self, name) for name in ('spectral_iterations', 'momentum', 'initializer', 'dtype')}
-        options |= {'normalization': self.normalization, 'axis_name': self.axis_name}
+        options = {'initializer': self.initializer, 'dtype': self.dtype}
+        own = {name: getattr(self, name) for name in ('normalization', 'spectral_iterations', 'momentum', 'axis_name')}
         self.mapping = _Layers(widths=(*self.widths, self.encoder_widths[-1]), **options)
-        self.encoder = _Layers(widths=self.encoder_widths, **options | {'normalization': self.encoder_normalization})
+        self.encoder = _Layers(widths=self.encoder_widths, **options, **own)
         self.decoder = _Decoder(widths=self.decoder_widths, shape=self.shape, **options)
 
     def __call__(self, latents: jax.Array, *, train: bool) -> jax.Array:
@@ -54,7 +54,8 @@ class Generator(GeneratorNetwork):
 
     def code(self, latents: jax.Array, *, train: bool) -> jax.Array:
         """Latents [B, n] -> codes [B, c], at least 0, float32; latents are multiplied by 0.2, as in r-GAN."""
-        return self.mapping(DEVIATION * latents, train=train).astype(jnp.float32)
+        latents, _ = self.take(DEVIATION * latents, None, train=train)
+        return self.mapping(latents, train=train).astype(jnp.float32)
 
     def encode(self, clouds: jax.Array, *, train: bool) -> jax.Array:
         """Point clouds [B, points, 3] -> codes [B, c], float32: the maximum over the points."""

@@ -108,6 +108,16 @@ def test_what_cannot_be_read_gets_a_sentence(root, tmp_path, name, contents, mes
         load_folder(root, tmp_path)
 
 
+def test_an_empty_file_gets_a_sentence(root, tmp_path):
+    np.save(root / '1.npy', BOX)
+    (root / '2.npy').write_bytes(b'')
+    with pytest.raises(UserError, match=r"2\.npy' cannot be read as a point cloud or solid \(No data left in file\)"):
+        load_folder(root, tmp_path)
+    (root / '1.npy').unlink()
+    with pytest.raises(UserError, match=r"2\.npy' cannot be read as an image \(No data left in file\)"):
+        load_folder(root, tmp_path)
+
+
 def test_kinds_cannot_be_mixed(root, tmp_path, write_image):
     np.save(root / '1.npy', CLOUDS[0])
     np.save(root / '2.npy', BOX)

@@ -84,6 +84,7 @@ def test_latents_have_the_published_deviation():
         ({'data.name': 'digits'}, r'for point clouds of shape \(points, 3\), not \(8, 8, 1\)'),
         ({'game.stage': 'neither'}, "'neither'"),
         ({'generator.family': 'pointgan'}, 'this one has no code'),
+        ({'generator.conditioning': 'concatenate'}, 'num_classes is None'),
     ],
 )
 def test_what_is_impossible_gets_a_sentence(overrides, message):
