@@ -4,8 +4,8 @@ Achlioptas, Diamanti, Mitliagkas and Guibas 2018, "Learning Representations and 
 https://arxiv.org/abs/1707.02392.
 
 l-GAN has two phases: an autoencoder with the Chamfer distance, then WGAN-GP with the codes of its encoder. r-GAN is
-WGAN-GP with the clouds themselves; the authors' other loss is the usual one, see `discriminator.slope`. Adam has a beta1
-of 0.5 in all of them; the authors' autoencoder has 0.9.
+WGAN-GP with the clouds themselves; the authors' other loss is the usual one, see `discriminator.slope`. Adam has a
+beta1 of 0.5 in all of them; the authors' autoencoder has 0.9.
 
     python -m gan_jax.main --config pointgan                         # l-GAN, furniture of 512 points
     python -m gan_jax.main --config pointgan:raw                     # r-GAN
