@@ -77,6 +77,27 @@ def transposed_convolution(
     return _transposed(windows, images, kernel.swapaxes(-2, -1))  # as in the convolution that this is the adjoint of
 
 
+def doubled_convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The 'SAME' convolution of images doubled by the nearest pixel, which are never made.
+
+    It is a transposed convolution. Where two pixels of a window are the same pixel of the image, their weights are
+    added: that needs less than half of the multiplications.
+
+    Args:
+        images: [B, H, W, C].
+        kernel: [h, w, C, D].
+
+    Returns:
+        [B, 2 H, 2 W, D].
+    """
+    padding = kernel.shape[0] // 2
+    kernel = lax.rev(kernel, (0, 1))
+    for axis in (0, 1):
+        ends = ([(0, 0)] * axis + [pads] + [(0, 0)] * (3 - axis) for pads in ((0, 1), (1, 0)))
+        kernel = sum(jnp.pad(kernel, pads) for pads in ends)
+    return transposed_convolution(images, kernel, 2, padding)
+
+
 def reflected(images: jax.Array, by: int) -> jax.Array:
     """Images [B, H, W, C] with a border of so many reflected pixels, less than H and W."""
     return jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)), mode='reflect')

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
-from gan_jax.layers.convolution import Padding, convolution, transposed_convolution
+from gan_jax.layers.convolution import Padding, convolution, doubled_convolution, transposed_convolution
 from gan_jax.layers.grouped import grouped_convolution
 from gan_jax.layers.initializers import initializer
 from gan_jax.layers.spectral import SpectralNormalization
@@ -68,18 +68,23 @@ class Conv(_Linear):
         padding: as in `gan_jax.layers.convolution.convolution`.
         groups: number of groups of channels that do not mix, as in `gan_jax.layers.grouped`; more than one need the
             stride 1 and the padding 'SAME'.
+        doubling: whether images are doubled by the nearest pixel first: [B, 2 H, 2 W, D]. It needs a square kernel, the
+            stride 1, the padding 'SAME' and one group.
     """
 
     kernel_size: int | tuple[int, ...] = 3
     stride: int = 1
     padding: Padding = 'SAME'
     groups: int = 1
+    doubling: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """The outputs; `train` updates the vector of spectral normalisation."""
         kernel, bias = self._weights((*_sides(self.kernel_size, images), images.shape[-1] // self.groups), train)
         images = images.astype(self.dtype)
+        if self.doubling:
+            return doubled_convolution(images, kernel) + bias
         if self.groups > 1:
             return grouped_convolution(images, kernel, self.groups) + bias
         return convolution(images, kernel, self.stride, self.padding) + bias

@@ -112,7 +112,7 @@ def _transposed(images, features, train, options):
 
 
 def _nearest(images, features, train, options):
-    return Conv(features, **options)(_repeated(images), train=train)
+    return Conv(features, doubling=True, **options)(images, train=train)
 
 
 def _bilinear(images, features, train, options):

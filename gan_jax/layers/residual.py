@@ -62,8 +62,9 @@ class UpBlock(_Block):
     def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
         """The outputs."""
         convolution, activate = self.layers(train)
-        hidden = interpolate(self.upsampling, activate(images))
-        hidden = activate(convolution(self.features, name='first')(hidden, train=train))
+        hidden, is_nearest = activate(images), self.upsampling == 'nearest'
+        hidden = hidden if is_nearest else interpolate(self.upsampling, hidden)
+        hidden = activate(convolution(self.features, name='first', doubling=is_nearest)(hidden, train=train))
         hidden = convolution(self.features, name='second')(hidden, train=train)
         return hidden + interpolate(self.upsampling, self.shortcut(images, train))
 

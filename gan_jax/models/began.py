@@ -16,7 +16,6 @@ from gan_jax.layers.choices import require_positive
 from gan_jax.layers.initializers import initializer
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.networks import flatten
-from gan_jax.layers.resampling import interpolate
 from gan_jax.models.dcgan import count_stages, image_shape
 from gan_jax.ranges import COUNT
 
@@ -56,9 +55,8 @@ class Generator(nn.Module):
         base = height >> stages, width >> stages, self.width
         images = Dense(base[0] * base[1] * base[2], **weights)(latents).reshape(-1, *base)
         for stage in range(stages + 1):
-            images = interpolate('nearest', images) if stage else images
-            for _ in range(self.repeats):
-                images = nn.elu(Conv(self.width, **weights)(images))
+            for repeat in range(self.repeats):
+                images = nn.elu(Conv(self.width, doubling=stage > 0 and repeat == 0, **weights)(images))
         return Conv(channels, **weights)(images).astype(jnp.float32)
 
 

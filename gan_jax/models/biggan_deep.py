@@ -71,9 +71,8 @@ class GeneratorBlock(nn.Module):
         hidden, width = images, images.shape[-1] // _BOTTLENECK
         for i, (size, features) in enumerate(((1, width), (3, width), (3, width), (1, self.features)), start=1):
             hidden = nn.relu(normalize(hidden, train=train))
-            if i == 2 and self.upsample:
-                hidden = interpolate('nearest', hidden)
-            hidden = Conv(features, kernel_size=size, name=f'conv{i}', **self.weights)(hidden, train=train)
+            layer = Conv(features, kernel_size=size, doubling=i == 2 and self.upsample, name=f'conv{i}', **self.weights)
+            hidden = layer(hidden, train=train)
         images = images[..., : self.features]
         return hidden + (interpolate('nearest', images) if self.upsample else images)
 

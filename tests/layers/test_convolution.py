@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from gan_jax.layers import convolution as module
-from gan_jax.layers.convolution import convolution, transposed_convolution
+from gan_jax.layers.convolution import convolution, doubled_convolution, transposed_convolution
 from gan_jax.runtime import compiler
 
 LAYOUTS = {2: ('NHWC', 'HWIO', 'NHWC'), 3: ('NDHWC', 'DHWIO', 'NDHWC')}
@@ -129,6 +129,15 @@ def test_convolution_and_its_derivatives_are_the_textbooks(window, size, stride,
 @pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (4, 6)), (5, (4, 6)), ((2, 3), (3, 1)), (4, (2, 3, 1))])
 def test_transposed_convolution_and_its_derivatives_are_the_textbooks(window, size):
     assert_same_derivatives(transposed_convolution, textbook_transposed, size, window)
+
+
+@pytest.mark.usefixtures('form')
+@pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (2, 3)), (5, (1, 3))])
+def test_a_doubled_convolution_and_its_derivatives_are_those_of_the_doubled_image(window, size):
+    def reference(images, kernel):
+        return textbook(jnp.repeat(jnp.repeat(images, 2, 1), 2, 2), kernel, 1, 'SAME')
+
+    assert_same_derivatives(doubled_convolution, reference, size, window)
 
 
 @pytest.mark.usefixtures('form')
