@@ -9,6 +9,7 @@ AC-GAN; another one judges a random frame of each clip. The categories are the c
 
     python -m gan_jax.main --config mocogan               # motions: 16 frames of 32x32, quarter of the width
     python -m gan_jax.main --config mocogan:motions       # the published networks at 64x64, 16 frames
+    python -m gan_jax.main --config mocogan:clips:/path   # clips of your own, in a sub-directory for each class
 
 The published shape motions, faces and actions are not included; motions is a set of clips of a coloured shape that
 moves over a still background, which is computed. The authors' weight decay of 1e-5 is left out. The rows of sample
@@ -27,8 +28,9 @@ def get_config(argument: str = '') -> ConfigDict:
     """The recipe for 'motions' at the published size of frames, or '' for a laptop."""
     config = configs.base('mocogan', game='mocogan')
     config.data.name = argument or 'motions'
-    config.evaluate, config.evaluate_every = ('clips',), '2000 steps'
-    config.evaluation.split, config.evaluation.samples = 'test', 1000
+    if config.data.name == 'motions':
+        config.evaluate, config.evaluate_every = ('clips',), '2000 steps'
+        config.evaluation.split, config.evaluation.samples = 'test', 1000
     config.latents.size = 50 + 17 * config.generator.motion_size  # content; motion before and in each of 16 frames
     config.generator.conditioning, config.discriminator.conditioning = 'concatenate', 'auxiliary'
     config.batch_size, config.samples = 32, 24

@@ -7,6 +7,7 @@ discriminator has convolutions in space and time. `game.mask` keeps the mask sma
 
     python -m gan_jax.main --config videogan               # motions: 16 frames of 32x32, quarter of the width
     python -m gan_jax.main --config videogan:motions       # the published networks at 64x64, 16 frames
+    python -m gan_jax.main --config videogan:clips:/path   # clips of your own
 
 The published data, stabilised clips of Flickr with 32 frames, are not available; motions is a set of clips of a
 coloured shape that moves over a still background, which is computed. `--mode sample` writes films. The metric `clips`
@@ -24,8 +25,9 @@ def get_config(argument: str = '') -> ConfigDict:
     """The recipe for 'motions' at the published size of frames, or '' for a laptop."""
     config = configs.base('videogan', game='videogan')
     config.data.name = argument or 'motions'
-    config.evaluate, config.evaluate_every = ('clips',), '1500 steps'
-    config.evaluation.split, config.evaluation.samples = 'test', 1000
+    if config.data.name == 'motions':
+        config.evaluate, config.evaluate_every = ('clips',), '1500 steps'
+        config.evaluation.split, config.evaluation.samples = 'test', 1000
     config.latents.size = 100
     if argument:
         config.data.size, config.duration = 64, '20000 steps'

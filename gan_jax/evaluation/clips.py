@@ -78,12 +78,12 @@ def clip_metrics(
         real: uint8 [m, T, H, W, C].
         fake: uint8 [n, T, H, W, C].
         known: the clips that the classifiers learn from, with their motions as labels, and contents or None.
-        real_motions: int [m].
+        real_motions: int [m], or None.
         fake_motions: int [n], those that the fakes should have; None: no particular ones.
         recipes: the training of both classifiers.
 
     Returns:
-        - 'motion_accuracy', only for fakes that should have a motion: the share that has it;
+        - 'motion_accuracy', only where both motions are given: the share of fakes with theirs;
         - 'motion_entropy': the mean entropy of the motions of a clip, in nats;
         - 'clip_distance': a Fréchet distance by the features of the classifier of clips;
         - 'content_entropy', 'content_agreement' and 'frame_fid', only where contents are known: the mean entropy of the
@@ -121,7 +121,7 @@ def clip_metrics(
         return _mean(one.logits.argmax(-1) == wanted)
 
     found = {}
-    if fake_motions is not None:
+    if real_motions is not None and fake_motions is not None:
         right = map(motions_right, seen['clips'], (real_motions, fake_motions))
         found['motion_accuracy'] = compared('clips', *right)
     found |= {'motion_entropy': entropy('clips'), 'clip_distance': distance('clips')}

@@ -55,7 +55,7 @@ def test_each_value_sees_what_it_should(untrained):
         assert same[name].value == pytest.approx(0, abs=1e-6)
     for name in ('motion_entropy', 'content_entropy', 'content_agreement', 'motion_accuracy'):
         assert same[name].rule.endswith(f'the real clips have {same[name].value:.4g}')
-    assert 'motion_accuracy' not in turned  # no motion was asked for
+    assert 'motion_accuracy' not in turned  # no motions were asked for
     assert turned['frame_fid'].value == pytest.approx(0, abs=1e-6)  # the same frames in another order
     assert turned['clip_distance'].value > 1e-4
     assert turned['content_agreement'].value == pytest.approx(same['content_agreement'].value)

@@ -7,10 +7,11 @@ import optax
 import pytest
 from PIL import Image
 
-from gan_jax import build, config, losses, steps
+from gan_jax import build, config, evaluate, losses, steps
 from gan_jax import load as load_run
 from gan_jax.data import motions
 from gan_jax.errors import UserError
+from gan_jax.evaluation.metrics import METRICS
 from gan_jax.game import stream
 from gan_jax.games.mocogan import random_frames
 from gan_jax.models.mocogan import Discriminator
@@ -93,8 +94,9 @@ def test_a_run_of_clips(tmp_path, monkeypatch):
         train(config.load('mocogan:debug', given | {'duration': '2 steps'}), workdir)
     assert 'generator/class_loss' in (workdir / 'metrics.jsonl').read_text()
     judged = (workdir / 'evaluations.jsonl').read_text()
-    assert '"motion_accuracy"' in judged
-    assert '"clip_distance"' in judged
+    assert all(f'"{name}"' in judged for name in METRICS['clips'].best)
+    again = evaluate(workdir, metrics=('clips',), num=6)
+    assert {record.metric for record in again.records} == set(METRICS['clips'].best)
     directory = sample_workdir(workdir, num=3)
     for name in ('grid.gif', '00002.gif'):
         assert Image.open(directory / name).n_frames == motions.FRAMES
