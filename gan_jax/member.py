@@ -171,7 +171,8 @@ class Member:
         """Whether the config allows another restart from its last checkpoint with other noise, which is announced."""
         if self.config.on_nan == 'stop' or self._restores == _MAX_RESTORES:
             return False
-        run.say(f'{self.name}{error}; {self._last_good()}: returning to it and continuing with other noise.')
+        last, back = self._last_good()
+        run.say(f'{self.name}{error}; {last}: trying to {back} and continue with other noise.')
         if parallel.is_main_process():
             starts.add(self.workdir, self.checkpoints.latest_step() or 0, str(error))
         self._restores += 1
@@ -190,9 +191,10 @@ class Member:
         """Records in the directory and on the page that it diverged."""
         run.write_json(self.workdir / description.DIVERGED, {'reason': str(error)})
         run.refresh_page(self.workdir)
+        last, back = self._last_good()
         self.given_up = DivergedError(
-            f'{self.name}{error}; {self._last_good()}: set on_nan=restore to return to it and continue with other '
-            'noise, or lower the learning rates and add --accept_config_changes.'
+            f'{self.name}{error}; {last}: set on_nan=restore to {back} and continue with other noise, or lower the '
+            'learning rates and add --accept_config_changes.'
         )
         if self.name:  # the others go on
             run.say(f'{self.name}{error}; this member is given up, with its last good checkpoint.')
@@ -227,10 +229,13 @@ class Member:
             latents, classes = self.samples.latents[:1], self.dataset.num_classes
             sampling.save_interpolation(path, self.game, generator, latents, classes, step=step)
 
-    def _last_good(self) -> str:
+    def _last_good(self) -> tuple[str, str]:
+        """The last good checkpoint in words, and what a restart does."""
         self.checkpoints.wait()
         good = self.checkpoints.latest_step()
-        return 'there is no checkpoint yet' if good is None else f'the last good checkpoint is step {good}'
+        if good is None:
+            return 'there is no checkpoint yet', 'begin again'
+        return f'the last good checkpoint is step {good}', 'return to it'
 
 
 def _joined(parts: Sequence[Metrics]) -> Metrics:

@@ -399,7 +399,7 @@ def test_nan_with_on_nan_restore_goes_back_and_gives_up_in_the_end(tmp_path, cap
     bad = small_config(on_nan='restore', **UNBOUNDED, **{'discriminator_optimizer.learning_rate': '1000'})
     with pytest.raises(DivergedError, match=r'the last good checkpoint is step 20'):
         train(bad, tmp_path, accept_config_changes=True)
-    assert capsys.readouterr().out.count('is step 20: returning to it') == 3
+    assert capsys.readouterr().out.count('is step 20: trying to return to it') == 3
     begun = starts_of(tmp_path).read()
     assert [(one['step'], one['reached']) for one in begun[:2]] == [(0, None), (20, 20)]
     assert [(one['step'], 'became NaN' in one['diverged']) for one in begun[2:]] == [(20, True)] * 3
