@@ -21,18 +21,23 @@ _FILM = '.gif'
 
 
 class _Clip(NamedTuple):
-    """The files of the frames of a clip, or its one file with all frames."""
+    """The files of the frames of a clip, or its one file and the numbers of the frames in it."""
 
     path: pathlib.Path
     files: tuple[pathlib.Path, ...]
-    length: int
+    numbers: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        return len(self.numbers)
 
 
 def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **options: Any) -> Dataset:
     """The clips in a directory, uint8 [num, T, height, width, channels], in the order of their paths.
 
-    A clip is a GIF file, or a directory of images, its frames in the order of the numbers in their names. Where the
-    clips are in sub-directories, each sub-directory is a class.
+    A clip is a directory of images, its frames in the order of the numbers in their names, or a GIF file, in which a
+    frame of several times the shortest duration stands for so many: equal frames are saved as one. Where the clips are
+    in sub-directories, each sub-directory is a class.
 
     Args:
         name: the data set's name, for messages.
@@ -89,9 +94,9 @@ def _clips(files: list[pathlib.Path]) -> list[_Clip]:
     for directory, group in itertools.groupby(files, lambda file: file.parent):
         inside = list(group)
         films = [file for file in inside if file.suffix.lower() == _FILM]
-        clips += [_Clip(film, (film,), _count_frames(film)) for film in films]
+        clips += [_Clip(film, (film,), _numbers(film)) for film in films]
         if images := sorted(set(inside) - set(films), key=_in_order):
-            clips.append(_Clip(directory, tuple(images), len(images)))
+            clips.append(_Clip(directory, tuple(images), tuple(range(len(images)))))
     return clips
 
 
@@ -100,12 +105,19 @@ def _in_order(file: pathlib.Path) -> list[tuple[int, str]]:
     return [(int(part), '') if part.isdecimal() else (-1, part) for part in re.split(r'(\d+)', file.name)]
 
 
-def _count_frames(film: pathlib.Path) -> int:
+def _numbers(film: pathlib.Path) -> tuple[int, ...]:
+    """The number of the frame of a film at each moment."""
+    durations = []
     try:
         with open_image(str(film)) as image:
-            return getattr(image, 'n_frames', 1)
+            for number in range(getattr(image, 'n_frames', 1)):
+                image.seek(number)
+                durations.append(image.info.get('duration', 0))
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         raise unreadable(repr(str(film)), error) from error
+    shortest = min(filter(None, durations), default=1)
+    times = (max(1, round(duration / shortest)) for duration in durations)
+    return tuple(number for number, count in enumerate(times) for _ in range(count))
 
 
 def _check_lengths(clips: list[_Clip]) -> None:
@@ -126,7 +138,7 @@ def _frame(clip: _Clip, number: int) -> str | BinaryIO:
         return str(clip.files[number])
     encoded = io.BytesIO()
     with Image.open(clip.path) as film:
-        film.seek(number)
+        film.seek(clip.numbers[number])
         film.convert('RGBA').save(encoded, 'PNG')
     encoded.seek(0)
     return encoded

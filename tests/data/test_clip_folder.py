@@ -17,10 +17,10 @@ def save_frames(directory, clip):
         Image.fromarray(frame).save(directory / f'frame{number}.png')
 
 
-def save_film(path, clip):
+def save_film(path, clip, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     first, *others = (Image.fromarray(frame) for frame in clip)
-    first.save(path, save_all=True, append_images=others)
+    first.save(path, save_all=True, append_images=others, **options)
 
 
 def load_clips(directory, **options):
@@ -46,6 +46,13 @@ def test_films_are_read_frame_by_frame_and_sub_directories_are_classes(tmp_path)
     np.testing.assert_array_equal(dataset.examples, grey[[1, 0, 2]])
     assert dataset.class_names == ('down', 'up')
     assert dataset.labels.tolist() == [0, 1, 1]
+
+
+def test_equal_frames_that_a_film_has_as_one_are_all_read(tmp_path):
+    clip = np.repeat(np.arange(3, dtype=np.uint8) * 80, [1, 3, 2])[:, None, None, None] + np.zeros((8, 8, 3), np.uint8)
+    save_film(tmp_path / 'clips/a.gif', clip, duration=100)
+    assert Image.open(tmp_path / 'clips/a.gif').n_frames == 3
+    np.testing.assert_array_equal(load_clips(tmp_path / 'clips').examples[0], clip)
 
 
 def test_what_is_no_set_of_clips_gets_a_sentence(tmp_path):
