@@ -123,7 +123,7 @@ class _Windows(NamedTuple):
         ends = [(n - 1) * self.stride + k for n, k in zip(self.places, self.kernel, strict=True)]
         return [(low, max(end - low - n, 0)) for end, low, n in zip(ends, self.low, self.image, strict=True)]
 
-    def have_large_kernel(self, role: str) -> bool:
+    def has_large_kernel(self, role: str) -> bool:
         """Whether a role's convolution has a kernel larger than its image, for which XLA:CPU takes a slow loop."""
         sizes, rooms = self.kernel, self.image
         if role == 'images':
@@ -133,6 +133,12 @@ class _Windows(NamedTuple):
         return any(size > room for size, room in zip(sizes, rooms, strict=True))
 
     @property
+    def exchanged(self) -> '_Windows':
+        """Of stride 1, the windows with which the outputs are the images and the images are the outputs."""
+        low = tuple(k - 1 - low for k, low in zip(self.kernel, self.low, strict=True))
+        return self._replace(low=low, image=self.places, places=self.image)
+
+    @property
     def layout(self) -> tuple[str, str, str]:
         """The dimension numbers of images, kernel and outputs."""
         return _LAYOUTS[len(self.kernel)]
@@ -140,7 +146,11 @@ class _Windows(NamedTuple):
 
 def _prefers_product(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> bool:
     """Whether the product form of 'outputs', 'images' or 'kernel' is faster; see docs/benchmarks.md."""
-    if {*windows.places} == {1} or {*windows.kernel} == {1} or windows.have_large_kernel(role):
+    if {*windows.places} == {1} or {*windows.kernel} == {1}:
+        return True
+    if role == 'kernel' and windows.stride == 1 and windows.has_large_kernel(role):
+        windows = windows.exchanged
+    if windows.has_large_kernel(role):
         return True
     if len(windows.kernel) == 3:  # XLA:CPU has no fast convolution for the gradients
         return role != 'outputs' or channels < 4
@@ -242,6 +252,8 @@ _weight_gradient.defvjp(
 
 def _weight_gradient_by_convolution(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
     stride = windows.stride
+    if stride == 1 and windows.has_large_kernel('kernel'):
+        return _flipped(_weight_gradient_by_convolution(windows.exchanged, outputs, images))
     spans = [(n - 1) * stride for n in windows.places]
     padding = [
         (low, span + k - low - n)  # negative where the last windows end before the image does

@@ -34,7 +34,8 @@ def form(request, monkeypatch):
     [
         (module._Windows((3, 3), 1, (1, 1), (4, 4), (4, 4)), set()),
         (module._Windows((3, 3), 1, (1, 1), (2, 4), (2, 4)), {'outputs', 'images'}),
-        (module._Windows((4, 4), 1, (2, 2), (9, 9), (10, 10)), {'kernel'}),
+        (module._Windows((4, 4), 1, (2, 2), (9, 9), (10, 10)), set()),  # images and outputs are exchanged
+        (module._Windows((3, 4), 1, (0, 2), (5, 9), (3, 10)), {'kernel'}),
         (module._Windows((4, 4), 2, (1, 1), (4, 4), (2, 2)), set()),
         (module._Windows((5, 5), 2, (1, 1), (4, 4), (2, 2)), {'outputs', 'images'}),
     ],
