@@ -177,7 +177,53 @@ class VirtualBatchNorm(nn.Module):
         return outputs.astype(self.dtype)
 
 
+class BatchNorm(nn.Module):
+    """Batch normalisation without scale and shift; its variables are those of linen's.
+
+    Attributes:
+        momentum: momentum of the statistics in evaluation: new = momentum old + (1 - momentum) batch.
+        epsilon: added to the variance.
+        axis_name: the mapped axis over which batch statistics are global.
+        dtype: dtype of the outputs.
+    """
+
+    momentum: float
+    epsilon: float
+    axis_name: str | None
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
+        """Inputs [B, ..., C] normalised by the statistics of the batch in training, else by the running ones."""
+        values, channels = inputs.astype(jnp.float32), inputs.shape[-1]
+        mean = self.variable('batch_stats', 'mean', jnp.zeros, (channels,))
+        variance = self.variable('batch_stats', 'var', jnp.ones, (channels,))
+        now = mean.value, variance.value
+        if train:
+            axes = tuple(range(inputs.ndim - 1))
+            first, second = values.mean(axes), jnp.square(values).mean(axes)
+            if self.axis_name is not None and not self.is_initializing():
+                first, second = jax.lax.pmean((first, second), self.axis_name)
+            now = first, jnp.maximum(second - jnp.square(first), 0.0)
+            if not self.is_initializing():
+                for kept, new in zip((mean, variance), now, strict=True):
+                    kept.value = self.momentum * kept.value + (1 - self.momentum) * new
+        return _normalized(values, now[0], jax.lax.rsqrt(now[1] + self.epsilon), (inputs.ndim - 1,)).astype(self.dtype)
+
+
+def _normalized(values: jax.Array, mean: jax.Array, scale: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """(Values - mean) times a scale, which have the axes of the values.
+
+    Of statistics with axes of length 1, as linen's, XLA:CPU makes different things in a pass with gradients and in one
+    without, and two passes over the same images do not become one.
+    """
+    mean, scale = (jax.lax.broadcast_in_dim(one, values.shape, axes) for one in (mean, scale))
+    return (values - mean) * scale
+
+
 def _batch(inputs, *, train, momentum, epsilon, axis_name, affine, dtype):
+    if not affine:
+        return BatchNorm(momentum, epsilon, axis_name, dtype)(inputs, train=train)
     options = {'momentum': momentum, 'epsilon': epsilon, 'use_scale': affine, 'use_bias': affine}
     return nn.BatchNorm(not train, dtype=dtype, axis_name=axis_name, **options)(inputs)
 
@@ -192,13 +238,10 @@ def _instance(inputs, *, epsilon, affine, dtype, **_):
         raise UserError('Instance normalisation is for images; choose batch or layer normalisation for vectors.')
     if affine:
         return nn.InstanceNorm(epsilon=epsilon, dtype=dtype)(inputs)
-    # As linen's, but with statistics [B, C]: of those [B, 1, 1, C] XLA:CPU makes different things in a pass with
-    # gradients and in one without, and two passes over the same images do not become one.
     values, space = inputs.astype(jnp.float32), tuple(range(1, inputs.ndim - 1))
     mean, square = values.mean(space), jnp.square(values).mean(space)
     scale = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + epsilon)
-    mean, scale = (jax.lax.broadcast_in_dim(one, values.shape, (0, inputs.ndim - 1)) for one in (mean, scale))
-    return ((values - mean) * scale).astype(dtype)
+    return _normalized(values, mean, scale, (0, inputs.ndim - 1)).astype(dtype)
 
 
 def _virtual(inputs, *, epsilon, affine, dtype, **_):

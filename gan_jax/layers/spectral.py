@@ -39,7 +39,9 @@ class SpectralNormalization(nn.Module):
             vector = self._unit(left @ constant)
         if train and self.is_mutable_collection('spectral') and not self.is_initializing():
             right.value = vector
-        return kernel / (left @ (matrix @ vector) + self.epsilon)
+        # Not a division: XLA:CPU makes different things of it with and without gradients, and two passes over the same
+        # images do not become one.
+        return kernel * (1 / (left @ (matrix @ vector) + self.epsilon))
 
     def _unit(self, vector: jax.Array) -> jax.Array:
         return vector / (jnp.linalg.norm(vector) + self.epsilon)
