@@ -212,6 +212,8 @@ class Game(NamedTuple):
             class k as 2 k / 255 - 1; None: it takes none.
         hole: latents [n, ...] -> where `sample` fills the images of its condition, bool [n, H, W, 1]; None: it returns
             other images.
+        captions: the number of words in the vocabulary of the captions that `sample` takes as its condition, [n, w]
+            numbers of words with 0 after the end; None: it takes none, or embeddings.
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
         private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
@@ -240,6 +242,7 @@ class Game(NamedTuple):
     targets: Callable[[Array], Array] | None = None
     maps: int | None = None
     hole: Callable[[Array], Array] | None = None
+    captions: int | None = None
     codes: 'Codes | None' = None
     private: bool = False
     note: str = ''

@@ -61,6 +61,7 @@ FLAGS = {
     'psi': {'type': float, 'help': 'truncation psi of latents or styles: 1 none, 0 the mean (default: 1)'},
     'inputs': {'metavar': 'NAME', 'help': 'translations: data to translate, such as folder:/path'},
     'styles': {'metavar': 'NAME', 'help': 'translations with styles: data whose images give the styles'},
+    'prompt': {'metavar': 'CAPTION', 'help': 'images of captions: the caption of all images'},
     'noise': {'help': 'noise inputs of a style generator: none, fixed (the same for all) or random'},
     'columns': {
         'type': int,

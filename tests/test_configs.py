@@ -47,6 +47,7 @@ SLOW = (  # to compile, or DCGAN with another loss
     'semi_supervised',
     'sngan_resnet',
     'srgan',
+    'stackgan',
     'stargan',
     'spade',
     'stylegan',

@@ -95,7 +95,8 @@ def of_inputs(
     """The translations of the images of a data set, in order: of all, or of the first `most`.
 
     Raises:
-        UserError: the data do not have the images, they have another shape, or they are label maps of other classes.
+        UserError: the data do not have the images, they have another shape, or they are label maps of other classes or
+            captions of other words.
     """
     images = None if isinstance(dataset, Statistics) else dataset.fields.get(game.given)
     if images is None:
@@ -108,6 +109,11 @@ def of_inputs(
             f'{name} translates images of shape {shape}, but those of {dataset.name!r} have shape {images.shape[1:]}.'
         )
     number = min(most, len(images))
+    if game.captions not in (None, dataset.num_classes):
+        raise UserError(
+            f'{name} reads captions of a vocabulary of {game.captions} words, but that of {dataset.name!r} has '
+            f'{dataset.num_classes}: use the data that it was trained on.'
+        )
     if game.maps is not None:
         check_classes(images[:number], game.maps, dataset.name)
     classes = dataset.groups.get(game.given, dataset).labels

@@ -26,7 +26,7 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, the 'maps', 'holes' or 'clips' of the samples, or the
+        sees: 'features' or 'pixels' of the two sets, the 'maps', 'holes', 'clips' or 'captions' of the samples, or the
             'generator', the 'translator', the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
@@ -100,6 +100,12 @@ METRICS: dict[str, Metric] = {
     ),
     'hole': Metric(
         of_runs.hole_of, {'hole_l1': 'min', 'hole_psnr': 'max'}, **_BOTH_IMAGES | {'sees': 'holes'}, paired=True
+    ),
+    'caption_accuracy': Metric(
+        of_runs.caption_accuracy_of,
+        {f'{of}{name}_accuracy': 'max' for of in ('', 'unseen_') for name in ('attribute', 'relation')},
+        fake=('images',),
+        sees='captions',
     ),
     'solids': Metric(
         of_sets.solids_of,
@@ -229,7 +235,8 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
         if name == 'membership' and not game.private:
             raise UserError(f'{name} attacks the discriminator of a private game, and this game is not one: remove it.')
         sees = METRICS[name].sees
-        if sees in (parts := {'encoder': game.encode, 'maps': game.maps, 'holes': game.hole}) and parts[sees] is None:
+        parts = {'encoder': game.encode, 'maps': game.maps, 'holes': game.hole, 'captions': game.captions}
+        if sees in parts and parts[sees] is None:
             raise UserError(f'{name} evaluates the {sees} of a game, and this game has none: remove it.')
         if name == 'auroc' and game.score is None:
             raise UserError(f'{name} evaluates the anomaly scores of a game, and this game has none: remove it.')

@@ -11,6 +11,7 @@ from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips
 from gan_jax.evaluation.anomalies import anomaly_aurocs
+from gan_jax.evaluation.captions import caption_accuracy
 from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.clips import clip_metrics
 from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
@@ -95,6 +96,14 @@ def clips_of(evidence: Evidence) -> dict[str, Estimate]:
         real_motions=labels_of(real),
         fake_motions=labels_of(fake),
     )
+
+
+def caption_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Shares of captions of shapes whose attributes and relation are right, for known and for new combinations."""
+    samples = evidence.samples
+    if samples is None or samples.game.captions is None:
+        raise UserError('caption_accuracy needs samples of a run that makes images of captions: remove it.')
+    return caption_accuracy(evidence.fake.array('images'), samples.conditions, evidence.real_names)
 
 
 def class_error_of(evidence: Evidence) -> dict[str, Estimate]:

@@ -265,6 +265,7 @@ def sample_workdir(
     noise: str | None = None,
     inputs: str | None = None,
     styles: str | None = None,
+    prompt: str | None = None,
     standing_statistics: int | None = None,
 ) -> pathlib.Path:
     """Writes a grid and the single images of samples from a run's checkpoint; only translations need its data.
@@ -284,6 +285,7 @@ def sample_workdir(
             examples of the run's own data.
         styles: for a run that translates with styles, the data whose images give them, such as 'folder:/path'; None:
             styles are drawn.
+        prompt: for a run that makes images of captions, the caption of all images; None: captions of the run's data.
         standing_statistics: passes of `gan_jax.sampling.standing`, with the truncation of the threshold; 0: the running
             averages; None: as the run's config has it.
 
@@ -317,8 +319,10 @@ def sample_workdir(
     given = [name for name, value in latent.items() if value is not None]
     if run.game.translates and given:
         raise UserError(f'{workdir} translates images and has no latents to choose: omit --{given[0]}.')
+    if prompt is not None and run.game.captions is None:
+        raise UserError(f'--prompt is the caption of images, but {workdir} makes none of captions: omit it.')
     if run.game.shows_examples and not given:
-        return _sample_shown(workdir, run, num or 64, seed or 0, inputs, styles)
+        return _sample_shown(workdir, run, num or (64 if prompt is None else 16), seed or 0, inputs, styles, prompt)
     if (inputs, styles) != (None, None):
         what = '--styles names examples of styles' if inputs is None else '--inputs names images to translate'
         raise UserError(f'{what}, but {workdir} generates images from latents: omit it.')
@@ -366,11 +370,18 @@ def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | N
 
 
 def _sample_shown(
-    workdir: pathlib.Path, run: TrainedRun, num: int, seed: int, inputs: str | None, styles: str | None
+    workdir: pathlib.Path,
+    run: TrainedRun,
+    num: int,
+    seed: int,
+    inputs: str | None,
+    styles: str | None,
+    prompt: str | None,
 ) -> pathlib.Path:
     """`sample_workdir` for a game that translates: a grid of examples, and the single translations."""
-    samples = choose_shown(run, num, seed, inputs, styles)
+    samples = choose_shown(run, num, seed, inputs, styles, prompt)
     of = {'split': _split(run)} if inputs is None else {'inputs': inputs}
+    of = of if prompt is None else {'prompt': prompt}
     directory = generated(workdir, run.step, **of, **({'seed': seed} if styles is None else {'styles': styles}))
     _remove_earlier(directory)
     grid = picture(samples.draw(run.game, run.generator, run.encoder), columns=samples.columns)
@@ -382,14 +393,23 @@ def _sample_shown(
 
 
 def choose_shown(
-    run: TrainedRun, num: int, seed: int, inputs: str | None = None, styles: str | None = None
+    run: TrainedRun,
+    num: int,
+    seed: int,
+    inputs: str | None = None,
+    styles: str | None = None,
+    prompt: str | None = None,
 ) -> shown.Shown:
     """The examples shown by a run that translates; arguments as in `sample_workdir`.
 
     Raises:
-        UserError: the data do not exist, or the run does not translate or has no styles.
+        UserError: the data do not exist, the run does not translate or has no styles, or the prompt cannot be read.
     """
     options, game = run.config.data, run.game
+    if inputs is not None and len(run.shapes.get(game.given, ())) == 1:
+        raise UserError('--inputs names images to translate, but this run makes images of captions: use --prompt.')
+    if prompt is not None:
+        return shown.of_prompt(game, num, seed, prompt, run.class_names, *run.shapes[game.given])
     if styles is not None and game.style_of is None:
         raise UserError('--styles names examples of styles, but this game translates without styles: omit it.')
     if inputs is not None and not game.translates:

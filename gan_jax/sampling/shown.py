@@ -15,13 +15,16 @@ from ml_collections import ConfigDict
 
 from gan_jax.data import Dataset, load, prepare_parts, to_float
 from gan_jax.data.maps import check_classes
+from gan_jax.data.words import encode
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
 from gan_jax.layers.bicubic import repeated
 from gan_jax.runtime import compiler
+from gan_jax.sampling import captions
 
 _BATCH = 16
 _EXAMPLE = 'example of the style'
+_CAPTION = 'caption'
 
 
 class Shown(NamedTuple):
@@ -31,12 +34,14 @@ class Shown(NamedTuple):
         latents: [n, ...].
         batch: a batch of n examples, as the game is trained on.
         names: names of the images that are shown of an example, from left to right.
+        words: the vocabulary of captions, whose pictures are shown first; None: there are none.
         conditions: None; there are no classes.
     """
 
     latents: ArrayLike
     batch: Mapping[str, np.ndarray]
     names: tuple[str, ...]
+    words: tuple[str, ...] | None = None
     conditions: None = None
 
     @property
@@ -73,7 +78,11 @@ class Shown(NamedTuple):
         for i in range(0, len(self.latents), _BATCH):
             part = {name: field[i : i + _BATCH] for name, field in self.batch.items()}
             parts.append(jax.device_get(show(*weights, self.latents[i : i + _BATCH], part, *others)))
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
+        made = {name: np.concatenate([part[name] for part in parts]) for name in self.names if name != _CAPTION}
+        if self.words is None:
+            return made
+        side = captions.side_of(max(image.shape[1] for image in made.values()))
+        return {_CAPTION: captions.pictures(self.batch[game.given], self.words, side), **made}
 
 
 def _alike(made: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -94,7 +103,27 @@ def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
     latents = game.latents(named_key(seed, 'samples'), np.arange(count))
     rng = np.random.default_rng(seed)
     places = {name: rng.choice(len(part), count, replace=count > len(part)) for name, part in dataset.parts.items()}
-    return Shown(latents, batch_of(dataset, places), names)
+    words = None if game.captions is None else dataset.class_names
+    return Shown(latents, batch_of(dataset, places), names, words)
+
+
+def of_prompt(game: Game, num: int, seed: int, caption: str, words: tuple[str, ...], length: int) -> Shown:
+    """Several images of one caption.
+
+    Args:
+        game: a game whose condition is captions.
+        num: how many.
+        seed: seed of the latents.
+        caption: the caption.
+        words: the vocabulary.
+        length: number of words that the game reads.
+
+    Raises:
+        UserError: as `gan_jax.data.words.encode`.
+    """
+    captions = np.tile(encode(caption, words, length), (num, 1))
+    latents = game.latents(named_key(seed, 'samples'), np.arange(num))
+    return Shown(latents, {game.given: captions}, ('output',))
 
 
 def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
@@ -192,7 +221,7 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
         return made
 
     jax.eval_shape(show, jax.random.key(0))
-    return tuple(names)
+    return (_CAPTION, *names) if game.captions is not None else tuple(names)
 
 
 def _show(game: Game) -> Callable[..., dict[str, Any]]:

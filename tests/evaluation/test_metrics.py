@@ -27,7 +27,8 @@ from gan_jax.translators import no_latents
 from tests.extractors import QUADRANTS, look
 
 OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}  # train, or ask for weights or a run
-# pairs, solids, clips, points, an extractor with taps, a classifier, a discriminator, an encoder, label maps or holes
+# pairs, solids, clips, points, an extractor with taps, a classifier, a discriminator, an encoder, label maps, holes or
+# captions
 OTHER_INPUT = {
     'psnr',
     'ssim',
@@ -52,6 +53,7 @@ OTHER_INPUT = {
     'target_accuracy',
     'segmentation',
     'hole',
+    'caption_accuracy',
 }
 LAYOUT = parallel.make_layout(1, num_devices=1)
 

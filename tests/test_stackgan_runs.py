@@ -1,0 +1,151 @@
+"""Runs of images from captions: on several devices, in populations, killed; samples of a prompt and evaluations."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax import build, config
+from gan_jax.data import load
+from gan_jax.errors import UserError
+from gan_jax.evaluate import evaluate
+from gan_jax.records import files, provenance
+from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.sampling.samples import sample_workdir
+from gan_jax.train import train, train_population
+from tests.contents import differences
+from tests.same_players import assert_close
+from tests.test_loop import KilledError, killed_in
+
+TINY = {
+    'data.split': 'test',
+    'data.size': '16',
+    'generator.width': '2',
+    'generator.depth': '1',
+    'generator.codes': '4',
+    'discriminator.width': '2',
+    'discriminator.codes': '4',
+    'latents.size': '8',
+    'game.sentence_width': '8',
+    'game.word_width': '4',
+    'game.image_width': '2',
+    'samples': '8',
+}
+FIRST = 'duration=3 steps; data.size=16; generator.stages=1; discriminator.stages=1'
+RUN = TINY | {
+    'batch_size': '16',
+    'duration': '3 steps',
+    'earlier_phases': f"('{FIRST}; game.pretrain=True', '{FIRST}')",
+    'log_every': '1 step',
+    'sample_every': '4 steps',
+    'checkpoint_every': '2 steps',
+    'evaluate': '',
+    'data.size': '32',
+    # Plain gradient descent: Adam would blow rounding noise up where a gradient is exactly zero.
+    'generator_optimizer.name': 'sgd',
+    'discriminator_optimizer.name': 'sgd',
+}
+
+
+def make_config(**overrides):
+    return config.load('stackgan', RUN | overrides)
+
+
+@pytest.fixture(scope='module')
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp('stackgan')
+
+
+@functools.cache
+def alone(directory):
+    return train(make_config(seed='1', **{'parallel.devices': '1'}), directory / 'alone')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('mode', ['pmap', 'sharding'])
+def test_eight_devices_give_the_run_of_one(directory, mode):
+    sharded = make_config(seed='1', **{'parallel.devices': '8', 'parallel.mode': mode})
+    assert_close(train(sharded, directory / mode), alone(directory))
+
+
+@pytest.mark.slow
+def test_a_member_of_a_population_is_the_run_of_its_seed(directory):
+    states = train_population(make_config(population='2'), directory / 'population')
+    assert_close(states[1], alone(directory))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [1, 3, 5])  # in each phase
+def test_a_kill_loses_no_bit(directory, tmp_path, monkeypatch, number):
+    alone(directory)
+    killed_in(monkeypatch, 'save', number)
+    again = make_config(seed='1', **{'parallel.devices': '1'})
+    with pytest.raises(KilledError):
+        train(again, tmp_path)
+    monkeypatch.undo()
+    train(again, tmp_path)
+    assert differences(tmp_path, directory / 'alone') == []
+
+
+@pytest.mark.slow
+def test_each_phase_trains_its_players(directory):
+    alone(directory)
+    lines = [json.loads(line) for line in (directory / 'alone' / 'metrics.jsonl').read_text().splitlines()]
+    assert 'generator/matched' in lines[0]
+    assert 'discriminator/wrong_text' not in lines[0]
+    assert all('generator/divergence' in line and 'discriminator/wrong_text' in line for line in lines[3:])
+
+
+@pytest.fixture(scope='module')
+def untrained(tmp_path_factory):
+    """A run's directory before its first step."""
+    workdir = tmp_path_factory.mktemp('untrained')
+    options = config.load('stackgan', TINY | {'data.size': '32'})
+    dataset = load('captioned_shapes', split='test', size=32)
+    given = {'num_classes': dataset.num_classes, 'shapes': dataset.shapes}
+    game = build.make_game(options, dataset.shape, **given)
+    with Checkpoints(workdir / 'checkpoints') as checkpoints:
+        checkpoints.save(3, build.init_state(options, game), config=config.to_json(options), metrics={})
+    files.replace(workdir / 'run.json', json.dumps({'data': provenance.describe(dataset)}).encode())
+    return workdir
+
+
+def test_a_prompt_makes_images_of_one_caption(untrained):
+    prompt = 'A red circle above a small blue square'
+    directory = sample_workdir(untrained, num=4, prompt=prompt)
+    assert 'promptA_red_circle_above_a_small_blue_square' in directory.name
+    assert len(list(directory.glob('0*.png'))) == 4
+    assert Image.open(directory / '00000.png').size == (32, 32)
+    again = sample_workdir(untrained, num=4, prompt=prompt + '.')
+    np.testing.assert_array_equal(*(np.asarray(Image.open(path / '00003.png')) for path in (directory, again)))
+
+
+def test_captions_of_the_data_stand_beside_their_images(untrained):
+    directory = sample_workdir(untrained, num=8)
+    grid = Image.open(directory / 'grid.png')
+    assert grid.size[0] >= 4 * 96
+    pixels = np.asarray(grid.convert('L'), np.float32)
+    assert (pixels[2:98, 2:98] > 250).mean() > 0.7  # a caption in black on white
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'prompt': 'a red cirle'}, "unknown word 'cirle'; the nearest known one is 'circle'"),
+        ({'prompt': ''}, 'is empty'),
+        ({'prompt': 'a ' * 15}, 'has 15 words, but at most 14'),
+        ({'inputs': 'digits'}, 'this run makes images of captions: use --prompt'),
+    ],
+)
+def test_a_prompt_that_cannot_be_read_gets_a_sentence(untrained, options, message):
+    with pytest.raises(UserError, match=message):
+        sample_workdir(untrained, **options)
+
+
+def test_an_evaluation_reads_known_and_new_captions(untrained):
+    judged = evaluate(untrained, num=32, metrics=['caption_accuracy']).records
+    assert len(judged) == 4
+    assert all(record.value <= 0.1 for record in judged)
+    assert all('16 captions of' in record.protocol['rule'] for record in judged)
