@@ -48,4 +48,4 @@ def _suit_the_shapes(config: ConfigDict, small: dict[str, Any], texts: dict[str,
     config.evaluate, config.evaluate_every = ('caption_accuracy',), '2000 steps'
     config.evaluation.split, config.evaluation.samples = 'test', 1000
     small |= {'data.size': 16, 'duration': '4000 steps'}
-    texts |= {'data.size': 16, 'duration': '1000 steps'}
+    texts |= {'data.size': 16, 'duration': '500 steps'}

@@ -1,6 +1,5 @@
-"""Runs of images from captions: on several devices, in populations, killed; samples of a prompt and evaluations."""
+"""Runs that make images of captions: samples of a prompt, captions beside images, and evaluations."""
 
-import functools
 import json
 
 import numpy as np
@@ -14,10 +13,6 @@ from gan_jax.evaluate import evaluate
 from gan_jax.records import files, provenance
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.sampling.samples import sample_workdir
-from gan_jax.train import train, train_population
-from tests.contents import differences
-from tests.same_players import assert_close
-from tests.test_loop import KilledError, killed_in
 
 TINY = {
     'data.split': 'test',
@@ -33,69 +28,6 @@ TINY = {
     'game.image_width': '2',
     'samples': '8',
 }
-FIRST = 'duration=3 steps; data.size=16; generator.stages=1; discriminator.stages=1'
-RUN = TINY | {
-    'batch_size': '16',
-    'duration': '3 steps',
-    'earlier_phases': f"('{FIRST}; game.pretrain=True', '{FIRST}')",
-    'log_every': '1 step',
-    'sample_every': '4 steps',
-    'checkpoint_every': '2 steps',
-    'evaluate': '',
-    'data.size': '32',
-    # Plain gradient descent: Adam would blow rounding noise up where a gradient is exactly zero.
-    'generator_optimizer.name': 'sgd',
-    'discriminator_optimizer.name': 'sgd',
-}
-
-
-def make_config(**overrides):
-    return config.load('stackgan', RUN | overrides)
-
-
-@pytest.fixture(scope='module')
-def directory(tmp_path_factory):
-    return tmp_path_factory.mktemp('stackgan')
-
-
-@functools.cache
-def alone(directory):
-    return train(make_config(seed='1', **{'parallel.devices': '1'}), directory / 'alone')
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('mode', ['pmap', 'sharding'])
-def test_eight_devices_give_the_run_of_one(directory, mode):
-    sharded = make_config(seed='1', **{'parallel.devices': '8', 'parallel.mode': mode})
-    assert_close(train(sharded, directory / mode), alone(directory))
-
-
-@pytest.mark.slow
-def test_a_member_of_a_population_is_the_run_of_its_seed(directory):
-    states = train_population(make_config(population='2'), directory / 'population')
-    assert_close(states[1], alone(directory))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('number', [1, 3, 5])  # in each phase
-def test_a_kill_loses_no_bit(directory, tmp_path, monkeypatch, number):
-    alone(directory)
-    killed_in(monkeypatch, 'save', number)
-    again = make_config(seed='1', **{'parallel.devices': '1'})
-    with pytest.raises(KilledError):
-        train(again, tmp_path)
-    monkeypatch.undo()
-    train(again, tmp_path)
-    assert differences(tmp_path, directory / 'alone') == []
-
-
-@pytest.mark.slow
-def test_each_phase_trains_its_players(directory):
-    alone(directory)
-    lines = [json.loads(line) for line in (directory / 'alone' / 'metrics.jsonl').read_text().splitlines()]
-    assert 'generator/matched' in lines[0]
-    assert 'discriminator/wrong_text' not in lines[0]
-    assert all('generator/divergence' in line and 'discriminator/wrong_text' in line for line in lines[3:])
 
 
 @pytest.fixture(scope='module')
