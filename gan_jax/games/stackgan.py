@@ -1,7 +1,7 @@
 """The game of captions: StackGAN, and its first phase, in which texts and images are matched."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -27,66 +27,11 @@ from gan_jax.games.spade import kullback_leibler
 from gan_jax.layers.choices import is_traced, require
 from gan_jax.layers.text import Matcher
 from gan_jax.losses import Loss
-from gan_jax.matching import matching_loss, similarities, word_similarities
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, DECAY
+from gan_jax.readers import Reader, of_embeddings, of_words
 from gan_jax.terms import NO_TERMS, View, joined, one_term
 from gan_jax.translators import of_generator, over_scales, renamed
-
-
-class Reader(NamedTuple):
-    """What reads captions.
-
-    Attributes:
-        init: key -> its parameters.
-        read: (params, captions [B, ...]) -> sentences [B, d], in evaluation mode.
-        match: (params, images, captions, key) -> the loss of the first phase, and metrics; None: nothing is to learn.
-        words: number of words of the vocabulary; None: captions are no words, but sentences already.
-    """
-
-    init: Callable[[Key], PyTree]
-    read: Callable[[PyTree, Array], Array]
-    match: Callable[[PyTree, Array, Array, Key], tuple[Array, dict[str, Array]]] | None = None
-    words: int | None = None
-
-
-def of_embeddings() -> Reader:
-    """A reader of captions that are embeddings already."""
-    return Reader(lambda key: {}, lambda params, captions: captions)
-
-
-def of_words(matcher: Matcher, shape: tuple[int, int, int], axis_name: str | None = None) -> Reader:
-    """A reader of captions as words.
-
-    It learns by the loss of both similarities, of words with regions and of sentences with images (Xu et al. 2018,
-    "AttnGAN", equation 13).
-
-    Args:
-        matcher: its network.
-        shape: (H, W, C) of the images that it learns from.
-        axis_name: the mapped axis of the global batch.
-    """
-
-    def init(key: Key) -> PyTree:
-        return matcher.init(key, jnp.zeros((1, *shape)), jnp.ones((1, 2), jnp.int32), train=False)['params']
-
-    def read(params: PyTree, captions: Array) -> Array:
-        return matcher.apply({'params': params}, captions.astype(jnp.int32), train=False, method='read')[2]
-
-    def match(params: PyTree, images: Array, captions: Array, key: Key) -> tuple[Array, dict[str, Array]]:
-        made = matcher.apply({'params': params}, images, captions.astype(jnp.int32), train=True, rngs=key)
-        if axis_name is not None:
-            made = jax.tree.map(lambda rows: jax.lax.all_gather(rows, axis_name, tiled=True), made)
-        regions, wholes, words, is_word, sentences = made
-        alike = {'words': word_similarities(regions, words, is_word), 'sentences': similarities(wholes, sentences)}
-        metrics = {f'{name}_loss': matching_loss(each) for name, each in alike.items()}
-        own = jnp.arange(len(wholes))
-        return sum(metrics.values()), {
-            **metrics,
-            'matched': (alike['sentences'].argmax(axis=1) == own).mean(),
-        }
-
-    return Reader(init, read, match, matcher.words)
 
 
 def stackgan(
@@ -144,7 +89,7 @@ def stackgan(
             'StackGAN needs a loss that is a sum over real and over generated examples: choose loss.name=hinge, '
             'least_squares or non_saturating.'
         )
-    size = sentence_size(reader, captions)
+    size = reader.sentence_size(captions)
     told = jax.ShapeDtypeStruct((size,), jnp.float32)
     count = 1 if begin is None else 2
 
@@ -255,7 +200,7 @@ def from_config(
         widths = sentence_width, word_width, image_width
         matcher = Matcher(parts.num_classes, *widths, dropout=dropout, axis_name=parts.axis_name)
         reader = of_words(matcher, shape, parts.axis_name)
-    told = jax.ShapeDtypeStruct((sentence_size(reader, captions),), jnp.float32)
+    told = jax.ShapeDtypeStruct((reader.sentence_size(captions),), jnp.float32)
     module, size = parts.module('generator', shape), config.latents.size
     require(config.latents.distribution == 'normal', 'latents.distribution', config.latents.distribution, "'normal'")
     require(size > module.codes, 'latents.size', size, f'above {module.codes}, the number of components for codes')
@@ -287,12 +232,6 @@ def from_config(
         critic=None if config.dtype == 'float32' else critic('float32'),
         **parts.options,
     )
-
-
-def sentence_size(reader: Reader, captions: tuple[int, ...]) -> int:
-    """The size of the sentences that a reader makes of captions of a shape."""
-    read = jax.eval_shape(lambda key: reader.read(reader.init(key), jnp.zeros((1, *captions))), jax.random.key(0))
-    return read.shape[-1]
 
 
 def _over_kinds(loss: Loss, count: int) -> Loss:

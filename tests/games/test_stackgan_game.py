@@ -12,8 +12,9 @@ from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import pure, stream
 from gan_jax.games.spade import kullback_leibler
-from gan_jax.games.stackgan import Reader, of_embeddings, stackgan, text_matching
+from gan_jax.games.stackgan import stackgan, text_matching
 from gan_jax.judgement import Judgement
+from gan_jax.readers import Reader, of_embeddings
 
 SHAPE, BATCH, WORDS = (2, 2, 1), 3, 5
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
