@@ -12,8 +12,9 @@ images with the sentences of others. Rates are halved every 50 epochs in the fir
     python -m gan_jax.main --config stackgan                                     # captioned shapes, 16 and 32 pixels
     python -m gan_jax.main --config stackgan:captioned:/path/to/data             # images and captions.jsonl
     python -m gan_jax.main --config stackgan:captioned:/path/to/data,embeddings  # images and captions.npy
-    python -m gan_jax.main --mode eval --workdir runs/stackgan --metrics caption_accuracy
-    python -m gan_jax.main --mode sample --workdir runs/stackgan --prompt "a red circle over a blue square"
+    python -m gan_jax.main --mode eval --workdir runs/stackgan-captioned_shapes --metrics caption_accuracy
+    python -m gan_jax.main --mode sample --workdir runs/stackgan-captioned_shapes \
+        --prompt "a red circle above a small blue square"
 
 With embeddings of captions by a text encoder of yours the first phase is left out, and there are no prompts. The
 pictures show a caption, the image of the first stage, that of the second, and the real image. `caption_accuracy` is the
@@ -59,7 +60,8 @@ def get_config(argument: str = '') -> ConfigDict:
 def _suit_the_shapes(config: ConfigDict, small: dict[str, Any], texts: dict[str, Any]) -> None:
     """Images of 16 and 32 pixels, small networks, and averages of their weights."""
     config.data.size, config.generator.factor = 32, 2
-    config.generator.width, config.generator.depth, config.discriminator.width = 32, 2, 32
+    config.generator.width, config.generator.depth, config.discriminator.width = 16, 2, 32
+    config.batch_size = 32
     config.generator.codes = config.discriminator.codes = 64
     config.latents.size = 32 + config.generator.codes
     config.game.sentence_width, config.game.word_width, config.game.image_width = 128, 64, 16
@@ -71,7 +73,7 @@ def _suit_the_shapes(config: ConfigDict, small: dict[str, Any], texts: dict[str,
     config.evaluate, config.evaluate_every = ('caption_accuracy',), '2000 steps'
     config.evaluation.split, config.evaluation.samples = 'test', 1000
     small |= {'data.size': 16, 'duration': '4000 steps'}
-    texts |= {'data.size': 16, 'duration': '500 steps'}
+    texts |= {'data.size': 16, 'duration': '500 steps', 'batch_size': 64}
 
 
 def _parts(number: int) -> tuple[float, ...]:

@@ -81,3 +81,4 @@ def test_an_evaluation_reads_known_and_new_captions(untrained):
     assert len(judged) == 4
     assert all(record.value <= 0.1 for record in judged)
     assert all('16 captions of' in record.protocol['rule'] for record in judged)
+    assert {record.protocol['fakes'] for record in judged} == {'32 images of captions'}

@@ -73,7 +73,8 @@ class GeneratorSamples(NamedTuple):
         weights = {'seed': self.seed, 'weights': 'last' if self.generator.ema is None else 'averaged'}
         weights |= {'training': self.game.note} if self.game.note else {}
         if self.game.translates:
-            return {'fakes': f'{self.number} translations', **weights}
+            made = 'translations' if self.game.captions is None else 'images of captions'
+            return {'fakes': f'{self.number} {made}', **weights}
         return {
             'fakes': f'{self.number} samples',
             **weights,

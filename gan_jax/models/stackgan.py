@@ -216,7 +216,8 @@ class Discriminator(nn.Module):
             codes = nn.leaky_relu(Dense(self.codes, **{**layers.weights, 'use_bias': True})(sentences), 0.2)
             fits = Fits(layers)
             logits = [fits(hidden, codes, train=train)]
-            wrong = fits(hidden, of_next(codes, self.axis_name), train=train)
+            # Parameters are made outside the mapped axis.
+            wrong = fits(hidden, of_next(codes, None if self.is_initializing() else self.axis_name), train=train)
             if self.stages == 2:
                 logits.append(_logit(hidden, layers))
             return Judgement(jnp.stack(logits, axis=-1), features={'wrong': wrong, **features})

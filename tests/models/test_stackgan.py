@@ -73,7 +73,7 @@ def test_the_second_stage_leaves_the_first_as_it_is(second):
 def test_wrong_sentences_are_those_of_the_next_image_of_the_global_batch():
     module = Discriminator(width=2, codes=3, stages=2, normalization='none')
     images = jax.random.normal(jax.random.key(3), (4, 8, 8, 3))
-    variables = module.init(jax.random.key(4), images, SENTENCES, train=True)
+    variables = module.clone(axis_name='d').init(jax.random.key(4), images, SENTENCES, train=True)
 
     def judge(images, sentences, module=module):
         return module.apply(variables, images, sentences, train=True)
