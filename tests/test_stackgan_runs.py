@@ -29,6 +29,8 @@ TINY = {
     'samples': '8',
 }
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def untrained(tmp_path_factory):
