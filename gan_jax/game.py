@@ -217,6 +217,8 @@ class Game(NamedTuple):
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
         private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
+        prepare: (batch, key, positions [n]) -> the batch that all turns of a round see, such as random crops of images;
+            None: the batch itself.
         note: what the protocol of an evaluation must say of the training, such as the network of a perceptual loss.
     """
 
@@ -245,7 +247,12 @@ class Game(NamedTuple):
     captions: int | None = None
     codes: 'Codes | None' = None
     private: bool = False
+    prepare: Callable[[Batch, Key, Array], Batch] | None = None
     note: str = ''
+
+    def prepared(self, batch: Batch, key: Key, positions: Array) -> Batch:
+        """What all turns see of a batch in a round with that key."""
+        return batch if self.prepare is None else self.prepare(batch, stream(key, 'batch'), positions)
 
     def turn(self, name: str) -> Turn:
         """The turn with that name."""

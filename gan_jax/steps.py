@@ -127,8 +127,13 @@ class _Round:
         size = _size(batch, self.game.batches)
         if positions is None:
             positions = jnp.arange(size)
-        last = jax.tree.map(lambda leaf: leaf[-1], batch) if several else batch
         round_key = jax.random.fold_in(state.key, state.step)
+        if several:
+            keys = jax.random.split(round_key, self.game.batches)
+            batch = jax.vmap(self.game.prepared, (0, 0, None))(batch, keys, positions)
+        else:
+            batch = self.game.prepared(batch, round_key, positions)
+        last = jax.tree.map(lambda leaf: leaf[-1], batch) if several else batch
         state = self.advance(state)
         before, moves = state.players, self
         if self.play.is_directed:

@@ -47,6 +47,7 @@ def vector_field(
         raise UserError(f'The turn {unrolled[0]!r} has unrolled moves, so the game has no vector field: unset them.')
     key = jax.random.fold_in(state.key, state.step) if key is None else key
     positions = jnp.arange(len(jax.tree.leaves(batch)[0])) if positions is None else positions
+    batch = game.prepared(batch, key, positions)
     keys = {turn.title: turn.key(key) for turn in game.turns}
     return field_of_turns(game.turns, state, batch, keys, positions), moving_params(game, state)
 

@@ -10,14 +10,14 @@ from gan_jax.adversarial import adversarial
 from gan_jax.augmentation.augment import quarter_turns
 from gan_jax.content import NORMS, Content, make_content
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PlayerLoss, PyTree, Turn, pure, stream
+from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, pure, stream
 from gan_jax.layers.bicubic import enlarged
 from gan_jax.layers.choices import choose, is_on, is_traced, require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT_OR_NONE
 from gan_jax.terms import NO_TERMS, joined
-from gan_jax.translators import no_latents, of_generator, renamed, translator, without_condition
+from gan_jax.translators import no_latents, of_generator, over_fields, renamed, translator, without_condition
 
 Shape = tuple[int, int, int]
 
@@ -163,23 +163,19 @@ def super_resolution(
     def init(key: Key) -> dict[str, tuple[PyTree, PyTree]]:
         return game.init(key) | ({} if against else {'discriminator': discriminator.init(stream(key, 'judge'))})
 
-    def cropped(loss: PlayerLoss) -> PlayerLoss:
-        def whole(params: PyTree, state: Any, batch: Batch, key: Key, positions: Array):
-            pair = renamed(batch, {'real': 'real', 'input': 'input'})
-            shared = jax.random.fold_in(state.key, state.step)  # both turns see the same crops, enlarged once
-            images, inputs = crops.cut(pair['real'], pair['input'], stream(shared, 'crop'), positions)
-            return loss(params, state, {'real': images, 'label': inputs}, key, positions)
-
-        return whole
+    def prepare(batch: Batch, key: Key, positions: Array) -> Batch:
+        pair = renamed(batch, {'real': 'real', 'input': 'input'})
+        return dict(zip(pair, crops.cut(*pair.values(), key, positions), strict=True))
 
     def show(params: PyTree, variables: PyTree, latents: Array, batch: Batch) -> dict[str, Array]:
         made = game.sample(params, variables, latents, batch['input'])
         return {'bicubic': enlarged('bicubic', batch['input'], crops.factor), 'output': made, 'target': batch['real']}
 
-    turns: list[Turn] = [turn._replace(loss=cropped(turn.loss)) for turn in game.turns]
+    turns = over_fields(game.turns, {'real': 'real', 'label': 'input'})
     return game._replace(
         init=init,
         turns=tuple(turn for turn in turns if against or turn.player == 'generator'),
+        prepare=prepare,
         given='input',
         show=show,
         discriminate=None,

@@ -13,7 +13,7 @@ from gan_jax import config as configs
 from gan_jax.augmentation import augment
 from gan_jax.content import Content
 from gan_jax.errors import UserError
-from gan_jax.game import pure
+from gan_jax.game import Outcome, pure
 from gan_jax.games.super_resolution import Crops, super_resolution
 from gan_jax.layers.bicubic import repeated
 
@@ -103,15 +103,19 @@ def test_crops_of_an_image_and_its_input_are_at_the_same_place():
 
 
 def test_the_turns_of_a_step_see_the_same_crops_and_those_of_the_next_step_others():
-    game, places = game_of(Crops((4, 4, 1), (16, 16, 1), side=8)), jnp.arange(BATCH)
-    state, loss = steps.init_state(game, SGD, jax.random.key(0)), game.turn('discriminator').loss
+    def loss(params, state, batch, key, positions):
+        assert batch['real'].shape == (BATCH, 8, 8, 1)
+        assert batch['input'].shape == (BATCH, 2, 2, 1)
+        return params, Outcome({}, {'real': batch['real'].sum(), 'input': batch['input'].sum()}, {})
+
+    game = game_of(Crops((4, 4, 1), (16, 16, 1), side=8))
+    game = game._replace(turns=tuple(turn._replace(loss=loss) for turn in game.turns))
+    step, state = jax.jit(steps.make_train_step(game, SGD)), steps.init_state(game, SGD, jax.random.key(0))
     batch = {'input': images(1, (4, 4, 1)), 'real': images(2, (16, 16, 1))}
-
-    def value(step, key):
-        return loss(jnp.float32(0.4), state.replace(step=step), batch, jax.random.key(key), places)[0]
-
-    assert value(0, 1) == value(0, 2)
-    assert value(0, 1) != value(1, 1)
+    state, first = step(state, batch)
+    _, second = step(state, batch)
+    for field in ('real', 'input'):
+        assert first[f'generator/{field}'] == first[f'discriminator/{field}'] != second[f'generator/{field}']
 
 
 def test_samples_are_whole_images_and_pictures_show_what_bicubic_makes():
