@@ -76,10 +76,15 @@ class Crops:
 
     def cut(self, images: Array, inputs: Array, key: Key, positions: Array) -> tuple[Array, Array]:
         """The same crop of images [B, *shape] and inputs [B, *inputs], drawn for each position."""
-        keys = jax.vmap(lambda position: jax.random.fold_in(key, position))(positions)
+        rooms = [whole - part + 1 for whole, part in zip(self.inputs[:2], self.small[:2], strict=True)]
+        ends = jnp.array([*rooms, 4 if self.rotate else 1])
+
+        def draw(position: Array) -> Array:
+            return jax.random.randint(jax.random.fold_in(key, position), (3,), 0, ends)
+
+        drawn = jax.vmap(draw)(positions)
+        corners, turns = drawn[:, :2], drawn[:, 2]
         if self.side:
-            room = jnp.array([whole - part + 1 for whole, part in zip(self.inputs[:2], self.small[:2], strict=True)])
-            corners = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, room))(keys)
 
             def crop(image: Array, corner: Array, shape: Shape) -> Array:
                 return jax.lax.dynamic_slice(image, (*corner, 0), shape)
@@ -87,7 +92,6 @@ class Crops:
             images = jax.vmap(lambda image, corner: crop(image, self.factor * corner, self.large))(images, corners)
             inputs = jax.vmap(lambda image, corner: crop(image, corner, self.small))(inputs, corners)
         if self.rotate:
-            turns = jax.vmap(lambda key: jax.random.randint(stream(key, 'turns'), (), 0, 4))(keys)
             images, inputs = quarter_turns(images, turns), quarter_turns(inputs, turns)
         return images, inputs
 
