@@ -21,7 +21,9 @@ pictures show a caption, the image of the first stage, that of the second, and t
 share of test captions whose attributes, and whose relation, an exact parser finds in the image, for pairs of colour and
 shape as in training and for new ones.
 
-The first stage has the published number of parameters. The published runs have not been made.
+The first stage has the published number of parameters. Neither the published runs nor the default one have been made to
+the end. After the first phase of the default run 64 % of the training images of a batch had their own sentence as the
+most similar one of 64.
 
 Expect coloured blobs in the right places first, and their shapes later.
 """
