@@ -83,12 +83,11 @@ def clip_metrics(
         recipes: the training of both classifiers.
 
     Returns:
-        - 'motion_accuracy', only where both motions are given: the share of fakes with theirs;
-        - 'motion_entropy': the mean entropy of the motions of a clip, in nats;
-        - 'clip_distance': a Fréchet distance by the features of the classifier of clips;
-        - 'content_entropy', 'content_agreement' and 'frame_fid', only where contents are known: the mean entropy of the
-          contents of a frame, the mean share of a clip's frames with its most frequent content, and a Fréchet distance
-          by the features of the classifier of frames.
+        The estimates by name. 'motion_accuracy', only if both motions are given, is the share of fakes with theirs;
+        'motion_entropy' is the mean entropy of the motions of a clip, in nats; 'clip_distance' is a Fréchet distance by
+        the features of the classifier of clips. Three are only there if contents are known: 'content_entropy' is the
+        mean entropy of the contents of a frame, 'content_agreement' the mean share of a clip's frames with its most
+        frequent content, and 'frame_fid' a Fréchet distance by the features of the classifier of frames.
 
     Raises:
         UserError: the motions of the known clips are not known.

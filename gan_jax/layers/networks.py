@@ -23,8 +23,7 @@ class LayerOptions(nn.Module):
 
     Attributes:
         normalization: normalization of the layers' activations, as in `gan_jax.layers.normalization.normalize`;
-            'spectral': of all weights instead. A layer has a bias where no normalisation with a shift of its own
-                follows.
+            'spectral': of all weights instead. A layer has a bias if no normalisation with a shift follows.
         spectral_iterations: power iterations of the spectral normalisation of all weights, beside any normalisation of
             activations; 0: none, or 1 where the normalization is 'spectral'.
         momentum: momentum of batch statistics: new = momentum old + (1 - momentum) batch.

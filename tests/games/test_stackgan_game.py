@@ -44,7 +44,7 @@ def maker():
     return pure(lambda key: jnp.float32(0.7), apply)
 
 
-def judge(count):
+def critic(count):
     """Logits: a parameter times the image's mean times its sentence, and times the mean alone."""
 
     def apply(v, images, sentences):
@@ -62,7 +62,7 @@ def moments(params, sentences):
 def game(count=1, **options):
     begin = None if count == 1 else lambda params, variables, latents, sentences: jnp.zeros((len(latents), *SHAPE))
     options = {'loss': losses.non_saturating(), 'reader': reader(), 'captions': (2,), **options}
-    return stackgan(maker(), judge(count), latents=1, moments=moments, begin=begin, **options)
+    return stackgan(maker(), critic(count), latents=1, moments=moments, begin=begin, **options)
 
 
 @pytest.mark.parametrize('count', [1, 2])

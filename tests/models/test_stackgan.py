@@ -75,15 +75,15 @@ def test_wrong_sentences_are_those_of_the_next_image_of_the_global_batch():
     images = jax.random.normal(jax.random.key(3), (4, 8, 8, 3))
     variables = module.clone(axis_name='d').init(jax.random.key(4), images, SENTENCES, train=True)
 
-    def judge(images, sentences, module=module):
+    def discriminate(images, sentences, module=module):
         return module.apply(variables, images, sentences, train=True)
 
-    judged, moved = judge(images, SENTENCES), judge(images, jnp.roll(SENTENCES, -1, axis=0))
+    judged, moved = discriminate(images, SENTENCES), discriminate(images, jnp.roll(SENTENCES, -1, axis=0))
     assert judged.logits.shape == (4, 2)
     np.testing.assert_allclose(judged.features['wrong'], moved.logits[:, 0], rtol=1e-5)
     np.testing.assert_allclose(judged.logits[:, 1], moved.logits[:, 1], rtol=1e-6)
     assert not np.allclose(judged.logits[:, 0], moved.logits[:, 0])
-    spread = jax.pmap(lambda *parts: judge(*parts, module=module.clone(axis_name='d')), axis_name='d')
+    spread = jax.pmap(lambda *parts: discriminate(*parts, module=module.clone(axis_name='d')), axis_name='d')
     parts = (array.reshape(2, 2, *array.shape[1:]) for array in (images, SENTENCES))
     np.testing.assert_allclose(spread(*parts).features['wrong'].reshape(-1), judged.features['wrong'], rtol=1e-5)
 
