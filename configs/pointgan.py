@@ -18,7 +18,9 @@ computed. `--mode sample` writes pictures, films of the clouds turning, and `.pl
 which are the best that can be expected. `--mode eval --metrics clouds_emd` does so by the earth mover's distance.
 
 Expect rough but recognisable tables, lamps and mugs, and few chairs, from the default run of l-GAN, which takes about
-six minutes of CPU time. r-GAN has been tried for its first steps only, and the published runs have not been made.
+six minutes of CPU time. With seed 0, and those of training clouds in brackets: `clouds_mmd` 0.0030 (0.0021),
+`clouds_coverage` 0.455 (0.62), `clouds_1nna` 0.945 (0.46; 0.5 is best) and `clouds_jsd` 0.076 (0.042). r-GAN has been
+tried for its first steps only, and the published runs have not been made.
 """
 
 from ml_collections import ConfigDict
