@@ -55,7 +55,7 @@ REMEDIES = (
     'Which remedies keep the modes that the plain GAN loses, and how sharp are their samples, if each is trained until '
     'its curves are flat, in the best of as many settings?'
 )
-SOURCE = 'Lin et al. 2018, table 1, means and standard errors over ten trials; quoted from memory'
+SOURCE = 'Lin et al. 2018, table 1, means and standard errors over ten trials; not compared with the text'
 RING = _figures(
     GAN=('6.3 ± 0.5', '0.982 ± 0.002', '0.45 ± 0.09'),
     PacGAN2=('7.9 ± 0.1', '0.956 ± 0.020', '0.07 ± 0.03'),

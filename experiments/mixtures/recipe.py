@@ -3,7 +3,7 @@
     python -m gan_jax.main --config experiments/mixtures/recipe.py:pacgan,ring      # or pacgan,grid
     python -m gan_jax.main --config experiments/mixtures/recipe.py:unrolled,ring --config.unrolled_steps=10
 
-See README.md for what is published, and what is quoted from memory.
+See README.md for what is published, and what could not be compared with the papers.
 """
 
 from ml_collections import ConfigDict
