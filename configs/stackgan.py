@@ -21,8 +21,8 @@ pictures show a caption, the image of the first stage, that of the second, and t
 share of test captions whose attributes, and whose relation, an exact parser finds in the image, for pairs of colour and
 shape as in training and for new ones.
 
-The first stage has the published number of parameters. The published runs have not been made. After the first phase of the default run 64 % of the training images of a batch had their own sentence as the
-most similar one of 64.
+The first stage has the published number of parameters. The published runs have not been made. After the first phase of
+the default run 64 % of the training images of a batch had their own sentence as the most similar one of 64.
 
 Expect blobs in the colours of the caption, without its shapes: after the 6,500 steps, a quarter of an hour on a share
 of two CPU cores, 1.2 +- 0.5 % of the pictures have the two shapes of their caption in its colours, and 13 +- 2 % its
