@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.pages import explore_page
 from gan_jax.sampling import latents, sliders, trained
@@ -69,9 +70,9 @@ def test_the_sliders_of_latents_are_a_walk_truncation_and_moves(of_latents):
     condition = np.array([[0.25, 0, 0.75]], np.float32)
     expected = sampling.generate(run.game, run.generator, np.asarray(point, np.float32), condition)
     made = of_latents.images([Settings(4, 7, 0.25, 2, 0, 0.5, moves=(0, -0.75))])
-    np.testing.assert_array_equal(made, sampling.to_uint8(expected))
+    np.testing.assert_array_equal(made, to_uint8(expected))
     of_seed = sampling.choose_samples(run, seeds=(7,), classes=(1,)).draw(run.game, run.generator)
-    np.testing.assert_allclose(of_latents.images([Settings(7, label=1)]), sampling.to_uint8(of_seed), atol=1)
+    np.testing.assert_allclose(of_latents.images([Settings(7, label=1)]), to_uint8(of_seed), atol=1)
 
 
 def test_the_sliders_of_styles_mix_the_chosen_layers(of_styles):
@@ -90,11 +91,9 @@ def test_the_sliders_of_styles_mix_the_chosen_layers(of_styles):
         Settings(4, 7, 1.0, 1, 2, layers='coarse', moves=(0, 2.0)): mixed + moved,
         Settings(4, 7, 1.0, 1, 2, psi=0.5, layers='coarse'): truncated,
     }.items():
-        expected = sampling.to_uint8(run.game.synthesize(*run.weights, styles))
+        expected = to_uint8(run.game.synthesize(*run.weights, styles))
         np.testing.assert_allclose(of_styles.images([settings]), expected, atol=1)
-    assert (
-        sampling.to_uint8(run.game.synthesize(*run.weights, mixed)) != of_styles.images([Settings(4, label=1)])
-    ).any()
+    assert (to_uint8(run.game.synthesize(*run.weights, mixed)) != of_styles.images([Settings(4, label=1)])).any()
 
 
 def seed_of(run, seed, label):

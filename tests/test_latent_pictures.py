@@ -9,6 +9,7 @@ from PIL import Image
 
 from gan_jax import build, data
 from gan_jax import config as configs
+from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.main import main
 from gan_jax.records import files
@@ -81,7 +82,7 @@ def made(workdir, points, condition=None):
     run = load_once(workdir, None)
     conditions = None if condition is None else np.full(len(points), condition, np.int32)
     images = sampling.generate(run.game, run.generator, np.asarray(points, np.float32), conditions)
-    return np.asarray(sampling.to_uint8(images))
+    return np.asarray(to_uint8(images))
 
 
 def of_seeds(workdir, *seeds):
@@ -163,7 +164,7 @@ def test_an_inversion_finds_what_the_generator_made(coloured, tmp_path):
     found = np.load(path.with_suffix('.npz'))
     assert found['condition'] == 1
     assert found['losses'].shape == (21,)
-    np.testing.assert_array_equal(sampling.to_uint8(found['image']), row[1])
+    np.testing.assert_array_equal(to_uint8(found['image']), row[1])
     np.testing.assert_array_equal(made(coloured, found['latent'][None], 1)[0], row[-1])
     assert found['losses'][-1] < 1e-4
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.main import main
 from gan_jax.sampling import latent_pictures, latents, trained
@@ -69,9 +70,7 @@ def synthesis(workdir):
 
 
 def made_of(workdir, styles):
-    return np.asarray(
-        sampling.to_uint8(synthesis(workdir)(*load_noisy(workdir).weights, jnp.asarray(styles, jnp.float32)))
-    )
+    return np.asarray(to_uint8(synthesis(workdir)(*load_noisy(workdir).weights, jnp.asarray(styles, jnp.float32))))
 
 
 def assert_alike(pictures, expected):
@@ -89,7 +88,7 @@ def test_a_line_in_w_goes_from_picture_to_picture(told):
         of_z = sampling.generate(
             load_noisy(told).game, load_noisy(told).generator, of_seeds(told, 4, 7), np.full(2, condition)
         )
-        assert_alike(row[[0, 2]], sampling.to_uint8(of_z))
+        assert_alike(row[[0, 2]], to_uint8(of_z))
     assert np.abs(rows[0].astype(int) - rows[1]).max() > 10
 
 
@@ -153,7 +152,7 @@ def test_noise_is_none_fixed_or_random(plain, capsys):
     grid = tiles(latent_pictures.draw(plain, 'noise', seeds=(0, 1), columns=2), 2, 5)
     run, points = load_noisy(plain), of_seeds(plain, 0, 1)
     of_mode = {
-        mode: np.asarray(sampling.to_uint8(sampling.generate(one.game, one.generator, points)))
+        mode: np.asarray(to_uint8(sampling.generate(one.game, one.generator, points)))
         for mode, one in ((mode, run.noisy(mode)) for mode in ('none', 'fixed', 'random'))
     }
     assert_alike(grid[:, 0], of_mode['none'])
@@ -163,7 +162,7 @@ def test_noise_is_none_fixed_or_random(plain, capsys):
         assert np.abs(grid[:, one].astype(int) - grid[:, other]).max() > 10
     key = trained.named_key(run.config.seed, 'noise')
     expected = run.game.synthesize(*run.weights, styles_of(plain, points), key)
-    assert_alike(of_mode['random'], sampling.to_uint8(expected))
+    assert_alike(of_mode['random'], to_uint8(expected))
     assert grid[:, 4].max() == 255
     assert 'of 100 draws: at most' in capsys.readouterr().out
     assert main(['--mode', 'sample', '--workdir', str(plain), '--seeds', '0,1', '--noise', 'none']) == 0
@@ -175,13 +174,13 @@ def invert_own(workdir, condition, tmp_path, noise, **options):
     """An inversion of what a run made itself: the picture's row, the target, and the arrays beside it."""
     run = load_noisy(workdir).noisy(noise)
     styles = styles_of(workdir, of_seeds(workdir, 77), condition)
-    target = np.asarray(sampling.to_uint8(run.game.synthesize(*run.weights, styles)))[0]
+    target = np.asarray(to_uint8(run.game.synthesize(*run.weights, styles)))[0]
     Image.fromarray(target[..., 0]).save(tmp_path / 'given.png')
     given = {'image': tmp_path / 'given.png', 'noise': noise, **options}
     path = latent_pictures.draw(workdir, 'inversion', **given)
     row, found = tiles(path, 1, 9)[0], dict(np.load(path.with_suffix('.npz')))
     np.testing.assert_array_equal(row[0], target)
-    np.testing.assert_array_equal(sampling.to_uint8(found['image']), row[1])
+    np.testing.assert_array_equal(to_uint8(found['image']), row[1])
     assert_alike(row[1], row[8])
     assert found['latent'].shape == (LAYERS, 6)
     return path, found
@@ -241,7 +240,7 @@ def test_a_generator_without_styles_is_told_so(tmp_path, monkeypatch):
     rows = tiles(latent_pictures.draw(grey, 'truncation', seeds=(3,), columns=3), 1, 3)
     run = load_noisy(grey)
     images = sampling.generate(run.game, run.generator, of_seeds(grey, 3) * np.array([[-1], [0], [1]], np.float32))
-    assert_alike(rows[0], sampling.to_uint8(images))
+    assert_alike(rows[0], to_uint8(images))
     for what, options in (
         ('--what mixing', {'what': 'mixing'}),
         ('--what noise', {'what': 'noise'}),

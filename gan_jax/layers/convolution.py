@@ -146,6 +146,8 @@ class _Windows(NamedTuple):
 
 def _prefers_product(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> bool:
     """Whether the product form of 'outputs', 'images' or 'kernel' is faster; see docs/benchmarks.md."""
+    if 0 in windows.places:
+        return False
     if {*windows.places} == {1} or {*windows.kernel} == {1}:
         return True
     if role == 'kernel' and windows.stride == 1 and windows.has_large_kernel(role):
