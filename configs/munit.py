@@ -15,9 +15,9 @@ code for edges and photographs (`game.cycle=10` for photographs of streets and s
 Its pictures show an image of a, three translations with drawn styles, an image of b, the first one in its style, and a
 translation of b. `diversity` is the mean absolute difference of two translations of the same image.
 
-Expect colours that follow the style after 300 steps, before shapes that follow the input: at that step the translations
-of digits were coloured as their examples and still blurred, and `diversity` was 0.14. The 3,000 steps have not been
-measured.
+Expect colours that follow the style after 300 steps, before shapes that follow the input. After the 3,000 steps, six
+minutes on a share of two CPU cores, most translations are the digit of their input in the colour of their style or
+example, some with a stroke more or less; `diversity` was 0.15 from step 2,500 on (one seed).
 """
 
 from ml_collections import ConfigDict
