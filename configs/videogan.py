@@ -14,8 +14,8 @@ coloured shape that moves over a still background, which is computed. `--mode sa
 says how sure a classifier is of their motion, and how well their frames agree in shape and colour.
 
 Expect still, mottled backgrounds with a bright blob that moves, without its shape, after the 1,500 steps. `--metrics
-clips --num 500` found a `motion_entropy` of 0.75 nats (real clips: 0.03, at most 1.10) and a `content_agreement` of 0.50
-(real clips: 1.00), one seed.
+clips --num 500` found a `motion_entropy` of 0.75 nats (real clips: 0.03, at most 1.10) and a `content_agreement` of
+0.50 (real clips: 1.00), one seed.
 """
 
 from ml_collections import ConfigDict
