@@ -16,7 +16,11 @@ moves over a still background, which is computed. The authors' weight decay of 1
 grids are the classes; `--mode sample` writes films. The metric `clips` says which share of the samples has its motion
 and how well their frames agree in shape and colour.
 
-The complete run of 4,000 steps has not been looked at yet: expect no figures here.
+Expect no recognisable clip at this size yet: after the 4,000 steps, about 15 minutes on two CPU cores, the
+discriminators are far ahead of the generator (mean logits of real and generated clips as probabilities: 0.95 and 0.04).
+Samples are grey with a few coloured spots, `motion_accuracy` is 0.343, where guessing gives 0.333, and
+`content_agreement` 0.62, where real clips have 1.00 (one seed). Balanced rates for so small a generator have not been
+looked for.
 """
 
 from ml_collections import ConfigDict
