@@ -12,7 +12,8 @@ loss; that code shares no layers between the domains.
 
 Its pictures show an image of each domain, its translation, and its reconstruction.
 
-Expect translations that keep the pose of their input. The default run has been started only, not measured.
+Expect eights with the slant and the width of their threes, and threes of eights, after the 1,500 steps, three minutes
+on two CPU cores (one seed, looked at, not measured).
 """
 
 from ml_collections import ConfigDict
