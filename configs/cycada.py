@@ -20,8 +20,9 @@ recomputes it. Labels of the target are not used in training; for comparison
 Learning rates, gates and weights are those of the authors' code for digits, whose generator of target images counts
 twice. Their networks have 64 channels and 100 epochs of each phase; here both are smaller.
 
-Expect no figure yet: the run has been tried for its first steps only. The paper has an accuracy of 0.956 from MNIST to
-USPS, where the source alone has 0.822; neither these data nor these networks are the paper's.
+Expect no gain on the included digits: with one seed the accuracy was 0.926 from the source alone, 0.879 after the pixel
+stage and 0.889 at the end, five minutes on a share of two CPU cores. The paper has 0.956 from MNIST to USPS, where the
+source alone has 0.822; neither these data nor these networks are the paper's.
 """
 
 from ml_collections import ConfigDict
