@@ -21,7 +21,7 @@ Learning rates, gates and weights are those of the authors' code for digits, who
 twice. Their networks have 64 channels and 100 epochs of each phase; here both are smaller.
 
 Expect no gain on the included digits: with one seed the accuracy was 0.926 from the source alone, 0.879 after the pixel
-stage and 0.889 at the end, five minutes on a share of two CPU cores. The paper has 0.956 from MNIST to USPS, where the
+stage and 0.889 at the end, seven minutes on a share of two CPU cores. The paper has 0.956 from MNIST to USPS, where the
 source alone has 0.822; neither these data nor these networks are the paper's.
 """
 
