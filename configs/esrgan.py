@@ -21,7 +21,9 @@ classifier of this project.
 
 `--config.evaluate=luma,interpolated,lpips_distance` measures PSNR and SSIM of the luma, those of bicubic interpolation
 and of repeated pixels, and LPIPS. Expect a lower PSNR and sharper edges with an adversary; the paper has 32.73 on Set5
-after its first phase. Neither the published run nor the default run has been made in full.
+after its first phase. The published run has not been made. The default run has a PSNR of 25.07 after its first phase
+and of 25.28 at the end (SSIM 0.729 and 0.733); bicubic interpolation has 24.41 (0.682). One seed, 200 generated images,
+five minutes on a share of two CPU cores.
 """
 
 from ml_collections import ConfigDict
