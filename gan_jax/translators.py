@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from gan_jax import losses
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Key, Network, Pair, PlayerLoss, PyTree, Turn
+from gan_jax.game import Array, Batch, GanState, Key, Network, Pair, PlayerLoss, PyTree, Turn
 from gan_jax.judgement import judgement
 from gan_jax.losses import Loss
 from gan_jax.terms import View, one_term
@@ -72,9 +72,22 @@ def renamed(batch: Batch, names: Mapping[str, str]) -> Batch:
 
 def over_fields(turns: Sequence[Turn], names: Mapping[str, str]) -> tuple[Turn, ...]:
     """The turns of a game over batches with other field names, {name in the turns: name in the batch}."""
+    return over_batches(turns, lambda batch, *_: renamed(batch, names))
+
+
+def over_batches(turns: Sequence[Turn], change: Callable[[Batch, GanState, Key, Array], Batch]) -> tuple[Turn, ...]:
+    """The turns of a game over other batches.
+
+    Args:
+        turns: the turns.
+        change: (batch, state, key of the turn, positions [B]) -> the batch that the turns see. `Game.prepare` is for
+            what all turns of a round share and needs no state.
+    """
 
     def over(loss: PlayerLoss) -> PlayerLoss:
-        return lambda params, state, batch, key, positions: loss(params, state, renamed(batch, names), key, positions)
+        return lambda params, state, batch, key, positions: loss(
+            params, state, change(batch, state, key, positions), key, positions
+        )
 
     return tuple(turn._replace(loss=over(turn.loss)) for turn in turns)
 

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PlayerLoss, PyTree, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PyTree, stream
 from gan_jax.layers.choices import is_traced, require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, Range
 from gan_jax.terms import NO_TERMS, View, joined
-from gan_jax.translators import no_latents, of_generator, renamed, translator, without_condition
+from gan_jax.translators import no_latents, of_generator, over_batches, renamed, translator, without_condition
 
 FILL = 0.0  # the grey of the hole
 
@@ -128,14 +128,11 @@ def inpainting(
     def seen(images: Array, corners: Array) -> Array:
         return jnp.where(holes.mask(corners), FILL, images)
 
-    def over_holes(loss: PlayerLoss) -> PlayerLoss:
-        def whole(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-            images = renamed(batch, {'real': 'real'})['real']
-            corners = holes.corners(stream(key, 'holes'), positions)
-            found = {'real': holes.contents(images, corners), 'label': seen(images, corners)}
-            return loss(params, state, found, key, positions)
-
-        return whole
+    def with_holes(batch: Batch, state: GanState, key: Key, positions: Array) -> Batch:
+        del state
+        images = renamed(batch, {'real': 'real'})['real']
+        corners = holes.corners(stream(key, 'holes'), positions)
+        return {'real': holes.contents(images, corners), 'label': seen(images, corners)}
 
     def sample(params: PyTree, variables: PyTree, corners: Array, images: Array) -> Array:
         contents, _ = generator.apply(params, variables, seen(images, corners), None, False)
@@ -149,9 +146,14 @@ def inpainting(
             'real': images,
         }
 
-    turns = tuple(turn._replace(loss=over_holes(turn.loss)) for turn in game.turns)
     return game._replace(
-        turns=turns, sample=sample, latents=holes.corners, given='real', show=show, hole=holes.mask, training_pass=None
+        turns=over_batches(game.turns, with_holes),
+        sample=sample,
+        latents=holes.corners,
+        given='real',
+        show=show,
+        hole=holes.mask,
+        training_pass=None,
     )
 
 

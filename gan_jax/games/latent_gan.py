@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from gan_jax.adversarial import adversarial
 from gan_jax.chamfer import chamfer
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PlayerLoss, PyTree, Turn
+from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn
 from gan_jax.layers.choices import choose
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
+from gan_jax.translators import over_batches
 
 _STAGES = 'autoencoder', 'codes'
 
@@ -74,14 +75,9 @@ def latent_gan(
 
     game = adversarial(Network(generator.init, made), discriminator, loss, latents, **options)
 
-    def against_codes(loss: PlayerLoss) -> PlayerLoss:
-        """A loss over codes as one over clouds."""
-
-        def whole(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-            codes, _ = generator.encode(*state.generator[:2], batch['real'], False)
-            return loss(params, state, {**batch, 'real': codes}, key, positions)
-
-        return whole
+    def with_codes(batch: Batch, state: GanState, *_: Array) -> Batch:
+        codes, _ = generator.encode(*state.generator[:2], batch['real'], False)
+        return {**batch, 'real': codes}
 
     def again(params: PyTree, variables: PyTree, clouds: Array, train: bool) -> tuple[Array, PyTree]:
         codes, variables = generator.encode(params, variables, clouds, train)
@@ -104,7 +100,7 @@ def latent_gan(
     game = game._replace(sample=sample, discriminate=None, training_pass=None)
     if stage == 'autoencoder':
         return game._replace(turns=(Turn('generator', reconstruction),), show=show)
-    return game._replace(turns=tuple(turn._replace(loss=against_codes(turn.loss)) for turn in game.turns))
+    return game._replace(turns=over_batches(game.turns, with_codes))
 
 
 def from_config(stage: str = 'codes', *, parts: Parts) -> Game:

@@ -38,6 +38,7 @@ from gan_jax.translators import (
     logits_of_scales,
     no_latents,
     of_generator,
+    over_batches,
     over_scales,
     renamed,
 )
@@ -119,15 +120,12 @@ def spade(
         **options,
     )
 
-    def over_maps(loss: PlayerLoss) -> PlayerLoss:
-        def whole(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-            found = renamed(batch, {'real': 'real', 'label': 'input'})
-            found['label'] = one_hot(found['label'], classes)
-            if encoder is not None:
-                found['label'] = jnp.concatenate([found['label'], found['real']], axis=-1)
-            return loss(params, state, found, key, positions)
-
-        return whole
+    def with_maps(batch: Batch, *_: Array) -> Batch:
+        found = renamed(batch, {'real': 'real', 'label': 'input'})
+        found['label'] = one_hot(found['label'], classes)
+        if encoder is not None:
+            found['label'] = jnp.concatenate([found['label'], found['real']], axis=-1)
+        return found
 
     def with_divergence(loss: PlayerLoss) -> PlayerLoss:
         def whole(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
@@ -157,12 +155,8 @@ def spade(
         }
 
     turns = tuple(
-        turn._replace(
-            loss=with_divergence(over_maps(turn.loss))
-            if encoder is not None and turn.title == 'generator'
-            else over_maps(turn.loss)
-        )
-        for turn in game.turns
+        turn._replace(loss=with_divergence(turn.loss)) if encoder is not None and turn.title == 'generator' else turn
+        for turn in over_batches(game.turns, with_maps)
     )
     return game._replace(turns=turns, sample=sample, given='input', show=show, maps=classes, training_pass=None)
 

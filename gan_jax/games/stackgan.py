@@ -17,7 +17,6 @@ from gan_jax.game import (
     Network,
     Outcome,
     Pair,
-    PlayerLoss,
     PyTree,
     Turn,
     normal_latents,
@@ -31,7 +30,7 @@ from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, DECAY
 from gan_jax.readers import Reader, of_embeddings, of_words
 from gan_jax.terms import NO_TERMS, View, joined, one_term
-from gan_jax.translators import of_generator, over_scales, renamed
+from gan_jax.translators import of_generator, over_batches, over_scales, renamed
 
 
 def stackgan(
@@ -117,15 +116,12 @@ def stackgan(
         **options,
     )
 
-    def over_captions(loss: PlayerLoss) -> PlayerLoss:
-        def whole(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-            found = renamed(batch, {'real': 'real', 'label': 'input'})
-            read = reader.read(state.generator.params['reader'], found['label'])
-            return loss(params, state, {**found, 'label': jax.lax.stop_gradient(read)}, key, positions)
+    def with_sentences(batch: Batch, state: GanState, *_: Array) -> Batch:
+        found = renamed(batch, {'real': 'real', 'label': 'input'})
+        read = reader.read(state.generator.params['reader'], found['label'])
+        return {**found, 'label': jax.lax.stop_gradient(read)}
 
-        return whole
-
-    turns = tuple(turn._replace(loss=over_captions(turn.loss)) for turn in game.turns)
+    turns = over_batches(game.turns, with_sentences)
     made = game._replace(turns=turns, sample=_sample(generator, reader), discriminate=None, training_pass=None)
     return _of_captions(made, reader, begin)
 
