@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from gan_jax.evaluation.arrays import features_array
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import of_mean
 
 
 def mean_entropy(logits: ArrayLike) -> Estimate:
@@ -24,5 +25,6 @@ def mean_entropy(logits: ArrayLike) -> Estimate:
     """
     log_p = scipy.special.log_softmax(features_array(logits, 'The logits').astype(np.float64), axis=1)
     values = -np.sum(np.exp(log_p) * log_p, axis=1)
-    error = float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
-    return Estimate(float(values.mean()), error, f'nats, at most {np.log(log_p.shape[1]):.4g}, standard error')
+    return Estimate(
+        float(values.mean()), of_mean(values), f'nats, at most {np.log(log_p.shape[1]):.4g}, standard error'
+    )

@@ -19,6 +19,7 @@ from gan_jax.evaluation.features.classifier_training import Recipe, fit, train
 from gan_jax.evaluation.features.extractor import Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import of_mean
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.normalization import normalize
 
@@ -161,8 +162,7 @@ def _look_at(network: nn.Module, variables: PyTree, examples: np.ndarray) -> Fea
 
 
 def _mean(values: np.ndarray) -> Estimate:
-    error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
-    return Estimate(float(values.mean()), error, f'mean over {len(values)} clips, standard error')
+    return Estimate(float(values.mean()), of_mean(values), f'mean over {len(values)} clips, standard error')
 
 
 _look = jax.jit(see, static_argnums=0)

@@ -18,7 +18,7 @@ import scipy.special
 
 from gan_jax.chamfer import least_squares
 from gan_jax.evaluation.record import Estimate
-from gan_jax.evaluation.standard_errors import binomial
+from gan_jax.evaluation.standard_errors import binomial, of_mean
 
 Distances = Callable[[np.ndarray, np.ndarray], np.ndarray]
 RESOLUTION = 28  # cells along each side of the cube of side 1, for the divergence
@@ -154,7 +154,7 @@ def _compared(sets: list[np.ndarray], measure: Distances, name: str, rule: str) 
         nearest, share = minimum_matching_distance(between), coverage(between)
         accuracy, number = nearest_neighbour_accuracy(real, between, measure(some, some)), len(some)
         found |= {
-            f'{name}_mmd{ending}': Estimate(float(nearest.mean()), float(nearest.std(ddof=1) / number**0.5), rule),
+            f'{name}_mmd{ending}': Estimate(float(nearest.mean()), of_mean(nearest), rule),
             f'{name}_coverage{ending}': Estimate(share, binomial(share, number), rule),
             f'{name}_1nna{ending}': Estimate(accuracy, binomial(accuracy, 2 * number), rule),
         }

@@ -10,7 +10,7 @@ from gan_jax.data import to_float
 from gan_jax.errors import UserError
 from gan_jax.evaluation.distances import nearest
 from gan_jax.evaluation.record import Estimate
-from gan_jax.evaluation.standard_errors import binomial
+from gan_jax.evaluation.standard_errors import binomial, of_mean
 from gan_jax.game import Array, Game, Player, PyTree
 from gan_jax.layers.networks import flatten
 from gan_jax.runtime import compiler
@@ -73,8 +73,9 @@ def reconstruction_error(game: Game, generator: Player, encoder: Player, images:
         return jnp.sqrt(jnp.square(flatten(again - images) / 2).sum(-1))
 
     errors = over(error, (weights_of(generator), weights_of(encoder)), images).astype(np.float64)
-    spread = float(errors.std(ddof=1) / len(errors) ** 0.5) if len(errors) > 1 else None
-    return Estimate(float(errors.mean()), spread, f'Euclidean, pixels in [0, 1], mean over {len(errors)} images')
+    return Estimate(
+        float(errors.mean()), of_mean(errors), f'Euclidean, pixels in [0, 1], mean over {len(errors)} images'
+    )
 
 
 def weights_of(player: Player) -> tuple[PyTree, PyTree]:

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from gan_jax.errors import UserError
 from gan_jax.evaluation.images import check_same_shape, images_array
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import of_mean
 from gan_jax.layers.choices import require
 
 _LUMINANCE = np.array([65.481, 128.553, 24.966]) / 255  # ITU-R BT.601, of colours in [0, 255], without its offset of 16
@@ -70,8 +71,7 @@ def describe(luminance: bool, border: int, whole: str = 'all channels') -> str:
 
 def mean_over_pairs(values: np.ndarray, rule: str) -> Estimate:
     """The mean of a metric of pairs [n], with its standard error over them; without one for a single pair."""
-    error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
-    return Estimate(float(values.mean()), error, f'{rule}, mean and standard error over {len(values)} pairs')
+    return Estimate(float(values.mean()), of_mean(values), f'{rule}, mean and standard error over {len(values)} pairs')
 
 
 def _in_range(images: ArrayLike, what: str, data_range: float) -> np.ndarray:

@@ -20,6 +20,7 @@ from gan_jax.evaluation.features.classifier_training import Recipe, train
 from gan_jax.evaluation.features.extractor import Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import of_mean
 from gan_jax.layers.linear import Conv
 from gan_jax.layers.normalization import normalize
 from gan_jax.layers.resampling import average_pool, interpolate
@@ -78,7 +79,6 @@ def segmentation(
     looked_at = {'real': _predict(variables, known, recipe, real), 'fake': _predict(variables, known, recipe, fake)}
     counts = {name: confusion(maps[..., 0], found, known.num_classes) for name, (found, _) in looked_at.items()}
     right = (looked_at['fake'][0] == maps[..., 0]).mean((1, 2))
-    error = float(right.std(ddof=1) / len(right) ** 0.5) if len(right) > 1 else None
     settings = ', '.join(f'{name} {getattr(recipe, name)}' for name in ('widths', 'epochs', 'batch_size'))
     rule = f"gan_jax's own segmenter ({settings}, seed 0) of {len(known)} real pairs of {known.name} {known.split}"
     reached = {'miou': mean_iou(counts['real']), 'pixel_accuracy': pixel_accuracy(counts['real'])}
@@ -86,7 +86,7 @@ def segmentation(
     distance = fid(*(features for _, features in looked_at.values()))
     return {
         'miou': Estimate(mean_iou(counts['fake']), rule=rules['miou']),
-        'pixel_accuracy': Estimate(pixel_accuracy(counts['fake']), error, rules['pixel_accuracy']),
+        'pixel_accuracy': Estimate(pixel_accuracy(counts['fake']), of_mean(right), rules['pixel_accuracy']),
         'segmenter_fid': distance._replace(rule=f'features of {rule}, {distance.rule}'),
     }
 

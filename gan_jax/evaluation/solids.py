@@ -4,7 +4,7 @@ import numpy as np
 import scipy.ndimage
 
 from gan_jax.evaluation.record import Estimate
-from gan_jax.evaluation.standard_errors import binomial
+from gan_jax.evaluation.standard_errors import binomial, of_mean
 
 _RULE = 'voxels of 128 and more'
 
@@ -95,5 +95,4 @@ def _largest(solid: np.ndarray) -> int:
 
 
 def _mean(values: np.ndarray, rule: str) -> Estimate:
-    error = float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
-    return Estimate(float(values.mean()), error, rule)
+    return Estimate(float(values.mean()), of_mean(values), rule)

@@ -1,11 +1,18 @@
 """Standard errors of several metrics; None if the sample does not determine them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
 def binomial(share: float, number: int) -> float | None:
     """That of a share of a number of examples; None if the share is 0 or 1, where the formula always gives 0."""
     return (share * (1 - share) / number) ** 0.5 if 0 < share < 1 else None
+
+
+def of_mean(values: Sequence[float] | np.ndarray) -> float | None:
+    """That of the mean of independent values [n]; None for a single one."""
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None
 
 
 def over_pairs(values: np.ndarray, images: int) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 from gan_jax.data import to_float, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Estimate
-from gan_jax.evaluation.standard_errors import binomial
+from gan_jax.evaluation.standard_errors import binomial, of_mean
 from gan_jax.game import Array, Game, Key, Player, PyTree, named_key
 from gan_jax.runtime import compiler
 
@@ -51,8 +51,9 @@ def diversity(
     for i, image in enumerate(np.asarray(images[:INPUTS])):
         made = np.asarray(compiled(weights, image, jax.random.fold_in(key, i)))
         means.append(float(np.mean(distance(made[:PAIRS], made[PAIRS:]))))
-    error = float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else None
-    return Estimate(float(np.mean(means)), error, f'{PAIRS} pairs of translations of each of {len(means)} images')
+    return Estimate(
+        float(np.mean(means)), of_mean(means), f'{PAIRS} pairs of translations of each of {len(means)} images'
+    )
 
 
 def class_accuracy(logits: np.ndarray, classes: np.ndarray, of: str) -> Estimate:
