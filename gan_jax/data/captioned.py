@@ -45,7 +45,8 @@ def with_captions(name: str, path: str, split: str, root: pathlib.Path, **option
     if not (directory / 'images').is_dir() or not any(file.is_file() for file in files):
         raise UserError(f'{path!r} needs the sub-directory images and a file {SENTENCES} or {EMBEDDINGS} beside it.')
     inside = str(directory / 'images')
-    everything, source = (folder_source(name, inside, part) for part in ('train', split))
+    everything = folder_source(name, inside, 'train')
+    source = everything if split == 'train' else folder_source(name, inside, split)
     sentences, embeddings = files
     if sentences.is_file():
         captions, words = _of_sentences(_read(sentences), everything, sentences)

@@ -225,6 +225,7 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
         game: game of the generator.
     """
     given = game.given
+    parts = {'encoder': game.encode, 'maps': game.maps, 'holes': game.hole, 'captions': game.captions}
     for name in names:
         if METRICS[name].labels and given != 'label':
             raise UserError(f'{name} needs classes, and this generator is unconditional: remove it from the metrics.')
@@ -235,7 +236,6 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
         if name == 'membership' and not game.private:
             raise UserError(f'{name} attacks the discriminator of a private game, and this game is not one: remove it.')
         sees = METRICS[name].sees
-        parts = {'encoder': game.encode, 'maps': game.maps, 'holes': game.hole, 'captions': game.captions}
         if sees in parts and parts[sees] is None:
             raise UserError(f'{name} evaluates the {sees} of a game, and this game has none: remove it.')
         if name == 'auroc' and game.score is None:
