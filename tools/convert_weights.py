@@ -1,11 +1,12 @@
 """Converts weights of a published implementation to a run's directory, without PyTorch and without executing pickles.
 
     python -m gan_jax.tools.convert_weights mimicry --generator G.pth --discriminator D.pth --out runs/published
-    python -m gan_jax.tools.convert_weights network.pkl --out runs/published    # both networks of stylegan2-ada-pytorch
+    python -m gan_jax.tools.convert_weights network.pkl --out runs/published    # both networks of a StyleGAN2
     python -m gan_jax.main --mode sample --workdir runs/published
 
 The files are state dicts of PyTorch (.pth, .pt), or the same arrays by the same names (.npz). The layouts are the
-modules of tools/weights.
+modules of tools/weights. A pickle is that of stylegan2-ada-pytorch, or of TensorFlow by StyleGAN2 (config E or F) or
+StyleGAN2-ADA.
 """
 
 import argparse
@@ -52,7 +53,7 @@ def convert(
     """Writes the run's directory.
 
     Args:
-        layout: a name in `LAYOUTS`, or the file of a pickle of stylegan2-ada-pytorch, which has both networks.
+        layout: a name in `LAYOUTS`, or the file of a pickle of StyleGAN2, which has both networks.
         generator: the file of its weights; None with a pickle.
         discriminator: the file of its weights; None: those of the pickle, else a new one of random weights.
         out: the directory.

@@ -1,8 +1,9 @@
-"""Reads the networks of a pickle of stylegan2-ada-pytorch without PyTorch, and without executing its code.
+"""Reads the networks of NVIDIA's pickles of StyleGAN2 without PyTorch or TensorFlow, and without executing their code.
 
-Such a pickle is a dict of networks 'G', 'D' and 'G_ema'. Each is saved with the source code of its class, by
-`torch_utils.persistence`, whose reader runs that code. This one looks only at what lies beside it: the tensors and the
-arguments that the network was made with. It knows the names of tensors, numbers and containers and refuses all others.
+A pickle of stylegan2-ada-pytorch is a dict of networks 'G', 'D' and 'G_ema'. A pickle of TensorFlow is a tuple (G, D,
+G_ema), see `tools.tensorflow_network`. Each network is saved with the source code that builds it, which the published
+readers run. This one looks only at what lies beside it: the arrays, and the arguments that the network was made with.
+It knows the names of tensors, arrays, numbers and containers and refuses all others.
 """
 
 import io
@@ -21,6 +22,8 @@ from gan_jax.evaluation.features.torch_file import (
     read_storage,
     to_array,
 )
+
+from .tensorflow_network import SavedArray, SavedNetwork, translated
 
 _NUMBERS = ('b1', 'i4', 'i8', 'f4', 'f8')  # the types of NumPy's numbers among the attributes of a network
 
@@ -49,21 +52,32 @@ class _Module(NamedTuple):
 def read_networks(path: pathlib.Path) -> dict[str, Network]:
     """The networks of a pickle by their names there: 'G', 'D', 'G_ema', and 'augment_pipe' where there is one.
 
+    Those of TensorFlow have the names of arrays and arguments that they would have in PyTorch. A pickle of one network
+    has 'G_ema'.
+
     Raises:
-        UserError: the file cannot be read, is damaged or of another kind, or asks for anything but tensors, numbers and
-            containers.
+        UserError: the file cannot be read, is damaged or of another kind, or asks for anything but tensors, arrays,
+            numbers and containers.
     """
     try:
-        found = load_pickle(io.BytesIO(path.read_bytes()), _NetworkUnpickler)
-        if not isinstance(found, dict) or not any(isinstance(thing, _Module) for thing in found.values()):
-            raise pickle.UnpicklingError('it is not a dict of networks')
-        return {name: _network(thing) for name, thing in found.items() if isinstance(thing, _Module)}
+        data = path.read_bytes()
+        found = load_pickle(io.BytesIO(data), _NetworkUnpickler)
+        if isinstance(found, SavedNetwork):
+            found = {'G_ema': found}
+        elif isinstance(found, tuple) and len(found) == 3:
+            found = dict(zip(('G', 'D', 'G_ema'), found, strict=True))
+        things = found.items() if isinstance(found, dict) else ()
+        kinds = _Module | SavedNetwork
+        networks = {name: _network(thing, len(data)) for name, thing in things if isinstance(thing, kinds)}
+        if not networks:
+            raise pickle.UnpicklingError('it has no networks')
+        return networks
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror or error}).') from error
     except Exception as error:  # a damaged pickle can raise anything
         reason = str(error) or type(error).__name__
         raise UserError(
-            f'{path} is not a readable pickle of stylegan2-ada-pytorch ({reason}); none of its code was executed.'
+            f'{path} is not a readable pickle of StyleGAN2 ({reason}); none of its code was executed.'
         ) from error
 
 
@@ -74,14 +88,6 @@ class _NetworkUnpickler(TensorUnpickler):
         super().__init__(file)
         self._storages: dict[bytes, Storage] = {}  # so that bytes which are named twice are there once
         self._names = super().known() | self._additional()
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The replacement for a name in the file."""
-        if module == 'dnnlib.tflib.network':
-            raise pickle.UnpicklingError(
-                'it is a TensorFlow pickle: legacy.py of stylegan2-ada-pytorch converts it for PyTorch'
-            )
-        return super().find_class(module, name)
 
     def known(self) -> dict[str, Callable]:
         """The functions and classes that replace those of the file."""
@@ -110,6 +116,9 @@ class _NetworkUnpickler(TensorUnpickler):
                 if state[1] not in '<|':
                     raise pickle.UnpicklingError('it was written on a big-endian machine')
 
+        class TensorFlowNetwork(SavedNetwork):
+            """dnnlib.tflib.network.Network."""
+
         def module(meta: dict[str, Any]) -> _Module:
             return _Module(meta['class_name'], meta['state'])
 
@@ -129,13 +138,19 @@ class _NetworkUnpickler(TensorUnpickler):
             'numpy.dtype': lambda code, *_: Number(code),
             'numpy.core.multiarray.scalar': scalar,
             'numpy._core.multiarray.scalar': scalar,
+            'numpy.ndarray': lambda: None,  # what the next two are told to make
+            'numpy.core.multiarray._reconstruct': lambda *_: SavedArray(),
+            'numpy._core.multiarray._reconstruct': lambda *_: SavedArray(),
+            'dnnlib.tflib.network.Network': TensorFlowNetwork,
             'builtins.set': lambda *_: (),  # names of buffers that are not saved
             '__builtin__.set': lambda *_: (),
         }
 
 
-def _network(module: _Module) -> Network:
-    """The network of a module and of those inside it, each of which has one place."""
+def _network(module: _Module | SavedNetwork, size: int) -> Network:
+    """The network of a module and of those inside it, each of which has one place, in a file of so many bytes."""
+    if isinstance(module, SavedNetwork):
+        return Network(*translated(module, size))
     arrays, left, seen = {}, [('', module)], set()
     while left:
         prefix, one = left.pop()

@@ -56,7 +56,7 @@ def networks(generator: Arrays, discriminator: Arrays | None) -> Converted:
 
 
 def networks_of_pickle(found: Mapping[str, Network]) -> Converted:
-    """The networks of a pickle of stylegan2-ada-pytorch: the averaged generator, and the discriminator.
+    """The networks of a pickle in the terms of stylegan2-ada-pytorch: the averaged generator, and the discriminator.
 
     Their clamps, the groups of the minibatch deviation and the mapping's learning rate are as they were made with.
 
