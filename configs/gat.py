@@ -6,7 +6,7 @@ all, the early ones with much noise. Relativistic pairs of the same class, R1 an
 AdamW, and a learning rate of 2e-4 * 768 / width: a width given on the command line also changes the rate.
 
     python -m gan_jax.main --config gat                        # scikit-learn's digits at 16x16
-    python -m gan_jax.main --config gat:fashion_mnist,small    # a laptop: depth 8, width 192, patch 4
+    python -m gan_jax.main --config gat:fashion_mnist,small    # a laptop: depth 4, width 128, patch 4
     python -m gan_jax.main --config gat:cifar10,S              # the published sizes: S, B, L, XL
 
 The paper trains on latents [32, 32, 4] of an autoencoder; its FID-50K on ImageNet-256 is 15.2 (S) to 4.0 (XL) after
@@ -49,7 +49,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config.augment = configs.section('augment', 'diffaugment')
     config.samples = 100
     if small:
-        _set_size(config, *((8, 192, 3, 4) if argument else (4, 96, 2, 4)))
+        _set_size(config, *((4, 128, 4, 4) if argument else (4, 96, 2, 4)))
         config.discriminator.deviation = 0.6  # of the pixels of both data sets
         config.augment.policy = ('translation',)
         config.duration = '2500 steps'

@@ -60,7 +60,7 @@ ARMS = {
     'BigGAN': Arm('configs/biggan.py:small', SHORT),
     'BigGAN-deep': Arm('configs/biggan_deep.py:small', SHORT),
     'R3GAN': Arm('configs/r3gan.py:small', SHORT | {'schedules': _schedules('configs/r3gan.py:small', 800)}),
-    'GAT': Arm('configs/gat.py:small', _lasting(400)),
+    'GAT': Arm('configs/gat.py:small', SHORT),
 }
 PUBLISHED = {'evaluate': 'fid,kid', 'evaluation.extractor': 'inception', 'evaluation.samples': '50000'}
 FULL = {
