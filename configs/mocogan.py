@@ -13,8 +13,8 @@ AC-GAN; another one judges a random frame of each clip. The categories are the c
 
 The published shape motions, faces and actions are not included; motions is a set of clips of a coloured shape that
 moves over a still background, which is computed. The authors' weight decay of 1e-5 is left out. The rows of sample
-grids are the classes; `--mode sample` writes films. The metric `clips` says which share of the samples has its motion
-and how well their frames agree in shape and colour.
+grids are the classes; `--mode sample` writes films (GIF, or `--format mp4`). The metric `clips` says which share of the
+samples has its motion and how well their frames agree in shape and colour.
 
 Expect no recognisable clip at this size yet: after the 4,000 steps, about 15 minutes on two CPU cores, the
 discriminators are far ahead of the generator (mean logits of real and generated clips as probabilities: 0.95 and 0.04).

@@ -96,7 +96,7 @@ FLAGS = {
     },
     'others': {'type': _numbers, 'metavar': '3-7', 'help': 'mixing: seeds of B (--seeds are those of A)'},
     'frames': {'type': int, 'help': 'walk, loop: frames from one seed to the next (default: 20, one second)'},
-    'format': {'help': 'walk, loop: gif (default) or mp4'},
+    'format': {'help': 'walk, loop, and samples of clips, solids and clouds: gif (default) or mp4'},
     'image': {'type': files.user_path, 'metavar': 'FILE', 'help': 'inversion, upscale: the image'},
     'tile': {'type': int, 'help': 'upscale: height and width of a tile of the image, in pixels (default: 128)'},
     'overlap': {

@@ -1,6 +1,7 @@
-"""A directory of clips: GIF files, or one directory of frames for each clip."""
+"""A directory of clips: GIF and video files, or one directory of frames for each clip."""
 
 import dataclasses
+import functools
 import io
 import itertools
 import pathlib
@@ -12,12 +13,13 @@ from PIL import Image
 from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
-from gan_jax.data.folder import folder_source, slice_of
+from gan_jax.data.folder import EXTENSIONS, folder_source, slice_of
 from gan_jax.data.images import open_image, unreadable
 from gan_jax.errors import UserError
+from gan_jax.records import video
 from gan_jax.records.files import user_path
 
-_FILM = '.gif'
+_FILMS = ('.gif', *video.EXTENSIONS)
 
 
 class _Clip(NamedTuple):
@@ -35,9 +37,10 @@ class _Clip(NamedTuple):
 def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **options: Any) -> Dataset:
     """The clips in a directory, uint8 [num, T, height, width, channels], in the order of their paths.
 
-    A clip is a directory of images, its frames in the order of the numbers in their names, or a GIF file, in which a
-    frame of several times the shortest duration stands for so many: equal frames are saved as one. Where the clips are
-    in sub-directories, each sub-directory is a class.
+    A clip is a directory of images, its frames in the order of the numbers in their names, or a film. In a GIF file, a
+    frame of several times the shortest duration stands for so many: equal frames are saved as one. Of a video file
+    (`gan_jax.records.video.EXTENSIONS`) each stored frame counts once, and has three channels. Where the clips are in
+    sub-directories, each sub-directory is a class.
 
     Args:
         name: the data set's name, for messages.
@@ -51,7 +54,7 @@ def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **opti
             `decoded`.
     """
     folder = user_path(path)
-    source = folder_source(name, path, 'train')
+    source = folder_source(name, path, 'train', (*EXTENSIONS, *video.EXTENSIONS))
     clips = _clips([pathlib.Path(file) for file in source.files])
     classes = sorted({clip.path.relative_to(folder).parts[0] for clip in clips if clip.path.parent != folder})
     if classes and any(clip.path.parent == folder for clip in clips):
@@ -78,8 +81,10 @@ def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **opti
         class_names=tuple(classes) or None,
         read=read,
         describe=lambda index: f'frame {index % length} of {str(clips[index // length].path)!r}',
+        find_channels=lambda: 3 if any(map(_is_video, files)) else source.find_channels(),
     )
     images = decoded(frames, root, **options)
+    _video.cache_clear()
     return dataclasses.replace(
         images,
         examples=images.examples.reshape(len(clips), length, *images.shape),
@@ -93,7 +98,7 @@ def _clips(files: list[pathlib.Path]) -> list[_Clip]:
     clips = []
     for directory, group in itertools.groupby(files, lambda file: file.parent):
         inside = list(group)
-        films = [file for file in inside if file.suffix.lower() == _FILM]
+        films = [file for file in inside if file.suffix.lower() in _FILMS]
         clips += [_Clip(film, (film,), _numbers(film)) for film in films]
         if images := sorted(set(inside) - set(films), key=_in_order):
             clips.append(_Clip(directory, tuple(images), tuple(range(len(images)))))
@@ -107,6 +112,8 @@ def _in_order(file: pathlib.Path) -> list[tuple[int, str]]:
 
 def _numbers(film: pathlib.Path) -> tuple[int, ...]:
     """The number of the frame of a film at each moment."""
+    if _is_video(film):
+        return tuple(range(len(_video(film))))
     durations = []
     try:
         with open_image(str(film)) as image:
@@ -136,9 +143,20 @@ def _frame(clip: _Clip, number: int) -> str | BinaryIO:
     """The image file of a frame, made of a film where the clip is one."""
     if len(clip.files) > 1:
         return str(clip.files[number])
+    if _is_video(clip.path):
+        return io.BytesIO(_video(clip.path)[number])
     encoded = io.BytesIO()
     with Image.open(clip.path) as film:
         film.seek(clip.numbers[number])
         film.convert('RGBA').save(encoded, 'PNG')
     encoded.seek(0)
     return encoded
+
+
+def _is_video(path: pathlib.Path) -> bool:
+    return path.suffix.lower() in video.EXTENSIONS
+
+
+@functools.lru_cache(maxsize=8)  # a thread reads the frames of a clip one after the other
+def _video(path: pathlib.Path) -> list[bytes]:
+    return video.frames_of(path)

@@ -24,7 +24,7 @@ _SPLITS = {'train', 'training', 'val', 'valid', 'validation', 'dev', 'test', 'te
 ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.rar', '.7z')
 
 
-def folder_source(name: str, path: str, split: str) -> ImageSource:
+def folder_source(name: str, path: str, split: str, extensions: tuple[str, ...] = EXTENSIONS) -> ImageSource:
     """The images in a directory: files directly in it, without labels, or one sub-directory per class.
 
     Classes are numbered by the sorted names of the sub-directories that hold images, at any depth. The order is that
@@ -35,6 +35,7 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
       name: the data set's name, for messages.
       path: the directory; ~ is the home directory.
       split: 'train', or a slice of it in that order such as 'train[:1000]'; a directory has no other split.
+      extensions: suffixes of the files that are taken.
 
     Raises:
       UserError: if the directory does not exist, contains no images, contains both images and classes of images, its
@@ -47,12 +48,12 @@ def folder_source(name: str, path: str, split: str) -> ImageSource:
             raise UserError(f'{str(root)!r} is an archive: unpack it and give the directory, as folder:PATH.')
         raise UserError(f'{str(root)!r} is not a directory: give a directory of images, as folder:PATH.')
     found = list(_files_below(root))
-    images = [file for file in found if _is_image(file)]
+    images = [file for file in found if _is_image(file, extensions)]
     classes = collections.defaultdict(list)
     for file in images:
         if file.parent != root:
             classes[file.relative_to(root).parts[0]].append(file)
-    _check(root, images, classes)
+    _check(root, images, classes, extensions)
     _warn_of_others(root, found, images)
     labels = [label for label, inside in enumerate(classes.values()) for _ in inside] or [None] * len(images)
     files, labels = images[chosen], labels[chosen]
@@ -109,17 +110,22 @@ def _files_below(directory: pathlib.Path, above: Sequence[tuple[int, int]] = ())
             yield pathlib.Path(entry.path)
 
 
-def _is_image(path: pathlib.Path) -> bool:
+def _is_image(path: pathlib.Path, extensions: tuple[str, ...]) -> bool:
     """Whether this is a file with the name of an image, and not an overview of the images beside it."""
-    if path.suffix.lower() not in EXTENSIONS or not path.is_file():
+    if path.suffix.lower() not in extensions or not path.is_file():
         return False
     return path.name not in _OVERVIEWS or not path.with_name('00000.png').exists()
 
 
-def _check(root: pathlib.Path, images: Sequence[pathlib.Path], classes: Mapping[str, list[pathlib.Path]]) -> None:
+def _check(
+    root: pathlib.Path,
+    images: Sequence[pathlib.Path],
+    classes: Mapping[str, list[pathlib.Path]],
+    extensions: tuple[str, ...],
+) -> None:
     """Raises a UserError if the images and classes cannot form a data set."""
     if not images:
-        raise UserError(f'{str(root)!r} contains no images: put {", ".join(EXTENSIONS)} files in it.')
+        raise UserError(f'{str(root)!r} contains no images: put {", ".join(extensions)} files in it.')
     if classes and any(path.parent == root for path in images):
         raise UserError(
             f'{str(root)!r} contains both images and sub-directories of images: keep either the images or one '

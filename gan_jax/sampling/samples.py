@@ -21,11 +21,14 @@ from gan_jax.game import Game, Player, named_key
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
 from gan_jax.runtime import compiler
-from gan_jax.sampling import shown
+from gan_jax.sampling import animation, shown
 from gan_jax.sampling.latents import drawn, towards_mean
 from gan_jax.sampling.trained import TrainedRun, load_run
 
-_WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|obj|ply|npy)|points\.npy')  # into a directory of samples
+_WRITTEN = re.compile(
+    r'(grid|interpolation|\d{5,})\.(png|gif|mp4|obj|ply|npy)|points\.npy'
+)  # into a directory of samples
+_FILM_RATE = 10  # frames per second
 MOST_PICTURES = 10**6  # in one directory, a file each
 
 
@@ -266,6 +269,7 @@ def sample_workdir(
     inputs: str | None = None,
     styles: str | None = None,
     prompt: str | None = None,
+    format: str = 'gif',
     standing_statistics: int | None = None,
 ) -> pathlib.Path:
     """Writes a grid and the single images of samples from a run's checkpoint; only translations need its data.
@@ -286,13 +290,14 @@ def sample_workdir(
         styles: for a run that translates with styles, the data whose images give them, such as 'folder:/path'; None:
             styles are drawn.
         prompt: for a run that makes images of captions, the caption of all images; None: captions of the run's data.
+        format: of films, 'gif' or 'mp4'.
         standing_statistics: passes of `gan_jax.sampling.standing`, with the truncation of the threshold; 0: the running
             averages; None: as the run's config has it.
 
     Returns:
-        The directory of the pictures: `grid.png` with `00000.png`, ... (images), also `grid.gif` and `00000.gif`, ...
-        (clips, and solids and point clouds as they turn), `00000.obj`, ... (solids), `00000.ply` and `00000.npy`, ...
-        (point clouds), or `points.npy` (two-dimensional data).
+        The directory of the pictures: `grid.png` with `00000.png`, ... (images), also films of that format, `grid.gif`
+        and `00000.gif`, ... (clips, and solids and point clouds as they turn), `00000.obj`, ... (solids), `00000.ply`
+        and `00000.npy`, ... (point clouds), or `points.npy` (two-dimensional data).
         The grid of a conditional generator has one row for each class, and `interpolation.png` goes from class to
         class.
 
@@ -301,6 +306,7 @@ def sample_workdir(
     """
     Range(1, MOST_PICTURES).check('--num', num)
     SEED.check('--seed', seed)
+    animation.check_format(format)
     if seeds and (num, seed) != (None, None):
         raise UserError('--seeds cannot be combined with --num or --seed.')
     if grid and num is not None:
@@ -322,7 +328,8 @@ def sample_workdir(
     if prompt is not None and run.game.captions is None:
         raise UserError(f'--prompt is the caption of images, but {workdir} makes none of captions: omit it.')
     if run.game.shows_examples and not given:
-        return _sample_shown(workdir, run, num or (64 if prompt is None else 16), seed or 0, inputs, styles, prompt)
+        shown = num or (64 if prompt is None else 16)
+        return _sample_shown(workdir, run, shown, seed or 0, inputs, styles, prompt, format)
     if (inputs, styles) != (None, None):
         what = '--styles names examples of styles' if inputs is None else '--inputs names images to translate'
         raise UserError(f'{what}, but {workdir} generates images from latents: omit it.')
@@ -342,7 +349,7 @@ def sample_workdir(
     _remove_earlier(directory)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))
     if run.kind.view is not None:
-        _save_single(directory, np.asarray(to_stored(examples)), samples.columns)
+        _save_single(directory, np.asarray(to_stored(examples)), samples.columns, format)
         if run.is_conditional:
             shown, path = run.classes(classes), directory / 'interpolation.png'
             save_interpolation(path, run.game, run.generator, samples.latents[:1], run.num_classes, classes=shown)
@@ -354,7 +361,7 @@ def sample_workdir(
     return directory
 
 
-def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | None) -> None:
+def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | None, format: str) -> None:
     """Writes a picture of each stored example and what else its kind has: a film, also of all in a grid, and files."""
     kind = kind_of(examples.shape[1:])
     for i, image in enumerate(kind.view(examples)):
@@ -366,7 +373,7 @@ def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | N
         films = {'grid': [report.image_grid(frame, columns) for frame in frames]}
         films |= {f'{i:05d}': list(frames[:, i]) for i in range(len(examples))}
         for name, film in films.items():
-            report.save_animation(directory / f'{name}.gif', film, max_size=1024, seconds=0.1, hold=0.1)
+            animation.save_animation(directory / f'{name}.{format}', film, frames_per_second=_FILM_RATE)
 
 
 def _sample_shown(
@@ -377,6 +384,7 @@ def _sample_shown(
     inputs: str | None,
     styles: str | None,
     prompt: str | None,
+    format: str,
 ) -> pathlib.Path:
     """`sample_workdir` for a game that translates: a grid of examples, and the single translations."""
     samples = choose_shown(run, num, seed, inputs, styles, prompt)
@@ -387,7 +395,7 @@ def _sample_shown(
     grid = picture(samples.draw(run.game, run.generator, run.encoder), columns=samples.columns)
     report.save_png(directory / 'grid.png', grid, samples.caption)
     made = made_of_shown(run, samples)
-    _save_single(directory, np.asarray(to_stored(made)), None)
+    _save_single(directory, np.asarray(to_stored(made)), None, format)
     print(f'{len(made)} images of step {run.step}: see {directory}/grid.png and the single images beside it.')
     return directory
 

@@ -1,11 +1,14 @@
 """Directories of clips: GIF files, directories of frames, classes, and what is refused."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from gan_jax.data import load
 from gan_jax.errors import UserError
+from gan_jax.records import video
 
 RNG = np.random.default_rng(0)
 CLIPS = RNG.integers(0, 255, (3, 11, 8, 8, 3), np.uint8)
@@ -53,6 +56,25 @@ def test_equal_frames_that_a_film_has_as_one_are_all_read(tmp_path):
     save_film(tmp_path / 'clips/a.gif', clip, duration=100)
     assert Image.open(tmp_path / 'clips/a.gif').n_frames == 3
     np.testing.assert_array_equal(load_clips(tmp_path / 'clips').examples[0], clip)
+
+
+@pytest.mark.skipif(importlib.util.find_spec('imageio_ffmpeg') is None, reason='needs imageio-ffmpeg')
+def test_video_files_are_read_frame_by_frame(tmp_path, monkeypatch):
+    values = np.arange(0, 220, 20, dtype=np.uint8)  # H.264 loses little of frames of one colour
+    clips = [np.zeros((11, 16, 24, 3), np.uint8) + turn[:, None, None, None] for turn in (values, values[::-1])]
+    (tmp_path / 'clips').mkdir()
+    for name, clip in zip('ab', clips, strict=True):
+        (tmp_path / f'clips/{name}.mp4').write_bytes(video.encoded(clip, 10))
+    found = load_clips(tmp_path / 'clips', size=16).examples
+    assert found.shape == (2, 11, 16, 16, 3)
+    np.testing.assert_allclose(found.astype(int), np.stack(clips)[:, :, :, :16], atol=3)
+
+    (tmp_path / 'clips/c.mp4').write_bytes(b'no video')
+    with pytest.raises(UserError, match=r"clips/c\.mp4' cannot be read as a video \(.+\): replace or remove it"):
+        load_clips(tmp_path / 'clips')
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match=r'MP4 needs the package imageio-ffmpeg: .*, or save the clips as GIF'):
+        load_clips(tmp_path / 'clips')
 
 
 def test_what_is_no_set_of_clips_gets_a_sentence(tmp_path):

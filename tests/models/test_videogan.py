@@ -78,6 +78,7 @@ def test_a_run_of_clips(tmp_path, monkeypatch):
     directory = sample_workdir(workdir, num=4)
     for name in ('grid.gif', '00003.gif'):
         assert Image.open(directory / name).n_frames == motions.FRAMES
+    assert b'ftyp' in (sample_workdir(workdir, num=2, format='mp4') / 'grid.mp4').read_bytes()[:16]
     assert load_run(workdir).sample(2).shape == (2, 16, 16, 16, 3)
 
 
