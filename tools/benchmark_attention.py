@@ -9,7 +9,6 @@ where a dense layer leaves them, and of `jax.nn.dot_product_attention`, measured
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import jax
@@ -20,6 +19,8 @@ from gan_jax.errors import exit_code
 from gan_jax.layers.transformer import attend
 from gan_jax.runtime import compiler
 
+from .benchmark_convolutions import SCAN_STEPS, timed
+
 # (name, batch, tokens, heads, dimensions of a head)
 SIZES = [
     ('digits 16x16, patch 2', 64, 64, 2, 48),
@@ -27,7 +28,6 @@ SIZES = [
     ('32x32, patch 4', 64, 64, 4, 64),
     ('32x32, patch 2 (GAT-S)', 8, 256, 6, 64),
 ]
-SCAN_STEPS = 3
 
 Attention = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -69,15 +69,8 @@ def main() -> None:
         three = jax.random.normal(jax.random.key(0), (3, batch, tokens, heads, dimensions))
         for gradients in (False, True):
             calls = [training_steps(form, gradients=gradients) for form in FORMS.values()]
-            times = [[] for _ in calls]
-            for call in calls:
-                jax.block_until_ready(call(three))
-            for _ in range(arguments.rounds):
-                for call, seconds in zip(calls, times, strict=True):
-                    start = time.perf_counter()
-                    jax.block_until_ready(call(three))
-                    seconds.append((time.perf_counter() - start) / SCAN_STEPS)
-            cells = ' | '.join(f'{1000 * statistics.median(seconds):.1f}' for seconds in times)
+            times = timed(calls, (three,), arguments.rounds)
+            cells = ' | '.join(f'{statistics.median(one):.1f}' for one in times)
             what = 'both' if gradients else 'forward'
             print(f'| {name} | {", ".join(map(str, size))} | {what} | {cells} |', flush=True)
 
