@@ -107,8 +107,9 @@ def start(recipe, workdir, last=10**9):
     options = [f'--config.{key}={value}' for key, value in (SMALL | RECIPES[recipe]).items()]
     arguments = ['--config', f'configs/{recipe}.py', '--workdir', str(workdir), *options]
     command = [sys.executable, '-c', KILLED, str(last), *arguments]
-    options = {'cwd': ROOT, 'env': environment(), 'timeout': 900}
-    done = subprocess.run(command, **options, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900, check=False
+    )
     assert done.returncode in (0, -signal.SIGKILL), done.stdout + done.stderr
     return done.returncode
 
