@@ -313,7 +313,7 @@ def from_flax(
     Args:
         module: the module, called as `module(inputs, condition, train=...)` where there is a condition.
         input_shape: shape of one input.
-        condition: shape and dtype of one example's condition; None: the module is unconditional.
+        condition: shape and dtype of one example's condition, or a tree of them; None: the module is unconditional.
         reference: key -> the (inputs [R, ...], conditions [R, ...] or None) of virtual batch normalisation. They are
             drawn once and kept among the variables; each application passes them through the module first.
     """
@@ -323,7 +323,7 @@ def from_flax(
 
     def init(key: Key, examples: Array | None = None) -> tuple[PyTree, PyTree]:
         inputs = jnp.zeros((1, *input_shape)) if examples is None else examples
-        conditions = None if condition is None else jnp.zeros((len(inputs), *condition.shape), condition.dtype)
+        conditions = jax.tree.map(lambda one: jnp.zeros((len(inputs), *one.shape), one.dtype), condition)
         variables = dict(module.init(key, *arguments(inputs, conditions), train=examples is not None))
         params = variables.pop('params')
         if reference is None and 'virtual' in variables:

@@ -1,4 +1,4 @@
-"""What makes sentences of captions: a text encoder that learns from pairs of texts and images, or nothing."""
+"""What reads captions: a text encoder that learns from pairs of texts and images, or nothing."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,8 +7,25 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.game import Array, Key, PyTree
+from gan_jax.layers.resampling import average_pool
 from gan_jax.layers.text import Matcher
 from gan_jax.matching import matching_loss, similarities, word_similarities
+
+Match = tuple[Array, dict[str, Array]]
+
+
+class Text(NamedTuple):
+    """Captions as a reader understands them.
+
+    Attributes:
+        sentence: [B, d], the captions as wholes.
+        words: [B, w, d], or None if there are only sentences.
+        is_word: bool [B, w], false behind the end of a caption; or None.
+    """
+
+    sentence: Array
+    words: Array | None = None
+    is_word: Array | None = None
 
 
 class Reader(NamedTuple):
@@ -16,25 +33,27 @@ class Reader(NamedTuple):
 
     Attributes:
         init: key -> its parameters.
-        read: (params, captions [B, ...]) -> sentences [B, d], in evaluation mode.
+        read: (params, captions [B, ...]) -> a `Text`, in evaluation mode.
         match: (params, images, captions, key) -> the loss of the first phase, and metrics; None: nothing is to learn.
+        compare: (params, images, texts that were read) -> the same in evaluation mode; None likewise.
         words: number of words of the vocabulary; None: captions are no words, but sentences already.
     """
 
     init: Callable[[Key], PyTree]
-    read: Callable[[PyTree, Array], Array]
-    match: Callable[[PyTree, Array, Array, Key], tuple[Array, dict[str, Array]]] | None = None
+    read: Callable[[PyTree, Array], Text]
+    match: Callable[[PyTree, Array, Array, Key], Match] | None = None
+    compare: Callable[[PyTree, Array, Text], Match] | None = None
     words: int | None = None
 
-    def sentence_size(self, captions: tuple[int, ...]) -> int:
-        """The size of the sentences that it makes of captions of a shape."""
+    def shapes(self, captions: tuple[int, ...]) -> Text:
+        """What it reads of one caption of a shape, as shapes and dtypes."""
         read = jax.eval_shape(lambda key: self.read(self.init(key), jnp.zeros((1, *captions))), jax.random.key(0))
-        return read.shape[-1]
+        return jax.tree.map(lambda part: jax.ShapeDtypeStruct(part.shape[1:], part.dtype), read)
 
 
 def of_embeddings() -> Reader:
     """A reader of captions that are embeddings already."""
-    return Reader(lambda key: {}, lambda params, captions: captions)
+    return Reader(lambda key: {}, lambda params, captions: Text(captions))
 
 
 def of_words(matcher: Matcher, shape: tuple[int, int, int], axis_name: str | None = None) -> Reader:
@@ -45,24 +64,34 @@ def of_words(matcher: Matcher, shape: tuple[int, int, int], axis_name: str | Non
 
     Args:
         matcher: its network.
-        shape: (H, W, C) of the images that it learns from.
+        shape: (H, W, C) of the images that the network sees. Images of a whole number of times that size are reduced by
+            the mean of blocks of pixels.
         axis_name: the mapped axis of the global batch.
     """
 
     def init(key: Key) -> PyTree:
         return matcher.init(key, jnp.zeros((1, *shape)), jnp.ones((1, 2), jnp.int32), train=False)['params']
 
-    def read(params: PyTree, captions: Array) -> Array:
-        return matcher.apply({'params': params}, captions.astype(jnp.int32), train=False, method='read')[2]
+    def text(params: PyTree, captions: Array, key: Key | None = None) -> Text:
+        given = {'params': params}, captions.astype(jnp.int32)
+        words, is_word, sentence = matcher.apply(*given, train=key is not None, rngs=key, method='read')
+        return Text(sentence, words, is_word)
 
-    def match(params: PyTree, images: Array, captions: Array, key: Key) -> tuple[Array, dict[str, Array]]:
-        made = matcher.apply({'params': params}, images, captions.astype(jnp.int32), train=True, rngs=key)
+    def compare(params: PyTree, images: Array, text: Text) -> Match:
+        seen = average_pool(images, images.shape[1] // shape[0])
+        made = *matcher.apply({'params': params}, seen, method='see'), text
         if axis_name is not None:
             made = jax.tree.map(lambda rows: jax.lax.all_gather(rows, axis_name, tiled=True), made)
-        regions, wholes, words, is_word, sentences = made
-        alike = {'words': word_similarities(regions, words, is_word), 'sentences': similarities(wholes, sentences)}
+        regions, wholes, text = made
+        alike = {
+            'words': word_similarities(regions, text.words, text.is_word),
+            'sentences': similarities(wholes, text.sentence),
+        }
         metrics = {f'{name}_loss': matching_loss(each) for name, each in alike.items()}
         found = alike['sentences'].argmax(axis=1) == jnp.arange(len(wholes))
         return sum(metrics.values()), {**metrics, 'matched': found.mean()}
 
-    return Reader(init, read, match, matcher.words)
+    def match(params: PyTree, images: Array, captions: Array, key: Key) -> Match:
+        return compare(params, images, text(params, captions, key))
+
+    return Reader(init, text, match, compare, matcher.words)

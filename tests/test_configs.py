@@ -15,6 +15,7 @@ SLOW = (  # to compile, or DCGAN with another loss
     'acgan',
     'ada',
     'anogan',
+    'attngan',
     'began',
     'bigan',
     'biggan',

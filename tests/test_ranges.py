@@ -61,7 +61,7 @@ def test_a_call_checks_its_annotated_arguments_but_not_what_is_traced():
 def recipes():
     """A config for each choice of each section, and for each family."""
     yield from (configs.base(model) for model in ('dcgan', 'mlp', 'sngan'))
-    others = ('infogan', 'spade', 'inpainting', 'stackgan')
+    others = ('attngan', 'infogan', 'spade', 'inpainting', 'stackgan')
     games = ('bigan', 'cycada', 'dann', 'pix2pix', 'cyclegan', 'semi_supervised', *others)
     yield from (configs.base(model, game=model) for model in games)
     yield configs.base('dcgan', game='can')

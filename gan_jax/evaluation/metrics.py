@@ -107,6 +107,9 @@ METRICS: dict[str, Metric] = {
         fake=('images',),
         sees='captions',
     ),
+    'r_precision': Metric(
+        of_runs.r_precision_of, {'r_precision': 'max'}, **_BOTH_IMAGES | {'sees': 'captions'}, paired=True, known=True
+    ),
     'solids': Metric(
         of_sets.solids_of,
         {'solids_connected': 'max', 'solids_symmetry': 'real', 'solids_iou': 'max', 'solids_coverage': 'max'},

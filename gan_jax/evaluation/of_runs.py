@@ -22,6 +22,7 @@ from gan_jax.evaluation.membership import membership
 from gan_jax.evaluation.modes import mixture_modes
 from gan_jax.evaluation.of_sets import in_batches, labels_of, luma_estimates
 from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
+from gan_jax.evaluation.r_precision import r_precision
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.segmentation import segmentation
 from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
@@ -104,6 +105,15 @@ def caption_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
     if samples is None or samples.game.captions is None:
         raise UserError('caption_accuracy needs samples of a run that makes images of captions: remove it.')
     return caption_accuracy(evidence.fake.array('images'), samples.conditions, evidence.real_names)
+
+
+def r_precision_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Share of images whose caption is the most similar of 100, by encoders of the project (Xu et al. 2018)."""
+    samples = evidence.samples
+    if samples is None or samples.game.captions is None:
+        raise UserError('r_precision needs samples of a run that makes images of captions: remove it.')
+    real, fake = evidence.pairs
+    return r_precision(fake, samples.conditions, samples.known, real)
 
 
 def class_error_of(evidence: Evidence) -> dict[str, Estimate]:

@@ -58,10 +58,11 @@ def depth_to_space(images: jax.Array) -> jax.Array:
     return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, 2 * height, 2 * width, channels // 4)
 
 
-def average_pool(images: jax.Array) -> jax.Array:
-    """The mean of each 2x2 block: [B, H, W, C] -> [B, H / 2, W / 2, C]."""
+def average_pool(images: jax.Array, factor: int = 2) -> jax.Array:
+    """The mean of each block of so many pixels a side: [B, H, W, C] -> [B, H / factor, W / factor, C]."""
     batch, height, width, channels = images.shape
-    return images.reshape(batch, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+    blocks = images.reshape(batch, height // factor, factor, width // factor, factor, channels)
+    return blocks.mean((2, 4))
 
 
 def pool_thirds(images: jax.Array) -> jax.Array:

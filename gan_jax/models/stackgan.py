@@ -21,7 +21,6 @@ from gan_jax.layers.initializers import initializer
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.normalization import normalizer
 from gan_jax.layers.resampling import upsample
-from gan_jax.models.dcgan import Named
 from gan_jax.ranges import COUNT, COUNT_OR_NONE, SHARE, Range
 
 BASE = 4  # pixels a side of the smallest features
@@ -78,7 +77,7 @@ class Generator(nn.Module):
         require_positive(self, 'width', 'codes', 'factor')
         shape, weights = tuple(self.shape), _weights(self)
         count_halvings(shape)
-        options = {'width': self.width, 'layers': _layers(self)}
+        options = {'width': self.width, 'layers': layers_of(self)}
         self.augmentations = [Dense(2 * self.codes, **{**weights, 'use_bias': True}) for _ in range(self.stages)]
         if self.stages == 2:
             require(shape[0] % self.factor == 0, 'generator.factor', self.factor, f'a divisor of {shape[0]}')
@@ -106,9 +105,8 @@ class Generator(nn.Module):
 
     def _code(self, stage: int, latents: jax.Array, sentences: jax.Array, *, whole: bool = False) -> jax.Array:
         """The codes [B, codes] of sentences, behind the rest of the latents if `whole`."""
-        moments = self._moments(stage, sentences)
-        code = moments[:, 0] + jnp.exp(moments[:, 1] / 2) * latents[:, -self.codes :]
-        return jnp.concatenate([latents[:, : -self.codes], code], axis=-1) if whole else code
+        noise, code = drawn(self._moments(stage, sentences), latents)
+        return jnp.concatenate([noise, code], axis=-1) if whole else code
 
 
 class First(nn.Module):
@@ -131,8 +129,8 @@ class First(nn.Module):
         hidden = Dense(BASE * BASE * features, **self.layers.weights)(codes)
         hidden = nn.relu(self.layers.normalize(hidden, train=train)).reshape(-1, BASE, BASE, features)
         for doubling in range(1, count_halvings(self.shape) + 1):
-            hidden = _doubled(hidden, features >> doubling, self.layers, train)
-        return _to_images(hidden, self.shape[-1], self.layers)
+            hidden = doubled(hidden, features >> doubling, self.layers, train)
+        return to_images(hidden, self.shape[-1], self.layers)
 
 
 class Second(nn.Module):
@@ -166,8 +164,8 @@ class Second(nn.Module):
             hidden = nn.relu(hidden + layer(nn.relu(layer(hidden, features)), features))
         doublings = (self.shape[0] // hidden.shape[1]).bit_length() - 1
         for doubling in range(1, doublings + 1):
-            hidden = _doubled(hidden, max(1, features >> doubling), self.layers, train)
-        return _to_images(hidden, self.shape[-1], self.layers)
+            hidden = doubled(hidden, max(1, features >> doubling), self.layers, train)
+        return to_images(hidden, self.shape[-1], self.layers)
 
 
 class Discriminator(nn.Module):
@@ -175,7 +173,7 @@ class Discriminator(nn.Module):
 
     Convolutions of size 4 halve the image to 4x4, and convolutions of size 3 bring its channels to 8 times the width.
     The first logits are of a real image that fits its sentence, from these features beside the sentence's code. The
-    second ones do not see the sentence. The feature 'wrong' [B] is the first logit of each image for the sentence of
+    second ones do not see the sentence. The feature 'wrong' [B, 1] is the first logit of each image for the sentence of
     the next one in the global batch.
 
     Attributes:
@@ -202,27 +200,49 @@ class Discriminator(nn.Module):
     def __call__(self, images: jax.Array, sentences: jax.Array, *, train: bool) -> Judgement:
         """The judgement of images and sentences."""
         require_positive(self, 'width', 'codes')
-        layers = _layers(self)
+        options = {'width': self.width, 'codes': self.codes, 'layers': layers_of(self), 'axis_name': self.axis_name}
+        judge = Judge(unconditional=self.stages == 2, **options, name=f'stage{self.stages}')
+        return judge(images, sentences, train=train)
 
-        def discriminate(hidden: jax.Array, sentences: jax.Array) -> Judgement:
-            features = {}
-            for halving in range(count_halvings(images.shape[1:])):
-                hidden = Conv(self.width << halving, kernel_size=4, stride=2, **layers.weights)(hidden)
-                hidden = nn.leaky_relu(layers.normalize(hidden, train=train) if halving else hidden, 0.2)
-                features[f'layer{halving}'] = hidden
-            while hidden.shape[-1] > 8 * self.width:
-                hidden = Conv(hidden.shape[-1] // 2, **layers.weights)(hidden)
-                hidden = nn.leaky_relu(layers.normalize(hidden, train=train), 0.2)
+
+class Judge(nn.Module):
+    """Images [B, H, H, C] and sentences [B, d] -> a judgement as that of a `Discriminator`.
+
+    Attributes:
+        width: channels of the first convolution; they double with each further one.
+        codes: size of the code of a sentence; 0: the sentence is its own code.
+        unconditional: whether there is a second logit, which does not see the sentence.
+        layers: options of the layers.
+        axis_name: the mapped axis of the global batch.
+    """
+
+    width: int
+    codes: int
+    unconditional: bool
+    layers: Layers
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, sentences: jax.Array, *, train: bool) -> Judgement:
+        """The judgement of images and sentences."""
+        layers, hidden, features = self.layers, images, {}
+        for halving in range(count_halvings(images.shape[1:])):
+            hidden = Conv(self.width << halving, kernel_size=4, stride=2, **layers.weights)(hidden)
+            hidden = nn.leaky_relu(layers.normalize(hidden, train=train) if halving else hidden, 0.2)
+            features[f'layer{halving}'] = hidden
+        while hidden.shape[-1] > 8 * self.width:
+            hidden = Conv(hidden.shape[-1] // 2, **layers.weights)(hidden)
+            hidden = nn.leaky_relu(layers.normalize(hidden, train=train), 0.2)
+        codes = sentences
+        if self.codes:
             codes = nn.leaky_relu(Dense(self.codes, **{**layers.weights, 'use_bias': True})(sentences), 0.2)
-            fits = Fits(layers)
-            logits = [fits(hidden, codes, train=train)]
-            # Parameters are made outside the mapped axis.
-            wrong = fits(hidden, of_next(codes, None if self.is_initializing() else self.axis_name), train=train)
-            if self.stages == 2:
-                logits.append(_logit(hidden, layers))
-            return Judgement(jnp.stack(logits, axis=-1), features={'wrong': wrong, **features})
-
-        return Named(discriminate, name=f'stage{self.stages}')(images, sentences)
+        fits = Fits(layers)
+        logits = [fits(hidden, codes, train=train)]
+        # Parameters are made outside the mapped axis.
+        wrong = fits(hidden, of_next(codes, None if self.is_initializing() else self.axis_name), train=train)
+        if self.unconditional:
+            logits.append(_logit(hidden, layers))
+        return Judgement(jnp.stack(logits, axis=-1), features={'wrong': wrong[:, None], **features})
 
 
 class Fits(nn.Module):
@@ -241,12 +261,19 @@ class Fits(nn.Module):
         return _logit(nn.leaky_relu(self.layers.normalize(hidden, train=train), 0.2), self.layers)
 
 
-def _layers(network: Generator | Discriminator) -> Layers:
+def layers_of(network: nn.Module) -> Layers:
+    """The options of layers as the network's fields have them; those of `normalizer`, and the initializer."""
     return Layers(_weights(network), normalizer(network))
 
 
-def _weights(network: Generator | Discriminator) -> dict[str, Any]:
+def _weights(network: nn.Module) -> dict[str, Any]:
     return {'kernel_init': initializer(network.initializer), 'use_bias': False, 'dtype': network.dtype}
+
+
+def drawn(moments: jax.Array, latents: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The first components of latents [B, n + codes], and codes [B, codes] with moments [B, 2, codes] by the others."""
+    codes = moments.shape[-1]
+    return latents[:, :-codes], moments[:, 0] + jnp.exp(moments[:, 1] / 2) * latents[:, -codes:]
 
 
 def count_halvings(shape: tuple[int, ...]) -> int:
@@ -259,7 +286,7 @@ def count_halvings(shape: tuple[int, ...]) -> int:
     halvings = (side // BASE).bit_length() - 1
     if len(shape) != 3 or shape[1] != side or side != BASE << max(halvings, 1):
         raise UserError(
-            f'StackGAN makes square images of 8, 16, 32, 64, 128 or 256 pixels a side, not of shape {tuple(shape)}: '
+            f'Images of captions are square, of 8, 16, 32, 64, 128 or 256 pixels a side, not of shape {tuple(shape)}: '
             'set data.size.'
         )
     return halvings
@@ -279,12 +306,16 @@ def _beside(features: jax.Array, codes: jax.Array) -> jax.Array:
     return jnp.concatenate([features, spread], axis=-1)
 
 
-def _doubled(hidden: jax.Array, features: int, layers: Layers, train: bool) -> jax.Array:
+def doubled(
+    hidden: jax.Array, features: int, layers: Layers, train: bool, activation: Callable[..., jax.Array] = nn.relu
+) -> jax.Array:
+    """Adds a layer to features of twice the height and width, normalised, and the activation."""
     hidden = upsample('nearest', hidden, features, train=train, kernel_size=3, **layers.weights)
-    return nn.relu(layers.normalize(hidden, train=train))
+    return activation(layers.normalize(hidden, train=train))
 
 
-def _to_images(hidden: jax.Array, channels: int, layers: Layers) -> jax.Array:
+def to_images(hidden: jax.Array, channels: int, layers: Layers) -> jax.Array:
+    """Adds the last layer: features [B, h, w, C] -> images [B, h, w, channels] in [-1, 1], float32."""
     return jnp.tanh(Conv(channels, **layers.weights)(hidden).astype(jnp.float32))
 
 

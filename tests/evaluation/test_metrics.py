@@ -54,6 +54,7 @@ OTHER_INPUT = {
     'segmentation',
     'hole',
     'caption_accuracy',
+    'r_precision',
 }
 LAYOUT = parallel.make_layout(1, num_devices=1)
 

@@ -9,12 +9,13 @@ import pytest
 from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.augmentation import augment
+from gan_jax.captions import text_matching
 from gan_jax.errors import UserError
 from gan_jax.game import pure, stream
 from gan_jax.games.spade import kullback_leibler
-from gan_jax.games.stackgan import stackgan, text_matching
+from gan_jax.games.stackgan import sentence, stackgan
 from gan_jax.judgement import Judgement
-from gan_jax.readers import Reader, of_embeddings
+from gan_jax.readers import Reader, Text, of_embeddings
 
 SHAPE, BATCH, WORDS = (2, 2, 1), 3, 5
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -29,9 +30,9 @@ def reader():
     """Sentences are the sums of words times a parameter; the loss of matching is that parameter squared."""
     return Reader(
         lambda key: jnp.float32(0.5),
-        lambda params, captions: params * captions.sum(-1, keepdims=True).astype(jnp.float32),
+        lambda params, captions: Text(params * captions.sum(-1, keepdims=True).astype(jnp.float32)),
         lambda params, images, captions, key: (params**2 * images.shape[0], {'matched': jnp.float32(1)}),
-        WORDS,
+        words=WORDS,
     )
 
 
@@ -50,7 +51,7 @@ def critic(count):
     def apply(v, images, sentences):
         means, told = v * images.mean((1, 2, 3)), sentences[:, 0]
         logits = jnp.stack([means * told, means][:count], axis=-1)
-        return Judgement(logits, features={'wrong': means * jnp.roll(told, -1)})
+        return Judgement(logits, features={'wrong': (means * jnp.roll(told, -1))[:, None]})
 
     return pure(lambda key: jnp.float32(0.4), apply)
 
@@ -102,7 +103,7 @@ def test_losses_are_those_of_the_authors_code(count):
 
 
 def test_the_first_phase_moves_the_reader_alone():
-    made = text_matching(maker(), reader(), 1)
+    made = text_matching(maker(), reader(), 1, sentence)
     state = steps.init_state(made, {'generator': optax.sgd(0.1)}, jax.random.key(0))
     state, metrics = steps.make_train_step(made, {'generator': optax.sgd(0.1)})(state, batch())
     assert state.generator.params['generator'] == jnp.float32(0.7)
@@ -130,7 +131,7 @@ def test_what_is_impossible_is_refused():
     with pytest.raises(UserError, match='needs a loss that is a sum over real and over generated'):
         game(loss=losses.relativistic())
     with pytest.raises(UserError, match='Embeddings of captions need no first phase: write the data as DATA,embedd'):
-        text_matching(maker(), of_embeddings(), 1)
+        text_matching(maker(), of_embeddings(), 1, sentence)
 
 
 @pytest.mark.parametrize(

@@ -80,17 +80,17 @@ def test_wrong_sentences_are_those_of_the_next_image_of_the_global_batch():
 
     judged, moved = discriminate(images, SENTENCES), discriminate(images, jnp.roll(SENTENCES, -1, axis=0))
     assert judged.logits.shape == (4, 2)
-    np.testing.assert_allclose(judged.features['wrong'], moved.logits[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(judged.features['wrong'][:, 0], moved.logits[:, 0], rtol=1e-5)
     np.testing.assert_allclose(judged.logits[:, 1], moved.logits[:, 1], rtol=1e-6)
     assert not np.allclose(judged.logits[:, 0], moved.logits[:, 0])
     spread = jax.pmap(lambda *parts: discriminate(*parts, module=module.clone(axis_name='d')), axis_name='d')
     parts = (array.reshape(2, 2, *array.shape[1:]) for array in (images, SENTENCES))
-    np.testing.assert_allclose(spread(*parts).features['wrong'].reshape(-1), judged.features['wrong'], rtol=1e-5)
+    np.testing.assert_allclose(spread(*parts).features['wrong'].reshape(-1, 1), judged.features['wrong'], rtol=1e-5)
 
 
 @pytest.mark.parametrize('shape', [(24, 24, 3), (16, 32, 3), (4, 4, 3)])
 def test_other_shapes_get_a_sentence(shape):
-    with pytest.raises(UserError, match=r'StackGAN makes square images of 8, 16, .* set data.size'):
+    with pytest.raises(UserError, match=r'Images of captions are square, of 8, 16, .* set data.size'):
         Discriminator().init(jax.random.key(0), jnp.zeros((1, *shape)), SENTENCES[:1], train=False)
 
 
