@@ -12,14 +12,19 @@ for birds.
 
     python -m gan_jax.main --config attngan                              # captioned shapes, 16 and 32 pixels
     python -m gan_jax.main --config attngan:captioned:/path/to/data      # images and captions.jsonl
-    python -m gan_jax.main --mode eval --workdir runs/attngan-captioned_shapes --metrics caption_accuracy
+    python -m gan_jax.main --mode eval --workdir runs/attngan-captioned_shapes --metrics caption_accuracy,r_precision
     python -m gan_jax.main --mode sample --workdir runs/attngan-captioned_shapes \
         --prompt "a red circle above a small blue square"
 
-The data need sentences: there is nothing to attend to in embeddings of captions. The pictures show a caption, the image
-of each branch, and the real image. `caption_accuracy` is as in the config stackgan.
+The data need sentences: there is nothing to attend to in embeddings of captions. The pictures show a caption, where the
+last branch attends to each word, row by row, the image of each branch, and the real image. `caption_accuracy` is as in
+the config stackgan, and `r_precision` the share of images whose own caption is the most similar of 100.
 
-Expect
+The networks have the published layers. The published runs have not been made. After the first phase of the default run
+86 % of the training images of a batch had their own sentence as the most similar one of 32.
+
+Expect blobs in the colours of the caption after 1,000 of the 4,000 steps of the second phase. With the published weight
+of the matching loss, 5, the last images of that run were textures without colours.
 """
 
 from typing import Any
@@ -59,14 +64,15 @@ def _suit_the_shapes(config: ConfigDict, texts: dict[str, Any]) -> None:
     """Images of 16 and 32 pixels and small networks."""
     config.data.size = 32
     config.generator.branches = config.discriminator.branches = 2
-    config.generator.width, config.generator.codes, config.discriminator.width = 24, 64, 32
+    config.generator.width, config.generator.codes, config.discriminator.width = 16, 64, 32
     config.latents.size = 32 + config.generator.codes
-    config.game.sentence_width, config.game.word_width, config.game.image_width = 128, 64, 16
+    config.game.sentence_width, config.game.word_width, config.game.image_width = 64, 64, 16
     config.game.dropout = 0.1
+    config.game.matching = 0.5  # the small encoders are easily satisfied by textures
     config.batch_size = 32
     config.ema.half_life_kimg = 5.0
-    config.duration = '5000 steps'
+    config.duration = '4000 steps'
     config.log_every, config.sample_every, config.checkpoint_every = '50 steps', '500 steps', '500 steps'
-    config.evaluate, config.evaluate_every = ('caption_accuracy',), '2500 steps'
+    config.evaluate, config.evaluate_every = ('caption_accuracy',), '2000 steps'
     config.evaluation.split, config.evaluation.samples = 'test', 1000
-    texts |= {'data.size': 32, 'generator.branches': 2, 'batch_size': 64, 'duration': '1000 steps'}
+    texts |= {'data.size': 32, 'generator.branches': 2, 'batch_size': 32, 'duration': '1500 steps'}

@@ -12,12 +12,18 @@ CAPTIONS = jnp.array([[1, 2, 3], [4, 1, 0]])
 
 def test_images_are_compared_at_the_size_that_the_encoder_sees():
     reader = of_words(Matcher(words=5, size=4, word_width=3, image_width=2, dropout=0.0), (8, 8, 1))
-    params, images = reader.init(jax.random.key(0)), jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
-    text = reader.read(params, CAPTIONS)
-    value, metrics = reader.compare(params, images, text)
+    images = jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
     large = images.repeat(2, 1).repeat(2, 2) + jnp.tile(jnp.array([[1.0, -1], [-1, 1]]), (8, 8))[..., None]
-    np.testing.assert_allclose(reader.compare(params, large, text)[0], value, rtol=1e-5)
-    np.testing.assert_allclose(reader.match(params, images, CAPTIONS, jax.random.key(2))[0], value, rtol=1e-5)
+
+    @jax.jit
+    def compared(key):
+        params = reader.init(key)
+        text = reader.read(params, CAPTIONS)
+        found = [reader.compare(params, each, text) for each in (images, large)]
+        return *found, reader.match(params, images, CAPTIONS, key)
+
+    (value, metrics), *others = compared(jax.random.key(0))
+    np.testing.assert_allclose([other for other, _ in others], [value, value], rtol=1e-5)
     np.testing.assert_allclose(metrics['words_loss'] + metrics['sentences_loss'], value, rtol=1e-6)
     shapes = reader.shapes((3,))
     assert [part.shape for part in shapes] == [(4,), (3, 4), (3,)]

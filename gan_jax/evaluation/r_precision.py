@@ -40,9 +40,9 @@ class Recipe(NamedTuple):
     """
 
     steps: int = 2000
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 2e-3
-    widths: tuple[int, int, int] = (128, 64, 16)
+    widths: tuple[int, int, int] = (64, 64, 16)
     dropout: float = 0.1
 
 
