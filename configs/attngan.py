@@ -24,7 +24,7 @@ The networks have the published layers. The published runs have not been made. A
 86 % of the training images of a batch had their own sentence as the most similar one of 32.
 
 Expect blobs in the colours of the caption after 1,000 of the 4,000 steps of the second phase. With the published weight
-of the matching loss, 5, the last images of that run were textures without colours.
+of the matching loss, 5, the last images after as many steps were textures.
 """
 
 from typing import Any
