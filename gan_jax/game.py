@@ -210,6 +210,9 @@ class Game(NamedTuple):
             particular ones.
         maps: the number of classes in the label maps that `sample` takes as its condition, images [n, H, W, 1] with
             class k as 2 k / 255 - 1; None: it takes none.
+        flow: the label maps of clips [n, T, H, W, 1], as `sample` takes them as its condition -> the flow to the frame
+            before [n, T - 1, H, W, 2] in pixels, and which pixels were visible there, bool [n, T - 1, H, W, 1]; None:
+            not known.
         hole: latents [n, ...] -> where `sample` fills the images of its condition, bool [n, H, W, 1]; None: it returns
             other images.
         captions: the number of words in the vocabulary of the captions that `sample` takes as its condition, [n, w]
@@ -243,6 +246,7 @@ class Game(NamedTuple):
     style_of: Callable[..., Array] | None = None
     targets: Callable[[Array], Array] | None = None
     maps: int | None = None
+    flow: Callable[[Array], tuple[Array, Array]] | None = None
     hole: Callable[[Array], Array] | None = None
     captions: int | None = None
     codes: 'Codes | None' = None

@@ -135,7 +135,7 @@ def in_rows(applied: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
     return judged._replace(logits=jnp.concatenate(rows, axis=-1)), variables
 
 
-def logits_of_scales(network: Network, shape: tuple[int, int, int]) -> tuple[int, ...]:
+def logits_of_scales(network: Network, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The number of logits that a discriminator has for an image of that shape at each of its scales."""
 
     def discriminate(key: Key) -> Any:

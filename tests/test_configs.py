@@ -56,6 +56,7 @@ SLOW = (  # to compile, or DCGAN with another loss
     'stylegan2_ada',
     'stylegan2_cifar',
     'unit',
+    'vid2vid',
     'videogan',
     'voxelgan',
     'wgan',

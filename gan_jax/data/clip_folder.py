@@ -20,6 +20,7 @@ from gan_jax.records import video
 from gan_jax.records.files import user_path
 
 _FILMS = ('.gif', *video.EXTENSIONS)
+_FRAMES_OR_FILMS = (*EXTENSIONS, *video.EXTENSIONS)
 
 
 class _Clip(NamedTuple):
@@ -34,7 +35,9 @@ class _Clip(NamedTuple):
         return len(self.numbers)
 
 
-def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **options: Any) -> Dataset:
+def clips_of_folder(
+    name: str, path: str, split: str, root: pathlib.Path, *, is_map: bool = False, **options: Any
+) -> Dataset:
     """The clips in a directory, uint8 [num, T, height, width, channels], in the order of their paths.
 
     A clip is a directory of images, its frames in the order of the numbers in their names, or a film. In a GIF file, a
@@ -47,6 +50,7 @@ def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **opti
         path: the directory; ~ is the home directory.
         split: 'train' or a slice of it, such as 'train[:100]'.
         root: root of the cache.
+        is_map: whether the frames are label maps, whose values are kept.
         **options: size, channels and show_progress, as in `load`.
 
     Raises:
@@ -54,7 +58,7 @@ def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **opti
             `decoded`.
     """
     folder = user_path(path)
-    source = folder_source(name, path, 'train', (*EXTENSIONS, *video.EXTENSIONS))
+    source = folder_source(name, path, 'train', _FRAMES_OR_FILMS)
     clips = _clips([pathlib.Path(file) for file in source.files])
     classes = sorted({clip.path.relative_to(folder).parts[0] for clip in clips if clip.path.parent != folder})
     if classes and any(clip.path.parent == folder for clip in clips):
@@ -80,6 +84,7 @@ def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **opti
         num_classes=len(classes) or None,
         class_names=tuple(classes) or None,
         read=read,
+        is_map=is_map,
         describe=lambda index: f'frame {index % length} of {str(clips[index // length].path)!r}',
         find_channels=lambda: 3 if any(map(_is_video, files)) else source.find_channels(),
     )
@@ -91,6 +96,58 @@ def clips_of_folder(name: str, path: str, split: str, root: pathlib.Path, **opti
         labels=None if images.labels is None else images.labels[::length],
         fingerprint=fingerprints.of_value(['clips', length, images.fingerprint]),
     )
+
+
+def clips_with_maps(
+    name: str, path: str, split: str, root: pathlib.Path, *, channels: int | None, **options: Any
+) -> Dataset:
+    """The clips in the sub-directory `clips` of a directory, and those in `maps` as the label maps of their frames.
+
+    The clips of both are in the order of their names and have the same names, lengths and sizes. A map is a directory
+    of images of one channel, as in `gan_jax.data.maps.with_maps`. There are as many classes as the largest number in
+    the maps requires; sub-directories are no classes.
+
+    Args:
+        name: the data set's name, for messages.
+        path: the directory; ~ is the home directory.
+        split: as in `clips_of_folder`.
+        root: root of the cache.
+        channels: of the clips, as in `load`.
+        **options: size and show_progress, as in `load`; maps are resized by the nearest pixel.
+
+    Raises:
+        UserError: the clips and maps do not belong together; or as `clips_of_folder`.
+    """
+    folder = user_path(path)
+    if not all((folder / side).is_dir() for side in ('clips', 'maps')):
+        raise UserError(
+            f'{path!r} needs the sub-directories clips and maps: put a directory of label maps into maps for each '
+            'clip, by the name of the clip.'
+        )
+    names = [_names(name, str(folder / side)) for side in ('clips', 'maps')]
+    for pair in itertools.zip_longest(*names):
+        if pair[0] != pair[1]:
+            raise UserError(
+                f'In {path!r} the clip {pair[0]!r} meets the maps {pair[1]!r}: give each clip maps of its name.'
+            )
+    clips = clips_of_folder(name, str(folder / 'clips'), split, root, channels=channels, **options)
+    maps = clips_of_folder(name, str(folder / 'maps'), split, root, is_map=True, channels=1, **options)
+    if clips.shape[:-1] != maps.shape[:-1]:
+        raise UserError(
+            f'The clips in {path!r} have shape {clips.shape[:-1]} and their maps {maps.shape[:-1]}: make the '
+            'numbers of frames and the sizes equal.'
+        )
+    classes = int(maps.examples.max()) + 1
+    fingerprint = fingerprints.of_value(['clip maps', maps.fingerprint, clips.fingerprint])
+    inputs = {'inputs': maps.examples, 'labels': None, 'num_classes': classes, 'class_names': None}
+    return dataclasses.replace(clips, fingerprint=fingerprint, **inputs)
+
+
+def _names(name: str, folder: str) -> list[str]:
+    """The names of the clips in a directory: their paths in it, without suffixes."""
+    files = folder_source(name, folder, 'train', _FRAMES_OR_FILMS).files
+    clips = _clips([pathlib.Path(file) for file in files])
+    return [clip.path.relative_to(user_path(folder)).with_suffix('').as_posix() for clip in clips]
 
 
 def _clips(files: list[pathlib.Path]) -> list[_Clip]:

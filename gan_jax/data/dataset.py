@@ -126,18 +126,18 @@ class Dataset:
 
     @property
     def has_maps(self) -> bool:
-        """Whether the inputs are label maps: pixels [1] in [0, num_classes)."""
-        return self._explained_by(4)
+        """Whether the inputs are label maps, of images or of clips: pixels [1] in [0, num_classes)."""
+        return self._explained_by(4, 5)
 
     @property
     def has_captions(self) -> bool:
         """Whether the inputs are captions: numbers [length] of words, in [0, num_classes)."""
         return self._explained_by(2)
 
-    def _explained_by(self, dimensions: int) -> bool:
-        """Whether the classes are those of inputs with so many dimensions."""
+    def _explained_by(self, *dimensions: int) -> bool:
+        """Whether the classes are those of inputs with some number of dimensions."""
         classes_are_of_inputs = self.labels is None and self.num_classes is not None
-        return classes_are_of_inputs and self.inputs is not None and self.inputs.ndim == dimensions
+        return classes_are_of_inputs and self.inputs is not None and self.inputs.ndim in dimensions
 
     def check_images(self) -> None:
         """Raises a UserError if the examples are not images."""

@@ -43,7 +43,7 @@ def absolute_name(name: str) -> str:
     """A data set's name that means the same from every directory: that of a folder with an absolute path."""
     kind, found, rest = name.partition(':')
     match kind:
-        case 'folder' | 'paired' | 'maps' | 'captioned' | 'clips' if found:
+        case 'folder' | 'paired' | 'maps' | 'captioned' | 'clips' | 'clip_maps' if found:
             rest = os.path.abspath(os.path.expanduser(rest))
         case 'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' if found:
             rest = absolute_name(rest)
@@ -77,7 +77,8 @@ def load(
       name: 'digits' (embedded); 'leaves' (generated images of 64x64 pixels or the given size, see `leaves`); 'ring',
         'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
         'furniture' (10,000 solids in four classes, see `furniture.furniture`); 'furniture_points' (5,000 point clouds
-        of their surfaces, see `furniture_points`); 'motions' (5,000 clips of moving shapes, see `motions.motions`);
+        of their surfaces, see `furniture_points`); 'motions' (5,000 clips of moving shapes, see `motions.motions`) and
+        'motion_maps' (such clips with label maps of their frames);
         'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
         'name/config:1.0.0'; or what is made of any of these:
         'stacked:NAME', 60,000 triples of grey images, each triple the three channels of one image, labelled by its
@@ -89,7 +90,8 @@ def load(
         (see `maps.with_maps`);
         'captioned_shapes', pictures of coloured shapes with captions (see `captioned_shapes.captioned_shapes`), and
         'captioned:/path', images with theirs (see `captioned.with_captions`);
-        'clips:/path', a directory of clips (see `clip_folder.clips_of_folder`);
+        'clips:/path', a directory of clips (see `clip_folder.clips_of_folder`), and 'clip_maps:/path', clips with label
+        maps of their frames (see `clip_folder.clips_with_maps`);
         'edges:NAME', 'grey:NAME', 'half:NAME' and 'quarter:NAME', pairs whose input is computed from the image, the
         last two the image in small (see `computed`);
         'blended:NAME', its images over computed textures, and 'blended:NAME+PATCHES', over patches of the pictures of
@@ -129,11 +131,11 @@ def load(
     match kind:
         case _ if name in MIXTURES:
             dataset = _load_mixture(name, split, size, channels)
-        case 'captioned_shapes' | 'furniture' | 'furniture_points' | 'leaves' | 'motions' | 'scenes':
+        case 'captioned_shapes' | 'furniture' | 'furniture_points' | 'leaves' | 'motions' | 'motion_maps' | 'scenes':
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
-        case 'paired' | 'maps' | 'captioned' | 'clips':
+        case 'paired' | 'maps' | 'captioned' | 'clips' | 'clip_maps':
             dataset = _OF_DIRECTORIES[kind](name, rest, split, root, **options)
         case 'edges' | 'grey' | 'half' | 'quarter':
             dataset = computed.PAIRS[kind](name, inner(rest), root, show_progress=show_progress)
@@ -244,11 +246,13 @@ _COMPUTED = {
     'captioned_shapes': captioned_shapes.captioned_shapes,
     'furniture': furniture.furniture,
     'furniture_points': furniture_points.furniture_points,
+    'motion_maps': motions.motion_maps,
     'motions': motions.motions,
     'scenes': scenes.scenes,
 }
 _OF_DIRECTORIES = {
     'captioned': captioned.with_captions,
+    'clip_maps': clip_folder.clips_with_maps,
     'clips': clip_folder.clips_of_folder,
     'maps': maps.with_maps,
     'paired': paired.pairs,

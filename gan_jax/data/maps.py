@@ -69,12 +69,12 @@ def check_classes(maps: np.ndarray, classes: int, where: ImageSource | str) -> N
     """Raises a UserError if a map has a class that is not known.
 
     Args:
-      maps: uint8 [num, height, width, 1].
+      maps: uint8 [num, ..., 1].
       classes: the number of classes.
       where: the source of the maps, which names the file, or the name of the data.
     """
     for start in range(0, len(maps), _CHUNK):
-        largest = maps[start : start + _CHUNK].max((1, 2, 3))
+        largest = maps[start : start + _CHUNK].max(tuple(range(1, maps.ndim)))
         if largest.max() >= classes:
             index = int(largest.argmax())
             of = where.describe(start + index) if isinstance(where, ImageSource) else f'a map of {where!r}'

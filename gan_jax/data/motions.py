@@ -1,15 +1,18 @@
 """Clips of a coloured shape that moves over a still background, with the motion as class.
 
 A set of this project, after the shape motions of MoCoGAN (Tulyakov et al. 2018, section 4.1): the content of a clip is
-its shape, size, colour and background, its motion goes from side to side, up and down, or around. Nothing is
-downloaded.
+its shape, size, colour and background, its motion goes from side to side, up and down, or around. `motion_maps` are
+such clips with exact label maps of their frames. Nothing is downloaded.
 """
 
+import copy
+import dataclasses
 import pathlib
 
 import numpy as np
 from PIL import Image
 
+from gan_jax.data import fingerprints
 from gan_jax.data.computed_set import computed_set
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError
@@ -21,8 +24,9 @@ SHAPES = ('disc', 'square', 'triangle')
 COLORS = np.array(
     [[230, 40, 40], [40, 190, 60], [60, 90, 240], [240, 220, 40], [220, 60, 220], [40, 210, 220]], np.float64
 )
+MAPPED = ('background', 'red', 'green', 'blue', 'yellow', 'magenta', 'cyan')  # classes of maps, of `COLORS` in order
 _SPLITS = {'train': 4000, 'test': 1000}
-_RULE = 'motions 1'
+_RULE, _MAPPED_RULE = 'motions 1', 'motion maps 1'
 _SAMPLES = 3  # per side of a pixel, of which it is the mean
 
 
@@ -41,9 +45,7 @@ def motions(name: str, split: str, size: int | None, root: pathlib.Path, *, show
     Raises:
         UserError: the split does not exist, the size is less than 16, or the cache cannot be written.
     """
-    size = SIZE if size is None else size
-    if size < 16:
-        raise UserError(f'{name!r} needs frames of 16 or more pixels along each side to show shapes, not {size}.')
+    size = _checked(name, size)
 
     def make(motion: int, rng: np.random.Generator) -> np.ndarray:
         return clip(motion, size, rng)[0]
@@ -57,13 +59,54 @@ def motions(name: str, split: str, size: int | None, root: pathlib.Path, *, show
     return computed_set(name, split, _SPLITS, shape, make, _RULE, CLASSES, **options)
 
 
-def clip(motion: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def motion_maps(name: str, split: str, size: int | None, root: pathlib.Path, *, show_progress: bool) -> Dataset:
+    """The clips of a split, and as inputs the label maps of their frames.
+
+    The shapes move by whole pixels. A pixel of which a shape covers more than half has the class of its colour, all
+    others are background.
+
+    Args:
+        name: name of the data set.
+        split: as in `motions`.
+        size: likewise.
+        root: likewise.
+        show_progress: likewise.
+
+    Returns:
+        Clips uint8 [n, 16, size, size, 3] with maps [n, 16, size, size, 1] of the classes in `MAPPED`.
+
+    Raises:
+        UserError: as `motions`.
+    """
+    size = _checked(name, size)
+
+    def make(motion: int, rng: np.random.Generator) -> np.ndarray:
+        _, color = _content(copy.deepcopy(rng))
+        frames, cover = clip(motion, size, rng, by_pixels=True)
+        return np.concatenate([frames, np.where(cover > 0.5, color + 1, 0).astype(np.uint8)], axis=-1)
+
+    shape = FRAMES, size, size, 4
+    options = {'root': root, 'show_progress': show_progress}
+    both = computed_set(name, split, _SPLITS, shape, make, _MAPPED_RULE, CLASSES, **options)
+    return dataclasses.replace(
+        both,
+        examples=both.examples[..., :3],
+        inputs=both.examples[..., 3:],
+        labels=None,
+        num_classes=len(MAPPED),
+        class_names=MAPPED,
+        fingerprint=fingerprints.of_value(['motion maps', both.fingerprint]),
+    )
+
+
+def clip(motion: int, size: int, rng: np.random.Generator, *, by_pixels: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """A clip of a random shape.
 
     Args:
         motion: index of its motion in `CLASSES`.
         size: height and width of a frame.
         rng: source of its content and of the path.
+        by_pixels: whether the shape moves by whole pixels, so that it looks the same in all frames.
 
     Returns:
         The clip, uint8 [16, size, size, 3], and the coverage of each pixel by the shape, float64 [16, size, size, 1].
@@ -74,10 +117,21 @@ def clip(motion: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, 
     background = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC), np.float64)
     ticks = (np.arange(size * _SAMPLES) + 0.5) / (size * _SAMPLES)
     rows, columns = ticks[:, None], ticks[None, :]
-    covered = np.stack([_inside(SHAPES[shape], rows - y, columns - x, radius) for y, x in _path(motion, radius, rng)])
+    centres = _path(motion, radius, rng)
+    if by_pixels:
+        reach = np.ceil(radius * size - 0.5)
+        centres = (np.clip(np.floor(centres * size), reach, size - 1 - reach) + 0.5) / size
+    covered = np.stack([_inside(SHAPES[shape], rows - y, columns - x, radius) for y, x in centres])
     cover = covered.reshape(FRAMES, size, _SAMPLES, size, _SAMPLES).mean(axis=(2, 4))[..., None]
     frames = cover * COLORS[color] + (1 - cover) * background
     return frames.round().astype(np.uint8), cover
+
+
+def _checked(name: str, size: int | None) -> int:
+    """The size of frames, the usual one for None."""
+    if size is not None and size < 16:
+        raise UserError(f'{name!r} needs frames of 16 or more pixels along each side to show shapes, not {size}.')
+    return size or SIZE
 
 
 def _content(rng: np.random.Generator) -> tuple[int, int]:

@@ -26,8 +26,8 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, the 'maps', 'holes', 'clips' or 'captions' of the samples, or the
-            'generator', the 'translator', the 'discriminator' or the 'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, the 'maps', 'holes', 'clips', 'flow' or 'captions' of the samples,
+            or the 'generator', the 'translator', the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
         known: whether it, or its protocol, needs the data that the run was trained on.
@@ -140,6 +140,12 @@ METRICS: dict[str, Metric] = {
         known=True,
         kind=CLIPS,
     ),
+    'clip_error': Metric(
+        of_sets.clip_error_of, {'clip_l1': 'min', 'clip_psnr': 'max'}, **_BOTH_IMAGES, paired=True, kind=CLIPS
+    ),
+    'warp_error': Metric(
+        of_runs.warp_error_of, {'warp_error': 'real'}, **_BOTH_IMAGES | {'sees': 'flow'}, paired=True, kind=CLIPS
+    ),
     'luma': Metric(of_sets.luma_of, {'psnr_y': 'max', 'ssim_y': 'max'}, **_BOTH_IMAGES, paired=True),
     'interpolated': Metric(
         of_runs.interpolated_of,
@@ -228,7 +234,13 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
         game: game of the generator.
     """
     given = game.given
-    parts = {'encoder': game.encode, 'maps': game.maps, 'holes': game.hole, 'captions': game.captions}
+    parts = {
+        'encoder': game.encode,
+        'maps': game.maps,
+        'holes': game.hole,
+        'captions': game.captions,
+        'flow': game.flow,
+    }
     for name in names:
         if METRICS[name].labels and given != 'label':
             raise UserError(f'{name} needs classes, and this generator is unconditional: remove it from the metrics.')

@@ -26,6 +26,7 @@ from gan_jax.evaluation.r_precision import r_precision
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.segmentation import segmentation
 from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
+from gan_jax.evaluation.warp_error import warp_error
 from gan_jax.game import named_key
 from gan_jax.layers.bicubic import ENLARGEMENTS, enlarged
 from gan_jax.runtime import compiler
@@ -97,6 +98,14 @@ def clips_of(evidence: Evidence) -> dict[str, Estimate]:
         real_motions=labels_of(real),
         fake_motions=labels_of(fake),
     )
+
+
+def warp_error_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Mean absolute difference of frames from those before them, moved along the known flow."""
+    samples = evidence.samples
+    if samples is None or samples.game.flow is None:
+        raise UserError('warp_error needs samples of a run whose game knows the flow of its clips: remove it.')
+    return {'warp_error': warp_error(*evidence.pairs, samples.conditions, samples.game)}
 
 
 def caption_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:

@@ -152,6 +152,12 @@ def l1_of(evidence: Evidence) -> dict[str, Estimate]:
     return {'l1': mean_l1(*evidence.pairs)}
 
 
+def clip_error_of(evidence: Evidence) -> dict[str, Estimate]:
+    """Mean absolute difference and peak signal-to-noise ratio of pairs of clips, over all of their frames."""
+    pair = [clips.reshape(len(clips), -1, *clips.shape[3:]) for clips in evidence.pairs]  # as images of all frames
+    return {'clip_l1': mean_l1(*pair), 'clip_psnr': mean_psnr(*pair)}
+
+
 def modes_of(evidence: Evidence) -> dict[str, Estimate]:
     """Classes that samples cover, and the divergence of their distribution from the real one (Metz et al. 2017)."""
     real, fake = (store.array('logits') for store in (evidence.real, evidence.fake))

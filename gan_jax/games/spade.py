@@ -52,7 +52,7 @@ def spade(
     loss: Loss | None = None,
     *,
     classes: int,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     latents: Callable[[Key, Array], Array] | int = no_latents,
     encoder: Network | None = None,
     features: float = 10.0,
@@ -70,7 +70,7 @@ def spade(
             [B, h, w], one array per scale, and features.
         loss: the loss of each player, whose mean over the scales counts; None: the hinge loss.
         classes: number of classes in the maps.
-        shape: shape of one image.
+        shape: shape of one image, or of another example with a map for each image in it, such as a clip (T, H, W, C).
         latents: how latents are drawn, or the size of a standard normal latent vector; none by default.
         encoder: images [B, *shape] -> [B, 2, n], the means and logarithms of variances of latents. In training the
             latents are drawn from that distribution of the real image (section 3.2, multi-modal synthesis). None: they
@@ -100,7 +100,7 @@ def spade(
         raise UserError(
             'SPADE does not support augmentation, because the image would move without its map: unset augment.'
         )
-    seen = (*shape[:2], classes + shape[-1])
+    seen = (*shape[:-1], classes + shape[-1])
     counts = logits_of_scales(discriminator, seen)
     critic = options.pop('critic', None)
     game = adversarial(
@@ -108,7 +108,7 @@ def spade(
         _of_pairs(discriminator, classes),
         _mean_over_scales(loss or losses.hinge(), counts, adversary),
         latents,
-        condition=jax.ShapeDtypeStruct(seen if encoder else (*shape[:2], classes), jnp.float32),
+        condition=jax.ShapeDtypeStruct(seen if encoder else (*shape[:-1], classes), jnp.float32),
         terms=joined(
             [
                 of_generator('features', features, lambda view: _feature_distance(view) / len(counts)),
@@ -214,12 +214,12 @@ def from_config(
 
 
 def one_hot(maps: Array, classes: int) -> Array:
-    """Maps as images [B, H, W, 1] -> [B, H, W, classes]; zeros where a class does not exist."""
+    """Maps as images [..., H, W, 1] -> [..., H, W, classes]; zeros where a class does not exist."""
     return jax.nn.one_hot(_indices(maps), classes)
 
 
 def coloured(maps: Array, classes: int) -> Array:
-    """Maps as images [B, H, W, 1] -> images [B, H, W, 3] with a colour for each class."""
+    """Maps as images [..., H, W, 1] -> images [..., H, W, 3] with a colour for each class."""
     hues = [colorsys.hsv_to_rgb((0.6 + _GOLDEN * k) % 1, 0.7, 0.95 - 0.3 * (k % 2)) for k in range(classes)]
     return 2 * jnp.asarray(np.array(hues, np.float32))[jnp.clip(_indices(maps), 0, classes - 1)] - 1
 
@@ -242,7 +242,7 @@ def kullback_leibler(moments: Array) -> Array:
 
 
 def _indices(maps: Array) -> Array:
-    """The classes int32 [B, H, W] of maps as images [B, H, W, 1]."""
+    """The classes int32 [..., H, W] of maps as images [..., H, W, 1]."""
     return jnp.round((maps[..., 0] + 1) * 127.5).astype(jnp.int32)
 
 

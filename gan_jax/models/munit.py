@@ -118,13 +118,13 @@ class ContentEncoder(nn.Module):
         _check_sides(images, 2**_HALVINGS)
 
         def layer(x: jax.Array, width: int, size: int, stride: int = 1) -> jax.Array:
-            return nn.relu(instance(_convolved(x, width, size, stride, self.layers)))
+            return nn.relu(instance(convolved(x, width, size, stride, self.layers)))
 
         x = layer(images, self.width, 7)
         for halving in range(_HALVINGS):
             x = layer(x, self.width * 2 ** (halving + 1), 4, 2)
         for _ in range(self.blocks):
-            x = _residual(x, instance, self.layers)
+            x = residual(x, instance, self.layers)
         return x
 
 
@@ -145,9 +145,9 @@ class StyleEncoder(nn.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         """The styles of the images."""
         _check_sides(images, 2**_HALVINGS, least=2**_STYLE_HALVINGS)
-        x = nn.relu(_convolved(images, self.width, 7, 1, self.layers))
+        x = nn.relu(convolved(images, self.width, 7, 1, self.layers))
         for halving in range(_STYLE_HALVINGS):
-            x = nn.relu(_convolved(x, self.width * 2 ** min(halving + 1, 2), 4, 2, self.layers))
+            x = nn.relu(convolved(x, self.width * 2 ** min(halving + 1, 2), 4, 2, self.layers))
         return Dense(self.size, **self.layers)(x.mean((1, 2))).astype(jnp.float32)
 
 
@@ -176,11 +176,11 @@ class Decoder(nn.Module):
 
         x = content
         for _ in range(self.blocks):
-            x = _residual(x, norm, self.layers)
+            x = residual(x, norm, self.layers)
         for halving in range(_HALVINGS):
-            x = _convolved(interpolate('nearest', x), self.width // 2 ** (halving + 1), 5, 1, self.layers)
+            x = convolved(interpolate('nearest', x), self.width // 2 ** (halving + 1), 5, 1, self.layers)
             x = nn.relu(LayerNorm()(x))
-        return jnp.tanh(_convolved(x, self.channels, 7, 1, self.layers))
+        return jnp.tanh(convolved(x, self.channels, 7, 1, self.layers))
 
 
 class LayerNorm(nn.Module):
@@ -233,7 +233,7 @@ class Discriminator(nn.Module):
         for scale in range(self.scales):
             x = images = pool_thirds(images) if scale else images
             for layer in range(self.depth):
-                x = nn.leaky_relu(_convolved(x, self.width * 2**layer, 4, 2, layers), 0.2)
+                x = nn.leaky_relu(convolved(x, self.width * 2**layer, 4, 2, layers), 0.2)
             logits.append(Conv(1, kernel_size=1, **layers)(x)[..., 0])
         return tuple(logits)
 
@@ -247,12 +247,13 @@ def _adapted(inputs: jax.Array, numbers: jax.Array) -> jax.Array:
     return instance(inputs) * deviation + mean
 
 
-def _residual(inputs: jax.Array, norm: Normalize, layers: dict[str, Any]) -> jax.Array:
-    x = nn.relu(norm(_convolved(inputs, inputs.shape[-1], 3, 1, layers)))
-    return inputs + norm(_convolved(x, inputs.shape[-1], 3, 1, layers))
+def residual(inputs: jax.Array, norm: Normalize, layers: dict[str, Any]) -> jax.Array:
+    """A residual block of two convolutions of 3x3, for the linen module that calls it."""
+    x = nn.relu(norm(convolved(inputs, inputs.shape[-1], 3, 1, layers)))
+    return inputs + norm(convolved(x, inputs.shape[-1], 3, 1, layers))
 
 
-def _convolved(images: jax.Array, width: int, size: int, stride: int, layers: dict[str, Any]) -> jax.Array:
+def convolved(images: jax.Array, width: int, size: int, stride: int, layers: dict[str, Any]) -> jax.Array:
     """A convolution with reflected borders."""
     padded = reflected(images, (size - 1) // 2)
     return Conv(width, kernel_size=size, stride=stride, padding='VALID', **layers)(padded)

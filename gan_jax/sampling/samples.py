@@ -349,7 +349,8 @@ def sample_workdir(
     _remove_earlier(directory)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns))
     if run.kind.view is not None:
-        _save_single(directory, np.asarray(to_stored(examples)), samples.columns, format)
+        stored = np.asarray(to_stored(examples))
+        _save_single(directory, stored, stored, samples.columns, format)
         if run.is_conditional:
             shown, path = run.classes(classes), directory / 'interpolation.png'
             save_interpolation(path, run.game, run.generator, samples.latents[:1], run.num_classes, classes=shown)
@@ -361,8 +362,10 @@ def sample_workdir(
     return directory
 
 
-def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | None, format: str) -> None:
-    """Writes a picture of each stored example and what else its kind has: a film, also of all in a grid, and files."""
+def _save_single(
+    directory: pathlib.Path, examples: np.ndarray, together: np.ndarray, columns: int | None, format: str
+) -> None:
+    """Writes a picture of each stored example, with the files and film of its kind, and a film of others in a grid."""
     kind = kind_of(examples.shape[1:])
     for i, image in enumerate(kind.view(examples)):
         report.save_png(directory / f'{i:05d}.png', image)
@@ -370,7 +373,7 @@ def _save_single(directory: pathlib.Path, examples: np.ndarray, columns: int | N
             files.replace(directory / f'{i:05d}{ending}', contents)
     if kind.film is not None:
         frames = kind.film(examples)
-        films = {'grid': [report.image_grid(frame, columns) for frame in frames]}
+        films = {'grid': [report.image_grid(frame, columns) for frame in kind.film(together)]}
         films |= {f'{i:05d}': list(frames[:, i]) for i in range(len(examples))}
         for name, film in films.items():
             animation.save_animation(directory / f'{name}.{format}', film, frames_per_second=_FILM_RATE)
@@ -392,10 +395,11 @@ def _sample_shown(
     of = of if prompt is None else {'prompt': prompt}
     directory = generated(workdir, run.step, **of, **({'seed': seed} if styles is None else {'styles': styles}))
     _remove_earlier(directory)
-    grid = picture(samples.draw(run.game, run.generator, run.encoder), columns=samples.columns)
-    report.save_png(directory / 'grid.png', grid, samples.caption)
+    examples = samples.draw(run.game, run.generator, run.encoder)
+    report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns), samples.caption)
     made = made_of_shown(run, samples)
-    _save_single(directory, np.asarray(to_stored(made)), None, format)
+    stored = (np.asarray(to_stored(one)) for one in (made, examples))
+    _save_single(directory, *stored, samples.columns, format)
     print(f'{len(made)} images of step {run.step}: see {directory}/grid.png and the single images beside it.')
     return directory
 

@@ -86,14 +86,15 @@ class Shown(NamedTuple):
 
 
 def _alike(made: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """Images of several sizes and numbers of channels as images of one shape."""
-    sides = max(image.shape[1:3] for image in made.values())
-    made = {name: _enlarged(image, sides) for name, image in made.items()}
-    if len({image.shape[1:3] for image in made.values()}) > 1 or any(image.ndim != 4 for image in made.values()):
+    """Images of several sizes and numbers of channels as images of one shape; clips of several numbers of channels."""
+    if all(image.ndim == 4 for image in made.values()):
+        sides = max(image.shape[1:3] for image in made.values())
+        made = {name: _enlarged(image, sides) for name, image in made.items()}
+    if len({image.shape[:-1] for image in made.values()}) > 1:
         shapes = ', '.join(f'{name} {image.shape[1:]}' for name, image in made.items())
         raise UserError(f'A game must show images of the same size side by side, but the shapes are {shapes}.')
     channels = max(image.shape[-1] for image in made.values())
-    return [np.broadcast_to(image, (*image.shape[:3], channels)) for image in made.values()]
+    return [np.broadcast_to(image, (*image.shape[:-1], channels)) for image in made.values()]
 
 
 def fixed_examples(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
@@ -178,7 +179,7 @@ def load_inputs(
     Raises:
         UserError: the images do not exist, or have another shape.
     """
-    height, width, channels = shapes[field]
+    *_, height, width, channels = shapes[field]
     directories = {'data_dir': options.directory, 'cache_dir': options.cache}
     options = {'size': height if height == width else None, **directories}
     dataset = load(name, **options)

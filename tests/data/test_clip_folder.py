@@ -95,3 +95,39 @@ def test_what_is_no_set_of_clips_gets_a_sentence(tmp_path):
         load_clips(tmp_path / 'broken')
     with pytest.raises(UserError, match=r"the split 'train\[99:\]' of .* has no clips"):
         load_clips(tmp_path / 'mixed/b', split='train[99:]')
+
+
+def save_maps(directory, maps):
+    for name, clip in zip('ab', maps, strict=True):
+        save_frames(directory / 'maps' / name, clip)
+
+
+def test_clips_have_the_maps_of_their_names(tmp_path):
+    directory, maps = tmp_path / 'data', RNG.integers(0, 4, (2, 11, 8, 8), np.uint8)
+    maps[0, 0, 0, 0] = 3
+    save_maps(directory, maps)
+    for name, clip in zip('ab', CLIPS[:2], strict=True):
+        save_film(directory / f'clips/{name}.gif', clip, duration=100)
+    options = {'cache_dir': tmp_path / 'cache', 'show_progress': False}
+    dataset = load(f'clip_maps:{directory}', **options)
+    assert dataset.examples.shape == (2, 11, 8, 8, 3)
+    np.testing.assert_array_equal(dataset.inputs, maps[..., None])
+    assert (dataset.has_maps, dataset.num_classes, dataset.labels) == (True, 4, None)
+    small = load(f'clip_maps:{directory}', split='train[1:]', size=4, **options)
+    assert (small.examples.shape, small.inputs.shape) == ((1, 11, 4, 4, 3), (1, 11, 4, 4, 1))
+    assert set(np.unique(small.inputs)) <= {0, 1, 2, 3}  # of the nearest pixels
+
+
+def test_clips_without_their_maps_get_a_sentence(tmp_path):
+    def refused(message):
+        with pytest.raises(UserError, match=message):
+            load(f'clip_maps:{tmp_path}/data', cache_dir=tmp_path / 'cache', show_progress=False)
+
+    (tmp_path / 'data').mkdir()
+    refused('needs the sub-directories clips and maps')
+    maps = RNG.integers(0, 4, (2, 10, 8, 8), np.uint8)
+    save_maps(tmp_path / 'data', maps)
+    save_frames(tmp_path / 'data/clips/a', CLIPS[0])
+    refused("the clip None meets the maps 'b'")
+    save_frames(tmp_path / 'data/clips/b', CLIPS[1])
+    refused(r'have shape \(11, 8, 8\) and their maps \(10, 8, 8\)')

@@ -30,6 +30,8 @@ OWN_FILES = {'classification_accuracy', 'lpips', 'path_length', 'path_length_w'}
 # pairs, solids, clips, points, an extractor with taps, a classifier, a discriminator, an encoder, label maps, holes or
 # captions
 OTHER_INPUT = {
+    'clip_error',
+    'warp_error',
     'psnr',
     'ssim',
     'l1',

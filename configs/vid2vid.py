@@ -1,0 +1,60 @@
+"""vid2vid, clips from clips of label maps.
+
+Wang et al. 2018, "Video-to-Video Synthesis", https://arxiv.org/abs/1808.06601.
+
+A frame is made of the label maps of itself and of the two frames before it, and of these two frames as they were
+generated: a mask mixes a fresh image with the last frame, moved along a flow. A discriminator judges each frame with
+its map, others judge three frames that are 1 and 3 frames apart with their flow. Losses are mean squares and feature
+matching; flow and mask have losses of their own. FlowNet2 is left out. The default data are motion_maps, coloured
+shapes over still backgrounds, whose flow is known. The maps tell shape and colour, and nothing of the background.
+
+    python -m gan_jax.main --config vid2vid                              # moving shapes, at 32x32
+    python -m gan_jax.main --config vid2vid:clip_maps:/path/to/data      # clips and their maps, at 256x256
+    python -m gan_jax.main --config vid2vid --config.generator.past=0 --config.game.time_scales=0   # frame by frame
+    python -m gan_jax.main --mode sample --workdir runs/vid2vid-motion_maps
+    python -m gan_jax.main --mode eval --workdir runs/vid2vid-motion_maps --metrics warp_error,clip_error
+
+Its pictures show maps, outputs and targets; `--mode sample` also writes films of them. `warp_error` is the difference
+of a frame from the one before it, moved along the known flow; `clip_l1` and `clip_psnr` compare outputs with targets.
+
+Expect coloured spots at the places of the shapes after some hundred steps, over noisy backgrounds, and shapes later.
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax import config as configs
+
+
+def get_config(argument: str = '') -> ConfigDict:
+    """The recipe for the clips and maps named by `argument` (default: shapes that move over still backgrounds)."""
+    config = configs.base('vid2vid', game='vid2vid')
+    config.data.name = argument or 'motion_maps'
+    config.data.size = 256
+    config.generator.width = 128
+    config.loss = configs.section('loss', 'mean_squares')
+    config.batch_size = 1
+    config.ema.half_life_kimg = 0.0  # as published
+    config.duration = '20 epochs'
+    config.schedule = configs.section('schedule', 'linear')
+    config.schedule.begin = 0.5
+    config.log_every, config.sample_every = '100 steps', '2000 steps'
+    config.checkpoint_every = '2000 steps'
+    config.samples = 24
+    if config.data.name == 'motion_maps':
+        _suit_the_motions(config)
+    return config
+
+
+def _suit_the_motions(config: ConfigDict) -> None:
+    """Small frames, small networks that learn faster, and the metrics at the end."""
+    config.data.size = 32
+    config.game.knows_flow, config.game.window = True, 8
+    config.generator.width, config.generator.halvings, config.generator.blocks = 16, 2, 1
+    config.generator.kernel, config.generator.reach = 3, 5.0
+    config.discriminator.width, config.discriminator.depth = 16, 2
+    for role in ('generator', 'discriminator'):
+        config[f'{role}_optimizer'].learning_rate = 1e-3
+    config.batch_size = 2
+    config.duration, config.sample_every, config.checkpoint_every = '2500 steps', '500 steps', '500 steps'
+    config.evaluate, config.evaluate_every = ('warp_error', 'clip_error'), '2500 steps'
+    config.evaluation.split, config.evaluation.samples = 'test', 500
