@@ -150,3 +150,18 @@ def test_embeddings_are_refused_in_either_phase():
     for pretrain in ('True', 'False'):
         with pytest.raises(UserError, match='have embeddings of captions instead: use captions'):
             build.make_game(configs.load('attngan', {'game.pretrain': pretrain}), (32, 32, 3), shapes={'input': (14,)})
+
+
+def test_the_second_phase_takes_the_encoders_of_the_first_at_the_published_size():
+    made = []
+    for phase in configs.split(configs.load('attngan:captioned:/data')):
+        side = phase.data.size
+        game = build.make_game(phase, (side, side, 3), num_classes=25, shapes={'input': (18,)})
+        state = jax.eval_shape(build.initializer(phase, game), jax.random.key(0))
+        made.append((side, game.turns, state.generator.params['reader'], state.generator.params['generator']['first']))
+    (first, texts, reader, branch), (last, turns, same, again) = made
+    assert (first, last, len(texts), len(turns)) == (64, 256, 1, 2)
+    assert reader['whole']['kernel'].shape == (16 * 16 * 128, 256)
+    assert jax.tree.map(lambda leaf: leaf.shape, (reader, branch)) == jax.tree.map(
+        lambda leaf: leaf.shape, (same, again)
+    )
