@@ -32,6 +32,6 @@ def test_true_images_are_recognised_and_shuffled_ones_as_often_as_by_chance():
     images, captions = real.examples[:300], real.inputs[:300]
     recipe = RECIPE._replace(steps=300)
     found = r_precision(images, captions, known, images, recipe)['r_precision']
-    assert found.value > 0.3
+    assert found.value > 0.2
     assert f'the real images have {found.value:.4f}' in found.rule
     assert r_precision(np.roll(images, 1, 0), captions, known, images, recipe)['r_precision'].value < 0.05
