@@ -23,12 +23,12 @@ the config stackgan, and `r_precision` the share of images whose own caption is 
 The networks have the published layers. The published runs have not been made. After the first phase of the default run
 86 % of the training images of a batch had their own sentence as the most similar one of 32.
 
-Expect blobs in the colours and the places of the caption, mostly without its shapes: after the 5,500 steps, ten minutes
-of CPU time, 3.0 +- 0.8 % of the pictures have the two shapes of their caption in its colours, and 27 +- 2 % its
-relation, where colours and shapes are new 1.4 +- 0.5 and 29 +- 2 % (one seed, 500 captions each). The config stackgan
-has 1.2 +- 0.5 and 13 +- 2 %, new 1.0 +- 0.4 and 15 +- 2 %, after 6,500 steps. R-precision is 25.5 +- 1.4 %, of stackgan
-11.3 +- 1.0 %, of the real images 59 %. With the published weight of the matching loss, 5, the last images were textures
-after 1,000 steps of the second phase, where 0.5 gives blobs.
+Expect blobs in the colours of the caption, every fourth picture with its relation and few with its shapes: after the
+5,500 steps, about eleven minutes of CPU time, 3.0 +- 0.8 % of the pictures have the two shapes of their caption in its
+colours, and 27 +- 2 % its relation, where colours and shapes are new 1.4 +- 0.5 and 29 +- 2 % (one seed, 500 captions
+each). The config stackgan has 1.2 +- 0.5 and 13 +- 2 %, new 1.0 +- 0.4 and 15 +- 2 %, after 6,500 steps. R-precision is
+25.5 +- 1.4 %, of stackgan 11.3 +- 1.0 %, of the real images 59 %. With the published weight of the matching loss, 5,
+the last images were textures after 1,000 steps of the second phase, where 0.5 gives blobs.
 """
 
 from typing import Any
