@@ -8,7 +8,7 @@ its map, others judge three frames that are 1 and 3 frames apart with their flow
 matching; flow and mask have losses of their own. FlowNet2 is left out. The default data are motion_maps, coloured
 shapes over still backgrounds, whose flow is known. The maps tell shape and colour, and nothing of the background.
 
-    python -m gan_jax.main --config vid2vid                              # moving shapes, at 32x32
+    python -m gan_jax.main --config vid2vid                              # moving shapes, at 16x16
     python -m gan_jax.main --config vid2vid:clip_maps:/path/to/data      # clips and their maps, at 256x256
     python -m gan_jax.main --config vid2vid --config.generator.past=0 --config.game.time_scales=0   # frame by frame
     python -m gan_jax.main --mode sample --workdir runs/vid2vid-motion_maps
@@ -47,14 +47,14 @@ def get_config(argument: str = '') -> ConfigDict:
 
 def _suit_the_motions(config: ConfigDict) -> None:
     """Small frames, small networks that learn faster, and the metrics at the end."""
-    config.data.size = 32
+    config.data.size = 16
     config.game.knows_flow, config.game.window = True, 8
-    config.generator.width, config.generator.halvings, config.generator.blocks = 16, 2, 1
-    config.generator.kernel, config.generator.reach = 3, 5.0
+    config.generator.width, config.generator.halvings, config.generator.blocks = 16, 1, 2
+    config.generator.kernel, config.generator.reach = 3, 1.0
     config.discriminator.width, config.discriminator.depth = 16, 2
     for role in ('generator', 'discriminator'):
         config[f'{role}_optimizer'].learning_rate = 1e-3
-    config.batch_size = 2
-    config.duration, config.sample_every, config.checkpoint_every = '2500 steps', '500 steps', '500 steps'
-    config.evaluate, config.evaluate_every = ('warp_error', 'clip_error'), '2500 steps'
+    config.batch_size = 4
+    config.duration, config.sample_every, config.checkpoint_every = '1500 steps', '500 steps', '500 steps'
+    config.evaluate, config.evaluate_every = ('warp_error', 'clip_error'), '1500 steps'
     config.evaluation.split, config.evaluation.samples = 'test', 500

@@ -18,7 +18,7 @@ from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT_OR_NONE, Range
 from gan_jax.terms import NO_TERMS, View, joined
-from gan_jax.translators import distance, of_generator, over_batches
+from gan_jax.translators import distance, logits_of_scales, of_generator, over_batches
 
 _SEEN = 3  # frames by a temporal discriminator
 _FLOWS = 2 * (_SEEN - 1)  # channels of the flow between them
@@ -39,6 +39,7 @@ def vid2vid(
     flow: float = 10.0,
     warp: float = 10.0,
     mask: float = 1.0,
+    features: float = 10.0,
     terms: Pair = NO_TERMS,
     critics: Sequence[Network] | None = None,
     **options: Any,
@@ -53,7 +54,8 @@ def vid2vid(
         judges: the discriminators. The first is that of frames: a map and a frame, concatenated [n, H, W, classes + C]
             -> a `Judgement` with logits [n, h, w], one array per scale, and features. The others are temporal: number
             s, from 0, sees each three frames that are 3^s apart, and their flow if it is known, see `threes`.
-        loss: the loss of each player, whose mean over the scales of all discriminators counts; None: mean squares.
+        loss: the loss of each player; the generator's is summed over all scales of all discriminators, and of the
+            discriminators' the mean counts. None: mean squares.
         classes: number of classes in the maps.
         shape: (T, H, W, C) of a clip.
         window: number of frames of a clip that a round sees, at a random place; 0: all.
@@ -65,9 +67,10 @@ def vid2vid(
             the generator's flow (section 3).
         mask: weight of the mean share of fresh images where the known flow shows what was visible before, as in the
             authors' code without a given first frame.
+        features: weight of feature matching, as in SPADE, which is summed over the discriminators.
         terms: added to each player's loss; see `gan_jax.terms`.
         critics: the discriminators for gradient penalties, which can have other arithmetic; None: they themselves.
-        **options: options of `gan_jax.games.spade.spade`, such as `features`.
+        **options: options of `gan_jax.games.spade.spade`.
 
     Returns:
         A game of the players 'generator' and 'discriminator', which contains all discriminators, over batches
@@ -94,7 +97,7 @@ def vid2vid(
         )
     if length > shape[0]:
         raise UserError(f'game.window={window} is larger than clips of {shape[0]} frames: choose a smaller window.')
-    channels = shape[-1]
+    channels, seen = shape[-1], (length, *shape[1:-1], classes + shape[-1])
 
     def together(networks: Sequence[Network]) -> Network:
         return of_clips(networks, classes, channels, reach if knows_flow else None)
@@ -110,12 +113,15 @@ def vid2vid(
         visible = flows.was_visible(view.condition, flows.flow_of_maps(view.condition))
         return (visible * view.fake[:, 1:, ..., channels + 2 :]).mean()
 
+    judge = together(judges)
     game = spade(
         generator,
-        together(judges),
+        judge,
         loss or losses.mean_squares(),
         classes=classes,
         shape=(length, *shape[1:-1], channels + _MOVEMENT),
+        features=features * len(judges),
+        adversary=len(logits_of_scales(judge, seen)),
         terms=joined(
             [
                 of_generator('flow', flow if knows_flow else 0, difference_of_flow),
