@@ -17,7 +17,11 @@ shapes over still backgrounds, whose flow is known. The maps tell shape and colo
 Its pictures show maps, outputs and targets; `--mode sample` also writes films of them. `warp_error` is the difference
 of a frame from the one before it, moved along the known flow; `clip_l1` and `clip_psnr` compare outputs with targets.
 
-Expect coloured spots at the places of the shapes after some hundred steps, over noisy backgrounds, and shapes later.
+Expect shapes in their colours after some hundred steps, over invented backgrounds that stay still, with faint trails
+behind the shapes. After the 1,500 steps, eight minutes on a share of two CPU cores, `warp_error` was 0.0086, frame by
+frame 0.077, and of the real clips 0.0026. `clip_l1` was 0.124 and `clip_psnr` 16.2 dB, frame by frame 0.135 and 15.4 dB
+(one seed). Painting each class in its mean colour gives 0.089 and 19.3 dB, because the maps do not tell the background.
+The flow was not learnt yet: its mean absolute error was 0.039 pixels, and that of no flow is 0.038.
 """
 
 from ml_collections import ConfigDict
