@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import config as configs
+from gan_jax import config_json
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.records import provenance
@@ -26,7 +26,7 @@ def check_config(config: ConfigDict) -> None:
         UserError: in every process, if one of them differs from the first.
     """
     _compare({'code': _code()[:8], **package_versions()}, _changes)
-    _compare(configs.to_json(config), functools.partial(configs.differences, but=configs.PLACES))
+    _compare(config_json.to_json(config), functools.partial(config_json.differences, but=config_json.PLACES))
 
 
 def check_data(dataset: Dataset) -> None:

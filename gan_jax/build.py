@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
-from gan_jax import combinations, defaults, games, optim, privacy, schedules, steps
+from gan_jax import combinations, config_json, defaults, games, optim, privacy, schedules, steps
 from gan_jax import config as configs
 from gan_jax.data import batch_field
 from gan_jax.errors import UserError, blaming
@@ -94,7 +94,7 @@ def make_game(
         except jax.errors.ConcretizationTypeError:  # of a number that a population varies
             raise
         except (TypeError, ValueError, FlaxError) as error:
-            if config.game.name in games.names() and not configs.foreign_modules(configs.to_json(config)):
+            if config.game.name in games.names() and not config_json.foreign_modules(config_json.to_json(config)):
                 families = ' and '.join(f'the {role} of {defaults.family_of(config, role)}' for role in roles)
                 reason = ' '.join(str(error).split())
                 raise UserError(f'The game {name} cannot be played by {families}: {reason}') from error

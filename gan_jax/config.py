@@ -1,4 +1,4 @@
-"""Configs: the syntax `file.py:argument` or `recipe:argument`, validation, and the parts that a config names.
+"""Configs: loading by `file.py:argument` or `recipe:argument`, validation, and the parts that a config names.
 
 A config file defines `get_config(argument: str) -> ConfigDict`, which starts from `base(model)` and changes what its
 recipe needs. A config contains every option with its default, so all options are visible. Configs are used only
@@ -6,25 +6,18 @@ in `train.py` and the `make` functions it calls.
 """
 
 import ast
-import functools
-import importlib.util
 import inspect
-import json
 import math
-import os
-import pathlib
 import re
-import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optax
 from ml_collections import ConfigDict
 
-from gan_jax import defaults, games, models, schedules
+from gan_jax import config_files, config_json, defaults, schedules
 from gan_jax.augmentation.augment import Augmentation
 from gan_jax.class_terms import CLASS_TERMS
-from gan_jax.data import absolute_name
 from gan_jax.data.computed import FACTORS
 from gan_jax.defaults import choices, defaults_of, factories, roles_of
 from gan_jax.errors import UserError, blaming
@@ -39,19 +32,15 @@ from gan_jax.overrides import (
     parse_override,
     phase_changes,
     phase_text,
-    settle,
     split,
     unknown_key,
 )
 from gan_jax.plays import Play
-from gan_jax.records import files
 from gan_jax.schedules import Schedule
 from gan_jax.terms import PENALTIES, check_terms, feature_matching, joined, rotation, slicing
 from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation, 'play': Play}
-_RECIPES = pathlib.Path(__file__).parent / 'configs'
-_PATH = re.compile(r'(?<![^:,])/[^,:]*')  # 'paired:/data/maps', 'unpaired:folder:/a,folder:/b'
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
 _MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
 base, section = defaults.base, defaults.section  # what a config file is written with
@@ -68,23 +57,6 @@ INTERVALS = (
     'checkpoint_every',
     'evaluate_every',
 )  # the whole, and what comes every so often
-PLACES = ('data.cache', 'data.directory')  # of files: each host may have its own
-# Where and how a run runs, not what it computes: it may go on elsewhere, on other devices, keeping other checkpoints.
-_OPERATIONAL = (
-    *PLACES,
-    'data.placement',
-    'data.examples',  # the record of the data has them
-    'parallel.',
-    'checkpoints.',
-    'stretch_seconds',
-    'on_nan',
-    'writers',
-    'standing_statistics',  # of samples
-    'population',  # a member's config has none of these
-    'vary',
-    'evaluate',  # which of its samples are judged, and how
-    'evaluation.',
-)
 
 
 def choose_data(config: ConfigDict, argument: str) -> None:
@@ -153,11 +125,11 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
         UserError: the file does not exist or returns no config, a key is unknown (the nearest is suggested), or a value
             is impossible.
     """
-    path, argument = _split(spec)
+    path, argument = config_files.located(spec)
     parts = argument.split(',')
     debug = 'debug' in parts
     argument = ','.join(part for part in parts if part != 'debug')
-    config = _get_config(path, argument)
+    config = config_files.read(path, argument)
     check(config)
     if debug:
         _make_tiny(config)
@@ -167,13 +139,13 @@ def load(spec: str, overrides: Mapping[str, str] | Iterable[str] = ()) -> Config
         raise UserError(f'{given[0]} is computed when a run begins: set earlier_phases instead.')
     apply_overrides(config, overrides)
     check(config)
-    _make_absolute(config)
+    config_files.make_absolute(config)
     return config
 
 
 def run_name(spec: str, config: ConfigDict) -> str:
     """A name for the run of a command line: 'dcgan-digits', 'dcgan-cifar10-debug'."""
-    path, argument = _split(spec)
+    path, argument = config_files.located(spec)
     data = re.sub(r'[^\w.]+', '-', config.data.name.rstrip('/').rpartition('/')[-1])
     return f'{path.stem}-{data}' + ('-debug' if 'debug' in argument.split(',') else '')
 
@@ -333,7 +305,7 @@ def make_schedules(config: ConfigDict) -> tuple[Schedule, ...]:
     for one in made:
         if one.key not in known:
             raise UserError(unknown_key(one.key, known, config.model))
-        if one.key.startswith(_OPERATIONAL):
+        if one.key.startswith(config_json.OPERATIONAL):
             raise UserError(f'schedules names {one.key}, which is not used in a training step: it cannot change.')
     schedules.check(made, config, known)
     return made
@@ -381,207 +353,6 @@ def _parse_call(text: str) -> tuple[str, dict[str, Any]]:
         return name.strip(), {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError) as error:
         raise UserError(f"terms has {text!r}; write 'module.function' or 'module.function(option=value)'.") from error
-
-
-def to_json(config: ConfigDict) -> dict[str, Any]:
-    """The config as plain JSON values (tuples become lists)."""
-    return json.loads(config.to_json())
-
-
-def roles_with_optimizers(values: Iterable[str]) -> list[str]:
-    """The roles of a config, from its keys alone, without its game."""
-    return [key.removesuffix('_optimizer') for key in values if key.endswith('_optimizer')]
-
-
-def foreign_modules(values: Mapping[str, Any]) -> list[str]:
-    """The modules outside gan_jax that a config, as JSON values, names: networks, games, losses, ..."""
-    sections, roles = _sections(values), roles_with_optimizers(values)
-    families = {values.get('model'), *(sections.get(role, {}).get('family') for role in roles)}
-    found = {
-        *(families - {None, '', *models.families()}),
-        *({sections.get('game', {}).get('name')} - {None, *games.names()}),
-        *(name.rpartition('.')[0] for name in foreign_functions(values)),
-    }
-    return sorted(map(str, found))
-
-
-def foreign_functions(values: Mapping[str, Any]) -> list[str]:
-    """The functions 'module.function' that a config, as JSON values, names."""
-    sections = _sections(values)
-    chosen = factories(roles_with_optimizers(values)).keys() & sections.keys() - {'game'}
-    named = [sections[key].get('name') for key in chosen]
-    terms = values.get('terms') if isinstance(values.get('terms'), list | tuple) else ()
-    names = [str(name) for name in named] + [str(text).partition('(')[0].strip() for text in terms]
-    return sorted({name for name in names if '.' in name})
-
-
-def _sections(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {key: value for key, value in values.items() if isinstance(value, Mapping)}
-
-
-def from_json(values: dict[str, Any]) -> ConfigDict:
-    """The inverse of `to_json`; keys that are newer than the config get their defaults."""
-
-    def tuples(value):
-        if isinstance(value, dict):
-            return {key: tuples(entry) for key, entry in value.items()}
-        return tuple(tuples(entry) for entry in value) if isinstance(value, list) else value
-
-    return ConfigDict(tuples(completed(values))).lock()
-
-
-def completed(values: dict[str, Any]) -> dict[str, Any]:
-    """A config's JSON values; newer keys are added with their defaults."""
-    chosen = factories(())
-
-    def joined(later: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-        more = {key: value for key, value in later.items() if key not in own}
-        both = {
-            key: joined(later[key], own[key])
-            for key in later.keys() & own.keys() - chosen.keys()
-            if isinstance(later[key], dict) and isinstance(own[key], dict)
-        }
-        return own | more | both
-
-    sections = _sections(values)
-    networks = {role: {'family': '', **sections[role]} for role in roles_with_optimizers(values) if role in sections}
-    return joined(to_json(defaults.without_networks()), {**values, **networks})
-
-
-def completed_as(values: dict[str, Any], config: ConfigDict) -> dict[str, Any]:
-    """`completed`, also with newer options of the functions and networks that both configs choose, by their defaults.
-
-    Args:
-        values: JSON values of a saved config.
-        config: a config of this version.
-    """
-    values, usual = completed(values), _sections(to_json(config))
-    for key, default in defaults_of(config).items():
-        section, _, option = key.partition('.')
-        saved, current = values.get(section), usual.get(section)
-        if not (isinstance(saved, dict) and current) or '.' in option or option in saved:
-            continue
-        if all(saved.get(choice) == current.get(choice) for choice in ('name', 'family')):
-            values[section] = saved | {option: json.loads(json.dumps(default.value))}
-    return values
-
-
-def differences(saved: dict[str, Any], current: dict[str, Any], *, but: tuple[str, ...] = _OPERATIONAL) -> list[str]:
-    """The keys whose difference makes two configs (from `to_json`) different runs, each as 'x.y (saved -> current)'.
-
-    Paths in the names of data are ignored; `provenance` compares the data themselves. Keys that begin with one of
-    `but` may differ.
-    """
-    saved, current = flat(saved), flat(current)
-    for key, same in (
-        ('data.name', _without_paths),
-        ('earlier_phases', functools.partial(_comparable_phases, but=but)),
-    ):
-        if key in saved and key in current and same(saved[key]) == same(current[key]):
-            saved[key] = current[key]
-    missing = '(absent)'
-    return [
-        f'{key} ({saved.get(key, missing)!r} -> {current.get(key, missing)!r})'
-        for key in sorted(saved.keys() | current.keys())
-        if saved.get(key, missing) != current.get(key, missing) and not key.startswith(but)
-    ]
-
-
-def _without_paths(name: object) -> str:
-    return _PATH.sub('/', str(name))
-
-
-def _comparable_phases(texts: Iterable[str], but: tuple[str, ...]) -> list[dict[str, str]]:
-    phases = [phase_changes(text) for text in texts]
-    return [
-        {
-            key: _without_paths(value) if key == 'data.name' else value
-            for key, value in phase.items()
-            if not key.startswith(but)
-        }
-        for phase in phases
-    ]
-
-
-def recipes() -> dict[str, pathlib.Path]:
-    """The files of the package's recipes by name."""
-    return {path.stem: path for path in sorted(_RECIPES.glob('*.py'))}
-
-
-def _split(spec: str) -> tuple[pathlib.Path, str]:
-    path, found, argument = spec.partition('.py:')
-    if found or spec.endswith('.py'):
-        return files.user_path(path + '.py' if found else path), argument
-    name, _, argument = spec.partition(':')
-    return recipes().get(name, files.user_path(name)), argument
-
-
-def _load_file(path: pathlib.Path):
-    if path.is_dir():
-        raise UserError(f'{path} is a directory: give the config file itself, such as {path / "dcgan.py"}.')
-    if not path.is_file():
-        if path.stem in recipes():
-            hint = f'gan_jax has a recipe of this name: --config {path.stem}.'
-        else:
-            beside = [str(file) for file in path.parent.glob('*.py') if path.suffix == '.py']
-            hint = f'did you mean {nearest(str(path), sorted(beside) or recipes())}?'
-        raise UserError(f'There is no config file {path}; {hint}')
-    module_spec = importlib.util.spec_from_file_location(f'gan_jax_config_{path.stem}', path)
-    module = importlib.util.module_from_spec(module_spec)
-    with blaming(f'The config file {path}'):
-        module_spec.loader.exec_module(module)
-    if not hasattr(module, 'get_config'):
-        raise UserError(f'The config file {path} defines no get_config(argument).')
-    return module
-
-
-def _get_config(path: pathlib.Path, argument: str) -> ConfigDict:
-    get_config = _load_file(path).get_config
-    try:
-        inspect.signature(get_config).bind(argument)
-    except TypeError as error:
-        raise UserError(f'The get_config of {path} must take one argument, the text after the colon.') from error
-    with blaming(f'The config file {path}'):
-        try:
-            config = get_config(argument)
-        except (AttributeError, KeyError, TypeError) as error:  # a ConfigDict's refusal, or a mistake in the code
-            frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-            if not frames[-1].f_globals['__name__'].startswith('ml_collections'):
-                raise
-            raise UserError(f'{path} uses the config incorrectly: {" ".join(str(error.args[0]).split())}') from error
-    if not isinstance(config, ConfigDict):
-        raise UserError(f'The get_config of {path} returns {config!r}; it must return a config made by base(model).')
-    settle(config)
-    return config
-
-
-def _make_absolute(config: ConfigDict) -> None:
-    """Makes the paths in a config absolute, so that what a run records of it holds from every directory."""
-    for key, absolute in _ABSOLUTE.items():
-        section, _, name = key.partition('.')
-        if config[section][name] is not None:
-            config[section][name] = absolute(config[section][name])
-    phases = map(phase_changes, config.earlier_phases)
-    config.earlier_phases = tuple(
-        phase_text({key: _ABSOLUTE.get(key, str)(value) for key, value in changes.items()}) for changes in phases
-    )
-
-
-def _absolute_path(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
-
-
-def _absolute_extractor(spec: str) -> str:
-    kind, _, file = spec.partition(':')
-    return f'{kind}:{_absolute_path(file)}' if kind == 'classifier' and file.endswith('.npz') else spec
-
-
-_ABSOLUTE = {
-    'data.name': absolute_name,
-    'data.directory': _absolute_path,
-    'data.cache': _absolute_path,
-    'evaluation.extractor': _absolute_extractor,
-}
 
 
 def _make_tiny(config: ConfigDict) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import data, privacy, run
+from gan_jax import config_json, data, privacy, run
 from gan_jax.errors import DivergedError
 from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, GanState, Player
@@ -104,7 +104,7 @@ class Member:
     def recording(self, begin: int, total: int, every: int, *, quiet: bool) -> Iterator[None]:
         """Opens the records of training from step `begin`, in the main process only."""
         options = {'begin': begin, 'total': total, 'every': every, 'quiet': quiet}
-        options |= {'writers': self.whole.writers, 'config': configs.to_json(self.whole)}
+        options |= {'writers': self.whole.writers, 'config': config_json.to_json(self.whole)}
         with Writers(self.workdir, **options, enabled=parallel.is_main_process()) as self.out:
             yield
 
@@ -150,7 +150,9 @@ class Member:
         best = self.whole.checkpoints.best_metric  # which earlier phases, of other data or networks, do not compete for
         metrics = {name: value for name, value in self.means.items() if self.stage.is_last or name != best}
         metrics |= self._spent(step)
-        self.checkpoints.save(step, state, config=configs.to_json(self.config), metrics=metrics, unfinished=unfinished)
+        self.checkpoints.save(
+            step, state, config=config_json.to_json(self.config), metrics=metrics, unfinished=unfinished
+        )
 
     def _spent(self, step: int) -> dict[str, float]:
         """The epsilon and delta of a private game after a step."""

@@ -9,6 +9,7 @@ from experiments import sweep
 from experiments.style import __main__ as experiment
 from experiments.style.__main__ import ARMS, FULL
 from gan_jax import config as configs
+from gan_jax import config_json
 from tests import toy_experiments
 
 
@@ -28,7 +29,7 @@ def test_arms_see_as_many_images_and_differ_by_one_part(arms):
     assert base.earlier_phases
     assert base.generator.noise_layers
     for config in made.values():
-        assert len(configs.differences(base.to_dict(), config.to_dict())) == 1
+        assert len(config_json.differences(base.to_dict(), config.to_dict())) == 1
 
 
 def test_at_toy_size_arms_are_in_table_and_pictures(tmp_path):

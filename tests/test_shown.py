@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax import build
+from gan_jax import build, config_json
 from gan_jax import config as configs
 from gan_jax.data import load
 from gan_jax.errors import UserError
@@ -32,7 +32,7 @@ def save_untrained(workdir, name, changes=TINY):
     dataset = load(config.data.name, split=config.data.split, size=16)
     game = build.make_game(config, dataset.shape, shapes=dataset.shapes)
     with Checkpoints(workdir / 'checkpoints') as checkpoints:
-        checkpoints.save(3, build.init_state(config, game), config=configs.to_json(config), metrics={})
+        checkpoints.save(3, build.init_state(config, game), config=config_json.to_json(config), metrics={})
     files.replace(workdir / 'run.json', json.dumps({'data': provenance.describe(dataset)}).encode())
     return workdir
 

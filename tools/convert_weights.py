@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, run
+from gan_jax import build, config_json, run
 from gan_jax import config as configs
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.features.torch_file import read_torch_file
@@ -82,9 +82,9 @@ def convert(
         config.data.name = data
     configs.check(config)
     state = fill(converted, example_shape(config))
-    run.write_json(out / 'config.json', configs.to_json(config))
+    run.write_json(out / 'config.json', config_json.to_json(config))
     with Checkpoints(out / 'checkpoints') as checkpoints:
-        checkpoints.save(0, state, config=configs.to_json(config))
+        checkpoints.save(0, state, config=config_json.to_json(config))
     facts = {
         'name': config.data.name,
         'split': config.data.split,

@@ -17,8 +17,7 @@ from PIL import Image
 from experiments import results, sweep
 from experiments.sweep import Arm, Options
 from experiments.vanishing_gradients.probe import BATCHES, Record, make_probe
-from gan_jax import build, run
-from gan_jax import config as configs
+from gan_jax import build, config_json, run
 from gan_jax.errors import exit_code
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
@@ -99,7 +98,7 @@ def probe_all(name: str, probe: Probe, options: Options, workdirs: Sequence[path
     for seed, workdir in enumerate(workdirs):
         for stage, step in stages(workdir).items():
             path = workdir / 'probes' / f'{sweep.slug(name)}-{step}.json'
-            wanted = configs.to_json(config)
+            wanted = config_json.to_json(config)
             record = json.loads(path.read_text()) if path.exists() else {}
             if record.get('config') != wanted:
                 frozen = load_run(workdir, step)
