@@ -66,9 +66,7 @@ class Generator(Translation):
             after = (jnp.concatenate(pair, -1)[..., : pair[1].shape[-1]] for pair in zip(latest, before, strict=True))
             return tuple(after), made
 
-        scan = nn.scan(
-            step, variable_broadcast='params', split_rngs={'params': False}, in_axes=((1, 0),), out_axes=1
-        )  # fmt: skip
+        scan = nn.scan(step, variable_broadcast='params', split_rngs={'params': False}, in_axes=((1, 0),), out_axes=1)
         return scan(self, blank, (maps.astype(jnp.float32), jnp.arange(length)))[1]
 
     @nn.compact
