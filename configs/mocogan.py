@@ -16,11 +16,11 @@ moves over a still background, which is computed. The authors' weight decay of 1
 grids are the classes; `--mode sample` writes films (GIF, or `--format mp4`). The metric `clips` says which share of the
 samples has its motion and how well their frames agree in shape and colour.
 
-Expect no recognisable clip at this size yet: after the 4,000 steps, about 15 minutes on two CPU cores, the
-discriminators are far ahead of the generator (mean logits of real and generated clips as probabilities: 0.95 and 0.04).
-Samples are grey with a few coloured spots, `motion_accuracy` is 0.343, where guessing gives 0.333, and
-`content_agreement` 0.62, where real clips have 1.00 (one seed). Balanced rates for so small a generator have not been
-looked for.
+The default run has the penalty R1, which the paper does not have. Expect coloured spots that appear, move and vanish
+over mottled backgrounds that stay still, and no shapes, after the 2,000 steps, about twelve minutes of CPU time on a
+busy machine. `motion_accuracy` is 0.40, where guessing gives 0.33, `content_agreement` 0.55, where real clips have
+1.00, and `frame_fid` 42 (one seed, 500 clips). Without the penalty the discriminators stay far ahead of so small a
+generator: after 4,000 steps samples were grey, with values of 0.34, 0.62 and 69.
 """
 
 from ml_collections import ConfigDict
@@ -43,5 +43,6 @@ def get_config(argument: str = '') -> ConfigDict:
         return config
     config.data.size, config.batch_size = 32, 16
     config.generator.width = config.discriminator.width = 16
-    config.duration = '4000 steps'
+    config.penalties.r1.weight = 1.0
+    config.duration = '2000 steps'
     return config
