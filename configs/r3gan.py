@@ -15,7 +15,9 @@ discriminator moves first; each of its pairs has one label.
 Expect the published figures only after their images: 250 million of CIFAR-10 (four days on eight L40 GPUs, in bfloat16,
 `--config.dtype=bfloat16`) and 10 million of Stacked MNIST. The paper computes the penalties in bfloat16 too, here they
 are float32. The small networks and the digits have the same schedules over as many images as they are trained on; two
-CPU cores that do other work too train 30 images a second of the small ones, which have 5,000 steps of 64.
+CPU cores train 100 images a second of the small ones, which have 5,000 steps of 64. On Stacked MNIST these have ten
+times the published penalties: after 1,000, 2,000, 3,000 and 4,000 steps 26,000 samples showed 457, 690, 669 and 836 of
+the 1,000 modes, and with the published penalties 446, 609, 592 and 479 (one seed, another classifier than the paper's).
 """
 
 from ml_collections import ConfigDict
@@ -40,7 +42,8 @@ def get_config(argument: str = '') -> ConfigDict:
         if small:
             _set_small(config)
             config.batch_size, config.duration = 64, '5000 steps'
-            config.schedules = _schedules('5000 steps', gamma=0.1, half_life=20)
+            _set_gamma(config, 10.0)  # for batches an eighth of the published size
+            config.schedules = _schedules('5000 steps', gamma=1.0, half_life=20)
         return config
 
     config.generator.conditioning, config.discriminator.conditioning = 'concatenate', 'projection'
