@@ -182,7 +182,7 @@ def test_impossible_options_are_refused(module, inputs, message):
 
 def test_the_learning_rate_follows_the_width():
     small = configs.load(f'{CONFIG}:small')
-    assert small.generator_optimizer.learning_rate == pytest.approx(8e-4)
+    assert small.generator_optimizer.learning_rate == pytest.approx(2e-4 * 768 / 128)
     published = configs.load(f'{CONFIG}:cifar10,L', {'generator.width': '512'})
     assert published.generator_optimizer.learning_rate == pytest.approx(3e-4)
     assert published.discriminator_optimizer.learning_rate == pytest.approx(1.5e-4)
