@@ -12,7 +12,7 @@ import re
 from gan_jax.errors import UserError
 from gan_jax.records import files
 from gan_jax.sampling.latent_pictures import PICTURES, draw
-from gan_jax.sampling.samples import MOST_PICTURES, sample_workdir
+from gan_jax.sampling.sample_files import MOST_PICTURES, sample_workdir
 from gan_jax.sampling.upscale import upscale
 from gan_jax.sampling.wanted_classes import parse_classes
 

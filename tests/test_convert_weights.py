@@ -9,7 +9,7 @@ import pytest
 
 from gan_jax import evaluate
 from gan_jax.errors import UserError
-from gan_jax.sampling import samples
+from gan_jax.sampling import sample_files, samples
 from gan_jax.sampling.trained import load_run
 from tests import golden_files, torch_files
 from tools import convert_weights
@@ -48,7 +48,7 @@ def test_samples_are_the_published_ones(directory):
 
 
 def test_the_command_samples_and_evaluates(directory):
-    assert list(samples.sample_workdir(directory, num=5).glob('*.png'))
+    assert list(sample_files.sample_workdir(directory, num=5).glob('*.png'))
     evaluate.evaluate_workdir(directory, metrics=('sliced_wasserstein',), num=16)
     records = json.loads((directory / 'evaluation' / 'step0000000-seed0.json').read_text())
     assert 'sliced_wasserstein' in [record['metric'] for record in records]

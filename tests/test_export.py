@@ -23,6 +23,7 @@ from gan_jax.game import Player
 from gan_jax.records import files
 from gan_jax.records.metrics import evaluations_of
 from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.sampling import sample_files
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.program import make_program
 from gan_jax.sampling.trained import TrainedRun, load_run
@@ -101,7 +102,7 @@ def test_the_model_card_loads_the_program_and_shows_its_samples(classes, capsys,
     np.testing.assert_allclose(names['images'], images, atol=1e-6)
     assert 'Labels: 0, 1, 2.' in (directory / 'README.md').read_text()
 
-    sampling.sample_workdir(classes)
+    sample_files.sample_workdir(classes)
     grid = classes / 'generated' / 'step0000003-seed0' / 'grid.png'
     shown, drawn = (np.asarray(Image.open(path)) for path in (directory / 'samples.png', grid))
     assert shown.shape == drawn.shape

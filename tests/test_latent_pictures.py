@@ -14,7 +14,7 @@ from gan_jax.errors import UserError
 from gan_jax.main import main
 from gan_jax.records import files
 from gan_jax.runtime.checkpoint import Checkpoints
-from gan_jax.sampling import latent_pictures, latents, trained
+from gan_jax.sampling import latent_pictures, latents, sample_files, trained
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.semantics import first_kernel, semantic_directions
 
@@ -256,7 +256,7 @@ def test_what_makes_no_sense_is_one_sentence(which, arguments, sentence, request
 
 
 def test_points_are_sampled_with_truncation(points):
-    directory = sampling.sample_workdir(points, seeds=(1, 2), psi=0.5)
+    directory = sample_files.sample_workdir(points, seeds=(1, 2), psi=0.5)
     run = load_once(points, None)
     expected = sampling.generate(run.game, run.generator, of_seeds(points, 1, 2) / 2)
     np.testing.assert_array_equal(np.load(directory / 'points.npy'), expected)

@@ -11,7 +11,7 @@ import pytest
 from gan_jax import config, data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.population import Program, make_population
-from gan_jax.sampling import samples as sampling
+from gan_jax.sampling import sample_files
 from gan_jax.train import train, train_population
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -94,7 +94,7 @@ def test_a_members_directory_is_that_of_a_run(seeds, tmp_path):
     member = tmp_path / 'pulled-out'
     shutil.copytree(seeds[0] / 'member-2', member)
     assert (member / 'samples.png').exists()
-    pictures = sampling.sample_workdir(member, num=3)
+    pictures = sample_files.sample_workdir(member, num=3)
     assert len(list(pictures.glob('0*.png'))) == 3
     train(small_config(seed='5', duration='25 steps'), member, accept_config_changes=True)
     assert lines(member)[-1]['step'] == 25

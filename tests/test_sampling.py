@@ -12,6 +12,7 @@ from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Player, pure
 from gan_jax.runtime import parallel
+from gan_jax.sampling import sample_files
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.trained import TrainedRun
 
@@ -100,11 +101,11 @@ def test_seeds_are_the_columns_of_classes(game):
 
 
 def test_names_of_pictures_say_what_they_are():
-    path = sampling.generated(
+    path = sample_files.generated(
         'run', 70, 'loop', 'linear', seeds=(0, 7), classes=('T-shirt/top', '3'), psi=1.0, grid=None
     )
     assert str(path) == 'run/generated/step0000070-loop-linear-seeds0,7-classesT-shirt_top,3'
-    many = [sampling.generated('run', 70, seeds=(0, *range(k, k + 8), 29), psi=0.5).name for k in (1, 2)]
+    many = [sample_files.generated('run', 70, seeds=(0, *range(k, k + 8), 29), psi=0.5).name for k in (1, 2)]
     assert many[0].startswith('step0000070-seeds0..29-')
     assert many[0].endswith('-psi0.5')
     assert many[0] != many[1]

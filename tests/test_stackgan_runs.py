@@ -12,7 +12,7 @@ from gan_jax.errors import UserError
 from gan_jax.evaluate import evaluate
 from gan_jax.records import files, provenance
 from gan_jax.runtime.checkpoint import Checkpoints
-from gan_jax.sampling.samples import sample_workdir
+from gan_jax.sampling.sample_files import sample_workdir
 
 TINY = {
     'data.split': 'test',

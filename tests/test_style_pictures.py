@@ -12,7 +12,7 @@ from PIL import Image
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.main import main
-from gan_jax.sampling import latent_pictures, latents, trained
+from gan_jax.sampling import latent_pictures, latents, sample_files, trained
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.semantics import semantic_directions, style_kernel
 from tests.test_latent_pictures import SIZE, of_seeds, save_untrained, tiles
@@ -252,7 +252,7 @@ def test_a_generator_without_styles_is_told_so(tmp_path, monkeypatch):
         ):
             latent_pictures.draw(grey, **options)
     with pytest.raises(UserError, match=r'^--noise needs a style generator'):
-        sampling.sample_workdir(grey, noise='fixed')
+        sample_files.sample_workdir(grey, noise='fixed')
     assert latents.move(np.ones((2, 3)), np.array([[1], [0]]) * [0.0, 1, 0], [5]).tolist() == [[[1, 6, 1], [1, 1, 1]]]
 
 

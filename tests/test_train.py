@@ -21,7 +21,7 @@ from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.main import main
 from gan_jax.records.starts import starts_of
 from gan_jax.runtime import checkpoint
-from gan_jax.sampling import samples as sampling
+from gan_jax.sampling import sample_files
 from gan_jax.train import train
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -265,7 +265,7 @@ def test_sampling_needs_nothing_but_the_directory(finished, tmp_path):
     with Image.open(directory / '00000.png') as image:
         assert image.size == (16, 16)
         first = np.asarray(image)
-    again = sampling.sample_workdir(workdir, num=2, seed=0)
+    again = sample_files.sample_workdir(workdir, num=2, seed=0)
     with Image.open(again / '00000.png') as image:
         assert np.array_equal(np.asarray(image), first)  # the same latents whatever their number
     names = [
@@ -281,7 +281,7 @@ def test_sampling_needs_nothing_but_the_directory(finished, tmp_path):
 
 def test_a_directory_without_a_run_cannot_be_sampled(tmp_path):
     with pytest.raises(UserError, match=r'is not the directory of a run: its run.json cannot be read'):
-        sampling.sample_workdir(tmp_path)
+        sample_files.sample_workdir(tmp_path)
 
 
 def test_a_run_stopped_on_its_last_yards_gets_its_pictures(finished, tmp_path, run_here):
@@ -316,7 +316,7 @@ def test_a_damaged_config_in_the_directory_is_one_sentence(tmp_path, content):
 def test_a_damaged_run_json_is_one_sentence_for_sampling(tmp_path, content):
     (tmp_path / 'run.json').write_text(content)
     with pytest.raises(UserError, match=rf'^{tmp_path}/run.json is damaged: '):
-        sampling.sample_workdir(tmp_path)
+        sample_files.sample_workdir(tmp_path)
 
 
 def test_a_workdir_that_is_a_file_is_refused(tmp_path):
@@ -465,7 +465,7 @@ def test_points_are_trained_and_pictured(tmp_path):
     train(options, tmp_path)
     with Image.open(tmp_path / 'samples.png') as picture:
         assert picture.mode == 'RGB'
-    directory = sampling.sample_workdir(tmp_path, num=7)
+    directory = sample_files.sample_workdir(tmp_path, num=7)
     assert np.load(directory / 'points.npy').shape == (7, 2)
 
 

@@ -52,7 +52,7 @@ def export(
         step: step of the checkpoint; None: the latest.
         psi: truncates styles or else latents towards their mean, see `gan_jax.sampling.trained.TrainedRun.truncated`.
         noise: for a style generator, see `gan_jax.sampling.trained.TrainedRun.noisy`.
-        standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
+        standing_statistics: as in `gan_jax.sampling.sample_files.sample_workdir`.
 
     Returns:
         The directory.

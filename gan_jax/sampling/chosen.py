@@ -16,7 +16,8 @@ from gan_jax.ranges import Range
 from gan_jax.records import report
 from gan_jax.runtime import compiler
 from gan_jax.sampling import animation
-from gan_jax.sampling.samples import Samples, arrange, generated, picture
+from gan_jax.sampling.sample_files import generated
+from gan_jax.sampling.samples import Samples, arrange, picture
 from gan_jax.sampling.trained import TrainedRun
 
 REACH = {'normal': 3.0, 'uniform': 1.0}

@@ -50,7 +50,7 @@ def draw(
         threshold: truncation by resampling, see `gan_jax.sampling.latents.truncated`.
         psi: truncation of styles, or else latents, towards their mean, see `trained.TrainedRun.truncated`.
         noise: for a style generator, see `trained.TrainedRun.noisy`.
-        standing_statistics: as in `gan_jax.sampling.samples.sample_workdir`.
+        standing_statistics: as in `gan_jax.sampling.sample_files.sample_workdir`.
         **options: options of the picture's function.
 
     Returns:

@@ -17,8 +17,8 @@ from gan_jax.evaluation.images import images_array
 from gan_jax.game import named_key
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
+from gan_jax.sampling import sample_files, trained
 from gan_jax.sampling import samples as sampling
-from gan_jax.sampling import trained
 from gan_jax.sampling.trained import TrainedRun
 
 
@@ -74,7 +74,7 @@ class LoadedRun:
             num: number of samples. A class-conditional generator makes the same number of each class, at least one:
                 `num` divided by the number of classes.
             seed: seed of all latents.
-            **options: options of a generator of latents, as in `gan_jax.sampling.samples.sample_workdir`: seeds,
+            **options: options of a generator of latents, as in `gan_jax.sampling.sample_files.sample_workdir`: seeds,
                 classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs, styles.
 
         Returns:
@@ -142,7 +142,7 @@ class LoadedRun:
         **options: Any,
     ) -> tuple[np.ndarray, int | None]:
         """The examples, and how many of them are side by side in a picture."""
-        Range(1, sampling.MOST_PICTURES).check('num', num)
+        Range(1, sample_files.MOST_PICTURES).check('num', num)
         SEED.check('seed', seed)
         run, rest = self.run.standing(standing_statistics, threshold).truncated(psi)
         run = run.noisy(noise)

@@ -16,7 +16,7 @@ from gan_jax.ranges import SHARE, Range
 from gan_jax.records import report
 from gan_jax.runtime import compiler
 from gan_jax.runtime.checkpoint import Checkpoints, peek
-from gan_jax.sampling.samples import generated
+from gan_jax.sampling.sample_files import generated
 from gan_jax.sampling.trained import TrainedRun, load_run
 
 _TILE = Range(8, 8192)

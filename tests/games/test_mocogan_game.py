@@ -15,7 +15,7 @@ from gan_jax.evaluation.metrics import METRICS
 from gan_jax.game import stream
 from gan_jax.games.mocogan import random_frames
 from gan_jax.models.mocogan import Discriminator
-from gan_jax.sampling.samples import sample_workdir
+from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
 from tests import toy_experiments
 

@@ -16,7 +16,7 @@ from gan_jax.flow import flow_of_maps, warp, was_visible
 from gan_jax.game import pure
 from gan_jax.games.vid2vid import threes, vid2vid
 from gan_jax.judgement import Judgement
-from gan_jax.sampling.samples import sample_workdir
+from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
 from tests import toy_experiments
 

@@ -16,7 +16,7 @@ from gan_jax.evaluate import evaluate
 from gan_jax.evaluation.metrics import METRICS
 from gan_jax.examples.clouds import from_ply
 from gan_jax.models import latent_pointgan, pointgan
-from gan_jax.sampling.samples import sample_workdir
+from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
 
 SMALL = {

@@ -13,7 +13,7 @@ from gan_jax import load as load_run
 from gan_jax.data import motions
 from gan_jax.errors import UserError
 from gan_jax.models import videogan
-from gan_jax.sampling.samples import sample_workdir
+from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
 from tests import toy_experiments
 

@@ -14,7 +14,7 @@ from gan_jax.data import furniture
 from gan_jax.errors import UserError
 from gan_jax.evaluate import evaluate
 from gan_jax.models import voxelgan
-from gan_jax.sampling.samples import sample_workdir
+from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.sampling.sliders import Sliders
 from gan_jax.train import train
 
