@@ -19,9 +19,10 @@ Data without classes need `--config.generator.conditioning=none --config.discrim
 `--config.penalties.stage_consistency.weight=0.1` adds the consistency loss of CAT, from secondary sources.
 
 Expect legible digits in rows of one class after 600 steps without an argument. Those of a class begin to differ around
-step 1,200, and still differ little. 600 steps took five minutes on two busy cores. `small` has
-twenty times the work in a step. The published sizes are for accelerators: a forward pass of the generator takes 6 (S)
-to 118 (XL) billion multiply-adds at 256 tokens, and a step about four such passes and fifteen of the discriminator.
+step 1,200, and still differ little. 600 steps took five minutes on two busy cores. `small` has about five times the
+work in a step, by its tokens and width. The published sizes are for accelerators: a forward pass of the generator takes
+6 (S) to 118 (XL) billion multiply-adds at 256 tokens, and a step about four such passes and fifteen of the
+discriminator.
 """
 
 from ml_collections import ConfigDict
