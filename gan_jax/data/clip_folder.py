@@ -6,6 +6,7 @@ import io
 import itertools
 import pathlib
 import re
+from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
@@ -14,7 +15,7 @@ from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
 from gan_jax.data.folder import EXTENSIONS, folder_source, slice_of
-from gan_jax.data.images import open_image, unreadable
+from gan_jax.data.images import ImageSource, open_image, unreadable
 from gan_jax.errors import UserError
 from gan_jax.records import video
 from gan_jax.records.files import user_path
@@ -33,6 +34,18 @@ class _Clip(NamedTuple):
     @property
     def length(self) -> int:
         return len(self.numbers)
+
+
+class _Found(NamedTuple):
+    """A directory, all files of its clips, and the clips."""
+
+    folder: pathlib.Path
+    source: ImageSource
+    clips: list[_Clip]
+
+    def names(self) -> list[str]:
+        """The names of the clips: their paths in the directory, without suffixes."""
+        return [clip.path.relative_to(self.folder).with_suffix('').as_posix() for clip in self.clips]
 
 
 def clips_of_folder(
@@ -57,9 +70,13 @@ def clips_of_folder(
         UserError: the clips differ in length, have one frame, or are partly in classes; or as `folder_source` and
             `decoded`.
     """
-    folder = user_path(path)
-    source = folder_source(name, path, 'train', _FRAMES_OR_FILMS)
-    clips = _clips([pathlib.Path(file) for file in source.files])
+    return _read(_find(name, path), split, root, is_map=is_map, **options)
+
+
+def _read(found: _Found, split: str, root: pathlib.Path, *, is_map: bool = False, **options: Any) -> Dataset:
+    """`clips_of_folder` of the clips that were found."""
+    folder, source, clips = found
+    frames_of = functools.lru_cache(maxsize=8)(video.frames_of)  # a thread reads the frames of a clip one by one
     classes = sorted({clip.path.relative_to(folder).parts[0] for clip in clips if clip.path.parent != folder})
     if classes and any(clip.path.parent == folder for clip in clips):
         raise UserError(f'{str(folder)!r} contains both clips and sub-directories of clips: keep only one of the two.')
@@ -73,7 +90,7 @@ def clips_of_folder(
 
     def read(start: int, stop: int) -> list[tuple[str | BinaryIO, int | None]]:
         places = (divmod(index, length) for index in range(start, stop))
-        return [(_frame(clips[clip], number), labels[clip]) for clip, number in places]
+        return [(_frame(clips[clip], number, frames_of), labels[clip]) for clip, number in places]
 
     frames = dataclasses.replace(
         source,
@@ -89,7 +106,6 @@ def clips_of_folder(
         find_channels=lambda: 3 if any(map(_is_video, files)) else source.find_channels(),
     )
     images = decoded(frames, root, **options)
-    _video.cache_clear()
     return dataclasses.replace(
         images,
         examples=images.examples.reshape(len(clips), length, *images.shape),
@@ -124,14 +140,14 @@ def clips_with_maps(
             f'{path!r} needs the sub-directories clips and maps: put a directory of label maps into maps for each '
             'clip, by the name of the clip.'
         )
-    names = [_names(name, str(folder / side)) for side in ('clips', 'maps')]
-    for pair in itertools.zip_longest(*names):
+    found = [_find(name, str(folder / side)) for side in ('clips', 'maps')]
+    for pair in itertools.zip_longest(*(one.names() for one in found)):
         if pair[0] != pair[1]:
             raise UserError(
                 f'In {path!r} the clip {pair[0]!r} meets the maps {pair[1]!r}: give each clip maps of its name.'
             )
-    clips = clips_of_folder(name, str(folder / 'clips'), split, root, channels=channels, **options)
-    maps = clips_of_folder(name, str(folder / 'maps'), split, root, is_map=True, channels=1, **options)
+    clips = _read(found[0], split, root, channels=channels, **options)
+    maps = _read(found[1], split, root, is_map=True, channels=1, **options)
     if clips.shape[:-1] != maps.shape[:-1]:
         raise UserError(
             f'The clips in {path!r} have shape {clips.shape[:-1]} and their maps {maps.shape[:-1]}: make the '
@@ -143,11 +159,10 @@ def clips_with_maps(
     return dataclasses.replace(clips, fingerprint=fingerprint, **inputs)
 
 
-def _names(name: str, folder: str) -> list[str]:
-    """The names of the clips in a directory: their paths in it, without suffixes."""
-    files = folder_source(name, folder, 'train', _FRAMES_OR_FILMS).files
-    clips = _clips([pathlib.Path(file) for file in files])
-    return [clip.path.relative_to(user_path(folder)).with_suffix('').as_posix() for clip in clips]
+def _find(name: str, path: str) -> _Found:
+    """The clips in a directory; raises as `folder_source`."""
+    source = folder_source(name, path, 'train', _FRAMES_OR_FILMS)
+    return _Found(user_path(path), source, _clips([pathlib.Path(file) for file in source.files]))
 
 
 def _clips(files: list[pathlib.Path]) -> list[_Clip]:
@@ -170,7 +185,7 @@ def _in_order(file: pathlib.Path) -> list[tuple[int, str]]:
 def _numbers(film: pathlib.Path) -> tuple[int, ...]:
     """The number of the frame of a film at each moment."""
     if _is_video(film):
-        return tuple(range(len(_video(film))))
+        return tuple(range(len(video.frames_of(film))))
     durations = []
     try:
         with open_image(str(film)) as image:
@@ -196,12 +211,12 @@ def _check_lengths(clips: list[_Clip]) -> None:
         raise UserError(f'{str(first.path)!r} has one frame, which is no clip: use folder:PATH for images.')
 
 
-def _frame(clip: _Clip, number: int) -> str | BinaryIO:
+def _frame(clip: _Clip, number: int, frames_of: Callable[[pathlib.Path], list[bytes]]) -> str | BinaryIO:
     """The image file of a frame, made of a film where the clip is one."""
     if len(clip.files) > 1:
         return str(clip.files[number])
     if _is_video(clip.path):
-        return io.BytesIO(_video(clip.path)[number])
+        return io.BytesIO(frames_of(clip.path)[number])
     encoded = io.BytesIO()
     with Image.open(clip.path) as film:
         film.seek(clip.numbers[number])
@@ -212,8 +227,3 @@ def _frame(clip: _Clip, number: int) -> str | BinaryIO:
 
 def _is_video(path: pathlib.Path) -> bool:
     return path.suffix.lower() in video.EXTENSIONS
-
-
-@functools.lru_cache(maxsize=8)  # a thread reads the frames of a clip one after the other
-def _video(path: pathlib.Path) -> list[bytes]:
-    return video.frames_of(path)

@@ -5,7 +5,6 @@ its shape, size, colour and background, its motion goes from side to side, up an
 such clips with exact label maps of their frames. Nothing is downloaded.
 """
 
-import copy
 import dataclasses
 import pathlib
 
@@ -81,9 +80,9 @@ def motion_maps(name: str, split: str, size: int | None, root: pathlib.Path, *, 
     size = _checked(name, size)
 
     def make(motion: int, rng: np.random.Generator) -> np.ndarray:
-        _, color = _content(copy.deepcopy(rng))
-        frames, cover = clip(motion, size, rng, by_pixels=True)
-        return np.concatenate([frames, np.where(cover > 0.5, color + 1, 0).astype(np.uint8)], axis=-1)
+        content = _content(rng)
+        frames, cover = _painted(motion, size, content, rng, by_pixels=True)
+        return np.concatenate([frames, np.where(cover > 0.5, content[1] + 1, 0).astype(np.uint8)], axis=-1)
 
     shape = FRAMES, size, size, 4
     options = {'root': root, 'show_progress': show_progress}
@@ -99,19 +98,25 @@ def motion_maps(name: str, split: str, size: int | None, root: pathlib.Path, *, 
     )
 
 
-def clip(motion: int, size: int, rng: np.random.Generator, *, by_pixels: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def clip(motion: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A clip of a random shape.
 
     Args:
         motion: index of its motion in `CLASSES`.
         size: height and width of a frame.
         rng: source of its content and of the path.
-        by_pixels: whether the shape moves by whole pixels, so that it looks the same in all frames.
 
     Returns:
         The clip, uint8 [16, size, size, 3], and the coverage of each pixel by the shape, float64 [16, size, size, 1].
     """
-    shape, color = _content(rng)
+    return _painted(motion, size, _content(rng), rng)
+
+
+def _painted(
+    motion: int, size: int, content: tuple[int, int], rng: np.random.Generator, *, by_pixels: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `clip` of a content; `by_pixels`: the shape moves by whole pixels, and looks the same in all frames."""
+    shape, color = content
     radius = rng.uniform(0.12, 0.2)
     coarse = rng.integers(0, 110, (4, 4, 3), dtype=np.uint8)
     background = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC), np.float64)

@@ -75,9 +75,9 @@ def _split(stream: bytes) -> list[bytes]:
     return found
 
 
-def _ffmpeg(arguments: Sequence[str], given: bytes | None = None) -> subprocess.CompletedProcess:
+def _ffmpeg(arguments: Sequence[str], given: bytes = b'') -> subprocess.CompletedProcess:
     import imageio_ffmpeg
 
     # Not by imageio_ffmpeg's own reader and writer, which fork this process, and so many threads in it.
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-nostdin'] if given is None else [imageio_ffmpeg.get_ffmpeg_exe()]
-    return subprocess.run([*command, '-loglevel', 'error', *arguments], input=given, capture_output=True, check=False)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), '-loglevel', 'error', *arguments]
+    return subprocess.run(command, input=given, capture_output=True, check=False)
