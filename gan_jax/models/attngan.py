@@ -18,7 +18,7 @@ from gan_jax.layers.bicubic import repeated
 from gan_jax.layers.choices import require, require_positive
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.resampling import average_pool
-from gan_jax.models.stackgan import BASE, Judge, Layers, count_halvings, doubled, drawn, layers_of, to_images
+from gan_jax.models.stackgan import BASE, Judge, Layers, count_halvings, doubled, drawn, grown, layers_of, to_images
 from gan_jax.ranges import COUNT, COUNT_OR_NONE, SHARE
 from gan_jax.readers import Text
 
@@ -111,12 +111,7 @@ class First(nn.Module):
     def __call__(self, codes: jax.Array, *, train: bool) -> jax.Array:
         """The features."""
         doublings = (self.side // BASE).bit_length() - 1
-        features = self.width << doublings
-        hidden = Dense(2 * BASE * BASE * features, **self.layers.weights)(codes)
-        hidden = nn.glu(self.layers.normalize(hidden, train=train)).reshape(-1, BASE, BASE, features)
-        for doubling in range(1, doublings + 1):
-            hidden = doubled(hidden, 2 * (features >> doubling), self.layers, train, nn.glu)
-        return hidden
+        return grown(codes, doublings, 2 * self.width << doublings, self.layers, train, nn.glu)
 
 
 class Next(nn.Module):

@@ -125,11 +125,7 @@ class First(nn.Module):
     @nn.compact
     def __call__(self, codes: jax.Array, *, train: bool) -> jax.Array:
         """The images."""
-        features = 8 * self.width
-        hidden = Dense(BASE * BASE * features, **self.layers.weights)(codes)
-        hidden = nn.relu(self.layers.normalize(hidden, train=train)).reshape(-1, BASE, BASE, features)
-        for doubling in range(1, count_halvings(self.shape) + 1):
-            hidden = doubled(hidden, features >> doubling, self.layers, train)
+        hidden = grown(codes, count_halvings(self.shape), 8 * self.width, self.layers, train)
         return to_images(hidden, self.shape[-1], self.layers)
 
 
@@ -304,6 +300,31 @@ def _beside(features: jax.Array, codes: jax.Array) -> jax.Array:
     """Features [B, h, w, C] with the codes [B, n] at every place."""
     spread = jnp.broadcast_to(codes[:, None, None].astype(features.dtype), (*features.shape[:3], codes.shape[-1]))
     return jnp.concatenate([features, spread], axis=-1)
+
+
+def grown(
+    codes: jax.Array,
+    doublings: int,
+    features: int,
+    layers: Layers,
+    train: bool,
+    activation: Callable[..., jax.Array] = nn.relu,
+) -> jax.Array:
+    """Adds the layers from codes to features of `BASE` pixels a side and their doublings, each with half the channels.
+
+    Args:
+        codes: [B, n].
+        doublings: number of doublings.
+        features: channels at the base, in front of the activation.
+        layers: options of the layers.
+        train: whether this is a training pass.
+        activation: behind each layer.
+    """
+    hidden = Dense(BASE * BASE * features, **layers.weights)(codes)
+    hidden = activation(layers.normalize(hidden, train=train)).reshape(len(codes), BASE, BASE, -1)
+    for doubling in range(1, doublings + 1):
+        hidden = doubled(hidden, features >> doubling, layers, train, activation)
+    return hidden
 
 
 def doubled(
