@@ -24,7 +24,7 @@ load_once = functools.cache(trained.load_run)  # one game, and so its programs a
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch):
-    for module in (latent_pictures, sampling):
+    for module in (latent_pictures, sample_files):
         monkeypatch.setattr(module, 'load_run', lambda workdir, step: load_once(pathlib.Path(workdir), step))
 
 

@@ -37,7 +37,7 @@ def load_noisy(workdir):
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch):
-    for module in (latent_pictures, sampling):
+    for module in (latent_pictures, sample_files):
         monkeypatch.setattr(module, 'load_run', lambda workdir, step: load_noisy(pathlib.Path(workdir)))
 
 
