@@ -18,6 +18,10 @@ class UserError(ValueError):
     """
 
 
+class MissingSplitError(UserError):
+    """A data set does not have the split that was asked for."""
+
+
 class SourceError(UserError):
     """A Python file of the user has an error; the cause is the original exception, for its traceback."""
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 
 from gan_jax import data
-from gan_jax.errors import UserError, exit_code
+from gan_jax.data.dataset import Dataset
+from gan_jax.errors import MissingSplitError, UserError, exit_code
 from gan_jax.evaluation.features.classifier import classifier_path, save_classifier, weights_hash
 from gan_jax.evaluation.features.classifier_training import find_recipe, train_classifier
 from gan_jax.records import files
@@ -25,9 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('name', help='digits, mnist, ..., folder:/path, or another labelled data set')
     parser.add_argument('--split', default='train', help='to train on')
-    parser.add_argument(
-        '--test_split', help="split to test on (default: 'test'; for a folder, every tenth image of it)"
-    )
+    parser.add_argument('--test_split', help="split to test on (default: 'test'; if there is none, every tenth image)")
     parser.add_argument('--size', type=int, help="height and width to resize the images to (default: the data's own)")
     parser.add_argument('--channels', type=int, help="1 or 3 (default: the data's own)")
     parser.add_argument('--full', action='store_true', help='use the recipe for a GPU')
@@ -49,8 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f'--output is {arguments.output}: name a file *.npz.')
     files.check_writable(path)
     train = data.load(arguments.name, split=arguments.split, data_dir=arguments.data_dir, **options)
-    test_split = arguments.test_split or (None if arguments.name.startswith('folder:') else 'test')
-    test = test_split and data.load(arguments.name, split=test_split, data_dir=arguments.data_dir, **options)
+    test = _test_images(arguments)
     recipe, start = find_recipe(arguments.name, arguments.full), time.monotonic()
     print(f'{recipe}', flush=True)
 
@@ -64,6 +62,19 @@ def run(arguments: argparse.Namespace) -> None:
     trained = train_classifier(train, test, recipe=recipe, seed=arguments.seed, report=report)
     save_classifier(trained, path)
     print(f'{trained.accuracy:.2%} right of {trained.tested_on}, weights {weights_hash(trained.variables)}: {path}')
+
+
+def _test_images(arguments: argparse.Namespace) -> Dataset | None:
+    """The images of the test split; None if the data have none, so that some of the others are held out."""
+    if arguments.name.startswith('folder:') and not arguments.test_split:
+        return None
+    options = {'size': arguments.size, 'channels': arguments.channels, 'data_dir': arguments.data_dir}
+    try:
+        return data.load(arguments.name, split=arguments.test_split or 'test', **options)
+    except MissingSplitError:
+        if arguments.test_split:
+            raise
+        return None
 
 
 if __name__ == '__main__':

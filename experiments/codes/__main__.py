@@ -23,7 +23,7 @@ ARMS = {'InfoGAN': Arm('configs/infogan.py:mnist'), 'BiGAN': Arm('configs/bigan.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('codes', __doc__, argv)
+    options = sweep.parse('codes', __doc__, argv, some_arms=True)
     parallel.enable_compilation_cache()
     return exit_code(lambda: _run(options))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gan_jax.data.images import ImageSource
 from gan_jax.data.toys import MIXTURES
-from gan_jax.errors import UserError
+from gan_jax.errors import MissingSplitError, UserError
 from gan_jax.records.files import user_path
 
 EMBEDDED = ('digits', 'leaves', *MIXTURES)
@@ -118,7 +118,8 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
       split: a split, a slice of one or a sum of them, as TFDS writes it: 'train', 'train[:10%]', 'train+test'.
 
     Raises:
-      UserError: if the data set has no such split, no images of 8 or 16 bits, or is not prepared as array_record.
+      MissingSplitError: if the data set has no such split.
+      UserError: if it has no images of 8 or 16 bits, or is not prepared as array_record.
       DamagedDataError: (reading, too) if its files are missing or damaged.
     """
     import tensorflow_datasets as tfds
@@ -133,7 +134,7 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
     try:
         split_info = info.splits[split]
     except (KeyError, ValueError):
-        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(info.splits)}.') from None
+        raise MissingSplitError(f'{name!r} has no split {split!r}; it has {", ".join(info.splits)}.') from None
     # Of a slice that ends before it begins, TFDS counts examples below 0.
     if split_info.num_examples <= 0:
         raise UserError(f'the split {split!r} of {name!r} is empty: choose a larger one.')

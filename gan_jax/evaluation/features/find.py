@@ -23,10 +23,10 @@ def find_extractor(
     """The extractor that a config or a command line names.
 
     Args:
-        spec: 'inception', 'inception:clean', 'inception:tf1:192'; 'classifier' (that of the data set; for
-            'stacked:mnist' that of mnist on each channel), or 'classifier:mnist'; 'package.module:name' for an
-            `Extractor` of your own, which may also be given itself; or 'auto': Inception where its weights are on this
-            machine, else the data set's classifier.
+        spec: 'inception', 'inception:clean', 'inception:tf1:192'; 'classifier' (that of the data set, or of the data
+            set resized to the images' size; for 'stacked:mnist' that of mnist on each channel), or
+            'classifier:mnist'; 'package.module:name' for an `Extractor` of your own, which may also be given itself;
+            or 'auto': Inception where its weights are on this machine, else the data set's classifier.
         data_name: the data set of the real images, as `gan_jax.data.load` names it, or a file of them.
         image_shape: (H, W, C) of all images.
         labelled: whether the real images have classes.
@@ -41,10 +41,11 @@ def find_extractor(
     if spec == 'auto':
         if has_inception_weights():
             return inception()
-        if classifier_path(data_name.removeprefix(_STACKED)).exists():
+        plain = data_name.removeprefix(_STACKED)
+        if classifier_path(plain, size=_size_of_classifier(plain, image_shape)).exists():
             return _of_data(data_name, image_shape)
         remedy = (
-            f'train a classifier by "python -m gan_jax.tools.train_classifier {data_name.removeprefix(_STACKED)}"'
+            f'train a classifier by "python -m gan_jax.tools.train_classifier {plain}"'
             if trainable
             else 'name the classifier of similar images, as "classifier:NAME" (these images have no classes)'
         )
@@ -72,7 +73,13 @@ def _of_data(name: str, image_shape: tuple[int, ...]) -> Extractor:
     """The classifier of a data set's images; for stacked images, that of a channel."""
     if name.startswith(_STACKED):
         return of_channels(classifier(name.removeprefix(_STACKED), image_shape=(*image_shape[:2], 1)))
-    return classifier(name, image_shape=image_shape)
+    return classifier(name, image_shape=image_shape, size=_size_of_classifier(name, image_shape))
+
+
+def _size_of_classifier(name: str, image_shape: tuple[int, ...]) -> int | None:
+    """The size of the images if there is a classifier for it and none for the size of the data; else None."""
+    size = image_shape[0]
+    return size if not classifier_path(name).exists() and classifier_path(name, size=size).exists() else None
 
 
 def _imported(spec: str) -> Extractor:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax import data
-from gan_jax.errors import UserError
+from gan_jax.errors import MissingSplitError, UserError
 from gan_jax.evaluation.features import classifier_training
 from gan_jax.evaluation.features.classifier import load_classifier, weights_hash
 from gan_jax.evaluation.features.classifier_training import Recipe, accuracy, find_recipe, fit, train_classifier
@@ -101,6 +101,27 @@ def test_the_command_says_what_is_wrong_before_it_trains(tmp_path, monkeypatch, 
         error = capsys.readouterr().err
         assert error.startswith('gan_jax: ')
         assert sentence in error
+
+
+def test_the_command_holds_images_out_if_the_data_have_no_test_split(tmp_path, monkeypatch, capsys):
+    load, seen = command.data.load, []
+
+    def load_training_images(name, *, split, **options):
+        if split == 'test':
+            raise MissingSplitError("'digits' has no split 'test'")
+        return load(name, split=split, **options)
+
+    def see(train, test, **_):
+        seen.append((train.split, test and test.split))
+        raise UserError('Enough.')
+
+    monkeypatch.setattr(command.parallel, 'enable_compilation_cache', lambda: None)
+    monkeypatch.setattr(command.data, 'load', load_training_images)
+    monkeypatch.setattr(command, 'train_classifier', see)
+    command.main(['digits', '--output', str(tmp_path / 'digits.npz')])
+    assert seen == [('train', None)]
+    assert command.main(['digits', '--test_split', 'test', '--output', str(tmp_path / 'digits.npz')]) == 2
+    assert "has no split 'test'" in capsys.readouterr().err
 
 
 def test_the_recipe_for_a_gpu_is_wider_and_cuts_out_only_where_it_flips():
