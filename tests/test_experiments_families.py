@@ -32,6 +32,7 @@ def test_dcgan_is_read_after_as_many_images_and_after_as_much_time(tmp_path):
     assert row['DCGAN: fid, equal images'] == [6.0]
     assert row['DCGAN: fid, equal time'] == [3.0]  # 30 thousand images
     assert row['DCGAN: kid, equal time'] == pytest.approx([0.35])
+    assert 'DCGAN: fid, equal time' not in beside({'other': [other]}, {'other': 15.0}, {'other': 6.0})['other']
     assert math.isnan(at(dcgan, 'fid', 41.0))
     assert math.isnan(at(dcgan, 'fid', 9.0))
     assert math.isnan(at(dcgan, 'recall', 10.0))

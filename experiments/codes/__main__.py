@@ -1,6 +1,7 @@
 """Trains InfoGAN and BiGAN on MNIST as published, and measures what their codes say of the digits; see README.md.
 
 python -m experiments.codes --seeds 3
+python -m experiments.codes --arms InfoGAN
 python -m experiments.codes --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
 

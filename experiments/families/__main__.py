@@ -1,6 +1,7 @@
 """Trains every family of networks at a laptop's size, and DCGAN for comparison; see README.md.
 
 python -m experiments.families              # nine arms, three seeds
+python -m experiments.families --arms DCGAN GAT
 python -m experiments.families --full       # the published recipes on CIFAR-10, for GPUs
 python -m experiments.families --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
@@ -85,7 +86,7 @@ def beside(
     """The table: each arm at its end, and DCGAN after as many images and after as much time.
 
     Args:
-        arms: the runs of each.
+        arms: the runs of each; without those of DCGAN, it is not in the table.
         kimg: thousands of images that each arm's generator makes in training.
         seconds: that a thousand of these take.
     """
@@ -94,7 +95,7 @@ def beside(
         values[arm] = {'thousand images': [kimg[arm]], 'minutes': [kimg[arm] * seconds[arm] / 60]}
         for metric in METRICS:
             values[arm][metric] = [at(run, metric, kimg[arm]) for run in runs]
-        if arm == DCGAN:
+        if arm == DCGAN or DCGAN not in arms:
             continue
         for metric in METRICS:
             for what, place in (('images', kimg[arm]), ('time', kimg[arm] * seconds[arm] / seconds[DCGAN])):
@@ -110,7 +111,7 @@ def at(run: Finished, metric: str, kimg: float) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('families', __doc__, argv)
+    options = sweep.parse('families', __doc__, argv, some_arms=True)
     parallel.enable_compilation_cache()
     return exit_code(lambda: _run(options))
 
@@ -118,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: Options) -> None:
     recipes = FULL if options.full else ARMS
     arms = results.read_all(sweep.train(recipes, options))
-    configs_of = {name: sweep.config_of(arm, options) for name, arm in recipes.items()}
+    configs_of = {name: sweep.config_of(recipes[name], options) for name in arms}
     steps = cost.seconds_per_step(options.runs / 'cost.json', configs_of)
     seconds = {name: steps[name] * 1000 / config.batch_size for name, config in configs_of.items()}
     values = beside(arms, {name: sweep.kimg(config) for name, config in configs_of.items()}, seconds)
