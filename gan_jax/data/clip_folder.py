@@ -185,7 +185,7 @@ def _in_order(file: pathlib.Path) -> list[tuple[int, str]]:
 def _numbers(film: pathlib.Path) -> tuple[int, ...]:
     """The number of the frame of a film at each moment."""
     if _is_video(film):
-        return tuple(range(len(video.frames_of(film))))
+        return tuple(range(video.count_frames(film)))
     durations = []
     try:
         with open_image(str(film)) as image:

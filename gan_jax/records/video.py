@@ -54,13 +54,22 @@ def frames_of(path: str | os.PathLike) -> list[bytes]:
     Raises:
         UserError: ffmpeg is missing, or cannot read the file.
     """
+    return _split(_decoded(path, '-f image2pipe -c:v ppm'))
+
+
+def count_frames(path: str | os.PathLike) -> int:
+    """The number of frames of a video file, which are not kept in memory; raises as `frames_of`."""
+    return sum(not line.startswith(b'#') for line in _decoded(path, '-f framecrc').splitlines())
+
+
+def _decoded(path: str | os.PathLike, form: str) -> bytes:
+    """What ffmpeg writes of the frames of a video file, in a form of its options."""
     require_ffmpeg('save the clips as GIF or as directories of frames')
-    wanted = '-an -fps_mode passthrough -f image2pipe -c:v ppm -'
-    done = _ffmpeg(['-i', f'file:{os.fspath(path)}', *wanted.split()])
+    done = _ffmpeg(['-i', f'file:{os.fspath(path)}', *f'-an -fps_mode passthrough {form} -'.split()])
     if done.returncode or not done.stdout:
         reason = done.stderr.decode(errors='replace').strip().rpartition('\n')[2] or 'it has no frame'
         raise UserError(f'{os.fspath(path)!r} cannot be read as a video ({reason}): replace or remove it.')
-    return _split(done.stdout)
+    return done.stdout
 
 
 def _split(stream: bytes) -> list[bytes]:

@@ -69,6 +69,11 @@ def test_video_files_are_read_frame_by_frame(tmp_path, monkeypatch):
     assert found.shape == (2, 11, 16, 16, 3)
     np.testing.assert_allclose(found.astype(int), np.stack(clips)[:, :, :, :16], atol=3)
 
+    (tmp_path / 'clips/c.mp4').write_bytes(video.encoded([*clips[0], clips[0][0]], 10))
+    with monkeypatch.context() as patch:  # a long film does not fit in memory
+        patch.setattr(video, 'frames_of', lambda path: pytest.fail('frames are read before lengths are compared'))
+        with pytest.raises(UserError, match=r"clips/c\.mp4' has 12 frames and .*clips/a\.mp4' has 11"):
+            load_clips(tmp_path / 'clips')
     (tmp_path / 'clips/c.mp4').write_bytes(b'no video')
     with pytest.raises(UserError, match=r"clips/c\.mp4' cannot be read as a video \(.+\): replace or remove it"):
         load_clips(tmp_path / 'clips')
