@@ -1,6 +1,7 @@
 """Trains a small StyleGAN, and variants without one of its parts; see README.md.
 
 python -m experiments.style              # six arms, three seeds
+python -m experiments.style --arms all 'no noise'
 python -m experiments.style --full       # at 32x32, as long as the small config
 python -m experiments.style --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
@@ -68,7 +69,7 @@ FULL = _arms('configs/stylegan.py:fashion_mnist,32,small', (8, 16, 32), 60, {'ev
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('style', __doc__, argv)
+    options = sweep.parse('style', __doc__, argv, some_arms=True)
     parallel.enable_compilation_cache()
     return exit_code(lambda: _run(options))
 
