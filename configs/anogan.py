@@ -4,8 +4,8 @@ Schlegl, Seeböck, Waldstein, Langs and Schmidt-Erfurth 2019, "f-AnoGAN: Fast Un
 Generative Adversarial Networks", https://doi.org/10.1016/j.media.2019.01.010.
 
 The first phase trains a WGAN-GP on images of all classes but `data.left_out`. In the second phase an encoder learns to
-invert its generator, which no longer changes: the reconstruction should have the pixels of the image and its features
-in the discriminator. The anomaly score of an image is what remains of both differences.
+invert the generator, which no longer changes: the reconstruction should match the image in pixels and in features of
+the discriminator. The anomaly score of an image combines both differences.
 
     python -m gan_jax.main --config anogan                                      # the embedded digits without 0
     python -m gan_jax.main --config anogan:mnist --config.data.left_out=4       # or fashion_mnist
@@ -13,14 +13,14 @@ in the discriminator. The anomaly score of an image is what remains of both diff
     python -m gan_jax.main --workdir runs/anogan-digits --mode sample --what anomalies
 
 `auroc` is the probability that an image of a class that was left out has a higher score than another image of the test
-split; beside it are that of the pixels alone and that of the distance of the nearest training image. Adam, penalty and
-five steps of the critic are those of the authors' code, as are RMSProp at 5e-5 and 50,000 steps for the encoder. Their
-networks are for 64x64 pixels; here they are the residual ones of WGAN-GP at the size of the images, with layer norm in
-the critic and batch norm in the encoder, and fully connected ones for the embedded digits.
+split. `auroc_image` is that of the pixels alone, `auroc_neighbour` that of the distance to the nearest training image.
+Adam, penalty and five steps of the critic are those of the authors' code, as are RMSProp at 5e-5 and 50,000 steps for
+the encoder. Their networks are for 64x64 pixels; here they are the residual ones of WGAN-GP at the size of the images,
+with layer norm in the critic and batch norm in the encoder, and fully connected ones for the embedded digits.
 
-Expect reconstructions close to images of the known digits, and an `auroc` of 0.965 for 0, 0.968 by pixels alone, after
-half a minute of CPU time. The nearest neighbour in pixels needs no training and has 0.987:
-experiments/anomaly has all digits. The runs on larger images have not been made.
+Expect reconstructions close to images of the known digits, and an `auroc` of 0.965 for 0 (0.968 by pixels alone) after
+half a minute of CPU time. The nearest neighbour in pixels needs no training and has 0.987: experiments/anomaly has all
+digits. The runs on larger images have not been made.
 """
 
 from ml_collections import ConfigDict

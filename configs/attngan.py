@@ -3,12 +3,11 @@
 Xu, Zhang, Huang, Zhang, Gan, Huang and He 2018, "AttnGAN: Fine-Grained Text to Image Generation with Attentional
 Generative Adversarial Networks", https://arxiv.org/abs/1711.10485.
 
-Two phases. First an LSTM in each direction and an image encoder learn which texts and images belong together, by their
-words and regions and as wholes (DAMSM). Then three branches of one generator make images of 64, 128 and 256 pixels.
-The first one sees the sentence, and the others attend to the words at every pixel. There is a discriminator for each
-size, which also refuses real images with the sentences of others, and the encoders of the first phase, which do not
-move, ask of the last images that they match their captions. Widths, rates and weights are those of the authors' code
-for birds.
+There are two phases. In the first, a bidirectional LSTM and an image encoder learn which texts and images match, by
+words and regions and as wholes (DAMSM). In the second, three branches of one generator make images of 64, 128 and 256
+pixels. The first branch sees the sentence; the others attend to the words at every pixel. Each size has a
+discriminator, which also rejects real images with wrong sentences. The frozen encoders of the first phase give a loss
+that makes the last images match their captions. Widths, rates and weights are those of the authors' code for birds.
 
     python -m gan_jax.main --config attngan                              # captioned shapes, 16 and 32 pixels
     python -m gan_jax.main --config attngan:captioned:/path/to/data      # images and captions.jsonl
@@ -16,19 +15,20 @@ for birds.
     python -m gan_jax.main --mode sample --workdir runs/attngan-captioned_shapes \
         --prompt "a red circle above a small blue square"
 
-The data need sentences: there is nothing to attend to in embeddings of captions. The pictures show a caption, where the
-last branch attends to each word, row by row, the image of each branch, and the real image. `caption_accuracy` is as in
-the config stackgan, and `r_precision` the share of images whose own caption is the most similar of 100.
+The data need sentences; embeddings of captions have no words to attend to. The pictures show a caption, the attention
+map of the last branch for each word, row by row, the image of each branch, and the real image. `caption_accuracy` is as
+in the config stackgan, and `r_precision` is the share of images whose own caption is the most similar of 100.
 
-The networks have the published layers. The published runs have not been made. After the first phase of the default run
-86 % of the training images of a batch had their own sentence as the most similar one of 32.
+The networks have the published layers. The published runs have not been made. After the first phase of the default run,
+the most similar of the 32 sentences of a batch was the right one for 86 % of the training images.
 
-Expect blobs in the colours of the caption, every fourth picture with its relation and few with its shapes: after the
-5,500 steps, about eleven minutes of CPU time, 3.0 +- 0.8 % of the pictures have the two shapes of their caption in its
-colours, and 27 +- 2 % its relation, where colours and shapes are new 1.4 +- 0.5 and 29 +- 2 % (one seed, 500 captions
-each). The config stackgan has 1.2 +- 0.5 and 13 +- 2 %, new 1.0 +- 0.4 and 15 +- 2 %, after 6,500 steps. R-precision is
-25.5 +- 1.4 %, of stackgan 11.3 +- 1.0 %, of the real images 59 %. With the published weight of the matching loss, 5,
-the last images were textures after 1,000 steps of the second phase, where 0.5 gives blobs.
+Expect blobs in the colours of the caption. Every fourth picture has the relation of its caption, few have its shapes.
+After the 5,500 steps, about eleven minutes of CPU time, 3.0 +- 0.8 % of the pictures have the two shapes of their
+caption in the right colours, and 27 +- 2 % the right relation; for new combinations of colour and shape these are 1.4
++- 0.5 and 29 +- 2 % (one seed, 500 captions each). The config stackgan has 1.2 +- 0.5 and 13 +- 2 % after 6,500 steps,
+for new combinations 1.0 +- 0.4 and 15 +- 2 %. R-precision is 25.5 +- 1.4 %, for stackgan 11.3 +- 1.0 %, for the real
+images 59 %. After 1,000 steps of the second phase, the last images are blobs; with the published weight 5 of the
+matching loss instead of 0.5 they were textures.
 """
 
 from typing import Any

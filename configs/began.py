@@ -5,8 +5,8 @@ https://arxiv.org/abs/1703.10717.
 
 The discriminator reconstructs real images well and generated ones badly; the generator makes images that it
 reconstructs well. A controller keeps the ratio of both errors at `loss.gamma`: lower values make better, less diverse
-images. Latents are uniform, Adam has 1e-4 and batches 16 images. The paper halves the learning rate when the
-convergence measure stalls; here it is halved four times over the run.
+images. Latents are uniform, Adam's rate is 1e-4, and batches have 16 images. The paper halves the learning rate when
+the convergence measure stalls; here it is halved four times over the run.
 
     python -m gan_jax.main --config began                  # scikit-learn's digits at 16x16
     python -m gan_jax.main --config began:fashion_mnist
@@ -14,9 +14,9 @@ convergence measure stalls; here it is halved four times over the run.
 
 The page shows the controller's `k` and the `convergence` measure of section 3.4.1, which falls during training.
 
-Expect smooth, legible digits of few kinds after 2,500 steps without an argument, and a measure that falls from 0.2 to
-below 0.1: two minutes on two CPU cores. They have a higher learning rate, ratio and gain than the paper, with which so
-short a run left the generator behind.
+Expect smooth, legible digits of few kinds from the default run of 2,500 steps, two minutes on two CPU cores, and a
+convergence measure that falls from 0.2 to below 0.1. The default run has a higher learning rate, ratio and gain than
+the paper; with the paper's, the generator fell behind in such a short run.
 """
 
 from ml_collections import ConfigDict

@@ -2,10 +2,11 @@
 
 Donahue, Krähenbühl and Darrell 2017, "Adversarial Feature Learning", https://arxiv.org/abs/1605.09782.
 
-A generator makes images of latents, an encoder infers latents of images, and the discriminator tells pairs of both
-kinds apart. At the optimum each inverts the other, although no reconstruction error is minimised. The networks are the
-published fully connected ones for permutation-invariant MNIST, trained for 400 epochs with a learning rate that falls
-to a hundredth over the last 200. As in the authors' code, 2.5e-5 times each weight is added to its gradient.
+A generator makes images from latents, an encoder infers latents from images, and the discriminator tells the two kinds
+of pairs apart. At the optimum, generator and encoder invert each other, although no reconstruction error is minimised.
+The networks are the published fully connected ones for permutation-invariant MNIST, trained for 400 epochs with a
+learning rate that falls to a hundredth over the last 200. As in the authors' code, 2.5e-5 times each weight is added to
+its gradient.
 
     python -m gan_jax.main --config bigan          # the embedded digits
     python -m gan_jax.main --config bigan:mnist    # the published run
@@ -15,10 +16,10 @@ With `encoder.code=gaussian` the encoder draws from a normal distribution that i
 
     python -m gan_jax.main --config bigan --config.encoder.code=gaussian --config.latents.distribution=normal
 
-The pictures show images, their reconstructions and samples. `code_accuracy` is the accuracy of the nearest training
-image's class in the encoder's features, for the test split, and `reconstruction` the distance of images and
-reconstructions; `--mode eval --metrics code_accuracy,reconstruction` recomputes both. The paper has an accuracy of
-97.39 % on MNIST (table 1).
+The pictures show images, their reconstructions and samples. `code_accuracy` is the accuracy of a nearest-neighbour
+classifier in the encoder's features on the test split, and `reconstruction` the distance of images and reconstructions;
+`--mode eval --metrics code_accuracy,reconstruction` recomputes both. The paper has an accuracy of 97.39 % on MNIST
+(table 1).
 
 The digits take half a minute on two CPU cores; their `code_accuracy` was 0.79 after the 3,000 steps and 0.85 at 500.
 The published run has not been made in full: 1,500 of its 187,200 steps, with the learning rate falling within them,

@@ -10,14 +10,15 @@ the hinge loss, projection, and samples of averaged weights with standing statis
     python -m gan_jax.main --config biggan:cifar10,small
     python -m gan_jax.main --config biggan                 # scikit-learn's digits at 16x16
 
-CIFAR-10: a table of classes in each batch norm, latents at the base only, no attention; batches of 50, four
-steps of the discriminator for each of 125,000 of the generator. Expect FID 14.7 and Inception Score 9.2, the paper's
-figures. A step costs 4 TFLOP, all of them 14 hours at 10 TFLOP/s. Other data follow this recipe.
+CIFAR-10: each batch norm has its own class embedding, latents enter at the base only, no attention; batches of 50, and
+four discriminator steps for each of the 125,000 generator steps. Expect FID 14.7 and Inception Score 9.2, the paper's
+figures. A step costs 4 TFLOP; the run takes 14 hours at 10 TFLOP/s. Other data follow this recipe.
 
-ImageNet: a shared class embedding, latents in every block, attention at 64x64; batches of 2,048 in eight parts. Expect
-FID 8.7 at the best checkpoint, which `--config.evaluate=fid --config.checkpoints.best_metric=eval/fid` keeps: the
-training collapses in the end, as published. A step costs 700 TFLOP, all of them twelve days at 100 TFLOP/s. The paper's
-orthogonal regularisation, for truncated samples, is `--config.penalties.orthogonal.generator_weight=1e-4`.
+ImageNet: a shared class embedding, latents in every block, attention at 64x64; batches of 2,048, accumulated over eight
+parts. Expect FID 8.7 at the best checkpoint, which `--config.evaluate=fid --config.checkpoints.best_metric=eval/fid`
+keeps: the training collapses in the end, as published. A step costs 700 TFLOP; the run takes twelve days at 100
+TFLOP/s. The paper's orthogonal regularisation, for truncated samples, is
+`--config.penalties.orthogonal.generator_weight=1e-4`.
 
 `small` has networks of 32 channels and two steps of the discriminator; its 2,500 steps take less than half an hour on
 two CPU cores.

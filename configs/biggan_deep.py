@@ -11,10 +11,11 @@ averaged weights with standing statistics of 16 passes.
     python -m gan_jax.main --config biggan_deep:cifar10,small
     python -m gan_jax.main --config biggan_deep                 # scikit-learn's digits at 16x16
 
-ImageNet: batches of 2,048 in eight parts, attention at 64x64. Expect FID 5.7 at the best checkpoint, which
-`--config.evaluate=fid --config.checkpoints.best_metric=eval/fid` keeps: the training collapses in the end. A step costs
-450 TFLOP, all of them eight days at 100 TFLOP/s. CIFAR-10 and other data are trained as in configs/biggan.py, without a
-published figure; `--config.generator.attention='(16,)' --config.discriminator.attention='(16,)'` adds attention.
+ImageNet: batches of 2,048, accumulated over eight parts, attention at 64x64. Expect FID 5.7 at the best checkpoint,
+which `--config.evaluate=fid --config.checkpoints.best_metric=eval/fid` keeps: the training collapses in the end. A step
+costs 450 TFLOP; the run takes eight days at 100 TFLOP/s. CIFAR-10 and other data are trained as in configs/biggan.py,
+without a published figure; `--config.generator.attention='(16,)' --config.discriminator.attention='(16,)'` adds
+attention.
 
 `small` has networks of 32 channels and two steps of the discriminator; its 2,500 steps take less than half an hour on
 two CPU cores.

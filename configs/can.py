@@ -10,12 +10,13 @@ paintings; here they are those of any labelled data, as stand-ins. The networks 
     python -m gan_jax.main --config can                  # scikit-learn's digits at 16x16
     python -m gan_jax.main --config can:fashion_mnist    # or mnist, tf_flowers, cifar10
 
-`class_entropy` is the mean entropy of the classes that an independent classifier sees in the samples, in nats, beside
-the FID, for bad images are ambiguous too. Both need the classifier of `python -m gan_jax.tools.train_classifier NAME`.
+`class_entropy` is the mean entropy, in nats, of the classes that an independent classifier sees in the samples. Read it
+together with the FID, because bad images are ambiguous too. Both need the classifier of
+`python -m gan_jax.tools.train_classifier NAME`.
 
-Expect strokes of digits that are mostly no digit, after about three minutes on two CPU cores. With seed 0 the entropy
-was 1.40 and the FID 8.9; the same DCGAN without ambiguity had 1.16 and 1.9, and the real digits have 0.58. Its recall
-was 0.06 (DCGAN: 0.77): ambiguity costs variety.
+Expect digit-like strokes that are mostly not digits, after about three minutes on two CPU cores. With seed 0 the
+entropy was 1.40 and the FID 8.9; the same DCGAN without ambiguity had 1.16 and 1.9, and the real digits have 0.58. The
+recall of CAN was 0.06 (DCGAN: 0.77): ambiguity costs variety.
 """
 
 from ml_collections import ConfigDict

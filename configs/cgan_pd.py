@@ -11,10 +11,10 @@ optimisers are those of configs/sngan_resnet.py; configs/projection.py has small
 
 Expect FID 17.5 and Inception Score 8.62 on CIFAR-10 by the authors' protocol (5,000 samples); torch_mimicry, whose
 batch and 100,000 steps these are, reports FID 10.8 and Inception Score 8.25 (50,000 samples against the training set).
-A step costs 2.8 TFLOP, all of them eight hours at 10 TFLOP/s. The paper's ImageNet at 128x128 has 450,000 steps, in
-which the rate falls after 400,000, and Inception Score 29.7: `--config.duration='450000 steps'
---config.schedule.begin=0.889`. Fake examples have the classes of the real examples of the batch; the authors draw them
-uniformly, which is the same for balanced data.
+A step costs 2.8 TFLOP; the run takes eight hours at 10 TFLOP/s. On ImageNet at 128x128 the paper trains 450,000 steps,
+the rate falls after 400,000 (`--config.duration='450000 steps' --config.schedule.begin=0.889`), and the Inception Score
+is 29.7. Fake examples have the classes of the real examples of the batch; the authors draw them uniformly, which is the
+same for balanced data.
 
 `small` has networks of 32 channels, two steps of the discriminator and a constant rate; its 2,500 steps take about
 eight minutes on two CPU cores, twelve on cifar10.

@@ -4,21 +4,22 @@ Hoffman, Tzeng, Park, Zhu, Isola, Saenko, Efros and Darrell 2018, "CyCADA: Cycle
 Adaptation", https://arxiv.org/abs/1711.03213.
 
 A run has three phases. In the first, networks like CycleGAN's translate between a labelled source domain and the
-target, and a classifier, learnt at the same time from the source, keeps their classes. In the second, a classifier
-learns from translated source images. In the third, a discriminator of class logits adapts it to the target's images
-(ADDA).
+target, and a classifier, trained on the source at the same time, makes them keep the classes. In the second, a
+classifier learns from translated source images. In the third, a discriminator of class logits adapts it to the target's
+images (ADDA).
 
     python -m gan_jax.main --config cycada                           # digits -> digits over computed textures
     python -m gan_jax.main --config cycada:unpaired:mnist,digits     # MNIST -> scikit-learn's digits
     python -m gan_jax.main --config cycada:unpaired:digits,mnist
 
-`class_error` is that on the target's test split, so that 1 - class_error is the accuracy. At the end of the first phase
-it is that of the source alone, then that of the pixel stage, then that of both. `--mode eval --metrics class_error`
-recomputes it. Labels of the target are not used in training; for comparison
+`class_error` is the error on the target's test split; the accuracy is 1 - class_error. At the end of the first phase it
+is that of learning from the source alone, then that of the pixel stage, then that of both stages.
+`--mode eval --metrics class_error` recomputes it. Labels of the target are not used in training; for comparison
 `--config.earlier_phases="()" --config.game.stage=classes --config.game.learns_from=target` learns from them.
 
-Learning rates, gates and weights are those of the authors' code for digits, whose generator of target images counts
-twice. Their networks have 64 channels and 100 epochs of each phase; here both are smaller.
+Learning rates, gates and weights are those of the authors' code for digits, except that both generators have equal
+weights; there the loss of the generator of target images counts twice. Their networks have 64 channels and 100 epochs
+of each phase; here both are smaller.
 
 Expect no gain on the included digits: with one seed the accuracy was 0.926 from the source alone, 0.879 after the pixel
 stage and 0.889 at the end, seven minutes on a share of two CPU cores. The paper has 0.956 from MNIST to USPS, where the

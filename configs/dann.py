@@ -4,23 +4,23 @@ Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand and Lempitsky
 Neural Networks", https://arxiv.org/abs/1505.07818.
 
 A classifier learns the classes of a labelled source domain. A second network, the discriminator, tells the domains
-apart by the classifier's features. Its gradient reaches them reversed, so that they become alike in both domains.
-Networks, the learning rate 0.01 / (1 + 10 p)^0.75, the momentum and the ramp of lambda are the published ones for
-MNIST; p is the completed share of the training. Images have the range [-1, 1] in both domains; the authors subtract the
-mean.
+apart by the classifier's features. Its gradient is reversed before it reaches these features, so that they become alike
+in both domains. Networks, the learning rate 0.01 / (1 + 10 p)^0.75, the momentum and the ramp of lambda are the
+published ones for MNIST; p is the completed share of the training. Images have the range [-1, 1] in both domains; the
+authors subtract the mean.
 
     python -m gan_jax.main --config dann                       # digits -> digits over computed textures
     python -m gan_jax.main --config dann:mnist+tf_flowers      # MNIST -> MNIST over patches of flowers
     python -m gan_jax.main --config dann:unpaired:SOURCE,TARGET
 
 `game.learns_from=source` and `target` train the same classifier on the labels of one domain alone, the lower and the
-upper limit. `class_error` is that of the classifier on the target's test split: 1 - class_error is the accuracy.
-`--mode eval --metrics class_error` recomputes it. Labels of the target are not used in training. The last step counts.
+upper limit. `class_error` is that of the classifier on the target's test split, after the last step; the accuracy is 1
+- class_error. `--mode eval --metrics class_error` recomputes it. Labels of the target are not used in training.
 
 The pictures show images of both domains, each with the gradient of the probability of its class.
 
-Expect nothing of it on the included digits, which are few: with one seed and 1,500 steps, the accuracy on the target
-was 0.88 from the source alone, and with DANN 0.86 after 500 steps and 0.75 at the end.
+Expect no gain on the included digits, which are few: with one seed and 1,500 steps, the accuracy on the target was 0.88
+from the source alone, and with DANN 0.86 after 500 steps and 0.75 at the end.
 """
 
 from ml_collections import ConfigDict

@@ -4,8 +4,8 @@ Xie, Lin, Wang, Wang and Zhou 2018, "Differentially Private Generative Adversari
 https://arxiv.org/abs/1802.06739, with the training of Bie, Kamath and Zhang 2023, "Private GANs, Revisited",
 https://arxiv.org/abs/2302.02936: many noisy steps of the discriminator for each of the generator.
 
-The gradient of each example is clipped and the sum gets Gaussian noise, so that weights and samples are private: at
-epsilon 10 and delta 1e-5 after the complete run. docs/privacy.md says what that covers and what it does not. It needs
+The gradient of each example is clipped and the sum gets Gaussian noise, so that weights and samples are private, with
+epsilon 10 and delta 1e-5 for the complete run. docs/privacy.md says what that covers and what it does not. It needs
 `pip install 'gan_jax[privacy]'`.
 
     python -m gan_jax.main --config dpgan           # scikit-learn's digits at 8x8
@@ -18,7 +18,7 @@ and longer training, which has not been repeated.
 
 Expect vague shapes that hardly depend on the class, after two to three minutes on two busy CPU cores: the accuracy was
 0.26 and the attack had an area of 0.56; without noise they were 0.85 and 0.63 (one run each, in batches of 128 places).
-1,500 images are few for privacy: their noise multiplier is 1.4, that of MNIST 0.5.
+1,500 images are few for privacy: they need a noise multiplier of 1.4, MNIST one of 0.5.
 """
 
 from ml_collections import ConfigDict

@@ -1,8 +1,7 @@
 """DRAGAN: a gradient penalty around the data.
 
 Kodali et al. 2017, "On Convergence and Stability of GANs", https://arxiv.org/abs/1705.07215: the usual loss with a
-gradient penalty of weight 10 at noisy real examples, and the networks of DCGAN, but for layer norm in the
-discriminator.
+gradient penalty of weight 10 at noisy real examples, and the networks of DCGAN, with layer norm in the discriminator.
 
     python -m gan_jax.main --config dragan:fashion_mnist
     python -m gan_jax.main --config dragan                  # scikit-learn's digits at 16x16

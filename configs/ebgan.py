@@ -3,15 +3,15 @@
 Zhao, Mathieu and LeCun 2017, "Energy-based Generative Adversarial Networks", https://arxiv.org/abs/1609.03126.
 
 The discriminator gives real images low energies and generated ones energies of at least a margin. The pulling-away term
-(weight 0.1) keeps the codes of generated images apart: EBGAN-PT. The margin belongs to the size of the images, as the
+(weight 0.1) keeps the codes of generated images apart: EBGAN-PT. The margin depends on the image size, because the
 energy is a sum over all values: the paper has 20 for faces and 80 for bedrooms at 64x64.
 
     python -m gan_jax.main --config ebgan                  # scikit-learn's digits at 16x16
     python -m gan_jax.main --config ebgan:fashion_mnist
     python -m gan_jax.main --config ebgan:folder:/path/to/faces --config.data.size=64 --config.loss.margin=20
 
-Expect legible digits of all kinds after 3,000 steps without an argument, a few of them unfinished: two minutes on two
-CPU cores.
+Expect legible digits of all kinds from the default run of 3,000 steps, two minutes on two CPU cores; a few are
+incomplete.
 """
 
 from ml_collections import ConfigDict

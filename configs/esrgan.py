@@ -3,11 +3,11 @@
 Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks",
 https://arxiv.org/abs/1809.00219.
 
-A network of residual dense blocks without normalisation enlarges images four times. The first phase has the absolute
-error of pixels; the second adds a discriminator that compares images with the mean of the opposite kind, and the
-absolute error in features of VGG19 before their activation. Crops have 128x128 pixels, 16 at a time, mirrored and
-turned. The weights of the losses are those of the authors' code. They are halved here, because its pixels are in [0, 1]
-and not in [-1, 1], and its adversarial loss is a mean of two parts and not their sum.
+A network of residual dense blocks without normalisation enlarges images four times. The first phase minimises the
+absolute error of pixels; the second adds a discriminator that compares images with the mean of the opposite kind, and
+the absolute error in features of VGG19 before their activation. Crops have 128x128 pixels, 16 at a time, mirrored and
+rotated. The weights of the losses are those of the authors' code, but halved, because its pixels are in [0, 1] instead
+of [-1, 1], and its adversarial loss is the mean of two parts instead of the sum.
 
     python -m gan_jax.main --config esrgan                           # generated images, without VGG19
     python -m gan_jax.main --config esrgan:tf_flowers                # as published, on flowers of 128x128 pixels
@@ -15,9 +15,9 @@ and not in [-1, 1], and its adversarial loss is a mean of two parts and not thei
     python -m gan_jax.main --workdir runs/esrgan-quarter-leaves --mode sample --what upscale --image photo.png
 
 With `--blend 0.8` the last command takes the paper's network interpolation: 0.8 times the weights, plus 0.2 times those
-at the end of the first phase. The published loss needs the weights of VGG19, a file of yours that `gan_jax.content`
-names; with `--config.game.content=none --config.game.pixels=1` pixels are left, and `classifier:NAME` takes a
-classifier of this project.
+at the end of the first phase. The published loss needs the weights of VGG19 in a file that you provide (see
+`gan_jax.content`). `--config.game.content=none --config.game.pixels=1` uses pixels instead of features, and
+`--config.game.content=classifier:NAME` a classifier of this project.
 
 `--config.evaluate=luma,interpolated,lpips_distance` measures PSNR and SSIM of the luma, those of bicubic interpolation
 and of repeated pixels, and LPIPS. Expect a lower PSNR and sharper edges with an adversary; the paper has 32.73 on Set5

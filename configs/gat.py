@@ -2,8 +2,9 @@
 
 Hyun et al. 2026, "Scalable GANs with Transformers" (ICML), https://arxiv.org/abs/2509.24935. Both players are vision
 transformers. In training the generator returns its image at four stages of its depth, and the discriminator gets them
-all, the early ones with much noise. Relativistic pairs of the same class, R1 and R2 by finite differences,
-AdamW, and a learning rate of 2e-4 * 768 / width: a width given on the command line also changes the rate.
+all, the early ones with much noise. The recipe has the relativistic loss of pairs of the same class, R1 and R2 by
+finite differences, AdamW, and a learning rate of 2e-4 * 768 / width (a width given on the command line also changes the
+rate).
 
     python -m gan_jax.main --config gat                        # scikit-learn's digits at 16x16
     python -m gan_jax.main --config gat:fashion_mnist,small    # a laptop: depth 4, width 128, patch 4
@@ -18,10 +19,10 @@ reports clearly worse results), and samples are not truncated.
 Data without classes need `--config.generator.conditioning=none --config.discriminator.conditioning=none`.
 `--config.penalties.stage_consistency.weight=0.1` adds the consistency loss of CAT, from secondary sources.
 
-Expect legible digits in rows of one class after 600 steps without an argument. Those of a class begin to differ around
-step 1,200, and still differ little. 600 steps took five minutes on two busy cores. `small` has about five times the
-work in a step, by its tokens and width. The published sizes are for accelerators: a forward pass of the generator takes
-6 (S) to 118 (XL) billion multiply-adds at 256 tokens, and a step about four such passes and fifteen of the
+Expect legible digits in rows of one class after 600 steps of the default run. Digits of one class begin to differ
+around step 1,200, but only a little. 600 steps took five minutes on two busy cores. A step of `small` has about five
+times as much work, by its tokens and width. The published sizes are for accelerators: a forward pass of the generator
+takes 6 (S) to 118 (XL) billion multiply-adds at 256 tokens, and a step about four such passes and fifteen of the
 discriminator.
 """
 

@@ -4,8 +4,8 @@ Chen, Duan, Houthooft, Schulman, Sutskever and Abbeel 2016, "InfoGAN: Interpreta
 Information Maximizing Generative Adversarial Nets", https://arxiv.org/abs/1606.03657.
 
 Some components of the latents are codes: one of ten categories, and two numbers from -1 to 1. A head of the
-discriminator recognises them in the generated images, and both players maximise the information that the images have
-of the codes. Networks, learning rates and 5,000 steps are those of the authors' code for MNIST.
+discriminator recognises them in the generated images, and both players maximise the information that the images contain
+about the codes. Networks, learning rates and 5,000 steps are those of the authors' code for MNIST.
 
     python -m gan_jax.main --config infogan           # scikit-learn's digits at 16x16
     python -m gan_jax.main --config infogan:mnist     # the published run

@@ -4,8 +4,8 @@ Pathak, Krähenbühl, Donahue, Darrell and Efros 2016, "Context Encoders: Featur
 https://arxiv.org/abs/1604.07379.
 
 The generator encodes an image with a grey square in its middle, half as high and wide, and decodes the contents of the
-square. Its loss is 0.999 times the squared error, ten times in a border that it sees as well, and 0.001 times the
-loss against a discriminator of the contents. It learns ten times as fast as the discriminator.
+square. Its loss is 0.999 times the squared error, with a weight of ten in a border that the input also shows, plus
+0.001 times the loss against a discriminator of the contents. It learns ten times as fast as the discriminator.
 
     python -m gan_jax.main --config inpainting                        # the embedded digits, at 32x32
     python -m gan_jax.main --config inpainting:tf_flowers             # at 128x128, as published
@@ -18,8 +18,8 @@ image itself. `hole_l1` and `hole_psnr` are errors in the hole.
 
 Expect smooth contents of the right colours; the squared error leaves little texture. On the digits of the test split
 `hole_l1` is 0.0615 +- 0.0005 and `hole_psnr` 22.4 +- 0.1 (mean and deviation of three seeds; half a minute each on one
-core of a laptop), 0.387 and 7.4 of a hole filled with the mean colour. The squared error alone (`game.adversary=0`)
-gives 0.0614 +- 0.0023 and 22.5 +- 0.3: on these digits the adversary changes nothing that the errors show. The paper's
+core of a laptop); filling with the mean colour gives 0.387 and 7.4. The squared error alone (`game.adversary=0`) gives
+0.0614 +- 0.0023 and 22.5 +- 0.3: on these digits the adversary changes nothing that the errors show. The paper's
 figures on Paris StreetView cannot be compared with these.
 """
 

@@ -3,9 +3,10 @@
 Tulyakov, Liu, Yang and Kautz 2018, "MoCoGAN: Decomposing Motion and Content for Video Generation",
 https://arxiv.org/abs/1707.04993.
 
-The latents have a content, which is the same for all frames of a clip, and noise, of which a recurrent cell makes the
-motion of each frame. One generator makes the frames. A discriminator judges clips and also names their class, as in
-AC-GAN; another one judges a random frame of each clip. The categories are the classes of the data: here the motions.
+The latents consist of a content, the same for all frames of a clip, and of noise, from which a recurrent cell computes
+the motion of each frame. One generator makes the frames. A discriminator judges clips and also names their class, as in
+AC-GAN; another one judges a random frame of each clip. The categories are the classes of the data; here these are
+motions.
 
     python -m gan_jax.main --config mocogan               # motions: 16 frames of 32x32, quarter of the width
     python -m gan_jax.main --config mocogan:motions       # the published networks at 64x64, 16 frames
@@ -13,13 +14,13 @@ AC-GAN; another one judges a random frame of each clip. The categories are the c
 
 The published shape motions, faces and actions are not included; motions is a set of clips of a coloured shape that
 moves over a still background, which is computed. The authors' weight decay of 1e-5 is left out. The rows of sample
-grids are the classes; `--mode sample` writes films (GIF, or `--format mp4`). The metric `clips` says which share of the
-samples has its motion and how well their frames agree in shape and colour.
+grids are the classes; `--mode sample` writes films (GIF, or `--format mp4`). The metric `clips` measures the share of
+samples with the requested motion, and how well their frames agree in shape and colour.
 
 The default run has the penalty R1, which the paper does not have. Expect coloured spots that appear, move and vanish
 over mottled backgrounds that stay still, and no shapes, after the 2,000 steps, about twelve minutes of CPU time on a
 busy machine. `motion_accuracy` is 0.40, where guessing gives 0.33, `content_agreement` 0.55, where real clips have
-1.00, and `frame_fid` 42 (one seed, 500 clips). Without the penalty the discriminators stay far ahead of so small a
+1.00, and `frame_fid` 42 (one seed, 500 clips). Without the penalty the discriminators stay far ahead of such a small
 generator: after 4,000 steps samples were grey, with values of 0.34, 0.62 and 69.
 """
 

@@ -12,8 +12,9 @@ code for edges and photographs (`game.cycle=10` for photographs of streets and s
     python -m gan_jax.main --config munit:classes:tf_flowers:tulips:roses
     python -m gan_jax.main --mode sample --workdir runs/munit --styles folder:/path/examples
 
-Its pictures show an image of a, three translations with drawn styles, an image of b, the first one in its style, and a
-translation of b. `diversity` is the mean absolute difference of two translations of the same image.
+Its pictures show an image of domain a, three translations with random styles, an image of domain b, the image of a in
+the style of that of b, and a translation of the image of b. `diversity` is the mean absolute difference of two
+translations of the same image.
 
 Expect colours that follow the style after 300 steps, before shapes that follow the input. After the 3,000 steps, six
 minutes on a share of two CPU cores, most translations are the digit of their input in the colour of their style or

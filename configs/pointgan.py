@@ -3,9 +3,9 @@
 Achlioptas, Diamanti, Mitliagkas and Guibas 2018, "Learning Representations and Generative Models for 3D Point Clouds",
 https://arxiv.org/abs/1707.02392.
 
-l-GAN has two phases: an autoencoder with the Chamfer distance, then WGAN-GP with the codes of its encoder. r-GAN is
-WGAN-GP with the clouds themselves; the authors' other loss is the usual one, see `discriminator.slope`. Adam has a
-beta1 of 0.5 in all of them; the authors' autoencoder has 0.9.
+l-GAN has two phases: an autoencoder with the Chamfer distance, then WGAN-GP on the codes of its encoder. r-GAN is
+WGAN-GP on the clouds themselves. The authors also use the usual GAN loss; see `discriminator.slope`. Adam has a beta1
+of 0.5 in all of them; the authors' autoencoder has 0.9.
 
     python -m gan_jax.main --config pointgan                         # l-GAN, furniture of 512 points
     python -m gan_jax.main --config pointgan:raw                     # r-GAN
@@ -18,9 +18,9 @@ computed. `--mode sample` writes pictures, films of the clouds turning, and `.pl
 which are the best that can be expected. `--mode eval --metrics clouds_emd` does so by the earth mover's distance.
 
 Expect rough but recognisable tables, lamps and mugs, and few chairs, from the default run of l-GAN, which takes about
-six minutes of CPU time. With seed 0, and those of training clouds in brackets: `clouds_mmd` 0.0030 (0.0021),
-`clouds_coverage` 0.455 (0.62), `clouds_1nna` 0.945 (0.46; 0.5 is best) and `clouds_jsd` 0.076 (0.042). r-GAN has been
-tried for its first steps only, and the published runs have not been made.
+six minutes of CPU time. With seed 0 (in brackets: training clouds): `clouds_mmd` 0.0030 (0.0021), `clouds_coverage`
+0.455 (0.62), `clouds_1nna` 0.945 (0.46; 0.5 is best) and `clouds_jsd` 0.076 (0.042). r-GAN has been tried for its first
+steps only, and the published runs have not been made.
 """
 
 from ml_collections import ConfigDict

@@ -1,9 +1,9 @@
 """ProGAN: progressive growing of both players, from 4x4 images to those of the data.
 
 Karras, Aila, Laine and Lehtinen 2018, "Progressive Growing of GANs for Improved Quality, Stability, and Variation",
-https://arxiv.org/abs/1710.10196, as in the authors' code: WGAN-GP with a drift of 0.001, Adam at 0.001 with betas 0
-and 0.99, one step of the critic, 600 thousand images for a level to fade in and as many for it to settle, the last one
-until there are 12 million, batches from 128 (4x4) to 4 (512x512), with new optimisers at each level.
+https://arxiv.org/abs/1710.10196, as in the authors' code: WGAN-GP with a drift of 0.001, Adam at 0.001 with betas 0 and
+0.99, one step of the critic, and new optimisers at each level. Each level fades in over 600 thousand images and is then
+trained for as many, the last one until 12 million images in all. Batches are from 128 (4x4) to 4 (512x512).
 
     python -m gan_jax.main --config progan                        # scikit-learn's digits, from 4x4 to 16x16
     python -m gan_jax.main --config progan:cifar10                # as published, to 32x32

@@ -4,7 +4,7 @@ Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN", 
 grouped residual networks without normalisation, the relativistic pairing loss, R1 and R2 in every step through the
 augmentation, and half-cosine schedules over the first 20 million images: rates 2e-4 to 5e-5, Adam's beta2 0.9 to 0.99,
 gamma 0.05 to 0.005, the average's half-life 0 to 5 million images, the probability of augmentation 0 to 0.55. The
-discriminator moves first; each of its pairs has one label.
+discriminator moves first; both images of a pair have the same label.
 
     python -m gan_jax.main --config r3gan:cifar10                  # as published: FID 1.96
     python -m gan_jax.main --config r3gan:stacked_mnist            # 1,000 modes, KL 0.029
@@ -12,13 +12,13 @@ discriminator moves first; each of its pairs has one label.
     python -m gan_jax.main --config r3gan:small                    # fashion_mnist on a laptop
     python -m gan_jax.main --config r3gan                          # scikit-learn's digits at 16x16
 
-Expect the published figures only after their images: 250 million of CIFAR-10 (four days on eight L40 GPUs, in bfloat16,
-`--config.dtype=bfloat16`) and 10 million of Stacked MNIST. The paper computes the penalties in bfloat16 too, here they
-are float32. The small networks and the digits have the same schedules over as many images as they are trained on; two
-CPU cores train 100 images a second of the small ones, which have 5,000 steps of 64. On Stacked MNIST these have ten
-times the published penalties: after each 1,000 steps 26,000 samples showed 457, 690, 669, 836 and 871 of the 1,000
-modes, with a reverse KL of 1.28 at the end, and with the published penalties 446, 609, 592 and 479 (one seed, another
-classifier than the paper's).
+Expect the published figures only after the published number of images: 250 million of CIFAR-10 (four days on eight L40
+GPUs, in bfloat16, `--config.dtype=bfloat16`) and 10 million of Stacked MNIST. The paper computes the penalties in
+bfloat16 too; here they are in float32. The small networks and the digits have the same schedules over as many images as
+they are trained on; two CPU cores train 100 images a second of the small ones, which have 5,000 steps of 64. On Stacked
+MNIST the small networks have ten times the published penalties: after each 1,000 steps 26,000 samples showed 457, 690,
+669, 836 and 871 of the 1,000 modes, with a reverse KL of 1.28 at the end. With the published penalties they showed 446,
+609, 592 and 479 (one seed, another classifier than the paper's).
 """
 
 from ml_collections import ConfigDict

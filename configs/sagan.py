@@ -10,10 +10,10 @@ loss, one step of the discriminator at a rate of 4e-4 for each of the generator 
     python -m gan_jax.main --config sagan:cifar10,small
     python -m gan_jax.main --config sagan                       # scikit-learn's digits at 16x16
 
-Attention sits at 32x32 where images are larger, and at half their size otherwise; `generator.attention` and
+Attention is at 32x32 for larger images, and at half the image size otherwise; `generator.attention` and
 `discriminator.attention` move it. Expect FID 18.65 and Inception Score 52.5 on ImageNet at 128x128 after a million
-steps of 256 images, of 34 TFLOP each: four days at 100 TFLOP/s. The authors' code updates the spectral vectors for
-real images only; here they are updated for fake ones as well.
+steps of 256 images, of 34 TFLOP each: four days at 100 TFLOP/s. The authors' code updates the spectral vectors for real
+images only; here they are updated for fake ones as well.
 
 `small` has networks of 32 channels and batches of 64; its 2,500 steps take about eight minutes on two CPU cores, twelve
 on cifar10.

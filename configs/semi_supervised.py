@@ -4,9 +4,9 @@ Salimans, Goodfellow, Zaremba, Cheung, Radford and Chen 2016, "Improved Techniqu
 5.1, https://arxiv.org/abs/1606.03498.
 
 The discriminator has a logit for each class; their log-sum-exp is the logit of being real. It learns from a few
-labelled examples, from all examples without their labels, and from the generator's, which matches its features. Its
-averaged parameters are the classifier. The networks are the published fully connected ones for MNIST, with weight
-normalisation and Gaussian noise. With 100 labels of MNIST and 300 epochs the paper has an error of 0.93 %.
+labelled examples, from all examples without their labels, and from generated examples. The generator matches its
+features. Its averaged parameters are the classifier. The networks are the published fully connected ones for MNIST,
+with weight normalisation and Gaussian noise. With 100 labels of MNIST and 300 epochs the paper has an error of 0.93 %.
 
     python -m gan_jax.main --config semi_supervised          # the embedded digits, ten labels of each
     python -m gan_jax.main --config semi_supervised:mnist    # the published run

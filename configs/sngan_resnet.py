@@ -11,9 +11,9 @@ falls to 0 linearly.
     python -m gan_jax.main --config sngan_resnet                 # scikit-learn's digits at 16x16
 
 Expect FID 21.7 and Inception Score 8.22 on CIFAR-10 by the paper's protocol (5,000 samples, the best step). The authors
-train 50,000 steps with 128 images in the generator's; batch and 100,000 steps here are those of torch_mimicry, which
-reports FID 16.8 and Inception Score 7.97 (50,000 samples against the training set). A step costs 2.8 TFLOP, all of them
-eight hours at 10 TFLOP/s.
+train 50,000 steps with 128 images in generator steps; batch size and 100,000 steps here are those of torch_mimicry,
+which reports FID 16.8 and Inception Score 7.97 (50,000 samples against the training set). A step costs 2.8 TFLOP; the
+run takes eight hours at 10 TFLOP/s.
 
 For images of 64x64 and 128x128 the authors train 250,000 and 450,000 steps, and the rate falls after 200,000 and
 400,000: `--config.duration='250000 steps' --config.schedule.begin=0.8 --config.discriminator.final_bias=True`.

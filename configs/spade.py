@@ -16,10 +16,10 @@ the paper is left out.
 `--config.game.encoder=True` adds an encoder, whose latents carry the style of an image; samples then have random
 styles. `--config.game.adversary=0 --config.game.features=0 --config.game.l1=1` leaves only L1.
 
-Its pictures show a map, the output, the real image, and the same with one class of the map changed. `miou` and
-`pixel_accuracy` are those of a segmenter of this project on the outputs for the test split's maps.
+Its pictures show a map, the output, the real image, and an edited map (one class changed) with its output. `miou` and
+`pixel_accuracy` are those of a segmenter of this project on the outputs for the maps of the test split.
 
-The networks and losses agree with outputs of the authors' code. The published runs have not been made.
+Tests compare the networks and losses with outputs of the authors' code. The published runs have not been made.
 
 Expect regions of the right colours first, and their textures later. After the 2,000 steps of the default run, ten
 minutes on two CPU cores, `miou` was 0.970 and `pixel_accuracy` 0.993 (one seed); the same segmenter has 0.976 and 0.995

@@ -5,7 +5,7 @@ https://arxiv.org/abs/1609.04802.
 
 A residual network enlarges images four times. It is trained on crops of 96x96 pixels, 16 at a time, in three phases: a
 million updates with the squared error of pixels (SRResNet), a hundred thousand with a discriminator and the squared
-error in features of VGG19, and as many at a tenth of the learning rate. The small images are made of the data by
+error in features of VGG19, and as many at a tenth of the learning rate. The small images are computed from the data by
 antialiased bicubic interpolation.
 
     python -m gan_jax.main --config srgan                            # generated images, without VGG19
@@ -13,7 +13,7 @@ antialiased bicubic interpolation.
     python -m gan_jax.main --config srgan:folder:/path/to/photos,2   # twice as large
     python -m gan_jax.main --workdir runs/srgan-quarter-leaves --mode sample --what upscale --image photo.png
 
-The published loss needs the weights of VGG19, a file of yours that `gan_jax.content` names. With
+The published loss needs the weights of VGG19 in a file that you provide (see `gan_jax.content`). With
 `--config.game.content=none --config.game.pixels=1` it is the paper's SRGAN-MSE; `--config.game.content=classifier:NAME`
 takes a classifier of this project. `--config.generator.family=msrresnet` is the SRResNet of the ESRGAN authors' code.
 

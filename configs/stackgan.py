@@ -3,11 +3,11 @@
 Zhang, Xu, Li, Zhang, Wang, Huang and Metaxas 2017, "StackGAN: Text to Photo-realistic Image Synthesis with Stacked
 Generative Adversarial Networks", https://arxiv.org/abs/1612.03242.
 
-Three phases. First an LSTM in each direction learns to read captions, from pairs of texts and images, by the matching
-loss of AttnGAN (Xu et al. 2018, https://arxiv.org/abs/1711.10485). The paper takes sentences of a char-CNN-RNN that was
-trained before. The first stage then makes images of 64x64 pixels of a sentence and noise, and the second stage, with
-the first one frozen, makes images of 256x256 pixels of these and the sentence. The discriminators also refuse real
-images with the sentences of others. Rates are halved every 50 epochs in the first stage and every 100 in the second.
+There are three phases. First a bidirectional LSTM learns to encode captions, from pairs of texts and images, by the
+matching loss of AttnGAN (Xu et al. 2018, https://arxiv.org/abs/1711.10485); the paper uses a pretrained char-CNN-RNN.
+Then the first stage makes images of 64x64 pixels from a sentence and noise. Last, with the first stage frozen, the
+second stage makes images of 256x256 pixels from these and the sentence. The discriminators also reject real images with
+wrong sentences. Rates are halved every 50 epochs in the first stage and every 100 in the second.
 
     python -m gan_jax.main --config stackgan                                     # captioned shapes, 16 and 32 pixels
     python -m gan_jax.main --config stackgan:captioned:/path/to/data             # images and captions.jsonl
@@ -16,17 +16,18 @@ images with the sentences of others. Rates are halved every 50 epochs in the fir
     python -m gan_jax.main --mode sample --workdir runs/stackgan-captioned_shapes \
         --prompt "a red circle above a small blue square"
 
-With embeddings of captions by a text encoder of yours the first phase is left out, and there are no prompts. The
-pictures show a caption, the image of the first stage, that of the second, and the real image. `caption_accuracy` is the
-share of test captions whose attributes, and whose relation, an exact parser finds in the image, for pairs of colour and
+With embeddings of captions by your own text encoder the first phase is left out, and there are no prompts. The pictures
+show a caption, the images of the first and the second stage, and the real image. `caption_accuracy` has the shares of
+test captions whose attributes, and whose relation, an exact parser finds in the image, for combinations of colour and
 shape as in training and for new ones.
 
 The first stage has the published number of parameters. The published runs have not been made. After the first phase of
-the default run 64 % of the training images of a batch had their own sentence as the most similar one of 64.
+the default run, the most similar of the 64 sentences of a batch was the right one for 64 % of the training images.
 
 Expect blobs in the colours of the caption, without its shapes: after the 6,500 steps, a quarter of an hour on a share
-of two CPU cores, 1.2 +- 0.5 % of the pictures have the two shapes of their caption in its colours, and 13 +- 2 % its
-relation, where colours and shapes are new 1.0 +- 0.4 and 15 +- 2 % (one seed, 500 captions each).
+of two CPU cores, 1.2 +- 0.5 % of the pictures have the two shapes of their caption in the right colours, and 13 +- 2 %
+the right relation; for new combinations of colour and shape these are 1.0 +- 0.4 and 15 +- 2 % (one seed, 500 captions
+each).
 """
 
 from typing import Any

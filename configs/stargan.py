@@ -4,17 +4,17 @@ Choi, Choi, Kim, Ha, Kim and Choo 2018, "StarGAN: Unified Generative Adversarial
 Image-to-Image Translation", https://arxiv.org/abs/1711.09020.
 
 The generator gets the domain of its output, a class of the data. The discriminator has a Wasserstein logit for each
-patch and names the domain. A translation should be named as its domain, and the translation back should be the
-original image (weight 10). Networks, gradient penalty, five steps of the discriminator and rates are those of the
-authors' code for faces of 128x128 pixels.
+patch and classifies the domain. A translation should be classified as its target domain, and the translation back
+should be the original image (weight 10). Networks, gradient penalty, five steps of the discriminator and rates are
+those of the authors' code for faces of 128x128 pixels.
 
     python -m gan_jax.main --config stargan                   # digits in six colours
     python -m gan_jax.main --config stargan:tf_flowers
     python -m gan_jax.main --config stargan:folder:/path/faces   # a sub-directory for each domain
 
-Its pictures show an image and its translation into each domain. `class_error` is that of the discriminator's domains on
-real images. `--mode eval --metrics target_accuracy --extractor classifier:NAME` is the share of translations that a
-classifier assigns to the wanted domain.
+Its pictures show an image and its translation into each domain. `class_error` is the discriminator's error in
+classifying the domains of real images. `--mode eval --metrics target_accuracy --extractor classifier:NAME` is the share
+of translations that a classifier assigns to the target domain.
 
 Expect digits that keep their shape and take each of the six colours after the 1,000 steps, a minute on two CPU cores
 (one seed, looked at; the discriminator's `class_error` is 0).

@@ -1,10 +1,10 @@
 """StyleGAN, grown from 8x8 images to those of the data.
 
 Karras, Laine and Aila 2019, "A Style-Based Generator Architecture for GANs", https://arxiv.org/abs/1812.04948, config F
-as the authors' code has it: a mapping of eight layers that learns at a hundredth of the rate, AdaIN, noise, style
-mixing (0.9), the logistic loss with R1 (gamma 10) in every step, Adam at 0.001 (0.0015 to 0.003 from 128x128 on) with
-betas 0 and 0.99, 600 thousand images for a level to fade in and as many for it to settle, the last one until there are
-25 million, batches from 256 (8x8) to 32 (64x64 and more), optimisers anew at each level.
+as in the authors' code: a mapping of eight layers that learns at a hundredth of the rate, AdaIN, noise, style mixing
+(0.9), the logistic loss with R1 (gamma 10) in every step, Adam at 0.001 (0.0015 to 0.003 from 128x128 on) with betas 0
+and 0.99, and new optimisers at each level. Each level fades in over 600 thousand images and is then trained for as
+many, the last one until 25 million images in all. Batches are from 256 (8x8) to 32 (64x64 and more).
 
     python -m gan_jax.main --config stylegan                      # scikit-learn's digits, from 8x8 to 16x16
     python -m gan_jax.main --config stylegan:folder:/faces,1024   # as published
@@ -12,13 +12,13 @@ betas 0 and 0.99, 600 thousand images for a level to fade in and as many for it 
     python -m gan_jax.main --config stylegan:cifar10,small
 
 A level is a phase of the run (`earlier_phases`). Expect FID 4.40 for FFHQ at 1024x1024: a week on eight V100 GPUs, and
-26 million parameters in the generator. `--mode sample --psi 0.7` truncates the styles; the paper's pictures have that
-in the first eight layers (`--config.generator.cutoff=8` in training). After 36 thousand images the digits are of all
-kinds, with ragged strokes: four minutes on a busy CPU core.
+26 million parameters in the generator. `--mode sample --psi 0.7` truncates the styles; for the paper's pictures this
+was done in the first eight layers only (`--config.generator.cutoff=8` in training). After 36 thousand images, four
+minutes on a busy CPU core, there are digits of all kinds, with ragged strokes.
 
 `small` has 64 channels at most, two layers of mapping, batches of 32 and 60 thousand images in place of 600 (12 on the
 digits), as many on the last level as on the others. It needs the published gamma: with 0.1 or 0.002 the discriminator
-wins, and the digits are of few kinds. The form of the tutorials, without noise and filters, is
+wins, and the digits are of few kinds. The simplified form of tutorials, without noise and filters, is
 `--config.generator.blur=False --config.generator.noise_layers=False --config.generator.mixing=0`, with
 `--config.generator.rate=1` for a mapping that learns as fast as the rest.
 """

@@ -9,9 +9,9 @@ convolutions, a generator that sums an image of each resolution and a residual d
     python -m gan_jax.main --config stylegan2:cifar10,small
     python -m gan_jax.main --config stylegan2                      # scikit-learn's digits at 16x16
 
-Expect FID 2.84 for FFHQ at 1024x1024 after its 25 million images: nine days on eight V100 GPUs. In 16 bits
-(`--config.dtype=bfloat16`) the four highest resolutions are; StyleGAN2-ADA's code clamps those layers then
-(`--config.generator.clamp=256 --config.discriminator.clamp=256`). `small` has at most 64 channels, two layers of
+Expect FID 2.84 for FFHQ at 1024x1024 after its 25 million images: nine days on eight V100 GPUs. With
+`--config.dtype=bfloat16` the four highest resolutions are computed in 16 bits; StyleGAN2-ADA's code then clamps those
+layers (`--config.generator.clamp=256 --config.discriminator.clamp=256`). `small` has at most 64 channels, two layers of
 mapping and 5,000 steps: on fashion_mnist, FID by its classifier falls from 12.5 after 1,000 steps to 3.2, in 18 minutes
 on two busy CPU cores. With gamma 0.1 it is 13.2 after 1,000 steps.
 """

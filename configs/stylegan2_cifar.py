@@ -12,8 +12,8 @@ in the discriminator, two layers of mapping, R1 (gamma 0.01) every 16 rounds, Ad
 
 Expect FID 2.92 and, with classes, 2.42 at the best checkpoint of 100 million images
 (`--config.evaluate=fid --config.checkpoints.best_metric=eval/fid` keeps it; 50,000 samples against the training set).
-The authors trained on two GPUs: the minibatch deviation is over groups of 32. They computed in 16 bits, here
-`--config.dtype=bfloat16 --config.generator.clamp=256 --config.discriminator.clamp=256`.
+The authors trained on two GPUs: the minibatch deviation is over groups of 32. They computed in 16 bits; the equivalent
+is `--config.dtype=bfloat16 --config.generator.clamp=256 --config.discriminator.clamp=256`.
 
 `small` has at most 64 channels, batches of 32 and 5,000 steps; its probability of augmentation moves ten times as fast
 and geometry is sampled bilinearly.

@@ -2,9 +2,9 @@
 
 Liu, Breuel and Kautz 2017, "Unsupervised Image-to-Image Translation Networks", https://arxiv.org/abs/1703.00848.
 
-Each domain has a variational autoencoder, and the codes of both are of one space: a translation decodes the code of an
-image in the other domain. Networks, weights and rates are those of UNIT in the code of MUNIT, without the perceptual
-loss; that code shares no layers between the domains.
+Each domain has a variational autoencoder, and both share one latent space: a translation decodes the code of an image
+with the decoder of the other domain. Networks, weights and rates are those of UNIT in the code of MUNIT, without the
+perceptual loss; that code shares no layers between the domains.
 
     python -m gan_jax.main --config unit                                     # threes to eights
     python -m gan_jax.main --config unit:classes:tf_flowers:tulips:roses
@@ -12,8 +12,8 @@ loss; that code shares no layers between the domains.
 
 Its pictures show an image of each domain, its translation, and its reconstruction.
 
-Expect eights with the slant and the width of their threes, and threes of eights, after the 1,500 steps, three minutes
-on two CPU cores (one seed, looked at, not measured).
+Expect eights with the slant and the width of their threes, and vice versa, after the 1,500 steps, three minutes on two
+CPU cores (one seed, looked at, not measured).
 """
 
 from ml_collections import ConfigDict

@@ -2,11 +2,11 @@
 
 Wang et al. 2018, "Video-to-Video Synthesis", https://arxiv.org/abs/1808.06601.
 
-A frame is made of the label maps of itself and of the two frames before it, and of these two frames as they were
-generated: a mask mixes a fresh image with the last frame, moved along a flow. A discriminator judges each frame with
-its map, others judge three frames that are 1 and 3 frames apart with their flow. Losses are mean squares and feature
-matching; flow and mask have losses of their own. FlowNet2 is left out. The default data are motion_maps, coloured
-shapes over still backgrounds, whose flow is known. The maps tell shape and colour, and nothing of the background.
+A frame is generated from its label map, those of the two previous frames, and these two generated frames: a mask mixes
+a new image with the last frame, warped by a flow. One discriminator judges each frame with its map; others judge three
+frames that are 1 or 3 frames apart, with their flow. The losses are least squares and feature matching; flow and mask
+have their own losses. FlowNet2 is left out. The default data are motion_maps, coloured shapes over still backgrounds,
+whose flow is known. The maps contain shape and colour, but not the background.
 
     python -m gan_jax.main --config vid2vid                              # moving shapes, at 16x16
     python -m gan_jax.main --config vid2vid:clip_maps:/path/to/data      # clips and their maps, at 256x256
@@ -15,13 +15,13 @@ shapes over still backgrounds, whose flow is known. The maps tell shape and colo
     python -m gan_jax.main --mode eval --workdir runs/vid2vid-motion_maps --metrics warp_error,clip_error
 
 Its pictures show maps, outputs and targets; `--mode sample` also writes films of them. `warp_error` is the difference
-of a frame from the one before it, moved along the known flow; `clip_l1` and `clip_psnr` compare outputs with targets.
+of a frame and the previous one, warped by the known flow; `clip_l1` and `clip_psnr` compare outputs with targets.
 
 Expect shapes in their colours after some hundred steps, over invented backgrounds that stay still, with faint trails
-behind the shapes. After the 1,500 steps, eight minutes on a share of two CPU cores, `warp_error` was 0.0086, frame by
-frame 0.077, and of the real clips 0.0026. `clip_l1` was 0.124 and `clip_psnr` 16.2 dB, frame by frame 0.135 and 15.4 dB
-(one seed). Painting each class in its mean colour gives 0.089 and 19.3 dB, because the maps do not tell the background.
-The flow was not learnt yet: its mean absolute error was 0.039 pixels, and that of no flow is 0.038.
+behind the shapes. After the 1,500 steps, eight minutes on a share of two CPU cores, `warp_error` was 0.0086 (frame by
+frame 0.077, real clips 0.0026). `clip_l1` was 0.124 and `clip_psnr` 16.2 dB (frame by frame 0.135 and 15.4 dB; one
+seed). Painting each class in its mean colour gives 0.089 and 19.3 dB, because the maps do not contain the background.
+The flow was not learnt yet: its mean absolute error was 0.039 pixels; zero flow has 0.038.
 """
 
 from ml_collections import ConfigDict

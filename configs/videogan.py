@@ -11,11 +11,11 @@ discriminator has convolutions in space and time. `game.mask` keeps the mask sma
 
 The published data, stabilised clips of Flickr with 32 frames, are not available; motions is a set of clips of a
 coloured shape that moves over a still background, which is computed. `--mode sample` writes films. The metric `clips`
-says how sure a classifier is of their motion, and how well their frames agree in shape and colour.
+measures how certain a classifier is of their motion, and how well their frames agree in shape and colour.
 
-Expect still, mottled backgrounds with a bright blob that moves, without its shape, after the 1,500 steps. `--metrics
-clips --num 500` found a `motion_entropy` of 0.75 nats (real clips: 0.03, at most 1.10) and a `content_agreement` of
-0.50 (real clips: 1.00), one seed.
+Expect still, mottled backgrounds with a bright, shapeless blob that moves, after the 1,500 steps.
+`--metrics clips --num 500` gave a `motion_entropy` of 0.75 nats (real clips: 0.03, at most 1.10) and a
+`content_agreement` of 0.50 (real clips: 1.00), one seed.
 """
 
 from ml_collections import ConfigDict

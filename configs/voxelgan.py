@@ -3,8 +3,8 @@
 Wu, Zhang, Xue, Freeman and Tenenbaum 2016, "Learning a Probabilistic Latent Space of Object Shapes via 3D
 Generative-Adversarial Modeling", https://arxiv.org/abs/1610.07584.
 
-DCGAN's networks with convolutions of 4x4x4. The generator learns at 2.5e-3 and the discriminator at 1e-5, which also
-makes no step while its accuracy on the batch is above 80 % (section 3.2).
+DCGAN's networks with convolutions of 4x4x4. The generator learns at 2.5e-3 and the discriminator at 1e-5. The
+discriminator also skips its step while its accuracy on the batch is above 80 % (section 3.2).
 
     python -m gan_jax.main --config voxelgan                   # furniture of 32^3 voxels, quarter of the width
     python -m gan_jax.main --config voxelgan:furniture         # the published networks at 64^3
@@ -13,10 +13,10 @@ The published data, ModelNet, need a download; furniture is a set of tables, cha
 `--mode sample` writes pictures, a film of the solids turning, and the surfaces as `.obj` files.
 
 Expect rough lamps, tables, chairs and mugs after the 1,500 steps, which take a quarter of an hour on a free CPU core.
-`python -m gan_jax.evaluate RUN --metrics solids --num 1000` found 0.924 of the voxels in one piece, 0.41 left like
-right, a best match of 0.40 by intersection over union, and a coverage of 0.11 (one seed). A thousand training solids
-against a thousand others have 1, 0.79, 0.83 and 0.58. The small networks have learning rates of
-their own: at the published ones the discriminator hardly learned, and lost from the start.
+`python -m gan_jax.evaluate RUN --metrics solids --num 1000` gave 0.924 of the voxels in one piece, a symmetry of 0.41,
+a best match of 0.40 by intersection over union, and a coverage of 0.11 (one seed). A thousand training solids against a
+thousand others have 1, 0.79, 0.83 and 0.58. The small networks have other learning rates, because at the published ones
+the discriminator hardly learned and lost from the start.
 """
 
 from ml_collections import ConfigDict

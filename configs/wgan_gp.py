@@ -2,7 +2,8 @@
 
 Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", https://arxiv.org/abs/1704.00028, algorithm 1: five
 steps of the critic for each of the generator, penalty of weight 10 on interpolates, Adam at 1e-4 with beta1 0 and beta2
-0.9. The critic has layer norm, as batch norm would mix the examples that the penalty tells apart.
+0.9. The critic has layer norm instead of batch norm, because the penalty applies to single examples, which batch norm
+mixes.
 
     python -m gan_jax.main --config wgan_gp:fashion_mnist
     python -m gan_jax.main --config wgan_gp                  # scikit-learn's digits at 16x16

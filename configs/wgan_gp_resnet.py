@@ -2,8 +2,8 @@
 
 Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", https://arxiv.org/abs/1704.00028, appendix F: residual
 networks with batch norm in the generator and no normalisation in the critic, which takes the mean over space; penalty
-of weight 10, five steps of the critic, Adam at 2e-4 with beta1 0 and beta2 0.9, whose rate falls to 0 on a straight
-line. `--config.discriminator.normalization=layer` is the layer norm that the paper recommends for critics.
+of weight 10, five steps of the critic, Adam at 2e-4 with beta1 0 and beta2 0.9, and a rate that falls linearly to 0.
+`--config.discriminator.normalization=layer` is the layer norm that the paper recommends for critics.
 
     python -m gan_jax.main --config wgan_gp_resnet:cifar10         # the published recipe
     python -m gan_jax.main --config wgan_gp_resnet:small           # fashion_mnist, for a laptop
@@ -11,10 +11,10 @@ line. `--config.discriminator.normalization=layer` is the layer norm that the pa
     python -m gan_jax.main --config wgan_gp_resnet                 # scikit-learn's digits at 16x16
 
 Expect Inception Score 7.86 on CIFAR-10 after 100,000 steps, and FID of about 29 by the protocol of SNGAN's paper. A
-step costs 2.6 TFLOP, all of them seven hours at 10 TFLOP/s. The authors' generator learns from 128 images a step, here
-from 64, and samples with the statistics of the batch, here with running averages. Their class-conditional networks
-(Inception Score 8.42) are `--config.generator.conditioning=normalization --config.discriminator.conditioning=auxiliary
---config.auxiliary.generator_weight=0.1`.
+step costs 2.6 TFLOP; the run takes seven hours at 10 TFLOP/s. The authors' generator learns from 128 images per step
+and samples with batch statistics; here it learns from 64 and samples with running averages. Their class-conditional
+networks (Inception Score 8.42) are `--config.generator.conditioning=normalization
+--config.discriminator.conditioning=auxiliary --config.auxiliary.generator_weight=0.1`.
 
 `small` has networks of 32 channels, two steps of the critic and a constant rate; its 2,500 steps take about
 ten minutes on two CPU cores, fifteen on cifar10.
