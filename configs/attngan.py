@@ -24,10 +24,10 @@ the most similar of the 32 sentences of a batch was the right one for 86 % of th
 
 Expect blobs in the colours of the caption. Every fourth picture has the relation of its caption, few have its shapes.
 After the 5,500 steps, about eleven minutes of CPU time, 3.0 +- 0.8 % of the pictures have the two shapes of their
-caption in the right colours, and 27 +- 2 % the right relation; for new combinations of colour and shape these are 1.4
-+- 0.5 and 29 +- 2 % (one seed, 500 captions each). The config stackgan has 1.2 +- 0.5 and 13 +- 2 % after 6,500 steps,
-for new combinations 1.0 +- 0.4 and 15 +- 2 %. R-precision is 25.5 +- 1.4 %, for stackgan 11.3 +- 1.0 %, for the real
-images 59 %. After 1,000 steps of the second phase, the last images are blobs; with the published weight 5 of the
+caption in the right colours, and 27 +- 2 % the right relation; for new combinations of colour and shape these are
+1.4 +- 0.5 and 29 +- 2 % (one seed, 500 captions each). The config stackgan has 1.2 +- 0.5 and 13 +- 2 % after 6,500
+steps, for new combinations 1.0 +- 0.4 and 15 +- 2 %. R-precision is 25.5 +- 1.4 %, for stackgan 11.3 +- 1.0 %, for the
+real images 59 %. After 1,000 steps of the second phase, the last images are blobs; with the published weight 5 of the
 matching loss instead of 0.5 they were textures.
 """
 

@@ -12,8 +12,8 @@ images (ADDA).
     python -m gan_jax.main --config cycada:unpaired:mnist,digits     # MNIST -> scikit-learn's digits
     python -m gan_jax.main --config cycada:unpaired:digits,mnist
 
-`class_error` is the error on the target's test split; the accuracy is 1 - class_error. At the end of the first phase it
-is that of learning from the source alone, then that of the pixel stage, then that of both stages.
+`class_error` is the error on the target's test split; one minus this error is the accuracy. At the end of the first
+phase it is that of learning from the source alone, then that of the pixel stage, then that of both stages.
 `--mode eval --metrics class_error` recomputes it. Labels of the target are not used in training; for comparison
 `--config.earlier_phases="()" --config.game.stage=classes --config.game.learns_from=target` learns from them.
 

@@ -14,8 +14,8 @@ authors subtract the mean.
     python -m gan_jax.main --config dann:unpaired:SOURCE,TARGET
 
 `game.learns_from=source` and `target` train the same classifier on the labels of one domain alone, the lower and the
-upper limit. `class_error` is that of the classifier on the target's test split, after the last step; the accuracy is 1
-- class_error. `--mode eval --metrics class_error` recomputes it. Labels of the target are not used in training.
+upper limit. `class_error` is that of the classifier on the target's test split, after the last step; one minus this
+error is the accuracy. `--mode eval --metrics class_error` recomputes it. Labels of the target are not used in training.
 
 The pictures show images of both domains, each with the gradient of the probability of its class.
 
