@@ -15,6 +15,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.anomaly import Anomaly
 from gan_jax.encoding import Encoding
 from gan_jax.errors import UserError
@@ -415,7 +416,7 @@ def _per_position(draw, shape):
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
 
     def latents(key: Key, positions: Array) -> Array:
-        return jax.vmap(lambda position: draw(jax.random.fold_in(key, position), shape))(positions)
+        return global_batch.draw(lambda key: draw(key, shape), key, positions)
 
     return latents
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from gan_jax import losses
+from gan_jax import global_batch, losses
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, stream
@@ -137,7 +137,7 @@ class Passes:
 
     def gather(self, values: Array) -> Array:
         """[B, ...] of this device -> [B, ...] of the global batch."""
-        return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)
+        return global_batch.gather(values, self.axis_name)
 
     def labels(self, batch: Batch) -> Array | None:
         """The conditions of a batch's real examples, which are also given to the fake ones."""

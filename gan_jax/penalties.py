@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.layers.choices import is_traced, require
 
 Array = jax.Array
@@ -409,8 +410,8 @@ def _widened(array: Array) -> Array:
 
 
 def _mean(array: Array, axis_name: str | None) -> Array:
-    mean = jnp.mean(array)
-    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+    """The mean of all values of the global batch, a scalar."""
+    return global_batch.mean(jnp.mean(array), axis_name)
 
 
 def _squared_norms(gradients: Array) -> Array:
@@ -429,7 +430,7 @@ def _root(squares: Array) -> Array:
 def _noise(draw: Callable[..., Array], key: Key, positions: Array | None, like: Array) -> Array:
     """Noise of the shape and dtype of `like` [B, ...], one independent draw for each position."""
     positions = jnp.arange(len(like)) if positions is None else positions
-    return jax.vmap(lambda place: draw(jax.random.fold_in(key, place), like.shape[1:], like.dtype))(positions)
+    return global_batch.draw(lambda key: draw(key, like.shape[1:], like.dtype), key, positions)
 
 
 def _between(real: Array, fake: Array, key: Key, positions: Array | None) -> Array:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.game import Array, Key, PyTree
 from gan_jax.layers.resampling import average_pool
 from gan_jax.layers.text import Matcher
@@ -80,9 +81,7 @@ def of_words(matcher: Matcher, shape: tuple[int, int, int], axis_name: str | Non
     def compare(params: PyTree, images: Array, text: Text) -> Match:
         seen = average_pool(images, images.shape[1] // shape[0])
         made = *matcher.apply({'params': params}, seen, method='see'), text
-        if axis_name is not None:
-            made = jax.tree.map(lambda rows: jax.lax.all_gather(rows, axis_name, tiled=True), made)
-        regions, wholes, text = made
+        regions, wholes, text = global_batch.gather(made, axis_name)
         alike = {
             'words': word_similarities(regions, text.words, text.is_word),
             'sentences': similarities(wholes, text.sentence),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.errors import UserError
 
 
@@ -56,12 +57,9 @@ def exchange(
         UserError: the buffer has fewer places than the global batch has examples, or the generator shows several images
             of each.
     """
-    everywhere, first = jax.lax.stop_gradient((examples, conditions)), 0
-    if axis_name is not None:
-        everywhere = jax.lax.all_gather(everywhere, axis_name, tiled=True)
-        first = jax.lax.axis_index(axis_name) * len(examples)
+    everywhere = global_batch.gather(jax.lax.stop_gradient((examples, conditions)), axis_name)
+    here = global_batch.positions(len(examples), axis_name)
     size, batch = len(replay.filled), len(everywhere[0])
-    here = first + jnp.arange(len(examples))
     if batch > size:
         raise UserError(f'replay={size} is too small: the buffer must hold at least a batch of {batch} examples.')
     if replay.examples.shape[1:] != examples.shape[1:]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax import global_batch
 from gan_jax.dynamics.field import Field, field_of_turns, linearize, moving_params
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Player, PlayerLoss, PyTree, Turn, stream
@@ -332,7 +333,7 @@ class _Round:
 
     def mean(self, tree: PyTree) -> PyTree:
         """The mean over the devices."""
-        return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
+        return global_batch.mean(tree, self.axis_name)
 
     def spread(self, tree: PyTree) -> PyTree:
         """A copy for each device; shard_map would sum the gradients of values that the devices share by itself."""

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import penalties
+from gan_jax import global_batch, penalties
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Key, Pair, PyTree, stream
@@ -75,11 +75,11 @@ class View:
 
     def mean(self, tree: PyTree) -> PyTree:
         """The mean of each device's values over the devices."""
-        return tree if self.axis_name is None else jax.lax.pmean(tree, self.axis_name)
+        return global_batch.mean(tree, self.axis_name)
 
     def gather(self, values: Array) -> Array:
         """[B, ...] of this device -> [B, ...] of the global batch."""
-        return values if self.axis_name is None else jax.lax.all_gather(values, self.axis_name, tiled=True)
+        return global_batch.gather(values, self.axis_name)
 
 
 class Term(NamedTuple):

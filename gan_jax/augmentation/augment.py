@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.augmentation import adaptive as adaptive_augment
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose, is_on, require
@@ -196,10 +197,7 @@ def instance_noise(examples: Array, key: Key, positions: Array, deviation: Array
 
 
 def _by_position(change: Callable[[Array, Key], Array], examples: Array, key: Key, positions: Array) -> Array:
-    def one(example: Array, position: Array) -> Array:
-        return change(example, jax.random.fold_in(key, position))
-
-    return jax.vmap(one)(examples, positions)
+    return global_batch.draw(lambda key, example: change(example, key), key, positions, examples)
 
 
 def _change_images(change: Callable[[Array, Key], Array], images: Array, key: Key, positions: Array) -> Array:

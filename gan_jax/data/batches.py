@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.data.dataset import batch_field
 from gan_jax.examples.kinds import kind_of
 
@@ -42,7 +43,7 @@ def prepare(
     images = {'real': examples} if inputs is None else {'real': examples, 'input': inputs}
     images = {field: to_float(image) for field, image in images.items()}
     if flip:
-        mirrored = jax.vmap(lambda position: jax.random.bernoulli(jax.random.fold_in(key, position)))(positions)
+        mirrored = global_batch.draw(jax.random.bernoulli, key, positions)
         images = {field: _mirror(image, mirrored) for field, image in images.items()}
     return images if labels is None else images | {'label': labels.astype(jnp.int32)}
 

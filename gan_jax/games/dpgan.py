@@ -33,6 +33,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
+from gan_jax import global_batch
 from gan_jax.adversarial import adversarial
 from gan_jax.clipping import clipped_sum, noisy, with_gradient
 from gan_jax.errors import UserError
@@ -113,7 +114,7 @@ def dpgan(
         if num_classes is None:
             return None
         key = stream(key, 'classes')
-        return jax.vmap(lambda place: jax.random.randint(jax.random.fold_in(key, place), (), 0, num_classes))(positions)
+        return global_batch.draw(lambda key: jax.random.randint(key, (), 0, num_classes), key, positions)
 
     def discriminator_loss(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         if 'index' not in batch:
@@ -122,9 +123,7 @@ def dpgan(
         fake_labels = classes(key, positions)
         drawn = draw(stream(key, 'latents'), positions)
         fake, _ = generator.apply(*state.generator[:2], drawn, stream(key, 'generator'), True, fake_labels)
-        fakes = fake, fake_labels
-        if axis_name is not None:
-            fakes = jax.lax.all_gather(fakes, axis_name, tiled=True)
+        fakes = global_batch.gather((fake, fake_labels), axis_name)
 
         def gradient(example: dict[str, Any]) -> tuple[PyTree, dict[str, Array]]:
             own = jax.random.fold_in(stream(key, 'example'), example['index'])

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from gan_jax import losses
+from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PyTree, stream
@@ -38,11 +38,10 @@ class Holes:
         """The upper left corners of holes, int32 [n, 2], one draw for each position."""
         sides = jnp.array(self.shape[:2])
 
-        def draw(position: Array) -> Array:
-            return jax.random.randint(jax.random.fold_in(key, position), (2,), 0, sides - sides // 2 + 1)
-
         if self.random:
-            return jax.vmap(draw)(positions)
+            return global_batch.draw(
+                lambda key: jax.random.randint(key, (2,), 0, sides - sides // 2 + 1), key, positions
+            )
         return jnp.broadcast_to(sides // 4, (len(positions), 2))
 
     def contents(self, images: Array, corners: Array) -> Array:

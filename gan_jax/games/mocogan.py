@@ -8,6 +8,7 @@ import dataclasses
 
 import jax
 
+from gan_jax import global_batch
 from gan_jax.adversarial import adversarial
 from gan_jax.augmentation.augment import Augmentation
 from gan_jax.errors import UserError
@@ -66,7 +67,7 @@ def random_frames(clips: Array, key: Key, positions: Array, strength: Array) -> 
     """A random frame of each clip, as an augmentation: [B, T, H, W, C] -> [B, H, W, C]."""
     del strength
 
-    def one(clip: Array, position: Array) -> Array:
-        return clip[jax.random.randint(jax.random.fold_in(key, position), (), 0, len(clip))]
+    def one(key: Key, clip: Array) -> Array:
+        return clip[jax.random.randint(key, (), 0, len(clip))]
 
-    return jax.vmap(one)(clips, positions)
+    return global_batch.draw(one, key, positions, clips)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from gan_jax import losses
+from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree
@@ -133,7 +133,7 @@ def from_config(
 
 def _dropout_keys(key: Key, positions: Array) -> Array:
     """A key of dropout uint32 [n, 2] for each position."""
-    return jax.vmap(lambda position: jax.random.key_data(jax.random.fold_in(key, position)))(positions)
+    return global_batch.draw(jax.random.key_data, key, positions)
 
 
 def _of_pairs(network: Network) -> Network:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import losses
+from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PlayerLoss, PyTree
@@ -147,11 +147,8 @@ def _targets(domains: Array) -> Array:
 
 def _draw(key: Key, positions: Array, number: int) -> Array:
     """One-hot domains [n, number], each equally likely."""
-
-    def one(position: Array) -> Array:
-        return jax.random.randint(jax.random.fold_in(key, position), (), 0, number)
-
-    return jax.nn.one_hot(jax.vmap(one)(jnp.asarray(positions)), number)
+    domains = global_batch.draw(lambda key: jax.random.randint(key, (), 0, number), key, jnp.asarray(positions))
+    return jax.nn.one_hot(domains, number)
 
 
 def _told_domains(network: Network) -> Network:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.adversarial import adversarial
 from gan_jax.augmentation.augment import quarter_turns
 from gan_jax.content import NORMS, Content, make_content
@@ -79,10 +80,7 @@ class Crops:
         rooms = [whole - part + 1 for whole, part in zip(self.inputs[:2], self.small[:2], strict=True)]
         ends = jnp.array([*rooms, 4 if self.rotate else 1])
 
-        def draw(position: Array) -> Array:
-            return jax.random.randint(jax.random.fold_in(key, position), (3,), 0, ends)
-
-        drawn = jax.vmap(draw)(positions)
+        drawn = global_batch.draw(lambda key: jax.random.randint(key, (3,), 0, ends), key, positions)
         corners, turns = drawn[:, :2], drawn[:, 2]
         if self.side:
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import flow as flows
-from gan_jax import losses
+from gan_jax import global_batch, losses
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import CLIPS, kind_of
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, stream
@@ -140,11 +140,11 @@ def vid2vid(
         return {**batch, 'real': jnp.pad(real, ((0, 0),) * (real.ndim - 1) + ((0, _MOVEMENT),))}
 
     def prepare(batch: Batch, key: Key, positions: Array) -> Batch:
-        def cut(clip: Array, position: Array) -> Array:
-            first = jax.random.randint(jax.random.fold_in(key, position), (), 0, shape[0] - length + 1)
+        def cut(key: Key, clip: Array) -> Array:
+            first = jax.random.randint(key, (), 0, shape[0] - length + 1)
             return jax.lax.dynamic_slice_in_dim(clip, first, length)
 
-        return {name: jax.vmap(cut)(clips, positions) for name, clips in batch.items()}
+        return {name: global_batch.draw(cut, key, positions, clips) for name, clips in batch.items()}
 
     def sample(params: PyTree, variables: PyTree, latents: Array, maps: Array) -> Array:
         return game.sample(params, variables, latents, maps)[..., :channels]

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.layers.choices import require
 
 
@@ -27,16 +28,10 @@ class Dropout(nn.Module):
         require(0 <= self.rate < 1, 'dropout', self.rate, 'at least 0 and below 1')
         if not train or not self.rate:
             return inputs
+
+        def mask(key: jax.Array) -> jax.Array:
+            return jax.random.bernoulli(key, 1 - self.rate, inputs.shape[1:])
+
         key = self.make_rng('dropout')
-
-        def mask(position: jax.Array) -> jax.Array:
-            return jax.random.bernoulli(jax.random.fold_in(key, position), 1 - self.rate, inputs.shape[1:])
-
-        keep = jax.vmap(mask)(places(len(inputs), self.axis_name))
+        keep = global_batch.draw(mask, key, global_batch.positions(len(inputs), self.axis_name))
         return jnp.where(keep, inputs / (1 - self.rate), 0)
-
-
-def places(count: int, axis_name: str | None) -> jax.Array:
-    """The positions [count] in the global batch of the examples on this device; None: it has the whole batch."""
-    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
-    return first + jnp.arange(count)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
+from gan_jax import global_batch
 from gan_jax.errors import UserError
 from gan_jax.layers.linear import Dense
 
@@ -51,8 +52,7 @@ def minibatch_deviation(
     groups = inputs.astype(jnp.float32).reshape(-1, size, space, num_features, channels // num_features)
 
     def mean(values: jax.Array) -> jax.Array:
-        average = values.mean(1, keepdims=True)
-        return jax.lax.pmean(average, axis_name) if axis_name and not group_size else average
+        return global_batch.mean(values.mean(1, keepdims=True), None if group_size else axis_name)
 
     deviation = jnp.sqrt(mean((groups - mean(groups)) ** 2) + 1e-8).mean((1, 2, 4)).repeat(size, 0)
     deviation = deviation.reshape(batch, *(1,) * (inputs.ndim - 2), num_features)
@@ -92,9 +92,7 @@ class MinibatchDiscrimination(nn.Module):
             name='tensor',
         )
         rows = tensor(inputs, train=train).reshape(-1, self.kernels, self.dims)
-        others = rows
-        if self.axis_name and not self.is_initializing():
-            others = jax.lax.all_gather(rows, self.axis_name, tiled=True)
+        others = global_batch.gather(rows, global_batch.axis_of(self))
         # Pairs of examples in the last axes, and a sum written out: XLA:CPU is several times slower on short ones.
         rows, others = rows.transpose(1, 2, 0), others.transpose(1, 2, 0)
         distances = sum(jnp.abs(rows[:, i, :, None] - others[:, i, None]) for i in range(self.dims))

@@ -3,9 +3,9 @@
 import flax.linen as nn
 import jax
 
+from gan_jax import global_batch
 from gan_jax.augmentation.augment import instance_noise
 from gan_jax.layers.choices import require
-from gan_jax.layers.dropout import places
 
 
 class GaussianNoise(nn.Module):
@@ -28,8 +28,8 @@ class GaussianNoise(nn.Module):
         require(self.deviation >= 0, 'The standard deviation of noise', self.deviation, 'at least 0')
         if not train or not self.deviation:
             return inputs
-        axis_name = None if self.is_initializing() else self.axis_name
-        return instance_noise(inputs, self.make_rng('noise'), places(len(inputs), axis_name), self.deviation)
+        positions = global_batch.positions(len(inputs), global_batch.axis_of(self))
+        return instance_noise(inputs, self.make_rng('noise'), positions, self.deviation)
 
 
 class PlaceNoise(nn.Module):
@@ -55,9 +55,8 @@ class PlaceNoise(nn.Module):
         strength = self.param('strength', nn.initializers.zeros, images.shape[3:] if self.per_channel else ())
         constant = self.variable('noise', 'constant', lambda: jax.random.normal(self.make_rng('params'), shape))
         if train and not self.is_initializing():
-            key = self.make_rng('noise')
-            draw = lambda place: jax.random.normal(jax.random.fold_in(key, place), shape)  # noqa: E731
-            noise = jax.vmap(draw)(places(images.shape[0], self.axis_name))
+            positions = global_batch.positions(images.shape[0], self.axis_name)
+            noise = global_batch.draw(lambda key: jax.random.normal(key, shape), self.make_rng('noise'), positions)
         elif self.sampling:
             noise = constant.value
         else:

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import choose, require
 from gan_jax.layers.conditioning import Embedding
@@ -201,9 +202,8 @@ class BatchNorm(nn.Module):
         now = mean.value, variance.value
         if train:
             axes = tuple(range(inputs.ndim - 1))
-            first, second = values.mean(axes), jnp.square(values).mean(axes)
-            if self.axis_name is not None and not self.is_initializing():
-                first, second = jax.lax.pmean((first, second), self.axis_name)
+            moments = values.mean(axes), jnp.square(values).mean(axes)
+            first, second = global_batch.mean(moments, global_batch.axis_of(self))
             now = first, jnp.maximum(second - jnp.square(first), 0.0)
             if not self.is_initializing():
                 for kept, new in zip((mean, variance), now, strict=True):

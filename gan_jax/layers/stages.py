@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import global_batch
+
 Levels = tuple[np.ndarray, np.ndarray]  # signal and deviation of each stage, the noisiest first
 
 
@@ -61,13 +63,13 @@ def perturb(
     # Noise of stage k is the sum of the fresh noise of the stages from k on, each weakened by a_k / a_j.
     mix = np.triu(signal[:, None] / signal) * fresh * deviation
 
-    def noisy(example: jax.Array, position: jax.Array) -> jax.Array:
-        noise = jax.random.normal(jax.random.fold_in(key, position), example.shape, example.dtype)
+    def noisy(key: jax.Array, example: jax.Array) -> jax.Array:
+        noise = jax.random.normal(key, example.shape, example.dtype)
         flat = jnp.asarray(mix, example.dtype) @ noise.reshape(len(example), -1)
         scale = jnp.asarray(signal, example.dtype).reshape(-1, *(1,) * (example.ndim - 1))
         return scale * example + flat.reshape(example.shape)
 
-    return jax.vmap(noisy)(stages, positions)
+    return global_batch.draw(noisy, key, positions, stages)
 
 
 def _left(stages: int) -> np.ndarray:

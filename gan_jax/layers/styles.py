@@ -11,9 +11,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.layers.choices import is_on
 from gan_jax.layers.conditioning import as_vectors
-from gan_jax.layers.dropout import places
 from gan_jax.layers.equalized import EqualizedDense
 from gan_jax.layers.modulated import activate
 from gan_jax.layers.networks import GeneratorNetwork
@@ -122,14 +122,14 @@ class StyleGenerator(GeneratorNetwork):
             psi = jnp.where(layer < (self.cutoff or self.layers), self.psi, 1.0)
             return self.average.value + psi * (w[:, None] - self.average.value)
         if self.is_mutable_collection('styles'):
-            mean = jax.lax.stop_gradient(w).mean(0)
-            mean = jax.lax.pmean(mean, self.axis_name) if self.axis_name and not self.is_initializing() else mean
+            mean = global_batch.mean(jax.lax.stop_gradient(w).mean(0), global_batch.axis_of(self))
             self.average.value = mean + self.momentum * (self.average.value - mean)
         if not is_on(self.mixing) or self.is_initializing():
             return jnp.broadcast_to(w[:, None], (len(w), self.layers, self.w_size))
         coin, place, noise = jax.random.split(self.make_rng('mixing'), 3)
-        draw = lambda position: jax.random.normal(jax.random.fold_in(noise, position), latents.shape[1:])  # noqa: E731
-        other = self.mapping(jax.vmap(draw)(places(len(latents), self.axis_name)), vectors)
+        positions = global_batch.positions(len(latents), self.axis_name)
+        others = global_batch.draw(lambda key: jax.random.normal(key, latents.shape[1:]), noise, positions)
+        other = self.mapping(others, vectors)
         first = jax.random.randint(place, (), 1, self.layers)
         mixed = (jax.random.uniform(coin) < self.mixing) & (layer >= first)
         return jnp.where(mixed, other[:, None], w[:, None])

@@ -15,11 +15,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.augmentation.augment import instance_noise
 from gan_jax.encoding import Encoding
 from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import choose, require, require_positive
-from gan_jax.layers.dropout import places
 from gan_jax.layers.linear import Dense
 from gan_jax.layers.networks import flatten
 from gan_jax.ranges import COUNT, SHARE
@@ -164,8 +164,7 @@ def _gaussian(network: Encoder, prediction: jax.Array, train: bool) -> Encoding:
     mean, log_deviation = jnp.split(prediction, 2, axis=-1)
     if not train:
         return Encoding(mean, mean)
-    axis_name = None if network.is_initializing() else network.axis_name
-    where = places(len(mean), axis_name)
+    where = global_batch.positions(len(mean), global_batch.axis_of(network))
     noise = instance_noise(jnp.zeros_like(mean), network.make_rng('noise'), where, 1.0)
     return Encoding(mean + jnp.exp(log_deviation) * noise, mean)
 

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax import global_batch
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
 from gan_jax.layers import transformer
 from gan_jax.layers.choices import choose, require, require_positive
 from gan_jax.layers.conditioning import Embedding
-from gan_jax.layers.dropout import places
 from gan_jax.layers.linear import Dense
 from gan_jax.layers.stages import LEVELS, perturb
 from gan_jax.layers.transformer import XAVIER, Attention, RMSNorm, SwiGLU, root_mean_square
@@ -188,7 +188,7 @@ class Discriminator(_Transformer):
             )
         levels = choose(LEVELS, self.noise, 'noise of stages')(self.stages)
         if train and levels is not None:
-            where = places(len(examples), None if self.is_initializing() else self.axis_name)
+            where = global_batch.positions(len(examples), global_batch.axis_of(self))
             examples = perturb(examples, levels, self.make_rng('noise'), where, self.deviation)
         return jnp.concatenate(jnp.moveaxis(examples, 1, 0), axis=-1)
 

@@ -13,10 +13,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import require, require_positive
-from gan_jax.layers.dropout import places
 from gan_jax.layers.initializers import initializer
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.normalization import normalizer
@@ -234,8 +234,7 @@ class Judge(nn.Module):
             codes = nn.leaky_relu(Dense(self.codes, **{**layers.weights, 'use_bias': True})(sentences), 0.2)
         fits = Fits(layers)
         logits = [fits(hidden, codes, train=train)]
-        # Parameters are made outside the mapped axis.
-        wrong = fits(hidden, of_next(codes, None if self.is_initializing() else self.axis_name), train=train)
+        wrong = fits(hidden, of_next(codes, global_batch.axis_of(self)), train=train)
         if self.unconditional:
             logits.append(_logit(hidden, layers))
         return Judgement(jnp.stack(logits, axis=-1), features={'wrong': wrong[:, None], **features})
@@ -292,8 +291,8 @@ def of_next(rows: jax.Array, axis_name: str | None) -> jax.Array:
     """Row i + 1 of the global batch for row i, and the first one for the last: [B, n] -> [B, n]."""
     if axis_name is None:
         return jnp.roll(rows, -1, axis=0)
-    everywhere = jax.lax.all_gather(rows, axis_name, tiled=True)
-    return everywhere[(places(len(rows), axis_name) + 1) % len(everywhere)]
+    everywhere = global_batch.gather(rows, axis_name)
+    return everywhere[(global_batch.positions(len(rows), axis_name) + 1) % len(everywhere)]
 
 
 def _beside(features: jax.Array, codes: jax.Array) -> jax.Array:
