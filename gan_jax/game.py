@@ -51,6 +51,11 @@ class Player(NamedTuple):
     opt_state: PyTree
     ema: PyTree | None = None
 
+    @property
+    def weights(self) -> tuple[PyTree, PyTree]:
+        """(params, variables) for samples and evaluations: the moving averages, if they are kept."""
+        return self.ema or (self.params, self.variables)
+
 
 @flax.struct.dataclass
 class GanState:

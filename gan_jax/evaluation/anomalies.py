@@ -8,7 +8,7 @@ import scipy  # which imports its modules when they are used
 from gan_jax.anomaly import Anomaly
 from gan_jax.errors import UserError
 from gan_jax.evaluation.distances import nearest
-from gan_jax.evaluation.encoded import over, weights_of
+from gan_jax.evaluation.encoded import over
 from gan_jax.evaluation.record import Estimate
 from gan_jax.game import Game, Player
 from gan_jax.layers.networks import flatten
@@ -22,7 +22,7 @@ def score(game: Game, players: Mapping[str, Player], images: np.ndarray) -> Anom
         players: all of its players, on the host; averaged weights are used where there are some.
         images: uint8 [n, H, W, C].
     """
-    return over(game.score, {name: weights_of(player) for name, player in players.items()}, images)
+    return over(game.score, {name: player.weights for name, player in players.items()}, images)
 
 
 def anomaly_aurocs(

@@ -30,12 +30,12 @@ def class_error(game: Game, classifier: Player, images: np.ndarray, labels: np.n
     """
     if (np.asarray(labels) < 0).any():
         raise UserError('class_error needs the class of every image, and some have none: choose labelled images.')
-    weights = classifier.ema or (classifier.params, classifier.variables)
     classify = jax.jit(
         lambda *of: game.classify(*of[:2], to_float(of[2])).argmax(-1), compiler_options=compiler.often()
     )
     batches = [np.asarray(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
-    found, rule = np.concatenate([classify(*weights, batch) for batch in batches]), f'of {len(images)} images'
+    found = np.concatenate([classify(*classifier.weights, batch) for batch in batches])
+    rule = f'of {len(images)} images'
     if game.codes is not None:
         found, rule = assigned(found, labels), f'{rule}, each category as the class that fits these images best'
     share = float((found != labels).mean())

@@ -47,7 +47,7 @@ def code_accuracy(
         raise UserError('code_accuracy needs the class of every image, and some have none: choose labelled images.')
 
     def features(images: np.ndarray) -> np.ndarray:
-        found = over(lambda weights, images: game.encode(*weights, images).features, weights_of(encoder), images)
+        found = over(lambda weights, images: game.encode(*weights, images).features, encoder.weights, images)
         return flatten(found)
 
     same = images.shape == known_images.shape and np.array_equal(images, known_images)
@@ -72,15 +72,10 @@ def reconstruction_error(game: Game, generator: Player, encoder: Player, images:
         again = game.sample(*made, game.encode(*inferred, images).codes)
         return jnp.sqrt(jnp.square(flatten(again - images) / 2).sum(-1))
 
-    errors = over(error, (weights_of(generator), weights_of(encoder)), images).astype(np.float64)
+    errors = over(error, (generator.weights, encoder.weights), images).astype(np.float64)
     return Estimate(
         float(errors.mean()), of_mean(errors), f'Euclidean, pixels in [0, 1], mean over {len(errors)} images'
     )
-
-
-def weights_of(player: Player) -> tuple[PyTree, PyTree]:
-    """The (params, variables) of a player for evaluation: the averages, if there are some."""
-    return player.ema or (player.params, player.variables)
 
 
 def over(function: Callable[[PyTree, Array], PyTree], weights: PyTree, images: np.ndarray) -> PyTree:

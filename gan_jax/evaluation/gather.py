@@ -267,7 +267,7 @@ def gather_samples(
         UserError: the generator does not make images, or the extractor does not accept them.
     """
     generator = samples.generator
-    constants = generator.ema or (generator.params, generator.variables), np.uint32(samples.seed)
+    constants = generator.weights, np.uint32(samples.seed)
     store, digest = FeatureStore(keep=keep), hashlib.sha256()
     for i in _progress(range(0, samples.number, batch_size), batch_size, samples.number, f'evaluating {samples.name}'):
         positions = np.arange(i, i + batch_size, dtype=np.uint32)  # those behind the last are thrown away

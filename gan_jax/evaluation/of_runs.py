@@ -243,9 +243,9 @@ def _unconditional(evidence: Evidence, name: str) -> GeneratorSamples:
 def _walked(evidence: Evidence, *functions: Callable, **options: str) -> Estimate:
     """The path length of a generator's functions, which take its weights first: generate, and its mapping if any."""
     generator, game = evidence.samples.generator, evidence.samples.game
-    weights = generator.ema or (generator.params, generator.variables)
     generate, *mapping = (
-        jax.jit(functools.partial(function, *weights), compiler_options=compiler.often()) for function in functions
+        jax.jit(functools.partial(function, *generator.weights), compiler_options=compiler.often())
+        for function in functions
     )
     return perceptual_path_length(
         generate,

@@ -40,7 +40,7 @@ def diversity(
         distance: of two batches of translations, uint8 [b, H, W, C] -> [b].
         seed: seed of the latents.
     """
-    weights, key = generator.ema or (generator.params, generator.variables), named_key(seed, 'diversity')
+    weights, key = generator.weights, named_key(seed, 'diversity')
 
     def translate(weights: tuple[PyTree, PyTree], image: Array, key: Key) -> Array:
         latents = game.latents(key, np.arange(2 * PAIRS))

@@ -94,7 +94,7 @@ def generate(
     Returns:
         float32 [n, ...], images in [-1, 1].
     """
-    params, variables = generator.ema or (generator.params, generator.variables)
+    params, variables = generator.weights
     sample = jax.jit(game.sample, compiler_options=compiler.often())
     parts = [slice(i, i + batch_size) for i in range(0, len(latents), batch_size)]
     return np.concatenate(

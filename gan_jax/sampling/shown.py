@@ -69,15 +69,14 @@ class Shown(NamedTuple):
 
     def images(self, game: Game, generator: Player, encoder: Player | None = None) -> dict[str, np.ndarray]:
         """The images that the game shows of the examples, by name: float32 [n, H, W, C] in [-1, 1]."""
-        weights = generator.ema or (generator.params, generator.variables)
-        others = [encoder.ema or (encoder.params, encoder.variables)] if _reconstructs(game) else []
+        others = [encoder.weights] if _reconstructs(game) else []
         is_whole = 'real' in self.batch  # else only what is translated is there
         show = _show(game) if is_whole else functools.partial(_beside, game)
         show = jax.jit(show, compiler_options=compiler.often())
         parts = []
         for i in range(0, len(self.latents), _BATCH):
             part = {name: field[i : i + _BATCH] for name, field in self.batch.items()}
-            parts.append(jax.device_get(show(*weights, self.latents[i : i + _BATCH], part, *others)))
+            parts.append(jax.device_get(show(*generator.weights, self.latents[i : i + _BATCH], part, *others)))
         made = {name: np.concatenate([part[name] for part in parts]) for name in self.names if name != _CAPTION}
         if self.words is None:
             return made
@@ -152,8 +151,7 @@ def in_styles(game: Game, generator: Player, num: int, inputs: Dataset, examples
     """
     count = min(max(1, num // 3), len(inputs))
     example = np.resize(_first(examples, 'real', count), (count, *examples.shape))
-    weights = generator.ema or (generator.params, generator.variables)
-    styles = jax.jit(game.style_of, compiler_options=compiler.ONCE)(*weights, example)
+    styles = jax.jit(game.style_of, compiler_options=compiler.ONCE)(*generator.weights, example)
     batch = {game.given: _first(inputs, game.given, count), _EXAMPLE: example}
     return Shown(styles, batch, ('input', _EXAMPLE, 'output'))
 

@@ -47,7 +47,7 @@ def with_standing_statistics(
     Raises:
         UserError: as `check`, or the threshold is too small.
     """
-    params, variables = generator.ema or (generator.params, generator.variables)
+    params, variables = generator.weights
     check(game, variables)
     rest = {name: kept for name, kept in variables.items() if name != _COLLECTION}
     zeros = jax.tree.map(jnp.zeros_like, variables[_COLLECTION])

@@ -156,7 +156,7 @@ class TrainedRun(NamedTuple):
     @property
     def weights(self) -> tuple[Any, Any]:
         """The parameters and variables for samples: the averages, if there are some."""
-        return self.generator.ema or (self.generator.params, self.generator.variables)
+        return self.generator.weights
 
 
 def is_run(path: str | os.PathLike) -> bool:
