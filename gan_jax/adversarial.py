@@ -17,7 +17,7 @@ from gan_jax.game import (
     Pair,
     PlayerLoss,
     Turn,
-    normal_latents,
+    as_latents,
 )
 from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import choose, is_on, is_traced, require
@@ -118,7 +118,7 @@ def adversarial(
         generator=generator,
         discriminator=discriminator,
         loss=loss,
-        latents=normal_latents(latents) if isinstance(latents, int) else latents,
+        latents=as_latents(latents),
         condition=condition,
         now=Pair(*(_due(some, every, lazily=False) for some, every in zip(terms, lazy, strict=True))),
         later=Pair(*(_due(some, every, lazily=True) for some, every in zip(terms, lazy, strict=True))),

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from gan_jax.adversarial import adversarial
+from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
 from gan_jax.game import (
     Array,
@@ -21,8 +22,7 @@ from gan_jax.game import (
     normal_latents,
     stream,
 )
-from gan_jax.games.spade import kullback_leibler
-from gan_jax.layers.choices import is_traced, require
+from gan_jax.layers.choices import require, require_not_negative
 from gan_jax.layers.text import Matcher
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
@@ -88,7 +88,7 @@ def of_captions(
     Raises:
         UserError: an option is impossible, including augmentation, which would change images without their captions.
     """
-    require(is_traced(divergence) or divergence >= 0, 'divergence', divergence, 'at least 0')
+    require_not_negative('divergence', divergence)
     if options.get('augmentation') is not None:
         raise UserError(
             'A game of captions does not support augmentation, because images would change without their captions: '
@@ -229,7 +229,7 @@ def make_discriminators(parts: Parts, told: PyTree) -> dict[str, Network | None]
     def made(dtype: str | None = None) -> Network:
         return parts.network('discriminator', shape, shape, condition=told, dtype=dtype)
 
-    return {'discriminator': made(), 'critic': None if parts.config.dtype == 'float32' else made('float32')}
+    return {'discriminator': made(), 'critic': parts.critic(made)}
 
 
 def _over_kinds(loss: Loss, kinds: int, scales: int) -> Loss:

@@ -412,6 +412,11 @@ def normal_latents(shape: tuple[int, ...] | int) -> Callable[[Key, Array], Array
     return _per_position(jax.random.normal, shape)
 
 
+def as_latents(latents: Callable[[Key, Array], Array] | int) -> Callable[[Key, Array], Array]:
+    """How latents are drawn; a number is the size of a standard normal vector."""
+    return normal_latents(latents) if isinstance(latents, int) else latents
+
+
 def uniform_latents(shape: tuple[int, ...] | int) -> Callable[[Key, Array], Array]:
     """Latents uniform in [-1, 1), as in the DCGAN paper, one draw for each position."""
     return _per_position(lambda key, shape: jax.random.uniform(key, shape, minval=-1.0), shape)

@@ -6,7 +6,7 @@ A game's `from_config` (see `gan_jax.games`) combines them.
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
@@ -25,6 +25,7 @@ from gan_jax.losses import Loss
 from gan_jax.values import flat
 
 Shape = tuple[int, ...]
+T = TypeVar('T')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,6 +170,14 @@ class Parts:
             else None,
             'axis_name': self.axis_name,
         }
+
+    def critic(self, make: Callable[[str], T]) -> T | None:
+        """The discriminators of gradient penalties, in float32; None: the config's arithmetic is float32 already.
+
+        Args:
+            make: dtype of the arithmetic -> the discriminators.
+        """
+        return None if self.config.dtype == 'float32' else make('float32')
 
     def refuse_adversarial_options(self) -> None:
         """Raises a UserError for an option of the usual adversarial game that is not at its default.

@@ -7,7 +7,7 @@ them by name; each makes the terms of both players from its options; weight 0 ma
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Key, Pair, PyTree, stream
 from gan_jax.judgement import Judgement
-from gan_jax.layers.choices import choose, is_on, is_traced, require
+from gan_jax.layers.choices import choose, is_on, require, require_not_negative
 from gan_jax.ranges import COUNT
 
 
@@ -111,8 +111,14 @@ def one_term(name: str, weight: float, value: Callable[[View], Array], *, lazy: 
 
 def _remembering(name: str, weight: float, value: Callable, memory: Callable | None, *, lazy: bool = False) -> Terms:
     """The same for a term with a memory; value and memory as in `Term`."""
-    require(is_traced(weight) or weight >= 0, f'The weight of {name}', weight, 'at least 0')
+    check_weights({name: weight})
     return (Term(name, weight, value, memory, lazy),) if is_on(weight) else ()
+
+
+def check_weights(weights: Mapping[str, float]) -> None:
+    """Raises a UserError for the first negative weight of these terms."""
+    for name, weight in weights.items():
+        require_not_negative(f'The weight of {name}', weight)
 
 
 def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> Pair:

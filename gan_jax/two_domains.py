@@ -12,7 +12,7 @@ from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, Player, PyTree
 from gan_jax.joint import Side, joint
-from gan_jax.layers.choices import is_traced, require
+from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.terms import NO_TERMS, View, joined, one_term
@@ -173,12 +173,6 @@ def decay_of(weight: float) -> Pair:
     return Pair(one_term('decay', weight, value), one_term('decay', weight / 2, value))
 
 
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Raises a UserError for the first negative weight."""
-    for name, weight in weights.items():
-        require(is_traced(weight) or weight >= 0, f'The weight of {name}', weight, 'at least 0')
-
-
 def coders(parts: Parts, shapes: Mapping[str, tuple[int, int, int]], *, styles: bool = False) -> dict[str, Coder]:
     """The generators of both directions that a config names.
 
@@ -210,5 +204,5 @@ def from_parts(parts: Parts) -> dict[str, Any]:
     def discriminators(dtype: str | None = None) -> dict[str, Network]:
         return {domain: parts.network('discriminator', shape, shape, dtype=dtype) for domain, shape in shapes.items()}
 
-    critics = None if parts.config.dtype == 'float32' else discriminators('float32')
+    critics = parts.critic(discriminators)
     return {'discriminators': discriminators(), 'critics': critics, 'loss': parts.loss, 'shapes': shapes, **options}

@@ -30,14 +30,13 @@ def from_config(*, parts: Parts, terms: Pair = NO_TERMS) -> Game:
         UserError: the networks are conditional, and the data have no classes.
     """
     networks, options = make_networks(parts), parts.options
-    critic = None if parts.config.dtype == 'float32' else make_networks(parts, dtype='float32').discriminator
     return adversarial(
         networks.generator,
         networks.discriminator,
         parts.loss,
         parts.latents,
         condition=condition_of(parts),
-        critic=critic,
+        critic=parts.critic(lambda dtype: make_networks(parts, dtype).discriminator),
         **options | {'terms': joined([terms, options['terms']])},
     )
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from gan_jax.anomaly import Anomaly
 from gan_jax.encoding import Encoding, encoding
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn, normal_latents, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn, as_latents, stream
 from gan_jax.judgement import judgement
-from gan_jax.layers.choices import is_traced, require
+from gan_jax.layers.choices import require_not_negative
 from gan_jax.layers.networks import flatten
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
@@ -48,7 +48,7 @@ def anogan(
     Raises:
         UserError: kappa is negative; when a step is traced, the discriminator has no features.
     """
-    require(is_traced(kappa) or kappa >= 0, 'kappa', kappa, 'at least 0')
+    require_not_negative('kappa', kappa)
 
     def features(networks: Mapping[str, tuple[PyTree, PyTree]], images: Array) -> Array:
         judged = judgement(discriminator.apply(*networks['discriminator'], images, None, False)[0])
@@ -85,7 +85,7 @@ def anogan(
     def score(networks: Mapping[str, tuple[PyTree, PyTree]], images: Array) -> Anomaly:
         return compare(networks, images, encode(*networks['encoder'], images).codes)
 
-    draw = normal_latents(latents) if isinstance(latents, int) else latents
+    draw = as_latents(latents)
     return Game(init, (Turn('encoder', loss),), sample, draw, averaged=('encoder',), encode=encode, score=score)
 
 

@@ -1,6 +1,5 @@
 """BiGAN and ALI: a generator of images and an encoder of images against a discriminator of pairs."""
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -21,11 +20,11 @@ from gan_jax.game import (
     Outcome,
     PlayerLoss,
     PyTree,
-    normal_latents,
+    as_latents,
     stream,
 )
 from gan_jax.judgement import judgement
-from gan_jax.layers.choices import is_on, is_traced, require
+from gan_jax.layers.choices import is_on, require_not_negative
 from gan_jax.layers.networks import flatten
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
@@ -77,11 +76,11 @@ def bigan(
     Raises:
         UserError: an option is impossible.
     """
-    require(is_traced(decay) or decay >= 0, 'decay', decay, 'at least 0')
+    require_not_negative('decay', decay)
     for name in ('augmentation', 'real_fade', 'latent_step'):
         if options.get(name) is not None:
             raise UserError(f'BiGAN does not support {name}, because its discriminator sees pairs: unset it.')
-    draw = normal_latents(latents) if isinstance(latents, int) else latents
+    draw = as_latents(latents)
     game = adversarial(_of_pairs(generator), discriminator, loss, draw, **options)
     shared = {name: value for name, value in options.items() if name not in ('terms', 'lazy', 'critic', 'balance')}
     mirrored = adversarial(
@@ -162,16 +161,19 @@ def from_config(decay: Annotated[float, AMOUNT] = 0.0, *, parts: Parts) -> Game:
         )
     codes = (parts.config.latents.size,)
     pairs = (math.prod(shape) + codes[0],)
-    critic = functools.partial(parts.network, 'discriminator', pairs, shape)
+
+    def discriminator(dtype: str | None = None) -> Network:
+        return parts.network('discriminator', pairs, shape, dtype=dtype)
+
     return bigan(
         parts.network('generator', codes, shape),
         parts.network('encoder', shape, codes),
-        critic(),
+        discriminator(),
         parts.loss,
         parts.latents,
         shape=shape,
         decay=decay,
-        critic=None if parts.config.dtype == 'float32' else critic(dtype='float32'),
+        critic=parts.critic(discriminator),
         **parts.options,
     )
 

@@ -158,16 +158,15 @@ def from_config(
         )
         return parts.network('discriminator', shape, shape, dtype=dtype, within=head)
 
-    own = parts.config.dtype
     return can(
         parts.network('generator', (parts.config.latents.size,), shape),
-        discriminator(own),
+        discriminator(parts.config.dtype),
         parts.loss,
         parts.latents,
         generator_weight=ambiguity_weight,
         class_weight=class_weight,
         target=target,
-        critic=None if own == 'float32' else discriminator('float32'),
+        critic=parts.critic(discriminator),
         **parts.options,
     )
 

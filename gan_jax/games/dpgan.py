@@ -37,7 +37,7 @@ from gan_jax import global_batch
 from gan_jax.adversarial import adversarial
 from gan_jax.clipping import clipped_sum, noisy, with_gradient
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, normal_latents, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, as_latents, stream
 from gan_jax.games.adversarial import condition_of
 from gan_jax.judgement import judgement
 from gan_jax.losses import Loss
@@ -108,7 +108,7 @@ def dpgan(
         top_share=top_share,
         axis_name=axis_name,
     )
-    draw = normal_latents(latents) if isinstance(latents, int) else latents
+    draw = as_latents(latents)
 
     def classes(key: Key, positions: Array) -> Array | None:
         if num_classes is None:

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from gan_jax.adversarial import adversarial
 from gan_jax.codes import Codes
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Game, Key, Network, Pair, PyTree, normal_latents
-from gan_jax.layers.choices import is_on, is_traced, require
+from gan_jax.game import Array, Game, Key, Network, Pair, PyTree, as_latents
+from gan_jax.layers.choices import is_on, require
 from gan_jax.losses import Loss
 from gan_jax.models.infogan import Recognizing
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, COUNT_OR_NONE
-from gan_jax.terms import NO_TERMS, Term, View, joined
+from gan_jax.terms import NO_TERMS, Term, View, check_weights, joined
 
 ROLES = ('generator', 'discriminator')
 
@@ -70,7 +70,7 @@ def information(codes: Codes, categorical_weight: float = 1.0, continuous_weight
         return continuous_information(drawn, *gaussian)
 
     def subtracted(name: str, weight: float, value: Callable[[View], Array], number: int) -> tuple[Term, ...]:
-        require(is_traced(weight) or weight >= 0, f'The weight of {name}', weight, 'at least 0')
+        check_weights({name: weight})
         is_there = number > 0 and is_on(weight)
         return (Term(name, -weight, lambda view, memory: (value(view), memory)),) if is_there else ()
 
@@ -118,7 +118,7 @@ def infogan(
     require(options.get('discriminators', 1) == 1, 'The number of discriminators', options.get('discriminators'), '1')
     require(not options.get('replay'), 'replay', options.get('replay'), '0, since replayed examples have no codes')
     require(options.get('latent_step') is None, 'latent_step', options.get('latent_step'), 'None, since it moves codes')
-    drawn = normal_latents(latents) if isinstance(latents, int) else latents
+    drawn = as_latents(latents)
     game = adversarial(
         generator,
         discriminator,
@@ -173,16 +173,15 @@ def from_config(
         )
         return parts.network('discriminator', shape, shape, dtype=dtype, within=head)
 
-    own = parts.config.dtype
     return infogan(
         parts.network('generator', (size,), shape),
-        discriminator(own),
+        discriminator(parts.config.dtype),
         parts.loss,
         parts.latents,
         codes=codes,
         categorical_weight=categorical_weight,
         continuous_weight=continuous_weight,
-        critic=None if own == 'float32' else discriminator('float32'),
+        critic=parts.critic(discriminator),
         **parts.options,
     )
 

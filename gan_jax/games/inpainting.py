@@ -10,11 +10,11 @@ from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PyTree, stream
-from gan_jax.layers.choices import is_traced, require
+from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, Range
-from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.terms import NO_TERMS, View, check_weights, joined
 from gan_jax.translators import no_latents, of_generator, over_batches, renamed, translator, without_condition
 
 FILL = 0.0  # the grey of the hole
@@ -100,9 +100,7 @@ def inpainting(
     Raises:
         UserError: an option is impossible, or the sides of the images are odd.
     """
-    weights = {'reconstruction': reconstruction, 'adversary': adversary, 'border': border}
-    for name, weight in weights.items():
-        require(is_traced(weight) or weight >= 0, f'The weight of {name}', weight, 'at least 0')
+    check_weights({'reconstruction': reconstruction, 'adversary': adversary, 'border': border})
     if any(side % 2 for side in shape[:2]):
         raise UserError(f'Holes are half of an image, but the images are {shape[0]}x{shape[1]}: use even sides.')
     most = min(shape[:2]) // 4 - 1
@@ -182,12 +180,12 @@ def from_config(
         )
     contents = (shape[0] // 2, shape[1] // 2, shape[2])
 
-    def critic(dtype: str | None = None) -> Network:
+    def discriminator(dtype: str | None = None) -> Network:
         return parts.network('discriminator', contents, contents, dtype=dtype)
 
     return inpainting(
         parts.network('generator', shape, shape),
-        critic(),
+        discriminator(),
         parts.loss,
         shape=shape,
         reconstruction=reconstruction,
@@ -195,6 +193,6 @@ def from_config(
         overlap=overlap,
         border=border,
         random=random,
-        critic=None if parts.config.dtype == 'float32' else without_condition(critic('float32')),
+        critic=parts.critic(lambda dtype: without_condition(discriminator(dtype))),
         **options,
     )

@@ -117,8 +117,8 @@ def from_config(stage: str = 'codes', *, parts: Parts) -> Game:
     generator = coder_of(parts.module('generator', shape), size)
     codes = jax.eval_shape(lambda key: generator.code(*generator.init(key), jnp.zeros((1, size))), jax.random.key(0))
 
-    def discriminator(**options: str) -> Network:
-        return parts.network('discriminator', codes.shape[1:], codes.shape[1:], **options)
+    def discriminator(dtype: str | None = None) -> Network:
+        return parts.network('discriminator', codes.shape[1:], codes.shape[1:], dtype=dtype)
 
     return latent_gan(
         generator,
@@ -126,7 +126,7 @@ def from_config(stage: str = 'codes', *, parts: Parts) -> Game:
         parts.loss,
         parts.latents,
         stage=stage,
-        critic=None if parts.config.dtype == 'float32' else discriminator(dtype='float32'),
+        critic=parts.critic(discriminator),
         **parts.options,
     )
 

@@ -43,7 +43,7 @@ def from_config(*, parts: Parts) -> Game:
         frame = of_frames.network('discriminator', shape[1:], shape[1:], dtype=dtype)
         return {'clip': make_networks(parts, dtype).discriminator, 'frame': without_condition(frame)}
 
-    networks, critics = judges(), {} if parts.config.dtype == 'float32' else judges('float32')
+    networks, critics = judges(), parts.critic(judges) or {}
     options = {'clip': parts.options, 'frame': of_frames.options | {'augmentation': Augmentation(random_frames)}}
 
     def side(name: str) -> Side:

@@ -10,13 +10,12 @@ from gan_jax.game import Array, Batch, Game, Key, Network, Pair, Player, PyTree,
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
-from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.terms import NO_TERMS, View, check_weights, joined
 from gan_jax.translators import at_scales, distance, of_generator
 from gan_jax.two_domains import (
     Coder,
     both_ways,
     check_domains,
-    check_weights,
     coders,
     decay_of,
     from_parts,

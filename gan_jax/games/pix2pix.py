@@ -114,19 +114,19 @@ def from_config(
     options = parts.options
     pair = (*shape[:2], inputs[-1] + shape[-1])
 
-    def critic(dtype: str | None = None) -> Network:
+    def discriminator(dtype: str | None = None) -> Network:
         return parts.network('discriminator', pair, pair, dtype=dtype)
 
     return pix2pix(
         parts.network('generator', inputs, shape),
-        critic(),
+        discriminator(),
         parts.loss,
         input_shape=inputs,
         sampler=dataclasses.replace(parts, axis_name=None).network('generator', inputs, shape),
         single=parts.config.batch_size == parts.config.accumulate,
         l1=l1,
         adversary=adversary,
-        critic=None if parts.config.dtype == 'float32' else _of_pairs(critic('float32')),
+        critic=parts.critic(lambda dtype: _of_pairs(discriminator(dtype))),
         **options,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gan_jax import losses
 from gan_jax.adversarial import adversarial
+from gan_jax.encoding import kullback_leibler, reparameterized
 from gan_jax.errors import UserError
 from gan_jax.game import (
     Array,
@@ -26,12 +27,11 @@ from gan_jax.game import (
     normal_latents,
     stream,
 )
-from gan_jax.layers.choices import is_traced, require
 from gan_jax.losses import Loss
 from gan_jax.models.spade import Encoder
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT
-from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.terms import NO_TERMS, View, check_weights, joined
 from gan_jax.translators import (
     distance,
     in_rows,
@@ -93,9 +93,7 @@ def spade(
     Raises:
         UserError: an option is impossible, including augmentation, which would move an image without its map.
     """
-    weights = {'features': features, 'divergence': divergence, 'l1': l1, 'adversary': adversary}
-    for name, weight in weights.items():
-        require(is_traced(weight) or weight >= 0, f'The weight of {name}', weight, 'at least 0')
+    check_weights({'features': features, 'divergence': divergence, 'l1': l1, 'adversary': adversary})
     if options.get('augmentation') is not None:
         raise UserError(
             'SPADE does not support augmentation, because the image would move without its map: unset augment.'
@@ -192,13 +190,13 @@ def from_config(
     seen = (*shape[:2], classes + shape[-1])
     maps = jax.ShapeDtypeStruct((*shape[:2], classes), jnp.float32)
 
-    def critic(dtype: str | None = None) -> Network:
+    def discriminator(dtype: str | None = None) -> Network:
         return parts.network('discriminator', seen, seen, dtype=dtype)
 
     module = Encoder(encoder_width, size=size, dtype=jnp.dtype(parts.config.dtype), axis_name=parts.axis_name)
     return spade(
         parts.network('generator', (size,), shape, condition=maps),
-        critic(),
+        discriminator(),
         parts.loss,
         classes=classes,
         shape=shape,
@@ -208,7 +206,7 @@ def from_config(
         divergence=divergence,
         l1=l1,
         adversary=adversary,
-        critic=None if parts.config.dtype == 'float32' else critic('float32'),
+        critic=parts.critic(discriminator),
         **options,
     )
 
@@ -229,16 +227,6 @@ def edit(maps: Array, classes: int) -> Array:
     indices = _indices(maps)
     chosen = indices[:, -1:, indices.shape[2] // 2, None]
     return jnp.where(indices == chosen, (chosen + 1) % classes, indices)[..., None] / 127.5 - 1
-
-
-def kullback_leibler(moments: Array) -> Array:
-    """The divergence of normal distributions from the standard one: sum over the latents, mean over the images.
-
-    Args:
-        moments: [B, 2, n], means and logarithms of variances.
-    """
-    mean, log_variance = moments[:, 0], moments[:, 1]
-    return 0.5 * jnp.sum(jnp.square(mean) + jnp.exp(log_variance) - 1 - log_variance) / len(mean)
 
 
 def _indices(maps: Array) -> Array:
@@ -289,7 +277,7 @@ def _with_encoder(generator: Network, encoder: Network, classes: int) -> Network
         moments, of_encoder = encoder.apply(
             params['encoder'], variables['encoder'], images, stream(key, 'encoder'), train
         )
-        drawn = moments[:, 0] + jnp.exp(moments[:, 1] / 2) * latents
+        drawn = reparameterized(moments, latents)
         made, of_generator = generator.apply(params['generator'], variables['generator'], drawn, key, train, maps)
         return made, {'generator': of_generator, 'encoder': of_encoder}
 

@@ -125,18 +125,18 @@ def from_config(
             'StarGAN translates between the classes of its data, and these have none: choose labelled data.'
         )
 
-    def critic(dtype: str | None = None) -> Network:
+    def discriminator(dtype: str | None = None) -> Network:
         return parts.network('discriminator', shape, shape, dtype=dtype)
 
     return stargan(
         parts.network('generator', shape, shape, condition=jax.ShapeDtypeStruct((domains,), jnp.float32)),
-        critic(),
+        discriminator(),
         parts.loss,
         shape=shape,
         num_domains=domains,
         classification=classification,
         reconstruction=reconstruction,
-        critic=None if parts.config.dtype == 'float32' else without_condition(critic('float32')),
+        critic=parts.critic(lambda dtype: without_condition(discriminator(dtype))),
         **parts.options,
     )
 

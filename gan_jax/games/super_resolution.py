@@ -13,7 +13,7 @@ from gan_jax.content import NORMS, Content, make_content
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, pure, stream
 from gan_jax.layers.bicubic import enlarged
-from gan_jax.layers.choices import choose, is_on, is_traced, require
+from gan_jax.layers.choices import choose, is_on, require, require_not_negative
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT_OR_NONE
@@ -137,7 +137,7 @@ def super_resolution(
         UserError: an option is impossible, including augmentation, which would move the images without their inputs.
     """
     for name, weight in (('pixels', pixels), ('content_weight', content_weight), ('adversary', adversary)):
-        require(is_traced(weight) or weight >= 0, name, weight, 'at least 0')
+        require_not_negative(name, weight)
     if options.get('augmentation') is not None:
         raise UserError(
             'super_resolution does not support augmentation, because the images would move without their inputs: '
@@ -220,12 +220,12 @@ def from_config(
     if content != 'none' and is_on(content_weight):
         perceptual = make_content(content, norm, parts.config.data.name, crops.large)
 
-    def critic(dtype: str | None = None) -> Network:
+    def discriminator(dtype: str | None = None) -> Network:
         return parts.network('discriminator', crops.large, crops.large, dtype=dtype)
 
     return super_resolution(
         parts.network('generator', crops.small, crops.large),
-        critic(),
+        discriminator(),
         parts.loss,
         crops,
         pixels=pixels,
@@ -233,6 +233,6 @@ def from_config(
         content=perceptual,
         content_weight=content_weight,
         adversary=adversary,
-        critic=None if parts.config.dtype == 'float32' else without_condition(critic('float32')),
+        critic=parts.critic(lambda dtype: without_condition(discriminator(dtype))),
         **parts.options,
     )

@@ -13,11 +13,10 @@ from gan_jax.examples.kinds import CLIPS, kind_of
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, stream
 from gan_jax.games.spade import coloured, one_hot, spade
 from gan_jax.judgement import Judgement, judgement
-from gan_jax.layers.choices import is_traced, require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT_OR_NONE, Range
-from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.terms import NO_TERMS, View, check_weights, joined
 from gan_jax.translators import distance, logits_of_scales, of_generator, over_batches
 
 _SEEN = 3  # frames by a temporal discriminator
@@ -81,8 +80,7 @@ def vid2vid(
         UserError: an option is impossible, including augmentation, which would move a clip without its maps, or a clip
             is too short for the temporal discriminators.
     """
-    for name, weight in {'flow': flow, 'warp': warp, 'mask': mask}.items():
-        require(is_traced(weight) or weight >= 0, f'The weight of {name}', weight, 'at least 0')
+    check_weights({'flow': flow, 'warp': warp, 'mask': mask})
     if options.get('augmentation') is not None:
         raise UserError(
             'vid2vid does not support augmentation, because a clip would move without its maps: unset augment.'
@@ -280,7 +278,7 @@ def from_config(
         knows_flow=knows_flow,
         reach=module.reach,
         features=features,
-        critics=None if parts.config.dtype == 'float32' else judges('float32'),
+        critics=parts.critic(judges),
         **weights,
         **parts.options,
     )

@@ -75,6 +75,11 @@ def require(fits: bool, what: str, value: Any, wanted: str) -> None:
         raise UserError(f'{what} is {value!r}; it must be {wanted}.')
 
 
+def require_not_negative(what: str, value: Any) -> None:
+    """Raises a UserError for a negative number; a traced number is not known yet."""
+    require(is_traced(value) or value >= 0, what, value, 'at least 0')
+
+
 def require_positive(network: Any, *options: str) -> None:
     """Checks sizes among a network's fields: whole numbers of at least 1, and sequences of them.
 

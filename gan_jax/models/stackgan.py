@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import global_batch
+from gan_jax.encoding import reparameterized
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import require, require_positive
@@ -268,7 +269,7 @@ def _weights(network: nn.Module) -> dict[str, Any]:
 def drawn(moments: jax.Array, latents: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The first components of latents [B, n + codes], and codes [B, codes] with moments [B, 2, codes] by the others."""
     codes = moments.shape[-1]
-    return latents[:, :-codes], moments[:, 0] + jnp.exp(moments[:, 1] / 2) * latents[:, -codes:]
+    return latents[:, :-codes], reparameterized(moments, latents[:, -codes:])
 
 
 def count_halvings(shape: tuple[int, ...]) -> int:

@@ -8,10 +8,10 @@ import pytest
 
 from gan_jax import build, losses, steps
 from gan_jax import config as configs
+from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
 from gan_jax.game import Network, pure, stream
 from gan_jax.games.attngan import attngan, mosaic
-from gan_jax.games.spade import kullback_leibler
 from gan_jax.judgement import Judgement
 from gan_jax.readers import Reader, Text, of_embeddings
 

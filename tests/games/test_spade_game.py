@@ -9,9 +9,10 @@ import pytest
 from gan_jax import build, steps
 from gan_jax import config as configs
 from gan_jax.augmentation import augment
+from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
 from gan_jax.game import pure
-from gan_jax.games.spade import coloured, edit, kullback_leibler, one_hot, spade
+from gan_jax.games.spade import coloured, edit, one_hot, spade
 from gan_jax.judgement import Judgement
 
 CLASSES, SHAPE, BATCH = 3, (2, 2, 1), 2

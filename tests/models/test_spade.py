@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gan_jax import losses
+from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
-from gan_jax.games.spade import kullback_leibler
 from gan_jax.models.spade import Discriminator, Encoder, Generator
 from gan_jax.translators import distance
 from tests import golden_files
