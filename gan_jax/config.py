@@ -17,7 +17,6 @@ from ml_collections import ConfigDict
 
 from gan_jax import config_files, config_json, defaults, schedules
 from gan_jax.augmentation.augment import Augmentation
-from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.data.computed import FACTORS
 from gan_jax.defaults import choices, defaults_of, factories, roles_of
 from gan_jax.errors import UserError, blaming
@@ -38,6 +37,7 @@ from gan_jax.overrides import (
 from gan_jax.plays import Play
 from gan_jax.schedules import Schedule
 from gan_jax.terms import PENALTIES, check_terms, feature_matching, joined, rotation, slicing
+from gan_jax.terms.classes import CLASS_TERMS
 from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation, 'play': Play}

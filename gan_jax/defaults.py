@@ -10,7 +10,6 @@ from gan_jax import games, models
 from gan_jax.adversarial import COMBINATIONS
 from gan_jax.augmentation.augment import AUGMENTATIONS
 from gan_jax.balance import BALANCES
-from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.docstrings import summary
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS
@@ -33,6 +32,7 @@ from gan_jax.ranges import (
 )
 from gan_jax.runtime.parallel import MODES
 from gan_jax.terms import PENALTIES, feature_matching, rotation
+from gan_jax.terms.classes import CLASS_TERMS
 from gan_jax.values import Default, choice, flat, number, options, plain
 
 _IMAGES = Range(0, 2**53)

@@ -16,12 +16,12 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax import defaults, games, models
 from gan_jax.balance import Balance
-from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
 from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import is_on, is_traced
 from gan_jax.losses import Loss
+from gan_jax.terms.classes import CLASS_TERMS
 from gan_jax.values import flat
 
 Shape = tuple[int, ...]

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import class_terms
 from gan_jax import config as configs
-from gan_jax.class_terms import conditional_contrastive, data_to_data_cross_entropy
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
 from gan_jax.models import dcgan
+from gan_jax.terms import classes as class_terms
 from gan_jax.terms import total
+from gan_jax.terms.classes import conditional_contrastive, data_to_data_cross_entropy
 from tests.test_terms import view_of
 
 LABELS = np.array([0, 1, 1, 2, 0, 1], np.int32)

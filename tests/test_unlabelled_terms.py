@@ -8,11 +8,11 @@ import pytest
 
 from gan_jax import build, steps, terms
 from gan_jax import config as configs
-from gan_jax import unlabelled_terms as of_unlabelled
 from gan_jax.errors import UserError
 from gan_jax.game import from_flax, pure
 from gan_jax.games.semi_supervised import semi_supervised
 from gan_jax.models.semi_supervised import Discriminator, Generator
+from gan_jax.terms import unlabelled as of_unlabelled
 
 BATCH, SIZE, CLASSES = 5, 4, 3
 KEY, PLACES = jax.random.key(2), jnp.arange(BATCH)

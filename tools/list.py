@@ -22,7 +22,6 @@ from ml_collections import ConfigDict
 from gan_jax import config as configs
 from gan_jax import config_files, data, defaults, games, models
 from gan_jax.augmentation.augment import AUGMENTATIONS
-from gan_jax.class_terms import CLASS_TERMS
 from gan_jax.data import toys
 from gan_jax.data.tfds_source import tfds_directory
 from gan_jax.docstrings import entries, first_sentence, summary
@@ -35,6 +34,7 @@ from gan_jax.plays import PLAYS
 from gan_jax.sample import APPLICATIONS
 from gan_jax.sampling.latent_pictures import PICTURES
 from gan_jax.terms import PENALTIES
+from gan_jax.terms.classes import CLASS_TERMS
 from gan_jax.values import flat
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # of a checkout, or of the package

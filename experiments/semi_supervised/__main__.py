@@ -17,7 +17,7 @@ from gan_jax.errors import exit_code
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
 from gan_jax.terms import joined
-from gan_jax.unlabelled_terms import conditional_entropy, pseudo_labels, virtual_adversarial
+from gan_jax.terms.unlabelled import conditional_entropy, pseudo_labels, virtual_adversarial
 
 QUESTION = (
     'A classifier of MNIST gets ten labels a class. How many of the 10,000 test digits does it misclassify if it sees '

@@ -17,7 +17,7 @@ from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, POSITIVE_AMOUNT, SHARE
 from gan_jax.terms import NO_TERMS, feature_matching, joined
-from gan_jax.unlabelled_terms import conditional_entropy, pseudo_labels, virtual_adversarial
+from gan_jax.terms.unlabelled import conditional_entropy, pseudo_labels, virtual_adversarial
 
 ROLES = ('generator', 'discriminator')
 STARTS_FROM_DATA = True  # weight normalisation does
@@ -52,7 +52,7 @@ def semi_supervised(
         distance: distance of feature matching: 'mean_squared', that of the authors' code for MNIST, 'mean_absolute',
             that for CIFAR-10, or 'squared'; see `gan_jax.terms.feature_matching`.
         unlabelled_weight: factor of the loss of unlabelled and generated examples.
-        terms: added to each player's loss; see `gan_jax.terms`, and `gan_jax.unlabelled_terms` for those of the
+        terms: added to each player's loss; see `gan_jax.terms`, and `gan_jax.terms.unlabelled` for those of the
             unlabelled examples.
         **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators. Augmentation changes
             the unlabelled and the generated examples only.

@@ -141,7 +141,7 @@ class DiscriminatorNetwork(_Network):
       et al. 2018, "Which Training Methods for GANs do actually Converge?"; StyleGAN);
     - 'contrastive' (ContraGAN; Kang and Park 2020) or 'data_to_data' (ReACGAN; Kang et al. 2021): the condition does
       not enter the logit, but there are unit vectors of the example, from its features summed over space, and of its
-      class; see `gan_jax.class_terms`.
+      class; see `gan_jax.terms.classes`.
 
     Attributes:
         rotations: whether there are four logits of quarter turns from the last features, for SSGAN's term of rotations

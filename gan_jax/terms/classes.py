@@ -10,12 +10,13 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Pair
 from gan_jax.judgement import Judgement
 from gan_jax.ranges import POSITIVE_AMOUNT, SHARE
-from gan_jax.terms import View, auxiliary_classifier, one_term
+from gan_jax.terms.term import View, one_term
 
 
 def conditional_contrastive(embeddings: Array, proxies: Array, labels: Array, temperature: float = 1.0) -> Array:
@@ -64,6 +65,36 @@ def data_to_data_cross_entropy(
     pairs = jnp.maximum(_similarities(embeddings) - (1 - margin), 0) / temperature
     others = jnp.where(labels[:, None] == labels[None], -jnp.inf, pairs)
     return jnp.mean(jax.nn.logsumexp(jnp.concatenate([own, others], 1), axis=1) - own[:, 0])
+
+
+def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: float = 1.0) -> Pair:
+    """The class losses of AC-GAN (Odena et al. 2017, equation 3) for a discriminator that also classifies.
+
+    The discriminator classifies real and fake examples; the generator's examples should be classified correctly: mean
+    cross-entropies of the class logits.
+
+    Args:
+        generator_weight: weight of the classes of fake examples; 0: off.
+        discriminator_weight: weight of the classes of real and fake examples; 0: off.
+    """
+
+    def cross_entropy(judged: Judgement, labels: Array | None) -> Array:
+        if judged.classes is None or labels is None or not jnp.issubdtype(labels.dtype, jnp.integer):
+            raise UserError(
+                'The auxiliary classifier needs class labels, and class logits in the '
+                "discriminator's Judgement (discriminator.conditioning=auxiliary)."
+            )
+        return optax.softmax_cross_entropy_with_integer_labels(judged.classes, labels).mean()
+
+    def of_fake(view: View) -> Array:
+        return cross_entropy(view.fake_judgement, view.fake_condition)
+
+    def of_both(view: View) -> Array:
+        return cross_entropy(view.real_judgement, view.condition) + of_fake(view)
+
+    return Pair(
+        one_term('class_loss', generator_weight, of_fake), one_term('class_loss', discriminator_weight, of_both)
+    )
 
 
 def contrastive(weight: float = 1.0, temperature: Annotated[float, POSITIVE_AMOUNT] = 1.0) -> Pair:

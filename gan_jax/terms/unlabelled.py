@@ -17,7 +17,7 @@ from gan_jax.game import Array, Key, Pair
 from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import require
 from gan_jax.ranges import COUNT, POSITIVE_AMOUNT, SHARE
-from gan_jax.terms import View, one_term
+from gan_jax.terms.term import View, one_term
 
 Classify = Callable[[Array], Array]
 

@@ -1,124 +1,23 @@
-"""Terms that are added to the players' losses: penalties, feature matching, class losses.
+"""Penalties as terms: the inputs of each function of `gan_jax.penalties`, from a pass of the game.
 
-The mathematics is in `gan_jax.penalties`. Here each penalty defines its inputs from a pass of the game and the player
-whose loss it joins, so that all of them can be combined with each other, any loss and any network. `PENALTIES` lists
-them by name; each makes the terms of both players from its options; weight 0 makes none.
+Each function makes the terms of both players from its options; weight 0 makes none. `PENALTIES` lists them by name.
+They can be combined with each other, any loss and any network.
 """
 
-import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from gan_jax import global_batch, penalties
+from gan_jax import penalties
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Key, Pair, PyTree, stream
-from gan_jax.judgement import Judgement
-from gan_jax.layers.choices import choose, is_on, require, require_not_negative
+from gan_jax.game import Array, Pair
+from gan_jax.layers.choices import require
 from gan_jax.ranges import COUNT
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """One pass of the game, as input of a term of a player's loss.
-
-    Attributes:
-        params: the parameters of the player that moves.
-        discriminate: examples [B, ...] -> their `Judgement` in training mode and float32 arithmetic,
-            after the game's augmentation.
-        critic: the same as a function to logits [B] alone.
-        generate: latents [B, ...] -> examples [B, ...], the generator in training mode.
-        latents: [B, ...], the latents of the fake examples.
-        draw: key -> other latents [B, ...] from the same distribution.
-        real: examples [B, ...].
-        fake: examples [B, ...], generated in this step.
-        discriminate_real: () -> the `Judgement` of the real examples as inputs of the discriminator in this pass.
-        fake_judgement: that of the fake examples, including replayed ones with experience replay.
-        condition: the conditions of `real` and of `fake`, or None.
-        fake_condition: the conditions of the examples in `fake_judgement`.
-        key: the random key of the term.
-        positions: [B], the examples' positions in the global batch.
-        axis_name: the mapped axis of the batch, or None.
-        discriminate_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], computed with the randomness of
-            `real_judgement` or `fake_judgement`; None: these are not those of `critic` at `real` and `fake`.
-        styles: latents [b, ...], the first of the batch -> (styles, a function from styles to examples), for a
-            generator with styles; see `Network`.
-    """
-
-    params: PyTree
-    discriminate: Callable[[Array], Judgement]
-    critic: Callable[[Array], Array]
-    generate: Callable[[Array], Array]
-    latents: Array
-    draw: Callable[[Key], Array]
-    real: Array
-    fake: Array
-    discriminate_real: Callable[[], Judgement]
-    fake_judgement: Judgement
-    condition: Array | None
-    fake_condition: Array | None
-    key: Key
-    positions: Array
-    axis_name: str | None
-    discriminate_again: Callable[[str, Array], Array] | None = None
-    styles: Callable[[Array], tuple[Array, Callable[[Array], Array]]] | None = None
-
-    @functools.cached_property
-    def real_judgement(self) -> Judgement:
-        """The `Judgement` of the real examples."""
-        return self.discriminate_real()
-
-    def mean(self, tree: PyTree) -> PyTree:
-        """The mean of each device's values over the devices."""
-        return global_batch.mean(tree, self.axis_name)
-
-    def gather(self, values: Array) -> Array:
-        """[B, ...] of this device -> [B, ...] of the global batch."""
-        return global_batch.gather(values, self.axis_name)
-
-
-class Term(NamedTuple):
-    """A term added to a player's loss.
-
-    Attributes:
-        name: the name of its metric.
-        weight: its factor.
-        value: (view, memory) -> (scalar, new memory).
-        memory: the player's (params, variables) -> the initial memory; None: it has no memory.
-        lazy: whether it can be applied only in every k-th step.
-    """
-
-    name: str
-    weight: float
-    value: Callable[[View, Any], tuple[Array, Any]]
-    memory: Callable[[tuple[PyTree, PyTree]], Any] | None = None
-    lazy: bool = False
-
-
-Terms = tuple[Term, ...]
-NO_TERMS: Pair = Pair((), ())
-
-
-def one_term(name: str, weight: float, value: Callable[[View], Array], *, lazy: bool = False) -> Terms:
-    """The term with that weight as a tuple of one, or an empty tuple for weight 0."""
-    return _remembering(name, weight, lambda view, memory: (value(view), memory), None, lazy=lazy)
-
-
-def _remembering(name: str, weight: float, value: Callable, memory: Callable | None, *, lazy: bool = False) -> Terms:
-    """The same for a term with a memory; value and memory as in `Term`."""
-    check_weights({name: weight})
-    return (Term(name, weight, value, memory, lazy),) if is_on(weight) else ()
-
-
-def check_weights(weights: Mapping[str, float]) -> None:
-    """Raises a UserError for the first negative weight of these terms."""
-    for name, weight in weights.items():
-        require_not_negative(f'The weight of {name}', weight)
+from gan_jax.terms.term import View, one_term, stateful_term
 
 
 def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> Pair:
@@ -299,7 +198,7 @@ def lecam(weight: float = 0.0, decay: float = 0.99) -> Pair:
         )
         return penalties.lecam(view.real_judgement.logits, view.fake_judgement.logits, *averages), averages
 
-    return Pair((), _remembering('lecam', weight, value, lambda network: (jnp.zeros(()), jnp.zeros(()))))
+    return Pair((), stateful_term('lecam', weight, value, lambda network: (jnp.zeros(()), jnp.zeros(()))))
 
 
 def consistency(
@@ -385,8 +284,8 @@ def historical(generator_weight: float = 0.0, discriminator_weight: float = 0.0)
         return params, jnp.zeros(())
 
     return Pair(
-        _remembering('historical', generator_weight, value, start),
-        _remembering('historical', discriminator_weight, value, start),
+        stateful_term('historical', generator_weight, value, start),
+        stateful_term('historical', discriminator_weight, value, start),
     )
 
 
@@ -409,7 +308,7 @@ def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int,
             generate, latents, average, view.key, positions, decay=decay, axis_name=view.axis_name
         )
 
-    return Pair(_remembering('path_length', weight, value, lambda network: jnp.zeros(()), lazy=True), ())
+    return Pair(stateful_term('path_length', weight, value, lambda network: jnp.zeros(()), lazy=True), ())
 
 
 def stage_consistency(weight: float = 0.0) -> Pair:
@@ -446,142 +345,3 @@ PENALTIES: dict[str, Callable[..., Pair]] = {
     'path_length': path_length,
     'stage_consistency': stage_consistency,
 }
-
-
-DISTANCES: dict[str, Callable[[Array], Array]] = {
-    'squared': lambda difference: jnp.sum(difference**2),
-    'mean_squared': lambda difference: jnp.mean(difference**2),
-    'mean_absolute': lambda difference: jnp.mean(jnp.abs(difference)),
-}
-
-
-def feature_matching(weight: float = 0.0, features: Sequence[str] = (), distance: str = 'squared') -> Pair:
-    """The generator matches the mean of the discriminator's features on real examples.
-
-    Salimans et al. 2016, section 3.1: || mean f(x) - mean f(G(z)) ||^2 over the global batch, summed over the named
-    features; by default the last one.
-
-    Args:
-        weight: its factor.
-        features: names among the discriminator's.
-        distance: distance of the means: 'squared' as above; 'mean_squared' and 'mean_absolute', means over the values
-            of a feature, are those of the authors' code for MNIST and for CIFAR-10.
-    """
-    measure = choose(DISTANCES, distance, 'distance of feature matching')
-
-    def value(view: View) -> Array:
-        real, fake = view.real_judgement.features, view.fake_judgement.features
-        if not fake:
-            raise UserError('Feature matching needs a discriminator that returns a Judgement with features.')
-        total = jnp.zeros(())
-        for name in features or list(fake)[-1:]:
-            means = [view.mean(choose(some, name, 'feature').astype(jnp.float32).mean(0)) for some in (real, fake)]
-            total += measure(means[0] - means[1])
-        return total
-
-    return Pair(one_term('feature_matching', weight, value), ())
-
-
-def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: float = 1.0) -> Pair:
-    """The class losses of AC-GAN (Odena et al. 2017, equation 3) for a discriminator that also classifies.
-
-    The discriminator classifies real and fake examples; the generator's examples should be classified correctly: mean
-    cross-entropies of the class logits.
-
-    Args:
-        generator_weight: weight of the classes of fake examples; 0: off.
-        discriminator_weight: weight of the classes of real and fake examples; 0: off.
-    """
-
-    def cross_entropy(judged: Judgement, labels: Array | None) -> Array:
-        if judged.classes is None or labels is None or not jnp.issubdtype(labels.dtype, jnp.integer):
-            raise UserError(
-                'The auxiliary classifier needs class labels, and class logits in the '
-                "discriminator's Judgement (discriminator.conditioning=auxiliary)."
-            )
-        return optax.softmax_cross_entropy_with_integer_labels(judged.classes, labels).mean()
-
-    def of_fake(view: View) -> Array:
-        return cross_entropy(view.fake_judgement, view.fake_condition)
-
-    def of_both(view: View) -> Array:
-        return cross_entropy(view.real_judgement, view.condition) + of_fake(view)
-
-    return Pair(
-        one_term('class_loss', generator_weight, of_fake), one_term('class_loss', discriminator_weight, of_both)
-    )
-
-
-def slicing() -> Pair:
-    """The loss of the direction of a discriminator's last layer under slicing (Takida et al. 2024, SAN).
-
-    It is the mean of fake examples minus that of real ones, along that direction.
-    """
-
-    def value(view: View) -> Array:
-        real, fake = view.real_judgement.direction, view.fake_judgement.direction
-        if real is None or fake is None:
-            raise UserError('Slicing needs a discriminator whose Judgement has a direction (discriminator.slicing).')
-        return fake.mean() - real.mean()
-
-    return Pair((), one_term('direction', 1.0, value))
-
-
-def rotation(generator_weight: float = 0.2, discriminator_weight: float = 1.0) -> Pair:
-    """Self-supervision of SSGAN: the discriminator predicts the number of quarter turns of real images.
-
-    Chen et al. 2019, "Self-Supervised GANs via Auxiliary Rotation Loss", equation 4, with the paper's weights: mean
-    cross-entropies of `Judgement.rotations` on rotated real images for the discriminator, and on rotated fake ones for
-    the generator, whose images should have a recognisable rotation. Each image is rotated once, by its position in the
-    batch modulo 4; logits and the adversarial loss use unrotated images.
-
-    Args:
-        generator_weight: weight of rotated fake images; 0: off.
-        discriminator_weight: weight of rotated real images; 0: off.
-    """
-
-    def cross_entropy(view: View, images: Array) -> Array:
-        turns = jnp.asarray(view.positions) % 4
-        judged = view.discriminate(augment.quarter_turns(images, turns))
-        if judged.rotations is None:
-            raise UserError(
-                "The rotation term needs rotation logits in the discriminator's Judgement: set "
-                'discriminator.rotations=True.'
-            )
-        return optax.softmax_cross_entropy_with_integer_labels(judged.rotations, turns).mean()
-
-    return Pair(
-        one_term('rotation', generator_weight, lambda view: cross_entropy(view, view.fake)),
-        one_term('rotation', discriminator_weight, lambda view: cross_entropy(view, view.real)),
-    )
-
-
-def check_terms(terms: Pair) -> None:
-    """Raises a UserError for common mistakes in the argument `terms`."""
-    fits = isinstance(terms, Sequence) and len(terms) == len(Pair._fields)
-    if not fits or not all(isinstance(term, Term) for some in terms for term in (some if _is_tuple(some) else [some])):
-        raise UserError(
-            'terms must be the terms of the generator and those of the discriminator, as returned by the '
-            'functions of gan_jax.terms: terms.r1(weight=10), or terms.joined([...]) for several.'
-        )
-
-
-def _is_tuple(value: object) -> bool:
-    return isinstance(value, tuple | list) and not isinstance(value, Term)
-
-
-def joined(pairs: Sequence[Pair]) -> Pair:
-    """All the terms of each player."""
-    return Pair(*(tuple(term for pair in pairs for term in getattr(pair, player)) for player in Pair._fields))
-
-
-def total(
-    terms: Sequence[Term], view: View, memory: dict[str, Any], factor: float = 1.0
-) -> tuple[Array, dict[str, Array], dict[str, Any]]:
-    """The weighted sum of terms, each term's value as a metric, and their new memory."""
-    value, metrics, updated = jnp.zeros(()), {}, {}
-    for term in terms:
-        seen = dataclasses.replace(view, key=stream(view.key, term.name))
-        metrics[term.name], updated[term.name] = term.value(seen, memory.get(term.name))
-        value += factor * term.weight * metrics[term.name]
-    return value, metrics, {name: kept for name, kept in updated.items() if name in memory}
