@@ -25,6 +25,14 @@ def gather(tree: PyTree, axis_name: str | None) -> PyTree:
     return tree if axis_name is None else jax.lax.all_gather(tree, axis_name, tiled=True)
 
 
+def roll(rows: Array, axis_name: str | None) -> Array:
+    """Row i + 1 of the global batch for row i, and the first row for the last: [B, ...] -> [B, ...]."""
+    if axis_name is None:
+        return jnp.roll(rows, -1, axis=0)
+    everywhere = gather(rows, axis_name)
+    return everywhere[(positions(len(rows), axis_name) + 1) % len(everywhere)]
+
+
 def positions(count: int, axis_name: str | None) -> Array:
     """The positions int32 [count] in the global batch of the examples on this device."""
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count

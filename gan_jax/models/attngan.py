@@ -18,7 +18,17 @@ from gan_jax.layers.bicubic import repeated
 from gan_jax.layers.choices import require, require_positive
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.resampling import average_pool
-from gan_jax.models.stackgan import BASE, Judge, Layers, count_halvings, doubled, drawn, grown, layers_of, to_images
+from gan_jax.layers.text_to_image import (
+    BASE,
+    Judge,
+    Layers,
+    count_halvings,
+    draw_codes,
+    layers_of,
+    project_and_upsample,
+    to_images,
+    upsample_block,
+)
 from gan_jax.ranges import COUNT, COUNT_OR_NONE, SHARE
 from gan_jax.readers import Text
 
@@ -33,7 +43,7 @@ class Generator(nn.Module):
     Attributes:
         shape: (H, H, C) of an image of the last branch.
         branches: number of images; each is twice as large as the one before.
-        width: channels of the features of which each branch makes its image.
+        width: channels of the features from which each branch makes its image.
         depth: residual blocks of each branch but the first.
         codes: size of the code of a sentence.
         normalization: normalization of all layers but those of codes, words and images.
@@ -91,7 +101,7 @@ class Generator(nn.Module):
         return nn.glu(self.augmentation(sentences)).astype(jnp.float32).reshape(-1, 2, self.codes)
 
     def _begin(self, latents: jax.Array, text: Text, train: bool) -> jax.Array:
-        return self.first(jnp.concatenate(drawn(self.moments(text.sentence), latents), axis=-1), train=train)
+        return self.first(jnp.concatenate(draw_codes(self.moments(text.sentence), latents), axis=-1), train=train)
 
 
 class First(nn.Module):
@@ -111,7 +121,7 @@ class First(nn.Module):
     def __call__(self, codes: jax.Array, *, train: bool) -> jax.Array:
         """The features."""
         doublings = (self.side // BASE).bit_length() - 1
-        return grown(codes, doublings, 2 * self.width << doublings, self.layers, train, nn.glu)
+        return project_and_upsample(codes, doublings, 2 * self.width << doublings, self.layers, train, nn.glu)
 
 
 class Next(nn.Module):
@@ -139,7 +149,7 @@ class Next(nn.Module):
         hidden = jnp.concatenate([hidden, context], axis=-1)
         for _ in range(self.depth):
             hidden = hidden + layer(nn.glu(layer(hidden, 4 * self.width)), 2 * self.width)
-        return doubled(hidden, 2 * self.width, self.layers, train, nn.glu), weights
+        return upsample_block(hidden, 2 * self.width, self.layers, train, nn.glu), weights
 
 
 class ToImages(nn.Module):
@@ -162,8 +172,8 @@ class ToImages(nn.Module):
 class Discriminator(nn.Module):
     """Images [B, *shape], or those of all branches [B, branches, *shape], and a text -> logits [B, 2 branches].
 
-    There is one network for each branch, which sees images reduced to the size of the branch, and the sentence: that of
-    the second stage of StackGAN, `gan_jax.models.stackgan.Judge`, without a dense layer for the sentence. The feature
+    Each branch has a network as in the second stage of StackGAN, `gan_jax.layers.text_to_image.Judge`, but without a
+    dense layer for the sentence. It sees images reduced to the size of the branch, and the sentence. The feature
     'wrong' is [B, branches].
 
     Attributes:

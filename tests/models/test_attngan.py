@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gan_jax.errors import UserError
+from gan_jax.layers.text_to_image import Judge, layers_of
 from gan_jax.models.attngan import Discriminator, Generator, attend
-from gan_jax.models.stackgan import Judge, layers_of
 from gan_jax.readers import Text
 
 IS_WORD = jnp.arange(5) < jnp.array([5, 2, 4, 1])[:, None]
