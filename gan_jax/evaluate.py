@@ -156,30 +156,59 @@ def evaluate(
     fakes = as_side(fakes, 'fake_images')
     reals = None if reals is None else as_side(reals, 'real_images')
     images = {'size': size, 'channels': channels}
-    if isinstance(fakes, data.Dataset) or not is_run(fakes):
-        if reals is None:
-            raise UserError(
-                f'{name_of(fakes)} is not the directory of a run, so real images are required: name a data set or '
-                'directory to compare it with.'
-            )
-        own = {'num': num, 'seed': seed, 'step': step, 'standing_statistics': standing_statistics}
-        _refuse(own, f'applies to samples of a run, and {name_of(fakes)} is not a run')
-        if all(map(is_archive, (fakes, reals))):
-            _refuse(images, 'does not apply to images stored as arrays')
-        if not any(map(is_named, (fakes, reals))):
-            _refuse({'data_dir': data_dir}, 'is the directory of TFDS data sets, and no TFDS data set is used')
-        fake, real = (load_images(one, **images, data_dir=data_dir, mixed=True) for one in (fakes, reals))
-        check_kind(metrics, name_of(fakes), fake.shape)
-        check_kind(metrics, name_of(reals), real.shape)
-        _check_shapes(fake.shape, real.shape, fakes, reals)
-        return _evaluate(fake, real, _choose_extractor(metrics, extractor, real, fake), **common)
-    _refuse(images, f'does not apply to samples of a run (real images are resized to match them), and {fakes} is a run')
-    num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
-    _NUM.check('--num', num)
-    SEED.check('--seed', seed)
-    run = load_run(pathlib.Path(fakes), step).standing(standing_statistics)
-    check_kind(metrics, name_of(fakes), run.shape)
-    trained_on = run.config.data
+    if not isinstance(fakes, data.Dataset) and is_run(fakes):
+        _refuse(
+            images, f'does not apply to samples of a run (real images are resized to match them), and {fakes} is a run'
+        )
+        num, seed = NUM_SAMPLES if num is None else num, 0 if seed is None else seed
+        _NUM.check('--num', num)
+        SEED.check('--seed', seed)
+        run = load_run(pathlib.Path(fakes), step).standing(standing_statistics)
+        return _evaluate_run(fakes, run, reals, num, seed, extractor, data_dir, common)
+    if reals is None:
+        raise UserError(
+            f'{name_of(fakes)} is not the directory of a run, so real images are required: name a data set or '
+            'directory to compare it with.'
+        )
+    own = {'num': num, 'seed': seed, 'step': step, 'standing_statistics': standing_statistics}
+    _refuse(own, f'applies to samples of a run, and {name_of(fakes)} is not a run')
+    return _evaluate_images(fakes, reals, images, extractor, data_dir, common)
+
+
+def _evaluate_images(
+    fakes: Images,
+    reals: Images,
+    images: dict[str, int | None],
+    extractor: str | Extractor,
+    data_dir: str | None,
+    common: dict[str, Any],
+) -> Evaluation:
+    """The metrics of images that are not samples of a run; `images` are size and channels, `common` as `_evaluate`."""
+    metrics = common['metrics']
+    if all(map(is_archive, (fakes, reals))):
+        _refuse(images, 'does not apply to images stored as arrays')
+    if not any(map(is_named, (fakes, reals))):
+        _refuse({'data_dir': data_dir}, 'is the directory of TFDS data sets, and no TFDS data set is used')
+    fake, real = (load_images(one, **images, data_dir=data_dir, mixed=True) for one in (fakes, reals))
+    check_kind(metrics, name_of(fakes), fake.shape)
+    check_kind(metrics, name_of(reals), real.shape)
+    _check_shapes(fake.shape, real.shape, fakes, reals)
+    return _evaluate(fake, real, _choose_extractor(metrics, extractor, real, fake), **common)
+
+
+def _evaluate_run(
+    workdir: Images,
+    run: TrainedRun,
+    reals: Images | None,
+    num: int,
+    seed: int,
+    extractor: str | Extractor,
+    data_dir: str | None,
+    common: dict[str, Any],
+) -> Evaluation:
+    """The metrics of samples of a run; `common` are arguments of `_evaluate`."""
+    metrics, trained_on = common['metrics'], run.config.data
+    check_kind(metrics, name_of(workdir), run.shape)
     if reals is None or reals == trained_on.name:
         reals = f'{trained_on.name}@{run.config.evaluation.split or trained_on.split}'
     if not is_named(reals):
@@ -187,7 +216,7 @@ def evaluate(
             {'data_dir': data_dir}, f'is the directory of TFDS data sets, and {name_of(reals)} is not a TFDS data set'
         )
     is_own = not isinstance(reals, data.Dataset) and name_and_split(reals)[0] == trained_on.name
-    if is_own:  # so that its decoded copy is found
+    if is_own:  # the arguments of the training, so that the decoded copy in the cache is found
         images = {'size': trained_on.size, 'channels': trained_on.channels}
         images |= {'data_dir': data_dir or trained_on.directory, 'cache_dir': trained_on.cache}
     else:
@@ -196,9 +225,9 @@ def evaluate(
     real = load_images(reals, **images)
     check_kind(metrics, name_of(reals), real.shape)
     if reals == f'{trained_on.name}@{trained_on.split}':
-        _warn_of_changes(fakes, trained_on, real, run.config.phase.number)
-    _check_shapes(run.shape, real.shape, fakes, reals)
-    samples = _samples_of(run, real, num, seed, f'{fakes} at step {run.step}')
+        _warn_of_changes(workdir, trained_on, real, run.config.phase.number)
+    _check_shapes(run.shape, real.shape, workdir, reals)
+    samples = _samples_of(run, real, num, seed, f'{workdir} at step {run.step}')
     samples = _with_known(samples, metrics, trained_on, data_dir)
     name = trained_on.name if isinstance(real, Statistics) else real.name
     found = choose_extractor(metrics, extractor, name, run.shape, labelled=real.labels is not None)
@@ -324,7 +353,7 @@ def _warn_of_changes(workdir: str, trained_on: ConfigDict, real: data.Dataset, p
     """Warns if the data of a run (here with all classes and labels) have changed since training."""
     today = data.for_training(real, trained_on.left_out, trained_on.labels_per_class, trained_on.label_seed)
     if changed := provenance.changes(workdir, today, phase):
-        warnings.warn(f'Since {workdir} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=3)
+        warnings.warn(f'Since {workdir} was trained, {real.name!r} has changed in {", ".join(changed)}.', stacklevel=4)
 
 
 def _check_shapes(fake: tuple[int, ...] | None, real: tuple[int, ...] | None, fakes: Any, reals: Any) -> None:
