@@ -91,7 +91,7 @@ def make_game(
     with blaming(f'The model {config.model}'):
         try:
             made = jax.eval_shape(functools.partial(_first_examples, game, parts), jax.random.key(0))
-        except jax.errors.ConcretizationTypeError:  # of a number that a population varies
+        except jax.errors.ConcretizationTypeError:  # a traced number of a population; the caller explains it
             raise
         except (TypeError, ValueError, FlaxError) as error:
             if config.game.name in games.names() and not config_json.foreign_modules(config_json.to_json(config)):

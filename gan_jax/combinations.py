@@ -10,7 +10,7 @@ from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.layers.choices import is_on
 
-_MANY_UPDATES = 10**5  # of a network in one stretch
+_MANY_UPDATES = 10**5  # updates of a network in one stretch
 _MANY_DISCRIMINATORS = 16
 
 

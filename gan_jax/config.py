@@ -42,21 +42,21 @@ from gan_jax.values import flat
 
 _KINDS = {'loss': Loss, 'augment': Augmentation, 'optimizer': optax.GradientTransformation, 'play': Play}
 _MOST_STEPS = 2**31 - 1  # an int32 counts them
-_MOST_UPDATES = 10**7  # of a player in one stretch, before whose end nothing is seen of it
-base, section = defaults.base, defaults.section  # what a config file is written with
+_MOST_UPDATES = 10**7  # of a player in one stretch; nothing is recorded before its end
+base, section = defaults.base, defaults.section  # config files use these
 _TINY = {
     'width': 16,
     'depth': 2,
     'heads': 2,
     'stages': 2,
     'minibatch_group': 4,
-}  # the most that networks of a run for debugging have
+}  # upper limits of networks for debugging
 INTERVALS = (
     'duration',
     'sample_every',
     'checkpoint_every',
     'evaluate_every',
-)  # the whole, and what comes every so often
+)  # the duration of a run, and the intervals of its outputs
 
 
 def choose_data(config: ConfigDict, argument: str) -> None:
@@ -159,7 +159,7 @@ def check(config: ConfigDict) -> None:
     for number, phase in enumerate(split(config)[:-1]):
         with naming_phase(number):
             check(phase)
-    for name in factories(roles_of(config)).keys() - {'game'}:  # which needs the data to be made
+    for name in factories(roles_of(config)).keys() - {'game'}:  # a game can only be made for data
         make(config, name)
     make_terms(config)
     make_schedules(config)

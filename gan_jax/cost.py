@@ -14,8 +14,8 @@ from gan_jax.parts import starts_from_examples
 from gan_jax.runtime import parallel
 from gan_jax.values import value_of
 
-_METRICS = 20  # about as many as a step has
-_PICTURE_SHARE = 0.5  # of the memory that samples may take
+_METRICS = 20  # roughly the number of metrics of a step
+_PICTURE_SHARE = 0.5  # share of the memory that samples may take
 
 
 def check_batches(config: ConfigDict, shape: tuple[int, ...], devices: int = 1) -> None:

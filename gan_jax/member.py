@@ -68,7 +68,7 @@ class Member:
     unfinished: list[Metrics] = dataclasses.field(default_factory=list)
     _has_begun: bool = False
     _restores: int = 0
-    _noise: tuple[int | None, int] = (None, 0)  # the step from which it goes on with other noise, and with which
+    _noise: tuple[int | None, int] = (None, 0)  # (step from which the noise is changed, number of the change)
 
     @property
     def dataset(self) -> data.Dataset:
@@ -147,7 +147,7 @@ class Member:
     def save(self, step: int, state: GanState) -> None:
         """Saves a checkpoint, with the metrics of the incomplete line."""
         unfinished = {name: values.tolist() for name, values in _joined(self.unfinished).items()}
-        best = self.whole.checkpoints.best_metric  # which earlier phases, of other data or networks, do not compete for
+        best = self.whole.checkpoints.best_metric  # not of earlier phases, which have other data or networks
         metrics = {name: value for name, value in self.means.items() if self.stage.is_last or name != best}
         metrics |= self._spent(step)
         self.checkpoints.save(
@@ -198,7 +198,7 @@ class Member:
             f'{self.name}{error}; {last}: set on_nan=restore to {back} and continue with other noise, or lower the '
             'learning rates and add --accept_config_changes.'
         )
-        if self.name:  # the others go on
+        if self.name:  # the other members are still trained
             run.say(f'{self.name}{error}; this member is given up, with its last good checkpoint.')
 
     def finish(self, step: int, generator: Callable[[], Player]) -> None:
@@ -220,7 +220,7 @@ class Member:
         if 'interpolation.png' in names:
             self._draw_interpolation(step, drawing())
         run.refresh_page(self.workdir)
-        report.write(self.workdir)  # last, so that a kill before leaves something outdated
+        report.write(self.workdir)  # last: after an earlier kill the outdated files are found again
 
     def _draw_interpolation(self, step: int, generator: Player) -> None:
         path, config = self.workdir / 'interpolation.png', self.config

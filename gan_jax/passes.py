@@ -60,7 +60,7 @@ class Passes:
     latent_step: LatentStep | None
     axis_name: str | None
 
-    # Several discriminators have their parameters and variables in dicts, one alone has them bare.
+    # Trees of several discriminators are dicts by name; that of a single discriminator has no such level.
 
     def members(self, tree: PyTree) -> list[PyTree]:
         """The parameters or variables of each discriminator."""

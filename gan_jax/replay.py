@@ -82,6 +82,6 @@ def exchange(
         return memory.at[places].set(choose(store, values.astype(memory.dtype), memory[places]))
 
     memory = (replay.examples, replay.conditions)
-    # The examples shown keep their gradients, which an unrolled discriminator hands on to the generator.
+    # The shown examples keep their gradients: an unrolled discriminator passes them to the generator.
     examples, conditions = jax.tree.map(shown, memory, (examples, conditions))
     return examples, conditions, Replay(*jax.tree.map(stored, memory, everywhere), replay.filled.at[places].set(True))

@@ -129,7 +129,7 @@ def make_evaluation(
         samples = samples._replace(**others, standing=config.standing_statistics)
         try:
             evaluation = evaluator.evaluate(samples)
-        except UserError as error:  # training continues, as after a metric that fails
+        except UserError as error:  # training continues, as it does when a single metric fails
             warnings.warn(f'Step {step} could not be evaluated: {error}', stacklevel=2)
             return {}
         for failed in evaluation.failures:

@@ -29,7 +29,7 @@ from gan_jax.values import Default, value_of
 
 Number = float | jax.Array
 Shape = Callable[[Number, float, jax.Array], jax.Array]
-SWITCHED_OFF_AT_0 = ('clip_norm', 'clip_weights')  # options that would clip everything at a 0 that is traced
+SWITCHED_OFF_AT_0 = ('clip_norm', 'clip_weights')  # 0 means off, but a traced 0 would clip everything to 0
 
 SHAPES: dict[str, Shape] = {
     'linear': lambda start, end, share: start + (end - start) * share,

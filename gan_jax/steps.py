@@ -120,7 +120,7 @@ class _Round:
     play: Play
     accumulate: int
     axis_name: str | None
-    directions: PyTree | None = None  # of each player, instead of its gradients
+    directions: PyTree | None = None  # directions by player, used instead of gradients
 
     def step(self, state: GanState, batch: Batch, positions: Array | None = None) -> tuple[GanState, Metrics]:
         """One round: (state, batch) -> (state, metrics)."""
@@ -173,7 +173,7 @@ class _Round:
         keys = {title: jax.random.split(key, self.accumulate) for title, key in keys.items()}
 
         def field(own: PyTree, seen: PyTree) -> PyTree:
-            @jax.checkpoint  # a part after the other in the backward pass too
+            @jax.checkpoint  # the backward pass recomputes one part at a time, too
             def add(total: PyTree, xs) -> tuple[PyTree, None]:
                 (batch, positions), keys = xs
                 part = field_of_turns(self.game.turns, state, batch, keys, positions)(own, seen)
@@ -288,7 +288,7 @@ class _Round:
         """The loss of a turn against an opponent after some further moves."""
         name, count = turn.unrolled
         opponent = self.game.turn(name)._replace(gate=None, unrolled=None, keeps=())
-        whole = dataclasses.replace(self, accumulate=1)  # the batch is a part already
+        whole = dataclasses.replace(self, accumulate=1)  # the batch is already one of the accumulated parts
 
         def loss(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
             def one(ahead: GanState, key: Key):

@@ -81,7 +81,7 @@ def train_population(
     """
     members = make_population(config)
     directories = [pathlib.Path(workdir) / f'member-{i}' for i in range(len(members.seeds))]
-    with lock.exclusive(*directories):  # each is that of a run, which could be trained alone
+    with lock.exclusive(*directories):  # a member's directory could also be trained as a single run
         return _train(members, directories, accept_config_changes)
 
 
@@ -109,7 +109,7 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
 
     def advance(stage: Stage, begin: int, states: Any) -> Any:
         """Trains from step `begin` to the end of the phase, or raises the exception that stops it."""
-        config, before = stage.config, stage.begin  # steps are counted in the phase from here on
+        config, before = stage.config, stage.begin  # from here on, steps are counted from the beginning of the phase
         lines = stage.lines(begin - before - members.unfinished_steps)
         with (
             members.recording(begin, total, max(one.longest for one in course)),
@@ -124,16 +124,16 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
                     if hosts.any_process(signals.received is not None):
                         stop(before + step, states)
                     is_start = pace.step_seconds is None
-                    if not stage.stretch.is_compiled:  # by several processes, for arrays that are placed
+                    if not stage.stretch.is_compiled:  # several processes compile for placed arrays, see `_introduce`
                         run.compile_stretch(stage.stretch, states, block, config.batch_size)
                     count = pace.steps(last - step)
                     states, metrics = stage.stretch(states, *block, np.int32(step - first), np.int32(count))
                     pace.add(before + step, before + step + count, metrics, is_line=step + count == last)
                     step += count
-                    if is_start:  # what takes a while to find out, for which the devices need not wait
+                    if is_start:  # slow checks, while the devices compute the first steps
                         build.warn_of_networks(config, stage.dataset.shape, stage.classes, stage.dataset.shapes)
                         run.say(pace.first_words(last - step))
-                    catch_up(leave=1)  # so that the devices are at work while the host is
+                    catch_up(leave=1)  # one stretch stays in progress, so the devices never wait for the host
                 sample, save, evaluate = stage.due(first, last)
                 if sample or save or evaluate:
                     catch_up(leave=0)
@@ -179,7 +179,7 @@ def _prepare(recipe: Population, directories: Sequence[pathlib.Path], accept_con
         is_last = len(course) + 1 == len(parts)
         with configs.naming_phase(None if is_last else len(course)):
             course.append(Stage(recipe._replace(config=phase), dataset, len(directories) == 1, is_last))
-            if len(course) > 1:  # what cannot be trained is better known now than when its phase begins
+            if len(course) > 1:  # an impossible phase is refused now, not after the phases before it
                 course[-1].check()
     return course
 
@@ -188,7 +188,7 @@ def _make_members(recipe: Population, directories: Sequence[pathlib.Path], cours
     whole = with_values(recipe.config, {'data.examples': len(course[-1].dataset)})
     recipe, alone = recipe._replace(config=whole), len(directories) == 1
     retention = configs.retention(whole)
-    if not alone:  # an old checkpoint goes when all members have the next
+    if not alone:  # an old checkpoint is removed only when all members have the next one
         retention['keep_last'] = max(2, retention['keep_last'])
     return [
         Member(
@@ -212,7 +212,7 @@ def _introduce(course: Sequence[Stage], stage: Stage, begin: int, states: Any) -
     if not stage.alone:
         members = len(stage.recipe.seeds)
         run.say(f'{members} members over {stage.program.mesh.size} devices: {stage.recipe.describe()}.')
-    if jax.process_count() == 1:  # so that what takes too much memory says so
+    if jax.process_count() == 1:  # a program that needs too much memory is refused before the data are placed
         run.compile_stretch(stage.stretch, states, stage.outline(), stage.config.batch_size)
 
 

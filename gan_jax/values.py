@@ -68,7 +68,7 @@ class Default(NamedTuple):
         exact = {(int, float): float, (list, tuple): tuple}.get((type(value), self.kind))
         try:
             return exact(value) if exact else value
-        except OverflowError:  # an integer that no float holds; its range refuses it
+        except OverflowError:  # the integer is too large for a float; the check of its range refuses it
             return value
 
 
@@ -95,7 +95,7 @@ def options(factory: Callable, otherwise: Range) -> dict[str, Default]:
         otherwise: the range of numbers without one.
     """
     parameters = inspect.signature(factory).parameters.values()
-    given = ('parts',)  # by the program, to games
+    given = ('parts',)  # arguments that the program passes to games
     about = entries(factory)
     return {
         one.name: _option(one, otherwise)._replace(about=about.get(one.name, ''))

@@ -109,7 +109,7 @@ def can(
         _blind(discriminator),
         loss,
         latents,
-        condition=jax.ShapeDtypeStruct((), jnp.int32),  # for the terms alone
+        condition=jax.ShapeDtypeStruct((), jnp.int32),  # only the terms see the labels
         terms=joined([ambiguity(generator_weight, class_weight, target), terms]),
         critic=critic and _blind(critic),
         **options,

@@ -30,7 +30,7 @@ def reversal(share: Array, steepness: float = 10.0) -> Array:
         share: p, the completed share of the training, in [0, 1].
         steepness: 10 as published.
     """
-    return jnp.tanh(steepness * share / 2)  # the same, and exact near 0
+    return jnp.tanh(steepness * share / 2)  # the same function, without cancellation near 0
 
 
 def dann(

@@ -197,7 +197,7 @@ def from_config(
     Raises:
         UserError: epsilon has no delta, or an option cannot be private.
     """
-    del epsilon, delta, noise, filling, accountant  # which `privacy` reads
+    del epsilon, delta, noise, filling, accountant  # read by `privacy` from the config
     promise, options, config = privacy(parts.config), parts.options, parts.config
     promise.check()
     _check_options(config, options)

@@ -20,7 +20,7 @@ from gan_jax.terms import NO_TERMS, feature_matching, joined
 from gan_jax.terms.unlabelled import conditional_entropy, pseudo_labels, virtual_adversarial
 
 ROLES = ('generator', 'discriminator')
-STARTS_FROM_DATA = True  # weight normalisation does
+STARTS_FROM_DATA = True  # data-dependent initialisation of weight normalisation
 
 
 def semi_supervised(

@@ -149,7 +149,7 @@ def super_resolution(
         parts.append(of_generator('content', content_weight, lambda view: content.distance(view.fake, view.real)))
     network = without_condition(discriminator)
     against = is_on(adversary)
-    if not against:  # a discriminator that sees nothing, and never moves
+    if not against:  # the discriminator is replaced by a constant without parameters
         network = pure(lambda key: {}, lambda params, examples, condition: jnp.zeros(len(examples)))
         terms, options = terms._replace(discriminator=()), {'axis_name': options.get('axis_name')}
     game = adversarial(

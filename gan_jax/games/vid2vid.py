@@ -19,9 +19,9 @@ from gan_jax.ranges import AMOUNT, COUNT_OR_NONE, Range
 from gan_jax.terms import NO_TERMS, View, check_weights, joined
 from gan_jax.translators import distance, logits_of_scales, of_generator, over_batches
 
-_SEEN = 3  # frames by a temporal discriminator
-_FLOWS = 2 * (_SEEN - 1)  # channels of the flow between them
-_MOVEMENT = 3  # channels of a generated frame behind those of its colours: flow, and the share of the fresh image
+_SEEN = 3  # frames that a temporal discriminator sees at once
+_FLOWS = 2 * (_SEEN - 1)  # channels of the flow between these frames
+_MOVEMENT = 3  # channels of a generated frame after its colours: flow (2), and the share of the fresh image (1)
 _Shape = tuple[int, int, int, int]
 
 

@@ -32,7 +32,7 @@ def from_config(mask: Annotated[float, AMOUNT] = 0.1, *, parts: Parts) -> Game:
         raise UserError('The game videogan is unconditional: unset the conditioning of both players.')
 
     def mean(view: View) -> Array:
-        streams, _ = module.apply(  # XLA computes them once, as those of the clips are the same
+        streams, _ = module.apply(  # XLA merges this call with the one that makes the clips
             {'params': view.params}, view.latents, train=True, method='streams', mutable=True
         )
         return streams[1].mean()

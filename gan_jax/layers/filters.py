@@ -102,7 +102,7 @@ def convolve_up(images: jax.Array, kernel: jax.Array, taps: Taps) -> jax.Array:
     low, high = (len(taps) + 1) // 2, (len(taps) - 2) // 2
     if kernel.shape[0] == 1:
         return resample(convolution(images, kernel), flipped, up=(2, 2), padding=((low, high),) * 2)
-    images = jnp.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)))  # so that the last place 2 H is there
+    images = jnp.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)))  # for the last position, 2 H
     spread = transposed_convolution(images, kernel, padding=0)
     return resample(spread, flipped, padding=((low - 1, high - 1),) * 2)
 

@@ -93,7 +93,8 @@ class MinibatchDiscrimination(nn.Module):
         )
         rows = tensor(inputs, train=train).reshape(-1, self.kernels, self.dims)
         others = global_batch.gather(rows, global_batch.axis_of(self))
-        # Pairs of examples in the last axes, and a sum written out: XLA:CPU is several times slower on short ones.
+        # XLA:CPU is several times slower when the last axis is short: pairs of examples come last, and the sum over the
+        # few dimensions is unrolled.
         rows, others = rows.transpose(1, 2, 0), others.transpose(1, 2, 0)
         distances = sum(jnp.abs(rows[:, i, :, None] - others[:, i, None]) for i in range(self.dims))
         return jnp.concatenate([inputs, jnp.exp(-distances).sum(-1).T.astype(inputs.dtype)], axis=-1)

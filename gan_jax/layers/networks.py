@@ -302,7 +302,7 @@ def _deviation(network: DiscriminatorNetwork, hidden, train, weights):
     require_positive(network, 'minibatch_features')
     group = network.minibatch_group
     require(isinstance(group, int) and group >= 0, 'discriminator.minibatch_group', group, '0 or more')
-    # Parameters do not depend on the batch, so that one example is enough to make them.
+    # Parameters do not depend on the batch. Initialisation has a single example, which is no group.
     group, axis_name = (0, None) if network.is_initializing() else (group, network.axis_name)
     return minibatch_deviation(hidden, group, network.minibatch_features, axis_name)
 

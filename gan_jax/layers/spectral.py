@@ -31,16 +31,16 @@ class SpectralNormalization(nn.Module):
             'spectral', 'u', lambda: self._unit(jax.random.normal(self.make_rng('params'), matrix.shape[-1:]))
         )
         constant = lax.stop_gradient(matrix)
-        # A moving average of the vector is shorter than 1 and belongs to no kernel exactly, least of all to the average
-        # of kernels: so it is brought to length 1 and iterated in evaluation too.
+        # In evaluation the vector may be a moving average: shorter than 1, and not the singular vector of the averaged
+        # kernel. It is therefore normalised and iterated there, too.
         vector = self._unit(right.value)
         for _ in range(self.iterations):
             left = self._unit(constant @ vector)
             vector = self._unit(left @ constant)
         if train and self.is_mutable_collection('spectral') and not self.is_initializing():
             right.value = vector
-        # Not a division: XLA:CPU makes different things of it with and without gradients, and two passes over the same
-        # images do not become one.
+        # Not a division: XLA:CPU compiles it differently with and without gradients, and then does not merge two passes
+        # over the same images.
         return kernel * (1 / (left @ (matrix @ vector) + self.epsilon))
 
     def _unit(self, vector: jax.Array) -> jax.Array:

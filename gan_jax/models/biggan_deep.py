@@ -19,7 +19,7 @@ from gan_jax.models import biggan
 from gan_jax.models.biggan import Normalize
 from gan_jax.ranges import COUNT
 
-_BOTTLENECK = 4  # the hidden layers of a block are that much narrower than its wider end
+_BOTTLENECK = 4  # ratio of the channels of a block's wider end to those of its hidden layers
 
 
 class Generator(biggan.Generator):

@@ -163,7 +163,7 @@ class Discriminator(_Transformer):
         token = self.param('token', CLASSES, (self.width,)).astype(self.dtype)
         token = jnp.broadcast_to(token, (len(tokens), 1, self.width))
         tokens = jnp.concatenate([token, tokens], axis=1)
-        angles = np.pad(self.angles(grid), ((1, 0), (0, 0)))  # the token has no place, and is not turned
+        angles = np.pad(self.angles(grid), ((1, 0), (0, 0)))  # the token has no position, so its angles are 0
         features = {}
         for block in range(self.depth):
             tokens = Block(self.heads, self.dtype, name=f'block{block}')(tokens, angles)

@@ -22,7 +22,7 @@ from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.models import dcgan
 from gan_jax.ranges import COUNT
 
-_FRAMES = 4  # that a layer in time sees
+_FRAMES = 4  # frames in the kernel of a convolution over time
 
 
 class Generator(GeneratorNetwork):

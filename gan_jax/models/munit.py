@@ -21,7 +21,7 @@ from gan_jax.layers.normalization import normalize
 from gan_jax.layers.resampling import interpolate, pool_thirds
 from gan_jax.ranges import COUNT, Range
 
-_HALVINGS = 2  # of an image to its content code
+_HALVINGS = 2  # halvings from an image to its content code
 _STYLE_HALVINGS = 4
 Normalize = Callable[[jax.Array], jax.Array]
 
@@ -191,7 +191,7 @@ class LayerNorm(nn.Module):
         """Inputs [B, H, W, C] normalised, then scaled (uniform in [0, 1) at first) and shifted by channel."""
         values, channels = inputs.astype(jnp.float32), inputs.shape[-1]
         axes = (1, 2, 3)
-        deviation = jnp.sqrt(values.var(axes, keepdims=True, ddof=1) + 1e-20)  # whose gradient at 0 is finite
+        deviation = jnp.sqrt(values.var(axes, keepdims=True, ddof=1) + 1e-20)  # finite gradient at 0
         values = (values - values.mean(axes, keepdims=True)) / (deviation + 1e-5)
         scale = self.param('scale', nn.initializers.uniform(1.0), (channels,))
         return (values * scale + self.param('bias', nn.initializers.zeros, (channels,))).astype(inputs.dtype)

@@ -28,7 +28,7 @@ from gan_jax.models.dcgan import count_stages, image_shape
 from gan_jax.ranges import COUNT, COUNT_OR_NONE, POSITIVE_AMOUNT, Range
 
 _FAMILY = 'A residual network'
-_FEW_STAGES = 3  # as of 32 pixels, for which the published networks have one width
+_FEW_STAGES = 3  # up to 32 pixels, where all stages of the published networks have one width
 _MOST_HALVINGS = 13
 
 

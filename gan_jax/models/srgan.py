@@ -54,7 +54,7 @@ class Generator(nn.Module):
         require_positive(self, 'width', 'depth', 'channels')
         weights = {'kernel_init': initializer(self.initializer), 'dtype': self.dtype}
         convolution, normalized = functools.partial(Conv, **weights), normalizer(self)
-        x = start = _prelu(convolution(self.width, kernel_size=9)((images + 1) / 2))  # inputs are in [0, 1] there
+        x = start = _prelu(convolution(self.width, kernel_size=9)((images + 1) / 2))  # as the authors' inputs
         for _ in range(self.depth):
             y = _prelu(normalized(convolution(self.width)(x), train=train))
             x = x + normalized(convolution(self.width)(y), train=train)

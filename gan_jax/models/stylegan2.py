@@ -27,7 +27,7 @@ from gan_jax.models.progan import count_levels, stage_width
 from gan_jax.ranges import AMOUNT, COUNT, POSITIVE_AMOUNT, Range
 
 ARCHITECTURES = ('skip', 'residual', 'original')
-_HALF = 0.5**0.5  # so that the sum of two branches has their deviation
+_HALF = 0.5**0.5  # keeps the deviation of the sum of two branches
 _FAMILY = 'StyleGAN2'
 
 

@@ -21,8 +21,8 @@ from gan_jax.sampling.samples import Samples, arrange, picture
 from gan_jax.sampling.trained import TrainedRun
 
 REACH = {'normal': 3.0, 'uniform': 1.0}
-_MOST_STEPS = 10_000  # of a row, or from one seed to the next
-_ANIMATION_WIDTH = 448  # pixels of two images or more side by side, unless they are larger themselves
+_MOST_STEPS = 10_000  # images of a row, or from one seed to the next
+_ANIMATION_WIDTH = 448  # pixels; two or more images side by side are enlarged up to this width
 
 
 class Chosen(NamedTuple):

@@ -109,7 +109,7 @@ def _descend(
         distances = distance(generate(latents, *given), target)
         lengths = jnp.mean(jnp.square(latents.reshape(len(latents), -1)), axis=1)
         objectives = distances + weights['prior'] * (lengths / weights['variance'] - 1) ** 2
-        # Every image depends on its own latent alone, so that the gradient of the sum is that of each of them.
+        # Each image depends on its own latent only, so the gradient of the sum has the gradient of each objective.
         return jnp.sum(objectives), (distances, objectives)
 
     def iterate(carry, _):

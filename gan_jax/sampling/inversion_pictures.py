@@ -21,7 +21,7 @@ from gan_jax.sampling.style_inversion import invert_styles
 from gan_jax.sampling.styles import style_statistics
 
 _VARIANCE = {'normal': 1.0, 'uniform': 1 / 3}
-_LATENTS = 10_000  # of which the mean w is
+_LATENTS = 10_000  # for the mean w
 
 Search = tuple[Inversion, int | None, Callable[[np.ndarray], np.ndarray]]
 """What was found, in which class, and a function from points of its path to their images."""
@@ -127,7 +127,7 @@ def _in_w(chosen: Chosen, target: np.ndarray, *, separate: bool, **options: Any)
         mean, deviation = style_statistics(mapping, latents)
         start = np.tile(mean, (layers if separate else 1, 1))
         for seed in chosen.options['seeds']:
-            key = named_key(seed, 'projection')  # an old name, which chooses the numbers
+            key = named_key(seed, 'projection')  # an old name; another would change the random numbers
             found = invert_styles(maker, target, start, deviation, layers, key, noise=inputs, **options)
             searches.append((found, condition))
     found, condition = min(searches, key=lambda search: np.nan_to_num(search[0].losses[-1], nan=np.inf))

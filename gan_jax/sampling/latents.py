@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy  # which imports its modules when they are used
+import scipy  # imports its submodules lazily
 from jax.typing import ArrayLike
 
 from gan_jax.codes import Codes
@@ -168,7 +168,7 @@ def truncated(latents: Callable[[Key, Array], Array], key: Key, positions: Array
         drawn = latents(jax.random.fold_in(key, attempt), positions)
         return attempt + 1, jnp.where(outside(values), drawn, values)
 
-    start = jnp.uint32(2**31), latents(key, positions)  # apart from the positions, which are folded into the key too
+    start = jnp.uint32(2**31), latents(key, positions)  # above all positions, which are folded into the key too
     return jax.lax.while_loop(lambda carry: outside(carry[1]).any(), draw_again, start)[1]
 
 

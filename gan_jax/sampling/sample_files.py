@@ -20,7 +20,7 @@ from gan_jax.sampling.trained import TrainedRun, load_run
 
 _WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|mp4|obj|ply|npy)|points\.npy')
 _FILM_RATE = 10  # frames per second
-MOST_PICTURES = 10**6  # in one directory, a file each
+MOST_PICTURES = 10**6  # files in one directory
 
 
 def sample_workdir(

@@ -225,7 +225,7 @@ def choose_samples(
     if grid and classes and len(shown) > grid[0]:
         raise UserError(f'--grid has {grid[0]} rows, too few for {len(shown)} classes: use at least one row per class.')
     if shown and classes is None:
-        shown = shown[: grid[0] if grid else num]  # of more classes than pictures, the first
+        shown = shown[: grid[0] if grid else num]  # the first classes, if there are more classes than pictures
     rows = len(shown or [None])
     needed = len(seeds) if seeds else max(1, num // rows)
     columns = needed if shown else None
@@ -239,7 +239,7 @@ def choose_samples(
     else:
         latents = fixed_latents(run.game, needed, seed, threshold=threshold)
     samples = arrange(towards_mean(latents, psi), columns, shown)
-    if grid:  # its last rows need not be all classes
+    if grid:  # the last rows may have only some of the classes
         latents, conditions = (None if x is None else x[: grid[0] * grid[1]] for x in samples[:2])
         samples = Samples(latents, conditions, columns)
     return samples

@@ -70,7 +70,7 @@ class Shown(NamedTuple):
     def images(self, game: Game, generator: Player, encoder: Player | None = None) -> dict[str, np.ndarray]:
         """The images that the game shows of the examples, by name: float32 [n, H, W, C] in [-1, 1]."""
         others = [encoder.weights] if _reconstructs(game) else []
-        is_whole = 'real' in self.batch  # else only what is translated is there
+        is_whole = 'real' in self.batch  # otherwise there are only inputs to translate
         show = _show(game) if is_whole else functools.partial(_beside, game)
         show = jax.jit(show, compiler_options=compiler.often())
         parts = []
@@ -216,7 +216,7 @@ def _names(game: Game, dataset: Dataset) -> tuple[str, ...]:
         made = _show(game)(*networks['generator'], game.latents(key, np.arange(1)), batch, *others)
         if not isinstance(made, dict) or not made:
             raise UserError(f'Game.show must return a dict of images by name, not {made!r}.')
-        names.extend(made)  # here, as JAX returns dicts in the order of the alphabet
+        names.extend(made)  # recorded here, because JAX sorts the keys of dicts
         return made
 
     jax.eval_shape(show, jax.random.key(0))

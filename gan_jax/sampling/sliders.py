@@ -27,8 +27,8 @@ from gan_jax.sampling.styles import chosen_layers, ranges_of_layers
 from gan_jax.sampling.trained import TrainedRun
 
 _SEMANTIC, _ALL = 5, 8  # directions
-_DRAWS = 256  # of styles, whose deviations are measured
-_KEPT = 4096  # latents of seeds
+_DRAWS = 256  # styles drawn to measure their deviations
+_KEPT = 4096  # latents kept, one for each seed
 
 
 class Settings(NamedTuple):

@@ -20,7 +20,7 @@ from gan_jax.runtime.canonical import canonical
 from gan_jax.sampling.inversion import Distance, Inversion, check_target, squared_error
 
 _FADING = 0.75  # share of the iterations in which the noise on w fades out
-_WARMING, _COOLING = 0.05, 0.25  # in which the learning rate rises and falls
+_WARMING, _COOLING = 0.05, 0.25  # shares in which the learning rate rises and falls
 _SMALLEST_NOISE = 8  # height of the noise inputs at which their pyramid ends
 
 

@@ -16,7 +16,7 @@ from gan_jax.sampling.latents import require_psi, towards_mean
 from gan_jax.sampling.samples import seed_latents
 from gan_jax.sampling.styles import mix, noise_deviation, ranges_of_layers
 
-_DRAWS = 100  # of noise, as in the paper
+_DRAWS = 100  # draws of noise, as in the paper
 
 
 def truncation(chosen: Chosen, *, range: Sequence[float] | None = None, columns: int = 9) -> pathlib.Path:
@@ -62,7 +62,7 @@ def mixing(
     rows = []
     for of_class in np.split(images, a.shape[1]):
         heads, lefts, made = np.split(of_class, [len(b), len(b) + len(a)])
-        rows += [np.ones_like(heads[:1]), heads]  # white where no B is
+        rows += [np.ones_like(heads[:1]), heads]  # a white corner above the first column
         for i, row in enumerate(np.split(made, len(a) * len(parts))):
             rows += [lefts[i % len(a)][None], row]
     words = ', '.join(f'{name} {",".join(map(str, some))}' for name, some in parts.items())

@@ -300,7 +300,7 @@ def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int,
     require(0 < decay <= 1, 'penalties.path_length.decay', decay, 'above 0 and at most 1')
 
     def value(view: View, average):
-        # Not the first half: several devices look at the latents that one would.
+        # Every shrink-th latent, not the first part: several devices then use the same latents as a single one.
         latents, positions, generate = view.latents[::shrink], view.positions[::shrink], view.generate
         if view.styles is not None:
             latents, generate = view.styles(latents)
