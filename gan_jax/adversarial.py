@@ -28,7 +28,7 @@ from gan_jax.terms import NO_TERMS, Term, check_terms
 
 COMBINATIONS: dict[str, Callable[[Array], Array]] = {
     'mean': jnp.mean,
-    'max': jnp.max,  # against the one that does best: Durugkar et al. 2017, equation 3
+    'max': jnp.max,  # against the best discriminator: Durugkar et al. 2017, equation 3
     'softmax': lambda losses: jnp.sum(jax.nn.softmax(losses) * losses),  # section 4.1, lambda = 1
 }
 

@@ -46,7 +46,7 @@ def of_captions(
     moments: Callable[[PyTree, Array], Array],
     kinds: int,
     scales: int = 1,
-    tell: Callable[[Text], PyTree] = _whole,
+    to_condition: Callable[[Text], PyTree] = _whole,
     stages: Callable[..., dict[str, Array]] = lambda *_: {},
     divergence: float,
     terms: Pair = NO_TERMS,
@@ -60,24 +60,24 @@ def of_captions(
     Losses are added over the sizes.
 
     Args:
-        generator: latents [B, latents] and what is told -> images, as `gan_jax.adversarial.adversarial` takes them.
-        discriminator: images and what is told -> a `Judgement` with logits [B, scales kinds], those of one size after
-            the other, of which only the first of each size sees the sentence, and a feature 'wrong' [B, scales], the
-            first logits with the sentence of another image.
+        generator: latents [B, latents] and the condition -> images, as `gan_jax.adversarial.adversarial` takes them.
+        discriminator: images and the condition -> a `Judgement` with logits [B, scales kinds], ordered by size, and a
+            feature 'wrong' [B, scales]. Only the first logit of each size sees the sentence; 'wrong' are these logits
+            with the sentence of another image.
         loss: the loss of each player, with a part for real and one for generated examples.
         reader: what reads captions; its parameters do not move.
         latents: size of the standard normal latents.
         captions: shape of one caption.
-        moments: (the generator's parameters, what is told) -> [B, 2, n], the means and logarithms of variances of the
+        moments: (the generator's parameters, condition) -> [B, 2, n], the means and logarithms of variances of the
             codes that it draws.
         kinds: number of logits at one size: 1, or 2 with one that does not see the sentence.
         scales: number of sizes.
-        tell: a text that was read -> the condition of both networks.
-        stages: (the generator's parameters, variables, latents, what is told) -> other images of the generator by name,
+        to_condition: a text that was read -> the condition of both networks.
+        stages: (the generator's parameters, variables, latents, condition) -> other images of the generator by name,
             which are shown.
         divergence: weight of the Kullback-Leibler divergence of the codes' distribution from the normal one, a mean
             over all of them (equation 2).
-        terms: added to each player's loss; see `gan_jax.terms`. Their condition is what is told.
+        terms: added to each player's loss; see `gan_jax.terms`. They see the same condition.
         **options: options of `gan_jax.adversarial.adversarial`.
 
     Returns:
@@ -113,7 +113,7 @@ def of_captions(
         discriminator,
         _over_kinds(loss, kinds, scales),
         latents,
-        condition=tell(reader.shapes(captions)),
+        condition=to_condition(reader.shapes(captions)),
         terms=joined(
             [
                 of_generator('divergence', divergence, of_codes),
@@ -124,30 +124,32 @@ def of_captions(
         **options,
     )
 
-    def with_texts(batch: Batch, state: GanState, *_: Array) -> Batch:
+    def with_condition(batch: Batch, state: GanState, *_: Array) -> Batch:
         found = renamed(batch, {'real': 'real', 'label': 'input'})
         text = reader.read(state.generator.params['reader'], found['label'])
-        return {**found, 'label': jax.lax.stop_gradient(tell(text))}
+        return {**found, 'label': jax.lax.stop_gradient(to_condition(text))}
 
-    turns = over_batches(game.turns, with_texts)
-    sample = _sample(generator, reader, tell)
+    turns = over_batches(game.turns, with_condition)
+    sample = _sample(generator, reader, to_condition)
     made = game._replace(turns=turns, sample=sample, discriminate=None, training_pass=None)
 
     def shown(params: PyTree, variables: PyTree, latents: Array, captions: Array) -> dict[str, Array]:
-        told = tell(reader.read(params['reader'], captions))
-        return stages(params['generator'], variables['generator'], latents, told)
+        condition = to_condition(reader.read(params['reader'], captions))
+        return stages(params['generator'], variables['generator'], latents, condition)
 
     return _with_pictures(made, reader, shown)
 
 
-def text_matching(generator: Network, reader: Reader, latents: int, tell: Callable[[Text], PyTree] = _whole) -> Game:
+def text_matching(
+    generator: Network, reader: Reader, latents: int, to_condition: Callable[[Text], PyTree] = _whole
+) -> Game:
     """The phase before: the reader learns which texts and images belong together; the generator does not move.
 
     Args:
         generator: as in `of_captions`.
         reader: one that learns.
         latents: as in `of_captions`.
-        tell: likewise.
+        to_condition: likewise.
 
     Returns:
         A game of the player 'generator' over batches `{'input': captions, 'real': images}`. Its metrics have the loss
@@ -169,7 +171,7 @@ def text_matching(generator: Network, reader: Reader, latents: int, tell: Callab
     def init(key: Key) -> dict[str, tuple[PyTree, PyTree]]:
         return {'generator': network.init(key)}
 
-    sample = _sample(generator, reader, tell)
+    sample = _sample(generator, reader, to_condition)
     return _with_pictures(Game(init, (Turn('generator', loss),), sample, normal_latents(latents)), reader)
 
 
@@ -205,12 +207,12 @@ def make_reader(
     return of_words(matcher, (side, side, parts.shape('real')[-1]), parts.axis_name)
 
 
-def make_generator(parts: Parts, told: PyTree) -> Network:
+def make_generator(parts: Parts, condition: PyTree) -> Network:
     """The generator of a config, whose latents end with those of its codes.
 
     Args:
         parts: parts of the game.
-        told: shapes and dtypes of its condition.
+        condition: shapes and dtypes of its condition.
 
     Raises:
         UserError: the latents have another distribution, or no component beside the codes.
@@ -219,15 +221,15 @@ def make_generator(parts: Parts, told: PyTree) -> Network:
     least = parts.module('generator', shape).codes
     require(latents.distribution == 'normal', 'latents.distribution', latents.distribution, "'normal'")
     require(latents.size > least, 'latents.size', latents.size, f'above {least}, the number of components for codes')
-    return parts.network('generator', (latents.size,), shape, condition=told)
+    return parts.network('generator', (latents.size,), shape, condition=condition)
 
 
-def make_discriminators(parts: Parts, told: PyTree) -> dict[str, Network | None]:
+def make_discriminators(parts: Parts, condition: PyTree) -> dict[str, Network | None]:
     """The 'discriminator' of a config, and the 'critic' where its arithmetic is not float32; as `make_generator`."""
     shape = parts.shape('real')
 
     def made(dtype: str | None = None) -> Network:
-        return parts.network('discriminator', shape, shape, condition=told, dtype=dtype)
+        return parts.network('discriminator', shape, shape, condition=condition, dtype=dtype)
 
     return {'discriminator': made(), 'critic': parts.critic(made)}
 
@@ -267,11 +269,11 @@ def _with_pictures(game: Game, reader: Reader, stages: Callable[..., dict[str, A
     return game._replace(given='input', show=show, captions=reader.words)
 
 
-def _sample(generator: Network, reader: Reader, tell: Callable[[Text], PyTree]) -> Callable[..., Array]:
+def _sample(generator: Network, reader: Reader, to_condition: Callable[[Text], PyTree]) -> Callable[..., Array]:
     """`Game.sample` of captions."""
 
     def sample(params: PyTree, variables: PyTree, latents: Array, captions: Array) -> Array:
-        told = tell(reader.read(params['reader'], captions))
-        return generator.apply(params['generator'], variables['generator'], latents, None, False, told)[0]
+        condition = to_condition(reader.read(params['reader'], captions))
+        return generator.apply(params['generator'], variables['generator'], latents, None, False, condition)[0]
 
     return sample

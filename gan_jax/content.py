@@ -47,7 +47,7 @@ def make_content(spec: str, norm: str, data_name: str, shape: tuple[int, int, in
             'lpips', the distance of `gan_jax.evaluation.lpips`; or an extractor as in
             `gan_jax.evaluation.features.find.find_extractor`, such as 'classifier:NAME', whose pooled features are
             compared.
-        norm: 'squared' or 'absolute', of which the mean over the features is the distance; without effect for LPIPS.
+        norm: 'squared' or 'absolute' differences, averaged over the features; without effect for LPIPS.
         data_name: the data set, for 'classifier'.
         shape: (H, W, C) of the images.
 

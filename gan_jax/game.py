@@ -195,7 +195,7 @@ class Game(NamedTuple):
         discriminate: (params, variables, examples [n, ...], condition=None) -> logits [n] of being real of the player
             'discriminator' in evaluation mode, the mean of several; None: not known.
         classify: (params, variables, examples [n, ...]) -> class logits [n, K] of the player `classifier` in evaluation
-            mode; None: it knows no classes.
+            mode; None: the game does not classify.
         classifier: the name of the player that classifies.
         encode: (params, variables, examples [n, ...]) -> a `gan_jax.encoding.Encoding` by the player 'encoder' in
             evaluation mode, whose codes [n, ...] `sample` takes as latents; None: there is no encoder.
@@ -204,12 +204,12 @@ class Game(NamedTuple):
         at: step -> the game of that round, if numbers of it change during the run; None: always this game.
         training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
             pass in training mode, which updates running averages; None: not known.
-        inherits: for a phase of a run, pairs of a player and another, from whose last state in the phase before it
-            starts, and not from its own.
-        styles: (params, variables, latents [n, ...], condition=None) -> the styles [n, layers, w] of which `sample`
-            makes its examples; None: the generator has no styles.
+        inherits: pairs (player, other): at the beginning of a phase the player continues from the last state of the
+            other player in the phase before, not from its own.
+        styles: (params, variables, latents [n, ...], condition=None) -> the styles [n, layers, w] from which
+            `sample` makes its examples; None: the generator has no styles.
         synthesize: (params, variables, styles [n, layers, w], key=None) -> examples [n, ...], as `sample` makes them;
-            with a key each has noise of its own, as in training.
+            with a key each example has its own noise, as in training.
         style_of: (params, variables, examples [n, ...]) -> latents [n, ...] with which `sample` translates in the style
             of examples of its target; None: not known.
         targets: latents [n, ...] -> int [n], the classes that translations with these latents should have; None: no

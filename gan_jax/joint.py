@@ -89,7 +89,7 @@ def joint(sides: Mapping[str, Side]) -> Game:
 
 
 def _means(metrics: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    """The mean of each metric over those of the given that have it."""
+    """The mean of each metric over the sides that have it."""
     found: dict[str, list[Array]] = {}
     for one in metrics:
         for name, value in one.items():

@@ -201,7 +201,7 @@ def equilibrium(gamma: Annotated[float, SHARE] = 0.5, lambda_k: Annotated[float,
     return at(0.0)._replace(controller=Controller(0.0, at, update))
 
 
-# The price of a margin: how much more real than the other an example is judged that should be so.
+# The loss of a margin: the logit of the example that should look more real, minus that of the other.
 _MARGINS: dict[str, Callable[[Logits], jax.Array]] = {
     'cross_entropy': lambda margin: jax.nn.softplus(-margin),
     'least_squares': lambda margin: (margin - 1) ** 2,
@@ -227,7 +227,7 @@ def relativistic(base: str = 'cross_entropy') -> Loss:
 
 
 def relativistic_pairing() -> Loss:
-    """RpGAN, the loss of R3GAN (Huang et al. 2024, "The GAN is dead", equation 2): `relativistic()` by that name."""
+    """RpGAN, the loss of R3GAN (Huang et al. 2024, "The GAN is dead", equation 2): an alias of `relativistic()`."""
     return relativistic('cross_entropy')
 
 

@@ -19,13 +19,13 @@ def word_similarities(
 ) -> Array:
     """The similarity of every image with every text by regions and words (equations 7 to 10).
 
-    For each word a mean of the regions is formed, of those that attend to it. The similarity is a soft maximum of the
-    cosines of words and these means.
+    Each word attends to the regions, which gives a weighted mean of them. The similarity is a soft maximum over the
+    words of the cosine between a word and its mean.
 
     Args:
         regions: [B, r, d], those of each image.
         words: [T, w, d], those of each text.
-        is_word: bool [T, w], false behind the end of a text.
+        is_word: bool [T, w], false after the end of a text.
         within: gamma 1, which sharpens the attention to regions.
         over: gamma 2, which sharpens the soft maximum over words.
 
@@ -47,7 +47,7 @@ def similarities(images: Array, texts: Array) -> Array:
 
 
 def matching_loss(similarities: Array, scale: float = SCALE) -> Array:
-    """How improbable the own text of each image, and the own image of each text, are (equations 11 to 13).
+    """The cross-entropies of the matching text of each image and the matching image of each text (equations 11 to 13).
 
     Args:
         similarities: [B, B], of image i with text j.

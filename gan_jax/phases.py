@@ -78,7 +78,7 @@ def goes_on(phases: Sequence[ConfigDict], step: int) -> int:
 
 
 def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
-    """Raises a UserError if a checkpoint belongs to another phase than the one that now makes its step.
+    """Raises a UserError if a checkpoint belongs to another phase than the one that has its step now.
 
     Args:
         step: step of the checkpoint.

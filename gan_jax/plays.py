@@ -123,7 +123,7 @@ def competitive(rate: Amount = 2e-4, iterations: Annotated[int, COUNT] = 10, tol
     Args:
         rate: the learning rate with which all players are expected to move; the method of the paper is `sgd` with
             this rate.
-        iterations: most products with K in a round, each of which keeps two vectors like the parameters.
+        iterations: maximum number of products with K in a round; each keeps two vectors of the parameters' size.
         tolerance: the residual, relative to |F|, at which they stop; see `gan_jax.dynamics.solve`.
     """
 

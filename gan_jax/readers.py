@@ -1,4 +1,4 @@
-"""What reads captions: a text encoder that learns from pairs of texts and images, or nothing."""
+"""Readers of captions: a text encoder that learns from pairs of texts and images, or one for given embeddings."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,12 +16,12 @@ Match = tuple[Array, dict[str, Array]]
 
 
 class Text(NamedTuple):
-    """Captions as a reader understands them.
+    """The outputs of a reader.
 
     Attributes:
         sentence: [B, d], the captions as wholes.
         words: [B, w, d], or None if there are only sentences.
-        is_word: bool [B, w], false behind the end of a caption; or None.
+        is_word: bool [B, w], false after the end of a caption; or None.
     """
 
     sentence: Array
@@ -30,14 +30,14 @@ class Text(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """What reads captions.
+    """A text encoder as pure functions.
 
     Attributes:
         init: key -> its parameters.
         read: (params, captions [B, ...]) -> a `Text`, in evaluation mode.
-        match: (params, images, captions, key) -> the loss of the first phase, and metrics; None: nothing is to learn.
-        compare: (params, images, texts that were read) -> the same in evaluation mode; None likewise.
-        words: number of words of the vocabulary; None: captions are no words, but sentences already.
+        match: (params, images, captions, key) -> the loss of the first phase, and metrics; None: it does not learn.
+        compare: (params, images, texts that were read) -> the same in evaluation mode, or None.
+        words: number of words of the vocabulary; None: captions are embeddings of sentences.
     """
 
     init: Callable[[Key], PyTree]
@@ -53,7 +53,7 @@ class Reader(NamedTuple):
 
 
 def of_embeddings() -> Reader:
-    """A reader of captions that are embeddings already."""
+    """A reader of captions that are already embeddings."""
     return Reader(lambda key: {}, lambda params, captions: Text(captions))
 
 

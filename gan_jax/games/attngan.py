@@ -128,9 +128,9 @@ def from_config(
     side = min(image_side, shape[0])
     require(shape[0] % side == 0, 'game.image_side', image_side, f'a divisor of {shape[0]}')
     reader = common.make_reader(parts, side, sentence_width, word_width, image_width, dropout)
-    told = reader.shapes(captions)
+    condition = reader.shapes(captions)
     if reader.compare is not None and pretrain:
-        return common.text_matching(common.make_generator(parts, told), reader, size)
+        return common.text_matching(common.make_generator(parts, condition), reader, size)
     module = parts.module('generator', shape)
     branches = module.branches, parts.module('discriminator', shape).branches
     require(branches[0] == branches[1], 'discriminator.branches', branches[1], f'{branches[0]}, as generator.branches')
@@ -144,7 +144,7 @@ def from_config(
         return {'attention': mosaic(module.apply(*given, method='attention')), **images} if images else {}
 
     return attngan(
-        common.make_generator(parts, told),
+        common.make_generator(parts, condition),
         loss=parts.loss,
         reader=reader,
         latents=size,
@@ -154,6 +154,6 @@ def from_config(
         stages=stages,
         divergence=divergence,
         matching=matching,
-        **common.make_discriminators(parts, told),
+        **common.make_discriminators(parts, condition),
         **parts.options,
     )

@@ -263,9 +263,9 @@ def _of_pairs(network: Network, classes: int) -> Network:
 
 
 def _with_encoder(generator: Network, encoder: Network, classes: int) -> Network:
-    """A generator whose condition is a map and the real image, of which the encoder makes its latents.
+    """A generator whose condition is a map and the real image, and whose latents are standard normal noise.
 
-    Its own latents are the standard normal noise of the draw.
+    The noise draws the latents of `generator` from the distribution that the encoder gives for the image.
     """
 
     def init(key: Key) -> tuple[PyTree, PyTree]:

@@ -54,7 +54,7 @@ def stackgan(
         reader,
         latents,
         kinds=1 if begin is None else 2,
-        tell=sentence,
+        to_condition=sentence,
         divergence=divergence,
         **options,
     )
@@ -86,8 +86,8 @@ def from_config(
     """
     captions, shape, size = common.find_captions(parts), parts.shape('real'), parts.config.latents.size
     reader = common.make_reader(parts, shape[0], sentence_width, word_width, image_width, dropout)
-    told = sentence(reader.shapes(captions))
-    generator = common.make_generator(parts, told)
+    condition = sentence(reader.shapes(captions))
+    generator = common.make_generator(parts, condition)
     if pretrain:
         return common.text_matching(generator, reader, size, sentence)
     module = parts.module('generator', shape)
@@ -109,6 +109,6 @@ def from_config(
         moments=moments,
         begin=begin if module.stages == 2 else None,
         divergence=divergence,
-        **common.make_discriminators(parts, told),
+        **common.make_discriminators(parts, condition),
         **parts.options,
     )

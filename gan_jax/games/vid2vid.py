@@ -52,7 +52,7 @@ def vid2vid(
             before in pixels, and the shares of fresh images.
         judges: the discriminators. The first is that of frames: a map and a frame, concatenated [n, H, W, classes + C]
             -> a `Judgement` with logits [n, h, w], one array per scale, and features. The others are temporal: number
-            s, from 0, sees each three frames that are 3^s apart, and their flow if it is known, see `threes`.
+            s, from 0, sees three frames that are 3^s apart, and their flow if it is known; see `threes`.
         loss: the loss of each player; the generator's is summed over all scales of all discriminators, and of the
             discriminators' the mean counts. None: mean squares.
         classes: number of classes in the maps.
@@ -176,8 +176,8 @@ def of_clips(networks: Sequence[Network], classes: int, channels: int, reach: fl
         reach: pixels of flow that the temporal discriminators see as 1; None: the flow is not known.
 
     Returns:
-        A network of [B, T, H, W, classes + channels + n], the last n of which it does not read, -> a `Judgement` with a
-        tuple of logits [B, n], those of frames first, and features by name.
+        A network of clips [B, T, H, W, classes + channels + n], whose last n channels it ignores, -> a `Judgement` with
+        a tuple of logits [B, n], those of frames first, and features by name.
     """
     names = ['frames', *(f'time{scale}' for scale in range(len(networks) - 1))]
 
@@ -202,7 +202,7 @@ def of_clips(networks: Sequence[Network], classes: int, channels: int, reach: fl
 
 
 def threes(clips: Array, maps: Array, stride: int, reach: float | None = None) -> Array:
-    """Each three frames that are so many frames apart, as channels of one image.
+    """All groups of three frames at a distance of `stride` frames, as channels of one image.
 
     Args:
         clips: [B, T, H, W, C].

@@ -99,7 +99,7 @@ def doubled_convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def reflected(images: jax.Array, by: int) -> jax.Array:
-    """Images [B, H, W, C] with a border of so many reflected pixels, less than H and W."""
+    """Images [B, H, W, C] with a border of `by` reflected pixels, less than H and W."""
     return jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)), mode='reflect')
 
 
@@ -157,7 +157,7 @@ def _prefers_product(role: str, windows: _Windows, channels: int, features: int,
     if len(windows.kernel) == 3:  # XLA:CPU has no fast convolution for the gradients
         return role != 'outputs' or channels < 4
     few, many = channels <= 16, windows.stride > 1 and features >= (512 if HAS_ONEDNN else 128)
-    if role == 'images' and max(windows.kernel) >= 7:  # patches of so many pixels cost more than they save
+    if role == 'images' and max(windows.kernel) >= 7:  # patches of this size cost more than they save
         few &= channels <= features and not HAS_ONEDNN
     if role == 'images':
         return few or many or min(windows.kernel) < windows.stride  # the last: a phase would have no kernel

@@ -24,7 +24,7 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
-        """Inputs [B, ...] as they are, or thinned out when `train` is true; a UserError for an impossible rate."""
+        """Inputs [B, ...] unchanged, or with dropout if `train` is true; a UserError for an impossible rate."""
         require(0 <= self.rate < 1, 'dropout', self.rate, 'at least 0 and below 1')
         if not train or not self.rate:
             return inputs

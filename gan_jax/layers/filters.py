@@ -41,7 +41,7 @@ def resample(
         images: [B, H, W, C].
         taps: constants [K] for both directions, or [h, w].
         up: an image of H rows has up H with the zeros.
-        down: only the first of so many filtered pixels is kept.
+        down: only every `down`-th filtered pixel is kept, from the first on.
         padding: pixels in front and behind, vertical and horizontal; negative ones crop.
 
     Returns:

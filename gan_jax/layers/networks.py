@@ -132,7 +132,7 @@ class DiscriminatorNetwork(_Network):
 
     - 'planes': vectors (one-hot for classes) are appended as constant channels;
     - 'concatenate': an embedding of it behind the last features, once a dense layer has brought those to its scale, and
-      a hidden layer over both (Mirza and Osindero 2014), without which features and class could only be weighed apart;
+      a hidden layer over both (Mirza and Osindero 2014); without it the logit would be a sum over features and class;
     - 'projection': logit = final(features) + <embedding, features summed over space> (Miyato and Koyama 2018, "cGANs
       with Projection Discriminator", equation 3);
     - 'auxiliary': the condition does not enter, but there are logits of classes from the last features (AC-GAN; Odena

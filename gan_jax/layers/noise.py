@@ -24,7 +24,7 @@ class GaussianNoise(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
-        """Inputs [B, ...] as they are, or with noise when `train` is true; a UserError for an impossible deviation."""
+        """Inputs [B, ...] unchanged, or with noise if `train` is true; a UserError for an impossible deviation."""
         require(self.deviation >= 0, 'The standard deviation of noise', self.deviation, 'at least 0')
         if not train or not self.deviation:
             return inputs

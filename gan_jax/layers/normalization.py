@@ -75,7 +75,7 @@ def normalize(
 def normalizer(
     network: nn.Module, condition: jax.Array | None = None, epsilon: float = 1e-5
 ) -> Callable[..., jax.Array]:
-    """`normalize(inputs, train=...)` as the network's fields have it: normalization, momentum, axis_name, dtype.
+    """`normalize(inputs, train=...)` with a network's fields normalization, momentum, axis_name and dtype.
 
     With a condition also num_classes. The epsilon is that of `normalize`.
     """

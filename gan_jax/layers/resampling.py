@@ -59,7 +59,7 @@ def depth_to_space(images: jax.Array) -> jax.Array:
 
 
 def average_pool(images: jax.Array, factor: int = 2) -> jax.Array:
-    """The mean of each block of so many pixels a side: [B, H, W, C] -> [B, H / factor, W / factor, C]."""
+    """The mean of each block of `factor` x `factor` pixels: [B, H, W, C] -> [B, H / factor, W / factor, C]."""
     batch, height, width, channels = images.shape
     blocks = images.reshape(batch, height // factor, factor, width // factor, factor, channels)
     return blocks.mean((2, 4))

@@ -26,7 +26,7 @@ def linear(stages: int) -> Levels:
 
 
 def exponential(stages: int) -> Levels:
-    """The blend a x + sqrt(1 - a^2) eps with a = 0.125^left, which grows to 1, as the paper is reported to have it.
+    """The blend a x + sqrt(1 - a^2) eps with a = 0.125^left, which grows to 1, as reported for the paper.
 
     `left` is as in `linear`; the paper's base was not available, and 0.125 is that of the code.
     """

@@ -1,4 +1,4 @@
-"""Weight normalisation: the length of a weight vector apart from its direction."""
+"""Weight normalisation: weight vectors as a length times a direction."""
 
 from typing import Any
 

@@ -213,11 +213,11 @@ def attend(pixels: jax.Array, words: jax.Array, is_word: jax.Array) -> tuple[jax
     Args:
         pixels: [B, h, w, C].
         words: [B, n, C], mapped to the channels of the pixels.
-        is_word: bool [B, n], false behind the end of a text.
+        is_word: bool [B, n], false after the end of a text.
 
     Returns:
         The context [B, h, w, C] of each pixel, a mean of the words, and the weights [B, h, w, n] of that mean, float32:
-        the softmax over the words of their scalar products with the pixel, 0 behind the end.
+        the softmax over the words of their scalar products with the pixel, 0 after the end.
     """
     scores = jnp.einsum('bhwc,bnc->bhwn', pixels, words).astype(jnp.float32)
     scores = jnp.where(is_word[:, None, None], scores, jnp.finfo(jnp.float32).min)

@@ -237,5 +237,5 @@ def _by_fan_in(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32)
 
 
 def _most_groups(channels: int, size: int) -> int:
-    """The most groups of at least so many channels; one, where there are fewer."""
+    """The largest number of equal groups of at least `size` channels; 1 if there are fewer channels."""
     return next(number for number in range(max(1, channels // size), 0, -1) if channels % number == 0)

@@ -33,8 +33,8 @@ class Generator(nn.Module):
     """Latents [B, z + codes] and sentences [B, d] -> images [B, *shape] in [-1, 1], float32.
 
     Conditioning augmentation (section 3.2): a dense layer gives the mean and the logarithm of the variance of a normal
-    distribution, of which the code of the sentence is drawn. The last components of the latents are that draw, in both
-    stages. In the second stage the first one is frozen, with its running averages.
+    distribution, from which the code of the sentence is drawn. The last components of the latents are the noise of this
+    draw, in both stages. In the second stage the first one is frozen, with its running averages.
 
     Attributes:
         shape: (H, H, C) of an image.
@@ -95,7 +95,7 @@ class Generator(nn.Module):
         return self.augmentations[stage](sentences).astype(jnp.float32).reshape(-1, 2, self.codes)
 
     def _code(self, stage: int, latents: jax.Array, sentences: jax.Array, *, whole: bool = False) -> jax.Array:
-        """The codes [B, codes] of sentences, behind the rest of the latents if `whole`."""
+        """The codes [B, codes] of sentences, after the other latents if `whole`."""
         noise, code = draw_codes(self._moments(stage, sentences), latents)
         return jnp.concatenate([noise, code], axis=-1) if whole else code
 

@@ -22,8 +22,8 @@ from gan_jax.terms.term import View, one_term
 def conditional_contrastive(embeddings: Array, proxies: Array, labels: Array, temperature: float = 1.0) -> Array:
     """The 2C loss: Kang and Park 2020, "ContraGAN: Contrastive Learning for Conditional Image Generation".
 
-    The mean of -log of a share: of exp(s / temperature) over the similarities s of an example with its class and with
-    all other examples, the share of its class and of the examples of that class.
+    With e = exp(similarity / temperature), it is the mean of -log(own / all): `all` sums e over an example's class and
+    all other examples, `own` over its class and the other examples of that class.
 
     Args:
         embeddings: unit vectors [B, d] of the examples.
@@ -48,8 +48,9 @@ def data_to_data_cross_entropy(
 ) -> Array:
     """D2D-CE: Kang et al. 2021, "Rebooting ACGAN: Auxiliary Classifier GANs with Stable Training".
 
-    The mean of -log of a share: that of an example's class among it and all examples of other classes. A class that is
-    more similar than the margin, and an example that is less similar than 1 - margin, add nothing to the gradient.
+    With e = exp(similarity / temperature), it is the mean of -log(own / all): `own` is e of an example's class, `all`
+    adds e of all examples of other classes. A class that is more similar than the margin, and an example that is less
+    similar than 1 - margin, add nothing to the gradient.
 
     Args:
         embeddings: unit vectors [B, d] of the examples.

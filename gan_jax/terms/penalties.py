@@ -295,7 +295,7 @@ def path_length(weight: float = 0.0, decay: float = 0.01, shrink: Annotated[int,
     Args:
         weight: its factor.
         decay: decay of the average length.
-        shrink: only one of so many latents is used; 2 in StyleGAN2.
+        shrink: only every `shrink`-th latent is used; 2 in StyleGAN2.
     """
     require(0 < decay <= 1, 'penalties.path_length.decay', decay, 'above 0 and at most 1')
 

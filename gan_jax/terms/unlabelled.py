@@ -1,7 +1,7 @@
 """Terms for a discriminator that classifies, which shape its class probabilities on examples without labels.
 
-Virtual adversarial training makes them smooth, the conditional entropy and pseudo-labels make them certain. All of them
-look at the real examples of a batch, and at class logits in the `Judgement`.
+Virtual adversarial training makes them smooth, the conditional entropy and pseudo-labels make them certain. All use the
+real examples of a batch and the class logits in the `Judgement`.
 """
 
 from collections.abc import Callable
