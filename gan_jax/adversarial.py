@@ -1,7 +1,8 @@
 """The game of a generator against a discriminator, with all optional parts."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -178,6 +179,18 @@ def adversarial(
         styles=generator.styles and passes.styles,
         synthesize=generator.synthesize and passes.synthesize,
     )
+
+
+def require_single_discriminator(options: Mapping[str, Any]) -> None:
+    """Raises a UserError if these options of `adversarial` ask for several discriminators."""
+    number = options.get('discriminators', 1)
+    require(number == 1, 'The number of discriminators', number, '1')
+
+
+def refuse_augmentation(options: Mapping[str, Any], game: str, reason: str, remedy: str = 'unset augment') -> None:
+    """Raises a UserError if these options of `adversarial` have an augmentation, which the game does not support."""
+    if options.get('augmentation') is not None:
+        raise UserError(f'{game} does not support augmentation, because {reason}: {remedy}.')
 
 
 def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: Pair) -> None:

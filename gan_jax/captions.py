@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from gan_jax.adversarial import adversarial
+from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
 from gan_jax.game import (
@@ -89,11 +89,7 @@ def of_captions(
         UserError: an option is impossible, including augmentation, which would change images without their captions.
     """
     require_not_negative('divergence', divergence)
-    if options.get('augmentation') is not None:
-        raise UserError(
-            'A game of captions does not support augmentation, because images would change without their captions: '
-            'unset augment.'
-        )
+    refuse_augmentation(options, 'A game of captions', 'images would change without their captions')
     if loss.parts is None or loss.controller is not None:
         raise UserError(
             'A game of captions needs a loss that is a sum over real and over generated examples: choose '

@@ -289,6 +289,11 @@ def stream(key: Key, name: str) -> Key:
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
+def init_networks(networks: Mapping[str, Network], key: Key) -> dict[str, tuple[PyTree, PyTree]]:
+    """(params, variables) of networks by name, each from the stream of its name."""
+    return {name: network.init(stream(key, name)) for name, network in networks.items()}
+
+
 def named_key(seed: int, name: str) -> Key:
     """The root key of one of a run's streams of randomness."""
     return stream(jax.random.key(seed), name)

@@ -61,6 +61,20 @@ class Parts:
             )
         return tuple(self.shapes[field])
 
+    def shape_of_domains(self) -> Shape:
+        """The shape of one image of the source domain 'a' and of the target domain 'real'.
+
+        Raises:
+            UserError: the domains have images of different shapes.
+        """
+        source, target = self.shape('a'), self.shape('real')
+        if source != target:
+            raise UserError(
+                f'{self.config.game.name} needs domains of equal images, but those of the source are {source} and '
+                f'those of the target {target}: set data.size and data.channels.'
+            )
+        return source
+
     def module(self, role: str, shape: Shape, dtype: str | None = None) -> nn.Module:
         """The linen module of a role.
 

@@ -8,7 +8,20 @@ import jax.numpy as jnp
 from gan_jax.anomaly import Anomaly
 from gan_jax.encoding import Encoding, encoding
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn, as_latents, stream
+from gan_jax.game import (
+    Array,
+    Batch,
+    Game,
+    GanState,
+    Key,
+    Network,
+    Outcome,
+    PyTree,
+    Turn,
+    as_latents,
+    init_networks,
+    stream,
+)
 from gan_jax.judgement import judgement
 from gan_jax.layers.choices import require_not_negative
 from gan_jax.layers.networks import flatten
@@ -63,8 +76,7 @@ def anogan(
         return Anomaly(again, image, feature, image + kappa * feature)
 
     def init(key: Key) -> dict[str, tuple[PyTree, PyTree]]:
-        networks = {'generator': generator, 'discriminator': discriminator, 'encoder': encoder}
-        return {name: network.init(stream(key, name)) for name, network in networks.items()}
+        return init_networks({'generator': generator, 'discriminator': discriminator, 'encoder': encoder}, key)
 
     def loss(params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[Array, Outcome]:
         del positions

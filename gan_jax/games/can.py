@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.adversarial import adversarial
+from gan_jax.adversarial import adversarial, require_single_discriminator
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Game, Key, Network, Pair, PyTree
 from gan_jax.judgement import Judgement, judgement
@@ -103,7 +103,7 @@ def can(
         UserError: an option is impossible; when a step is traced, the discriminator has no classes, or the batch has no
             labels.
     """
-    require(options.get('discriminators', 1) == 1, 'The number of discriminators', options.get('discriminators'), '1')
+    require_single_discriminator(options)
     game = adversarial(
         _blind(generator),
         _blind(discriminator),

@@ -7,8 +7,20 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.classification import class_loss, domain_loss
-from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PlayerLoss, PyTree, Turn, stream
+from gan_jax.game import (
+    Array,
+    Batch,
+    Game,
+    GanState,
+    Key,
+    Network,
+    Outcome,
+    PlayerLoss,
+    PyTree,
+    Turn,
+    init_networks,
+    stream,
+)
 from gan_jax.games import cyclegan
 from gan_jax.layers.choices import choose, require
 from gan_jax.parts import Parts
@@ -157,10 +169,7 @@ def cycada(
 
     def init(key: Key) -> dict[str, tuple[PyTree, PyTree]]:
         networks = dict(zip(ROLES[2:], (classifier, classifier, feature_discriminator), strict=True))
-        return {
-            **translation.init(key),
-            **{role: network.init(stream(key, role)) for role, network in networks.items()},
-        }
+        return translation.init(key) | init_networks(networks, key)
 
     return translation._replace(
         init=init,
@@ -197,16 +206,11 @@ def from_config(
     Raises:
         UserError: the domains have images of different shapes.
     """
-    source, target = parts.shape('a'), parts.shape('real')
-    if source != target:
-        raise UserError(
-            f'cycada needs domains of equal images, but those of the source are {source} and those of the target '
-            f'{target}: set data.size and data.channels.'
-        )
+    shape = parts.shape_of_domains()
     classes = (parts.num_classes or 0,)
     return cycada(
         cyclegan.from_config(cycle=cycle, parts=parts),
-        parts.network('classifier', source, source),
+        parts.network('classifier', shape, shape),
         parts.network('feature_discriminator', classes, classes),
         stage=stage,
         semantic=semantic,

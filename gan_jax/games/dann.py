@@ -8,8 +8,7 @@ import jax.numpy as jnp
 
 from gan_jax import config as configs
 from gan_jax.classification import Classification, class_loss, domain_loss
-from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn, init_networks, stream
 from gan_jax.layers.choices import choose
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
@@ -101,10 +100,7 @@ def dann(
         return value, Outcome(variables, {'domain_error': error})
 
     def init(key: Key) -> dict[str, tuple[PyTree, PyTree]]:
-        return {
-            role: network.init(stream(key, role))
-            for role, network in zip(ROLES, (classifier, discriminator), strict=True)
-        }
+        return init_networks({'generator': classifier, 'discriminator': discriminator}, key)
 
     def classify(params: PyTree, variables: PyTree, images: Array) -> Array:
         return classifier.apply(params, variables, images, None, False)[0].logits
@@ -156,15 +152,10 @@ def from_config(
     Raises:
         UserError: the domains have images of different shapes, or an option has no effect.
     """
-    source, target = parts.shape('a'), parts.shape('real')
-    if source != target:
-        raise UserError(
-            f'dann needs domains of equal images, but those of the source are {source} and those of the target '
-            f'{target}: set data.size and data.channels.'
-        )
+    shape = parts.shape_of_domains()
     parts.refuse_adversarial_options()
-    classifier, total = parts.network('generator', source, source), configs.steps(parts.config, 'duration')
-    features = _features_of(classifier, source)
+    classifier, total = parts.network('generator', shape, shape), configs.steps(parts.config, 'duration')
+    features = _features_of(classifier, shape)
     return dann(
         classifier,
         parts.network('discriminator', features, features),

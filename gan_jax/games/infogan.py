@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from gan_jax.adversarial import adversarial
+from gan_jax.adversarial import adversarial, require_single_discriminator
 from gan_jax.codes import Codes
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Game, Key, Network, Pair, PyTree, as_latents
@@ -115,7 +115,7 @@ def infogan(
         UserError: an option is impossible; when a step is traced, the discriminator has no such codes.
     """
     require(codes.size > 0, 'The number of codes', codes.size, 'at least 1')
-    require(options.get('discriminators', 1) == 1, 'The number of discriminators', options.get('discriminators'), '1')
+    require_single_discriminator(options)
     require(not options.get('replay'), 'replay', options.get('replay'), '0, since replayed examples have no codes')
     require(options.get('latent_step') is None, 'latent_step', options.get('latent_step'), 'None, since it moves codes')
     drawn = as_latents(latents)

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import global_batch, losses
-from gan_jax.adversarial import adversarial
-from gan_jax.errors import UserError
+from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
@@ -66,10 +65,7 @@ def pix2pix(
     """
     for name, weight in (('l1', l1), ('the adversary', adversary)):
         require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
-    if options.get('augmentation') is not None:
-        raise UserError(
-            'pix2pix does not support augmentation, because the target would move without its input: unset augment.'
-        )
+    refuse_augmentation(options, 'pix2pix', 'the target would move without its input')
 
     def difference(view: View) -> Array:
         return distance(view.fake, view.real)

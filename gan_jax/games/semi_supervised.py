@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import losses
-from gan_jax.adversarial import adversarial
+from gan_jax.adversarial import adversarial, require_single_discriminator
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, Pair, PyTree, stream
 from gan_jax.judgement import Judgement, judgement
@@ -69,7 +69,7 @@ def semi_supervised(
             the batch is missing.
     """
     require(unlabelled_weight >= 0, 'unlabelled_weight', unlabelled_weight, 'at least 0')
-    require(options.get('discriminators', 1) == 1, 'The number of discriminators', options.get('discriminators'), '1')
+    require_single_discriminator(options)
     classifier = _by_classes(discriminator)
     if examples is not None:
         classifier = classifier._replace(init=lambda key: discriminator.init(key, examples))

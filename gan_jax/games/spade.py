@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import losses
-from gan_jax.adversarial import adversarial
+from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.encoding import kullback_leibler, reparameterized
 from gan_jax.errors import UserError
 from gan_jax.game import (
@@ -94,10 +94,7 @@ def spade(
         UserError: an option is impossible, including augmentation, which would move an image without its map.
     """
     check_weights({'features': features, 'divergence': divergence, 'l1': l1, 'adversary': adversary})
-    if options.get('augmentation') is not None:
-        raise UserError(
-            'SPADE does not support augmentation, because the image would move without its map: unset augment.'
-        )
+    refuse_augmentation(options, 'SPADE', 'the image would move without its map')
     seen = (*shape[:-1], classes + shape[-1])
     counts = logits_of_scales(discriminator, seen)
     critic = options.pop('critic', None)

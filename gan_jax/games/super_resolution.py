@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import global_batch
-from gan_jax.adversarial import adversarial
+from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.augmentation.augment import quarter_turns
 from gan_jax.content import NORMS, Content, make_content
 from gan_jax.errors import UserError
@@ -138,11 +138,8 @@ def super_resolution(
     """
     for name, weight in (('pixels', pixels), ('content_weight', content_weight), ('adversary', adversary)):
         require_not_negative(name, weight)
-    if options.get('augmentation') is not None:
-        raise UserError(
-            'super_resolution does not support augmentation, because the images would move without their inputs: '
-            'unset augment, and use data.flip and game.rotate.'
-        )
+    reason, remedy = 'the images would move without their inputs', 'unset augment, and use data.flip and game.rotate'
+    refuse_augmentation(options, 'super_resolution', reason, remedy)
     measure = choose(NORMS, norm, 'norm')
     parts = [of_generator('pixels', pixels, lambda view: measure(view.fake.astype(jnp.float32) - view.real).mean())]
     if content is not None:

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 from gan_jax import flow as flows
 from gan_jax import global_batch, losses
+from gan_jax.adversarial import refuse_augmentation
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import CLIPS, kind_of
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, stream
+from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, init_networks, stream
 from gan_jax.games.spade import coloured, one_hot, spade
 from gan_jax.judgement import Judgement, judgement
 from gan_jax.losses import Loss
@@ -81,10 +82,7 @@ def vid2vid(
             is too short for the temporal discriminators.
     """
     check_weights({'flow': flow, 'warp': warp, 'mask': mask})
-    if options.get('augmentation') is not None:
-        raise UserError(
-            'vid2vid does not support augmentation, because a clip would move without its maps: unset augment.'
-        )
+    refuse_augmentation(options, 'vid2vid', 'a clip would move without its maps')
     length = window or shape[0]
     scales = len(judges) - 1
     least = 1 + (_SEEN - 1) * _SEEN ** (scales - 1) if scales else 1
@@ -182,7 +180,7 @@ def of_clips(networks: Sequence[Network], classes: int, channels: int, reach: fl
     names = ['frames', *(f'time{scale}' for scale in range(len(networks) - 1))]
 
     def init(key: Key) -> tuple[PyTree, PyTree]:
-        made = {name: network.init(stream(key, name)) for name, network in zip(names, networks, strict=True)}
+        made = init_networks(dict(zip(names, networks, strict=True)), key)
         return {name: one[0] for name, one in made.items()}, {name: one[1] for name, one in made.items()}
 
     def apply(params, variables, clips, key, train):
