@@ -15,6 +15,7 @@ nothing.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,26 @@ from gan_jax.replay import exchange, start_replay
 from gan_jax.terms import Term, View, total
 
 _Networks = tuple[PyTree, PyTree]  # params and variables
+
+
+class _DiscriminatorPass(NamedTuple):
+    """The results of a discriminator's pass over the real and the fake examples.
+
+    Attributes:
+        loss: scalar.
+        variables: its new variables.
+        metrics: scalars by name.
+        memory: new memory of its terms.
+        controller: new number of the loss's controller, or None.
+        sign: mean sign of its logits on the real examples of the global batch.
+    """
+
+    loss: Array
+    variables: PyTree
+    metrics: dict[str, Array]
+    memory: dict[str, PyTree]
+    controller: Array | None
+    sign: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,17 +232,18 @@ class Passes:
         def critic(examples: Array) -> Array:
             return discriminate(examples).logits.astype(jnp.float32)
 
-        def told(latents: Array) -> tuple[Array, Key, Array | None]:
+        def conditioned(latents: Array) -> tuple[Array, Key, Array | None]:
+            """Latents [b, ...], the first of the batch, with the generator's key and their labels."""
             return latents, stream(key, 'generator'), jax.tree.map(lambda array: array[: len(latents)], labels)
 
         def generate(latents: Array) -> Array:
-            latents, key, labels = told(latents)
+            latents, key, labels = conditioned(latents)
             return self.generator.apply(*pair.generator, latents, key, True, labels)[0]
 
         def styles(latents: Array) -> tuple[Array, Callable[[Array], Array]]:
-            latents, key, labels = told(latents)
-            made = self.generator.styles(*pair.generator, latents, key, True, labels)
-            return made, lambda made: self.generator.synthesize(*pair.generator, made, key, True)
+            latents, key, labels = conditioned(latents)
+            drawn = self.generator.styles(*pair.generator, latents, key, True, labels)
+            return drawn, lambda styles: self.generator.synthesize(*pair.generator, styles, key, True)
 
         return functools.partial(
             View,
@@ -240,20 +262,19 @@ class Passes:
 
     def discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         """See `Game`."""
-        labels, maker = self.labels(batch), state.generator[:2]
-        opponents = Pair(maker, (params, state.discriminator.variables))
-        made, _, latents = self.generate(opponents, state, key, positions, labels)
-        fake, fake_labels, memory = made, labels, {}
+        labels, generator = self.labels(batch), state.generator[:2]
+        opponents = Pair(generator, (params, state.discriminator.variables))
+        generated, _, latents = self.generate(opponents, state, key, positions, labels)
+        fake, fake_labels, memory = generated, labels, {}
         if self.replay:
             fake, fake_labels, memory['replay'] = exchange(
-                state.memory['replay'], made, labels, stream(key, 'replay'), self.axis_name
+                state.memory['replay'], generated, labels, stream(key, 'replay'), self.axis_name
             )
         real_shown = self.show(batch['real'], stream(key, 'show_real'), positions, state)
         fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
         kept = state.memory.get('discriminator_terms', [{}] * self.discriminators)
 
-        def one(i: int, params: PyTree, variables: PyTree):
-            """Discriminator i: its loss, variables, metrics, memory of terms, number of the loss, mean sign on real."""
+        def one(i: int, params: PyTree, variables: PyTree) -> _DiscriminatorPass:
             flip_key, noise_key = (jax.random.fold_in(stream(key, name), i) for name in ('flip_labels', 'label_noise'))
 
             def discriminate(
@@ -271,17 +292,17 @@ class Passes:
                 return discriminate(name, {'real': variables, 'fake': between}[name], shown, labels)[0].logits
 
             real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
-            metrics, sign = reading(real_logits, fake_logits), jnp.sign(real_logits).mean()
+            metrics, sign = logit_metrics(real_logits, fake_logits), jnp.sign(real_logits).mean()
             loss, number = self.loss, None
             if loss.controller:
                 before = state.memory['loss'][i]
-                number, told = loss.controller.update(before, real_logits, fake_logits)
-                loss, metrics = loss.controller.at(before), metrics | told
+                number, controller_metrics = loss.controller.update(before, real_logits, fake_logits)
+                loss, metrics = loss.controller.at(before), metrics | controller_metrics
             if is_on(self.flip_labels):
                 real_logits, fake_logits = losses.flip_labels(real_logits, fake_logits, flip_key, self.flip_labels)
-            view = self.view(params, Pair(maker, (params, variables)), state, batch, key, positions, i)(
+            view = self.view(params, Pair(generator, (params, variables)), state, batch, key, positions, i)(
                 latents=latents,
-                fake=made,
+                fake=generated,
                 fake_condition=fake_labels,
                 discriminate_real=lambda: real_judgement,
                 fake_judgement=fake_judgement,
@@ -292,27 +313,27 @@ class Passes:
                 names = ('real_loss', 'fake_loss')
                 metrics |= dict(zip(names, loss.parts(real_logits, fake_logits, noise_key), strict=True))
             value = loss.discriminator(real_logits, fake_logits, noise_key) + added
-            return value, updated, metrics | term_metrics, kept[i] | remembered, number, sign
+            return _DiscriminatorPass(value, updated, metrics | term_metrics, kept[i] | remembered, number, sign)
 
         members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
         each = [one(i, *member) for i, member in enumerate(members)]
-        values, updated, metrics, remembered, numbers, signs = zip(*each, strict=True)
-        metrics = _mean(metrics)
+        metrics = _mean([member.metrics for member in each])
         if 'loss' in state.memory:
-            memory['loss'] = jnp.stack(numbers)
+            memory['loss'] = jnp.stack([member.controller for member in each])
         if 'discriminator_terms' in state.memory:
-            memory['discriminator_terms'] = list(remembered)
+            memory['discriminator_terms'] = [member.memory for member in each]
         if 'augmentation' in state.memory:
             metrics['augmentation'] = state.memory['augmentation']
             memory['augmentation'] = self.augmentation.controller(
-                state.memory['augmentation'], _mean(signs), len(self.gather(positions))
+                state.memory['augmentation'], _mean([member.sign for member in each]), len(self.gather(positions))
             )
-        return sum(values), Outcome(self.together(updated), metrics, memory)
+        variables = self.together([member.variables for member in each])
+        return sum(member.loss for member in each), Outcome(variables, metrics, memory)
 
     def opponents(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         """The generator's pass, with the new variables and one `View` per discriminator."""
-        labels, maker = self.labels(batch), (params, state.generator.variables)
-        opponents = Pair(maker, state.discriminator[:2])
+        labels, generator = self.labels(batch), (params, state.generator.variables)
+        opponents = Pair(generator, state.discriminator[:2])
         fake, variables, latents = self.generate(opponents, state, key, positions, labels)
         fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
 
@@ -324,7 +345,7 @@ class Passes:
             def discriminate_real() -> Judgement:
                 return discriminate(self.show(batch['real'], stream(key, 'show_real'), positions, state), 'real')
 
-            return self.view(params, Pair(maker, member), state, batch, key, positions, i)(
+            return self.view(params, Pair(generator, member), state, batch, key, positions, i)(
                 latents=latents,
                 fake=fake,
                 fake_condition=labels,
@@ -359,13 +380,13 @@ class Passes:
 
     def lazy_discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
         """The terms of the discriminators with a separate update."""
-        labels, maker = self.labels(batch), state.generator[:2]
-        opponents = Pair(maker, (params, state.discriminator.variables))
+        labels, generator = self.labels(batch), state.generator[:2]
+        opponents = Pair(generator, (params, state.discriminator.variables))
         fake, _, latents = self.generate(opponents, state, key, positions, labels)
         members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
         values, metrics = [], []
         for i, member in enumerate(members):
-            view = self.view(member[0], Pair(maker, member), state, batch, key, positions, i)(
+            view = self.view(member[0], Pair(generator, member), state, batch, key, positions, i)(
                 latents=latents, fake=fake, fake_condition=labels, discriminate_real=None, fake_judgement=None
             )
             value, named, _ = total(self.later.discriminator, view, {}, self.every.discriminator)
@@ -379,7 +400,7 @@ class Passes:
         return value, Outcome(state.generator.variables, metrics, memory)
 
 
-def reading(real: Array, fake: Array) -> dict[str, Array]:
+def logit_metrics(real: Array, fake: Array) -> dict[str, Array]:
     """Metrics of how well logits [n] separate real from fake examples."""
     return {
         'real_probability': jax.nn.sigmoid(real).mean(),

@@ -42,7 +42,7 @@ from gan_jax.games.adversarial import condition_of
 from gan_jax.judgement import judgement
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
-from gan_jax.passes import reading
+from gan_jax.passes import logit_metrics
 from gan_jax.privacy import Privacy
 from gan_jax.ranges import AMOUNT, COUNT, DECAY, POSITIVE_AMOUNT, POSITIVE_SHARE
 
@@ -138,7 +138,7 @@ def dpgan(
                 real = discriminate(params, 'real', example['real'], example['label'])
                 made = discriminate(params, 'fake', *jax.tree.map(lambda leaf: leaf[partner], fakes))
                 value = loss.discriminator(real, made, stream(own, 'loss'))
-                return value, {'loss': value, **reading(real, made)}
+                return value, {'loss': value, **logit_metrics(real, made)}
 
             return jax.grad(value, has_aux=True)(weights)
 
