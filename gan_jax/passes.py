@@ -181,7 +181,9 @@ class Passes:
             examples = augment.instance_noise(examples, stream(key, 'noise'), positions, self.noise(state.step))
         return examples
 
-    def generate(self, pair: Pair, state: GanState, key: Key, positions: Array, labels: Array | None):
+    def generate(
+        self, pair: Pair, state: GanState, key: Key, positions: Array, labels: Array | None
+    ) -> tuple[Array, PyTree, Array]:
         """The fake examples of a step, the generator's new variables, and the latents.
 
         Args:
@@ -211,7 +213,9 @@ class Passes:
             latents = self.latent_step.moved(latents, discriminate)
         return *generate(latents), latents
 
-    def view(self, params: PyTree, pair: Pair, state: GanState, batch: Batch, key: Key, positions: Array, i: int):
+    def view(
+        self, params: PyTree, pair: Pair, state: GanState, batch: Batch, key: Key, positions: Array, i: int
+    ) -> Callable[..., View]:
         """The partial `View` of a pass of discriminator i, without the fake examples.
 
         Args:
@@ -260,7 +264,9 @@ class Passes:
             styles=self.generator.styles and styles,
         )
 
-    def discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+    def discriminator_loss(
+        self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[Array, Outcome]:
         """See `Game`."""
         labels, generator = self.labels(batch), state.generator[:2]
         opponents = Pair(generator, (params, state.discriminator.variables))
@@ -330,8 +336,10 @@ class Passes:
         variables = self.together([member.variables for member in each])
         return sum(member.loss for member in each), Outcome(variables, metrics, memory)
 
-    def opponents(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
-        """The generator's pass, with the new variables and one `View` per discriminator."""
+    def opponents(
+        self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[PyTree, list[View]]:
+        """The generator's pass: its new variables, and one `View` for each discriminator."""
         labels, generator = self.labels(batch), (params, state.generator.variables)
         opponents = Pair(generator, state.discriminator[:2])
         fake, variables, latents = self.generate(opponents, state, key, positions, labels)
@@ -356,7 +364,9 @@ class Passes:
         members = zip(*map(self.members, state.discriminator[:2]), strict=True)
         return variables, [one(i, *member) for i, member in enumerate(members)]
 
-    def generator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+    def generator_loss(
+        self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[Array, Outcome]:
         """See `Game`."""
         variables, views = self.opponents(params, state, batch, key, positions)
         values = []
@@ -371,14 +381,18 @@ class Passes:
             metrics['fooled'] = _mean([(view.fake_judgement.logits > 0).mean() for view in views])
         return self.combine(jnp.stack(values)) + added, Outcome(variables, metrics, memory)
 
-    def generator_terms(self, terms: tuple[Term, ...], views: Sequence[View], state: GanState, factor: float = 1.0):
-        """The mean over the discriminators; the memory of a term is that of the first view."""
+    def generator_terms(
+        self, terms: tuple[Term, ...], views: Sequence[View], state: GanState, factor: float = 1.0
+    ) -> tuple[Array, dict[str, Array], dict[str, PyTree]]:
+        """The sum of terms, metrics and memory: means over the discriminators, but the memory is of the first view."""
         kept = state.memory.get('generator_terms', {})
         added, metrics, remembered = zip(*(total(terms, view, kept, factor) for view in views), strict=True)
         memory = {'generator_terms': kept | remembered[0]} if kept else {}
         return _mean(added), _mean(metrics), memory
 
-    def lazy_discriminator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+    def lazy_discriminator_loss(
+        self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[Array, Outcome]:
         """The terms of the discriminators with a separate update."""
         labels, generator = self.labels(batch), state.generator[:2]
         opponents = Pair(generator, (params, state.discriminator.variables))
@@ -393,7 +407,9 @@ class Passes:
             values, metrics = [*values, value], [*metrics, named]
         return sum(values), Outcome(state.discriminator.variables, _mean(metrics))
 
-    def lazy_generator_loss(self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array):
+    def lazy_generator_loss(
+        self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[Array, Outcome]:
         """The terms of the generator with a separate update."""
         _, views = self.opponents(params, state, batch, key, positions)
         value, metrics, memory = self.generator_terms(self.later.generator, views, state, self.every.generator)

@@ -153,7 +153,7 @@ class _Round:
         return self.average(state).replace(step=state.step + 1), metrics
 
     def direct(self, state: GanState, batch: Batch, key: Key, positions: Array) -> tuple[GanState, PyTree]:
-        """The directions of a directed play, and the state with the optimiser states of an extrapolation."""
+        """The state, with the optimiser states of an extrapolation, and the directions of a directed play."""
         field, params = self.field(state, batch, key, positions), moving_params(self.game, state)
         here = linearize(field, params, mean=self.mean, spread=self.spread)
         if self.play.direct is not None:
@@ -237,15 +237,15 @@ class _Round:
         loss = turn.loss if turn.unrolled is None else self.unrolled(turn)
         metrics, state, backward = self.forward(name, loss, state, batch, key, positions)
 
-        def made() -> tuple[Player, Array]:
+        def update() -> tuple[Player, Array]:
             gradients = backward() if self.directions is None else self.directions[name]
             return self.moved(name, state.players[name], gradients), optax.tree.norm(gradients)
 
         if turn.gate is None:
-            player, gradient_norm = made()
+            player, gradient_norm = update()
         else:
             moves = turn.gate(metrics, state.memory.get('turns', {}), i)
-            player, gradient_norm = jax.lax.cond(moves, made, lambda: (before, jnp.zeros(())))
+            player, gradient_norm = jax.lax.cond(moves, update, lambda: (before, jnp.zeros(())))
             metrics['moved'] = moves.astype(jnp.float32)
         metrics |= {'gradient_norm': gradient_norm, 'parameter_norm': optax.tree.norm(player.params)}
         state = state.replace(players={**state.players, name: player})
@@ -254,7 +254,9 @@ class _Round:
             state = state.with_memory({'turns': {**state.memory['turns'], turn.title: kept}})
         return state, metrics
 
-    def forward(self, name: str, loss: PlayerLoss, state: GanState, batch: Batch, key: Key, positions: Array):
+    def forward(
+        self, name: str, loss: PlayerLoss, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[Metrics, GanState, Callable[[], PyTree]]:
         """Computes a player's loss on a batch.
 
         Returns:
@@ -307,11 +309,11 @@ class _Round:
             return state
         share = self.progress(state.step)
 
-        def told(player: Player) -> Player:
+        def with_progress(player: Player) -> Player:
             ema = None if player.ema is None else (player.ema[0], with_share(player.ema[1], share))
             return player._replace(variables=with_share(player.variables, share), ema=ema)
 
-        return state.replace(players={name: told(player) for name, player in state.players.items()})
+        return state.replace(players={name: with_progress(player) for name, player in state.players.items()})
 
     def average(self, state: GanState) -> GanState:
         """Updates the moving averages, if there are any."""
@@ -371,10 +373,10 @@ def _scan(body: Callable, carry: PyTree, xs: PyTree) -> tuple[PyTree, Metrics]:
     return carry, jax.tree.map(lambda values: values.mean(0), metrics)
 
 
-def _moving_average(average, value, decay):
+def _moving_average(average: PyTree, value: PyTree, decay: Array) -> PyTree:
     """Computes decay * average + (1 - decay) * value for floating-point leaves; integer leaves are copied."""
 
-    def blend(old, new):
+    def blend(old: Array, new: Array) -> Array:
         if not jnp.issubdtype(new.dtype, jnp.floating):
             return new
         return (old + (1.0 - decay) * (new - old)).astype(new.dtype)
@@ -382,10 +384,10 @@ def _moving_average(average, value, decay):
     return jax.tree.map(blend, average, value)
 
 
-def _cut(tree, parts: int):
+def _cut(tree: PyTree, parts: int) -> PyTree:
     """Reshapes arrays [B, ...] to [parts, B / parts, ...]."""
 
-    def cut(leaf):
+    def cut(leaf: Array) -> Array:
         if len(leaf) % parts:
             raise UserError(f'A batch of {len(leaf)} examples (on each device) cannot be divided into {parts} parts.')
         return leaf.reshape(parts, len(leaf) // parts, *leaf.shape[1:])

@@ -89,7 +89,7 @@ class StyleGenerator(GeneratorNetwork):
     noise: bool = True
     noise_layers: bool = True
 
-    def setup(self):
+    def setup(self) -> None:
         """The synthesis, the mapping, and the average of w."""
         self.synthesis = self.make_synthesis()
         self.layers = 2 * len(self.synthesis.widths)

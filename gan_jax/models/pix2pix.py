@@ -5,6 +5,7 @@ paddings are those of the authors' PyTorch code.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import flax.linen as nn
@@ -44,8 +45,8 @@ class Translation(nn.Module):
     dtype: Any = jnp.float32
     axis_name: str | None = None
 
-    def layers(self, train: bool):
-        """Convolution, transposed convolution and normalisation with this network's options."""
+    def layers(self, train: bool) -> tuple[dict[str, Any], dict[str, Any], Callable[[jax.Array], jax.Array]]:
+        """Options of convolutions without and with a normalisation after them, and the normalisation."""
         weights = {'kernel_init': initializer(self.initializer), 'dtype': self.dtype}
         inner = {**weights, 'use_bias': self.normalization != 'batch'}
         normalized = functools.partial(
