@@ -59,21 +59,16 @@ def make_feed(
         placement: 'device' keeps the complete data set, with its groups, on every device, 'host' streams it, 'auto'
             keeps what fits.
         poisson_rate: the probability with which each example is in a batch, independently of all others: Poisson
-            sampling. A batch then also has 'index', int [B]: the numbers of its examples in the data, at the first
-            places, and -1 at the other places, which are padding. Examples that find no place are left out. An example
-            is mirrored by its number. None: all batches are full, in random order.
+            sampling. A batch then also has 'index', int [B]: the numbers of its examples in the data, followed by -1
+            for padding. Examples beyond the size of the batch are left out. Whether an example is mirrored depends on
+            its number. None: all batches are full, in random order.
 
     Raises:
         UserError: `flip` is set for points or images with captions; Poisson sampling of data that are streamed or have
             groups.
     """
-    for part in dataset.parts.values():
-        if flip and len(part.shape) != 3:
-            raise UserError(
-                f'data.flip mirrors images, but {part.name!r} has examples of shape {part.shape}: unset it.'
-            )
-        if flip and part.inputs is not None and part.inputs.ndim == 2:
-            raise UserError(f'data.flip would mirror images but not their captions in {part.name!r}: unset it.')
+    if flip:
+        _check_flips(dataset)
     lengths = {name: len(part) for name, part in dataset.parts.items()}
     seeds = {name: seed if name == MAIN else group_seed(seed, name) for name in lengths}
 
@@ -154,7 +149,19 @@ def make_feed(
     return Feed(streamed_batch, 1, open_stream)
 
 
+def _check_flips(dataset: Dataset) -> None:
+    """Raises a UserError for data that cannot be mirrored: other examples than images, and images with captions."""
+    for part in dataset.parts.values():
+        if len(part.shape) != 3:
+            raise UserError(
+                f'data.flip mirrors images, but {part.name!r} has examples of shape {part.shape}: unset it.'
+            )
+        if part.inputs is not None and part.inputs.ndim == 2:
+            raise UserError(f'data.flip would mirror images but not their captions in {part.name!r}: unset it.')
+
+
 def _check_stretches(dataset: Dataset, spans: list[tuple[int, int]], examples_per_step: int) -> None:
+    """Raises a UserError if the batches of the longest span need too much memory of the host."""
     bytes_per_step = examples_per_step * sum(image[0].nbytes for image in _images(dataset))
     longest = max(end - begin for begin, end in spans)
     if longest * bytes_per_step > _STRETCH_LIMIT:
@@ -165,6 +172,7 @@ def _check_stretches(dataset: Dataset, spans: list[tuple[int, int]], examples_pe
 
 
 def _fits(dataset: Dataset, layout: Layout) -> bool:
+    """Whether the data take only a small share of a device's memory."""
     memory = parallel.device_memory()
     limit = _HOST_LIMIT // len(layout.local_devices) if memory is None else _DEVICE_SHARE * memory
     return sum(images.nbytes for images in _images(dataset)) <= limit
