@@ -73,6 +73,12 @@ class Chosen(NamedTuple):
         run = run._replace(game=game._replace(sample=sample))
         return self._replace(run=run, latents=found.reshape(-1, shown, *found.shape[1:]), space='w')
 
+    def in_one_class(self) -> 'Chosen':
+        """The same with the first class only, unless classes were given: for pictures that have many rows anyway."""
+        if self.classes and self.options['classes'] is None:
+            return self._replace(classes=self.classes[:1])
+        return self
+
     def arranged(self, points: np.ndarray, columns: int) -> Samples:
         """Arranges rows of latents [rows columns, ...], with each row repeated in each class."""
         if self.space == 'z':

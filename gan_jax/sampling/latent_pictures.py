@@ -127,8 +127,7 @@ def directions(
     conditional generator they are shown in the first class unless classes are given.
     """
     run, amounts = chosen.run, chosen.values(range, columns, max(1, directions))
-    if chosen.classes and chosen.options['classes'] is None:  # one class by default: there are many rows
-        chosen = chosen._replace(classes=chosen.classes[:1])
+    chosen = chosen.in_one_class()
     if _is_w(space):
         chosen = chosen.in_w()
         shape = chosen.latents.shape[-2:]

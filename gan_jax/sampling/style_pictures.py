@@ -49,8 +49,7 @@ def mixing(
     coarse, middle and fine layers. A conditional generator shows the first class unless classes are given.
     """
     chosen.run.styled('--what mixing')
-    if chosen.classes and chosen.options['classes'] is None:
-        chosen = chosen._replace(classes=chosen.classes[:1])
+    chosen = chosen.in_one_class()
     theirs = seed_latents(chosen.run.game, others, threshold=chosen.options['threshold'])
     b = chosen._replace(latents=np.asarray(theirs)).in_w().latents
     chosen = chosen.in_w()
