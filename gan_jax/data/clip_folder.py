@@ -160,9 +160,15 @@ def clips_with_maps(
 
 
 def _find(name: str, path: str) -> _Found:
-    """The clips in a directory; raises as `folder_source`."""
-    source = folder_source(name, path, 'train', _FRAMES_OR_FILMS)
-    return _Found(user_path(path), source, _clips([pathlib.Path(file) for file in source.files]))
+    """The clips in a directory; raises as `folder_source`, or if frames are in the directory itself."""
+    source, folder = folder_source(name, path, 'train', _FRAMES_OR_FILMS), user_path(path)
+    clips = _clips([pathlib.Path(file) for file in source.files])
+    if loose := [clip.files[0] for clip in clips if clip.path == folder]:
+        raise UserError(
+            f'{str(loose[0])!r} is an image and in no directory of a clip: put the frames of each clip into a '
+            f'sub-directory of {path!r}.'
+        )
+    return _Found(folder, source, clips)
 
 
 def _clips(files: list[pathlib.Path]) -> list[_Clip]:

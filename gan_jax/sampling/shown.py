@@ -18,6 +18,7 @@ from gan_jax.data.maps import check_classes
 from gan_jax.data.words import encode
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player, named_key
+from gan_jax.games.spade import coloured
 from gan_jax.layers.bicubic import repeated
 from gan_jax.runtime import compiler
 from gan_jax.sampling import captions
@@ -243,5 +244,6 @@ def _again(
 
 def _beside(game: Game, params: Any, variables: Any, latents: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     images = batch[game.given]
+    seen = images if game.maps is None else coloured(images, game.maps)
     example = {_EXAMPLE: batch[_EXAMPLE]} if _EXAMPLE in batch else {}
-    return {'input': images, **example, 'output': game.sample(params, variables, latents, images)}
+    return {'input': seen, **example, 'output': game.sample(params, variables, latents, images)}

@@ -98,6 +98,10 @@ def test_what_is_no_set_of_clips_gets_a_sentence(tmp_path):
     (tmp_path / 'broken/b.gif').write_bytes(b'GIF')
     with pytest.raises(UserError, match=r"broken/b\.gif' cannot be read as an image"):
         load_clips(tmp_path / 'broken')
+    for frames in (CLIPS[0], CLIPS[0][:1]):  # of one clip, or one picture beside clips
+        save_frames(tmp_path / f'one{len(frames)}', frames)
+        with pytest.raises(UserError, match=r"frame0\.png' is an image and in no directory of a clip: put"):
+            load_clips(tmp_path / f'one{len(frames)}')
     with pytest.raises(UserError, match=r"the split 'train\[99:\]' of .* has no clips"):
         load_clips(tmp_path / 'mixed/b', split='train[99:]')
 

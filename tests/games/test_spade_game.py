@@ -9,11 +9,13 @@ import pytest
 from gan_jax import build, steps
 from gan_jax import config as configs
 from gan_jax.augmentation import augment
+from gan_jax.data import Dataset
 from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
-from gan_jax.game import pure
+from gan_jax.game import Player, pure
 from gan_jax.games.spade import coloured, edit, one_hot, spade
 from gan_jax.judgement import Judgement
+from gan_jax.sampling.shown import of_inputs
 
 CLASSES, SHAPE, BATCH = 3, (2, 2, 1), 2
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -125,6 +127,14 @@ def test_maps_survive_bytes_and_an_edit_changes_the_class_in_the_foreground():
     np.testing.assert_array_equal(shown['map'], coloured(as_images(MAPS), CLASSES))
     assert len(np.unique(np.reshape(shown['map'], (-1, 3)), axis=0)) == CLASSES
     np.testing.assert_allclose(shown['its output'][..., 0], 0.7 * COLOURS[np.asarray(edited)], rtol=1e-6)
+
+
+def test_maps_of_ones_own_are_painted_in_the_colours_of_the_runs_pictures():
+    dataset = Dataset('maps', 'train', np.zeros((BATCH, *SHAPE), np.uint8), None, CLASSES, '', inputs=np.uint8(MAPS))
+    examples = of_inputs(game(), 4, 0, dataset)
+    made = examples.images(game(), Player(jnp.float32(0.7), {}, None, (jnp.float32(0.7), {})))
+    np.testing.assert_array_equal(made['input'], coloured(as_images(MAPS), CLASSES))
+    np.testing.assert_allclose(made['output'][..., 0], 0.7 * COLOURS[MAPS[..., 0]], rtol=1e-6)
 
 
 def test_what_is_impossible_is_refused():
