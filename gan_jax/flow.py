@@ -29,7 +29,7 @@ def warp(images: Array, flow: Array) -> Array:
     top, left = jnp.floor(rows).astype(jnp.int32), jnp.floor(columns).astype(jnp.int32)
 
     def at(row: Array, column: Array) -> Array:
-        places = (row * width + column).reshape(len(pixels), -1, 1)
+        places = (row * width + column).reshape(pixels.shape[0], -1, 1)
         found = jnp.take_along_axis(pixels, places, axis=1, mode='promise_in_bounds')
         return found.reshape(-1, height, width, channels)
 

@@ -29,6 +29,7 @@ from gan_jax.sampling.program import make_program
 from gan_jax.sampling.trained import TrainedRun, load_run
 from tests.test_latent_pictures import save_untrained
 from tests.test_shown import save_untrained as save_translator
+from tools import model_card
 from tools.export import export, main
 
 SIZE, CLASSES = 8, 3
@@ -148,6 +149,28 @@ def test_a_translator_takes_images(tmp_path, monkeypatch):
     np.testing.assert_allclose(call(directory, latents, images), made(trained, latents, images), atol=1e-5)
     with pytest.raises(UserError, match='has no latents to truncate: remove --psi'):
         export(workdir, psi=0.5)
+
+
+@pytest.mark.parametrize(
+    ('field', 'dtype', 'changes', 'words'),
+    [
+        ('captions', 'int32', {'captions': 5}, 'your numbers of words'),
+        ('captions', 'float32', {}, 'your embeddings of captions'),
+        ('images', 'float32', {'maps': 3}, 'your label maps, class k as 2 k / 255 - 1'),
+        ('images', 'float32', {'hole': len}, 'the upper left corners of holes'),
+    ],
+)
+def test_the_model_card_draws_inputs_of_other_kinds(points, field, dtype, changes, words):
+    trained = load_once(points)
+    trained = trained._replace(game=trained.game._replace(**changes), shape=(3, SIZE, SIZE, 3))
+    latents = jax.ShapeDtypeStruct((1, 2), np.int32 if 'hole' in changes else np.float32)
+    usage = model_card._usage(trained, {'latents': latents, field: jax.ShapeDtypeStruct((1, 4), dtype)})
+    assert words in usage
+    assert ('clips = program' in usage) == (field == 'captions')
+    names = {'jax': jax}
+    exec('\n'.join(line for line in usage.splitlines() if line.startswith(('latents =', field))), names)
+    assert (names['latents'].dtype, names['latents'].shape) == (latents.dtype, (16, 2))
+    assert (names[field].dtype, names[field].shape) == (dtype, (16, 4))
 
 
 def test_the_model_card_has_the_metrics_of_its_step_with_their_protocols(points, tmp_path):

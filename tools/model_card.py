@@ -10,6 +10,7 @@ import numpy as np
 from gan_jax import config as configs
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Record
+from gan_jax.examples.kinds import kind_of
 from gan_jax.records import files
 from gan_jax.records.metrics import evaluations_of
 from gan_jax.runtime.checkpoint import package_versions
@@ -27,7 +28,9 @@ _DRAWS = {
     'normal': 'jax.random.normal(jax.random.key(0), {shape})',
     'uniform': 'jax.random.uniform(jax.random.key(0), {shape}, minval=-1)',
     'keys': 'jax.random.bits(jax.random.key(0), {shape})',  # of the noise of a translator
+    'corners': 'jax.numpy.zeros({shape}, int)  # the upper left corners of holes',
 }
+_KINDS = {'images': 'image-to-image', 'captions': 'text-to-image'}  # by the last input
 _BATCH = 16
 
 
@@ -50,7 +53,7 @@ def model_card(
     """
     config, size = run.config, 'x'.join(map(str, run.shape))
     title = f'{config.model} on {pathlib.PurePath(config.data.name).name}, {size}'
-    kind = 'image-to-image' if run.game.translates else 'unconditional-image-generation'
+    kind = _KINDS.get(list(inputs)[-1], 'unconditional-image-generation')
     parts = [
         f'---\nlibrary_name: jax\npipeline_tag: {kind}\ntags: [gan, {config.model}]\n---',
         f'# {title}',
@@ -69,22 +72,32 @@ def _usage(run: TrainedRun, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
     """A program that loads the files and draws examples."""
     sizes = {name: (_BATCH, *one.shape[1:]) for name, one in inputs.items()}
     drawn = run.config.latents.distribution if inputs['latents'].dtype == np.float32 else 'keys'
+    drawn = 'corners' if run.game.hole is not None else drawn
     lines = [f'latents = {_DRAWS[drawn].format(shape=sizes["latents"])}']
     if 'labels' in inputs:
         lines.append(f'labels = jax.numpy.arange({_BATCH}) % {run.num_classes}')
     if 'images' in inputs:
-        lines.append(f'images = jax.numpy.zeros({sizes["images"]})  # your images, float32 in [-1, 1]')
-    is_image = len(run.shape) == 3
+        yours = 'images, float32 in [-1, 1]' if run.game.maps is None else 'label maps, class k as 2 k / 255 - 1'
+        lines.append(f'images = jax.numpy.zeros({sizes["images"]})  # your {yours}')
+    if 'captions' in inputs:
+        yours = 'numbers of words, 0 behind the last' if run.game.captions is not None else 'embeddings of captions'
+        lines.append(
+            f'captions = jax.numpy.ones({sizes["captions"]}, {inputs["captions"].dtype.name!r})  # your {yours}'
+        )
+    kind = kind_of(run.shape)
     return _LOAD.format(
         draws='\n'.join(lines),
-        examples='translations' if 'images' in inputs else 'images' if is_image else 'points',
+        examples='translations' if 'images' in inputs else kind.name.split()[-1],
         arguments=', '.join(inputs),
         shape=[_BATCH, *run.shape],
-        meaning=' in [-1, 1]' if is_image else '',
+        meaning=' in [-1, 1]' if kind.has_bytes else '',
     )
 
 
 def _classes(run: TrainedRun) -> str:
+    """The names behind the numbers of labels or words."""
+    if run.game.captions is not None:
+        return f'Words: {", ".join(f"{number} {word}" for number, word in enumerate(run.class_names) if word)}.'
     if not run.is_conditional:
         return ''
     names = [f' {name}' for name in run.class_names or ()] or [''] * run.num_classes

@@ -15,7 +15,7 @@ def bicubic(images: jax.Array, height: int, width: int) -> jax.Array:
     Pillow. At the border it is Pillow's, which leaves out places outside; MATLAB mirrors the image there.
     Values may be outside of the range of the images.
     """
-    shape = (len(images), height, width, images.shape[-1])
+    shape = (images.shape[0], height, width, images.shape[-1])
     return jax.image.resize(images.astype(jnp.float32), shape, 'cubic', antialias=True)
 
 

@@ -51,7 +51,7 @@ def as_vectors(condition: jax.Array, num: int) -> jax.Array:
 
 def planes(inputs: jax.Array, vectors: jax.Array) -> jax.Array:
     """Inputs [B, ..., C] with the vectors [B, n] appended as constant channels: [B, ..., C + n]."""
-    vectors = vectors.reshape(len(vectors), *(1,) * (inputs.ndim - 2), -1)
+    vectors = vectors.reshape(vectors.shape[0], *(1,) * (inputs.ndim - 2), -1)
     constant = jnp.broadcast_to(vectors, (*inputs.shape[:-1], vectors.shape[-1]))
     return jnp.concatenate([inputs, constant.astype(inputs.dtype)], axis=-1)
 

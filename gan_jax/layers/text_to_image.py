@@ -85,7 +85,7 @@ def project_and_upsample(
         [B, side, side, C] with a side of `BASE` times 2 to the number of doublings.
     """
     hidden = Dense(BASE * BASE * features, **layers.weights)(codes)
-    hidden = activation(layers.normalize(hidden, train=train)).reshape(len(codes), BASE, BASE, -1)
+    hidden = activation(layers.normalize(hidden, train=train)).reshape(codes.shape[0], BASE, BASE, -1)
     for doubling in range(1, doublings + 1):
         hidden = upsample_block(hidden, features >> doubling, layers, train, activation)
     return hidden

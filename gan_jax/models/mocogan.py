@@ -49,7 +49,7 @@ class Generator(GeneratorNetwork):
     def __call__(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
         """The clips made from the latents."""
         condition = self._checked(condition, ('none', 'concatenate'))
-        count, length = len(latents), _shape_of_clip(self.shape)[0]
+        count, length = latents.shape[0], _shape_of_clip(self.shape)[0]
         content_size = latents.shape[1] - (length + 1) * self.motion_size
         if content_size < 1:
             raise UserError(

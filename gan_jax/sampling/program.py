@@ -66,7 +66,8 @@ def make_program(run: TrainedRun, psi: float = 1.0) -> export.Exported:
 def inputs_of(run: TrainedRun) -> dict[str, jax.ShapeDtypeStruct]:
     """The inputs of the program beside the weights, by name: 'latents' [b, ...] and in some games a condition.
 
-    The condition is 'labels', int32 classes [b], or 'images', float32 images to translate [b, H, W, C] in [-1, 1].
+    The condition is 'labels', int32 classes [b], or 'images', float32 images to translate [b, H, W, C] in [-1, 1] (or
+    clips), or 'captions', int32 numbers of words [b, length], or float32 embeddings of captions [b, n].
     """
     (batch,) = export.symbolic_shape('b')
     latent = jax.eval_shape(run.game.latents, jax.random.key(0), np.arange(1))
@@ -74,7 +75,9 @@ def inputs_of(run: TrainedRun) -> dict[str, jax.ShapeDtypeStruct]:
     if run.is_conditional:
         inputs['labels'] = jax.ShapeDtypeStruct((batch,), np.int32)
     elif run.game.translates:
-        inputs['images'] = jax.ShapeDtypeStruct((batch, *run.shapes[run.game.given]), np.float32)
+        shape, has_words = run.shapes[run.game.given], run.game.captions is not None
+        name, dtype = 'captions' if len(shape) == 1 else 'images', np.int32 if has_words else np.float32
+        inputs[name] = jax.ShapeDtypeStruct((batch, *shape), dtype)
     return inputs
 
 
