@@ -14,7 +14,7 @@ from gan_jax.data.folder import folder_source
 from gan_jax.data.images import ImageSource
 from gan_jax.data.words import PADDING, encode, split_words
 from gan_jax.errors import UserError
-from gan_jax.records.files import user_path
+from gan_jax.records.files import lines_of, user_path
 
 SENTENCES, EMBEDDINGS = 'captions.jsonl', 'captions.npy'
 
@@ -82,7 +82,7 @@ def _of_sentences(
 def _read(file: pathlib.Path) -> dict[str, str]:
     """The caption of each image that a file names."""
     found: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(lines_of(file), 1):
         if not line.strip():
             continue
         try:

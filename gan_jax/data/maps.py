@@ -13,7 +13,7 @@ from gan_jax.data.decoded import decoded
 from gan_jax.data.images import ImageSource
 from gan_jax.data.paired import check_sizes, find_sides
 from gan_jax.errors import UserError
-from gan_jax.records.files import user_path
+from gan_jax.records.files import lines_of, user_path
 
 _SIDES = (('maps', 'images'), ('annotations', 'images'))  # directories
 _NAMES = 'classes.txt'
@@ -50,7 +50,7 @@ def with_maps(name: str, path: str, split: str, root: pathlib.Path, *, channels:
     maps = decoded(source, root, check=check, channels=1, **options)
     images = decoded(sides[1], root, check=check, channels=channels, **options)
     file = user_path(path) / _NAMES
-    names = tuple(file.read_text(encoding='utf-8').split('\n')) if file.is_file() else None
+    names = tuple(lines_of(file)) if file.is_file() else None
     while names and not names[-1].strip():
         names = names[:-1]
     classes = len(names) if names else min(_MOST, int(maps.examples.max()) + 1)

@@ -123,6 +123,20 @@ def read_object(path: str | os.PathLike) -> dict[str, Any]:
     return found
 
 
+def lines_of(path: str | os.PathLike) -> list[str]:
+    """The lines of a text file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        UserError: it cannot be read, or has another encoding.
+    """
+    try:
+        return pathlib.Path(path).read_text(encoding='utf-8-sig').split('\n')
+    except OSError as error:
+        raise UserError(f'{path} cannot be read ({error.strerror}).') from error
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not a text in UTF-8: save it in this encoding.') from error
+
+
 def state(path: str | os.PathLike) -> tuple[int, int, int, int]:
     """The state that changes with a file's contents: inode, change and modification times (ns), size."""
     status = os.stat(path)

@@ -29,6 +29,8 @@ def pictures(captions: np.ndarray, words: Sequence[str], side: int) -> np.ndarra
 
 
 def _picture(text: str, side: int) -> np.ndarray:
+    """A picture of a text; the font has the letters of Latin-1, and others become '?'."""
+    text = text.encode('latin-1', 'replace').decode('latin-1')
     image = Image.new('L', (side, side), 255)
     lines = textwrap.wrap(text, (side - 2 * _EDGE) // _LETTER)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default_imagefont()

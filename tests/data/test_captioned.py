@@ -9,6 +9,7 @@ from PIL import Image
 from gan_jax import data, feed
 from gan_jax.data.words import decode
 from gan_jax.errors import UserError
+from gan_jax.sampling import captions
 
 
 @pytest.fixture
@@ -68,6 +69,22 @@ def test_what_does_not_fit_is_refused(folder):
     write(folder, [('0.png', '...'), ('1.png', 'a bird'), ('2.png', 'a bird')])
     with pytest.raises(UserError, match=r"The caption '...' is empty: write a few words"):
         load(folder)
+
+
+def test_a_byte_order_mark_is_no_caption_and_another_encoding_is_refused(folder):
+    write(folder, [(f'{i}.png', 'a bird') for i in range(3)])
+    plain = (folder / 'captions.jsonl').read_text()
+    (folder / 'captions.jsonl').write_text(plain, encoding='utf-8-sig')
+    assert load(folder).class_names == ('', 'a', 'bird')
+    (folder / 'captions.jsonl').write_text(plain.replace('bird', 'v\xf6gel'), encoding='latin-1')
+    with pytest.raises(UserError, match=r'captions.jsonl is not a text in UTF-8: save it in this encoding'):
+        load(folder)
+
+
+def test_captions_in_any_script_have_pictures():
+    alike, other, known = captions.pictures(np.array([[1, 2], [3, 2], [4, 0]]), ('', '红色', 'bird', '蓝色', 'a'), 96)
+    np.testing.assert_array_equal(alike, other)  # '?' for the letters that the font lacks
+    assert (alike != known).any()
 
 
 def test_images_with_captions_are_not_mirrored(folder):
