@@ -208,6 +208,13 @@ def test_the_command_writes_the_page_and_its_key_and_counts_votes(runs, real, tm
         assert error.count('\n') == 1
 
 
+def test_only_images_are_judged(runs):
+    run = trained.load_run(runs[0])
+    for shape, kind in {(2,): 'points', (4, 8, 8, 3): 'clips', (8, 8, 8, 1): 'solids', (64, 3): 'point clouds'}.items():
+        with pytest.raises(UserError, match=f'x generates {kind}, which people cannot judge here: give runs of images'):
+            judge._check_run('x', run._replace(shape=shape))
+
+
 def test_images_of_another_size_are_refused(runs, tmp_path):
     np.save(tmp_path / 'small.npy', np.zeros((9, 4, 4, 3), np.uint8))
     run = trained.load_run(runs[0])

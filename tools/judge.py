@@ -90,7 +90,7 @@ def make_study(
 
 def _check_run(name: str, run: TrainedRun) -> None:
     if len(run.shape) != 3:
-        raise UserError(f'{name} generates points in the plane, which people cannot judge: give runs of images.')
+        raise UserError(f'{name} generates {run.kind.name}, which people cannot judge here: give runs of images.')
     if run.game.translates:
         raise UserError(f'{name} translates images; only runs that make images of latents can be judged.')
 
