@@ -234,6 +234,7 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
             '--dimension does not apply to --what walk, which accepts --step, --seeds,',
         ),
         ('grey', '--what walk --format avi', "There is no format 'avi' for animations: choose gif or mp4."),
+        ('grey', '--format mp4', '--format is that of films, but'),
         ('grey', '--what inversion', 'An inversion needs --image, the file of the image to invert.'),
         (
             'grey',

@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -157,11 +158,29 @@ def test_styles_come_from_examples(styled, pairs, capsys):
         (['--seeds', '1,2'], 'and has no latents'),
         (['--what', 'walk'], 'translates images and has no latents to choose'),
         (['--inputs', 'ring'], 'is a set of points, not of images'),
+        (['--inputs', 'coloured:digits'], "'coloured:digits' has images of shape (16, 16, 3), but this run translates"),
     ],
 )
 def test_what_needs_latents_is_refused(pairs, arguments, message, capsys):
     assert main(['--mode', 'sample', '--workdir', str(pairs), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('name', 'data', 'number'), [('inpainting', 'digits', 3), ('stargan', 'six_colours:digits', 7)]
+)
+def test_a_game_of_its_real_images_shows_inputs_as_it_shows_its_data(name, data, number):
+    config, dataset = configs.load(f'configs/{name}.py', TINY), load(data, size=16, split='train[:5]')
+    game = build.make_game(config, dataset.shape, num_classes=dataset.num_classes, shapes=dataset.shapes)
+    weights = jax.eval_shape(game.init, jax.random.key(0))['generator']
+    weights = jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.1, leaf.dtype), weights)
+    examples = shown.of_inputs(game, 4 * number, 0, dataset)
+    made = examples.draw(game, Player(*weights, None))
+    assert len(made) == 4 * number
+    (original,) = set(examples.names) & {'image', 'real'}
+    np.testing.assert_allclose(
+        made[examples.names.index(original) :: number], dataset.examples[:4] / 127.5 - 1, atol=1e-6
+    )
 
 
 def test_inputs_are_for_translations(tmp_path, capsys):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gan_jax
 from gan_jax import build, config, config_json
 from gan_jax.data import load
 from gan_jax.errors import UserError
@@ -54,6 +55,8 @@ def test_a_prompt_makes_images_of_one_caption(untrained):
     assert Image.open(directory / '00000.png').size == (32, 32)
     again = sample_workdir(untrained, num=4, prompt=prompt + '.')
     np.testing.assert_array_equal(*(np.asarray(Image.open(path / '00003.png')) for path in (directory, again)))
+    loaded = gan_jax.load(untrained).sample(4, prompt=prompt)
+    np.testing.assert_array_equal(loaded[3], np.asarray(Image.open(directory / '00003.png')))
 
 
 def test_captions_of_the_data_stand_beside_their_images(untrained):
@@ -70,6 +73,7 @@ def test_captions_of_the_data_stand_beside_their_images(untrained):
         ({'prompt': 'a red cirle'}, "unknown word 'cirle'; the nearest known one is 'circle'"),
         ({'prompt': ''}, 'is empty'),
         ({'prompt': 'a ' * 15}, 'has 15 words, but at most 14'),
+        ({'prompt': 'a red circle', 'styles': 'digits'}, 'this game translates without styles: omit it'),
         ({'inputs': 'digits'}, 'this run makes images of captions: use --prompt'),
     ],
 )

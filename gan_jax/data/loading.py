@@ -67,6 +67,7 @@ def load(
     cache_dir: str | None = None,
     show_progress: bool = True,
     mixed: bool = False,
+    is_map: bool = False,
     left_out: str = '',
     labels_per_class: int | None = None,
     label_seed: int = 0,
@@ -110,6 +111,7 @@ def load(
       show_progress: whether to show a progress bar while decoding.
       mixed: whether images may differ in size where no `size` is given. Then none is changed, and they are decoded each
         time they are looked at.
+      is_map: whether the images of a folder, or the frames of clips, are label maps, whose values are kept.
       left_out: as in `for_training`.
       labels_per_class: likewise.
       label_seed: likewise.
@@ -135,6 +137,8 @@ def load(
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
+        case 'clips' if is_map:
+            dataset = clip_folder.clips_of_folder(name, rest, split, root, is_map=True, **options)
         case 'paired' | 'maps' | 'captioned' | 'clips' | 'clip_maps':
             dataset = _OF_DIRECTORIES[kind](name, rest, split, root, **options)
         case 'edges' | 'grey' | 'half' | 'quarter':
@@ -146,6 +150,7 @@ def load(
             dataset = domains.two_sets(name, split, *map(inner, domains.split_names(rest)))
         case _:
             sources = _find_sources(name, split, data_dir, root)
+            sources = [dataclasses.replace(source, is_map=is_map) for source in sources]
             found = [decoded(source, root, mixed=mixed, **options) for source in sources]
             dataset = found[0] if len(found) == 1 else domains.two_sets(name, split, *found)
     return for_training(dataset, left_out, labels_per_class, label_seed)

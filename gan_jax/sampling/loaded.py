@@ -75,7 +75,8 @@ class LoadedRun:
                 `num` divided by the number of classes.
             seed: seed of all latents.
             **options: options of a generator of latents, as in `gan_jax.sampling.sample_files.sample_workdir`: seeds,
-                classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs, styles.
+                classes, grid, threshold, psi, noise, standing_statistics; of a translator: inputs, styles; of a
+                generator of captions: prompt.
 
         Returns:
             uint8 images [n, H, W, C] or solids [n, D, D, D, 1]; or float32 points [n, 2] or clouds [n, points, 3].
@@ -124,11 +125,19 @@ class LoadedRun:
         return game.translates or (game.shows_examples and options.keys() <= {'inputs', 'styles'})
 
     def _shown(
-        self, num: int, seed: int, inputs: str | None = None, styles: str | None = None, **strangers: Any
+        self,
+        num: int,
+        seed: int,
+        inputs: str | None = None,
+        styles: str | None = None,
+        prompt: str | None = None,
+        **strangers: Any,
     ) -> sampling.shown.Shown:
         if strangers:
             raise UserError(f'{self.workdir} translates images, so {next(iter(strangers))} does not apply.')
-        return sampling.choose_shown(self.run, num, seed, inputs, styles)
+        if prompt is not None and self.run.game.captions is None:
+            raise UserError(f'prompt is the caption of images, but {self.workdir} makes none of captions.')
+        return sampling.choose_shown(self.run, num, seed, inputs, styles, prompt)
 
     def _drawn(
         self,

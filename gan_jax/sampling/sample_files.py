@@ -11,7 +11,7 @@ import numpy as np
 
 from gan_jax.data import to_stored
 from gan_jax.errors import UserError
-from gan_jax.examples.kinds import kind_of
+from gan_jax.examples.kinds import Kind, kind_of
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
 from gan_jax.sampling import animation
@@ -84,6 +84,7 @@ def sample_workdir(
     run = load_run(workdir, step).standing(standing_statistics, threshold)
     if noise is not None:
         run.styled('--noise')
+    _check_film(format, run.kind, workdir)
     latent = {
         'seeds': seeds,
         'classes': classes,
@@ -149,6 +150,11 @@ def _save_single(
         films |= {f'{i:05d}': list(frames[:, i]) for i in range(len(examples))}
         for name, film in films.items():
             animation.save_animation(directory / f'{name}.{format}', film, frames_per_second=_FILM_RATE)
+
+
+def _check_film(format: str, kind: Kind, workdir: pathlib.Path) -> None:
+    if format != 'gif' and kind.film is None:
+        raise UserError(f'--format is that of films, but {workdir} generates {kind.name}: omit it.')
 
 
 def _sample_shown(

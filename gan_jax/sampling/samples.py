@@ -261,10 +261,10 @@ def choose_shown(
     options, game = run.config.data, run.game
     if inputs is not None and len(run.shapes.get(game.given, ())) == 1:
         raise UserError('--inputs names images to translate, but this run makes images of captions: use --prompt.')
-    if prompt is not None:
-        return shown.of_prompt(game, num, seed, prompt, run.class_names, *run.shapes[game.given])
     if styles is not None and game.style_of is None:
         raise UserError('--styles names examples of styles, but this game translates without styles: omit it.')
+    if prompt is not None:
+        return shown.of_prompt(game, num, seed, prompt, run.class_names, *run.shapes[game.given])
     if inputs is not None and not game.translates:
         raise UserError('--inputs names images to translate, but this game does not translate: omit it.')
     if inputs is None and styles is None:
@@ -272,7 +272,7 @@ def choose_shown(
     if inputs is None:
         dataset = load_data(options, split_of(run))
     else:
-        dataset = shown.load_inputs(inputs, game.given, run.shapes, options)
+        dataset = shown.load_inputs(inputs, game.given, run.shapes, options, is_map=game.maps is not None)
     if styles is None:
         return shown.of_inputs(game, num, seed, dataset)
     examples = shown.load_inputs(styles, 'real', run.shapes, options, 'takes styles from')

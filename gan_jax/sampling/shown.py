@@ -3,6 +3,7 @@
 `gan_jax.sampling.samples` does the same for games that generate from latents only.
 """
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -130,14 +131,17 @@ def of_prompt(game: Game, num: int, seed: int, caption: str, words: tuple[str, .
 def of_inputs(game: Game, num: int, seed: int, dataset: Dataset) -> Shown:
     """The first images of a data set, each beside its translation: about `num` images in all.
 
+    A game that translates its real images shows what it shows of its own data.
+
     Raises:
         UserError: the images are label maps, with classes that the game does not know.
     """
-    count = min(max(1, num // 2), len(dataset))
+    names = _names(game, dataset) if game.given == 'real' else ('input', 'output')
+    count = min(max(1, num // len(names)), len(dataset))
     if game.maps is not None:
         check_classes(dataset.fields.get(game.given, dataset.examples)[:count], game.maps, dataset.name)
     batch = {game.given: _first(dataset, game.given, count)}
-    return Shown(game.latents(named_key(seed, 'samples'), np.arange(count)), batch, ('input', 'output'))
+    return Shown(game.latents(named_key(seed, 'samples'), np.arange(count)), batch, names)
 
 
 def in_styles(game: Game, generator: Player, num: int, inputs: Dataset, examples: Dataset) -> Shown:
@@ -164,7 +168,13 @@ def _first(dataset: Dataset, field: str, count: int) -> np.ndarray:
 
 
 def load_inputs(
-    name: str, field: str, shapes: Mapping[str, tuple[int, ...]], options: ConfigDict, what: str = 'translates'
+    name: str,
+    field: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    options: ConfigDict,
+    what: str = 'translates',
+    *,
+    is_map: bool = False,
 ) -> Dataset:
     """Loads data with the size and channels of a field of a run's batches.
 
@@ -174,6 +184,7 @@ def load_inputs(
         shapes: shapes of the fields.
         options: the section `data` of the run's config.
         what: what the run does with such images, for messages.
+        is_map: whether the images are label maps; then those of a folder, or the frames of clips, are read as such.
 
     Raises:
         UserError: the images do not exist, or have another shape.
@@ -181,9 +192,12 @@ def load_inputs(
     *_, height, width, channels = shapes[field]
     directories = {'data_dir': options.directory, 'cache_dir': options.cache}
     options = {'size': height if height == width else None, **directories}
+    if is_map and name.startswith(('folder:', 'clips:')):
+        options |= {'is_map': True, 'channels': 1}
     dataset = load(name, **options)
     if field not in dataset.fields and dataset.shape[-1] != channels:
-        dataset = load(name, channels=channels, **options)
+        with contextlib.suppress(UserError):  # of data that have no other channels, which is said below
+            dataset = load(name, channels=channels, **options)
     found = dataset.shapes.get(field, dataset.shape)
     if found != shapes[field]:
         raise UserError(f'{name!r} has images of shape {found}, but this run {what} images of shape {shapes[field]}.')

@@ -1,11 +1,15 @@
 """Folders of images with label maps."""
 
+import shutil
+
+import ml_collections
 import numpy as np
 import pytest
 from PIL import Image
 
 from gan_jax import data
 from gan_jax.errors import UserError
+from gan_jax.sampling.shown import load_inputs
 
 MAPS = np.random.default_rng(0).integers(3, size=(4, 8, 8)).astype(np.uint8)
 
@@ -45,6 +49,18 @@ def test_maps_are_the_inputs_of_their_images_and_classes_have_names(folder):
 def test_a_map_of_another_size_keeps_its_classes(folder):
     np.testing.assert_array_equal(load(folder, size=4).inputs[..., 0], MAPS[:, 1::2, 1::2])
     np.testing.assert_array_equal(load(folder, size=16).inputs[..., 0], MAPS.repeat(2, 1).repeat(2, 2))
+
+
+@pytest.mark.parametrize('kind', ['folder', 'clips'])
+def test_maps_alone_are_read_as_maps_where_a_run_translates_such(folder, kind):
+    options, side = ml_collections.ConfigDict({'directory': None, 'cache': str(folder / '.cache')}), folder / 'maps'
+    shape, given = (16, 16, 1), MAPS.repeat(2, 1).repeat(2, 2)[..., None]
+    if kind == 'clips':
+        side = side.rename(folder / 'clip').parent
+        shutil.rmtree(side / 'images')
+        shape, given = (len(MAPS), *shape), given[None]
+    found = load_inputs(f'{kind}:{side}', 'input', {'input': shape}, options, is_map=True)
+    np.testing.assert_array_equal(found.examples, given)
 
 
 def test_what_does_not_fit_is_refused(folder):
