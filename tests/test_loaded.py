@@ -1,5 +1,6 @@
 """Runs in a notebook: arrays and pictures of `--mode sample`, pure generators, scores of arrays, folders and runs."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -101,6 +102,26 @@ def test_a_translator_translates(tmp_path):
         (lambda: run.sample(4, psi=0.5), 'so psi does not apply'),
         (lambda: run.translate(inputs[:, :8]), r'have shape \(8, 16, 1\), and this run translates \(16, 16, 1\)'),
         (lambda: run.translate(inputs / 255), 'are float64 in'),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            call()
+
+
+def test_clips_and_label_maps_are_translated_too(loaded):
+    points = loaded['points']
+
+    def copying(shape, **changes):
+        game = points.run.game._replace(given='input', sample=lambda *inputs: inputs[-1], **changes)
+        return dataclasses.replace(points, run=points.run._replace(game=game, shapes={'input': shape}))
+
+    clips = np.arange(2 * 4 * 8 * 8).reshape(2, 4, 8, 8, 1).astype(np.uint8)
+    run = copying((4, 8, 8, 1), maps=256)
+    np.testing.assert_array_equal(run.translate(clips), clips)
+    for call, sentence in (
+        (lambda: run.translate(clips[:, 1:]), r'have shape \(3, 8, 8, 1\), and this run translates \(4, 8, 8, 1\)'),
+        (lambda: run.translate(clips / 255), 'are float64 in'),
+        (lambda: copying((4, 8, 8, 1), maps=9).translate(clips), 'has the class 255, but there are 9 classes'),
+        (lambda: copying((14,), captions=9).translate(clips), 'makes images of captions and translates none'),
     ):
         with pytest.raises(UserError, match=sentence):
             call()

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from PIL import Image
 
 from gan_jax.data import to_float, to_stored
+from gan_jax.data.maps import check_classes
 from gan_jax.errors import UserError
 from gan_jax.evaluation.images import images_array
 from gan_jax.game import named_key
@@ -99,23 +100,29 @@ class LoadedRun:
         return report.to_pillow(sampling.picture(examples, columns=columns))
 
     def translate(self, images: ArrayLike) -> np.ndarray:
-        """Translates images.
+        """Translates images, or clips.
 
         Args:
-            images: uint8 [n, H, W, C] of the size that the run was trained on.
+            images: uint8 [n, H, W, C], or clips [n, T, H, W, C], of the size that the run was trained on; label maps
+                have the class of each pixel.
 
         Returns:
-            uint8 [n, H', W', C'].
+            uint8 [n, H', W', C'], or [n, T, H, W, C'].
 
         Raises:
-            UserError: the run does not translate, or the images have another type or shape.
+            UserError: the run does not translate, or the images have another type or shape, or unknown classes.
         """
         game = self.run.game
-        if not game.translates:
-            raise UserError(f'{self.workdir} makes images of latents and translates none: use sample().')
-        images, wanted = images_array(images), self.run.shapes[game.given]
+        wanted = self.run.shapes.get(game.given, ())
+        if len(wanted) < 3:
+            source = 'captions' if game.translates else 'latents'
+            raise UserError(f'{self.workdir} makes images of {source} and translates none: use sample().')
+        images = np.asarray(images)
+        images_array(images.reshape(-1, *images.shape[2:]) if images.ndim == len(wanted) + 1 == 5 else images)
         if images.shape[1:] != wanted:
             raise UserError(f'The images have shape {images.shape[1:]}, and this run translates {wanted}.')
+        if game.maps is not None:
+            check_classes(images, game.maps, 'the images')
         latents = game.latents(named_key(0, 'samples'), np.arange(len(images)))
         return np.asarray(to_stored(sampling.generate(game, self.run.generator, latents, to_float(images))))
 
