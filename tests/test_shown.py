@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import config_dict
 from PIL import Image
 
 import gan_jax
@@ -181,6 +182,14 @@ def test_a_game_of_its_real_images_shows_inputs_as_it_shows_its_data(name, data,
     np.testing.assert_allclose(
         made[examples.names.index(original) :: number], dataset.examples[:4] / 127.5 - 1, atol=1e-6
     )
+
+
+@pytest.mark.parametrize('field', ['real', 'input'])
+def test_images_get_the_size_and_channels_of_what_a_run_translates(field, tmp_path):
+    Image.new('RGB', (20, 10), 'red').save(tmp_path / 'a.png')
+    options = config_dict.ConfigDict({'directory': None, 'cache': str(tmp_path / '.cache')})
+    found = shown.load_inputs(f'folder:{tmp_path}', field, {field: (8, 8, 1)}, options)
+    np.testing.assert_array_equal(found.examples, np.full((1, 8, 8, 1), 76))  # ITU-R 601 luma
 
 
 def test_inputs_are_for_translations(tmp_path, capsys):

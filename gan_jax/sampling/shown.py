@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from ml_collections import ConfigDict
 
-from gan_jax.data import Dataset, load, prepare_parts, to_float
+from gan_jax.data import MAIN, Dataset, load, prepare_parts, to_float
 from gan_jax.data.maps import check_classes
 from gan_jax.data.words import encode
 from gan_jax.errors import UserError
@@ -195,7 +195,8 @@ def load_inputs(
     if is_map and name.startswith(('folder:', 'clips:')):
         options |= {'is_map': True, 'channels': 1}
     dataset = load(name, **options)
-    if field not in dataset.fields and dataset.shape[-1] != channels:
+    is_of_examples = field == MAIN or field not in dataset.fields
+    if is_of_examples and dataset.shape[-1] != channels:
         with contextlib.suppress(UserError):  # of data that have no other channels, which is said below
             dataset = load(name, channels=channels, **options)
     found = dataset.shapes.get(field, dataset.shape)
