@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +92,11 @@ def test_sections_can_be_chosen(capsys):
     with pytest.raises(SystemExit):
         lists.main(['loses'])
     assert "there is no section 'loses': choose from configs, models" in capsys.readouterr().err
+
+
+def test_a_reader_may_stop_early():
+    command = [sys.executable, '-m', 'gan_jax.tools.list', 'configs']
+    with subprocess.Popen(command, cwd=lists.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b''
+    assert process.returncode == 0

@@ -11,6 +11,7 @@ losses, networks, optimisers and so on.
 import argparse
 import ast
 import json
+import os
 import pathlib
 import sys
 import textwrap
@@ -160,6 +161,14 @@ def _commented(code: str, comment: str) -> str:
     )
 
 
+def _print(text: str) -> None:
+    """Prints a text, of which a reader such as `head` may want the beginning alone."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes when it ends
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -172,8 +181,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f'there is no section {unknown[0]!r}: choose from {", ".join(SECTIONS)}')
     overrides = overrides_of(rest, parser)
     if arguments.config is None:
-        return exit_code(lambda: print(listing(arguments.sections)))
-    return exit_code(lambda: print(explained(configs.load(arguments.config, overrides))))
+        return exit_code(lambda: _print(listing(arguments.sections)))
+    return exit_code(lambda: _print(explained(configs.load(arguments.config, overrides))))
 
 
 if __name__ == '__main__':
