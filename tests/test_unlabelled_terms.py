@@ -11,6 +11,7 @@ from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import from_flax, pure
 from gan_jax.games.semi_supervised import semi_supervised
+from gan_jax.judgement import Judgement
 from gan_jax.models.semi_supervised import Discriminator, Generator
 from gan_jax.terms import unlabelled as of_unlabelled
 
@@ -170,4 +171,4 @@ def test_what_is_refused():
 
 
 def judged_without():
-    return terms.Judgement(jnp.zeros(BATCH))
+    return Judgement(jnp.zeros(BATCH))
