@@ -24,7 +24,7 @@ WITHOUT = {
     'mapping': {'generator.depth': '0'},  # w is the normalised latent
     'mixing': {'generator.mixing': '0.0'},
     'noise': {'generator.noise_layers': 'False'},
-    'path length': {'penalties.path_length.weight': '0.0'},
+    'path length': {'penalties.path_length.weight': '0.0', 'lazy.generator': '1'},
 }
 
 
