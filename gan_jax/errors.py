@@ -7,7 +7,7 @@ import sys
 import sysconfig
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 class UserError(ValueError):
@@ -20,6 +20,9 @@ class UserError(ValueError):
 
 class MissingSplitError(UserError):
     """A data set does not have the split that was asked for."""
+
+    def __init__(self, name: str, split: str, splits: Iterable[str]):
+        super().__init__(f'{name!r} has no split {split!r}; it has {", ".join(splits)}.')
 
 
 class SourceError(UserError):

@@ -7,10 +7,11 @@ do. The default recipes take minutes on two CPU cores, digits seconds; --full is
 """
 
 import argparse
+import functools
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gan_jax import data
 from gan_jax.data.dataset import Dataset
@@ -43,12 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> None:
     """Trains and saves a classifier, and prints its accuracy."""
     options = {'size': arguments.size, 'channels': arguments.channels}
+    load = functools.partial(data.load, arguments.name, data_dir=arguments.data_dir, **options)
     path = pathlib.Path(arguments.output or classifier_path(arguments.name, **options))
     if path.suffix != '.npz':
         raise UserError(f'--output is {arguments.output}: name a file *.npz.')
     files.check_writable(path)
-    train = data.load(arguments.name, split=arguments.split, data_dir=arguments.data_dir, **options)
-    test = _test_images(arguments)
+    train = load(split=arguments.split)
+    test = load(split=arguments.test_split) if arguments.test_split else _test_images(load, arguments.name)
     recipe, start = find_recipe(arguments.name, arguments.full), time.monotonic()
     print(f'{recipe}', flush=True)
 
@@ -64,16 +66,13 @@ def run(arguments: argparse.Namespace) -> None:
     print(f'{trained.accuracy:.2%} right of {trained.tested_on}, weights {weights_hash(trained.variables)}: {path}')
 
 
-def _test_images(arguments: argparse.Namespace) -> Dataset | None:
-    """The images of the test split; None if the data have none, so that some of the others are held out."""
-    if arguments.name.startswith('folder:') and not arguments.test_split:
+def _test_images(load: Callable[..., Dataset], name: str) -> Dataset | None:
+    """The images of the split 'test'; None if the data have none, so that some of the others are held out."""
+    if name.startswith('folder:'):
         return None
-    options = {'size': arguments.size, 'channels': arguments.channels, 'data_dir': arguments.data_dir}
     try:
-        return data.load(arguments.name, split=arguments.test_split or 'test', **options)
+        return load(split='test')
     except MissingSplitError:
-        if arguments.test_split:
-            raise
         return None
 
 

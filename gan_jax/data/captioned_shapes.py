@@ -17,7 +17,7 @@ from gan_jax.data import fingerprints, shapes
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.shapes import COLORS, HELD_OUT, SHAPES, SIZES, Scenes
 from gan_jax.data.words import PADDING, encode
-from gan_jax.errors import UserError
+from gan_jax.errors import MissingSplitError, UserError
 
 NUM_EXAMPLES = {'train': 10_000, 'test': 1000}
 LENGTH = 14  # words of the longest caption
@@ -72,7 +72,7 @@ def captioned_shapes(name: str, split: str, size: int | None, root: pathlib.Path
     """
     del root, show_progress
     if split not in _SEEDS:
-        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_SEEDS)}.')
+        raise MissingSplitError(name, split, _SEEDS)
     if size is not None and size < _LEAST:
         raise UserError(f'{name!r} needs {_LEAST} or more pixels along each side to show shapes, not {size}.')
     return _made(name, split, size or _SIZE)

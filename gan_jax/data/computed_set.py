@@ -9,7 +9,7 @@ import tqdm
 from gan_jax.data import cache, fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.images import DecodedImages
-from gan_jax.errors import UserError
+from gan_jax.errors import MissingSplitError
 
 _CHUNK = 64
 
@@ -47,7 +47,7 @@ def computed_set(
         UserError: the split does not exist, or the cache cannot be written.
     """
     if split not in splits:
-        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(splits)}.')
+        raise MissingSplitError(name, split, splits)
     place, number, seed = [rule, split, shape], splits[split], list(splits).index(split)
 
     def generator(index: int) -> np.random.Generator:

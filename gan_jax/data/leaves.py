@@ -15,7 +15,7 @@ from gan_jax.data import cache
 from gan_jax.data.computed import luma
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.images import DecodedImages
-from gan_jax.errors import UserError
+from gan_jax.errors import MissingSplitError
 
 _SPLITS = {'train': (1000, 0), 'test': (200, 1)}  # number of images, and seed
 _RULE = 'dead leaves 1'
@@ -38,7 +38,7 @@ def load_leaves(split: str, size: int | None, channels: int | None, root: pathli
       UserError: there is no such split, or the cache cannot be written.
     """
     if split not in _SPLITS:
-        raise UserError(f"'leaves' has no split {split!r}; it has {', '.join(_SPLITS)}.")
+        raise MissingSplitError('leaves', split, _SPLITS)
     (count, seed), size, channels = _SPLITS[split], size or _SIZE, channels or 3
 
     def draw() -> Iterator[tuple[np.ndarray, None]]:

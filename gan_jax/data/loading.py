@@ -33,7 +33,7 @@ from gan_jax.data.images import ImageSource
 from gan_jax.data.left_out import without_classes
 from gan_jax.data.tfds_source import domain_splits, find_builder, tfds_source
 from gan_jax.data.toys import MIXTURES
-from gan_jax.errors import UserError
+from gan_jax.errors import MissingSplitError, UserError
 
 _NUM_POINTS = 100_000
 _TOY_SEEDS = {'train': 0, 'test': 1}
@@ -274,7 +274,7 @@ def _load_mixture(name: str, split: str, size: int | None, channels: int | None)
     if size is not None or channels is not None:
         raise UserError(f'{name!r} is a set of points, not of images: do not set its size and channels.')
     if split not in _TOY_SEEDS:
-        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_TOY_SEEDS)}.')
+        raise MissingSplitError(name, split, _TOY_SEEDS)
     mixture = MIXTURES[name]
     points, modes = mixture.sample(_NUM_POINTS, _TOY_SEEDS[split])
     return Dataset(name, split, points, modes, len(mixture.centres), fingerprints.of_arrays(points, modes))

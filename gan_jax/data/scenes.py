@@ -12,7 +12,7 @@ import numpy as np
 
 from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
-from gan_jax.errors import UserError
+from gan_jax.errors import MissingSplitError
 
 CLASSES = ('sky', 'mountain', 'grass', 'water', 'sand', 'tree', 'wall', 'roof')
 NUM_EXAMPLES = {'train': 4000, 'test': 1000}
@@ -42,7 +42,7 @@ def scenes(name: str, split: str, size: int | None, root: pathlib.Path, *, show_
     """
     del root, show_progress
     if split not in _SEEDS:
-        raise UserError(f'{name!r} has no split {split!r}; it has {", ".join(_SEEDS)}.')
+        raise MissingSplitError(name, split, _SEEDS)
     return _painted(name, split, size or _SIZE)
 
 

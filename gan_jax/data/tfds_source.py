@@ -134,7 +134,7 @@ def tfds_source(builder: Any, name: str, split: str) -> ImageSource:
     try:
         split_info = info.splits[split]
     except (KeyError, ValueError):
-        raise MissingSplitError(f'{name!r} has no split {split!r}; it has {", ".join(info.splits)}.') from None
+        raise MissingSplitError(name, split, info.splits) from None
     # Of a slice that ends before it begins, TFDS counts examples below 0.
     if split_info.num_examples <= 0:
         raise UserError(f'the split {split!r} of {name!r} is empty: choose a larger one.')

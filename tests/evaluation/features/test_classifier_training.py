@@ -108,7 +108,7 @@ def test_the_command_holds_images_out_if_the_data_have_no_test_split(tmp_path, m
 
     def load_training_images(name, *, split, **options):
         if split == 'test':
-            raise MissingSplitError("'digits' has no split 'test'")
+            raise MissingSplitError('digits', 'test', ['train'])
         return load(name, split=split, **options)
 
     def see(train, test, **_):
