@@ -71,9 +71,11 @@ def find_extractor(
 
 def _of_data(name: str, image_shape: tuple[int, ...]) -> Extractor:
     """The classifier of a data set's images; for stacked images, that of a channel."""
-    if name.startswith(_STACKED):
-        return of_channels(classifier(name.removeprefix(_STACKED), image_shape=(*image_shape[:2], 1)))
-    return classifier(name, image_shape=image_shape, size=_size_of_classifier(name, image_shape))
+    plain = name.removeprefix(_STACKED)
+    size = _size_of_classifier(plain, image_shape)
+    if plain == name:
+        return classifier(name, image_shape=image_shape, size=size)
+    return of_channels(classifier(plain, image_shape=(*image_shape[:2], 1), size=size))
 
 
 def _size_of_classifier(name: str, image_shape: tuple[int, ...]) -> int | None:
