@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from gan_jax import global_batch
 from gan_jax.game import Array, Key, stream
 
 
@@ -58,7 +59,7 @@ class Codes(NamedTuple):
 
         def draw(key: Key, positions: Array) -> Array:
             latents, codes_key = distribution(key, positions), stream(key, 'codes')
-            codes = jax.vmap(lambda position: one(jax.random.fold_in(codes_key, position)))(positions)
+            codes = global_batch.draw(one, codes_key, positions)
             return jnp.concatenate([latents[:, : -self.size], codes], axis=1)
 
         return draw

@@ -4,7 +4,7 @@ import io
 import pathlib
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,14 +85,8 @@ def sample_workdir(
     if noise is not None:
         run.styled('--noise')
     _check_film(format, run.kind, workdir)
-    latent = {
-        'seeds': seeds,
-        'classes': classes,
-        'grid': grid,
-        'threshold': threshold,
-        'psi': psi if psi != 1 else None,
-    }
-    given = [name for name, value in latent.items() if value is not None]
+    options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
+    given = list(_given(options))
     if run.game.translates and given:
         raise UserError(f'{workdir} translates images and has no latents to choose: omit --{given[0]}.')
     if prompt is not None and run.game.captions is None:
@@ -105,7 +99,6 @@ def sample_workdir(
         raise UserError(f'{what}, but {workdir} generates images from latents: omit it.')
     if grid and run.kind.view is None:
         raise UserError(f'{workdir} generates {run.kind.name}, which have no grid: omit --grid.')
-    options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
     run, rest = run.truncated(psi)
     run = run.noisy(noise)
     samples = choose_samples(run, num=num or 64, seed=seed or 0, **(options | {'psi': rest}))
@@ -191,9 +184,13 @@ def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> 
         *names: what it is.
         **options: the options; those that are None or do not truncate (psi=1) are omitted.
     """
-    given = {name: value for name, value in options.items() if value is not None and (name, value) != ('psi', 1)}
-    words = (f'{name}{_short(value)}' for name, value in given.items())
+    words = (f'{name}{_short(value)}' for name, value in _given(options).items())
     return pathlib.Path(workdir) / 'generated' / '-'.join([f'step{step:07d}', *names, *words])
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without those that are None or do not truncate (psi=1)."""
+    return {name: value for name, value in options.items() if value is not None and (name, value) != ('psi', 1)}
 
 
 def _remove_earlier(directory: pathlib.Path) -> None:
