@@ -8,6 +8,7 @@ import numpy as np
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips, of_runs, of_sets
+from gan_jax.evaluation.baselines import ERRORS, NAMES
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.features.inception_network import TAPS
@@ -26,8 +27,8 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, the 'maps', 'holes', 'clips', 'flow' or 'captions' of the samples,
-            or the 'generator', the 'translator', the 'discriminator' or the 'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, the 'inputs', 'maps', 'holes', 'clips', 'flow' or 'captions' of
+            the samples, or the 'generator', the 'translator', the 'discriminator' or the 'encoder' itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
         known: whether it, or its protocol, needs the data that the run was trained on.
@@ -153,6 +154,13 @@ METRICS: dict[str, Metric] = {
         **_BOTH_IMAGES,
         paired=True,
     ),
+    'baselines': Metric(
+        of_runs.baselines_of,
+        {f'{error}_{name}': best for name in NAMES for error, (_, best) in ERRORS.items()},
+        **_BOTH_IMAGES | {'sees': 'inputs'},
+        paired=True,
+        known=True,
+    ),
     'lpips_distance': Metric(of_sets.lpips_distance_of, {'lpips_distance': 'min'}, **_BOTH_IMAGES, paired=True),
     'class_error': Metric(of_runs.class_error_of, {'class_error': 'min'}, real=('images',), sees='discriminator'),
     'membership': Metric(
@@ -236,6 +244,7 @@ def check_of_generator(names: Sequence[str], game: Game) -> None:
     given = game.given
     parts = {
         'encoder': game.encode,
+        'inputs': (given == 'input' and game.captions is None) or None,
         'maps': game.maps,
         'holes': game.hole,
         'captions': game.captions,

@@ -11,6 +11,7 @@ from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips
 from gan_jax.evaluation.anomalies import anomaly_aurocs
+from gan_jax.evaluation.baselines import baseline_errors
 from gan_jax.evaluation.captions import caption_accuracy
 from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.clips import clip_metrics
@@ -54,6 +55,15 @@ def interpolated_of(evidence: Evidence) -> dict[str, Estimate]:
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _enlarged(images: jax.Array, name: str, factor: int) -> jax.Array:
     return to_uint8(enlarged(name, to_float(images), factor))
+
+
+def baselines_of(evidence: Evidence) -> dict[str, Estimate]:
+    """L1, PSNR and SSIM of outputs without training: the nearest training pair's target, the mean one, the input."""
+    samples = evidence.samples
+    if samples is None or samples.known is None or samples.conditions is None:
+        raise UserError('baselines needs samples of a run that translates images with targets: remove it.')
+    real, _ = evidence.pairs
+    return baseline_errors(real, samples.conditions, samples.known, are_maps=samples.game.maps is not None)
 
 
 def segmentation_of(evidence: Evidence) -> dict[str, Estimate]:

@@ -37,6 +37,7 @@ OTHER_INPUT = {
     'l1',
     'luma',
     'interpolated',
+    'baselines',
     'lpips_distance',
     'clips',
     'solids',
