@@ -65,11 +65,13 @@ def get_config(argument: str = '') -> ConfigDict:
 
 
 def _suit_the_shapes(config: ConfigDict, texts: dict[str, Any]) -> None:
-    """Images of 16 and 32 pixels and small networks."""
+    """Images of 16 and 32 pixels, small networks, and R1 in place of the discriminators' batch normalisation."""
     config.data.size = 32
     config.generator.branches = config.discriminator.branches = 2
     config.generator.width, config.generator.codes, config.discriminator.width = 16, 64, 32
     config.latents.size = 32 + config.generator.codes
+    config.discriminator.normalization, config.penalties.r1.weight = 'none', 0.05
+    config.generator_optimizer.learning_rate = config.discriminator_optimizer.learning_rate = 1e-3
     config.game.sentence_width, config.game.word_width, config.game.image_width = 64, 64, 16
     config.game.dropout = 0.1
     config.game.matching = 0.5  # the small encoders are easily satisfied by textures

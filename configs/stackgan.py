@@ -62,21 +62,23 @@ def get_config(argument: str = '') -> ConfigDict:
 
 
 def _suit_the_shapes(config: ConfigDict, small: dict[str, Any], texts: dict[str, Any]) -> None:
-    """Images of 16 and 32 pixels, small networks, and averages of their weights."""
+    """Images of 16 and 32 pixels, small networks, averages of their weights, and R1 in place of batch normalisation."""
     config.data.size, config.generator.factor = 32, 2
     config.generator.width, config.generator.depth, config.discriminator.width = 16, 2, 32
     config.batch_size = 32
     config.generator.codes = config.discriminator.codes = 64
     config.latents.size = 32 + config.generator.codes
+    config.discriminator.normalization, config.penalties.r1.weight = 'none', 0.05
+    config.generator_optimizer.learning_rate = config.discriminator_optimizer.learning_rate = 1e-3
     config.game.sentence_width, config.game.word_width, config.game.image_width = 128, 64, 16
     config.game.dropout = 0.1
     config.schedule.factor = 1.0
     config.ema.half_life_kimg = 5.0
-    config.duration = '2000 steps'
+    config.duration = '4000 steps'
     config.log_every, config.sample_every, config.checkpoint_every = '50 steps', '500 steps', '500 steps'
     config.evaluate, config.evaluate_every = ('caption_accuracy',), '2000 steps'
     config.evaluation.split, config.evaluation.samples = 'test', 1000
-    small |= {'data.size': 16, 'duration': '4000 steps'}
+    small |= {'data.size': 16, 'duration': '8000 steps'}
     texts |= {'data.size': 16, 'duration': '500 steps', 'batch_size': 64}
 
 
