@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments import results, sweep
+from experiments import results, sweep, translations
 from experiments.translation import measures
 from gan_jax.data import Dataset
 from gan_jax.datasets import load_data
@@ -61,7 +61,6 @@ ARMS = {
     UNPAIRED: sweep.Arm('configs/cyclegan.py'),
 }
 CURVES = {'eval/l1': 'L1', 'eval/psnr': 'PSNR', 'eval/ssim': 'SSIM', 'generator/l1': 'L1 in training, of [-1, 1]'}
-SHOWN = 8  # pairs in the picture
 RULES = {
     'L1': 'share of white, all pixels and channels',
     'PSNR': 'dB, peak 255, mean over pairs',
@@ -82,9 +81,8 @@ def compare(options: sweep.Options, number: int) -> None:
         write_domains(trained, options.runs)
     directories = sweep.train(arms, options)
     runs = results.read_all(directories)
-    made = {arm: [measures.translations(one, pairs.inputs) for one in seeds] for arm, seeds in directories.items()}
-    outputs = {arm: [one for one in seeds if one is not None] for arm, seeds in made.items()}
-    outputs[COPIED] = [measures.in_channels(pairs.inputs, pairs.shape[-1])]
+    outputs = translations.of_arms(directories, pairs.inputs)
+    outputs[COPIED] = [translations.in_channels(pairs.inputs, pairs.shape[-1])]
     outputs[MEDIAN] = [np.broadcast_to(np.median(trained.examples, axis=0).astype(np.uint8), pairs.examples.shape)]
     values = {arm: columns([measures.measure(one, pairs) for one in seeds]) for arm, seeds in outputs.items()}
 
@@ -93,7 +91,9 @@ def compare(options: sweep.Options, number: int) -> None:
     results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols})
     paired = {arm: some for arm, some in runs.items() if arm != UNPAIRED}
     results.curves(out / 'curves.png', paired, CURVES)
-    caption = draw(out / 'translations.png', outputs, pairs)
+    shown = {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm in ARMS}
+    shown = {'input': outputs[COPIED][0], **shown, 'target': pairs.examples}
+    caption = translations.draw(out / 'translations.png', shown)
     pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
     results.page(
         out / 'page.html', title, QUESTION, values, arms=paired, names=CURVES, pictures=pictures, protocols=protocols
@@ -114,7 +114,7 @@ def arms_of(options: sweep.Options) -> dict[str, sweep.Arm]:
 
 def write_domains(pairs: Dataset, directory: pathlib.Path) -> None:
     """Writes the inputs of every other pair and the targets of the others as folders of images of equal channels."""
-    inputs = measures.in_channels(pairs.inputs, pairs.shape[-1])
+    inputs = translations.in_channels(pairs.inputs, pairs.shape[-1])
     for start, (domain, images) in enumerate(zip(DOMAINS, (inputs, pairs.examples), strict=True)):
         (directory / domain).mkdir(parents=True, exist_ok=True)
         for i in range(start, len(images), 2):
@@ -124,16 +124,6 @@ def write_domains(pairs: Dataset, directory: pathlib.Path) -> None:
 def columns(seeds: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
     """The values of every seed, by the name of the measure."""
     return {name: [one[name] for one in seeds] for name in RULES}
-
-
-def draw(path: pathlib.Path, outputs: Mapping[str, Sequence[np.ndarray]], pairs: Dataset) -> str:
-    """Draws some pairs with each arm's outputs between input and target, of its first seed; returns the caption."""
-    shown = {'input': measures.in_channels(pairs.inputs, pairs.shape[-1])}
-    shown |= {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm in ARMS}
-    shown['target'] = pairs.examples
-    rows = np.stack([np.asarray(images[:SHOWN]) for images in shown.values()], axis=1)
-    report.save_png(path, report.image_grid(rows.reshape(-1, *rows.shape[2:]), len(shown)))
-    return f'held-out pairs, from left to right: {", ".join(shown)}'
 
 
 def main(argv: Sequence[str] | None = None, *, number: int = 1000) -> int:

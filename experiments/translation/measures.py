@@ -1,40 +1,13 @@
 """The distance of translations from their targets, and how well they preserve the edges of their inputs."""
 
-import pathlib
-
 import numpy as np
 from scipy import ndimage
 
-from gan_jax.data import Dataset, edges, to_float, to_uint8
+from gan_jax.data import Dataset, edges
 from gan_jax.data.computed import luma
 from gan_jax.evaluation.l1 import l1
 from gan_jax.evaluation.psnr import psnr
 from gan_jax.evaluation.ssim import ssim
-from gan_jax.runtime import checkpoint
-from gan_jax.sampling import samples as sampling
-from gan_jax.sampling.trained import load_run
-
-SEED = 1_000_000  # of the noise: none that was drawn while training
-
-
-def translations(workdir: pathlib.Path, inputs: np.ndarray) -> np.ndarray | None:
-    """What the last checkpoint of a run's directory makes of inputs, uint8 [n, H, W, D].
-
-    Args:
-        workdir: directory of the run; None is returned where it diverged before its first checkpoint.
-        inputs: uint8 [n, H, W, 1]; a run on colours is given them as grey colours.
-    """
-    if checkpoint.peek(workdir / 'checkpoints') is None:
-        return None
-    made = load_run(workdir)
-    images = in_channels(inputs, made.shapes[made.game.given][-1])
-    noise = sampling.fixed_latents(made.game, len(images), SEED)
-    return np.asarray(to_uint8(sampling.generate(made.game, made.generator, noise, to_float(images))))
-
-
-def in_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Grey images [n, H, W, 1] with that many equal channels."""
-    return np.broadcast_to(images, (*images.shape[:3], channels))
 
 
 def measure(outputs: np.ndarray, pairs: Dataset) -> dict[str, float]:

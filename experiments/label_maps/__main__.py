@@ -1,0 +1,120 @@
+"""What do the adversary and feature matching add when images are generated from label maps? See README.md.
+
+python -m experiments.label_maps              # three arms, three seeds
+python -m experiments.label_maps --arms SPADE 'L1 only'
+python -m experiments.label_maps --full       # the published widths, at 64x64, for a GPU
+python -m experiments.label_maps --seeds 1 --config.duration='20 steps' --out /tmp/results --runs /tmp/runs
+"""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments import results, sweep, translations
+from experiments.sweep import Arm, Options
+from gan_jax.data import Dataset, to_float, to_uint8
+from gan_jax.datasets import load_data
+from gan_jax.errors import exit_code
+from gan_jax.evaluation.baselines import ERRORS, mean_colors, most_equal
+from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.segmentation import segmentation
+from gan_jax.games.spade import coloured
+from gan_jax.runtime import parallel
+
+TITLE = 'Images from label maps'
+QUESTION = (
+    'SPADE generates painted landscapes from label maps. What do its adversary and feature matching add to the mean '
+    'absolute difference (L1) between output and real image, and how good are outputs that need no training?'
+)
+LOSSES = {
+    'SPADE': {},
+    'no feature matching': {'game.features': '0.0'},
+    'L1 only': {'game.features': '0.0', 'game.adversary': '0.0', 'game.l1': '1.0'},
+}
+MEASURED = {'evaluate': 'segmentation,l1', 'evaluation.split': 'test', 'evaluation.samples': '1000'}
+SMALL = {
+    'duration': '1000 steps',
+    'sample_every': '500 steps',
+    'checkpoint_every': '500 steps',
+    'evaluate_every': '250 steps',
+}
+WHOLE = {'data.size': '64', 'evaluate_every': '5000 steps'}
+ARMS = {name: Arm('configs/spade.py', MEASURED | SMALL | losses) for name, losses in LOSSES.items()}
+FULL = {name: Arm('configs/spade.py:scenes', MEASURED | WHOLE | losses) for name, losses in LOSSES.items()}
+NEAREST, MEAN, REAL = 'nearest training map', 'mean colour of each class', 'real images'  # without training
+COLUMNS = {
+    'miou': 'mIoU',
+    'pixel_accuracy': 'pixel accuracy',
+    'segmenter_fid': 'segmenter FID',
+    'l1': 'L1',
+    'psnr': 'PSNR',
+    'ssim': 'SSIM',
+}
+CURVES = {f'eval/{metric}': COLUMNS[metric] for metric in ('miou', 'pixel_accuracy', 'segmenter_fid', 'l1')}
+
+
+def compare(options: Options, number: int) -> None:
+    """Trains the arms and writes the results; arguments as in `main`."""
+    arms = FULL if options.full else ARMS
+    config = sweep.config_of(next(iter(arms.values())), options)
+    known, held_out = load_data(config.data), load_data(config.data, config.evaluation.split)
+    pairs = held_out.select(np.arange(min(number, len(held_out))), held_out.name)
+    directories = sweep.train(arms, options)
+    runs = results.read_all(directories)
+    outputs = translations.of_arms(directories, pairs.inputs)
+    outputs |= {name: [images] for name, images in baselines(pairs, known).items()}
+    measured = {arm: [measure(one, pairs, known) for one in seeds] for arm, seeds in outputs.items()}
+    measured[REAL] = [ceiling(pairs, known)]
+    values = {
+        arm: {column: [one[metric].value for one in seeds if metric in one] for metric, column in COLUMNS.items()}
+        for arm, seeds in measured.items()
+    }
+
+    out = options.out
+    rules = {COLUMNS[metric]: estimate.rule for metric, estimate in measured[NEAREST][0].items()}
+    protocols = {name: f'{len(pairs)} of {pairs.name} {pairs.split}; {rule}' for name, rule in rules.items()}
+    results.write(out, TITLE, values, {'seeds': options.seeds, 'protocols': protocols})
+    results.curves(out / 'curves.png', runs, CURVES)
+    maps = np.asarray(to_uint8(coloured(to_float(pairs.inputs), pairs.num_classes)))
+    shown = {'map': maps} | {arm: seeds[0] for arm, seeds in outputs.items() if seeds} | {'real': pairs.examples}
+    caption = translations.draw(out / 'translations.png', shown)
+    pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
+    results.page(
+        out / 'page.html', TITLE, QUESTION, values, arms=runs, names=CURVES, pictures=pictures, protocols=protocols
+    )
+    print((out / 'table.md').read_text())
+
+
+def baselines(pairs: Dataset, known: Dataset) -> dict[str, np.ndarray]:
+    """What needs no training for the maps of held-out pairs, uint8 [n, H, W, C], from the training pairs `known`."""
+    maps, images, known_maps = (np.asarray(array) for array in (pairs.inputs, known.examples, known.inputs))
+    return {
+        NEAREST: images[most_equal(maps, known_maps)],
+        MEAN: mean_colors(images, known_maps)[maps[..., 0]],
+    }
+
+
+def measure(outputs: np.ndarray, pairs: Dataset, known: Dataset) -> dict[str, Estimate]:
+    """The metrics of outputs uint8 [n, H, W, C] for the maps of held-out pairs; the segmenter learns from `known`."""
+    real = np.asarray(pairs.examples)
+    errors = {name: error(real, outputs) for name, (error, _) in ERRORS.items()}
+    return segmentation(real, outputs, np.asarray(pairs.inputs), known) | errors
+
+
+def ceiling(pairs: Dataset, known: Dataset) -> dict[str, Estimate]:
+    """What the segmenter reaches on the real images, from which all distances are 0 by definition."""
+    real = np.asarray(pairs.examples)
+    found = segmentation(real, real, np.asarray(pairs.inputs), known)
+    return {metric: found[metric] for metric in ('miou', 'pixel_accuracy')}
+
+
+def main(argv: Sequence[str] | None = None, *, number: int = 1000) -> int:
+    """Runs a command line, and measures at most `number` held-out pairs; returns the exit code."""
+    options = sweep.parse('label_maps', __doc__, argv, some_arms=True)
+    parallel.enable_compilation_cache()
+    return exit_code(lambda: compare(options, number))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""What trained translators make of the inputs of held-out pairs, and a picture of it."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gan_jax.data import to_float, to_uint8
+from gan_jax.records import report
+from gan_jax.runtime import checkpoint
+from gan_jax.sampling import samples as sampling
+from gan_jax.sampling.trained import load_run
+
+SEED = 1_000_000  # of the noise: none that was drawn while training
+SHOWN = 8  # pairs in the picture
+
+
+def of_arms(directories: Mapping[str, Sequence[pathlib.Path]], inputs: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """The translations of each arm, by seed, without runs that diverged before their first checkpoint.
+
+    Args:
+        directories: the directories of each arm's runs, as `sweep.train` returns them.
+        inputs: as for `of_run`.
+    """
+    made = {arm: [of_run(workdir, inputs) for workdir in workdirs] for arm, workdirs in directories.items()}
+    return {arm: [images for images in seeds if images is not None] for arm, seeds in made.items()}
+
+
+def of_run(workdir: pathlib.Path, inputs: np.ndarray) -> np.ndarray | None:
+    """What the last checkpoint of a run's directory makes of inputs, uint8 [n, H, W, D].
+
+    Args:
+        workdir: directory of the run; None is returned where it diverged before its first checkpoint.
+        inputs: uint8 [n, H, W, 1]; a run on colours is given them as grey colours.
+    """
+    if checkpoint.peek(workdir / 'checkpoints') is None:
+        return None
+    made = load_run(workdir)
+    images = in_channels(inputs, made.shapes[made.game.given][-1])
+    noise = sampling.fixed_latents(made.game, len(images), SEED)
+    return np.asarray(to_uint8(sampling.generate(made.game, made.generator, noise, to_float(images))))
+
+
+def in_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Grey images [n, H, W, 1] with that many equal channels."""
+    return np.broadcast_to(images, (*images.shape[:3], channels))
+
+
+def draw(path: pathlib.Path, columns: Mapping[str, np.ndarray]) -> str:
+    """Draws the first pairs, a row for each.
+
+    Args:
+        path: path of the PNG file.
+        columns: {title: uint8 [n, H, W, C]}, such as inputs, outputs and targets.
+
+    Returns:
+        The caption of the picture.
+    """
+    rows = np.stack([np.asarray(images[:SHOWN]) for images in columns.values()], axis=1)
+    report.save_png(path, report.image_grid(rows.reshape(-1, *rows.shape[2:]), len(columns)))
+    return f'held-out pairs, from left to right: {", ".join(columns)}'
