@@ -65,7 +65,7 @@ def compare(options: Options, number: int) -> None:
     outputs = translations.of_arms(directories, pairs.inputs)
     outputs |= {name: [images] for name, images in baselines(pairs, known).items()}
     measured = {arm: [measure(one, pairs, known) for one in seeds] for arm, seeds in outputs.items()}
-    measured[REAL] = [ceiling(pairs, known)]
+    measured[REAL] = [reference(pairs, known)]
     values = {
         arm: {column: [one[metric].value for one in seeds if metric in one] for metric, column in COLUMNS.items()}
         for arm, seeds in measured.items()
@@ -102,7 +102,7 @@ def measure(outputs: np.ndarray, pairs: Dataset, known: Dataset) -> dict[str, Es
     return segmentation(real, outputs, np.asarray(pairs.inputs), known) | errors
 
 
-def ceiling(pairs: Dataset, known: Dataset) -> dict[str, Estimate]:
+def reference(pairs: Dataset, known: Dataset) -> dict[str, Estimate]:
     """What the segmenter reaches on the real images, from which all distances are 0 by definition."""
     real = np.asarray(pairs.examples)
     found = segmentation(real, real, np.asarray(pairs.inputs), known)
