@@ -64,6 +64,7 @@ def make_game(
     num_classes: int | None = None,
     reference: tuple[Array, Array | None] | None = None,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    label_sets: Mapping[str, Sequence[str | int]] = MappingProxyType({}),
 ) -> Game:
     """The game of a config, for examples of the given shape.
 
@@ -75,12 +76,13 @@ def make_game(
         reference: real examples [R, *shape] and their labels for virtual batch normalisation; None if only the
             shapes matter, or the generator alone.
         shapes: shapes of one example in each other field of the batches, such as the 'input' of pairs.
+        label_sets: the classes of each labelled part of the data, as `Dataset.label_sets`.
 
     Raises:
         UserError: the parts cannot be combined, or an option's value is impossible.
     """
     name, roles, moves = config.game.name, configs.roles_of(config), configs.make_schedules(config)
-    own = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference)
+    own = Parts(config, {**shapes, 'real': tuple(shape)}, axis_name, num_classes, reference, label_sets)
     _check_schedules(own, moves)
     parts = _at(own, moves, jnp.int32(0))
     combinations.check(parts.config, shape)
@@ -174,6 +176,7 @@ def warn_of_networks(
     shape: tuple[int, ...],
     num_classes: int | None = None,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    label_sets: Mapping[str, Sequence[str | int]] = MappingProxyType({}),
 ) -> None:
     """Runs the slow checks of a game's networks, if the game has any, and warns about problems.
 
@@ -181,7 +184,7 @@ def warn_of_networks(
     """
     look = getattr(games.find(config.game.name, importing=False), 'warn_of_networks', None)
     if look is not None:
-        look(Parts(config, {**shapes, 'real': tuple(shape)}, num_classes=num_classes))
+        look(Parts(config, {**shapes, 'real': tuple(shape)}, num_classes=num_classes, label_sets=label_sets))
 
 
 def make_optimizers(config: ConfigDict, game: Game) -> steps.Optimizers:
@@ -247,12 +250,13 @@ def check_best_metric(
     shape: tuple[int, ...],
     num_classes: int | None = None,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    label_sets: Mapping[str, Sequence[str | int]] = MappingProxyType({}),
 ) -> None:
     """Raises a UserError if the best checkpoint is chosen by a metric of the step that this game does not have."""
     wanted = config.checkpoints.best_metric
     if wanted is None or wanted.startswith('eval/'):
         return
-    metrics = step_metrics(config, shape, num_classes, shapes)
+    metrics = step_metrics(config, shape, num_classes, shapes, label_sets)
     if wanted not in metrics:
         raise UserError(
             f'checkpoints.best_metric is {wanted!r}, which this game does not have; the nearest name is '
@@ -265,13 +269,14 @@ def step_metrics(
     shape: tuple[int, ...],
     num_classes: int | None = None,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    label_sets: Mapping[str, Sequence[str | int]] = MappingProxyType({}),
 ) -> steps.Metrics:
     """The shapes of the metrics of a config's step, found by tracing it; arguments are those of `make_game`.
 
     Raises:
         UserError: the step cannot be traced.
     """
-    game = make_game(config, shape, num_classes=num_classes, shapes=shapes)
+    game = make_game(config, shape, num_classes=num_classes, shapes=shapes, label_sets=label_sets)
     leading = (game.batches,) * (game.batches > 1) + (config.batch_size,)
     fields = {**shapes, 'real': shape}
     batch = {name: jax.ShapeDtypeStruct((*leading, *shape), jnp.float32) for name, shape in fields.items()}

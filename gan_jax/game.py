@@ -212,8 +212,8 @@ class Game(NamedTuple):
             with a key each example has its own noise, as in training.
         style_of: (params, variables, examples [n, ...]) -> latents [n, ...] with which `sample` translates in the style
             of examples of its target; None: not known.
-        targets: latents [n, ...] -> int [n], the classes that translations with these latents should have; None: no
-            particular ones.
+        targets: latents [n, ...] -> int [n], the classes that translations with these latents should have, -1 for those
+            that are not classes of the real images; None: no particular ones.
         maps: the number of classes in the label maps that `sample` takes as its condition, images [n, H, W, 1] with
             class k as 2 k / 255 - 1; None: it takes none.
         flow: the label maps of clips [n, T, H, W, 1], as `sample` takes them as its condition -> the flow to the frame

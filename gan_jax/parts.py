@@ -5,7 +5,7 @@ A game's `from_config` (see `gan_jax.games`) combines them.
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import flax.linen as nn
@@ -39,6 +39,7 @@ class Parts:
         num_classes: number of classes, or None if the data have no labels or no network uses them.
         reference: real examples [R, *shape] and their labels, for virtual batch normalisation and for parameters that
             start from data; None if only shapes matter.
+        label_sets: the classes of each labelled part of the data, by name or number; {} if only `num_classes` is known.
     """
 
     config: ConfigDict
@@ -46,6 +47,7 @@ class Parts:
     axis_name: str | None = None
     num_classes: int | None = None
     reference: tuple[Array, Array | None] | None = None
+    label_sets: Mapping[str, Sequence[str | int]] = dataclasses.field(default_factory=dict)
 
     def shape(self, field: str) -> Shape:
         """The shape of one example in a field of the batches.

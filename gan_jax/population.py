@@ -229,8 +229,8 @@ class Program:
         config = self._population.member(0)
         if self._population.key:
             config = with_values(config, {self._population.key: number['value']})
-        given = {'num_classes': self._classes, 'reference': reference, 'shapes': self._dataset.shapes}
-        return config, build.make_game(config, self._dataset.shape, **given)
+        known = run.of_data(self._dataset, self._classes)
+        return config, build.make_game(config, self._dataset.shape, reference=reference, **known)
 
     def _explaining(self) -> contextlib.AbstractContextManager[None]:
         return entering_as_values(

@@ -87,7 +87,11 @@ def make_feed(
 
 
 def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
-    """The number of classes of a game: of all examples if it needs them, else of inputs or of a labelled group."""
+    """The number of classes of a game: of all examples if it needs them, else of inputs or of a labelled group.
+
+    Raises:
+        UserError: an example that needs a class has none, or as `gan_jax.data.check_labelled_domains`.
+    """
     if getattr(games.find(config.game.name, importing=False), 'LABELLED_DOMAINS', False):
         data.check_labelled_domains(dataset, config.game.name)
     of_game = needs_classes(config)
@@ -95,17 +99,28 @@ def count_classes(config: ConfigDict, dataset: data.Dataset) -> int | None:
         if dataset.has_maps or dataset.has_captions:
             return dataset.num_classes
         return next((group.num_classes for group in dataset.groups.values() if group.labels is not None), None)
-    if dataset.labels is None or (np.asarray(dataset.labels) < 0).any():
-        if of_game:
-            raise UserError(
-                f'The game {config.game.name} needs the class of every example, but {dataset.name!r} has examples '
-                'without a label: choose labelled data.'
-            )
+    if of_game:
+        for part in dataset.parts.values():
+            if _lacks_labels(part):
+                raise UserError(
+                    f'The game {config.game.name} needs the class of every example, but {part.name!r} has examples '
+                    'without a label: choose labelled data.'
+                )
+    elif _lacks_labels(dataset):
         raise UserError(
             f'The networks are conditional, but {dataset.name!r} has examples without a label: unset '
             'generator.conditioning and discriminator.conditioning, or choose labelled data.'
         )
     return dataset.num_classes
+
+
+def _lacks_labels(dataset: data.Dataset) -> bool:
+    return dataset.labels is None or bool((np.asarray(dataset.labels) < 0).any())
+
+
+def of_data(dataset: data.Dataset, classes: int | None) -> dict[str, Any]:
+    """The arguments of `gan_jax.build.make_game` that are facts about the data; `classes` is from `count_classes`."""
+    return {'num_classes': classes, 'shapes': dataset.shapes, 'label_sets': dataset.label_sets}
 
 
 def make_evaluation(
@@ -161,7 +176,7 @@ def make_standing(config: ConfigDict, dataset: data.Dataset, classes: int | None
     """The function that gives a generator the statistics of the config's samples; see `gan_jax.sampling.standing`."""
     if not config.standing_statistics:
         return lambda generator: generator
-    game = build.make_game(config, dataset.shape, num_classes=classes, shapes=dataset.shapes)
+    game = build.make_game(config, dataset.shape, **of_data(dataset, classes))
     standing.check(game, jax.eval_shape(game.init, jax.random.key(0))['generator'][1])
     return functools.partial(
         standing.with_standing_statistics,
@@ -176,9 +191,10 @@ def make_standing(config: ConfigDict, dataset: data.Dataset, classes: int | None
 def make_game(config: ConfigDict, dataset: data.Dataset, classes: int | None, layout: Layout) -> Game:
     """The game of the config for this data set."""
     cost.check_batches(config, dataset.shape, len(layout.devices))
-    build.check_best_metric(config, dataset.shape, classes, dataset.shapes)
-    given = {'num_classes': classes, 'reference': reference(config, dataset, classes), 'shapes': dataset.shapes}
-    return build.make_game(config, dataset.shape, layout.axis_name, **given)
+    known = of_data(dataset, classes)
+    build.check_best_metric(config, dataset.shape, **known)
+    known['reference'] = reference(config, dataset, classes)
+    return build.make_game(config, dataset.shape, layout.axis_name, **known)
 
 
 def reference(

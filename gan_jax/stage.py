@@ -40,7 +40,7 @@ class Stage:
     def check(self) -> None:
         """Raises a UserError if its step or its evaluation is impossible, without running them."""
         config = self.recipe.member(0)
-        build.step_metrics(config, self.dataset.shape, self.classes, self.dataset.shapes)
+        build.step_metrics(config, self.dataset.shape, **run.of_data(self.dataset, self.classes))
         if config.evaluate:
             run.choose_reference(config, self.dataset, self.game)
 

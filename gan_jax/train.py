@@ -131,7 +131,8 @@ def _train(recipe: Population, directories: Sequence[pathlib.Path], accept_confi
                     pace.add(before + step, before + step + count, metrics, is_line=step + count == last)
                     step += count
                     if is_start:  # slow checks, while the devices compute the first steps
-                        build.warn_of_networks(config, stage.dataset.shape, stage.classes, stage.dataset.shapes)
+                        known = run.of_data(stage.dataset, stage.classes)
+                        build.warn_of_networks(config, stage.dataset.shape, **known)
                         run.say(pace.first_words(last - step))
                     catch_up(leave=1)  # one stretch stays in progress, so the devices never wait for the host
                 sample, save, evaluate = stage.due(first, last)

@@ -49,13 +49,13 @@ class Training(NamedTuple):
 def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Training:
     """A config's training with stretches of so many steps and the data placed on the 'device' or the 'host'."""
     from gan_jax import build
-    from gan_jax.run import make_feed
+    from gan_jax.run import make_feed, of_data
     from gan_jax.runtime import parallel
     from gan_jax.stretch import make_stretch
 
     layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
-    options = {'shapes': dataset.shapes, 'num_classes': dataset.num_classes}
-    game = build.make_game(config, dataset.shape, layout.axis_name, **options)
+    known = of_data(dataset, dataset.num_classes)
+    game = build.make_game(config, dataset.shape, layout.axis_name, **known)
     feed = make_feed(config, dataset, layout, game, placement=placement)
     step = build.make_step(config, game, layout.axis_name)
     state = layout.replicate(build.init_state(config, game))

@@ -45,8 +45,8 @@ def parameters(config: Any) -> dict[str, int]:
     from gan_jax.datasets import load_data
 
     dataset = load_data(config.data)
-    options = {'num_classes': run.count_classes(config, dataset), 'shapes': dataset.shapes}
-    game = build.make_game(config, dataset.shape, **options)
+    known = run.of_data(dataset, run.count_classes(config, dataset))
+    game = build.make_game(config, dataset.shape, **known)
     players = jax.eval_shape(build.initializer(config, game), jax.random.key(0)).players
     return {
         name: sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(player.params))

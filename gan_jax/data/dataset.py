@@ -101,10 +101,10 @@ class Dataset:
         }
 
     @property
-    def classes(self) -> dict[str, int]:
-        """The number of classes of each field of a batch that holds labels."""
+    def label_sets(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
+        """The classes of each part with labels: their names, or numbers where they have none."""
         labelled = {name: part for name, part in self.parts.items() if part.labels is not None}
-        return {batch_field(name, 'label'): part.num_classes for name, part in labelled.items()}
+        return {name: part.class_names or tuple(range(part.num_classes)) for name, part in labelled.items()}
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -202,13 +202,17 @@ def content_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
 
 
 def target_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
-    """Share of translations with the class that they should have, by a classifier as the extractor."""
+    """Share of translations with the class that they should have, by a classifier as the extractor.
+
+    Translations without such a class are not counted.
+    """
     samples = evidence.samples
     if samples is None or samples.game.targets is None:
         raise UserError('target_accuracy needs translations into classes, and these have none: remove it.')
     places = np.arange(samples.number, dtype=np.uint32)
-    targets = samples.game.targets(samples.game.latents(named_key(samples.seed, 'evaluation'), places))
-    return {'target_accuracy': class_accuracy(evidence.fake.array('logits'), np.asarray(targets), 'target')}
+    targets = np.asarray(samples.game.targets(samples.game.latents(named_key(samples.seed, 'evaluation'), places)))
+    counted = targets >= 0
+    return {'target_accuracy': class_accuracy(evidence.fake.array('logits')[counted], targets[counted], 'target')}
 
 
 def path_length_of(evidence: Evidence) -> dict[str, Estimate]:

@@ -67,7 +67,7 @@ def class_accuracy(logits: np.ndarray, classes: np.ndarray, of: str) -> Estimate
     Raises:
         UserError: a class is missing, or the classifier does not know it.
     """
-    if classes.min() < 0 or classes.max() >= logits.shape[1]:
+    if not len(classes) or classes.min() < 0 or classes.max() >= logits.shape[1]:
         raise UserError(
             f'The extractor knows {logits.shape[1]} classes, and the {of} of a translation has none or another: choose '
             f'a classifier of the {of}s.'

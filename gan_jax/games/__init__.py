@@ -6,7 +6,8 @@ Games are an open set: a game is a file here or any importable module. It define
   `('generator', 'discriminator')` by default;
 - `BATCHES_OF_ONE`: whether batches of a single image are as published, with statistics over its pixels;
 - `STARTS_FROM_DATA`: whether its networks start from real examples, `parts.reference`;
-- `NEEDS_CLASSES`: whether it needs the class of every example, `batch['label']`, although its generator gets none;
+- `NEEDS_CLASSES`: whether it needs the class of every example, `batch['label']`, although its generator gets none, and
+  the classes of all groups of the data;
 - `LABELLED_DOMAINS`: whether it needs the labels of the domain 'a', and in both domains the same classes;
 - `privacy(config) -> gan_jax.privacy.Privacy`: what the game promises about the privacy of its examples, which are
   then drawn by Poisson sampling;

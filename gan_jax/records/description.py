@@ -97,7 +97,7 @@ def read_data_facts(workdir: str | os.PathLike, phase: int | None = None) -> dic
         _check(path, shapes, {'shape': list, 'input_shape': list | None}, 'data.')
         sides = {str(i): side for i, side in enumerate([*part['shape'], *(part['input_shape'] or ())])}
         _check(path, sides, dict.fromkeys(sides, int), 'data.shape.')
-    _check(path, {'class_names': data.get('class_names')}, {'class_names': list | None}, 'data.')
+        _check(path, {'class_names': part.get('class_names')}, {'class_names': list | None}, 'data.')
     return data
 
 

@@ -37,6 +37,12 @@ def shapes(facts: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def label_sets(facts: dict[str, Any]) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
+    """The classes of each part of the data that has some, from a description; as `Dataset.label_sets`."""
+    parts = {name: part for name, part in {MAIN: facts, **facts['groups']}.items() if part['classes'] is not None}
+    return {name: tuple(part.get('class_names') or range(part['classes'])) for name, part in parts.items()}
+
+
 def num_classes(facts: dict[str, Any]) -> int | None:
     """The number of classes of the data or, where they have none, of the first of their groups that has some."""
     counts = (part['classes'] for part in (facts, *facts['groups'].values()))

@@ -43,6 +43,7 @@ class TrainedRun(NamedTuple):
         discriminator: the player of a game that classifies, scores or is private, or None.
         encoder: the player 'encoder' of a game that has one, or None.
         passes: number of passes of the generator's standing statistics; 0: it has running averages.
+        label_sets: the classes of each labelled part of the data, as `gan_jax.data.Dataset.label_sets`.
     """
 
     config: ConfigDict
@@ -56,6 +57,7 @@ class TrainedRun(NamedTuple):
     discriminator: Player | None = None
     encoder: Player | None = None
     passes: int = 0
+    label_sets: Mapping[str, Sequence[str | int]] = MappingProxyType({})
 
     def __repr__(self) -> str:
         shape = 'x'.join(map(str, self.shape))
@@ -118,7 +120,8 @@ class TrainedRun(NamedTuple):
         """The run with other options of the generator, such as psi, and the same parameters."""
         config = self.config.copy_and_resolve_references()
         config.generator.update(options)
-        game = build.make_game(config, self.shape, num_classes=self.num_classes, shapes=self.shapes)
+        known = {'num_classes': self.num_classes, 'shapes': self.shapes, 'label_sets': self.label_sets}
+        game = build.make_game(config, self.shape, **known)
         return self._replace(config=config, game=game)
 
     def styled(self, flag: str) -> 'TrainedRun':
@@ -231,17 +234,17 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> TrainedRun:
     config = config_json.from_json(about['config'])
     facts = _data_facts(workdir, config.phase.number)
     shapes = provenance.shapes(facts)
-    shape, num_classes = shapes['real'], provenance.num_classes(facts)
-    game = build.make_game(config, shape, num_classes=num_classes, shapes=shapes)
+    shape, num_classes, label_sets = shapes['real'], provenance.num_classes(facts), provenance.label_sets(facts)
+    game = build.make_game(config, shape, num_classes=num_classes, shapes=shapes, label_sets=label_sets)
     target = jax.eval_shape(build.initializer(config, game), jax.random.key(0))
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
     class_names = tuple(facts.get('class_names') or ()) or None
     discriminator = state.players[game.classifier] if game.classify or game.score or game.private else None
     encoder = state.players['encoder'] if game.encode else None
-    return TrainedRun(
-        config, step, game, state.generator, shape, num_classes, class_names, shapes, discriminator, encoder
-    )
+    players = {'generator': state.generator, 'discriminator': discriminator, 'encoder': encoder}
+    known = {'num_classes': num_classes, 'class_names': class_names, 'shapes': shapes, 'label_sets': label_sets}
+    return TrainedRun(config, step, game, shape=shape, **players, **known)
 
 
 def _data_facts(workdir: pathlib.Path, phase: int | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def test_two_classes_of_the_digits(load_quietly):
     np.testing.assert_array_equal(both.groups['a'].examples, digits.examples[digits.labels == 3])
     assert (both.name, both.split, both.groups['a'].name) == ('classes:digits:3:8', 'train', 'class 3 of digits')
     assert both.shapes == {'real': (8, 8, 1), 'a': (8, 8, 1)}
-    assert both.classes == {}
+    assert both.label_sets == {}
     assert not both.examples.flags.writeable
     others = (load_quietly(name).fingerprint for name in ('digits', 'classes:digits:8:3', 'classes:digits:3:7'))
     assert len({both.fingerprint, both.groups['a'].fingerprint, *others}) == 5
@@ -45,7 +45,7 @@ def test_two_data_sets(folder, load_quietly):
     np.testing.assert_array_equal(both.examples, colours.examples)
     np.testing.assert_array_equal(both.groups['a'].examples, digits.examples)
     assert both.shapes == {'real': (8, 8, 3), 'a': (8, 8, 1)}
-    assert both.classes == {'label': 2, 'a_label': 10}
+    assert both.label_sets == {'real': ('a', 'b'), 'a': tuple(map(str, range(10)))}
     assert both.fingerprint not in {colours.fingerprint, digits.fingerprint}
 
 

@@ -26,7 +26,7 @@ def test_some_of_each_class_are_labelled_and_all_are_there_without(load_quietly)
     assert [known[image.tobytes()] for image in labelled.examples] == labelled.labels.tolist()
     assert len({image.tobytes() for image in labelled.examples}) == 40
     assert few.shapes == {'real': (8, 8, 1), 'labelled': (8, 8, 1)}
-    assert few.classes == {'labelled_label': 10}
+    assert few.label_sets == {'labelled': tuple(map(str, range(10)))}
 
 
 def test_the_seed_decides_which_ones(load_quietly):
