@@ -122,7 +122,7 @@ def stargan(
         return shown
 
     def classify(params: PyTree, variables: PyTree, images: Array) -> Array:
-        return sets.of_real(judgement(discriminator.apply(params, variables, images, None, False)[0]).classes)
+        return sets.of_real(_classes(judgement(discriminator.apply(params, variables, images, None, False)[0])))
 
     def targets(domains: Array) -> Array:
         found = sets.of_real(sets.labels(domains))

@@ -203,19 +203,19 @@ def test_pictures_of_two_sets_show_all_domains_and_real_classes_are_those_of_the
 
 
 def two_sets(name='unpaired:six_colours:digits,coloured:digits', *overrides, **options):
-    """The data set of a name, and the game and the step's metrics of the config for it."""
+    """The config for two data sets, the data, their facts for `make_game`, and the game."""
     config = configs.load(f'configs/stargan.py:{name}', [*SMALL, *overrides])
     dataset = load(name, size=16, **options)
     known = run.of_data(dataset, run.count_classes(config, dataset))
-    game = build.make_game(config, dataset.shape, **known)
-    return dataset, game, build.step_metrics(config, dataset.shape, **known)
+    return config, dataset, known, build.make_game(config, dataset.shape, **known)
 
 
 SMALL = ['data.size=16', 'generator.width=2', 'generator.blocks=1', 'discriminator.width=2', 'discriminator.depth=3']
 
 
 def test_two_labelled_data_sets_make_a_game_with_a_mask():
-    dataset, game, metrics = two_sets()
+    config, dataset, known, game = two_sets()
+    metrics = build.step_metrics(config, dataset.shape, **known)
     assert {'generator/classification', 'discriminator/classification'} <= set(metrics)
     assert game.latents(KEY, jnp.arange(2)).shape == (2, 6 + 10 + 2)
     params, variables = jax.eval_shape(game.init, KEY)['generator']
@@ -231,8 +231,8 @@ def test_two_labelled_data_sets_make_a_game_with_a_mask():
 @pytest.mark.parametrize(
     ('name', 'overrides', 'message'),
     [
-        ('unpaired:six_colours:digits,leaves', [], r"needs the class of every example, but 'leaves' has examples"),
-        ('unpaired:leaves,six_colours:digits', [], r"needs the class of every example, but 'leaves' has examples"),
+        ('unpaired:six_colours:digits,folder:{one}/only', [], "needs the class of every example, but 'unpaired:"),
+        ('unpaired:folder:{one}/only,six_colours:digits', [], "needs the class of every example, but 'folder:"),
         ('unpaired:folder:{one},six_colours:digits', [], r"The number of domains of the set 'a' is 1; .* at least 2"),
         ('unpaired:digits,coloured:digits', [], r'those of the source are \(16, 16, 1\) and .*set data.size and'),
         ('unpaired:digits,digits', ['batch_size=1'], r'batch_size is 1; it must be at least one for each set'),
@@ -246,7 +246,7 @@ def test_sets_that_make_no_game_are_refused(name, overrides, message, tmp_path):
 
 
 def test_classes_with_equal_names_are_shown_by_number():
-    dataset, game, _ = two_sets('unpaired:digits,digits')
+    _, dataset, _, game = two_sets('unpaired:digits,digits')
     params, variables = jax.eval_shape(game.init, KEY)['generator']
     batch = {'real': jnp.zeros((1, *dataset.shape))}
     shown = jax.eval_shape(game.show, params, variables, game.latents(KEY, jnp.arange(1)), batch)
