@@ -1,13 +1,13 @@
 """StarGAN: translation between several domains by one generator, which may learn from several data sets at once."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from gan_jax import global_batch, losses
@@ -162,10 +162,10 @@ def from_config(
             'StarGAN translates between the classes of its data, and these have none: choose labelled data.'
         )
     sets = dict(parts.label_sets)
-    sets[MAIN] = sets.pop(MAIN, range(parts.num_classes))  # the last
+    sets[MAIN] = sets.pop(MAIN, range(parts.num_classes))  # the last, as in unpaired:FIRST,SECOND
     shape = parts.shape('real') if len(sets) == 1 else parts.shape_of_domains()
     require(parts.config.batch_size >= len(sets), 'batch_size', parts.config.batch_size, 'at least one for each set')
-    labels = [label for labels in sets.values() for label in labels]
+    labels = [label for of_set in sets.values() for label in of_set]
     is_named = len(set(labels)) == len(labels) and all(isinstance(label, str) for label in labels)
     parts = dataclasses.replace(parts, num_classes=len(labels))
     condition = len(labels) + len(sets) * (len(sets) > 1)
@@ -178,7 +178,7 @@ def from_config(
         discriminator(),
         parts.loss,
         shape=shape,
-        num_domains={name: len(labels) for name, labels in sets.items()},
+        num_domains={name: len(of_set) for name, of_set in sets.items()},
         names=[f'to {label}' for label in labels] if is_named else None,
         classification=classification,
         reconstruction=reconstruction,
@@ -210,12 +210,12 @@ class _Sets:
     @property
     def first(self) -> dict[str, int]:
         """The number of the first domain of each set."""
-        return dict(zip(self.sizes, np.cumsum([0, *self.sizes.values()]).tolist(), strict=False))
+        return dict(zip(self.sizes, itertools.accumulate(self.sizes.values(), initial=0), strict=False))
 
     @property
     def of_domains(self) -> Array:
         """The number of the set of each domain [K]."""
-        return jnp.repeat(jnp.arange(len(self.sizes)), np.array([*self.sizes.values()]), total_repeat_length=self.total)
+        return jnp.array([number for number, size in enumerate(self.sizes.values()) for _ in range(size)])
 
     def condition(self, domains: Array) -> Array:
         """The condition of domains [n]: [n, K] or, with the mask of several sets, [n, K + sets]."""

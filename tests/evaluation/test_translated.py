@@ -1,5 +1,7 @@
 """Metrics of translations."""
 
+import types
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import pytest
 from gan_jax.data import load
 from gan_jax.errors import UserError
 from gan_jax.evaluation import metrics
-from gan_jax.evaluation.gather import of_inputs
+from gan_jax.evaluation.evidence import Evidence
+from gan_jax.evaluation.gather import GeneratorSamples, of_inputs
+from gan_jax.evaluation.of_runs import target_accuracy_of
 from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
 from gan_jax.game import Game, Player, normal_latents
 from gan_jax.translators import no_latents
@@ -53,11 +57,21 @@ def test_class_accuracy_is_the_share_of_right_classes():
     found = class_accuracy(logits, np.array([0, 1, 2, 0]), 'input')
     assert found.value == 0.75
     assert found.error == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
-    for classes in ([0, 1, 2, 3], [0, -1, 2, 2]):
+    for classes in ([0, 1, 2, 3], [0, -1, 2, 2], []):
         with pytest.raises(
             UserError, match='The extractor knows 3 classes, and the target of a translation has none or another'
         ):
             class_accuracy(logits, np.array(classes), 'target')
+
+
+def test_translations_without_a_target_of_the_real_classes_are_not_counted():
+    targets, logits = jnp.array([0, -1, 1, 2]), np.eye(3)[[0, 1, 2, 2]]
+    game = adding()._replace(latents=lambda key, positions: targets[positions], targets=lambda latents: latents)
+    samples = GeneratorSamples(game, None, 4, 0, None, 'a run')
+    fake = types.SimpleNamespace(array={'logits': logits}.get)
+    found = target_accuracy_of(Evidence(None, fake, None, samples))['target_accuracy']
+    assert found.value == pytest.approx(2 / 3)
+    assert found.rule.endswith('of 3 translations')
 
 
 def test_translations_know_the_classes_of_their_inputs():
