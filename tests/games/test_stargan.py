@@ -189,6 +189,20 @@ def test_a_share_of_a_batch_has_the_images_of_the_whole():
     jax.tree.map(np.testing.assert_array_equal, rest, {name: field[1:] for name, field in whole.items()})
 
 
+def test_devices_that_share_a_batch_make_the_step_of_one():
+    state = steps.init_state(two_set_game(), SGD, jax.random.key(0))
+
+    def step(axis_name=None):
+        return steps.make_train_step(two_set_game(axis_name=axis_name), SGD, axis_name=axis_name)
+
+    one, _ = jax.jit(step())(state, TWO_SETS, PLACES)
+    shared = jax.tree.map(lambda leaf: leaf[:, None], (TWO_SETS, PLACES))
+    four, _ = jax.pmap(step('devices'), 'devices', in_axes=(None, 0, 0))(state, *shared)
+    for name, player in one.players.items():
+        for wanted, found in zip(*(jax.tree.leaves(of.params) for of in (player, four.players[name])), strict=True):
+            np.testing.assert_allclose(found[0], wanted, rtol=1e-5)
+
+
 def test_pictures_of_two_sets_show_all_domains_and_real_classes_are_those_of_the_last_set():
     names = ['red', 'green', 'blue', 'small', 'large']
     game = two_set_game(names=names)
