@@ -24,8 +24,9 @@ share of translations that a classifier assigns to the target domain. With two s
 the domains of the second; pictures of `--mode sample` without `--inputs` show images of both.
 
 Expect digits that keep their shape and take each of the six colours after the 1,000 steps, a minute on two CPU cores
-(one seed, looked at; the discriminator's `class_error` is 0). Of the two sets of digits, expect images in each colour
-and of each digit after 100 steps (one seed, looked at), before translations preserve the shape or the colour.
+(one seed, looked at; the discriminator's `class_error` is 0). The two sets of digits take five minutes on a busy core.
+By then translations have each colour and show each digit. The shape of the input is only partly kept when its colour
+changes, and its colour is not kept when its digit changes (one seed, looked at; the `class_error` of digits is 0.001).
 """
 
 from ml_collections import ConfigDict
