@@ -69,8 +69,8 @@ def test_the_fields_of_a_batch_and_their_shapes():
     [batch] = batches('device', [(0, 1)])
     assert {name: array.shape[1:] for name, array in batch.items() if not name.endswith('label')} == PAIRS.shapes
     assert PAIRS.shapes == {'real': (2, 3, 3), 'input': (2, 3, 1), 'a': (2, 3, 1), 'few': (2, 3, 1)}
-    assert set(batch) - set(PAIRS.shapes) == set(PAIRS.classes) == {'label', 'a_label'}
-    assert PAIRS.classes == {'label': 20, 'a_label': 13}
+    assert set(batch) - set(PAIRS.shapes) == {'label', 'a_label'}
+    assert PAIRS.label_sets == {'real': tuple(range(20)), 'a': tuple(range(13))}
     assert all(len(array) == BATCH for array in batch.values())
 
 
