@@ -16,7 +16,7 @@ from experiments.sweep import Arm, Options
 from gan_jax.data import Dataset, to_float, to_uint8
 from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
-from gan_jax.evaluation.baselines import ERRORS, mean_colors, most_equal
+from gan_jax.evaluation.baselines import ERRORS, outputs_without_training
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.segmentation import segmentation
 from gan_jax.games.spade import coloured
@@ -88,11 +88,8 @@ def compare(options: Options, number: int) -> None:
 
 def baselines(pairs: Dataset, known: Dataset) -> dict[str, np.ndarray]:
     """What needs no training for the maps of held-out pairs, uint8 [n, H, W, C], from the training pairs `known`."""
-    maps, images, known_maps = (np.asarray(array) for array in (pairs.inputs, known.examples, known.inputs))
-    return {
-        NEAREST: images[most_equal(maps, known_maps)],
-        MEAN: mean_colors(images, known_maps)[maps[..., 0]],
-    }
+    made = outputs_without_training(np.asarray(pairs.inputs), known, are_maps=True)
+    return {NEAREST: made['nearest'], MEAN: made['mean']}
 
 
 def measure(outputs: np.ndarray, pairs: Dataset, known: Dataset) -> dict[str, Estimate]:

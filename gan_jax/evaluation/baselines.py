@@ -23,7 +23,7 @@ NAMES = ('nearest', 'mean', 'copied')
 def baseline_errors(
     real: np.ndarray, inputs: np.ndarray, known: Dataset, *, are_maps: bool = False
 ) -> dict[str, Estimate]:
-    """L1, PSNR and SSIM of three outputs that need no training.
+    """L1, PSNR and SSIM of outputs that need no training.
 
     Args:
         real: targets, uint8 [n, H, W, C].
@@ -32,30 +32,14 @@ def baseline_errors(
         are_maps: whether inputs are label maps; otherwise they are images.
 
     Returns:
-        Values by names such as 'l1_nearest'. *nearest* is the target of the training pair with the nearest input: by
-        the squared difference of pixels, or for maps by the number of pixels of the same class. *mean* is the mean
-        target of the training pairs, or for maps the mean colour of each pixel's class. *copied* is the input itself,
-        if it is an image of the same size and of the same channels or one. There is no PSNR if an output equals its
-        target, since it is infinite.
+        Values by names such as 'l1_nearest', of the outputs of `outputs_without_training`. There is no PSNR if an
+        output equals its target, since it is infinite.
 
     Raises:
         UserError: the training data are no pairs.
     """
-    if known.inputs is None:
-        raise UserError(f'baselines needs training pairs, and {known.name!r} has none: remove it.')
-    outputs, of_pairs = {}, f'{len(known)} training pairs of {known.name} {known.split}'
-    targets, known_inputs = np.asarray(known.examples), np.asarray(known.inputs)
-    if are_maps:
-        outputs['nearest'] = targets[most_equal(inputs, known_inputs)]
-        outputs['mean'] = mean_colors(targets, known_inputs)[inputs[..., 0]]
-    else:
-        rows = [images.reshape(len(images), -1).astype(np.float32) for images in (inputs, known_inputs)]
-        outputs['nearest'] = targets[distances.nearest(*rows, k=1).indices[:, 0]]
-        outputs['mean'] = np.broadcast_to(np.round(targets.mean(0)).astype(np.uint8), real.shape)
-        if inputs.shape[1:3] == real.shape[1:3] and inputs.shape[3] in (1, real.shape[3]):
-            outputs['copied'] = np.broadcast_to(inputs, real.shape)
-    found = {}
-    for name, made in outputs.items():
+    of_pairs, found = f'{len(known)} training pairs of {known.name} {known.split}', {}
+    for name, made in outputs_without_training(inputs, known, are_maps=are_maps).items():
         is_infinite = (made == real).all((1, 2, 3)).any()
         for error, (measure, _) in ERRORS.items():
             if error == 'psnr' and is_infinite:
@@ -64,6 +48,41 @@ def baseline_errors(
             rule = value.rule if name == 'copied' else f'{of_pairs}, {value.rule}'
             found[f'{error}_{name}'] = value._replace(rule=rule)
     return found
+
+
+def outputs_without_training(inputs: np.ndarray, known: Dataset, *, are_maps: bool = False) -> dict[str, np.ndarray]:
+    """Outputs for inputs that need no training, uint8 [n, H, W, C], by the names `NAMES`.
+
+    *nearest* is the target of the training pair with the nearest input: by the squared difference of pixels, or for
+    maps by the number of pixels of the same class. *mean* is the mean target of the training pairs, or for maps the
+    mean colour of each pixel's class. *copied* is the input itself, if it is an image of the same size as the targets,
+    and of the same channels or one.
+
+    Args:
+        inputs: uint8 [n, h, w, c].
+        known: the training pairs.
+        are_maps: whether inputs are label maps; otherwise they are images.
+
+    Raises:
+        UserError: the training data are no pairs.
+    """
+    if known.inputs is None:
+        raise UserError(f'baselines needs training pairs, and {known.name!r} has none: remove it.')
+    targets, known_inputs = np.asarray(known.examples), np.asarray(known.inputs)
+    if are_maps:
+        return {
+            'nearest': targets[most_equal(inputs, known_inputs)],
+            'mean': mean_colors(targets, known_inputs)[inputs[..., 0]],
+        }
+    shape = (len(inputs), *targets.shape[1:])
+    rows = [images.reshape(len(images), -1).astype(np.float32) for images in (inputs, known_inputs)]
+    outputs = {
+        'nearest': targets[distances.nearest(*rows, k=1).indices[:, 0]],
+        'mean': np.broadcast_to(np.round(targets.mean(0)).astype(np.uint8), shape),
+    }
+    if inputs.shape[1:3] == shape[1:3] and inputs.shape[3] in (1, shape[3]):
+        outputs['copied'] = np.broadcast_to(inputs, shape)
+    return outputs
 
 
 def most_equal(maps: np.ndarray, known: np.ndarray) -> np.ndarray:

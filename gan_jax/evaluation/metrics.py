@@ -7,8 +7,7 @@ import jax
 import numpy as np
 
 from gan_jax.errors import UserError
-from gan_jax.evaluation import lpips, of_runs, of_sets
-from gan_jax.evaluation.baselines import ERRORS, NAMES
+from gan_jax.evaluation import baselines, lpips, of_runs, of_sets
 from gan_jax.evaluation.bootstrap import bootstrap
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.features.inception_network import TAPS
@@ -156,7 +155,7 @@ METRICS: dict[str, Metric] = {
     ),
     'baselines': Metric(
         of_runs.baselines_of,
-        {f'{error}_{name}': best for name in NAMES for error, (_, best) in ERRORS.items()},
+        {f'{error}_{name}': best for name in baselines.NAMES for error, (_, best) in baselines.ERRORS.items()},
         **_BOTH_IMAGES | {'sees': 'inputs'},
         paired=True,
         known=True,
