@@ -16,7 +16,8 @@ from gan_jax.records.metrics import metrics_of
 from gan_jax.train import train, train_population
 from tests import toy_experiments
 
-TOY = str(pathlib.Path(__file__).parent.parent / 'configs' / 'toy.py')
+CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
+TOY = str(CONFIGS / 'toy.py')
 SMALL = {
     'batch_size': '16',
     'duration': '20 steps',
@@ -112,6 +113,20 @@ def test_a_number_that_decides_the_program_is_refused():
     options = small_config('augment.initial: linear to 0.5 in 5', **{'augment.name': 'ada'})
     with pytest.raises(UserError, match=r'set augment\.fixed'):
         build.make_game(options, (8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'others', 'keys'),
+    [
+        ('pix2pix', {'input': (16, 16, 1)}, ('game.l1', 'game.adversary')),
+        ('cyclegan', {'a': (16, 16, 1)}, ('game.cycle', 'game.identity')),
+        ('semi_supervised', {'labelled': (16, 16, 1)}, ('game.unlabelled_weight',)),
+    ],
+)
+def test_weights_of_games_may_change(recipe, others, keys):
+    texts = repr(tuple(f'{key}: linear to 0.5 in 5 steps' for key in keys))
+    options = config.load(f'{CONFIGS}/{recipe}.py:debug', {'schedules': texts})
+    assert build.make_game(options, (16, 16, 1), num_classes=10, shapes=others).at is not None
 
 
 @pytest.fixture(scope='module')

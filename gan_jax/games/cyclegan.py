@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from gan_jax import losses
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, Player, PyTree, stream
-from gan_jax.layers.choices import require
+from gan_jax.layers.choices import is_on
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
-from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.terms import NO_TERMS, View, check_weights, joined
 from gan_jax.translators import distance, no_latents, of_generator, translator, without_condition
 from gan_jax.two_domains import both_ways, check_domains, from_parts, of_unpaired_data, show_both_ways
 
@@ -55,9 +55,8 @@ def cyclegan(
             channels.
     """
     check_domains(generators, discriminators, shapes)
-    require(cycle >= 0, 'The weight of cycle', cycle, 'at least 0')
-    require(identity >= 0, 'The weight of identity', identity, 'at least 0')
-    if identity and shapes['a'][-1] != shapes['b'][-1]:
+    check_weights({'cycle': cycle, 'identity': identity})
+    if is_on(identity) and shapes['a'][-1] != shapes['b'][-1]:
         raise UserError(
             f'The identity loss of a CycleGAN needs domains with the same number of channels, but a has '
             f'{shapes["a"][-1]} channels and b {shapes["b"][-1]}: set its weight to 0, or set data.channels.'

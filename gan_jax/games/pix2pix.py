@@ -9,11 +9,10 @@ import jax.numpy as jnp
 from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree
-from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
-from gan_jax.terms import NO_TERMS, View, joined
+from gan_jax.terms import NO_TERMS, View, check_weights, joined
 from gan_jax.translators import (
     distance,
     flat,
@@ -63,8 +62,7 @@ def pix2pix(
     Raises:
         UserError: an option is impossible, including augmentation, which would move the target without its input.
     """
-    for name, weight in (('l1', l1), ('the adversary', adversary)):
-        require(weight >= 0, f'The weight of {name}', weight, 'at least 0')
+    check_weights({'l1': l1, 'the adversary': adversary})
     refuse_augmentation(options, 'pix2pix', 'the target would move without its input')
 
     def difference(view: View) -> Array:

@@ -12,7 +12,7 @@ from gan_jax.adversarial import adversarial, require_single_discriminator
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, Pair, PyTree, stream
 from gan_jax.judgement import Judgement, judgement
-from gan_jax.layers.choices import require
+from gan_jax.layers.choices import require_not_negative
 from gan_jax.losses import Loss
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, POSITIVE_AMOUNT, SHARE
@@ -68,7 +68,7 @@ def semi_supervised(
         UserError: an option is impossible; when a step is traced, the discriminator has no class logits, or a field of
             the batch is missing.
     """
-    require(unlabelled_weight >= 0, 'unlabelled_weight', unlabelled_weight, 'at least 0')
+    require_not_negative('unlabelled_weight', unlabelled_weight)
     require_single_discriminator(options)
     classifier = _by_classes(discriminator)
     if examples is not None:
