@@ -26,18 +26,19 @@ def of_arms(directories: Mapping[str, Sequence[pathlib.Path]], inputs: np.ndarra
     return {arm: [images for images in seeds if images is not None] for arm, seeds in made.items()}
 
 
-def of_run(workdir: pathlib.Path, inputs: np.ndarray) -> np.ndarray | None:
+def of_run(workdir: pathlib.Path, inputs: np.ndarray, seed: int = SEED) -> np.ndarray | None:
     """What the last checkpoint of a run's directory makes of inputs, uint8 [n, H, W, D].
 
     Args:
         workdir: directory of the run; None is returned where it diverged before its first checkpoint.
         inputs: uint8 [n, H, W, 1]; a run on colours is given them as grey colours.
+        seed: seed of the noise.
     """
     if checkpoint.peek(workdir / 'checkpoints') is None:
         return None
     made = load_run(workdir)
     images = in_channels(inputs, made.shapes[made.game.given][-1])
-    noise = sampling.fixed_latents(made.game, len(images), SEED)
+    noise = sampling.fixed_latents(made.game, len(images), seed)
     return np.asarray(to_uint8(sampling.generate(made.game, made.generator, noise, to_float(images))))
 
 
