@@ -1,4 +1,4 @@
-"""What trained translators make of the inputs of held-out pairs, and a picture of it."""
+"""What trained translators make of the inputs of held-out examples, and a picture of it."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.trained import load_run
 
 SEED = 1_000_000  # of the noise: none that was drawn while training
-SHOWN = 8  # pairs in the picture
+SHOWN = 8  # examples in the picture
 
 
 def of_arms(directories: Mapping[str, Sequence[pathlib.Path]], inputs: np.ndarray) -> dict[str, list[np.ndarray]]:
@@ -48,7 +48,7 @@ def in_channels(images: np.ndarray, channels: int) -> np.ndarray:
 
 
 def draw(path: pathlib.Path, columns: Mapping[str, np.ndarray]) -> str:
-    """Draws the first pairs, a row for each.
+    """Draws the first examples, a row for each.
 
     Args:
         path: path of the PNG file.
@@ -59,4 +59,4 @@ def draw(path: pathlib.Path, columns: Mapping[str, np.ndarray]) -> str:
     """
     rows = np.stack([np.asarray(images[:SHOWN]) for images in columns.values()], axis=1)
     report.save_png(path, report.image_grid(rows.reshape(-1, *rows.shape[2:]), len(columns)))
-    return f'held-out pairs, from left to right: {", ".join(columns)}'
+    return f'held-out examples, from left to right: {", ".join(columns)}'
