@@ -94,10 +94,12 @@ def test_arms_have_equal_data_sizes_and_steps(arms):
 
 
 @pytest.mark.slow
-def test_every_arm_is_measured_and_munit_has_several_styles(tmp_path):
-    toy_experiments.run(experiment, tmp_path, ARMS, DATA)
+def test_munit_is_measured_and_shown_with_several_styles(tmp_path):
+    changes = {**DATA, 'generator.blocks': '1', 'generator.style_width': '4', 'discriminator.scales': '1'}
+    toy_experiments.run(experiment, tmp_path, {MUNIT: ARMS[MUNIT]}, changes)
     values = json.loads((tmp_path / 'results/results.json').read_text())['values']
-    assert list(values) == [*ARMS, COPIED, COLOURED, TRAINING]
-    assert all(np.isfinite(list(values[arm].values())).all() for arm in ARMS)
+    assert list(values) == [MUNIT, COPIED, COLOURED, TRAINING]
+    assert np.isfinite(list(values[MUNIT].values())).all()
     assert values[MUNIT]['diversity'][0] > 0
-    assert 'input, MUNIT, style 1, MUNIT, style 2, MUNIT, style 3, UNIT' in (tmp_path / 'results/page.html').read_text()
+    shown = f'input, {", ".join(f"MUNIT, style {i}" for i in (1, 2, 3))}, {COLOURED}'
+    assert shown in (tmp_path / 'results/page.html').read_text()
