@@ -15,8 +15,8 @@ about the codes. Networks, learning rates and 5,000 steps are those of the autho
 has 5 % on MNIST. `--mode eval --metrics class_error` recomputes it. The rows of sample grids are the categories.
 
 Expect rows of one or two digits each, after about two minutes on two CPU cores: with two seeds the error on the
-embedded digits was 0.36 and 0.20. The published run has not been repeated; networks of half its width, with 512 and 256
-hidden units, had an error of 0.33 on MNIST after 3,000 steps, which was still falling.
+embedded digits was 0.36 and 0.20. The published run had an error of 0.120 on MNIST (one seed, 48 minutes of one CPU
+core): two categories share fours and nines, and all other errors are 3.3 % of the images.
 """
 
 from ml_collections import ConfigDict

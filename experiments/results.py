@@ -135,20 +135,23 @@ def curves(
 ) -> None:
     """Draws metrics over thousands of images: a panel for each, a line for each arm, thin lines for its seeds.
 
+    Metrics that none of the arms has get no panel, unless that is all of them.
+
     Args:
         path: path of the PNG file.
         arms: the runs of each.
         names: {name of the metric: title of its panel}.
         columns: panels side by side.
     """
+    drawn_of = {name: {arm: _drawn(runs, name) for arm, runs in arms.items()} for name in names}
+    names = {name: title for name, title in names.items() if any(drawn_of[name].values())} or names
     columns = min(columns, len(names))
     rows = math.ceil(len(names) / columns)
     figure = report.new_figure(5.5 * columns, 3.3 * rows)
     figure.set_layout_engine('constrained')
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, title) in zip(all_axes, names.items(), strict=False):
-        for i, (arm, runs) in enumerate(arms.items()):
-            drawn = _drawn(runs, name)
+        for i, (arm, drawn) in enumerate(drawn_of[name].items()):
             for kimg, values in drawn:
                 axes.plot(kimg, values, color=f'C{i}', alpha=0.25, linewidth=0.8)
             if drawn:

@@ -134,7 +134,10 @@ def test_written_record_has_every_seed_and_the_table_quotes_protocols(tmp_path):
 def test_curves_are_drawn_for_arms_of_unequal_length(tmp_path, finished):
     shorter = finished._replace(records=finished.records[:4])
     results.curves(tmp_path / 'curves.png', {'a': [finished, shorter], 'b': []}, {'eval/fid': 'FID'})
-    assert (tmp_path / 'curves.png').read_bytes().startswith(b'\x89PNG')
+    drawn = (tmp_path / 'curves.png').read_bytes()
+    assert drawn.startswith(b'\x89PNG')
+    results.curves(tmp_path / 'more.png', {'a': [finished, shorter], 'b': []}, {'eval/kid': 'KID', 'eval/fid': 'FID'})
+    assert (tmp_path / 'more.png').read_bytes() == drawn  # nobody measured the KID
 
 
 def test_page_has_table_curves_and_protocols(tmp_path, finished):
