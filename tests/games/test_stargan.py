@@ -18,6 +18,7 @@ from gan_jax.games.stargan import stargan
 from gan_jax.judgement import Judgement
 from gan_jax.models.stargan import Discriminator, Generator
 from gan_jax.records import provenance
+from tests import compiled
 
 SHAPE, BATCH, DOMAINS = (2, 2, 1), 4, 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -70,10 +71,10 @@ def test_each_player_has_the_published_loss_and_its_gradient():
 
     for name, by_hand in (('generator', generator), ('discriminator', discriminator)):
         loss = game.turn(name).loss
-        value, gradient = jax.value_and_grad(lambda params, loss=loss: loss(params, state, BATCH_OF, KEY, PLACES)[0])(
-            state.players[name].params
-        )
-        expected, slopes = jax.value_and_grad(by_hand)(jax.tree.map(jnp.float32, START[name]))
+        value, gradient = jax.jit(
+            jax.value_and_grad(lambda params, loss=loss: loss(params, state, BATCH_OF, KEY, PLACES)[0])
+        )(state.players[name].params)
+        expected, slopes = jax.jit(jax.value_and_grad(by_hand))(jax.tree.map(jnp.float32, START[name]))
         np.testing.assert_allclose(value, expected, rtol=1e-5)
         jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4), gradient, slopes)
 
@@ -169,7 +170,7 @@ def test_each_player_of_two_sets_has_the_published_loss_and_its_gradient():
 
     for name, by_hand in (('generator', generator), ('discriminator', discriminator)):
         loss, params = loss_of(game, name, TWO_SETS)
-        (value, gradient), (expected, slopes) = (jax.value_and_grad(one)(params) for one in (loss, by_hand))
+        (value, gradient), (expected, slopes) = (jax.jit(jax.value_and_grad(one))(params) for one in (loss, by_hand))
         np.testing.assert_allclose(value, expected, rtol=1e-5)
         jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6), gradient, slopes)
 
@@ -177,7 +178,7 @@ def test_each_player_of_two_sets_has_the_published_loss_and_its_gradient():
 @pytest.mark.parametrize(('parity', 'own'), [(0, [1, 1, 1, 0, 0]), (1, [0, 0, 0, 1, 1])])
 def test_the_classes_of_the_other_set_get_no_gradient(parity, own):
     loss, params = loss_of(two_set_game(), 'discriminator', TWO_SETS, 2 * PLACES + parity)
-    np.testing.assert_array_equal(jax.grad(loss)(params)['class'] != 0, own)
+    np.testing.assert_array_equal(jax.jit(jax.grad(loss))(params)['class'] != 0, own)
 
 
 def test_a_share_of_a_batch_has_the_images_of_the_whole():
@@ -278,8 +279,8 @@ def test_networks_have_the_published_number_of_parameters():
 
 def test_a_generator_knows_its_domain():
     module, images = Generator(width=2, blocks=1), jax.random.normal(KEY, (2, 8, 8, 1)).repeat(3, -1)
-    variables = module.init(KEY, images, jnp.eye(2))
-    one, other = (module.apply(variables, images, jnp.eye(2)[jnp.array(order)]) for order in ((0, 1), (1, 0)))
+    variables, apply = compiled.init(module, KEY, images, jnp.eye(2)), jax.jit(module.apply)
+    one, other = (apply(variables, images, jnp.eye(2)[np.array(order)]) for order in ((0, 1), (1, 0)))
     assert one.shape == images.shape
     assert np.abs(one - other).max() > 0.01
 
