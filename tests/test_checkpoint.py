@@ -368,6 +368,7 @@ def test_sigkill_in_the_middle_of_a_save_leaves_the_earlier_one(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['10', '20']
 
 
+@pytest.mark.slow  # a run of two processes is among the fast tests
 def test_two_processes_save_and_restore(tmp_path):
     script = """
         process = int(sys.argv[3])

@@ -40,6 +40,7 @@ def test_it_writes_table_pictures_and_page(results):
     assert 'https://' not in page
 
 
+@pytest.mark.slow  # other populations are compared with their runs among the fast tests
 def test_a_member_of_a_population_is_the_run_of_its_seed():
     config = experiment.load_config('ring', 'WGAN', STEPS)
     config.seed = 3

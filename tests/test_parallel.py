@@ -92,7 +92,8 @@ def test_eight_devices_give_the_run_of_one(mode):
     assert_close(train(mode, 8), on_one_device())
 
 
-@pytest.mark.parametrize('mode', ['pmap', pytest.param('sharding', marks=pytest.mark.slow)])
+@pytest.mark.slow  # several discriminator steps are streamed too
+@pytest.mark.parametrize('mode', parallel.MODES)
 def test_streamed_batches_are_the_resident_ones(mode):
     assert_close(train(mode, 8, 'host'), on_one_device())
 

@@ -175,7 +175,7 @@ def test_accumulated_parts_are_the_round_of_the_whole_batch_where_examples_do_no
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('check_vma', [True, False])
+@pytest.mark.parametrize('check_vma', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_under_shard_map_rounds_are_those_of_the_whole_batch(check_vma):
     """For a loss that compares the examples of all devices, with a penalty and a memory."""
 

@@ -168,24 +168,36 @@ def test_each_step_is_that_of_a_config_with_these_numbers(changed):
         np.testing.assert_allclose(one, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_a_run_goes_on_exactly_and_records_its_numbers_on_any_number_of_devices(changed, tmp_path):
+@pytest.fixture(scope='module')
+def whole(changed, tmp_path_factory):
+    """The texts of a run, its last state, and its records."""
     texts = [text for text in changed if 'noise' not in text]  # whose own clock knows the length of the run
+    workdir = tmp_path_factory.mktemp('whole')
     with toy_experiments.without_pages():
-        whole = train(small_config(*texts), tmp_path / 'whole')
-        train(small_config(*texts, duration='10 steps'), tmp_path / 'cut')
-        cut = train(small_config(*texts), tmp_path / 'cut', accept_config_changes=True)
-        for mode in ('pmap', 'sharding'):
-            train(small_config(*texts, **{'parallel.devices': '4', 'parallel.mode': mode}), tmp_path / mode)
-    assert all(map(np.array_equal, jax.tree.leaves(whole.players), jax.tree.leaves(cut.players)))
-    records = {name: metrics_of(tmp_path / name).read() for name in ('whole', 'cut', 'pmap', 'sharding')}
-    assert records['whole'] == records['cut']
-    for mode in ('pmap', 'sharding'):
-        for one, other in zip(records['whole'], records[mode], strict=True):
-            assert one == pytest.approx(other, rel=2e-4, abs=1e-5)
-    for record, share in zip(records['whole'], (0, 1 / 8, 2 / 8), strict=False):
+        state = train(small_config(*texts), workdir)
+    return texts, state, metrics_of(workdir).read()
+
+
+def test_a_run_goes_on_exactly_and_records_its_numbers(whole, tmp_path):
+    texts, state, records = whole
+    with toy_experiments.without_pages():
+        train(small_config(*texts, duration='10 steps'), tmp_path)
+        cut = train(small_config(*texts), tmp_path, accept_config_changes=True)
+    assert all(map(np.array_equal, jax.tree.leaves(state.players), jax.tree.leaves(cut.players)))
+    assert records == metrics_of(tmp_path).read()
+    for record, share in zip(records, (0, 1 / 8, 2 / 8), strict=False):
         half_life = 0.1 + (10 - 0.1) * (1 + math.cos(math.pi * share)) / 2
         assert record['ema/half_life_kimg'] == pytest.approx(half_life, rel=1e-6)
         assert record['flip_labels'] == pytest.approx(0.3 * share)
+
+
+@pytest.mark.parametrize('mode', ['pmap', pytest.param('sharding', marks=pytest.mark.slow)])
+def test_a_run_records_its_numbers_on_any_number_of_devices(whole, mode, tmp_path):
+    texts, _, records = whole
+    with toy_experiments.without_pages():
+        train(small_config(*texts, **{'parallel.devices': '4', 'parallel.mode': mode}), tmp_path)
+    for one, other in zip(records, metrics_of(tmp_path).read(), strict=True):
+        assert one == pytest.approx(other, rel=2e-4, abs=1e-5)
 
 
 def test_a_population_varies_where_a_schedule_starts(tmp_path):

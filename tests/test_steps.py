@@ -297,7 +297,7 @@ def test_the_discriminator_learns_the_density_ratio_of_a_one_dimensional_game():
     np.testing.assert_allclose(-value, -math.log(4), atol=1e-3)
 
 
-@pytest.mark.parametrize('check_vma', [True, False])
+@pytest.mark.parametrize('check_vma', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_under_shard_map_the_step_is_that_of_the_whole_batch(check_vma):
     game = adversarial(
         pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: z @ w),

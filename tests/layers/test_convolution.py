@@ -97,22 +97,22 @@ def assert_same_derivatives(ours, reference, size, window):
     ('window', 'size', 'stride', 'padding'),
     [
         (3, (6, 8), 2, 'SAME'),
-        (4, (6, 8), 2, 'SAME'),
-        (5, (6, 8), 2, 'SAME'),
-        (4, (5, 7), 2, 'SAME'),
+        pytest.param(4, (6, 8), 2, 'SAME', marks=pytest.mark.slow),
+        pytest.param(5, (6, 8), 2, 'SAME', marks=pytest.mark.slow),
+        pytest.param(4, (5, 7), 2, 'SAME', marks=pytest.mark.slow),
         (5, (5, 7), 2, 'SAME'),
         (3, (6, 7), 2, ((2, 0), (0, 3))),
         ((2, 5), (6, 7), 2, 'VALID'),
         (1, (5, 6), 2, 'SAME'),
-        (3, (9, 7), 3, 'SAME'),
+        pytest.param(3, (9, 7), 3, 'SAME', marks=pytest.mark.slow),
         (3, (5, 6), 1, 'SAME'),
-        (4, (5, 6), 1, 'SAME'),
-        (5, (7, 6), 1, 'SAME'),
+        pytest.param(4, (5, 6), 1, 'SAME', marks=pytest.mark.slow),
+        pytest.param(5, (7, 6), 1, 'SAME', marks=pytest.mark.slow),
         (5, (4, 4), 1, 'SAME'),  # a kernel larger than the image
         (3, (5, 6), 1, ((2, 0), (0, 2))),
-        (3, (5, 6), 1, ((2, 2), (2, 2))),
+        pytest.param(3, (5, 6), 1, ((2, 2), (2, 2)), marks=pytest.mark.slow),
         (4, (4, 4), 1, 'VALID'),
-        (3, (6, 5), 1, 'VALID'),
+        pytest.param(3, (6, 5), 1, 'VALID', marks=pytest.mark.slow),
         (4, (4, 6, 2), 2, 'SAME'),  # of solids
         ((1, 3, 2), (3, 2, 4), 1, 'SAME'),
     ],
@@ -127,13 +127,18 @@ def test_convolution_and_its_derivatives_are_the_textbooks(window, size, stride,
 
 
 @pytest.mark.usefixtures('form')
-@pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (4, 6)), (5, (4, 6)), ((2, 3), (3, 1)), (4, (2, 3, 1))])
+@pytest.mark.parametrize(
+    ('window', 'size'),
+    [(3, (4, 6)), pytest.param(4, (4, 6), marks=pytest.mark.slow), (5, (4, 6)), ((2, 3), (3, 1)), (4, (2, 3, 1))],
+)
 def test_transposed_convolution_and_its_derivatives_are_the_textbooks(window, size):
     assert_same_derivatives(transposed_convolution, textbook_transposed, size, window)
 
 
 @pytest.mark.usefixtures('form')
-@pytest.mark.parametrize(('window', 'size'), [(3, (4, 6)), (4, (2, 3)), (5, (1, 3))])
+@pytest.mark.parametrize(
+    ('window', 'size'), [(3, (4, 6)), pytest.param(4, (2, 3), marks=pytest.mark.slow), (5, (1, 3))]
+)
 def test_a_doubled_convolution_and_its_derivatives_are_those_of_the_doubled_image(window, size):
     def reference(images, kernel):
         return textbook(jnp.repeat(jnp.repeat(images, 2, 1), 2, 2), kernel, 1, 'SAME')

@@ -126,10 +126,15 @@ def count(module, *arguments):
     [
         (32, {}, 10, 20_781_952, 21_280_512),  # CIFAR-10
         (32, {}, None, 20_732_160, 20_683_776),
-        (64, {'width': 384}, None, 22_429_824, 22_381_440),  # FFHQ
-        (256, {'width': 96}, None, 23_057_952, 23_009_568),
-        (32, {'width': 1536, 'max_width': 1536, 'group_size': 32}, 1000, 82_914_304, 86_548_992),  # ImageNet
-        (64, {'width': 1536, 'max_width': 1536, 'group_size': 32}, 1000, 103_570_432, 107_205_120),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (64, {'width': 384}, None, 22_429_824, 22_381_440),  # FFHQ
+                (256, {'width': 96}, None, 23_057_952, 23_009_568),
+                (32, {'width': 1536, 'max_width': 1536, 'group_size': 32}, 1000, 82_914_304, 86_548_992),  # ImageNet
+                (64, {'width': 1536, 'max_width': 1536, 'group_size': 32}, 1000, 103_570_432, 107_205_120),
+            )
+        ),
     ],
 )
 def test_published_sizes(size, options, classes, generator, discriminator):

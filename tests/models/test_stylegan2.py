@@ -10,6 +10,7 @@ import pytest
 from gan_jax import build, config, penalties
 from gan_jax.errors import UserError
 from gan_jax.models.stylegan2 import Discriminator, Generator
+from tests import compiled
 from tests.golden_files import assert_close, nhwc, read
 from tools.weights import stylegan2
 
@@ -76,15 +77,14 @@ def test_the_mapping_and_its_truncation_are_the_published_ones(name):
     psi, low, cutoff = GENERATORS[name]
 
     def styles(module):
-        return module.apply(variables, arrays['in/z'], condition, train=False, method='styles')
+        return compiled.apply(module, variables, arrays['in/z'], condition, train=False, method='styles')
 
     golden = np.repeat(arrays['out/ws'][:, None], 2 * int(np.log2(module.shape[0])) - 2, 1)
     assert_close(styles(module), golden)
     assert_close(styles(module.clone(psi=psi))[:, -1], arrays['out/ws_psi'])
     assert_close(styles(module.clone(psi=low, cutoff=cutoff)), arrays['out/ws_psi_cutoff'])
-    _, after = module.clone(mixing=0.0).apply(
-        variables, arrays['in/z'], condition, train=True, method='styles', mutable=['styles']
-    )
+    options = {'train': True, 'method': 'styles', 'mutable': ['styles']}
+    _, after = compiled.apply(module.clone(mixing=0.0), variables, arrays['in/z'], condition, **options)
     assert_close(after['styles']['average'], arrays['out/w_avg_after_one_train_call'])
 
 
@@ -100,7 +100,7 @@ def test_the_synthesis_is_the_published_one_at_every_resolution(name):
         return images, state['intermediates']['synthesis']
 
     def styles(module, latents):
-        return module.apply(variables, latents, condition, train=False, method='styles')
+        return compiled.apply(module, variables, latents, condition, train=False, method='styles')
 
     ws, other = (styles(module, arrays[f'in/{key}']) for key in ('z', 'z2'))
     images, inside = synthesize(ws)
@@ -139,13 +139,15 @@ def test_path_lengths_and_all_gradients_are_the_published_ones(name, monkeypatch
         average = before + 0.01 * (lengths.mean() - before)
         return 2 * ((lengths - average) ** 2).mean(), (lengths, average)
 
+    @jax.jit
+    def as_in_training(params):
+        return penalties.path_length(functools.partial(synthesize, params), styles(params), before, None)
+
     _, (lengths, average) = value = jax.jit(penalty)(variables['params'])
     assert_close(lengths, arrays['out/pl_lengths'])
     assert_close(average, arrays['out/pl_mean_new'])
     assert_close(value[0], 2 * arrays['out/pl_penalty'].mean(), 1e-4)
-    ours, after = penalties.path_length(
-        functools.partial(synthesize, variables['params']), styles(variables['params']), before, None
-    )
+    ours, after = as_in_training(variables['params'])
     assert_close(2 * ours, value[0], 1e-5)
     assert_close(after, arrays['out/pl_mean_new'])
 
@@ -216,15 +218,15 @@ HALF = {'width': 16384}
     [
         (32, {'depth': 2}, 19_947_539),
         (32, {'depth': 2, 'conditioning': 'concatenate', **CLASSES}, 20_215_315),
-        (64, {'depth': 2, **HALF}, 22_243_608),
-        (128, HALF, 24_525_213),
-        (256, HALF, 24_767_458),
+        pytest.param(64, {'depth': 2, **HALF}, 22_243_608, marks=pytest.mark.slow),
+        pytest.param(128, HALF, 24_525_213, marks=pytest.mark.slow),
+        pytest.param(256, HALF, 24_767_458, marks=pytest.mark.slow),
         (256, HALF | {'architecture': 'original'}, 23_512_528),
         (256, HALF | {'architecture': 'residual'}, 24_470_992),
-        (256, {}, 30_034_338),
-        (512, {}, 30_276_583),
-        (1024, {}, 30_370_060),
-        (1024, HALF, 24_900_764),
+        pytest.param(256, {}, 30_034_338, marks=pytest.mark.slow),
+        pytest.param(512, {}, 30_276_583, marks=pytest.mark.slow),
+        pytest.param(1024, {}, 30_370_060, marks=pytest.mark.slow),
+        pytest.param(1024, HALF, 24_900_764, marks=pytest.mark.slow),
     ],
 )
 def test_published_sizes_of_the_generator(side, options, parameters):
@@ -240,15 +242,15 @@ def test_published_sizes_of_the_generator(side, options, parameters):
         (32, {}, 21_507_073),
         (32, {'architecture': 'original', 'conditioning': 'projection', **CLASSES}, 23_089_664),
         (32, {'architecture': 'original', 'conditioning': 'projection', 'depth': 0, **CLASSES}, 20_988_416),
-        (64, HALF, 23_407_361),
-        (128, HALF, 23_882_369),
-        (256, HALF, 24_001_089),
-        (256, HALF | {'architecture': 'original'}, 23_042_625),
-        (256, HALF | {'architecture': 'skip'}, 23_052_353),
-        (256, {}, 28_864_129),
-        (512, {}, 28_982_849),
-        (1024, {}, 29_012_513),
-        (1024, HALF, 24_038_161),
+        pytest.param(64, HALF, 23_407_361, marks=pytest.mark.slow),
+        pytest.param(128, HALF, 23_882_369, marks=pytest.mark.slow),
+        pytest.param(256, HALF, 24_001_089, marks=pytest.mark.slow),
+        pytest.param(256, HALF | {'architecture': 'original'}, 23_042_625, marks=pytest.mark.slow),
+        pytest.param(256, HALF | {'architecture': 'skip'}, 23_052_353, marks=pytest.mark.slow),
+        pytest.param(256, {}, 28_864_129, marks=pytest.mark.slow),
+        pytest.param(512, {}, 28_982_849, marks=pytest.mark.slow),
+        pytest.param(1024, {}, 29_012_513, marks=pytest.mark.slow),
+        pytest.param(1024, HALF, 24_038_161, marks=pytest.mark.slow),
     ],
 )
 def test_published_sizes_of_the_discriminator(side, options, parameters):
