@@ -20,8 +20,11 @@ from gan_jax.pages import workdir as workdirs
 from gan_jax.runtime import parallel
 from gan_jax.sampling.trained import load_run
 from gan_jax.train import train, train_population
+from tests import toy_experiments
 from tests.contents import differences
 from tests.test_loop import KilledError, killed_in, stop_at_look
+
+pytestmark = pytest.mark.usefixtures('quick_curves')
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {
@@ -54,11 +57,17 @@ def start(workdir, members=1, accept=False, **overrides):
 
 @pytest.fixture(scope='module')
 def undisturbed(tmp_path_factory):
-    """{number of members: directory} of what nothing disturbed."""
-    root = tmp_path_factory.mktemp('undisturbed')
-    for members in (1, 2):
-        start(root / str(members), members)
-    return {members: root / str(members) for members in (1, 2)}
+    """The directory of a run that nothing disturbed."""
+    workdir = tmp_path_factory.mktemp('undisturbed')
+    start(workdir)
+    return workdir
+
+
+@pytest.fixture(scope='module')
+def undisturbed_population(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp('population')
+    start(workdir, 2)
+    return workdir
 
 
 def records(workdir):
@@ -67,25 +76,25 @@ def records(workdir):
 
 def test_images_are_counted_by_the_batches_of_each_phase(undisturbed):
     # 6 steps of 8 images, 8 steps of 4 (32 images), 10 of 16
-    found = [(record['step'], record['kimg']) for record in records(undisturbed[1])]
+    found = [(record['step'], record['kimg']) for record in records(undisturbed)]
     assert found == [(5, 0.04), (6, 0.048), (11, 0.068), (14, 0.08), (19, 0.16), (24, 0.24)]
-    timing = [json.loads(line) for line in (undisturbed[1] / 'timing.jsonl').read_text().splitlines()]
+    timing = [json.loads(line) for line in (undisturbed / 'timing.jsonl').read_text().splitlines()]
     assert [record['kimg'] for record in timing] == [kimg for _, kimg in found]
 
 
 def test_a_film_shows_the_samples_of_all_phases(undisturbed):
-    files = sorted((undisturbed[1] / 'samples').iterdir())
+    files = sorted((undisturbed / 'samples').iterdir())
     assert [int(path.stem) for path in files] == [5, 6, 11, 14, 19, 24]
     sizes = [Image.open(path).size for path in files]
     assert sizes[1] != sizes[2]  # grids of 4x4 images, then of 8x8
-    with Image.open(undisturbed[1] / 'samples.gif') as film:
+    with Image.open(undisturbed / 'samples.gif') as film:
         frames = [np.asarray(frame.convert('L')) for frame in ImageSequence.Iterator(film)]
     assert len(frames) == 6
     assert all(frame[-20:].std() > 10 for frame in frames)  # none is smaller than the film
 
 
 def test_a_page_counts_as_the_records_do(undisturbed):
-    page = workdirs.read(undisturbed[1])
+    page = workdirs.read(undisturbed)
     assert page.total == 24
     assert [page.kimg(step) for step in (6, 14, 24)] == [0.048, 0.08, 0.24]
     kimg, rates = workdirs.curves(page)['generator/learning_rate']
@@ -96,7 +105,7 @@ def test_a_page_counts_as_the_records_do(undisturbed):
 
 
 def test_findings_look_at_the_phase_that_is_trained(undisturbed):
-    found = health.read(undisturbed[1])
+    found = health.read(undisturbed)
     assert [record['step'] for record in found.records] == [19, 24]
     assert found.config.phase.to_dict() == {'number': 2, 'steps': 14, 'images': 80}
     assert found.samples.shape[-1] == 64
@@ -105,7 +114,7 @@ def test_findings_look_at_the_phase_that_is_trained(undisturbed):
 
 def test_a_checkpoint_of_any_phase_can_be_sampled(undisturbed):
     for step, side in ((5, 4), (6, 4), (11, 8), (24, 8)):
-        trained = load_run(undisturbed[1], step)
+        trained = load_run(undisturbed, step)
         assert trained.shape == (side, side, 1)
         latents = trained.game.latents(jax.random.key(0), jnp.arange(3))
         generator = trained.generator
@@ -113,17 +122,31 @@ def test_a_checkpoint_of_any_phase_can_be_sampled(undisturbed):
 
 
 # Inside a phase, at both borders, across them
-@pytest.mark.parametrize(
-    ('members', 'look'),
-    [pytest.param(1, look, marks=pytest.mark.slow) for look in (3, 8, 20)] + [(1, 6), (1, 14), (2, 6)],
-)
-def test_a_stop_anywhere_loses_no_bit(undisturbed, tmp_path, monkeypatch, members, look):
-    stop_at_look(monkeypatch, look)
-    with pytest.raises(InterruptedRunError, match=f'is saved at step {look} of 24'):
-        start(tmp_path, members, stretch_seconds='0.0')  # a step in each stretch
-    monkeypatch.undo()
-    start(tmp_path, members)
-    found = differences(tmp_path, undisturbed[members])
+@pytest.mark.parametrize('look', [*(pytest.param(look, marks=pytest.mark.slow) for look in (3, 6, 8, 20)), 14])
+def test_a_stop_anywhere_loses_no_bit(undisturbed, tmp_path, monkeypatch, look):
+    assert_stops(undisturbed, tmp_path, monkeypatch, look, 24)
+
+
+@pytest.mark.slow
+def test_a_stop_of_a_population_loses_no_bit(undisturbed_population, tmp_path, monkeypatch):
+    assert_stops(undisturbed_population, tmp_path, monkeypatch, 6, 24, 2)
+
+
+def test_a_stop_between_the_phases_of_a_population_loses_no_bit(tmp_path, monkeypatch):
+    two = {'earlier_phases': "('duration=6 steps; batch_size=8; data.size=4',)", 'duration': '4 steps'}
+    with toy_experiments.without_pages():
+        start(tmp_path / 'undisturbed', 2, **two)
+        assert_stops(tmp_path / 'undisturbed', tmp_path / 'stopped', monkeypatch, 6, 10, 2, **two)
+
+
+def assert_stops(undisturbed, workdir, monkeypatch, look, total, members=1, **overrides):
+    """A run stopped after `look` of `total` steps and started again leaves what the undisturbed one left."""
+    with monkeypatch.context() as patch:
+        stop_at_look(patch, look)
+        with pytest.raises(InterruptedRunError, match=f'is saved at step {look} of {total}'):
+            start(workdir, members, stretch_seconds='0.0', **overrides)  # a step in each stretch
+    start(workdir, members, **overrides)
+    found = differences(workdir, undisturbed)
     assert [path for path in found if not path.endswith(f'checkpoints/{look}')] == []
 
 
@@ -137,13 +160,13 @@ def test_a_kill_while_a_checkpoint_is_saved_loses_no_bit(undisturbed, tmp_path, 
         start(tmp_path)
     monkeypatch.undo()
     start(tmp_path)
-    assert differences(tmp_path, undisturbed[1]) == []
+    assert differences(tmp_path, undisturbed) == []
 
 
 @pytest.mark.slow
-def test_a_member_is_the_run_alone(undisturbed, tmp_path):
+def test_a_member_is_the_run_alone(undisturbed_population, tmp_path):
     states = start(tmp_path, seed='1', population='1')
-    member = load_run(undisturbed[2] / 'member-1')
+    member = load_run(undisturbed_population / 'member-1')
     jax.tree.map(
         lambda here, there: np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-6),
         states.generator.params,
@@ -155,7 +178,7 @@ def test_a_member_is_the_run_alone(undisturbed, tmp_path):
 @pytest.mark.parametrize('mode', ['pmap', 'sharding'])
 def test_several_devices_train_as_one(undisturbed, tmp_path, mode):
     state = start(tmp_path, **{'parallel.devices': '4', 'parallel.mode': mode})
-    alone = load_run(undisturbed[1]).generator
+    alone = load_run(undisturbed).generator
     jax.tree.map(
         lambda here, there: np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-5),
         state.generator.params,
@@ -167,7 +190,8 @@ def test_a_phase_starts_from_the_last_state_of_the_one_before(undisturbed, tmp_p
     """With learning rates of 0 all that fits is as the first phase left it."""
     rates = {f'{role}_optimizer.learning_rate': '0.0' for role in ('generator', 'discriminator')}
     text = "('duration=5; data.size=4', 'duration=5; generator_optimizer.learning_rate=1e-3')"
-    state = start(tmp_path, earlier_phases=text, **rates, **{'checkpoints.keep_last': '9'})
+    with toy_experiments.without_pages():
+        state = start(tmp_path, earlier_phases=text, **rates, **{'checkpoints.keep_last': '9'})
     before = load_run(tmp_path, 10).generator.params
     jax.tree.map(np.testing.assert_array_equal, state.generator.params, before)
     first = load_run(tmp_path, 5).generator.params
@@ -244,7 +268,7 @@ def test_each_phase_has_an_order_and_a_start_of_its_own():
 
 def test_lengths_that_put_a_checkpoint_into_another_phase_are_refused(undisturbed, tmp_path):
     workdir = tmp_path / 'run'
-    shutil.copytree(undisturbed[1], workdir)
+    shutil.copytree(undisturbed, workdir)
     longer = "('duration=6 steps; batch_size=8; data.size=4', 'duration=40 steps; batch_size=4')"
     with pytest.raises(
         UserError, match=r'Step 24 was made in phase 3, which began after step 14, and is now in phase 2'
