@@ -20,6 +20,8 @@ from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.train import train, train_population
 from tests.contents import contents, differences
 
+pytestmark = pytest.mark.usefixtures('quick_curves')
+
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {
     'batch_size': '8',
@@ -107,7 +109,7 @@ def killed_in(monkeypatch, method, number):
     ('method', 'number'),
     [
         pytest.param('save', 1, marks=pytest.mark.slow),  # between the first checkpoints of two members
-        ('save', 5),  # between two later ones
+        pytest.param('save', 5, marks=pytest.mark.slow),  # between two later ones
         pytest.param('look', 3, marks=pytest.mark.slow),  # between the last samples of two members
         ('_draw_interpolation', 1),  # among the last pictures of a member
     ],

@@ -13,6 +13,9 @@ from gan_jax.errors import DivergedError, UserError
 from gan_jax.population import Program, make_population
 from gan_jax.sampling import sample_files
 from gan_jax.train import train, train_population
+from tests import toy_experiments
+
+pytestmark = pytest.mark.usefixtures('quick_curves')
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {
@@ -61,7 +64,8 @@ def seeds(tmp_path_factory):
 @pytest.fixture(scope='module')
 def alone(tmp_path_factory):
     workdir = tmp_path_factory.mktemp('alone')
-    return workdir, train(small_config(seed='4'), workdir)
+    with toy_experiments.without_pages():
+        return workdir, train(small_config(seed='4'), workdir)
 
 
 def test_a_member_is_the_run_of_its_seed(seeds, alone):
@@ -109,8 +113,9 @@ def test_a_members_directory_is_that_of_a_run(seeds, tmp_path):
     ],
 )
 def test_a_member_is_the_run_with_its_value(tmp_path, key, values):
-    train_population(small_config(vary=f'{key}={values}', duration='10'), tmp_path)
-    train(small_config(duration='10', **{key: values.split(',')[1]}), tmp_path / 'alone')
+    with toy_experiments.without_pages():
+        train_population(small_config(vary=f'{key}={values}', duration='10'), tmp_path)
+        train(small_config(duration='10', **{key: values.split(',')[1]}), tmp_path / 'alone')
     assert_same(tmp_path / 'member-1', tmp_path / 'alone')
     assert json.loads((tmp_path / 'member-1' / 'config.json').read_text())['vary'] == ''
 
@@ -140,6 +145,7 @@ def test_a_member_that_diverges_is_given_up_and_the_others_go_on(tmp_path, capsy
     assert lines(tmp_path / 'member-0')[-1]['step'] == 15
 
 
+@pytest.mark.slow  # one member that diverged, and a run that did, have fast tests
 def test_a_population_of_which_all_diverged_is_not_trained_again_unasked(tmp_path):
     wild = small_config(**UNBOUNDED, vary=f'{RATE}=900,1000', duration='10')
     with pytest.raises(DivergedError, match='became NaN or infinite'):

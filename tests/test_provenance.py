@@ -14,6 +14,8 @@ from gan_jax.errors import UserError
 from gan_jax.main import main
 from gan_jax.records import provenance
 
+pytestmark = pytest.mark.usefixtures('quick_curves')
+
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = {
     'data.size': '8',

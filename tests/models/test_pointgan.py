@@ -19,6 +19,8 @@ from gan_jax.models import latent_pointgan, pointgan
 from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
 
+pytestmark = pytest.mark.usefixtures('quick_curves')
+
 SMALL = {
     'data.size': '24',
     'batch_size': '4',

@@ -18,6 +18,8 @@ from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.sampling.sliders import Sliders
 from gan_jax.train import train
 
+pytestmark = pytest.mark.usefixtures('quick_curves')
+
 
 def test_published_parameter_counts():
     networks = build.make_networks(config.load('voxelgan:furniture'), (64, 64, 64, 1))
