@@ -1,5 +1,7 @@
 """The networks of pix2pix and CycleGAN against outputs of the published implementation, and their sizes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from gan_jax.layers.convolution import transposed_convolution
 from gan_jax.models.cyclegan import Generator as Residual
 from gan_jax.models.pix2pix import Discriminator as PatchDiscriminator
 from gan_jax.models.pix2pix import Generator as UNet
-from tests import golden_files
+from tests import compiled, golden_files
 
 GENERATORS = {  # with the published names of their first and last layers
     'cyclegan_resnet6_instance': (Residual(width=4), 'model.1', 'model.23'),
@@ -26,7 +28,7 @@ GENERATORS = {  # with the published names of their first and last layers
 
 def loaded(module, images, arrays, net):
     images = golden_files.nhwc(images)
-    variables = module.init(jax.random.key(0), images, train=False)
+    variables = module.init(jax.random.key(0), images, train=False)  # whose layers are in order, which `jit` loses
     return golden_files.load_in_order(variables, arrays, f'p/{net}/'), images
 
 
@@ -44,11 +46,12 @@ def test_generators_and_their_gradients_are_the_published_ones(name):
     half = images.shape[1] // 2
 
     @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
     def value(params):
         out = module.apply({**variables, 'params': params}, images, train=False)
         return jnp.mean(out[:, half : half + 8, half : half + 8] * cotangent), out
 
-    gradients, out = jax.grad(value, has_aux=True)(variables['params'])
+    gradients, out = value(variables['params'])
     golden_files.assert_close(out, golden_files.nhwc(arrays['out/eval/out']), 1e-4)
     kind = 'ConvTranspose' if isinstance(module, UNet) else 'Conv'
     ours = [key for key in variables['params'] if key.startswith(f'{kind}_')][-1]
@@ -68,11 +71,11 @@ def test_generators_and_their_gradients_are_the_published_ones(name):
 def test_discriminators_judge_patches_as_the_published_ones(name, module):
     arrays = golden_files.read(name)
     variables, images = loaded(module, arrays['in/real'], arrays, 'D')
-    logits = module.apply(variables, images, train=False)
+    logits = compiled.apply(module, variables, images, train=False)
     golden = arrays['out/eval/pred_real'][:, 0]
     np.testing.assert_allclose(logits, golden, rtol=0, atol=1e-4 + 1e-5 * np.abs(golden).max())
     if module.normalization == 'batch':
-        logits, _ = module.apply(variables, images, train=True, mutable=['batch_stats'])
+        logits, _ = compiled.apply(module, variables, images, train=True, mutable=['batch_stats'])
         golden_files.assert_close(logits, arrays['out/train/pred_real'][:, 0], 1e-4)
 
 

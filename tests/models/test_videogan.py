@@ -15,7 +15,7 @@ from gan_jax.errors import UserError
 from gan_jax.models import videogan
 from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
-from tests import toy_experiments
+from tests import compiled, toy_experiments
 
 TINY = {'shape': (8, 16, 16, 3), 'width': 2}
 
@@ -31,9 +31,9 @@ def test_published_parameter_counts():
 
 def test_a_clip_is_the_foreground_where_the_mask_is_and_the_background_elsewhere():
     network, latents = videogan.Generator(**TINY), jax.random.normal(jax.random.key(1), (3, 5))
-    variables = network.init(jax.random.key(0), latents, train=False)
-    clips = network.apply(variables, latents, train=False)
-    foreground, mask, background = network.apply(variables, latents, train=False, method='streams')
+    variables = compiled.init(network, jax.random.key(0), latents, train=False)
+    clips = compiled.apply(network, variables, latents, train=False)
+    foreground, mask, background = compiled.apply(network, variables, latents, train=False, method='streams')
     assert clips.shape == foreground.shape == (3, 8, 16, 16, 3)
     assert mask.shape == (3, 8, 16, 16, 1)
     assert background.shape == (3, 1, 16, 16, 3)
