@@ -77,12 +77,12 @@ def test_what_cannot_join_is_refused_before_anything_is_waited_for(identity, sen
         hosts.join(*identity, seconds=1000)
 
 
-def test_a_process_that_is_alone_gives_up_in_time(tmp_path):
-    alone = [start_training(free_port(), process, tmp_path, '--join_seconds=2') for process in range(2)]
-    for process in alone:
-        (line,) = sentences(process)
-        assert 'Not all of the 2 processes have joined at localhost:' in line
-        assert 'within 2 s: start one process on each host' in line
+@pytest.mark.parametrize('number', [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_process_that_is_alone_gives_up_in_time(number, tmp_path):
+    alone = start_training(free_port(), number, tmp_path, '--join_seconds=2')
+    (line,) = sentences(alone)
+    assert 'Not all of the 2 processes have joined at localhost:' in line
+    assert 'within 2 s: start one process on each host' in line
 
 
 def test_a_port_that_is_taken_is_said():
@@ -92,6 +92,7 @@ def test_a_port_that_is_taken_is_said():
             hosts.join(f'localhost:{port}', 2, 0, seconds=1000)
 
 
+@pytest.mark.slow  # what is compared has fast tests below
 def test_hosts_with_different_configs_refuse_to_train(tmp_path):
     port = free_port()
     pair = [start_training(port, i, tmp_path / str(i), f'--config.seed={i}', '--join_seconds=150') for i in range(2)]
@@ -205,7 +206,7 @@ def assert_lost(process, number):
     assert 'the same command resumes from the last checkpoint.' in line
 
 
-@pytest.mark.parametrize('lost', [0, 1])
+@pytest.mark.parametrize('lost', [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_ends_the_other_at_once(lost):
     pair = join(f'localhost:{free_port()}', *(['sleep', 'wait'] if lost == 0 else ['wait', 'sleep']))
     pair[lost].kill()
