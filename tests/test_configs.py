@@ -63,11 +63,12 @@ SLOW = (  # to compile, or DCGAN with another loss
     'wgan_gp_resnet',
 )
 REAL_DATA = ('fashion_mnist', *(pytest.param(name, marks=pytest.mark.slow) for name in ('cifar10', 'tf_flowers')))
+ELSEWHERE = ('mlp', 'toy')  # which fast tests of whole runs train
 
 
 @pytest.mark.parametrize(
     'path',
-    [pytest.param(path, marks=pytest.mark.slow) if path.stem in SLOW else path for path in CONFIGS],
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem in SLOW + ELSEWHERE else path for path in CONFIGS],
     ids=lambda path: path.stem,
 )
 def test_it_trains_its_own_data(path, tmp_path):

@@ -57,6 +57,14 @@ def test_a_stretch_of_every_config(path):
 
 
 @pytest.mark.parametrize('rule', resize.RESIZES)
+def test_resizes(rule):
+    (resized,) = lower(resize.RESIZES[rule], outline((4, 32, 32, 3), np.uint8))
+    assert resized.shape == (4, 299, 299, 3)
+
+
+@pytest.mark.parametrize(
+    'rule', [rule if rule == 'tf1' else pytest.param(rule, marks=pytest.mark.slow) for rule in resize.RESIZES]
+)
 def test_inception(rule):
     parameters = jax.tree.map(
         outline, inception_network.parameter_shapes(), is_leaf=lambda leaf: isinstance(leaf, tuple)

@@ -183,12 +183,13 @@ def test_a_finished_run_says_so_and_does_nothing(finished, run_here):
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob('*') if path.is_file()} == before
 
 
-def test_a_run_killed_twice_ends_with_the_same_bits_and_lines(finished, tmp_path):
+@pytest.mark.parametrize('kills', [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_that_was_killed_ends_with_the_same_bits_and_lines(finished, tmp_path, kills):
     workdir, _ = finished
     killed = tmp_path / 'run'
     metrics = killed / 'metrics.jsonl'
     chance = random.Random(0)
-    for kill in range(2):
+    for kill in range(kills):
         process = subprocess.Popen(
             command(killed), cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -448,6 +449,7 @@ def test_a_second_start_compiles_nothing(tmp_path):
     assert entries_after('second') == first
 
 
+@pytest.mark.slow  # checkpoints on a full disk have a fast test of their own
 def test_a_full_disk_gets_one_sentence_and_loses_nothing(finished, tmp_path, run_here):
     """A limit on the size of files stands in for the disk: what is too large cannot be written."""
     workdir = tmp_path / 'run'
