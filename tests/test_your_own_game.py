@@ -118,15 +118,24 @@ def test_the_toolbox_joins_it_as_a_population(home):
         assert (home / 'all' / member / 'samples.png').exists()
 
 
-def test_sampling_and_evaluation_import_it_only_when_asked_to(home, trained):
-    for mode in (['sample', '--num', '6'], ['eval', '--metrics', 'sliced_wasserstein', '--num', '16']):
-        arguments = ['--workdir', str(trained), '--mode', *mode]
-        code, printed = run(home.parent, *arguments)
-        assert code == 2
-        assert 'needs the module discogan' in printed
-        code, printed = run(home.parent, *arguments, '--import_model')
-        assert code == 0, printed
+def assert_imports_it_only_when_asked_to(home, trained, *mode):
+    arguments = ['--workdir', str(trained), '--mode', *mode]
+    code, printed = run(home.parent, *arguments)
+    assert code == 2
+    assert 'needs the module discogan' in printed
+    code, printed = run(home.parent, *arguments, '--import_model')
+    assert code == 0, printed
+
+
+@pytest.mark.slow
+def test_evaluation_imports_it_only_when_asked_to(home, trained):
+    assert_imports_it_only_when_asked_to(home, trained, 'eval', '--metrics', 'sliced_wasserstein', '--num', '16')
+
+
+def test_sampling_imports_it_only_when_asked_to(home, trained):
+    assert_imports_it_only_when_asked_to(home, trained, 'sample', '--num', '6')
     (directory,) = (trained / 'generated').iterdir()
     assert len(list(directory.glob('0*.png'))) == 2
-    code, printed = run(home, *arguments[:2], '--mode', 'sample', '--import_model', '--inputs', 'digits', '--num', '4')
+    arguments = ['--workdir', str(trained), '--mode', 'sample', '--import_model']
+    code, printed = run(home, *arguments, '--inputs', 'digits', '--num', '4')
     assert code == 0, printed
