@@ -35,8 +35,15 @@ def kernel(weight, kind):
     return weight.T if weight.ndim == 2 else weight
 
 
+def outline(module, *inputs, **options):
+    """The variables of a linen network in the order of their making, of which only the shapes are known."""
+    made = {}
+    jax.eval_shape(lambda: made.update(module.init(jax.random.key(0), *inputs, **options)))  # its result is sorted
+    return made
+
+
 def load_in_order(variables, arrays, prefix):
-    """The variables of a linen network, as `init` has made them, with PyTorch's weights.
+    """The variables of a linen network, as `init` or `outline` has made them, with PyTorch's weights.
 
     Both are taken layer by layer in the order of their making, linear layers and batch normalisations apart.
     """

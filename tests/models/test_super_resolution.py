@@ -27,8 +27,7 @@ def test_generators_and_their_gradients_are_the_published_ones(name):
     for one in shuffles:
         arrays |= {key: shuffled(arrays[key]) for key in (f'p/G/{one}.weight', f'p/G/{one}.bias')}
     images, cotangent = (golden_files.nhwc(arrays[f'in/{key}']) for key in ('x', 'cotangent'))
-    variables = module.init(jax.random.key(0), images, train=False)
-    variables = golden_files.load_in_order(variables, arrays, 'p/G/')
+    variables = golden_files.load_in_order(golden_files.outline(module, images, train=False), arrays, 'p/G/')
 
     @jax.jit
     def value(params):  # published images are in [0, 1]
@@ -49,7 +48,7 @@ def test_the_discriminator_of_esrgan_is_the_published_one():
     weight = arrays['p/D/linear1.weight']  # of channels before places
     arrays['p/D/linear1.weight'] = weight.reshape(100, 16, 4, 4).transpose(0, 2, 3, 1).reshape(100, -1)
     module, images = esrgan.Discriminator(width=2), golden_files.nhwc(arrays['in/x'])
-    variables = golden_files.load_in_order(module.init(jax.random.key(0), images, train=False), arrays, 'p/D/')
+    variables = golden_files.load_in_order(golden_files.outline(module, images, train=False), arrays, 'p/D/')
     for mode in ('eval', 'train'):
         apply = jax.jit(
             lambda variables, train=mode == 'train': module.apply(
