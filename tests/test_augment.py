@@ -114,11 +114,17 @@ def forward(values, size):
     return functools.reduce(lambda done, step: step @ done, steps)
 
 
+@functools.partial(jax.jit, static_argnames='shape')
+def drawn(key, shape):
+    """A value of every transform, and the inverse of their geometry."""
+    values = adaptive_augment.sample(key, 1.0, ALL)
+    return values, geometry.inverse_geometry(values, shape)
+
+
 @pytest.mark.parametrize('seed', range(3))
 def test_composed_geometry_is_bilinear_sampling_by_the_inverse_map(seed):
-    values = jax.jit(lambda key: adaptive_augment.sample(key, 1.0, ALL))(jax.random.key(seed))
     image = images()[seed]
-    inverse = jax.jit(lambda values: geometry.inverse_geometry(values, image.shape))(values)
+    values, inverse = drawn(jax.random.key(seed), image.shape)
     expected = np.linalg.inv(forward({name: np.asarray(value) for name, value in values.items()}, 16))
     np.testing.assert_allclose(inverse, expected, atol=2e-5)
     y, x = np.mgrid[:16, :16] - 7.5
