@@ -13,6 +13,7 @@ from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.layers import stages, transformer
 from gan_jax.models.gat import Discriminator, Generator
+from tests import compiled
 
 CONFIG = pathlib.Path(__file__).parents[2] / 'configs' / 'gat.py'
 TINY = {'width': 16, 'depth': 4, 'heads': 2}
@@ -48,7 +49,7 @@ def test_published_numbers_of_parameters(width, depth, heads, made, judging):
 def generator(**options):
     module = Generator(SHAPE, num_classes=3, conditioning='concatenate', **TINY, **options)
     latents, labels = jax.random.normal(KEY, (3, 8)), jnp.arange(3)
-    params = module.init(KEY, latents, labels, train=False)['params']
+    params = compiled.init(module, KEY, latents, labels, train=False)['params']
     return module, params, latents, labels
 
 
@@ -92,7 +93,8 @@ def test_all_that_varies_comes_by_the_style():
 
 def test_the_style_hears_latents_of_any_length_as_one_and_learns_a_hundredth_as_fast():
     module, params, latents, labels = generator()
-    made, louder = (module.apply({'params': params}, scale * latents, labels, train=False) for scale in (1, 10))
+    apply = jax.jit(functools.partial(module.apply, train=False))
+    made, louder = (apply({'params': params}, scale * latents, labels) for scale in (1, 10))
     np.testing.assert_allclose(made, louder, atol=1e-4)
     kernel = params['map1']['kernel']
     bound = 100 * (6 / sum(kernel.shape)) ** 0.5
@@ -103,7 +105,7 @@ def test_the_style_hears_latents_of_any_length_as_one_and_learns_a_hundredth_as_
 def discriminator(**options):
     module = Discriminator(num_classes=3, conditioning='projection', **TINY, **options)
     examples, labels = jax.random.normal(KEY, (3, *SHAPE)), jnp.arange(3)
-    params = module.init(KEY, examples, labels, train=False)['params']
+    params = compiled.init(module, KEY, examples, labels, train=False)['params']
     return module, params, examples, labels
 
 
@@ -123,16 +125,17 @@ def test_an_example_stands_for_all_of_its_stages_and_each_gets_its_noise():
     module_key = module.apply({}, rngs={'noise': KEY}, method=lambda self: self.make_rng('noise'))
     noisy = stages.perturb(several, stages.linear(4), module_key, jnp.arange(3))
     silent = Discriminator(num_classes=3, conditioning='projection', noise='none', **TINY)
-    wanted = silent.apply({'params': params}, noisy, labels, train=True).logits
+    wanted = compiled.apply(silent, {'params': params}, noisy, labels, train=True).logits
     np.testing.assert_allclose(logits(examples, KEY, True), wanted, atol=1e-5)
 
 
 def test_the_logit_is_a_product_of_features_and_class():
     module, params, examples, labels = discriminator()
     silent = {**params, 'project': jax.tree.map(jnp.zeros_like, params['project'])}
-    np.testing.assert_array_equal(module.apply({'params': silent}, examples, labels, train=False).logits, 0)
-    logits = [module.apply({'params': params}, examples, jnp.full(3, label), train=False).logits for label in range(3)]
-    mixed = module.apply({'params': params}, examples, jnp.eye(3), train=False).logits
+    apply = jax.jit(functools.partial(module.apply, train=False))
+    np.testing.assert_array_equal(apply({'params': silent}, examples, labels).logits, 0)
+    logits = [apply({'params': params}, examples, jnp.full(3, label)).logits for label in range(3)]
+    mixed = apply({'params': params}, examples, jnp.eye(3)).logits
     np.testing.assert_allclose(mixed, [logits[i][i] for i in range(3)], rtol=1e-4)
     assert np.abs(logits[0] - logits[1]).min() > 0
 
