@@ -61,7 +61,12 @@ def told(tmp_path_factory):
 def styles_of(workdir, points, condition=None):
     run = load_noisy(workdir)
     conditions = None if condition is None else np.full(len(points), condition, np.int32)
-    return np.asarray(run.game.styles(*run.weights, points, conditions))
+    return np.asarray(mapping(workdir)(*run.weights, points, conditions))
+
+
+@functools.cache
+def mapping(workdir):
+    return jax.jit(load_noisy(workdir).game.styles)
 
 
 @functools.cache
@@ -161,7 +166,7 @@ def test_noise_is_none_fixed_or_random(plain, capsys):
     for one, other in ((0, 1), (1, 2), (2, 3)):
         assert np.abs(grid[:, one].astype(int) - grid[:, other]).max() > 10
     key = trained.named_key(run.config.seed, 'noise')
-    expected = run.game.synthesize(*run.weights, styles_of(plain, points), key)
+    expected = synthesis(plain)(*run.weights, styles_of(plain, points), key)
     assert_alike(of_mode['random'], to_uint8(expected))
     assert grid[:, 4].max() == 255
     assert 'of 100 draws: at most' in capsys.readouterr().out
