@@ -22,9 +22,9 @@ Data without classes need `--config.generator.conditioning=none --config.discrim
 Expect legible digits in rows of one class after 600 steps of the default run. Digits of one class begin to differ
 around step 1,200, but only a little. 600 steps took five minutes on two busy cores. A step of `small` has about five
 times as much work, by its tokens and width: 800 steps on Fashion-MNIST take 34 minutes of one core, and give clothes of
-the requested classes that differ little within a class. The published sizes are for accelerators: a forward pass of the generator
-takes 6 (S) to 118 (XL) billion multiply-adds at 256 tokens, and a step about four such passes and fifteen of the
-discriminator.
+the requested classes that differ little within a class. The published sizes are for accelerators: a forward pass of the
+generator takes 6 (S) to 118 (XL) billion multiply-adds at 256 tokens, and a step about four such passes and fifteen of
+the discriminator.
 """
 
 from ml_collections import ConfigDict
