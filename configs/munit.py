@@ -18,7 +18,9 @@ translations of the same image.
 
 Expect colours that follow the style after 300 steps, before shapes that follow the input. After the 3,000 steps, six
 minutes on a share of two CPU cores, most translations are the digit of their input in the colour of their style or
-example, some with a stroke more or less; `diversity` was 0.15 from step 2,500 on (one seed).
+example, some with a stroke more or less; `diversity` was 0.15 from step 2,500 on. experiments/multimodal has a table
+of three seeds, with UNIT and CycleGAN: a classifier finds the digit of the input in 70 % of the translations of test
+digits, where it recognises 91 % of true colourings.
 """
 
 from ml_collections import ConfigDict
