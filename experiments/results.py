@@ -143,25 +143,24 @@ def curves(
         names: {name of the metric: title of its panel}.
         columns: panels side by side.
     """
-    drawn_of = {name: {arm: _drawn(runs, name) for arm, runs in arms.items()} for name in names}
-    names = {name: title for name, title in names.items() if any(drawn_of[name].values())} or names
-    columns = min(columns, len(names))
-    rows = math.ceil(len(names) / columns)
+    panels = _panels(arms, names)
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
     figure = report.new_figure(5.5 * columns, 3.3 * rows)
     figure.set_layout_engine('constrained')
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (name, title) in zip(all_axes, names.items(), strict=False):
-        for i, (arm, drawn) in enumerate(drawn_of[name].items()):
+    for axes, (name, drawn_of) in zip(all_axes, panels.items(), strict=False):
+        for i, (arm, drawn) in enumerate(drawn_of.items()):
             for kimg, values in drawn:
                 axes.plot(kimg, values, color=f'C{i}', alpha=0.25, linewidth=0.8)
             if drawn:
                 axes.plot(*_mean(drawn), color=f'C{i}', linewidth=1.7, label=arm)
-        axes.set_title(title, loc='left', fontsize=10)
+        axes.set_title(names[name], loc='left', fontsize=10)
         axes.set_xlabel('thousand images', color='0.3', fontsize=9)
         axes.grid(color='0.92')
         axes.spines[['top', 'right']].set_visible(False)
         axes.tick_params(labelsize=8)
-    for axes in all_axes[len(names) :]:
+    for axes in all_axes[len(panels) :]:
         axes.remove()
     if all_axes[0].lines:
         all_axes[0].legend(frameon=False, fontsize=8)
@@ -263,8 +262,8 @@ def page(
     """
     header, *rows = table(values, published=published)
     charts = {
-        name: Chart(label, {arm: _mean(drawn) for arm, runs in arms.items() if (drawn := _drawn(runs, name))})
-        for name, label in (names or {}).items()
+        name: Chart(names[name], {arm: _mean(drawn) for arm, drawn in drawn_of.items() if drawn})
+        for name, drawn_of in _panels(arms or {}, names or {}).items()
     }
     body = [
         document.section('Question', document.paragraph(question)),
@@ -318,6 +317,12 @@ def publish(
     options = {'arms': arms, 'names': names, 'pictures': pictures, 'protocols': protocols, 'published': published}
     page(out / 'page.html', title, question, values, **options)
     print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
+
+
+def _panels(arms: Mapping[str, Sequence[Finished]], names: Mapping[str, str]) -> dict[str, dict[str, list[Curve]]]:
+    """{metric: {arm: curves of its seeds}} for the metrics that an arm has; for all of them if no arm has any."""
+    panels = {name: {arm: _drawn(runs, name) for arm, runs in arms.items()} for name in names}
+    return {name: drawn_of for name, drawn_of in panels.items() if any(drawn_of.values())} or panels
 
 
 def _drawn(runs: Sequence[Finished], name: str) -> list[Curve]:

@@ -147,7 +147,7 @@ def test_page_has_table_curves_and_protocols(tmp_path, finished):
         'Which is better?',
         {'GAN': {'fid': [12.0, 10.0]}},
         arms={'GAN': [finished, finished]},
-        names={'eval/fid': 'FID'},
+        names={'eval/kid': 'KID', 'eval/fid': 'FID'},
         protocols={'fid': 'reals=ten'},
     )
     text = (tmp_path / 'page.html').read_text()
@@ -155,3 +155,4 @@ def test_page_has_table_curves_and_protocols(tmp_path, finished):
     assert '11.0 ± 1.4' in text
     assert 'fid: reals=ten' in text
     assert '"ys": [30.0, 10.0, 12.0]' in text
+    assert 'KID' not in text  # nobody measured it
