@@ -1,10 +1,13 @@
-"""What trained translators make of the inputs of held-out examples, and a picture of it."""
+"""What trained translators make of the inputs of held-out examples, and the results of experiments on it."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from experiments import results
+from experiments.results import Finished, Values
+from experiments.sweep import Options
 from gan_jax.data import to_float, to_uint8
 from gan_jax.records import report
 from gan_jax.runtime import checkpoint
@@ -60,3 +63,39 @@ def draw(path: pathlib.Path, columns: Mapping[str, np.ndarray]) -> str:
     rows = np.stack([np.asarray(images[:SHOWN]) for images in columns.values()], axis=1)
     report.save_png(path, report.image_grid(rows.reshape(-1, *rows.shape[2:]), len(columns)))
     return f'held-out examples, from left to right: {", ".join(columns)}'
+
+
+def publish(
+    options: Options,
+    title: str,
+    question: str,
+    values: Values,
+    arms: Mapping[str, Sequence[Finished]],
+    names: Mapping[str, str],
+    shown: Mapping[str, np.ndarray],
+    protocols: Mapping[str, str],
+    *,
+    columns: int = 2,
+) -> None:
+    """Writes table, record, curves, `translations.png` and the page of an experiment, and prints the table.
+
+    Args:
+        options: of the command line; their `out` is the directory.
+        title: title of the experiment.
+        question: what it asks, in plain text.
+        values: values of every row and seed.
+        arms: the runs.
+        names: {name of the metric: title of its curves}.
+        shown: columns of the picture, as for `draw`.
+        protocols: {column of the table: how it was measured}.
+        columns: number of panels of curves side by side.
+    """
+    out = options.out
+    results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols})
+    results.curves(out / 'curves.png', arms, names, columns=columns)
+    caption = draw(out / 'translations.png', shown)
+    pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
+    results.page(
+        out / 'page.html', title, question, values, arms=arms, names=names, pictures=pictures, protocols=protocols
+    )
+    print((out / 'table.md').read_text())

@@ -71,19 +71,11 @@ def compare(options: Options, number: int) -> None:
         for arm, seeds in measured.items()
     }
 
-    out = options.out
     rules = {COLUMNS[metric]: estimate.rule for metric, estimate in measured[NEAREST][0].items()}
     protocols = {name: f'{len(pairs)} of {pairs.name} {pairs.split}; {rule}' for name, rule in rules.items()}
-    results.write(out, TITLE, values, {'seeds': options.seeds, 'protocols': protocols})
-    results.curves(out / 'curves.png', runs, CURVES)
     maps = np.asarray(to_uint8(coloured(to_float(pairs.inputs), pairs.num_classes)))
     shown = {'map': maps} | {arm: seeds[0] for arm, seeds in outputs.items() if seeds} | {'real': pairs.examples}
-    caption = translations.draw(out / 'translations.png', shown)
-    pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
-    results.page(
-        out / 'page.html', TITLE, QUESTION, values, arms=runs, names=CURVES, pictures=pictures, protocols=protocols
-    )
-    print((out / 'table.md').read_text())
+    translations.publish(options, TITLE, QUESTION, values, runs, CURVES, shown, protocols)
 
 
 def baselines(pairs: Dataset, known: Dataset) -> dict[str, np.ndarray]:

@@ -75,18 +75,10 @@ def compare(options: Options) -> None:
     values = {arm: finals(arm, some) for arm, some in runs.items()}
     values |= {name: measure(draw, classes, real, extractor) for name, draw in draws.items()}
 
-    out = options.out
     protocols = {COLUMNS[metric]: text for metric, text in results.protocols(runs).items()}
-    results.write(out, TITLE, values, {'seeds': options.seeds, 'protocols': protocols})
-    results.curves(out / 'curves.png', runs, CURVES, columns=3)
     shown = {'input': draws[COPIED](0), **translated(directories, inputs[: translations.SHOWN])}
     shown |= {name: draws[name](0) for name in (COLOURED, TRAINING)}
-    caption = translations.draw(out / 'translations.png', shown)
-    pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
-    results.page(
-        out / 'page.html', TITLE, QUESTION, values, arms=runs, names=CURVES, pictures=pictures, protocols=protocols
-    )
-    print((out / 'table.md').read_text())
+    translations.publish(options, TITLE, QUESTION, values, runs, CURVES, shown, protocols, columns=3)
 
 
 def finals(arm: str, runs: Sequence[Finished]) -> dict[str, list[float]]:

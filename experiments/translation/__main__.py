@@ -86,19 +86,12 @@ def compare(options: sweep.Options, number: int) -> None:
     outputs[MEDIAN] = [np.broadcast_to(np.median(trained.examples, axis=0).astype(np.uint8), pairs.examples.shape)]
     values = {arm: columns([measures.measure(one, pairs) for one in seeds]) for arm, seeds in outputs.items()}
 
-    out, title = options.out, f'Images from their edges: {options.setting}'
     protocols = {name: f'{len(pairs)} of {pairs.name} {held_out.split}; {text}' for name, text in RULES.items()}
-    results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols})
     paired = {arm: some for arm, some in runs.items() if arm != UNPAIRED}
-    results.curves(out / 'curves.png', paired, CURVES)
     shown = {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm in ARMS}
     shown = {'input': outputs[COPIED][0], **shown, 'target': pairs.examples}
-    caption = translations.draw(out / 'translations.png', shown)
-    pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=paired, names=CURVES, pictures=pictures, protocols=protocols
-    )
-    print((out / 'table.md').read_text())
+    title = f'Images from their edges: {options.setting}'
+    translations.publish(options, title, QUESTION, values, paired, CURVES, shown, protocols)
 
 
 def arms_of(options: sweep.Options) -> dict[str, sweep.Arm]:
