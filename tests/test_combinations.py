@@ -17,6 +17,7 @@ from gan_jax.losses import LOSSES
 from gan_jax.optim import OPTIMIZERS
 from gan_jax.parts import is_conditional
 from gan_jax.runtime import snapshot
+from tests.slow import slow_but
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 BATCH, CLASSES = 8, 3
@@ -129,9 +130,8 @@ def deal(rng, decks, count):
     return hands
 
 
-def some_slow(hands, quick):
-    """The hands, of which the fast suite plays one, that of number `quick`."""
-    return [hand if i == quick else pytest.param(hand, marks=pytest.mark.slow) for i, hand in enumerate(hands)]
+HANDS = deal(np.random.default_rng(3), DECKS, 6)
+IMAGE_HANDS = deal(np.random.default_rng(5), IMAGE_DECKS, 2)
 
 
 def load(family, overrides):
@@ -219,12 +219,12 @@ def play(family, shape, overrides):
 
 
 @pytest.mark.filterwarnings('ignore:loss.name=wasserstein')
-@pytest.mark.parametrize('overrides', some_slow(deal(np.random.default_rng(3), DECKS, 6), 1), ids=range(6))
+@pytest.mark.parametrize('overrides', slow_but(HANDS[1:2], HANDS), ids=range(6))
 def test_a_random_combination_on_points_is_played_or_refused_by_name(overrides):
     play('toy', (2,), overrides)
 
 
-@pytest.mark.parametrize('overrides', some_slow(deal(np.random.default_rng(5), IMAGE_DECKS, 2), 0), ids=range(2))
+@pytest.mark.parametrize('overrides', slow_but(IMAGE_HANDS[:1], IMAGE_HANDS), ids=range(2))
 def test_a_random_combination_on_images_is_played(overrides):
     assert play('dcgan', (8, 8, 1), overrides)
 

@@ -20,6 +20,7 @@ from gan_jax.evaluation import lpips
 from gan_jax.evaluation.features import inception_network, resize, vgg
 from gan_jax.runtime import parallel
 from gan_jax.stretch import make_stretch
+from tests.slow import slow_but
 
 QUICK = ('cyclegan', 'dcgan', 'gat', 'semi_supervised', 'wgan_gp')  # whose step is quickly traced
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py'))
@@ -62,9 +63,7 @@ def test_resizes(rule):
     assert resized.shape == (4, 299, 299, 3)
 
 
-@pytest.mark.parametrize(
-    'rule', [rule if rule == 'tf1' else pytest.param(rule, marks=pytest.mark.slow) for rule in resize.RESIZES]
-)
+@pytest.mark.parametrize('rule', slow_but(('tf1',), resize.RESIZES))
 def test_inception(rule):
     parameters = jax.tree.map(
         outline, inception_network.parameter_shapes(), is_leaf=lambda leaf: isinstance(leaf, tuple)

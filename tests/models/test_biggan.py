@@ -14,14 +14,11 @@ from gan_jax.errors import UserError
 from gan_jax.models import biggan, biggan_deep
 from gan_jax.runtime.compiler import ONCE
 from tests import golden_files
+from tests.slow import slow_but
 from tools.weights import biggan_pytorch
 
 GENERATORS = ('biggan_g32_hier', 'biggan_deep_g32', 'biggan_g32_noshare', 'biggan_g64_hier_attn32')
 DISCRIMINATORS = {'biggan_d32_attn16': 32, 'biggan_deep_d32': 32, 'biggan_d64_narrow_attn32': 64}
-
-
-def slow_but(fast, names):
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 quickly = functools.partial(jax.jit, compiler_options=ONCE)

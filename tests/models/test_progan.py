@@ -17,11 +17,12 @@ from gan_jax.models.progan import Discriminator, Generator
 from tests import compiled
 from tests.golden_files import assert_close, nhwc, read
 from tests.growing import count_published
+from tests.slow import slow_but
 
 WIDTHS = {'progan_16_b6': (10, 8, 6), 'progan_32': (12, 12, 8, 6)}
 OLD_SHARE = {'progan_16_b6': 0.75, 'progan_32': 0.3}  # of the stage before, while the last fades in
 GROUP = {'progan_16_b6': 6, 'progan_32': 4}
-CASES = ['progan_16_b6', pytest.param('progan_32', marks=pytest.mark.slow)]
+CASES = slow_but(('progan_16_b6',), WIDTHS)
 
 
 def layer_of(name):
@@ -165,9 +166,7 @@ PUBLISHED = {  # with the layers to and from the image of all stages
 }
 
 
-@pytest.mark.parametrize(
-    'side', [side if side == 32 else pytest.param(side, marks=pytest.mark.slow) for side in PUBLISHED]
-)
+@pytest.mark.parametrize('side', slow_but((32,), PUBLISHED))
 def test_published_counts(side):
     assert count_published(Generator((side, side, 3)), Discriminator(), side) == PUBLISHED[side]
 

@@ -15,6 +15,7 @@ from gan_jax.models.stylegan import Discriminator, Generator, StyledLayer
 from tests import compiled
 from tests.golden_files import assert_close, nhwc, read
 from tests.growing import count_published
+from tests.slow import slow_but
 from tools.weights import stylegan
 
 PREFIXES = {'M': 'g_mapping.', 'G': 'g_synthesis.', 'T': 'truncation.', 'D': ''}
@@ -157,9 +158,7 @@ PUBLISHED = {  # with the layers to and from the image of all stages
 }
 
 
-@pytest.mark.parametrize(
-    'side', [side if side == 32 else pytest.param(side, marks=pytest.mark.slow) for side in PUBLISHED]
-)
+@pytest.mark.parametrize('side', slow_but((32,), PUBLISHED))
 def test_published_counts(side):
     assert count_published(Generator((side, side, 3)), Discriminator(), side) == PUBLISHED[side]
 

@@ -12,6 +12,7 @@ from gan_jax.errors import UserError
 from gan_jax.models.stylegan2 import Discriminator, Generator
 from tests import compiled
 from tests.golden_files import assert_close, nhwc, read
+from tests.slow import slow_but
 from tools.weights import stylegan2
 
 GENERATORS = {  # psi; psi, cutoff and mixing place
@@ -23,11 +24,6 @@ GENERATORS = {  # psi; psi, cutoff and mixing place
 }
 FAST = ('sg2_g_skip_clamp', 'sg2_g_orig_cond_map2', 'sg2_d_orig_uncond')  # the files in tests/golden
 GROUPS = {'sg2_d_resnet_cond': 4, 'sg2_d_skip_uncond': 6, 'sg2_d_orig_uncond': 4, 'sg2_d_resnet_nombstd': 0}
-
-
-def cases(names, fast=FAST):
-    """Parameters of a test, all but a few of them slow."""
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def state_dict(arrays, net):
@@ -71,7 +67,7 @@ def generator(name):
     return arrays, module, variables, condition
 
 
-@pytest.mark.parametrize('name', cases(GENERATORS))
+@pytest.mark.parametrize('name', slow_but(FAST, GENERATORS))
 def test_the_mapping_and_its_truncation_are_the_published_ones(name):
     arrays, module, variables, condition = generator(name)
     psi, low, cutoff = GENERATORS[name]
@@ -88,7 +84,7 @@ def test_the_mapping_and_its_truncation_are_the_published_ones(name):
     assert_close(after['styles']['average'], arrays['out/w_avg_after_one_train_call'])
 
 
-@pytest.mark.parametrize('name', cases(GENERATORS))
+@pytest.mark.parametrize('name', slow_but(FAST, GENERATORS))
 def test_the_synthesis_is_the_published_one_at_every_resolution(name):
     arrays, module, variables, condition = generator(name)
     _, low, cutoff = GENERATORS[name]
@@ -121,7 +117,7 @@ def test_the_synthesis_is_the_published_one_at_every_resolution(name):
     assert_close(silent(variables, arrays['in/z'], condition), nhwc(arrays['out/img_noise_none']))
 
 
-@pytest.mark.parametrize('name', cases(GENERATORS, fast=FAST[1:]))
+@pytest.mark.parametrize('name', slow_but(FAST[1:], GENERATORS))
 def test_path_lengths_and_all_gradients_are_the_published_ones(name, monkeypatch):
     arrays, module, variables, condition = generator(name)
     directions, before = nhwc(arrays['in/pl_noise_unscaled']), arrays['in/pl_mean']
@@ -166,7 +162,7 @@ def as_params(options, arrays):
     return stylegan2.read_discriminator(options, arrays)['params']
 
 
-@pytest.mark.parametrize('name', cases(GROUPS))
+@pytest.mark.parametrize('name', slow_but(FAST, GROUPS))
 def test_the_discriminator_with_r1_and_its_gradients_is_the_published_one(name):
     arrays, group = read(name), GROUPS[name]
     options = config.base('stylegan2')
