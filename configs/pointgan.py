@@ -59,12 +59,13 @@ def get_config(argument: str = '') -> ConfigDict:
 
 def _suit_a_laptop(config: ConfigDict, raw: bool) -> None:
     """512 or 256 points, narrow layers of each point, and higher rates."""
-    config.data.size = 256 if raw else 512
     for optimizer in (config.generator_optimizer, config.discriminator_optimizer):
         optimizer.learning_rate = 5e-4
     if raw:
+        config.data.size = 256
         config.discriminator.widths = (32, 64, 128)
         config.duration = '1000 steps'
     else:
+        config.data.size = 512
         config.generator.encoder_widths = (32, 64, 64, 128, 64)
         config.duration = '2000 steps'
