@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import run
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor
@@ -17,6 +16,7 @@ from gan_jax.evaluation.store import compile_extractor
 from gan_jax.runtime import checkpoint
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.trained import load_run
+from gan_jax.training import run
 
 SEED = 1_000_000  # of the latents: none that was drawn while training
 

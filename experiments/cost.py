@@ -10,9 +10,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json, run
-from gan_jax.population import Program, make_population
+from gan_jax import config_json
 from gan_jax.records import files
+from gan_jax.training import run
+from gan_jax.training.population import Program, make_population
 
 ROUNDS = 3
 

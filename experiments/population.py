@@ -6,9 +6,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import data, run
+from gan_jax import data
 from gan_jax.game import GanState
-from gan_jax.population import Population, Program
+from gan_jax.training import run
+from gan_jax.training.population import Population, Program
 
 
 def watch_population(

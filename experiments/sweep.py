@@ -1,7 +1,7 @@
 """Arms times seeds: trains the arms of an experiment as ordinary runs, and resumes if interrupted.
 
-The seeds of an arm are a population (`gan_jax.population`), so that they share one compiled program; each leaves the
-directory of a run, which can be sampled, evaluated and compared like any other.
+The seeds of an arm are a population (`gan_jax.training.population`), so that they share one compiled program; each
+leaves the directory of a run, which can be sampled, evaluated and compared like any other.
 """
 
 import argparse

@@ -100,7 +100,7 @@ def choose_small_images(config: ConfigDict, argument: str) -> None:
 
 
 def grow(config: ConfigDict, levels: Iterable[Mapping[str, Any]]) -> None:
-    """Makes a config the last of several phases; see `gan_jax.phases`.
+    """Makes a config the last of several phases; see `gan_jax.training.phases`.
 
     Args:
         config: config of all phases.

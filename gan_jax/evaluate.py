@@ -25,7 +25,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import data
-from gan_jax.datasets import load_data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import results
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
@@ -41,11 +40,12 @@ from gan_jax.layers.choices import require
 from gan_jax.pages import run_page
 from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, provenance
-from gan_jax.run import refresh_page
 from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.sampling.loaded import LoadedRun
 from gan_jax.sampling.trained import TrainedRun, import_model, is_run, load_run
+from gan_jax.training.datasets import load_data
+from gan_jax.training.run import refresh_page
 
 DEFAULT_METRICS = ('fid', 'inception_score', 'kid', 'precision_recall', 'density_coverage')
 NUM_SAMPLES = 10_000

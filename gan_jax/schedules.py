@@ -10,7 +10,7 @@ stays there. Several schedules of one key follow one another, each starting at t
 one of `SHAPES`. Each phase of a run restarts the count of steps.
 
 The config is assembled inside the compiled step with the numbers traced, like that of a population's member
-(`gan_jax.population`). A number can have a schedule if it is an input of the program (rates, betas, weights,
+(`gan_jax.training.population`). A number can have a schedule if it is an input of the program (rates, betas, weights,
 half-lives, probabilities), but not if it determines the program.
 """
 

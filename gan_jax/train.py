@@ -2,8 +2,8 @@
 
 A run is a population of one, so the same loop trains single runs and populations. A run is a function of its
 config: batch k depends on (seed, k) and the noise of a step on (key, step). A run that was stopped and started again
-therefore continues with the same bits. A run of several phases (see `gan_jax.phases`) trains them one after the
-other, each from the last checkpoint of the previous one.
+therefore continues with the same bits. A run of several phases (see `gan_jax.training.phases`) trains them one after
+the other, each from the last checkpoint of the previous one.
 """
 
 import os
@@ -16,21 +16,22 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, phases, run
+from gan_jax import build
 from gan_jax import config as configs
 from gan_jax.errors import InterruptedRunError
 from gan_jax.game import GanState
 from gan_jax.layers.choices import require
-from gan_jax.member import Member
-from gan_jax.members import GoBackError, Members
 from gan_jax.pages import run_page
-from gan_jax.population import Population, make_population
 from gan_jax.records import lock, writers
 from gan_jax.runtime import hosts
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.runtime.interrupt import StopSignals
 from gan_jax.runtime.pace import Pace
-from gan_jax.stage import Stage
+from gan_jax.training import phases, run
+from gan_jax.training.member import Member
+from gan_jax.training.members import GoBackError, Members
+from gan_jax.training.population import Population, make_population
+from gan_jax.training.stage import Stage
 from gan_jax.values import with_values
 
 

@@ -15,9 +15,8 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import build, config_json, run
+from gan_jax import build, config_json
 from gan_jax import config as configs
-from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
 from gan_jax.game import Player
 from gan_jax.records import files
@@ -27,6 +26,8 @@ from gan_jax.sampling import sample_files
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.program import make_program
 from gan_jax.sampling.trained import TrainedRun, load_run
+from gan_jax.training import run
+from gan_jax.training.datasets import load_data
 from tests.test_latent_pictures import save_untrained
 from tests.test_shown import save_untrained as save_translator
 from tools import model_card

@@ -7,8 +7,8 @@ import pytest
 
 from gan_jax.data import Dataset, batch_indices
 from gan_jax.errors import UserError
-from gan_jax.feed import make_feed
 from gan_jax.runtime import parallel
+from gan_jax.training.feed import make_feed
 
 BATCH = 8
 

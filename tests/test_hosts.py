@@ -13,10 +13,11 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax import agreement, config
+from gan_jax import config
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.runtime import hosts, relay
+from gan_jax.training import agreement
 
 ROOT = pathlib.Path(__file__).parent.parent
 TOY = ['--config', 'configs/toy.py', '--config.duration=20 steps', '--config.log_every=10 steps']

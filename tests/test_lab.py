@@ -12,13 +12,13 @@ from gan_jax import config as configs
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.judgement import judgement
-from gan_jax.member import Member
 from gan_jax.records import plane
 from gan_jax.records.plane import Frame
 from gan_jax.records.writers import Writers
-from gan_jax.run import refresh_page
 from gan_jax.sampling.plane import landscape_grid, make_view, pulls
 from gan_jax.train import train
+from gan_jax.training.member import Member
+from gan_jax.training.run import refresh_page
 from tests.contents import contents, differences
 from tests.page_tools import Tree, in_browser, make_run, needs_browser
 from tools.lab import lab, main

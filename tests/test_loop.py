@@ -14,10 +14,10 @@ from PIL import Image
 
 from gan_jax import config
 from gan_jax.errors import DivergedError, InterruptedRunError
-from gan_jax.member import Member
 from gan_jax.records import report
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.train import train, train_population
+from gan_jax.training.member import Member
 from tests.contents import contents, differences
 
 pytestmark = pytest.mark.usefixtures('quick_curves')

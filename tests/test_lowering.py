@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from jax import export
 
-from gan_jax import build, run
+from gan_jax import build
 from gan_jax import config as configs
-from gan_jax.datasets import load_data
 from gan_jax.evaluation import lpips
 from gan_jax.evaluation.features import inception_network, resize, vgg
 from gan_jax.runtime import parallel
-from gan_jax.stretch import make_stretch
+from gan_jax.training import run
+from gan_jax.training.datasets import load_data
+from gan_jax.training.stretch import make_stretch
 from tests.slow import slow_but
 
 QUICK = ('cyclegan', 'dcgan', 'gat', 'semi_supervised', 'wgan_gp')  # whose step is quickly traced

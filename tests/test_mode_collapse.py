@@ -9,9 +9,9 @@ import pytest
 from experiments.mode_collapse import __main__ as experiment
 from experiments.population import watch_population
 from gan_jax import build, data
-from gan_jax.feed import make_feed
 from gan_jax.runtime import parallel
-from gan_jax.stretch import make_stretch
+from gan_jax.training.feed import make_feed
+from gan_jax.training.stretch import make_stretch
 
 STEPS = 12
 

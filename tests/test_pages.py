@@ -18,8 +18,8 @@ from gan_jax.pages import charts, pictures, run_page, workdir
 from gan_jax.pages import document as html
 from gan_jax.records import report
 from gan_jax.records.metrics import MetricsFile
-from gan_jax.run import refresh_page
 from gan_jax.sampling import samples as sampling
+from gan_jax.training.run import refresh_page
 from tests.page_tools import HANDS, Tree, in_browser, make_run, needs_browser
 
 NASTY = '</script><b>&"\''

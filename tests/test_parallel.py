@@ -11,15 +11,16 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import build, config, run
+from gan_jax import build, config
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
-from gan_jax.feed import make_feed
-from gan_jax.population import make_population
 from gan_jax.runtime import parallel
-from gan_jax.single import Single
-from gan_jax.stretch import make_stretch
 from gan_jax.train import train as train_run
+from gan_jax.training import run
+from gan_jax.training.feed import make_feed
+from gan_jax.training.population import make_population
+from gan_jax.training.single import Single
+from gan_jax.training.stretch import make_stretch
 from tools.hlo import collectives
 
 ROOT = pathlib.Path(__file__).parent.parent

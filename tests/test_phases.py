@@ -11,7 +11,7 @@ import optax
 import pytest
 from PIL import Image, ImageSequence
 
-from gan_jax import build, config, config_json, data, phases, run
+from gan_jax import build, config, config_json, data
 from gan_jax.errors import InterruptedRunError, UserError
 from gan_jax.game import GanState, Player
 from gan_jax.main import main
@@ -20,6 +20,7 @@ from gan_jax.pages import workdir as workdirs
 from gan_jax.runtime import parallel
 from gan_jax.sampling.trained import load_run
 from gan_jax.train import train, train_population
+from gan_jax.training import phases, run
 from tests import toy_experiments
 from tests.contents import differences
 from tests.test_loop import KilledError, killed_in, stop_at_look

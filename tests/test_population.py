@@ -10,9 +10,9 @@ import pytest
 
 from gan_jax import config, data
 from gan_jax.errors import DivergedError, UserError
-from gan_jax.population import Program, make_population
 from gan_jax.sampling import sample_files
 from gan_jax.train import train, train_population
+from gan_jax.training.population import Program, make_population
 from tests import toy_experiments
 
 pytestmark = pytest.mark.usefixtures('quick_curves')

@@ -6,14 +6,15 @@ from typing import Annotated
 import jax
 import pytest
 
-from gan_jax import build, cost, defaults
+from gan_jax import build, defaults
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.games import cycada
-from gan_jax.population import with_values
 from gan_jax.ranges import AMOUNT, COUNT, DECAY, POSITIVE_SHARE, SHARE, Range, checked
 from gan_jax.runtime import parallel
+from gan_jax.training import cost
+from gan_jax.training.population import with_values
 
 IMPOSSIBLE = (-1, math.nan, math.inf, 1e30, 10**20)
 ACCEPTED = {

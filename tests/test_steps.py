@@ -16,7 +16,7 @@ from gan_jax.balance import Balance
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Network, Outcome, Pair, Turn, from_flax, normal_latents, pure, stream
 from gan_jax.judgement import Judgement
-from gan_jax.stretch import make_stretch
+from gan_jax.training.stretch import make_stretch
 
 LATENT = 3
 

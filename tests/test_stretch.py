@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.stretch import make_stretch
+from gan_jax.training.stretch import make_stretch
 
 
 class State(dict):

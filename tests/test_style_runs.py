@@ -53,7 +53,7 @@ KILLS = {'stylegan2_ada': (3, 6), 'stylegan': (6, 15)}  # in the middle of each 
 KILLED = """
 import os, signal, sys
 from gan_jax.main import main
-from gan_jax.member import Member
+from gan_jax.training.member import Member
 
 read, last = Member.read, int(sys.argv[1])
 

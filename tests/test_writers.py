@@ -15,7 +15,7 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
 from experiments import results
-from gan_jax import build, config, run
+from gan_jax import build, config
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Evaluation, Failure, Record
@@ -24,6 +24,7 @@ from gan_jax.records.metrics import MetricsFile, evaluations_of, metrics_of, tim
 from gan_jax.records.progress import Progress
 from gan_jax.records.tensorboard import TensorBoard
 from gan_jax.records.writers import Writers
+from gan_jax.training import run
 
 FULL_DISK = r'{path} cannot be written \(No space left on device\): free some space or change the permissions, then '
 

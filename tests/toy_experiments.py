@@ -31,7 +31,7 @@ _TOY = {
     'samples': '4',
 }
 _PAGES = (  # and pictures of single runs, which have tests of their own
-    'gan_jax.run.refresh_page',
+    'gan_jax.training.run.refresh_page',
     'gan_jax.records.report.curves',
     'gan_jax.records.report.save_animation',
     'gan_jax.pages.pictures.save_neighbours',

@@ -49,9 +49,9 @@ class Training(NamedTuple):
 def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Training:
     """A config's training with stretches of so many steps and the data placed on the 'device' or the 'host'."""
     from gan_jax import build
-    from gan_jax.run import make_feed, of_data
     from gan_jax.runtime import parallel
-    from gan_jax.stretch import make_stretch
+    from gan_jax.training.run import make_feed, of_data
+    from gan_jax.training.stretch import make_stretch
 
     layout = parallel.make_layout(config.batch_size, num_devices=config.parallel.devices)
     known = of_data(dataset, dataset.num_classes)
@@ -102,11 +102,11 @@ def repeat(training: Training) -> Callable[[], None]:
 
 
 def population_side(values: dict[str, Any], steps: int, members: int) -> Side:
-    """Several seeds of a config in one program, by `gan_jax.population`."""
+    """Several seeds of a config in one program, by `gan_jax.training.population`."""
     import jax
 
     from gan_jax import config_json
-    from gan_jax.population import Program, make_population
+    from gan_jax.training.population import Program, make_population
 
     config = config_json.from_json(values | {'population': members})
     program = Program(make_population(config), load_data(config), None)

@@ -26,9 +26,9 @@ def exchanged(config: Any, devices: int) -> dict[str, int]:
     """
     import numpy as np
 
-    from gan_jax.datasets import load_data
-    from gan_jax.population import make_population
-    from gan_jax.single import Single
+    from gan_jax.training.datasets import load_data
+    from gan_jax.training.population import make_population
+    from gan_jax.training.single import Single
     from gan_jax.values import with_values
 
     config = with_values(config, {'parallel.devices': devices})
@@ -41,8 +41,9 @@ def parameters(config: Any) -> dict[str, int]:
     """The bytes of each player's parameters, and so of its gradients."""
     import jax
 
-    from gan_jax import build, run
-    from gan_jax.datasets import load_data
+    from gan_jax import build
+    from gan_jax.training import run
+    from gan_jax.training.datasets import load_data
 
     dataset = load_data(config.data)
     known = run.of_data(dataset, run.count_classes(config, dataset))

@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, config_json, run
+from gan_jax import build, config_json
 from gan_jax import config as configs
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.features.torch_file import read_torch_file
@@ -32,6 +32,7 @@ from gan_jax.layers.choices import choose
 from gan_jax.records import files, npz
 from gan_jax.runtime.checkpoint import Checkpoints, package_versions
 from gan_jax.sampling.trained import is_run
+from gan_jax.training import run
 
 from . import network_pickle, weights
 from .weights import Converted, stylegan2

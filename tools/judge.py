@@ -21,7 +21,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data import Dataset, to_uint8
-from gan_jax.datasets import load_data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluate import draw_conditions, load_images, name_and_split
 from gan_jax.evaluation import human
@@ -35,6 +34,7 @@ from gan_jax.records import files
 from gan_jax.runtime import parallel
 from gan_jax.sampling.samples import generate
 from gan_jax.sampling.trained import TrainedRun, import_model, load_run
+from gan_jax.training.datasets import load_data
 
 from .compare import page_path
 from .serving import Route, make_server, serve

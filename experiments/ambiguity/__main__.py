@@ -13,10 +13,10 @@ from ml_collections import ConfigDict
 from experiments import results, sweep
 from experiments.sweep import Arm, Options
 from gan_jax.data import Dataset
-from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
 from gan_jax.evaluate import evaluate
 from gan_jax.runtime import parallel
+from gan_jax.training.datasets import load_data
 
 QUESTION = (
     "CAN rewards images that pass for real and belong to no class, a stand-in for the paper's styles of paintings. How "

@@ -10,12 +10,12 @@ import numpy as np
 import optax
 
 from gan_jax.data import to_float
-from gan_jax.datasets import load_data
 from gan_jax.evaluation.anomalies import auroc
 from gan_jax.game import Array, PyTree, named_key
 from gan_jax.layers.networks import flatten
 from gan_jax.parts import Parts
 from gan_jax.sampling.trained import load_run
+from gan_jax.training.datasets import load_data
 
 STEPS = 500
 LEARNING_RATE = 0.05

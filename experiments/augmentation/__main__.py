@@ -17,12 +17,12 @@ from experiments.augmentation.generation import generated
 from experiments.semi_supervised.training import draw_labels
 from experiments.sweep import Arm, Options
 from gan_jax.data import Dataset
-from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.features.classifier_training import Recipe, find_recipe
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
+from gan_jax.training.datasets import load_data
 
 QUESTION = (
     'A classifier and a conditional GAN get the same 10, 50 or 100 labelled images a class, and the GAN no others. '

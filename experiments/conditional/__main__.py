@@ -15,8 +15,8 @@ from experiments.conditional import measures
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.modes import label_modes
 from gan_jax.records import files
-from gan_jax.run import load_data
 from gan_jax.runtime import parallel
+from gan_jax.training.run import load_data
 
 QUESTION = (
     'What does a DCGAN gain by being told the class? Does it make what it is asked for, are its images better or more '

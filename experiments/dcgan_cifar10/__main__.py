@@ -12,12 +12,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from experiments import results, sweep
-from gan_jax import data, run
+from gan_jax import data
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
 from gan_jax.sampling import samples as sampling
+from gan_jax.training import run
 
 QUESTION = (
     'How good do the samples of the DCGAN recipe get on CIFAR-10, how steadily do they get better, and is the last '

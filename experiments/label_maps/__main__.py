@@ -14,13 +14,13 @@ import numpy as np
 from experiments import results, sweep, translations
 from experiments.sweep import Arm, Options
 from gan_jax.data import Dataset, to_float, to_uint8
-from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.baselines import ERRORS, outputs_without_training
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.segmentation import segmentation
 from gan_jax.games.spade import coloured
 from gan_jax.runtime import parallel
+from gan_jax.training.datasets import load_data
 
 TITLE = 'Images from label maps'
 QUESTION = (

@@ -18,13 +18,13 @@ from experiments.results import Finished
 from experiments.sweep import Arm, Options
 from gan_jax.data import Dataset
 from gan_jax.data.coloured import in_any_colour
-from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
 from gan_jax.evaluate import evaluate
 from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.translated import INPUTS, PAIRS, class_accuracy, pixel_distance
 from gan_jax.runtime import parallel
+from gan_jax.training.datasets import load_data
 
 Draw = Callable[[int], np.ndarray]  # seed -> translations of the inputs, uint8 [n, H, W, 3]
 

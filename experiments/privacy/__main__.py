@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments import results, sweep
-from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.runtime import parallel
+from gan_jax.training.datasets import load_data
 
 QUESTION = (
     'How well is a classifier trained on the samples of a private generator, and does the discriminator recognise its '

@@ -9,12 +9,13 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from ml_collections import ConfigDict
 
-from gan_jax import build, run
+from gan_jax import build
 from gan_jax.dynamics.field import linearize, moving_params, vector_field
 from gan_jax.dynamics.paths import path
 from gan_jax.dynamics.spectrum import arnoldi
 from gan_jax.game import GanState, named_key
 from gan_jax.runtime import parallel
+from gan_jax.training import run
 
 EIGENVALUES = 20
 SHARES = np.linspace(0.0, 1.3, 27)  # of the way from the first state to the last

@@ -17,8 +17,8 @@ from gan_jax.games.semi_supervised import classifier_of, semi_supervised
 from gan_jax.models.semi_supervised import Discriminator, Generator
 from gan_jax.records import npz, report
 from gan_jax.records.metrics import metrics_of
-from gan_jax.stretch import make_stretch
 from gan_jax.terms import NO_TERMS
+from gan_jax.training.stretch import make_stretch
 
 BATCH = 100
 STARTING = 500  # examples for the data-dependent initialisation

@@ -17,13 +17,14 @@ from PIL import Image
 from experiments import cost, results, sweep
 from experiments.spectral_norm_vs_gradient_penalty import lipschitz
 from experiments.sweep import Arm, Options
-from gan_jax import build, run
+from gan_jax import build
 from gan_jax.errors import exit_code
 from gan_jax.judgement import judgement
 from gan_jax.records import report
 from gan_jax.runtime import checkpoint, parallel
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.trained import load_run
+from gan_jax.training import run
 
 QUESTION = (
     'Spectral norm and penalties of gradients both are to keep the discriminator from becoming steep. How steep does '

@@ -13,10 +13,10 @@ import numpy as np
 from experiments import results, sweep, translations
 from experiments.translation import measures
 from gan_jax.data import Dataset
-from gan_jax.datasets import load_data
 from gan_jax.errors import exit_code
 from gan_jax.records import report
 from gan_jax.runtime import parallel
+from gan_jax.training.datasets import load_data
 
 QUESTION = (
     'An image is made of its edges. What does an adversary add to the mean absolute difference (L1) between output and '

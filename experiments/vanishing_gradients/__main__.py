@@ -17,12 +17,13 @@ from PIL import Image
 from experiments import results, sweep
 from experiments.sweep import Arm, Options
 from experiments.vanishing_gradients.probe import BATCHES, Record, make_probe
-from gan_jax import build, config_json, run
+from gan_jax import build, config_json
 from gan_jax.errors import exit_code
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.sampling.trained import load_run
+from gan_jax.training import run
 
 QUESTION = (
     'The better the discriminator, the less the generator of the original (saturating) game learns from it: is that '

@@ -10,10 +10,11 @@ import optax
 from jax.flatten_util import ravel_pytree
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, run, steps
+from gan_jax import build, data, steps
 from gan_jax import config as configs
 from gan_jax.game import Game, GanState, Player, named_key
 from gan_jax.runtime import parallel
+from gan_jax.training import run
 
 BATCHES = 8  # of a measurement
 READINGS = 12  # of a probe, beside that before the first step

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from gan_jax import phases
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import kind_of
 from gan_jax.pages import document as html
@@ -15,6 +14,7 @@ from gan_jax.pages.charts import COLORS, Chart, chart, controls
 from gan_jax.pages.metrics_table import evaluated_table, metrics_table
 from gan_jax.pages.workdir import Workdir
 from gan_jax.records import files, report
+from gan_jax.training import phases
 
 NAME = 'report.html'
 LAB = 'lab.html'  # of a game in the plane, beside it

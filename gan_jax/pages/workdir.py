@@ -12,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json, games, phases
+from gan_jax import config_json, games
 from gan_jax.defaults import without_networks
 from gan_jax.errors import UserError
 from gan_jax.evaluation import results
@@ -24,6 +24,7 @@ from gan_jax.parts import is_conditional
 from gan_jax.records import description, report
 from gan_jax.records.metrics import MetricsFile, evaluations_of, metrics_of, timing_of
 from gan_jax.records.starts import starts_of
+from gan_jax.training import phases
 
 _SCHEDULE_POINTS = 201
 

@@ -45,7 +45,7 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_facts(workdir: str | os.PathLike) -> dict[str, Any]:
-    """The facts about a run that `gan_jax.run.facts` recorded, as JSON values.
+    """The facts about a run that `gan_jax.training.run.facts` recorded, as JSON values.
 
     Raises:
         FileNotFoundError, NotADirectoryError: there are none.

@@ -103,7 +103,7 @@ class Layout:
         """Compiles `stretch(state, data, positions, slot, count) -> (state, metrics)`, with a donated state.
 
         Args:
-            stretch: from `gan_jax.stretch.make_stretch`.
+            stretch: from `gan_jax.training.stretch.make_stretch`.
             data_axis: the axis along which the data was `split`; None: the data was replicated.
         """
         stretch = canonical(stretch)

@@ -6,11 +6,11 @@ import pathlib
 import numpy as np
 
 from gan_jax.data import to_float
-from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
 from gan_jax.evaluation import anomalies as scoring
 from gan_jax.records import files
 from gan_jax.sampling.chosen import Chosen, save_images
+from gan_jax.training.datasets import load_data
 
 
 def anomalies(chosen: Chosen, *, columns: int = 10) -> pathlib.Path:

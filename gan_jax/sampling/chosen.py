@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import cost
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.layers.choices import require
@@ -19,6 +18,7 @@ from gan_jax.sampling import animation
 from gan_jax.sampling.sample_files import generated
 from gan_jax.sampling.samples import Samples, arrange, picture
 from gan_jax.sampling.trained import TrainedRun
+from gan_jax.training import cost
 
 REACH = {'normal': 3.0, 'uniform': 1.0}
 _MOST_STEPS = 10_000  # images of a row, or from one seed to the next

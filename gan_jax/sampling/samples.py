@@ -9,9 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gan_jax import cost
 from gan_jax.data import Dataset, to_stored
-from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, Player, named_key
@@ -21,6 +19,8 @@ from gan_jax.runtime import compiler
 from gan_jax.sampling import shown
 from gan_jax.sampling.latents import drawn, towards_mean
 from gan_jax.sampling.trained import TrainedRun
+from gan_jax.training import cost
+from gan_jax.training.datasets import load_data
 
 
 def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = None) -> jax.Array:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import data, feed
+from gan_jax import data
 from gan_jax.data.words import decode
 from gan_jax.errors import UserError
 from gan_jax.sampling import captions
+from gan_jax.training import feed
 
 
 @pytest.fixture

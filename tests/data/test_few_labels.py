@@ -5,10 +5,11 @@ import pathlib
 import numpy as np
 import pytest
 
-from gan_jax import config, run
+from gan_jax import config
 from gan_jax.data import Dataset
 from gan_jax.data.few_labels import with_few_labels
 from gan_jax.errors import UserError
+from gan_jax.training import run
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ import pytest
 from gan_jax import config
 from gan_jax.data import Dataset
 from gan_jax.data.left_out import without_classes
-from gan_jax.datasets import load_data
 from gan_jax.errors import UserError
+from gan_jax.training.datasets import load_data
 
 
 def of(labels, names=None):

@@ -18,7 +18,7 @@ from gan_jax.games.can import AMBIGUITIES, binary_ambiguity, can, uniform_ambigu
 from gan_jax.layers.heads import Classifying
 from gan_jax.losses import Loss
 from gan_jax.models import mlp
-from gan_jax.run import count_classes
+from gan_jax.training.run import count_classes
 
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
 BATCH, SIZE, CLASSES = 16, 4, 3

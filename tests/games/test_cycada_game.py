@@ -6,13 +6,14 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import build, losses, phases, steps
+from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.classification import Classification
 from gan_jax.errors import UserError
 from gan_jax.game import GanState, Player, pure
 from gan_jax.games.cycada import ROLES, cycada
 from gan_jax.games.cyclegan import cyclegan
+from gan_jax.training import phases
 from gan_jax.translators import over_fields
 
 BATCH, CLASSES = 6, 3

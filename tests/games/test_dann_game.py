@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import build, run, steps
+from gan_jax import build, steps
 from gan_jax import config as configs
 from gan_jax.classification import Classification
 from gan_jax.data import Dataset, check_labelled_domains
@@ -18,6 +18,7 @@ from gan_jax.errors import UserError
 from gan_jax.game import pure
 from gan_jax.games.dann import ROLES, dann, reversal
 from gan_jax.main import main
+from gan_jax.training import run
 from tests import toy_experiments
 from tests.contents import differences
 

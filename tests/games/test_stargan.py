@@ -9,7 +9,7 @@ import optax
 import pytest
 from PIL import Image
 
-from gan_jax import build, run, steps, terms
+from gan_jax import build, steps, terms
 from gan_jax import config as configs
 from gan_jax.data import load
 from gan_jax.errors import UserError
@@ -18,6 +18,7 @@ from gan_jax.games.stargan import stargan
 from gan_jax.judgement import Judgement
 from gan_jax.models.stargan import Discriminator, Generator
 from gan_jax.records import provenance
+from gan_jax.training import run
 from tests import compiled
 
 SHAPE, BATCH, DOMAINS = (2, 2, 1), 4, 3

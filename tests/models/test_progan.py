@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import build, config, phases
+from gan_jax import build, config
 from gan_jax.errors import UserError
 from gan_jax.layers.minibatch import minibatch_deviation
 from gan_jax.layers.progress import with_share
 from gan_jax.layers.resampling import faded
 from gan_jax.models.progan import Discriminator, Generator
+from gan_jax.training import phases
 from tests import compiled
 from tests.golden_files import assert_close, nhwc, read
 from tests.growing import count_published

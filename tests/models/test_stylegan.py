@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import build, config, phases
+from gan_jax import build, config
 from gan_jax.errors import UserError
 from gan_jax.layers.progress import with_share
 from gan_jax.models.stylegan import Discriminator, Generator, StyledLayer
+from gan_jax.training import phases
 from tests import compiled
 from tests.golden_files import assert_close, nhwc, read
 from tests.growing import count_published

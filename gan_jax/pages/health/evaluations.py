@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gan_jax import phases
 from gan_jax.pages.health.course import Course, Finding, advice, headline_of, series_of
+from gan_jax.training import phases
 
 WORSE = 1.25  # times the best: FIDs of other samples of the same generator differ by a few per cent
 IMPROVING = 1.05  # the gain over the last quarter that is worth another quarter

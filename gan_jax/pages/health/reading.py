@@ -6,13 +6,13 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from gan_jax import phases
 from gan_jax.errors import UserError
 from gan_jax.pages.diversity import cut_grid
 from gan_jax.pages.health.course import Course
 from gan_jax.parts import is_conditional
 from gan_jax.records import description, report
 from gan_jax.records.metrics import metrics_of
+from gan_jax.training import phases
 
 _MOST_GRIDS = 10  # of earlier samples that are looked at, evenly spaced
 

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json, data, privacy, run
+from gan_jax import config_json, data, privacy
 from gan_jax.errors import DivergedError
 from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, GanState, Player
@@ -24,7 +24,8 @@ from gan_jax.runtime.checkpoint import Checkpoints
 from gan_jax.runtime.pace import Metrics, Stretch
 from gan_jax.sampling import plane, shown
 from gan_jax.sampling import samples as sampling
-from gan_jax.stage import Stage
+from gan_jax.training import run
+from gan_jax.training.stage import Stage
 
 _MAX_RESTORES = 3  # of on_nan='restore', in one start
 
@@ -43,8 +44,8 @@ class Member:
         config: the config of that phase.
         samples: the samples of its pictures in that phase.
         view: makes the frame of a state, in a game in the plane; else None.
-        evaluate: evaluates the players and records the values; see `gan_jax.run.make_evaluation`.
-        standing: gives the generator the statistics for samples; see `gan_jax.run.make_standing`.
+        evaluate: evaluates the players and records the values; see `gan_jax.training.run.make_evaluation`.
+        standing: gives the generator the statistics for samples; see `gan_jax.training.run.make_standing`.
         given_up: the reason why it is no longer trained, or None.
         out: its records during training.
         means: means of the metrics of the last line, and its evaluation; empty inside a line.

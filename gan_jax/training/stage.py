@@ -7,13 +7,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import build, cost, data, phases, run
+from gan_jax import build, data
 from gan_jax import config as configs
 from gan_jax.game import Game, Player
-from gan_jax.population import Population, Program
 from gan_jax.records.writers import Writers
 from gan_jax.runtime import parallel
-from gan_jax.single import Single
+from gan_jax.training import cost, phases, run
+from gan_jax.training.population import Population, Program
+from gan_jax.training.single import Single
 
 
 @dataclasses.dataclass
@@ -71,12 +72,12 @@ class Stage:
 
     @functools.cached_property
     def evaluate(self) -> Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]:
-        """Evaluates the players of a member and records the values; see `gan_jax.run.make_evaluation`."""
+        """Evaluates the players of a member and records the values; see `gan_jax.training.run.make_evaluation`."""
         return run.make_evaluation(self.recipe.member(0), self.dataset, self.game, self.classes, self.program.layout)
 
     @functools.cached_property
     def stretch(self) -> parallel.Program:
-        """The compiled program of training; see `gan_jax.stretch`."""
+        """The compiled program of training; see `gan_jax.training.stretch`."""
         return self.program.stretch(self.longest)
 
     def lines(self, begin: int) -> list[tuple[int, int]]:

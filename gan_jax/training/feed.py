@@ -28,7 +28,7 @@ class Feed(NamedTuple):
     """How a run's batches reach the compiled stretch.
 
     Attributes:
-        batch_at: (data, step, slot, positions) -> batch, for `gan_jax.stretch.make_stretch`.
+        batch_at: (data, step, slot, positions) -> batch, for `gan_jax.training.stretch.make_stretch`.
         data_axis: the axis along which the data are split over devices; None when they are replicated.
         open: spans [(first step, last step), ...] -> context manager of an iterator over the data of each.
     """

@@ -22,13 +22,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from gan_jax import build, data, run
+from gan_jax import build, data
 from gan_jax.errors import UserError
 from gan_jax.game import Game, GanState
 from gan_jax.runtime import compiler, parallel
 from gan_jax.runtime.canonical import canonical
 from gan_jax.schedules import SWITCHED_OFF_AT_0
-from gan_jax.stretch import make_stretch
+from gan_jax.training import run
+from gan_jax.training.stretch import make_stretch
 from gan_jax.values import entering_as_values, value_of, with_values
 
 AXIS = 'members'
@@ -166,7 +167,7 @@ class Program:
     def stretch(self, longest: int) -> parallel.Program:
         """The compiled program (states, *data, slot, count) -> (states, metrics [members, longest]).
 
-        See `gan_jax.stretch`. The data are the same for all steps; `open` provides them.
+        See `gan_jax.training.stretch`. The data are the same for all steps; `open` provides them.
         """
         advance = functools.partial(self._advance, longest)
         return parallel.Program(self._spread(advance, 2, donate_argnums=0, compiler_options=compiler.training()))

@@ -4,15 +4,15 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from gan_jax import phases, run
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.game import GanState
-from gan_jax.member import Member
-from gan_jax.population import Program
 from gan_jax.records import description
 from gan_jax.runtime.pace import Stretch
-from gan_jax.single import Single
-from gan_jax.stage import Stage
+from gan_jax.training import phases, run
+from gan_jax.training.member import Member
+from gan_jax.training.population import Program
+from gan_jax.training.single import Single
+from gan_jax.training.stage import Stage
 
 
 class GoBackError(Exception):

@@ -6,15 +6,16 @@ from typing import Any
 
 import jax
 
-from gan_jax import build, data, run
+from gan_jax import build, data
 from gan_jax.game import GanState
-from gan_jax.population import Population
 from gan_jax.runtime import parallel
-from gan_jax.stretch import make_stretch
+from gan_jax.training import run
+from gan_jax.training.population import Population
+from gan_jax.training.stretch import make_stretch
 
 
 class Single:
-    """The compiled program of a single run; `gan_jax.population.Program` is that of several.
+    """The compiled program of a single run; `gan_jax.training.population.Program` is that of several.
 
     Attributes:
         share: number of members per device.
@@ -57,7 +58,7 @@ class Single:
         return tree
 
     def stretch(self, longest: int) -> parallel.Program:
-        """The compiled program (state, *data, slot, count) -> (state, metrics); see `gan_jax.stretch`."""
+        """The compiled program (state, *data, slot, count) -> (state, metrics); see `gan_jax.training.stretch`."""
         return self.layout.compile(
             make_stretch(self._step, self._feed.batch_at, longest), data_axis=self._feed.data_axis
         )

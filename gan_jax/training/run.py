@@ -16,15 +16,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import agreement, build, config_json, cost, data, feed, games, open_sets, privacy
+from gan_jax import build, config_json, data, games, open_sets, privacy
 from gan_jax import config as configs
-from gan_jax.datasets import load_data
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.gather import GeneratorSamples, of_inputs
 from gan_jax.evaluation.metrics import check_kind, check_of_generator
-from gan_jax.feed import Feed
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import lab_page, run_page
 from gan_jax.parts import is_conditional, needs_classes, starts_from_examples
@@ -34,6 +32,9 @@ from gan_jax.runtime import parallel
 from gan_jax.runtime.checkpoint import package_versions
 from gan_jax.runtime.parallel import Layout
 from gan_jax.sampling import standing
+from gan_jax.training import agreement, cost, feed
+from gan_jax.training.datasets import load_data
+from gan_jax.training.feed import Feed
 
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:

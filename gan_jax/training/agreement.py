@@ -9,6 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+import gan_jax
 from gan_jax import config_json
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
@@ -52,7 +53,7 @@ def _changes(first: dict[str, str], other: dict[str, str]) -> list[str]:
 @functools.cache
 def _code() -> str:
     """A SHA-256 of the package's source."""
-    digest, root = hashlib.sha256(), pathlib.Path(__file__).parent
+    digest, root = hashlib.sha256(), pathlib.Path(gan_jax.__file__).parent
     for path in sorted(root.rglob('*.py')):
         digest.update(f'{path.relative_to(root)}\n'.encode() + path.read_bytes())
     return digest.hexdigest()
