@@ -11,6 +11,9 @@ by factors of 2 to 100. Here, on a CPU, each of the three is computed in the fas
   the image's memory, which is worthwhile for many output channels or few input channels, and where a kernel is larger
   than its image.
 
+Solids and clips are images with more channels: the slices under the kernel are concatenated, and the convolution of
+these, in either form, makes a slice of the outputs.
+
 Elsewhere (GPU, TPU) each of the three is the plain XLA operation. The platform that compiles decides, inside the three,
 so that a derivative traces one rule and not one for each platform. The rules are `jax.custom_vjp`: reverse mode to any
 order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does not.
@@ -139,6 +142,11 @@ class _Windows(NamedTuple):
         return self._replace(low=low, image=self.places, places=self.image)
 
     @property
+    def of_slice(self) -> '_Windows':
+        """Of a solid, the windows within a slice."""
+        return _Windows(self.kernel[1:], self.stride, self.low[1:], self.image[1:], self.places[1:])
+
+    @property
     def layout(self) -> tuple[str, str, str]:
         """The dimension numbers of images, kernel and outputs."""
         return _LAYOUTS[len(self.kernel)]
@@ -150,12 +158,12 @@ def _prefers_product(role: str, windows: _Windows, channels: int, features: int,
         return False
     if {*windows.places} == {1} or {*windows.kernel} == {1}:
         return True
+    if len(windows.kernel) == 3:
+        return role == 'images' and (16 * channels <= features or windows.kernel[0] < windows.stride)
     if role == 'kernel' and windows.stride == 1 and windows.has_large_kernel(role):
         windows = windows.exchanged
     if windows.has_large_kernel(role):
         return True
-    if len(windows.kernel) == 3:  # XLA:CPU has no fast convolution for the gradients
-        return role != 'outputs' or channels < 4
     few, many = channels <= 16, windows.stride > 1 and features >= (512 if HAS_ONEDNN else 128)
     if role == 'images' and max(windows.kernel) >= 7:  # patches of this size cost more than they save
         few &= channels <= features and not HAS_ONEDNN
@@ -198,27 +206,21 @@ def _flipped(kernel: jax.Array) -> jax.Array:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolution(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
     """With respect to the outputs."""
-    fast = _plain
-    if _prefers_product('outputs', windows, *kernel.shape[-2:], images.dtype):
-        fast = _convolution_by_product
+    fast = _fast('outputs', windows, *kernel.shape[-2:], images.dtype)
     return _choose(fast, _plain, windows, images, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _transposed(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
     """With respect to the images."""
-    fast = _plain_transposed if windows.stride == 1 else _transposed_by_phases
-    if _prefers_product('images', windows, *kernel.shape[-2:], outputs.dtype):
-        fast = _transposed_by_product
+    fast = _fast('images', windows, *kernel.shape[-2:], outputs.dtype)
     return _choose(fast, _plain_transposed, windows, outputs, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _weight_gradient(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
     """With respect to the kernel."""
-    fast = _weight_gradient_by_convolution
-    if _prefers_product('kernel', windows, images.shape[-1], outputs.shape[-1], images.dtype):
-        fast = _weight_gradient_by_product
+    fast = _fast('kernel', windows, images.shape[-1], outputs.shape[-1], images.dtype)
     return _choose(fast, _plain_weight_gradient, windows, images, outputs)
 
 
@@ -252,6 +254,18 @@ _weight_gradient.defvjp(
 )
 
 
+def _fast(role: str, windows: _Windows, channels: int, features: int, dtype: jax.typing.DTypeLike) -> Callable:
+    """The faster form of 'outputs', 'images' or 'kernel' on a CPU, a function of the windows and two arrays."""
+    by_product, by_slices, by_convolution = {
+        'outputs': (_convolution_by_product, _convolution_by_slices, _plain),
+        'images': (_transposed_by_product, _transposed_by_slices, _transposed_by_convolution),
+        'kernel': (_weight_gradient_by_product, _weight_gradient_by_slices, _weight_gradient_by_convolution),
+    }[role]
+    if _prefers_product(role, windows, channels, features, dtype):
+        return by_product
+    return by_slices if len(windows.kernel) == 3 else by_convolution
+
+
 def _weight_gradient_by_convolution(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
     stride = windows.stride
     if stride == 1 and windows.has_large_kernel('kernel'):
@@ -280,7 +294,9 @@ def _weight_gradient_by_convolution(windows: _Windows, images: jax.Array, output
     return gradient.transpose(*sides, 0, last)
 
 
-def _transposed_by_phases(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+def _transposed_by_convolution(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    if windows.stride == 1:
+        return _plain_transposed(windows, outputs, kernel)
     return _interleave(windows, _phases(windows, outputs, kernel))
 
 
@@ -374,3 +390,52 @@ def _fold(windows: _Windows, patches: jax.Array) -> jax.Array:
         seen = patches[..., pixel * channels : (pixel + 1) * channels]
         phases[phase] += lax.pad(seen, zero, [*shifts, (0, 0, 0)])
     return _interleave(windows, phases)
+
+
+# Below, the slices of a solid [B, D, H, W, C] are B D images.
+
+
+def _convolution_by_slices(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
+    slices = _neighbours(windows, images)
+    kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(*windows.kernel[1:], slices.shape[-1], -1)
+    fast = _fast('outputs', windows.of_slice, *kernel.shape[-2:], images.dtype)
+    return fast(windows.of_slice, slices, kernel).reshape(images.shape[0], *windows.places, kernel.shape[-1])
+
+
+def _weight_gradient_by_slices(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
+    slices = _neighbours(windows, images)
+    fast = _fast('kernel', windows.of_slice, slices.shape[-1], outputs.shape[-1], images.dtype)
+    gradient = fast(windows.of_slice, slices, outputs.reshape(len(slices), *outputs.shape[2:]))
+    depth, *window = windows.kernel
+    return gradient.reshape(*window, depth, images.shape[-1], -1).transpose(2, 0, 1, 3, 4)
+
+
+def _transposed_by_slices(windows: _Windows, outputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Every stride-th slice of the images is a transposed convolution of the slices of the outputs that see it."""
+    batch, places, *size, features = outputs.shape
+    stride, low, depth = windows.stride, windows.low[0], -(-windows.image[0] // windows.stride)
+    zero, uncut = jnp.zeros((), outputs.dtype), (0, 0, 0)
+
+    def phase(first: int) -> jax.Array:
+        taps = range((first + low) % stride, windows.kernel[0], stride)
+        shifts = ((tap - low) // stride for tap in taps)
+        seen = [
+            lax.pad(outputs, zero, [uncut, (shift, depth - shift - places, 0), uncut, uncut, uncut]) for shift in shifts
+        ]
+        slices = jnp.concatenate(seen, axis=-1).reshape(batch * depth, *size, len(taps) * features)
+        part = jnp.concatenate([kernel[tap] for tap in taps], axis=-1)
+        fast = _fast('images', windows.of_slice, *part.shape[-2:], outputs.dtype)
+        return fast(windows.of_slice, slices, part).reshape(batch, depth, *windows.image[1:], kernel.shape[-2])
+
+    images = jnp.stack([phase(first) for first in range(stride)], axis=2)
+    return images.reshape(batch, depth * stride, *images.shape[3:])[:, : windows.image[0]]
+
+
+def _neighbours(windows: _Windows, images: jax.Array) -> jax.Array:
+    """The slices under the kernel at each of its places along the depth: [B, D, H, W, C] -> [B D', H, W, d C]."""
+    batch, _, *size, channels = images.shape
+    taps, places = windows.kernel[0], windows.places[0]
+    span = (places - 1) * windows.stride + 1
+    padded = jnp.pad(images, ((0, 0), windows.padding[0], (0, 0), (0, 0), (0, 0)))
+    seen = [padded[:, tap : tap + span : windows.stride] for tap in range(taps)]
+    return jnp.concatenate(seen, axis=-1).reshape(batch * places, *size, taps * channels)
