@@ -22,6 +22,7 @@ from gan_jax.data import (
     leaves,
     maps,
     motions,
+    moving,
     paired,
     scenes,
     stacked,
@@ -45,7 +46,9 @@ def absolute_name(name: str) -> str:
     match kind:
         case 'folder' | 'paired' | 'maps' | 'captioned' | 'clips' | 'clip_maps' if found:
             rest = os.path.abspath(os.path.expanduser(rest))
-        case 'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' if found:
+        case (
+            'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' | 'moving' | 'moving_one'
+        ) if found:
             rest = absolute_name(rest)
         case 'classes' if found:
             inner, *classes = domains.split_classes(rest)
@@ -86,6 +89,8 @@ def load(
         three classes (1,000 modes for 'stacked:mnist', see `stacked.stack`);
         'coloured:NAME', grey images each in a colour of its own, with their labels, and 'six_colours:NAME', in one of
         six colours, which are the labels (see `coloured`);
+        'moving:NAME', 10,000 clips of two images each that move over black and bounce off the borders, as in Moving
+        MNIST, and 'moving_one:NAME', of one image, with its label (see `moving.clips`);
         'paired:/path/to/pairs', a directory of pairs (see `paired.pairs`);
         'scenes', painted landscapes with their label maps (see `scenes.scenes`), and 'maps:/path', images with theirs
         (see `maps.with_maps`);
@@ -137,17 +142,17 @@ def load(
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
+        case 'moving' | 'moving_one':
+            images = inner(rest, size=moving.size_of_images(name, size))
+            dataset = moving.clips(name, images, size, together=1 if kind == 'moving_one' else 2)
         case 'clips' if is_map:
             dataset = clip_folder.clips_of_folder(name, rest, split, root, is_map=True, **options)
         case 'paired' | 'maps' | 'captioned' | 'clips' | 'clip_maps':
             dataset = _OF_DIRECTORIES[kind](name, rest, split, root, **options)
         case 'edges' | 'grey' | 'half' | 'quarter':
             dataset = computed.PAIRS[kind](name, inner(rest), root, show_progress=show_progress)
-        case 'classes':
-            of, *classes = domains.split_classes(rest)
-            dataset = domains.two_classes(name, inner(of), *classes)
-        case 'unpaired':
-            dataset = domains.two_sets(name, split, *map(inner, domains.split_names(rest)))
+        case 'classes' | 'unpaired':
+            dataset = _load_domains(name, rest, split, inner)
         case _:
             sources = _find_sources(name, split, data_dir, root)
             sources = [dataclasses.replace(source, is_map=is_map) for source in sources]
@@ -245,6 +250,13 @@ def _load_coloured(name: str, inner: str, channels: int | None, load_inner: Call
         return dataclasses.replace(data, name=name, examples=examples, fingerprint=fingerprint)
     examples, labels = coloured.in_six_colours(data.examples, seed=data.split)
     return Dataset(name, data.split, examples, labels, len(coloured.SIX), fingerprint, coloured.SIX)
+
+
+def _load_domains(name: str, rest: str, split: str, load_inner: Callable[[str], Dataset]) -> Dataset:
+    if name.startswith('unpaired:'):
+        return domains.two_sets(name, split, *map(load_inner, domains.split_names(rest)))
+    of, *classes = domains.split_classes(rest)
+    return domains.two_classes(name, load_inner(of), *classes)
 
 
 _COMPUTED = {
