@@ -26,7 +26,7 @@ digits. The runs on larger images have not been made.
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax.overrides import phase_text
+from gan_jax.config.overrides import phase_text
 
 
 def get_config(argument: str = '') -> ConfigDict:

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.records import files
 from gan_jax.training import run
 from gan_jax.training.population import Program, make_population
@@ -27,7 +27,7 @@ def seconds_per_step(path: pathlib.Path, arms: Mapping[str, ConfigDict]) -> dict
         path: path of a JSON file, where the answer is kept; one that is there for the same arms is believed.
         arms: the configs of their populations.
     """
-    wanted = {name: config_json.to_json(config) for name, config in arms.items()}
+    wanted = {name: json_values.to_json(config) for name, config in arms.items()}
     kept = json.loads(path.read_text()) if path.exists() else {}
     if kept.get('of') == wanted:
         return kept['seconds']

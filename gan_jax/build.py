@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
-from gan_jax import combinations, config_json, defaults, games, optim, privacy, schedules, steps
+from gan_jax import combinations, games, optim, privacy, schedules, steps
 from gan_jax import config as configs
+from gan_jax.config import defaults, json_values
 from gan_jax.data import batch_field
 from gan_jax.errors import UserError, blaming
 from gan_jax.game import Array, Batch, Game, GanState, Key, Pair, named_key
@@ -96,7 +97,7 @@ def make_game(
         except jax.errors.ConcretizationTypeError:  # a traced number of a population; the caller explains it
             raise
         except (TypeError, ValueError, FlaxError) as error:
-            if config.game.name in games.names() and not config_json.foreign_modules(config_json.to_json(config)):
+            if config.game.name in games.names() and not json_values.foreign_modules(json_values.to_json(config)):
                 families = ' and '.join(f'the {role} of {defaults.family_of(config, role)}' for role in roles)
                 reason = ' '.join(str(error).split())
                 raise UserError(f'The game {name} cannot be played by {families}: {reason}') from error

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import defaults, games, models
+from gan_jax import games, models
 from gan_jax.balance import Balance
+from gan_jax.config import defaults
 from gan_jax.errors import UserError
 from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
 from gan_jax.latent_step import LatentStep

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gan_jax import config as configs
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.records import report
 from gan_jax.records.metrics import MetricsFile
 
@@ -40,7 +40,7 @@ def make_run(path, steps=(10, 20, 30), overrides=(), metrics=lambda step: {}, sh
         'versions': {'jax': '0.0.1'},
     }
     path.mkdir(parents=True)
-    (path / 'config.json').write_text(json.dumps(config_json.to_json(config)))
+    (path / 'config.json').write_text(json.dumps(json_values.to_json(config)))
     (path / 'run.json').write_text(json.dumps(facts))
     for step in steps:
         values = {'generator/loss': step / 10, 'discriminator/loss': 0.5, 'generator/gradient_norm': 10.0 * step}

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from gan_jax import config as configs
-from gan_jax import config_files, config_json
+from gan_jax.config import files, json_values
 from gan_jax.errors import SourceError, UserError
 
 # Several tests change the model or a loss for another's sake; what that drops has tests of its own.
@@ -139,10 +139,10 @@ def test_a_missing_or_faulty_file_gets_one_sentence(tmp_path):
 
 def test_a_recipe_of_the_package_is_loaded_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert config_json.to_json(configs.load('dcgan:mnist')) == config_json.to_json(configs.load(f'{DCGAN}:mnist'))
+    assert json_values.to_json(configs.load('dcgan:mnist')) == json_values.to_json(configs.load(f'{DCGAN}:mnist'))
     assert configs.load('toy').data.name == configs.load('toy:ring,debug').data.name == 'ring'
     assert configs.run_name('dcgan:folder:/a/b', configs.load('dcgan:folder:/a/b', {'data.size': '16'})) == 'dcgan-b'
-    assert set(config_files.recipes()) == {path.stem for path in pathlib.Path(DCGAN).parent.glob('*.py')}
+    assert set(files.recipes()) == {path.stem for path in pathlib.Path(DCGAN).parent.glob('*.py')}
 
 
 def load_body(directory, body, signature='argument'):
@@ -351,14 +351,14 @@ def test_durations_in_kimg_round_up_to_whole_batches():
 
 def test_json_gives_the_config_back_and_differences_name_keys_and_values():
     config = configs.load(DCGAN, ['generator.widths=(64, 32)'])
-    values = config_json.to_json(config)
-    assert config_json.from_json(values) == config
+    values = json_values.to_json(config)
+    assert json_values.from_json(values) == config
     other = configs.load(DCGAN, ['seed=1'])
-    assert config_json.differences(values, config_json.to_json(other)) == [
+    assert json_values.differences(values, json_values.to_json(other)) == [
         'generator.widths ([64, 32] -> None)',
         'seed (0 -> 1)',
     ]
-    assert config_json.differences(values, values) == []
+    assert json_values.differences(values, values) == []
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_json_gives_the_config_back_and_differences_name_keys_and_values():
     ],
 )
 def test_data_that_have_been_moved_make_no_other_run(before, after, same):
-    found = config_json.differences({'data': {'name': before}}, {'data': {'name': after}})
+    found = json_values.differences({'data': {'name': before}}, {'data': {'name': after}})
     assert (found == []) == same
 
 
@@ -391,9 +391,9 @@ def test_where_and_how_a_run_runs_makes_no_other_run():
     }
     config = configs.load(DCGAN, elsewhere)
     assert (config.data.directory, config.parallel.devices) == (os.path.abspath('7'), 1)  # a directory may be called 7
-    assert config_json.differences(config_json.to_json(configs.load(DCGAN)), config_json.to_json(config)) == []
+    assert json_values.differences(json_values.to_json(configs.load(DCGAN)), json_values.to_json(config)) == []
     config = configs.load(DCGAN, elsewhere | {'log_every': '10 steps'})  # it cuts the stretches
-    assert config_json.differences(config_json.to_json(configs.load(DCGAN)), config_json.to_json(config)) == [
+    assert json_values.differences(json_values.to_json(configs.load(DCGAN)), json_values.to_json(config)) == [
         "log_every ('50 steps' -> '10 steps')"
     ]
 

@@ -9,7 +9,7 @@ import pytest
 from experiments import results, sweep
 from experiments.anomaly import __main__ as experiment
 from experiments.anomaly.search import search
-from gan_jax import config_json
+from gan_jax.config import json_values
 from tests import toy_experiments
 
 
@@ -18,7 +18,7 @@ def test_arms_differ_in_the_digit_that_is_left_out(arms):
     options = sweep.parse('anomaly', '', [])
     made = [sweep.config_of(arm, options) for arm in arms.values()]
     assert [config.data.left_out for config in made] == [str(digit) for digit in range(10)]
-    changed = config_json.differences(made[0].to_dict(), made[5].to_dict())
+    changed = json_values.differences(made[0].to_dict(), made[5].to_dict())
     assert changed == ["data.left_out ('0' -> '5')"]
 
 

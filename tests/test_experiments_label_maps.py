@@ -8,7 +8,8 @@ import pytest
 from experiments import sweep
 from experiments.label_maps import __main__ as experiment
 from experiments.label_maps.__main__ import ARMS, COLUMNS, FULL, MEAN, NEAREST, REAL
-from gan_jax import build, config_json, data
+from gan_jax import build, data
+from gan_jax.config import json_values
 from gan_jax.data import scenes
 from tests import toy_experiments
 
@@ -77,7 +78,7 @@ def test_arms_differ_in_the_weights_of_the_losses_alone(arms):
     options = sweep.parse('label_maps', '', [])
     made = {name: sweep.config_of(arm, options) for name, arm in arms.items()}
     for name, config in made.items():
-        changed = [text.split()[0] for text in config_json.differences(made['SPADE'].to_dict(), config.to_dict())]
+        changed = [text.split()[0] for text in json_values.differences(made['SPADE'].to_dict(), config.to_dict())]
         assert set(changed) == set(experiment.LOSSES[name])
         size = config.data.size
         shapes = {'real': (size, size, 3), 'input': (size, size, 1)}

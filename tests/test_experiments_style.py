@@ -8,8 +8,9 @@ import pytest
 from experiments import sweep
 from experiments.style import __main__ as experiment
 from experiments.style.__main__ import ARMS, FULL
-from gan_jax import combinations, config_json
+from gan_jax import combinations
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from tests import toy_experiments
 
 
@@ -29,7 +30,7 @@ def test_arms_see_as_many_images_and_differ_by_one_part(arms):
     assert base.earlier_phases
     assert base.generator.noise_layers
     for config in made.values():
-        changed = [text.split()[0] for text in config_json.differences(base.to_dict(), config.to_dict())]
+        changed = [text.split()[0] for text in json_values.differences(base.to_dict(), config.to_dict())]
         assert len([key for key in changed if not key.startswith('lazy.')]) == 1
 
 

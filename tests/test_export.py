@@ -15,8 +15,9 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import build, config_json
+from gan_jax import build
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.game import Player
 from gan_jax.records import files
@@ -215,7 +216,7 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(points, tmp_path, caps
         _, state = checkpoints.restore(state, 3)
         broken = jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), state.generator.ema)
         state = state.with_player('generator', ema=broken)
-        checkpoints.save(4, state, config=config_json.to_json(trained.config), metrics={})
+        checkpoints.save(4, state, config=json_values.to_json(trained.config), metrics={})
     assert 'is NaN or infinite at step 4; choose an earlier checkpoint by --step.' in refused(workdir)
 
 

@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.optim import OPTIMIZERS
 from gan_jax.pages import diversity, health
@@ -494,7 +494,7 @@ def test_every_remedy_can_be_set():
 
 def write_run(workdir, config: ConfigDict, rows: list[dict], shape=(6, 5, 3), classes: int = 4) -> None:
     for name, values in (
-        ('config', config_json.to_json(config)),
+        ('config', json_values.to_json(config)),
         ('run', {'data': {'shape': shape, 'classes': classes}}),
     ):
         (workdir / f'{name}.json').write_text(json.dumps(values))

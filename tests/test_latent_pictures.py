@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import build, config_json, data
+from gan_jax import build, data
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.main import main
@@ -33,7 +34,7 @@ def save_untrained(workdir, spec, shape, classes, **overrides):
     config = configs.load(spec, {'latents.size': '5', **overrides})
     game = build.make_game(config, shape, num_classes=classes)
     with Checkpoints(workdir / 'checkpoints') as checkpoints:
-        checkpoints.save(3, build.init_state(config, game), config=config_json.to_json(config), metrics={})
+        checkpoints.save(3, build.init_state(config, game), config=json_values.to_json(config), metrics={})
     facts = f'{{"data": {{"shape": {list(shape)}, "classes": {"null" if classes is None else classes}}}}}'
     files.replace(workdir / 'run.json', facts.encode())
     return workdir

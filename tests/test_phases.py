@@ -11,7 +11,8 @@ import optax
 import pytest
 from PIL import Image, ImageSequence
 
-from gan_jax import build, config, config_json, data
+from gan_jax import build, config, data
+from gan_jax.config import json_values
 from gan_jax.errors import InterruptedRunError, UserError
 from gan_jax.game import GanState, Player
 from gan_jax.main import main
@@ -286,10 +287,10 @@ def test_texts_of_phases_that_mean_the_same_make_the_same_run(tmp_path, monkeypa
     made = small_config(earlier_phases="('duration=5;  data.name=folder:faces; evaluation.samples=9;',)")
     assert made.earlier_phases[0].startswith(f'duration=5; data.name=folder:{tmp_path}/faces; ')
     other = small_config(earlier_phases="('data.name=folder:/moved/faces;duration=5',)")
-    values = [config_json.to_json(one) for one in (made, other)]
-    assert config_json.differences(*values) == []
-    longer = config_json.to_json(small_config(earlier_phases="('data.name=folder:/moved/faces;duration=6',)"))
-    assert [text.partition(' ')[0] for text in config_json.differences(values[0], longer)] == ['earlier_phases']
+    values = [json_values.to_json(one) for one in (made, other)]
+    assert json_values.differences(*values) == []
+    longer = json_values.to_json(small_config(earlier_phases="('data.name=folder:/moved/faces;duration=6',)"))
+    assert [text.partition(' ')[0] for text in json_values.differences(values[0], longer)] == ['earlier_phases']
 
 
 def test_a_step_of_a_later_phase_that_cannot_be_made_is_told_at_the_start(tmp_path):

@@ -7,10 +7,11 @@ import optax
 import pytest
 from jax.sharding import PartitionSpec as P
 
-from gan_jax import build, config_files, losses, plays, steps, terms
+from gan_jax import build, losses, plays, steps, terms
 from gan_jax import config as configs
 from gan_jax.adversarial import adversarial
 from gan_jax.balance import Balance
+from gan_jax.config import files
 from gan_jax.errors import UserError
 from gan_jax.game import Pair, normal_latents, pure
 from tests.quadratic_games import PLACES, blocks, join, quadratic_game, random_matrix
@@ -273,7 +274,7 @@ def test_a_game_whose_moves_do_not_fit_gets_one_sentence(options):
 
 
 def test_a_config_names_a_play():
-    toy = config_files.recipes()['toy']
+    toy = files.recipes()['toy']
     config = configs.load(str(toy), ['play.name=extragradient', 'schedule.name=linear', 'duration=10 steps'])
     game = build.make_game(config, (2,))
     state = build.init_state(config, game)

@@ -6,8 +6,9 @@ from typing import Annotated
 import jax
 import pytest
 
-from gan_jax import build, defaults
+from gan_jax import build
 from gan_jax import config as configs
+from gan_jax.config import defaults
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.games import cycada

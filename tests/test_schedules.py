@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import build, config, config_json, schedules
+from gan_jax import build, config, schedules
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.records.metrics import metrics_of
 from gan_jax.train import train, train_population
@@ -59,7 +60,7 @@ def test_a_command_line_has_them_with_commas_between():
     options = config.load(TOY, {'schedules': f'{GAMMA}: cosine to 1 in 5, {RATE}: jump to 0 in 2 epochs after 3 steps'})
     made = config.make_schedules(options)
     assert made == (schedules.Schedule(GAMMA, 'cosine', 1.0, 5, 0), schedules.Schedule(RATE, 'jump', 0.0, 2, 3))
-    assert config_json.from_json(config_json.to_json(options)).schedules == options.schedules
+    assert json_values.from_json(json_values.to_json(options)).schedules == options.schedules
 
 
 def test_schedules_of_one_key_follow_one_another():

@@ -10,8 +10,9 @@ from ml_collections import config_dict
 from PIL import Image
 
 import gan_jax
-from gan_jax import build, config_json
+from gan_jax import build
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.data import load
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Player
@@ -34,7 +35,7 @@ def save_untrained(workdir, name, changes=TINY):
     dataset = load(config.data.name, split=config.data.split, size=16)
     game = build.make_game(config, dataset.shape, shapes=dataset.shapes)
     with Checkpoints(workdir / 'checkpoints') as checkpoints:
-        checkpoints.save(3, build.init_state(config, game), config=config_json.to_json(config), metrics={})
+        checkpoints.save(3, build.init_state(config, game), config=json_values.to_json(config), metrics={})
     files.replace(workdir / 'run.json', json.dumps({'data': provenance.describe(dataset)}).encode())
     return workdir
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax import build, config, config_json
+from gan_jax import build, config
+from gan_jax.config import json_values
 from gan_jax.data import load
 from gan_jax.errors import UserError
 from gan_jax.evaluate import evaluate
@@ -42,7 +43,7 @@ def untrained(tmp_path_factory):
     given = {'num_classes': dataset.num_classes, 'shapes': dataset.shapes}
     game = build.make_game(options, dataset.shape, **given)
     with Checkpoints(workdir / 'checkpoints') as checkpoints:
-        checkpoints.save(3, build.init_state(options, game), config=config_json.to_json(options), metrics={})
+        checkpoints.save(3, build.init_state(options, game), config=json_values.to_json(options), metrics={})
     files.replace(workdir / 'run.json', json.dumps({'data': provenance.describe(dataset)}).encode())
     return workdir
 

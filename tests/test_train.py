@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import config, config_json
+from gan_jax import config
+from gan_jax.config import json_values
 from gan_jax.errors import DivergedError, InterruptedRunError, UserError
 from gan_jax.main import main
 from gan_jax.records.starts import starts_of
@@ -98,7 +99,7 @@ def checkpoint_arrays(workdir):
     from gan_jax import build
     from gan_jax.runtime.checkpoint import Checkpoints
 
-    options = config_json.from_json(json.loads((workdir / 'config.json').read_text()))
+    options = json_values.from_json(json.loads((workdir / 'config.json').read_text()))
     shape = tuple(json.loads((workdir / 'run.json').read_text())['data']['shape'])
     game = build.make_game(options, shape)
     with Checkpoints(workdir / 'checkpoints') as checkpoints:

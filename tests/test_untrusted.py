@@ -6,8 +6,9 @@ import pathlib
 import pytest
 from test_latent_pictures import save_untrained
 
-from gan_jax import build, config_json, open_sets
+from gan_jax import build, open_sets
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.main import main
 from gan_jax.runtime.checkpoint import Checkpoints
@@ -29,7 +30,7 @@ def test_no_function_named_by_a_strangers_run_is_called(tmp_path, monkeypatch, c
     workdir = save_untrained(tmp_path / 'run', 'configs/mlp.py', (8, 8, 1), None, **sizes)
     config = configs.load('configs/mlp.py', {'latents.size': '5', **sizes})
     state = build.init_state(config, build.make_game(config, (8, 8, 1)))
-    changed = config_json.to_json(config) | {section: values}
+    changed = json_values.to_json(config) | {section: values}
     with Checkpoints(workdir / 'checkpoints') as checkpoints:
         checkpoints.save(4, state, config=changed, metrics={})
     (workdir / 'config.json').write_text(json.dumps(changed))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from gan_jax import build, config_json
+from gan_jax import build
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.data import load
 from gan_jax.errors import UserError
 from gan_jax.main import main
@@ -42,7 +43,7 @@ def run(tmp_path_factory):
             config = whole.copy_and_resolve_references()
             config.game.adversary, config.seed = adversary, step
             game = build.make_game(config, dataset.shape, shapes=dataset.shapes)
-            checkpoints.save(step, build.init_state(config, game), config=config_json.to_json(config), metrics={})
+            checkpoints.save(step, build.init_state(config, game), config=json_values.to_json(config), metrics={})
     return workdir
 
 

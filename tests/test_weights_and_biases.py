@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import config, config_json
+from gan_jax import config
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Evaluation, Record
 from gan_jax.records import weights_and_biases
@@ -107,5 +108,5 @@ def test_which_writers_there_are():
         config.load('configs/mlp.py', ['writers=jsonl,wand'])
     with pytest.raises(UserError, match=r'^writers=tensorboard has no jsonl, which a run resumes from'):
         check(('tensorboard',))
-    ours, theirs = (config_json.to_json(config.load('configs/mlp.py', [one])) for one in ('seed=0', 'writers=jsonl'))
-    assert config_json.differences(ours, theirs) == []  # a run may go on with others
+    ours, theirs = (json_values.to_json(config.load('configs/mlp.py', [one])) for one in ('seed=0', 'writers=jsonl'))
+    assert json_values.differences(ours, theirs) == []  # a run may go on with others

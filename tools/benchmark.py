@@ -162,9 +162,9 @@ def is_pytorch(side: str) -> bool:
 
 def starts(case: Case, steps: int, images: pathlib.Path) -> dict[str, Callable[[], Worker]]:
     """How to start each side of a case."""
-    from gan_jax import config_json
+    from gan_jax.config import json_values
 
-    single, half = (config_json.to_json(case.config([f'dtype={dtype}'])) for dtype in ('float32', 'bfloat16'))
+    single, half = (json_values.to_json(case.config([f'dtype={dtype}'])) for dtype in ('float32', 'bfloat16'))
     mine = (benchmark_sides.gan_jax_side,) if case.members == 1 else (benchmark_sides.population_side, case.members)
     make, *more = mine
     made = {

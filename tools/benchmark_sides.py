@@ -69,14 +69,14 @@ def make_training(config: Any, dataset: Any, steps: int, placement: str) -> Trai
 
 
 def gan_jax_side(values: dict[str, Any], steps: int) -> Side:
-    """The training loop of a config (of `gan_jax.config_json.to_json`) with stretches of so many steps.
+    """The training loop of a config (of `gan_jax.config.json_values.to_json`) with stretches of so many steps.
 
     The facts are 'compile' in seconds and 'program', the bytes that the compiled stretch needs.
     """
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # several sides share the accelerator
-    from gan_jax import config_json
+    from gan_jax.config import json_values
 
-    config = config_json.from_json(values)
+    config = json_values.from_json(values)
     training = make_training(config, load_data(config), steps, 'device')
     facts = {'compile': training.seconds, 'program': _program_bytes(training.stretch.memory_analysis())}
     return repeat(training), facts
@@ -105,10 +105,10 @@ def population_side(values: dict[str, Any], steps: int, members: int) -> Side:
     """Several seeds of a config in one program, by `gan_jax.training.population`."""
     import jax
 
-    from gan_jax import config_json
+    from gan_jax.config import json_values
     from gan_jax.training.population import Program, make_population
 
-    config = config_json.from_json(values | {'population': members})
+    config = json_values.from_json(values | {'population': members})
     program = Program(make_population(config), load_data(config), None)
     states, stretch = program.start(), program.stretch(steps)
     with program.open([(0, steps)]) as blocks:

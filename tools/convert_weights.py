@@ -23,8 +23,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, config_json
+from gan_jax import build
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.features.torch_file import read_torch_file
 from gan_jax.game import GanState
@@ -83,9 +84,9 @@ def convert(
         config.data.name = data
     configs.check(config)
     state = fill(converted, example_shape(config))
-    run.write_json(out / 'config.json', config_json.to_json(config))
+    run.write_json(out / 'config.json', json_values.to_json(config))
     with Checkpoints(out / 'checkpoints') as checkpoints:
-        checkpoints.save(0, state, config=config_json.to_json(config))
+        checkpoints.save(0, state, config=json_values.to_json(config))
     facts = {
         'name': config.data.name,
         'split': config.data.split,

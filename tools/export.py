@@ -21,7 +21,7 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluate import STANDING_FLAG
 from gan_jax.records import files, report
@@ -75,7 +75,7 @@ def export(
     metadata = {'run': workdir.name, 'step': str(run.step)}
     files.replace(out / 'generator.stablehlo', bytes(program.serialize()))
     files.replace(out / 'weights.safetensors', safetensors.numpy.save(weights, metadata))
-    files.replace(out / 'config.json', (json.dumps(config_json.to_json(run.config), indent=2) + '\n').encode())
+    files.replace(out / 'config.json', (json.dumps(json_values.to_json(run.config), indent=2) + '\n').encode())
     _save_samples(out / 'samples.png', workdir, run, lambda *inputs: program.call(weights, *inputs))
     changes = {name: value for name, value in changes.items() if value is not None}
     card = model_card(workdir, run, inputs_of(run), changes, has_picture=(out / 'samples.png').exists())

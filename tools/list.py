@@ -21,8 +21,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_files, data, defaults, games, models
+from gan_jax import data, games, models
 from gan_jax.augmentation.augment import AUGMENTATIONS
+from gan_jax.config import defaults, files
 from gan_jax.data import toys
 from gan_jax.data.tfds_source import tfds_directory
 from gan_jax.docstrings import entries, first_sentence, summary
@@ -79,7 +80,7 @@ def _prepared(directory: pathlib.Path) -> dict[str, str]:
 SECTIONS: dict[str, tuple[str, Callable[[], dict[str, str]]]] = {
     'configs': (
         '--config NAME:DATA',
-        lambda: _of_files(config_files.recipes().values(), lambda path: path.stem),
+        lambda: _of_files(files.recipes().values(), lambda path: path.stem),
     ),
     'models': ('--config.model=NAME', lambda: _of_table({name: models.find(name) for name in models.families()})),
     'games': ('--config.game.name=NAME', lambda: _of_table({name: games.find(name) for name in games.names()})),

@@ -17,7 +17,8 @@ from PIL import Image
 from experiments import results, sweep
 from experiments.sweep import Arm, Options
 from experiments.vanishing_gradients.probe import BATCHES, Record, make_probe
-from gan_jax import build, config_json
+from gan_jax import build
+from gan_jax.config import json_values
 from gan_jax.errors import exit_code
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
@@ -99,7 +100,7 @@ def probe_all(name: str, probe: Probe, options: Options, workdirs: Sequence[path
     for seed, workdir in enumerate(workdirs):
         for stage, step in stages(workdir).items():
             path = workdir / 'probes' / f'{sweep.slug(name)}-{step}.json'
-            wanted = config_json.to_json(config)
+            wanted = json_values.to_json(config)
             record = json.loads(path.read_text()) if path.exists() else {}
             if record.get('config') != wanted:
                 frozen = load_run(workdir, step)

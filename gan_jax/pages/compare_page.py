@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.pages import diversity, history, run_page
 from gan_jax.pages import document as html
 from gan_jax.pages import workdir as workdirs
@@ -106,7 +106,7 @@ def differences(runs: Sequence[Workdir]) -> list[str]:
     keys = {
         line.partition(' ')[0]
         for one, other in itertools.pairwise(runs)
-        for line in config_json.differences(one.config, other.config)
+        for line in json_values.differences(one.config, other.config)
     }
     if not keys:
         return [html.paragraph('Their configs are the same.')]

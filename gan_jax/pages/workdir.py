@@ -12,8 +12,9 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json, games
-from gan_jax.defaults import without_networks
+from gan_jax import games
+from gan_jax.config import json_values
+from gan_jax.config.defaults import without_networks
 from gan_jax.errors import UserError
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Record
@@ -208,11 +209,11 @@ def changed(config: Mapping[str, Any]) -> set[str]:
     game = section.get('name') if isinstance(section, Mapping) else 'adversarial'
     is_ours = game in games.names()
     defaults = configs.base(config['model'], game, importing=False) if is_ours else without_networks()
-    known = flat(config_json.to_json(defaults))
+    known = flat(json_values.to_json(defaults))
     for name, options in config.items():
         has_choice = name != 'data' and isinstance(options, Mapping) and 'name' in options
         if has_choice and '.' not in options['name'] and (is_ours or name != 'game'):
-            chosen = flat({name: config_json.to_json(configs.section(name, options['name']))})
+            chosen = flat({name: json_values.to_json(configs.section(name, options['name']))})
             known |= chosen | {f'{name}.name': known.get(f'{name}.name', options['name'])}
     return {key for key, value in flat(config).items() if key not in known or known[key] != value}
 
@@ -242,7 +243,7 @@ def _learning_rates(course: Sequence[ConfigDict]) -> dict[str, Curve]:
             continue
         rounds, schedule = configs.steps(config, 'duration'), configs.make(config, 'schedule')
         steps = np.unique(np.linspace(0, rounds, _SCHEDULE_POINTS).round())
-        for player in config_json.roles_with_optimizers(config):
+        for player in json_values.roles_with_optimizers(config):
             factors = np.broadcast_to(np.asarray(schedule(rounds)(steps)), steps.shape)
             xs, ys = found.setdefault(f'{player}/learning_rate', ([], []))
             xs.extend(configs.kimg(config, step) for step in steps)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax import build, config_json, open_sets
+from gan_jax import build, open_sets
+from gan_jax.config import json_values
 from gan_jax.errors import UserError, blaming
 from gan_jax.examples.kinds import Kind, kind_of
 from gan_jax.game import Game, Player, named_key
@@ -179,7 +180,7 @@ def import_model(workdir: str | os.PathLike) -> None:
     _data_facts(workdir)
     origins = description.read_origins(workdir)
     phases = [_peek(workdir, None)['config'], *(phase['config'] for phase in description.read_phases(workdir))]
-    for name in dict.fromkeys(name for values in phases for name in config_json.foreign_modules(values)):
+    for name in dict.fromkeys(name for values in phases for name in json_values.foreign_modules(values)):
         if name in sys.modules:
             continue
         top, origin = name.partition('.')[0], origins.get(name, {})
@@ -192,7 +193,7 @@ def import_model(workdir: str | os.PathLike) -> None:
             sys.path.append(str(root))
         with blaming(f'The module {name}'):
             importlib.import_module(name)
-    for name in {name for values in phases for name in config_json.foreign_functions(values)}:
+    for name in {name for values in phases for name in json_values.foreign_functions(values)}:
         open_sets.trust(name)
 
 
@@ -204,9 +205,9 @@ def warn_of_divergence(workdir: pathlib.Path, step: int) -> None:
 
 def _not_asked_for(values: dict[str, Any]) -> str:
     """The foreign code that a config names and that has not been allowed in this process; '' if there is none."""
-    modules = [f'the module {name}' for name in config_json.foreign_modules(values) if name not in sys.modules]
+    modules = [f'the module {name}' for name in json_values.foreign_modules(values) if name not in sys.modules]
     functions = [
-        f'the function {name}' for name in config_json.foreign_functions(values) if not open_sets.is_trusted(name)
+        f'the function {name}' for name in json_values.foreign_functions(values) if not open_sets.is_trusted(name)
     ]
     return next(iter([*modules, *functions]), '')
 
@@ -231,7 +232,7 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> TrainedRun:
             f'The run {workdir} needs {missing}{where}, but reading a run only imports gan_jax: add '
             '--import_model if you trust it, which executes its code.'
         )
-    config = config_json.from_json(about['config'])
+    config = json_values.from_json(about['config'])
     facts = _data_facts(workdir, config.phase.number)
     shapes = provenance.shapes(facts)
     shape, num_classes, label_sets = shapes['real'], provenance.num_classes(facts), provenance.label_sets(facts)

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 import gan_jax
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.records import provenance
@@ -27,7 +27,7 @@ def check_config(config: ConfigDict) -> None:
         UserError: in every process, if one of them differs from the first.
     """
     _compare({'code': _code()[:8], **package_versions()}, _changes)
-    _compare(config_json.to_json(config), functools.partial(config_json.differences, but=config_json.PLACES))
+    _compare(json_values.to_json(config), functools.partial(json_values.differences, but=json_values.PLACES))
 
 
 def check_data(dataset: Dataset) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json, data, privacy
+from gan_jax import data, privacy
+from gan_jax.config import json_values
 from gan_jax.errors import DivergedError
 from gan_jax.examples.kinds import kind_of
 from gan_jax.game import Game, GanState, Player
@@ -105,7 +106,7 @@ class Member:
     def recording(self, begin: int, total: int, every: int, *, quiet: bool) -> Iterator[None]:
         """Opens the records of training from step `begin`, in the main process only."""
         options = {'begin': begin, 'total': total, 'every': every, 'quiet': quiet}
-        options |= {'writers': self.whole.writers, 'config': config_json.to_json(self.whole)}
+        options |= {'writers': self.whole.writers, 'config': json_values.to_json(self.whole)}
         with Writers(self.workdir, **options, enabled=parallel.is_main_process()) as self.out:
             yield
 
@@ -152,7 +153,7 @@ class Member:
         metrics = {name: value for name, value in self.means.items() if self.stage.is_last or name != best}
         metrics |= self._spent(step)
         self.checkpoints.save(
-            step, state, config=config_json.to_json(self.config), metrics=metrics, unfinished=unfinished
+            step, state, config=json_values.to_json(self.config), metrics=metrics, unfinished=unfinished
         )
 
     def _spent(self, step: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ import optax
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.game import GanState, Player
 from gan_jax.values import with_values
@@ -48,7 +48,7 @@ def recorded(config: Mapping[str, Any], several: Sequence[Mapping[str, Any]]) ->
         config: config of the whole run, as JSON values.
         several: the entries of run.json for each phase; empty if there is only one.
     """
-    return [config_json.from_json(dict(phase['config'])) for phase in several or [{'config': config}]]
+    return [json_values.from_json(dict(phase['config'])) for phase in several or [{'config': config}]]
 
 
 def end(phase: ConfigDict) -> int:
@@ -85,7 +85,7 @@ def check_place(step: int, saved: Mapping[str, Any], phase: ConfigDict) -> None:
         saved: the config saved with it, as JSON values.
         phase: the config of the phase that makes this step.
     """
-    then = config_json.completed(dict(saved))['phase']
+    then = json_values.completed(dict(saved))['phase']
     now = phase.phase.to_dict()
     if any(then[name] != now[name] for name in ('number', 'steps')):
         raise UserError(

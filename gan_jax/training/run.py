@@ -16,8 +16,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax import build, config_json, data, games, open_sets, privacy
+from gan_jax import build, data, games, open_sets, privacy
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import Extractor
@@ -219,7 +220,7 @@ def check_same_run(workdir: pathlib.Path, config: ConfigDict, accept_changes: bo
             saved = description.read_config(workdir)
         except FileNotFoundError:
             return
-    changes = config_json.differences(config_json.completed_as(saved, config), config_json.to_json(config))
+    changes = json_values.differences(json_values.completed_as(saved, config), json_values.to_json(config))
     if changes and privacy.of_config(config):
         raise UserError(
             f'{workdir} contains a run of another config, which differs in {", ".join(changes)}, and a private run '
@@ -281,9 +282,9 @@ def begin_directory(
         begin: the step at which training starts or resumes.
         state: the state at that step.
     """
-    write_json(workdir / 'config.json', config_json.to_json(config))
-    described = [{'config': config_json.to_json(one), 'data': provenance.describe(dataset)} for one, dataset in phases]
-    modules = {name for phase in described for name in config_json.foreign_modules(phase['config'])}
+    write_json(workdir / 'config.json', json_values.to_json(config))
+    described = [{'config': json_values.to_json(one), 'data': provenance.describe(dataset)} for one, dataset in phases]
+    modules = {name for phase in described for name in json_values.foreign_modules(phase['config'])}
     _, dataset = phases[-1]
     more = provenance.record(workdir, dataset, begin)
     more |= {'modules': {name: open_sets.origin(name) for name in sorted(modules)}}

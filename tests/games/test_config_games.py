@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from gan_jax import build, config_json, games, models
+from gan_jax import build, games, models
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.game import Game, Turn
 from gan_jax.games import adversarial
@@ -92,8 +93,8 @@ def test_a_games_options_are_keys_and_its_roles_are_sections(module):
     state = optax.tree.set(made.init(params), count=jnp.int32(10 * 3 + 3 - 1))  # the last of its moves
     rates = [made.update(jnp.ones(2), one, params)[0][0] for one in (made.init(params), state)]
     assert float(rates[1] / rates[0]) == pytest.approx(1 / 33)
-    assert config_json.from_json(config_json.to_json(config)).game.weight == 0.5
-    assert config_json.foreign_modules(config_json.to_json(config)) == ['three_players', 'with_encoder']
+    assert json_values.from_json(json_values.to_json(config)).game.weight == 0.5
+    assert json_values.foreign_modules(json_values.to_json(config)) == ['three_players', 'with_encoder']
 
 
 def test_a_family_for_one_network_brings_its_options():
@@ -182,7 +183,7 @@ def test_terms_of_ones_own_join_those_of_the_toolbox(module):
     config = configs.load(spec, ["terms=('my_terms.smooth(weight=3)', 'my_terms.smooth')", 'penalties.r1.weight=1'])
     found = configs.make_terms(config).discriminator
     assert [(term.name, term.weight) for term in found] == [('r1', 1), ('smooth', 3), ('smooth', 1.0)]
-    assert config_json.foreign_modules(config_json.to_json(config)) == ['my_terms']
+    assert json_values.foreign_modules(json_values.to_json(config)) == ['my_terms']
     for text, message in (
         ('my_terms.smooth(3)', r"write 'module.function' or 'module.function\(option=value\)'"),
         (
@@ -197,14 +198,14 @@ def test_terms_of_ones_own_join_those_of_the_toolbox(module):
 
 
 def test_a_config_of_an_older_version_gets_the_later_keys():
-    values = config_json.to_json(configs.base('mlp'))
+    values = json_values.to_json(configs.base('mlp'))
     older = {key: value for key, value in values.items() if key not in ('game', 'discriminator_schedule')}
     older['generator'] = {key: value for key, value in values['generator'].items() if key != 'family'}
     older['loss'] = {'name': 'hinge'}
-    found = config_json.from_json(older)
+    found = json_values.from_json(older)
     assert found.loss.to_dict() == {'name': 'hinge'}
-    assert config_json.to_json(found) | {'loss': values['loss']} == values
-    assert config_json.differences(config_json.completed(older), values) == [
+    assert json_values.to_json(found) | {'loss': values['loss']} == values
+    assert json_values.differences(json_values.completed(older), values) == [
         f'loss.{key} (' + (f"'(absent)' -> {value!r})" if key != 'name' else "'hinge' -> 'non_saturating')")
         for key, value in sorted(values['loss'].items())
     ]
@@ -212,16 +213,16 @@ def test_a_config_of_an_older_version_gets_the_later_keys():
 
 def test_newer_options_of_the_same_choices_are_no_differences():
     config = configs.base('mlp')
-    values = config_json.to_json(config)
+    values = json_values.to_json(config)
     older = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
     del older['generator_optimizer']['optimism'], older['discriminator']['dropout'], older['loss']['real_label']
-    assert config_json.differences(config_json.completed_as(older, config), values) == []
+    assert json_values.differences(json_values.completed_as(older, config), values) == []
     config.generator_optimizer.optimism = 1.0
-    changed = config_json.differences(config_json.completed_as(older, config), config_json.to_json(config))
+    changed = json_values.differences(json_values.completed_as(older, config), json_values.to_json(config))
     assert changed == ['generator_optimizer.optimism (0.0 -> 1.0)']
     older['loss']['name'] = 'hinge'
-    assert "loss.real_label ('(absent)' -> 1.0)" in config_json.differences(
-        config_json.completed_as(older, config), values
+    assert "loss.real_label ('(absent)' -> 1.0)" in json_values.differences(
+        json_values.completed_as(older, config), values
     )
 
 

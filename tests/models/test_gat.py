@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import build, config_json
+from gan_jax import build
 from gan_jax import config as configs
+from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.layers import stages, transformer
 from gan_jax.models.gat import Discriminator, Generator
@@ -191,7 +192,7 @@ def test_the_learning_rate_follows_the_width():
     assert published.discriminator_optimizer.learning_rate == pytest.approx(1.5e-4)
     own = configs.load(f'{CONFIG}:cifar10', {'generator.width': '512', 'generator_optimizer.learning_rate': '1e-4'})
     assert own.generator_optimizer.learning_rate == 1e-4
-    again = config_json.from_json(config_json.to_json(published))
+    again = json_values.from_json(json_values.to_json(published))
     assert again == published
 
 

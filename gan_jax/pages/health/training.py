@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.pages.health.course import (
     PROBABILISTIC,
     SIGNED,
@@ -58,7 +58,7 @@ def not_finite(run: Course) -> Finding | None:
 
 def gradients_exploded(run: Course) -> Finding | None:
     """Gradients of a player far above the earlier ones of the run."""
-    for player in config_json.roles_with_optimizers(run.config):
+    for player in json_values.roles_with_optimizers(run.config):
         window = window_of(run, f'{player}/gradient_norm')
         if window and window.now > EXPLODED * window.earlier > 0:
             return Finding(

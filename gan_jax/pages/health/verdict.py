@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gan_jax import config_json
+from gan_jax.config import json_values
 from gan_jax.pages.health import evaluations, samples, training
 from gan_jax.pages.health.course import (
     EARLY_KIMG,
@@ -40,7 +40,7 @@ FINDINGS: tuple[Callable[[Course], Finding | None], ...] = (
 
 def no_problems(run: Course) -> Finding:
     """The note of a run without problems: what was checked, or that it is too early."""
-    roles = sorted(config_json.roles_with_optimizers(run.config), key=lambda role: role != 'generator')
+    roles = sorted(json_values.roles_with_optimizers(run.config), key=lambda role: role != 'generator')
     norms = {f'{role}/gradient_norm': role for role in roles}
     moving = next((name for name in norms if len(series_of(run, name)[1])), 'generator/gradient_norm')
     window, early = window_of(run, moving), 'It is too early for findings.'

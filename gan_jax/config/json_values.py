@@ -8,9 +8,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import defaults, games, models
-from gan_jax.defaults import defaults_of, factories
-from gan_jax.overrides import phase_changes
+from gan_jax import games, models
+from gan_jax.config import defaults
+from gan_jax.config.defaults import defaults_of, factories
+from gan_jax.config.overrides import phase_changes
 from gan_jax.values import flat
 
 _PATH = re.compile(r'(?<![^:,])/[^,:]*')  # 'paired:/data/maps', 'unpaired:folder:/a,folder:/b'

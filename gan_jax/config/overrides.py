@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ml_collections import ConfigDict
 
 from gan_jax import models
-from gan_jax.defaults import choices, defaults_of, factories, options_of, roles_of, section
+from gan_jax.config.defaults import choices, defaults_of, factories, options_of, roles_of, section
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.layers.choices import nearest

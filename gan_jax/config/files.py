@@ -8,13 +8,13 @@ import traceback
 
 from ml_collections import ConfigDict
 
+from gan_jax.config.overrides import phase_changes, phase_text, settle
 from gan_jax.data import absolute_name
 from gan_jax.errors import UserError, blaming
 from gan_jax.layers.choices import nearest
-from gan_jax.overrides import phase_changes, phase_text, settle
 from gan_jax.records import files
 
-_RECIPES = pathlib.Path(__file__).parent / 'configs'
+_RECIPES = pathlib.Path(__file__).parents[1] / 'configs'
 
 
 def recipes() -> dict[str, pathlib.Path]:
