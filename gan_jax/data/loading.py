@@ -81,8 +81,8 @@ def load(
       name: 'digits' (embedded); 'leaves' (generated images of 64x64 pixels or the given size, see `leaves`); 'ring',
         'grid' or 'spiral' (100,000 points of a mixture of Gaussians in the plane);
         'furniture' (10,000 solids in four classes, see `furniture.furniture`); 'furniture_points' (5,000 point clouds
-        of their surfaces, see `furniture_points`); 'motions' (5,000 clips of moving shapes, see `motions.motions`) and
-        'motion_maps' (such clips with label maps of their frames);
+        of their surfaces, see `furniture_points`); 'motions' (5,000 clips of moving shapes, see `motions.motions`),
+        'plain_motions' (such clips over black) and 'motion_maps' (such clips with label maps of their frames);
         'folder:/path/to/images' (see `folder.folder_source`); or an image data set of TFDS, 'name', 'name/config' or
         'name/config:1.0.0'; or what is made of any of these:
         'stacked:NAME', 60,000 triples of grey images, each triple the three channels of one image, labelled by its
@@ -138,7 +138,7 @@ def load(
     match kind:
         case _ if name in MIXTURES:
             dataset = _load_mixture(name, split, size, channels)
-        case 'captioned_shapes' | 'furniture' | 'furniture_points' | 'leaves' | 'motions' | 'motion_maps' | 'scenes':
+        case _ if kind == 'leaves' or kind in _COMPUTED:
             dataset = _load_computed(name, split, size, channels, root, show_progress)
         case 'stacked' | 'coloured' | 'six_colours' | 'blended':
             dataset = _FROM_ANOTHER[kind](name, rest, channels, inner)
@@ -265,6 +265,7 @@ _COMPUTED = {
     'furniture_points': furniture_points.furniture_points,
     'motion_maps': motions.motion_maps,
     'motions': motions.motions,
+    'plain_motions': motions.motions,
     'scenes': scenes.scenes,
 }
 _OF_DIRECTORIES = {

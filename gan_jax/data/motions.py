@@ -1,8 +1,9 @@
 """Clips of a coloured shape that moves over a still background, with the motion as class.
 
 A set of this project, after the shape motions of MoCoGAN (Tulyakov et al. 2018, section 4.1): the content of a clip is
-its shape, size, colour and background, its motion goes from side to side, up and down, or around. `motion_maps` are
-such clips with exact label maps of their frames. Nothing is downloaded.
+its shape, size, colour and background, its motion goes from side to side, up and down, or around. The clips of
+`plain_motions` have black backgrounds, `motion_maps` are clips with exact label maps of their frames. Nothing is
+downloaded.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ COLORS = np.array(
 )
 MAPPED = ('background', 'red', 'green', 'blue', 'yellow', 'magenta', 'cyan')  # classes of maps, of `COLORS` in order
 _SPLITS = {'train': 4000, 'test': 1000}
-_RULE, _MAPPED_RULE = 'motions 1', 'motion maps 1'
+_RULES = {'motions': 'motions 1', 'plain_motions': 'plain motions 1', 'motion_maps': 'motion maps 1'}
 _SAMPLES = 3  # per side of a pixel, of which it is the mean
 
 
@@ -35,7 +36,7 @@ def motions(name: str, split: str, size: int | None, root: pathlib.Path, *, show
     The contents are 6 s + c for the shape s of `SHAPES` in the colour c of `COLORS`.
 
     Args:
-        name: name of the data set.
+        name: 'motions', or 'plain_motions' for black backgrounds.
         split: 'train' (4,000 clips) or 'test' (1,000).
         size: height and width of a frame; None: 32.
         root: root of the cache, where the clips are kept.
@@ -47,7 +48,7 @@ def motions(name: str, split: str, size: int | None, root: pathlib.Path, *, show
     size = _checked(name, size)
 
     def make(motion: int, rng: np.random.Generator) -> np.ndarray:
-        return clip(motion, size, rng)[0]
+        return clip(motion, size, rng, plain=name == 'plain_motions')[0]
 
     def content(rng: np.random.Generator) -> int:
         shape, color = _content(rng)
@@ -55,7 +56,7 @@ def motions(name: str, split: str, size: int | None, root: pathlib.Path, *, show
 
     shape = FRAMES, size, size, 3
     options = {'root': root, 'show_progress': show_progress, 'content': content}
-    return computed_set(name, split, _SPLITS, shape, make, _RULE, CLASSES, **options)
+    return computed_set(name, split, _SPLITS, shape, make, _RULES[name], CLASSES, **options)
 
 
 def motion_maps(name: str, split: str, size: int | None, root: pathlib.Path, *, show_progress: bool) -> Dataset:
@@ -86,7 +87,7 @@ def motion_maps(name: str, split: str, size: int | None, root: pathlib.Path, *, 
 
     shape = FRAMES, size, size, 4
     options = {'root': root, 'show_progress': show_progress}
-    both = computed_set(name, split, _SPLITS, shape, make, _MAPPED_RULE, CLASSES, **options)
+    both = computed_set(name, split, _SPLITS, shape, make, _RULES[name], CLASSES, **options)
     return dataclasses.replace(
         both,
         examples=both.examples[..., :3],
@@ -98,27 +99,34 @@ def motion_maps(name: str, split: str, size: int | None, root: pathlib.Path, *, 
     )
 
 
-def clip(motion: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def clip(motion: int, size: int, rng: np.random.Generator, *, plain: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """A clip of a random shape.
 
     Args:
         motion: index of its motion in `CLASSES`.
         size: height and width of a frame.
         rng: source of its content and of the path.
+        plain: whether the background is black.
 
     Returns:
         The clip, uint8 [16, size, size, 3], and the coverage of each pixel by the shape, float64 [16, size, size, 1].
     """
-    return _painted(motion, size, _content(rng), rng)
+    return _painted(motion, size, _content(rng), rng, plain=plain)
 
 
 def _painted(
-    motion: int, size: int, content: tuple[int, int], rng: np.random.Generator, *, by_pixels: bool = False
+    motion: int,
+    size: int,
+    content: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    plain: bool = False,
+    by_pixels: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `clip` of a content; `by_pixels`: the shape moves by whole pixels, and looks the same in all frames."""
     shape, color = content
     radius = rng.uniform(0.12, 0.2)
-    coarse = rng.integers(0, 110, (4, 4, 3), dtype=np.uint8)
+    coarse = rng.integers(0, 1 if plain else 110, (4, 4, 3), dtype=np.uint8)
     background = np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC), np.float64)
     ticks = (np.arange(size * _SAMPLES) + 0.5) / (size * _SAMPLES)
     rows, columns = ticks[:, None], ticks[None, :]

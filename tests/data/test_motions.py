@@ -54,6 +54,9 @@ def test_a_split_alternates_its_classes(tmp_path, monkeypatch):
     assert dataset.labels.tolist() == [0, 1, 2, 0, 1, 2]
     test = load('motions', split='test', size=16, cache_dir=tmp_path, show_progress=False)
     assert not np.array_equal(test.examples, dataset.examples[:3])
+    plain = load('plain_motions', size=16, cache_dir=tmp_path, show_progress=False)
+    assert plain.labels.tolist() == dataset.labels.tolist()
+    assert (plain.examples == 0).mean() > 0.5
 
 
 @pytest.mark.parametrize(
@@ -80,3 +83,12 @@ def test_contents_are_the_shapes_and_colours_that_are_seen(tmp_path, monkeypatch
     shapes = {motions.SHAPES[content // len(motions.COLORS)] for content in dataset.contents}
     assert len(shapes) > 1
     np.testing.assert_array_equal(dataset.select(np.array([4, 1]), 'two').contents, dataset.contents[[4, 1]])
+
+
+def test_plain_motions_are_over_black():
+    frames, cover = motions.clip(1, 32, np.random.default_rng(3), plain=True)
+    assert (frames[cover[..., 0] == 0] == 0).all()
+    assert (frames[cover[..., 0] == 1].max(-1) > 200).all()
+    other, elsewhere = motions.clip(1, 32, np.random.default_rng(4), plain=True)
+    assert not np.array_equal(other, frames)
+    assert np.ptp(centres(elsewhere), axis=0)[0] > 0.3
