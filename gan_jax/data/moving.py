@@ -15,7 +15,7 @@ from gan_jax.errors import UserError
 FRAMES = 16
 NUMBER = 10_000  # clips of each split
 SIZE = 64  # pixels along each side of a frame, where no size is asked for
-_SMALLEST = 16
+_SMALLEST = 17  # 16 frames of 16x16 in grey would be a solid
 _SHARE = 28 / 64  # of a frame's side that an image takes
 _SPEED = 0.1  # of the free way in a frame
 _RULE = 'moving 1'

@@ -69,18 +69,18 @@ def test_they_have_the_proportions_of_moving_mnist():
 
 
 def test_splits_differ_and_loads_agree():
-    data, again, test = (load('moving:digits', size=16, split=split) for split in ('train', 'train', 'test'))
+    data, again, test = (load('moving:digits', size=20, split=split) for split in ('train', 'train', 'test'))
     np.testing.assert_array_equal(data.examples, again.examples)
     assert data.fingerprint == again.fingerprint
     assert test.fingerprint != data.fingerprint
     assert not np.array_equal(test.examples, data.examples)
-    assert load('moving_one:coloured:digits', size=16).shape == (16, 16, 16, 3)
+    assert load('moving_one:coloured:digits', size=20).shape == (16, 20, 20, 3)
 
 
 @pytest.mark.parametrize(
     ('name', 'size', 'message'),
     [
-        ('moving:digits', 8, 'needs frames of 16 or more pixels along each side, not 8'),
+        ('moving:digits', 16, 'needs frames of 17 or more pixels along each side, not 16'),
         ('moving:motions', 64, "'motions' is a set of clips, not of images"),
         ('moving:classes:digits:3:8', 32, 'already has two domains'),
     ],
