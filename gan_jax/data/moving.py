@@ -39,7 +39,7 @@ def clips(name: str, images: Dataset, size: int | None, together: int) -> Datase
         name: name of the result.
         images: images of the side `size_of_images`.
         size: height and width of a frame; None: 64.
-        together: images in a clip. A clip of one has its label.
+        together: images in a clip. A clip of one has its label, which is also its content.
 
     Returns:
         10,000 clips uint8 [n, 16, size, size, C].
@@ -54,14 +54,16 @@ def clips(name: str, images: Dataset, size: int | None, together: int) -> Datase
     made = _painted(images.examples, which, size or SIZE, random)
     made.setflags(write=False)
     labelled = together == 1 and images.labels is not None
+    labels = images.labels[which[:, 0]] if labelled else None
     return Dataset(
         name,
         images.split,
         made,
-        images.labels[which[:, 0]] if labelled else None,
+        labels,
         images.num_classes if labelled else None,
         fingerprints.of_value([_RULE, images.fingerprint, images.split, made.shape, together]),
         images.class_names if labelled else None,
+        contents=labels,
     )
 
 

@@ -38,7 +38,8 @@ RECIPES = Recipes(
     clips=_COMMON._replace(epochs=1, batch_size=32, learning_rate=0.1),
     frames=_COMMON._replace(epochs=5, batch_size=64),
 )
-_FRAMES = 2  # of each real clip, from which the classifier of frames learns
+_MOST = 4_000  # real clips that the classifiers learn from
+_FRAMES = 2  # of each of them, from which the classifier of frames learns
 _BLOCK = 200  # examples of one call
 
 
@@ -78,22 +79,24 @@ def clip_metrics(
     Args:
         real: uint8 [m, T, H, W, C].
         fake: uint8 [n, T, H, W, C].
-        known: the clips that the classifiers learn from, with their motions as labels, and contents or None.
+        known: the clips that the classifiers learn from, with their motions as labels, their contents, or both. Labels
+            that are equal to the contents are no motions.
         real_motions: int [m], or None.
         fake_motions: int [n], those that the fakes should have; None: no particular ones.
         recipes: the training of both classifiers.
 
     Returns:
-        The estimates by name. 'motion_accuracy', only if both motions are given, is the share of fakes with theirs;
+        The estimates by name. Three are only there if motions are known: 'motion_accuracy', only if both motions are
+        given, is the share of fakes with theirs;
         'motion_entropy' is the mean entropy of the motions of a clip, in nats; 'clip_distance' is a Fréchet distance by
         the features of the classifier of clips. Three are only there if contents are known: 'content_entropy' is the
         mean entropy of the contents of a frame, 'content_agreement' the mean share of a clip's frames with its most
         frequent content, and 'frame_fid' a Fréchet distance by the features of the classifier of frames.
 
     Raises:
-        UserError: the motions of the known clips are not known.
+        UserError: neither motions nor contents of the known clips are known.
     """
-    if known.labels is None:
+    if known.labels is None and known.contents is None:
         raise UserError(f'clips needs training data with motions as classes, and {known.name!r} has no classes.')
     views = {'clips': lambda clips: clips, 'frames': lambda clips: clips.reshape(-1, *clips.shape[2:])}
     seen = {
@@ -104,7 +107,7 @@ def clip_metrics(
     def named(kind: str, estimate: Estimate, of_real: str = '') -> Estimate:
         recipe = getattr(recipes, kind)
         settings = ', '.join(f'{name} {getattr(recipe, name)}' for name in ('widths', 'epochs', 'batch_size'))
-        source = f'{len(known)} real clips of {known.name} {known.split}'
+        source = f'{len(known.examples[:: _stride(known)])} real clips of {known.name} {known.split}'
         rule = f"gan_jax's own classifier of {kind} ({settings}, seed 0), trained on {source}; {estimate.rule}{of_real}"
         return estimate._replace(rule=rule)
 
@@ -121,10 +124,11 @@ def clip_metrics(
         return _mean(one.logits.argmax(-1) == wanted)
 
     found = {}
-    if real_motions is not None and fake_motions is not None:
-        right = map(motions_right, seen['clips'], (real_motions, fake_motions))
-        found['motion_accuracy'] = compared('clips', *right)
-    found |= {'motion_entropy': entropy('clips'), 'clip_distance': distance('clips')}
+    if 'clips' in seen:
+        if real_motions is not None and fake_motions is not None:
+            right = map(motions_right, seen['clips'], (real_motions, fake_motions))
+            found['motion_accuracy'] = compared('clips', *right)
+        found |= {'motion_entropy': entropy('clips'), 'clip_distance': distance('clips')}
     if 'frames' in seen:
         contents = (one.logits.argmax(-1).reshape(-1, real.shape[1]) for one in seen['frames'])
         agreements = compared('frames', *(_mean(agreement(one)) for one in contents))
@@ -143,16 +147,23 @@ def agreement(contents: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _classifiers(known: Dataset, recipes: Recipes) -> dict[str, tuple[nn.Module, PyTree]]:
-    """The network and the variables of the classifier of 'clips', and of that of 'frames' where contents are known."""
-    clips = np.asarray(known.examples)
-    network = ClipNetwork(known.num_classes, recipes.clips.widths)
-    classifiers = {'clips': (network, train(network, clips, known.labels, recipe=recipes.clips))}
+    """The network and the variables of the classifier of 'clips' and of that of 'frames', as far as they can learn."""
+    stride, classifiers = _stride(known), {}
+    clips = np.asarray(known.examples[::stride])
+    if known.labels is not None and not np.array_equal(known.labels, known.contents):
+        network = ClipNetwork(known.num_classes, recipes.clips.widths)
+        classifiers['clips'] = (network, train(network, clips, known.labels[::stride], recipe=recipes.clips))
     if known.contents is not None:
         length, places = clips.shape[1], np.arange(len(clips))
         frames = np.concatenate([clips[places, (places + i * length // _FRAMES) % length] for i in range(_FRAMES)])
-        contents = np.tile(known.contents, _FRAMES)
+        contents = np.tile(known.contents[::stride], _FRAMES)
         classifiers['frames'] = fit(frames, contents, int(contents.max()) + 1, recipe=recipes.frames)
     return classifiers
+
+
+def _stride(known: Dataset) -> int:
+    """The classifiers learn from every so many clips."""
+    return -(-len(known) // _MOST)
 
 
 def _look_at(network: nn.Module, variables: PyTree, examples: np.ndarray) -> Features:

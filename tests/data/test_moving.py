@@ -25,6 +25,7 @@ def test_a_clip_of_one_image_shows_it_whole_in_every_frame():
     data = load('moving_one:digits', size=32)
     assert data.shape == (16, 32, 32, 1)
     assert (len(data), data.num_classes) == (300, 10)
+    np.testing.assert_array_equal(data.contents, data.labels)
     drawn = np.array([image.sum(dtype=int) for image in images.examples])
     for clip, label in zip(data.examples[:20], data.labels[:20], strict=True):
         sums = clip.sum((1, 2, 3), dtype=int)

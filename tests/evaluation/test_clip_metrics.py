@@ -83,6 +83,37 @@ def test_motions_and_contents_are_recognised():
     assert clip_metrics(known.examples[:60], mixed, known, recipes=recipes)['content_agreement'].value < 0.7
 
 
+def test_classes_that_are_contents_are_no_motions(monkeypatch):
+    known = moving(12)
+    images = dataclasses.replace(known, labels=known.contents, num_classes=18)
+    made = []
+    monkeypatch.setattr(metrics, 'train', lambda *_, **__: made.append('clips'))
+    monkeypatch.setattr(metrics, 'fit', lambda *_, **__: made.append('frames'))
+    assert list(metrics._classifiers(images, RECIPES)) == ['frames']
+    assert list(metrics._classifiers(dataclasses.replace(known, contents=None), RECIPES)) == ['clips']
+    assert made == ['frames', 'clips']
+
+
+def test_classifiers_learn_from_a_part_of_many_clips(monkeypatch):
+    known, seen = moving(12), {}
+    monkeypatch.setattr(metrics, '_MOST', 5)
+    monkeypatch.setattr(metrics, 'train', lambda _, clips, labels, **__: seen.update(clips=(clips, labels)))
+    monkeypatch.setattr(metrics, 'fit', lambda frames, contents, *_, **__: seen.update(frames=(frames, contents)))
+    metrics._classifiers(known, RECIPES._replace(clips=RECIPES.clips._replace(epochs=9)))
+    np.testing.assert_array_equal(seen['clips'][0], known.examples[::3])
+    np.testing.assert_array_equal(seen['clips'][1], known.labels[::3])
+    np.testing.assert_array_equal(seen['frames'][0][:4], known.examples[[0, 3, 6, 9], [0, 1, 2, 3]])
+    np.testing.assert_array_equal(seen['frames'][1], np.tile(known.contents[::3], 2))
+
+
+def test_without_motions_the_frames_are_compared(monkeypatch, untrained):
+    both = metrics._classifiers
+    monkeypatch.setattr(metrics, '_classifiers', lambda *about: {'frames': both(*about)['frames']})
+    known = moving(12)
+    found = clip_metrics(known.examples, known.examples, known, real_motions=known.labels, fake_motions=known.labels)
+    assert list(found) == ['content_entropy', 'content_agreement', 'frame_fid']
+
+
 def test_what_is_not_known_gets_a_sentence():
     known = moving(3)
     bare = Dataset('bare', 'train', known.examples, None, None, 'f')
