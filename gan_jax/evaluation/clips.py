@@ -97,7 +97,9 @@ def clip_metrics(
         UserError: neither motions nor contents of the known clips are known.
     """
     if known.labels is None and known.contents is None:
-        raise UserError(f'clips needs training data with motions as classes, and {known.name!r} has no classes.')
+        raise UserError(
+            f'clips needs training data with motions as classes or with known contents, and {known.name!r} has neither.'
+        )
     views = {'clips': lambda clips: clips, 'frames': lambda clips: clips.reshape(-1, *clips.shape[2:])}
     seen = {
         kind: [_look_at(*classifier, views[kind](clips)) for clips in (real, fake)]

@@ -1,9 +1,11 @@
 """Clips of images that move over black and bounce off the borders."""
 
+import os
+
 import numpy as np
 import pytest
 
-from gan_jax.data import load, moving
+from gan_jax.data import absolute_name, load, moving
 from gan_jax.errors import UserError
 
 
@@ -75,6 +77,7 @@ def test_splits_differ_and_loads_agree():
     assert data.fingerprint == again.fingerprint
     assert test.fingerprint != data.fingerprint
     assert not np.array_equal(test.examples, data.examples)
+    assert absolute_name('moving:folder:x') == f'moving:folder:{os.path.abspath("x")}'
     assert load('moving_one:coloured:digits', size=20).shape == (16, 20, 20, 3)
 
 

@@ -117,7 +117,7 @@ def test_without_motions_the_frames_are_compared(monkeypatch, untrained):
 def test_what_is_not_known_gets_a_sentence():
     known = moving(3)
     bare = Dataset('bare', 'train', known.examples, None, None, 'f')
-    with pytest.raises(UserError, match="motions as classes, and 'bare' has no classes"):
+    with pytest.raises(UserError, match="motions as classes or with known contents, and 'bare' has neither"):
         clip_metrics(known.examples, known.examples, bare)
     with pytest.raises(UserError, match='clips needs samples of a run'):
         clips_of(Evidence(None, None, None))
