@@ -58,7 +58,7 @@ def test_other_shapes_get_a_sentence(shape, message):
 def test_a_run_of_clips(tmp_path, monkeypatch):
     monkeypatch.setattr(motions, '_SPLITS', {'train': 12, 'test': 3})
     options = config.load(
-        'videogan:debug',
+        'videogan:motions,small,debug',
         {
             **{f'{player}.width': '2' for player in ('generator', 'discriminator')},
             'data.size': '16',
