@@ -17,8 +17,8 @@ and for `motions` how certain a classifier is of their motion.
 
 Expect bright strokes of the size of a digit that move smoothly over black after the 2,500 steps, about ten minutes of
 one CPU core; few can be read. `content_agreement` was 0.47 (real clips: 0.98), `content_entropy` 0.49 nats (0.08) and
-`frame_fid` 18.4, one seed. Coloured shapes are harder: on
-`plain_motions` they were spots that changed their colour after 1,500 steps.
+`frame_fid` 18.4, one seed. Coloured shapes are harder: on `plain_motions` they were spots that changed their colour
+after 1,500 steps.
 """
 
 from ml_collections import ConfigDict
@@ -29,7 +29,7 @@ from gan_jax import config as configs
 def get_config(argument: str = '') -> ConfigDict:
     """The recipe for DATA, or for a laptop with 'DATA,small' (default: moving digits)."""
     config = configs.base('videogan', game='videogan')
-    small = configs.choose_small(config, argument if argument not in ('', 'small') else 'moving_one:digits,small')
+    small = configs.choose_small(config, argument, 'moving_one:digits')
     if config.data.name in ('moving_one:digits', 'motions', 'plain_motions'):
         config.evaluate, config.evaluate_every = ('clips',), '2500 steps'
         config.evaluation.split, config.evaluation.samples = 'test', 1000

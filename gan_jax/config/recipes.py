@@ -18,15 +18,15 @@ def choose_data(config: ConfigDict, argument: str) -> None:
         config.data.size = 16  # the digits are 8x8
 
 
-def choose_small(config: ConfigDict, argument: str) -> bool:
+def choose_small(config: ConfigDict, argument: str, default: str = '') -> bool:
     """As `choose_data`, for a recipe with a small variant for a laptop; returns whether it was chosen.
 
     The small variant is chosen by 'small' in the argument, alone for fashion_mnist or after a comma ('cifar10,small'),
-    and for the embedded digits.
+    and for the embedded digits. A `default` takes the place of both data sets.
     """
     parts = argument.split(',')
     data = ','.join(part for part in parts if part != 'small')
-    choose_data(config, data or ('fashion_mnist' if 'small' in parts else ''))
+    choose_data(config, data or default or ('fashion_mnist' if 'small' in parts else ''))
     return not data or 'small' in parts
 
 

@@ -101,6 +101,24 @@ def doubled_convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:
     return transposed_convolution(images, kernel, 2, padding)
 
 
+def neighbours(solids: jax.Array, taps: int, stride: int = 1) -> jax.Array:
+    """Slices of solids, or frames of clips, with those after them as channels, in order.
+
+    A convolution of these in two dimensions is one of the solids in three, with a kernel of so many taps along the
+    first side and without padding there.
+
+    Args:
+        solids: [B, D, H, W, C].
+        taps: slices in one.
+        stride: along the first side.
+
+    Returns:
+        [B, (D - taps) // stride + 1, H, W, taps C].
+    """
+    span = (solids.shape[1] - taps) // stride * stride + 1
+    return jnp.concatenate([solids[:, tap : tap + span : stride] for tap in range(taps)], axis=-1)
+
+
 def reflected(images: jax.Array, by: int) -> jax.Array:
     """Images [B, H, W, C] with a border of `by` reflected pixels, less than H and W."""
     return jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)), mode='reflect')
@@ -396,14 +414,14 @@ def _fold(windows: _Windows, patches: jax.Array) -> jax.Array:
 
 
 def _convolution_by_slices(windows: _Windows, images: jax.Array, kernel: jax.Array) -> jax.Array:
-    slices = _neighbours(windows, images)
+    slices = _slices(windows, images)
     kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(*windows.kernel[1:], slices.shape[-1], -1)
     fast = _fast('outputs', windows.of_slice, *kernel.shape[-2:], images.dtype)
     return fast(windows.of_slice, slices, kernel).reshape(images.shape[0], *windows.places, kernel.shape[-1])
 
 
 def _weight_gradient_by_slices(windows: _Windows, images: jax.Array, outputs: jax.Array) -> jax.Array:
-    slices = _neighbours(windows, images)
+    slices = _slices(windows, images)
     fast = _fast('kernel', windows.of_slice, slices.shape[-1], outputs.shape[-1], images.dtype)
     gradient = fast(windows.of_slice, slices, outputs.reshape(len(slices), *outputs.shape[2:]))
     depth, *window = windows.kernel
@@ -431,11 +449,8 @@ def _transposed_by_slices(windows: _Windows, outputs: jax.Array, kernel: jax.Arr
     return images.reshape(batch, depth * stride, *images.shape[3:])[:, : windows.image[0]]
 
 
-def _neighbours(windows: _Windows, images: jax.Array) -> jax.Array:
+def _slices(windows: _Windows, images: jax.Array) -> jax.Array:
     """The slices under the kernel at each of its places along the depth: [B, D, H, W, C] -> [B D', H, W, d C]."""
-    batch, _, *size, channels = images.shape
-    taps, places = windows.kernel[0], windows.places[0]
-    span = (places - 1) * windows.stride + 1
     padded = jnp.pad(images, ((0, 0), windows.padding[0], (0, 0), (0, 0), (0, 0)))
-    seen = [padded[:, tap : tap + span : windows.stride] for tap in range(taps)]
-    return jnp.concatenate(seen, axis=-1).reshape(batch * places, *size, taps * channels)
+    seen = neighbours(padded, windows.kernel[0], windows.stride)
+    return seen.reshape(seen.shape[0] * seen.shape[1], *seen.shape[2:])

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
 from gan_jax.layers.conditioning import as_vectors
+from gan_jax.layers.convolution import neighbours
 from gan_jax.layers.dropout import Dropout
 from gan_jax.layers.linear import Conv, weight_options
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork
@@ -99,7 +100,7 @@ class Discriminator(DiscriminatorNetwork):
         use_bias = not replaces_bias(self.normalization)
 
         def halved(hidden: jax.Array, width: int) -> jax.Array:
-            seen = hidden if is_frame else neighbours(hidden)
+            seen = hidden if is_frame else neighbours(hidden, _FRAMES)
             layer = Conv(width, kernel_size=4, stride=2, use_bias=use_bias, **weights)
             made = layer(seen.reshape(-1, *seen.shape[-3:]), train=train)
             return made.reshape(*seen.shape[:-3], *made.shape[1:])
@@ -113,15 +114,6 @@ class Discriminator(DiscriminatorNetwork):
         if is_frame:
             return Judgement(halved(hidden, 1)[..., 0].astype(jnp.float32), features=features)
         return self.judgement(hidden, condition, features, train=train)
-
-
-def neighbours(clips: jax.Array) -> jax.Array:
-    """Each frame with the three frames after it as channels: [B, T, H, W, C] -> [B, T - 3, H, W, 4 C].
-
-    A convolution of these in space is one of the clips in space and time, with a kernel of four frames.
-    """
-    length = clips.shape[1] - _FRAMES + 1
-    return jnp.concatenate([clips[:, first : first + length] for first in range(_FRAMES)], axis=-1)
 
 
 def _shape_of_clip(shape: tuple[int, ...]) -> tuple[int, ...]:

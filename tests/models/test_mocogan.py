@@ -9,6 +9,7 @@ import pytest
 
 from gan_jax import build, config
 from gan_jax.errors import UserError
+from gan_jax.layers.convolution import neighbours
 from gan_jax.models import dcgan, mocogan
 
 T, MOTION, CONTENT, CLASSES = 3, 2, 4, 3
@@ -55,7 +56,7 @@ def test_a_layer_of_neighbours_is_a_convolution_in_space_and_time():
     expected = jax.lax.conv_general_dilated(
         clips, kernel, (1, 2, 2), ((0, 0), (1, 1), (1, 1)), dimension_numbers=('NDHWC', 'DHWIO', 'NDHWC')
     )
-    seen = mocogan.neighbours(clips)
+    seen = neighbours(clips, 4)
     flat = kernel.transpose(1, 2, 0, 3, 4).reshape(4, 4, 12, 5)
     found = jax.lax.conv_general_dilated(
         seen.reshape(-1, 8, 8, 12), flat, (2, 2), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
