@@ -13,8 +13,8 @@ averages. Larger images and `generator.family=cyclegan` (a residual network) are
     python -m gan_jax.main --config pix2pix:grey:cifar10           # colours for grey images
     python -m gan_jax.main --config pix2pix:paired:/path/to/pairs  # side by side, or in two folders
 
-Its pictures show input, output and target of some training examples. `--config.evaluate=l1,psnr,ssim` compares the
-outputs with the targets, of `--config.evaluation.split` if it is given. `--config.game.adversary=0` leaves only L1.
+Its pictures show input, output and target of some training examples. `--config.evaluate=l1,psnr,ssim,edge_f1` compares
+the outputs with the targets, of `--config.evaluation.split` if it is given. `--config.game.adversary=0` leaves only L1.
 
 Expect outputs that follow their inputs after some hundred steps, and textures later.
 """

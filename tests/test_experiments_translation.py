@@ -1,4 +1,4 @@
-"""The experiment on translation at toy size, and its measure of edges."""
+"""The experiment on translation at toy size."""
 
 import json
 
@@ -8,7 +8,6 @@ import pytest
 from experiments import sweep
 from experiments.results import read
 from experiments.translation import __main__ as experiment
-from experiments.translation import measures
 from gan_jax import build, data
 from tests import toy_experiments
 
@@ -27,43 +26,6 @@ TOY = {
     'discriminator.dropout': None,
 }
 ALONE = 'L1 only'
-
-
-def lines(*rows, size=8):
-    """A picture [1, size, size] with edges in these rows."""
-    picture = np.zeros((1, size, size), bool)
-    picture[:, list(rows)] = True
-    return picture
-
-
-@pytest.mark.parametrize(
-    ('found', 'wanted', 'expected'),
-    [
-        (lines(2), lines(2), 1),
-        (lines(3), lines(2), 1),  # within a pixel
-        (lines(4), lines(2), 0),  # two pixels away
-        (lines(2, 6), lines(2), 2 / 3),  # precision 1/2, recall 1
-        (lines(2), lines(2, 4, 7), 1 / 2),  # precision 1, recall 1/3
-        (lines(0), lines(7), 0),  # opposite borders are not neighbours
-        (lines(), lines(2), 0),
-        (lines(2), lines(), 0),
-        (lines(), lines(), 1),
-    ],
-)
-def test_edge_f1_in_closed_form(found, wanted, expected):
-    np.testing.assert_allclose(measures.edge_f1(found, wanted), [expected])
-
-
-def test_edge_f1_is_of_each_picture_and_has_a_tolerance():
-    found, wanted = np.concatenate([lines(4), lines(2)]), np.concatenate([lines(2), lines(2)])
-    np.testing.assert_allclose(measures.edge_f1(found, wanted), [0, 1])
-    np.testing.assert_allclose(measures.edge_f1(found, wanted, tolerance=2), [1, 1])
-
-
-def test_the_targets_themselves_have_the_edges_of_their_inputs():
-    pairs = data.load('edges:digits', split='test', size=32)
-    seen = measures.detected(np.asarray(pairs.examples))
-    np.testing.assert_array_equal(measures.edge_f1(seen, np.asarray(pairs.inputs)[..., 0] > 0, tolerance=0), 1)
 
 
 @pytest.fixture(scope='module')

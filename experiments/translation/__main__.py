@@ -6,14 +6,17 @@ python -m experiments.translation --setting flowers
 
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from experiments import results, sweep, translations
-from experiments.translation import measures
 from gan_jax.data import Dataset
 from gan_jax.errors import exit_code
+from gan_jax.evaluation.edge_f1 import edge_f1
+from gan_jax.evaluation.l1 import l1
+from gan_jax.evaluation.psnr import psnr
+from gan_jax.evaluation.ssim import ssim
 from gan_jax.records import report
 from gan_jax.runtime import parallel
 from gan_jax.training.datasets import load_data
@@ -50,7 +53,7 @@ WHOLE = {
     'checkpoint_every': '10 epochs',
     'evaluate_every': '10 epochs',
 }
-PAIRED = {'evaluate': 'l1,psnr,ssim'}
+PAIRED = {'evaluate': 'l1,psnr,ssim,edge_f1'}
 UNPAIRED = 'CycleGAN, unpaired'
 COPIED, MEDIAN = 'input copied', 'median target'  # without training; the second is what L1 alone does without inputs
 DOMAINS = ('edges', 'images')
@@ -60,13 +63,19 @@ ARMS = {
     'adversary only': sweep.Arm('configs/pix2pix.py', PAIRED | {'game.l1': '0.0'}),
     UNPAIRED: sweep.Arm('configs/cyclegan.py'),
 }
-CURVES = {'eval/l1': 'L1', 'eval/psnr': 'PSNR', 'eval/ssim': 'SSIM', 'generator/l1': 'L1 in training, of [-1, 1]'}
+CURVES = {
+    'eval/l1': 'L1',
+    'eval/psnr': 'PSNR',
+    'eval/ssim': 'SSIM',
+    'eval/edge_f1': 'edge F1',
+    'generator/l1': 'L1 in training, of [-1, 1]',
+}
 RULES = {
     'L1': 'share of white, all pixels and channels',
-    'PSNR': 'dB, peak 255, mean over pairs',
+    'PSNR': 'dB, peak 255, mean over pairs; infinite for an output that equals its target',
     'SSIM': 'as gan_jax.evaluation.ssim, mean over pairs',
-    'edge F1': 'edges of the output by the rule of the inputs against the input, within one pixel, mean over pairs',
-    'by chance': 'the edge F1 of each output against the input of another pair',
+    'edge F1': 'as gan_jax.evaluation.edge_f1: edges of the output against those of the target, which are the input',
+    'by chance': 'the edge F1 of each output against the target of another pair',
 }
 
 
@@ -84,7 +93,7 @@ def compare(options: sweep.Options, number: int) -> None:
     outputs = translations.of_arms(directories, pairs.inputs)
     outputs[COPIED] = [translations.in_channels(pairs.inputs, pairs.shape[-1])]
     outputs[MEDIAN] = [np.broadcast_to(np.median(trained.examples, axis=0).astype(np.uint8), pairs.examples.shape)]
-    values = {arm: columns([measures.measure(one, pairs) for one in seeds]) for arm, seeds in outputs.items()}
+    values = {arm: measure(seeds, np.asarray(pairs.examples)) for arm, seeds in outputs.items()}
 
     protocols = {name: f'{len(pairs)} of {pairs.name} {held_out.split}; {text}' for name, text in RULES.items()}
     paired = {arm: some for arm, some in runs.items() if arm != UNPAIRED}
@@ -114,9 +123,17 @@ def write_domains(pairs: Dataset, directory: pathlib.Path) -> None:
             report.save_png(directory / domain / f'{i:05d}.png', np.asarray(images[i]))
 
 
-def columns(seeds: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
-    """The values of every seed, by the name of the measure."""
-    return {name: [one[name] for one in seeds] for name in RULES}
+def measure(seeds: Sequence[np.ndarray], targets: np.ndarray) -> dict[str, list[float]]:
+    """The means over pairs of outputs uint8 [n, H, W, C] and their targets, of every seed, by the names in `RULES`."""
+    others = np.roll(targets, 1, axis=0)
+    values = {
+        'L1': [l1(outputs, targets) for outputs in seeds],
+        'PSNR': [psnr(outputs, targets) for outputs in seeds],
+        'SSIM': [ssim(outputs, targets) for outputs in seeds],
+        'edge F1': [edge_f1(outputs, targets) for outputs in seeds],
+        'by chance': [edge_f1(outputs, others) for outputs in seeds],
+    }
+    return {name: [float(each.mean()) for each in of_seeds] for name, of_seeds in values.items()}
 
 
 def main(argv: Sequence[str] | None = None, *, number: int = 1000) -> int:

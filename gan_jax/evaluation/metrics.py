@@ -173,6 +173,7 @@ METRICS: dict[str, Metric] = {
     'content_accuracy': Metric(of_runs.content_accuracy_of, {'content_accuracy': 'max'}, fake=('logits',)),
     'target_accuracy': Metric(of_runs.target_accuracy_of, {'target_accuracy': 'max'}, fake=('logits',)),
     'l1': Metric(of_sets.l1_of, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
+    'edge_f1': Metric(of_sets.edge_f1_of, {'edge_f1': 'max', 'edge_f1_chance': 'real'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(of_runs.path_length_of, {'path_length': 'min'}, sees='generator'),
     'path_length_w': Metric(
         of_runs.path_length_w_of, {'path_length_w': 'min', 'path_length_w_end': 'min'}, sees='generator'

@@ -8,6 +8,7 @@ from gan_jax.evaluation.arrays import check_same_dimension, features_array
 from gan_jax.evaluation.class_entropy import mean_entropy
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.clouds import cloud_metrics, matched_metrics
+from gan_jax.evaluation.edge_f1 import mean_edge_f1
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid
 from gan_jax.evaluation.fid_infinity import fid_infinity
@@ -150,6 +151,12 @@ def lpips_distance_of(evidence: Evidence) -> dict[str, Estimate]:
 def l1_of(evidence: Evidence) -> dict[str, Estimate]:
     """Mean absolute difference of image pairs."""
     return {'l1': mean_l1(*evidence.pairs)}
+
+
+def edge_f1_of(evidence: Evidence) -> dict[str, Estimate]:
+    """F1 of the edges of images and those of their targets, and of other targets for comparison."""
+    real, fake = evidence.pairs
+    return mean_edge_f1(fake, real)
 
 
 def clip_error_of(evidence: Evidence) -> dict[str, Estimate]:

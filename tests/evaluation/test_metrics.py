@@ -35,6 +35,7 @@ OTHER_INPUT = {
     'psnr',
     'ssim',
     'l1',
+    'edge_f1',
     'luma',
     'interpolated',
     'baselines',
