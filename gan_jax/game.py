@@ -318,6 +318,7 @@ def from_flax(
     *,
     condition: jax.ShapeDtypeStruct | None = None,
     reference: Callable[[Key], tuple[Array, Array | None]] | None = None,
+    method: str = '__call__',
 ) -> Network:
     """A network from a linen module called as `module(inputs, train=...)`, for inputs [batch, *input_shape].
 
@@ -331,6 +332,7 @@ def from_flax(
         condition: shape and dtype of one example's condition, or a tree of them; None: the module is unconditional.
         reference: key -> the (inputs [R, ...], conditions [R, ...] or None) of virtual batch normalisation. They are
             drawn once and kept among the variables; each application passes them through the module first.
+        method: the method of the module that makes the outputs.
     """
 
     def arguments(inputs, condition):
@@ -355,12 +357,12 @@ def from_flax(
                 {'params': params, **collections}, *arguments(*variables['reference']), train=False, mutable=['virtual']
             )
             collections |= statistics
-        inputs = arguments(inputs, condition)
-        if not train:
-            return module.apply({'params': params, **collections}, *inputs, train=False, rngs=key), variables
-        outputs, updated = module.apply(
-            {'params': params, **collections}, *inputs, train=True, rngs=key, mutable=mutable
+        made = functools.partial(
+            module.apply, {'params': params, **collections}, *arguments(inputs, condition), rngs=key, method=method
         )
+        if not train:
+            return made(train=False), variables
+        outputs, updated = made(train=True, mutable=mutable)
         return outputs, {**variables, **updated}
 
     def styles(params, variables, inputs, key, train, condition=None):

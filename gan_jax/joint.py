@@ -21,16 +21,18 @@ class Side(NamedTuple):
         terms: (all generators, the complete batch, key) -> a `Pair` of terms for `game`: the terms of the generator of
             this game that need the other generators. The generators are a `Player` whose parameters and variables are
             dicts.
+        weight: of its losses in the sums.
     """
 
     game: Callable[[Pair], Game]
     batch: Callable[[Batch], Batch]
     networks: Mapping[str, str]
     terms: Callable[[Player, Batch, Key], Pair] = lambda generators, batch, key: NO_TERMS
+    weight: float = 1.0
 
 
 def joint(sides: Mapping[str, Side]) -> Game:
-    """The combined game of all sides: each player minimises the sum of its losses over the sides.
+    """The combined game of all sides: each player minimises the weighted sum of its losses over the sides.
 
     Args:
         sides: the sides by name, which also names a stream of randomness. All must have the same turns.
@@ -73,7 +75,7 @@ def joint(sides: Mapping[str, Side]) -> Game:
             part = state.replace(players=own, memory=state.memory.get(name, {}))
             share = side.networks[player]
             value, outcome = game.turn(title).loss(params[share], part, side.batch(batch), own_key, positions)
-            total += value
+            total += side.weight * value
             variables[share] = outcome.variables
             metrics.append(outcome.metrics)
             if name in state.memory:

@@ -118,6 +118,7 @@ class Parts:
         reference: Callable[[Key], tuple[Array, Array | None]] | None = None,
         dtype: str | None = None,
         within: Callable[[nn.Module], nn.Module] = lambda module: module,
+        method: str = '__call__',
     ) -> Network:
         """The network of a role.
 
@@ -129,10 +130,11 @@ class Parts:
             reference: as in `from_flax`.
             dtype: arithmetic of the network; None: that of the config.
             within: the role's module -> a module that contains it.
+            method: as in `from_flax`.
         """
         virtual = self.config[role].get('normalization') == 'virtual'
         module, reference = within(self.module(role, shape, dtype)), reference if virtual else None
-        made = from_flax(module, inputs, condition=condition, reference=reference)
+        made = from_flax(module, inputs, condition=condition, reference=reference, method=method)
         return recomputed(made) if self.config.recompute else made
 
     @property

@@ -41,12 +41,13 @@ def from_config(*, parts: Parts, terms: Pair = NO_TERMS) -> Game:
     )
 
 
-def make_networks(parts: Parts, dtype: str | None = None) -> Pair:
+def make_networks(parts: Parts, dtype: str | None = None, generate: str = '__call__') -> Pair:
     """The players' networks.
 
     Args:
         parts: parts of the game.
         dtype: dtype of the arithmetic; None: the config's.
+        generate: the method of the generator's module that makes its examples.
     """
     shape, condition, count = parts.shape('real'), condition_of(parts), parts.config.reference_batch
 
@@ -57,11 +58,11 @@ def make_networks(parts: Parts, dtype: str | None = None) -> Pair:
         examples, labels = parts.reference or (jnp.zeros((count, *shape)), labels)
         return (parts.latents(key, jnp.arange(count)) if role == 'generator' else pack(examples, packing)), labels
 
-    def network(role: str, inputs: tuple[int, ...]) -> Network:
+    def network(role: str, inputs: tuple[int, ...], method: str = '__call__') -> Network:
         reference = lambda key: references(role, key)  # noqa: E731
-        return parts.network(role, inputs, shape, condition=condition, reference=reference, dtype=dtype)
+        return parts.network(role, inputs, shape, condition=condition, reference=reference, dtype=dtype, method=method)
 
-    generator = network('generator', (parts.config.latents.size,))
+    generator = network('generator', (parts.config.latents.size,), generate)
     if packing == 1:
         return Pair(generator, network('discriminator', shape))
     if condition is not None:

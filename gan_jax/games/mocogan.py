@@ -5,29 +5,32 @@ random frame of each clip against a discriminator of frames. The two discriminat
 """
 
 import dataclasses
+from typing import Annotated, Any
 
-import jax
+import jax.numpy as jnp
 
-from gan_jax import global_batch
 from gan_jax.adversarial import adversarial
-from gan_jax.augmentation.augment import Augmentation
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import CLIPS, kind_of
-from gan_jax.game import Array, Game, Key, Network, Pair
+from gan_jax.game import Array, Batch, Game, Key, Network, Pair
 from gan_jax.games.adversarial import condition_of, make_networks
 from gan_jax.joint import Side, joint
+from gan_jax.layers.choices import is_on
+from gan_jax.models.mocogan import random_frames
 from gan_jax.parts import Parts
+from gan_jax.ranges import AMOUNT
 from gan_jax.terms import joined
 from gan_jax.translators import without_condition
 from gan_jax.values import with_values
 
 
-def from_config(*, parts: Parts) -> Game:
+def from_config(clips: Annotated[float, AMOUNT] = 1.0, *, parts: Parts) -> Game:
     """The game of a config, over batches {'real'} and, where the networks are conditional, 'label'.
 
     The discriminator of frames is not conditional, and has no loss of classes.
 
     Args:
+        clips: weight of the losses of clips; 0: frames alone are judged, which is a quick first phase.
         parts: parts of the game.
 
     Raises:
@@ -37,37 +40,37 @@ def from_config(*, parts: Parts) -> Game:
     if kind_of(shape) is not CLIPS:
         raise UserError(f'The game mocogan is for clips (T, H, W, C), not for examples of shape {shape}: use motions.')
     without_classes = {} if condition is None else {'discriminator.conditioning': 'none'}
-    of_frames = dataclasses.replace(parts, config=with_values(parts.config, without_classes))
+    stills = dataclasses.replace(parts, config=with_values(parts.config, without_classes))
 
     def judges(dtype: str | None = None) -> dict[str, Network]:
-        frame = of_frames.network('discriminator', shape[1:], shape[1:], dtype=dtype)
+        frame = stills.network('discriminator', shape[1:], shape[1:], dtype=dtype)
         return {'clip': make_networks(parts, dtype).discriminator, 'frame': without_condition(frame)}
 
     networks, critics = judges(), parts.critic(judges) or {}
-    options = {'clip': parts.options, 'frame': of_frames.options | {'augmentation': Augmentation(random_frames)}}
 
-    def side(name: str) -> Side:
+    def side(name: str, generate: str, options: dict[str, Any], real: str, weight: float = 1.0) -> Side:
         def game(extra: Pair) -> Game:
             return adversarial(
-                make_networks(parts).generator,
+                make_networks(parts, generate=generate).generator,
                 networks[name],
                 parts.loss,
                 parts.latents,
                 condition=condition,
                 critic=critics.get(name),
-                **options[name] | {'terms': joined([extra, options[name]['terms']])},
+                **options | {'terms': joined([extra, options['terms']])},
             )
 
-        return Side(game, lambda batch: batch, {'generator': 'generator', 'discriminator': name})
+        played_by = {'generator': 'generator', 'discriminator': name}
+        return Side(game, lambda batch: {**batch, 'real': batch[real]}, played_by, weight=weight)
 
-    return joint({name: side(name) for name in networks})
+    of_clips = side('clip', '__call__', parts.options, 'real', clips)
+    of_frames = side('frame', 'random_frame', stills.options, 'frame')
+    game = joint({'clip': of_clips, 'frame': of_frames} if is_on(clips) else {'frame': of_frames})
+    return game._replace(prepare=with_frames, sample=joint({'clip': of_clips}).sample)
 
 
-def random_frames(clips: Array, key: Key, positions: Array, strength: Array) -> Array:
-    """A random frame of each clip, as an augmentation: [B, T, H, W, C] -> [B, H, W, C]."""
-    del strength
-
-    def one(key: Key, clip: Array) -> Array:
-        return clip[jax.random.randint(key, (), 0, len(clip))]
-
-    return global_batch.draw(one, key, positions, clips)
+def with_frames(batch: Batch, key: Key, positions: Array) -> Batch:
+    """The batch with 'frame' [B, H, W, C], a random frame of each real clip [B, T, H, W, C]."""
+    clips = batch['real']
+    at = random_frames(key, positions, clips.shape[1])
+    return {**batch, 'frame': clips[jnp.arange(len(clips)), at]}

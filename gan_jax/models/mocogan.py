@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
 from gan_jax.layers.conditioning import as_vectors
@@ -21,7 +22,7 @@ from gan_jax.layers.linear import Conv, weight_options
 from gan_jax.layers.networks import DiscriminatorNetwork, GeneratorNetwork
 from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.models import dcgan
-from gan_jax.ranges import COUNT
+from gan_jax.ranges import COUNT, COUNT_OR_NONE
 
 _FRAMES = 4  # frames in the kernel of a convolution over time
 
@@ -47,8 +48,10 @@ class Generator(GeneratorNetwork):
     normalization: str = 'batch'
 
     @nn.compact
-    def __call__(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
-        """The clips made from the latents."""
+    def __call__(
+        self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool, at: jax.Array | None = None
+    ) -> jax.Array:
+        """The clips made from the latents, or one frame [B, H, W, C] of each, that of number `at` [B]."""
         condition = self._checked(condition, ('none', 'concatenate'))
         count, length = latents.shape[0], _shape_of_clip(self.shape)[0]
         content_size = latents.shape[1] - (length + 1) * self.motion_size
@@ -66,8 +69,21 @@ class Generator(GeneratorNetwork):
         image = dcgan.Generator(
             self.shape[1:], axis_name=self.axis_name, name='image', **{name: getattr(self, name) for name in options}
         )
-        frames = image(jnp.concatenate(vectors, axis=-1).reshape(count * length, -1), train=train)
-        return frames.reshape(count, *self.shape)
+        vectors = jnp.concatenate(vectors, axis=-1)
+        if at is not None:
+            return image(vectors[jnp.arange(count), at], train=train)
+        return image(vectors.reshape(count * length, -1), train=train).reshape(count, *self.shape)
+
+    def random_frame(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
+        """A random frame [B, H, W, C] of each clip; the others are not computed."""
+        positions = global_batch.positions(len(latents), global_batch.axis_of(self))
+        at = random_frames(self.make_rng('frame'), positions, self.shape[0])
+        return self(latents, condition, train=train, at=at)
+
+
+def random_frames(key: jax.Array, positions: jax.Array, length: int) -> jax.Array:
+    """The number of a random frame of a clip with that many, for each position: int32 [B] in [0, length)."""
+    return global_batch.draw(lambda key: jax.random.randint(key, (), 0, length), key, positions)
 
 
 class Discriminator(DiscriminatorNetwork):
@@ -79,10 +95,12 @@ class Discriminator(DiscriminatorNetwork):
 
     Attributes:
         width: channels of the first layer; they double with each further one.
+        frame_width: those of the first layer for single frames; 0: as many.
         max_width: maximum number of channels.
     """
 
     width: Annotated[int, COUNT] = 64
+    frame_width: Annotated[int, COUNT_OR_NONE] = 0
     max_width: Annotated[int, COUNT] = 512
     normalization: str = 'batch'
 
@@ -105,9 +123,10 @@ class Discriminator(DiscriminatorNetwork):
             made = layer(seen.reshape(-1, *seen.shape[-3:]), train=train)
             return made.reshape(*seen.shape[:-3], *made.shape[1:])
 
+        width = self.frame_width if is_frame and self.frame_width else self.width
         hidden, features = self.see(examples, condition), {}
         for stage in range(stages):
-            hidden = halved(hidden, min(self.width << stage, self.max_width))
+            hidden = halved(hidden, min(width << stage, self.max_width))
             hidden = nn.leaky_relu(normalize(hidden, train=train) if stage else hidden, 0.2)
             features[f'stage{stage}'] = hidden
             hidden = Dropout(self.dropout, self.axis_name)(hidden, train=train)

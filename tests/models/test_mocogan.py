@@ -79,6 +79,16 @@ def test_clips_have_a_logit_each_and_frames_one_for_each_patch():
     ]  # fmt: skip
 
 
+def test_frames_can_have_a_discriminator_of_another_width():
+    network = mocogan.Discriminator(width=2, frame_width=5)
+    clip, frame = (
+        jax.eval_shape(lambda key, shape=shape: network.init(key, jnp.zeros(shape), train=False), jax.random.key(0))
+        for shape in ((1, 16, 32, 32, 3), (1, 32, 32, 3))
+    )
+    widths = [made['params']['Conv_0']['kernel'].shape[-1] for made in (clip, frame)]
+    assert widths == [2, 5]
+
+
 @pytest.mark.parametrize(
     ('network', 'inputs', 'message'),
     [
