@@ -1,0 +1,1 @@
+"""SRGAN and ESRGAN, with and without their adversaries, beside interpolation."""
