@@ -7,8 +7,6 @@ random frame of each clip against a discriminator of frames. The two discriminat
 import dataclasses
 from typing import Annotated, Any
 
-import jax.numpy as jnp
-
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import CLIPS, kind_of
@@ -16,7 +14,7 @@ from gan_jax.game import Array, Batch, Game, Key, Network, Pair
 from gan_jax.games.adversarial import condition_of, make_networks
 from gan_jax.joint import Side, joint
 from gan_jax.layers.choices import is_on
-from gan_jax.models.mocogan import random_frames
+from gan_jax.models.mocogan import frames_at, random_frames
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import joined
@@ -72,5 +70,4 @@ def from_config(clips: Annotated[float, AMOUNT] = 1.0, *, parts: Parts) -> Game:
 def with_frames(batch: Batch, key: Key, positions: Array) -> Batch:
     """The batch with 'frame' [B, H, W, C], a random frame of each real clip [B, T, H, W, C]."""
     clips = batch['real']
-    at = random_frames(key, positions, clips.shape[1])
-    return {**batch, 'frame': clips[jnp.arange(len(clips)), at]}
+    return {**batch, 'frame': frames_at(clips, random_frames(key, positions, clips.shape[1]))}

@@ -71,7 +71,7 @@ class Generator(GeneratorNetwork):
         )
         vectors = jnp.concatenate(vectors, axis=-1)
         if at is not None:
-            return image(vectors[jnp.arange(count), at], train=train)
+            return image(frames_at(vectors, at), train=train)
         return image(vectors.reshape(count * length, -1), train=train).reshape(count, *self.shape)
 
     def random_frame(self, latents: jax.Array, condition: jax.Array | None = None, *, train: bool) -> jax.Array:
@@ -84,6 +84,11 @@ class Generator(GeneratorNetwork):
 def random_frames(key: jax.Array, positions: jax.Array, length: int) -> jax.Array:
     """The number of a random frame of a clip with that many, for each position: int32 [B] in [0, length)."""
     return global_batch.draw(lambda key: jax.random.randint(key, (), 0, length), key, positions)
+
+
+def frames_at(clips: jax.Array, at: jax.Array) -> jax.Array:
+    """Frame number `at` [B] of each clip: [B, T, ...] -> [B, ...]. No clip leaves its device."""
+    return jax.vmap(lambda clip, number: clip[number])(clips, at)
 
 
 class Discriminator(DiscriminatorNetwork):
