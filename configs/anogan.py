@@ -26,7 +26,6 @@ digits. The runs on larger images have not been made.
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax.config.overrides import phase_text
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -43,7 +42,7 @@ def get_config(argument: str = '') -> ConfigDict:
     config.evaluate, config.evaluation.split, config.evaluation.samples = ('auroc',), 'test', 100
     steps = (_suit_images if argument else _suit_the_digits)(config)
     first = {'game.name': 'adversarial', 'discriminator_steps': 5, 'duration': f'{steps} steps', 'evaluate': ()}
-    config.earlier_phases = (phase_text({key: str(value) for key, value in first.items()}),)
+    configs.grow(config, [first, {}])
     return config
 
 

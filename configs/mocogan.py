@@ -28,7 +28,6 @@ real clips have 1.00, and `frame_fid` 12 (one seed, 1,000 clips).
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax.config.overrides import phase_text
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -47,16 +46,16 @@ def get_config(argument: str = '') -> ConfigDict:
     config.data.size, config.batch_size = 32, 8
     config.generator.width, config.discriminator.width, config.discriminator.frame_width = 32, 16, 32
     frames = {
-        'game.clips': '0.0',
-        'batch_size': '64',
+        'game.clips': 0.0,
+        'batch_size': 64,
         'duration': '3000 steps',
         'sample_every': '1000 steps',
-        'evaluate': '()',
-        'generator_optimizer.learning_rate': '5e-4',
-        'discriminator_optimizer.learning_rate': '5e-4',
-        'ema.half_life_kimg': str(config.ema.half_life_kimg),
+        'evaluate': (),
+        'generator_optimizer.learning_rate': 5e-4,
+        'discriminator_optimizer.learning_rate': 5e-4,
+        'ema.half_life_kimg': config.ema.half_life_kimg,
     }
-    config.earlier_phases = (phase_text(frames),)
+    configs.grow(config, [frames, {}])
     config.game.clips = 0.1
     config.ema.half_life_kimg = 2.0
     config.duration = '1000 steps'

@@ -4,18 +4,45 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from experiments import results
 from experiments.results import Finished, Values
 from experiments.sweep import Options
-from gan_jax.data import to_float, to_uint8
+from gan_jax.data import Dataset, to_float, to_uint8
+from gan_jax.evaluation.record import Estimate
 from gan_jax.records import report
 from gan_jax.runtime import checkpoint
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.trained import load_run
+from gan_jax.training.datasets import load_data
 
 SEED = 1_000_000  # of the noise: none that was drawn while training
 SHOWN = 8  # examples in the picture
+
+
+def held_out(config: ConfigDict, number: int) -> Dataset:
+    """The first pairs on which a config's runs are evaluated, at most `number`."""
+    pairs = load_data(config.data, config.evaluation.split)
+    return pairs.select(np.arange(min(number, len(pairs))), pairs.name)
+
+
+def tabulated(measured: Mapping[str, Sequence[Mapping[str, Estimate]]], columns: Mapping[str, str]) -> Values:
+    """The values of every row and seed by column.
+
+    Args:
+        measured: the metrics of each seed, by the name of the row.
+        columns: {name of the metric: name of the column}; a column has no values of seeds without the metric.
+    """
+    return {
+        row: {column: [one[metric].value for one in seeds if metric in one] for metric, column in columns.items()}
+        for row, seeds in measured.items()
+    }
+
+
+def protocols(pairs: Dataset, rules: Mapping[str, str]) -> dict[str, str]:
+    """How each column was measured, from its rule and the pairs."""
+    return {column: f'{len(pairs)} of {pairs.name} {pairs.split}; {rule}' for column, rule in rules.items()}
 
 
 def of_arms(directories: Mapping[str, Sequence[pathlib.Path]], inputs: np.ndarray) -> dict[str, list[np.ndarray]]:

@@ -58,21 +58,17 @@ def compare(options: Options, number: int) -> None:
     """Trains the arms and writes the results; arguments as in `main`."""
     arms = FULL if options.full else ARMS
     config = sweep.config_of(next(iter(arms.values())), options)
-    known, held_out = load_data(config.data), load_data(config.data, config.evaluation.split)
-    pairs = held_out.select(np.arange(min(number, len(held_out))), held_out.name)
+    known, pairs = load_data(config.data), translations.held_out(config, number)
     directories = sweep.train(arms, options)
     runs = results.read_all(directories)
     outputs = translations.of_arms(directories, pairs.inputs)
     outputs |= {name: [images] for name, images in baselines(pairs, known).items()}
     measured = {arm: [measure(one, pairs, known) for one in seeds] for arm, seeds in outputs.items()}
     measured[REAL] = [reference(pairs, known)]
-    values = {
-        arm: {column: [one[metric].value for one in seeds if metric in one] for metric, column in COLUMNS.items()}
-        for arm, seeds in measured.items()
-    }
+    values = translations.tabulated(measured, COLUMNS)
 
     rules = {COLUMNS[metric]: estimate.rule for metric, estimate in measured[NEAREST][0].items()}
-    protocols = {name: f'{len(pairs)} of {pairs.name} {pairs.split}; {rule}' for name, rule in rules.items()}
+    protocols = translations.protocols(pairs, rules)
     maps = np.asarray(to_uint8(coloured(to_float(pairs.inputs), pairs.num_classes)))
     shown = {'map': maps} | {arm: seeds[0] for arm, seeds in outputs.items() if seeds} | {'real': pairs.examples}
     translations.publish(options, TITLE, QUESTION, values, runs, CURVES, shown, protocols)

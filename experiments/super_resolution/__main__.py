@@ -12,15 +12,13 @@ import numpy as np
 
 from experiments import results, sweep, translations
 from experiments.sweep import Arm, Options
-from gan_jax.data import to_float, to_uint8
 from gan_jax.errors import exit_code
+from gan_jax.evaluation.baselines import interpolations
 from gan_jax.evaluation.edge_f1 import mean_edge_f1
 from gan_jax.evaluation.of_sets import luma_estimates
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.sliced_wasserstein import sliced_wasserstein
-from gan_jax.layers.bicubic import ENLARGEMENTS, enlarged
 from gan_jax.runtime import parallel
-from gan_jax.training.datasets import load_data
 
 TITLE = 'Images four times as large'
 QUESTION = (
@@ -49,30 +47,19 @@ def compare(options: Options, number: int) -> None:
     """Trains the arms and writes the results; arguments as in `main`."""
     arms = FULL if options.full else ARMS
     config = sweep.config_of(next(iter(arms.values())), options)
-    held_out = load_data(config.data, config.evaluation.split)
-    pairs = held_out.select(np.arange(min(number, len(held_out))), held_out.name)
+    pairs = translations.held_out(config, number)
     directories = sweep.train(arms, options)
     runs = results.read_all(directories)
     real, outputs = np.asarray(pairs.examples), translations.of_arms(directories, pairs.inputs)
-    outputs |= {name: [images] for name, images in interpolated(pairs.inputs, len(real[0])).items()}
+    enlarged = interpolations(np.asarray(pairs.inputs), real.shape[1] // pairs.inputs.shape[1])
+    outputs |= {name: [images] for name, images in enlarged.items()}
     measured = {arm: [measure(images, real) for images in seeds] for arm, seeds in outputs.items()}
-    values = {
-        arm: {column: [one[metric].value for one in seeds] for metric, column in COLUMNS.items()}
-        for arm, seeds in measured.items()
-    }
-    rules = measured['bicubic'][0]
-    protocols = {
-        column: f'{len(pairs)} of {pairs.name} {pairs.split}; {rules[metric].rule}'
-        for metric, column in COLUMNS.items()
-    }
+    values = translations.tabulated(measured, COLUMNS)
+
+    rules = {column: measured['bicubic'][0][metric].rule for metric, column in COLUMNS.items()}
+    protocols = translations.protocols(pairs, rules)
     shown = {arm: seeds[0] for arm, seeds in outputs.items() if seeds} | {'real': real}
     translations.publish(options, TITLE, QUESTION, values, runs, CURVES, shown, protocols)
-
-
-def interpolated(inputs: np.ndarray, height: int) -> dict[str, np.ndarray]:
-    """Small images uint8 [n, h, w, C], enlarged to a height by each interpolation, uint8."""
-    small, factor = to_float(np.asarray(inputs)), height // inputs.shape[1]
-    return {name: np.asarray(to_uint8(enlarged(name, small, factor))) for name in ENLARGEMENTS}
 
 
 def measure(outputs: np.ndarray, real: np.ndarray) -> dict[str, Estimate]:

@@ -13,7 +13,7 @@ import numpy as np
 from experiments import results, sweep, translations
 from gan_jax.data import Dataset
 from gan_jax.errors import exit_code
-from gan_jax.evaluation.edge_f1 import edge_f1
+from gan_jax.evaluation.edge_f1 import mean_edge_f1
 from gan_jax.evaluation.l1 import l1
 from gan_jax.evaluation.psnr import psnr
 from gan_jax.evaluation.ssim import ssim
@@ -83,8 +83,7 @@ def compare(options: sweep.Options, number: int) -> None:
     """Trains the arms and writes the results; arguments as in `main`."""
     arms = arms_of(options)
     config = sweep.config_of(next(iter(arms.values())), options)
-    held_out = load_data(config.data, config.evaluation.split)
-    pairs = held_out.select(np.arange(min(number, len(held_out))), held_out.name)
+    pairs = translations.held_out(config, number)
     trained = load_data(config.data)
     if UNPAIRED in arms:
         write_domains(trained, options.runs)
@@ -95,7 +94,7 @@ def compare(options: sweep.Options, number: int) -> None:
     outputs[MEDIAN] = [np.broadcast_to(np.median(trained.examples, axis=0).astype(np.uint8), pairs.examples.shape)]
     values = {arm: measure(seeds, np.asarray(pairs.examples)) for arm, seeds in outputs.items()}
 
-    protocols = {name: f'{len(pairs)} of {pairs.name} {held_out.split}; {text}' for name, text in RULES.items()}
+    protocols = translations.protocols(pairs, RULES)
     paired = {arm: some for arm, some in runs.items() if arm != UNPAIRED}
     shown = {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm in ARMS}
     shown = {'input': outputs[COPIED][0], **shown, 'target': pairs.examples}
@@ -125,15 +124,14 @@ def write_domains(pairs: Dataset, directory: pathlib.Path) -> None:
 
 def measure(seeds: Sequence[np.ndarray], targets: np.ndarray) -> dict[str, list[float]]:
     """The means over pairs of outputs uint8 [n, H, W, C] and their targets, of every seed, by the names in `RULES`."""
-    others = np.roll(targets, 1, axis=0)
-    values = {
-        'L1': [l1(outputs, targets) for outputs in seeds],
-        'PSNR': [psnr(outputs, targets) for outputs in seeds],
-        'SSIM': [ssim(outputs, targets) for outputs in seeds],
-        'edge F1': [edge_f1(outputs, targets) for outputs in seeds],
-        'by chance': [edge_f1(outputs, others) for outputs in seeds],
+    edges = [mean_edge_f1(outputs, targets) for outputs in seeds]
+    return {
+        'L1': [float(l1(outputs, targets).mean()) for outputs in seeds],
+        'PSNR': [float(psnr(outputs, targets).mean()) for outputs in seeds],
+        'SSIM': [float(ssim(outputs, targets).mean()) for outputs in seeds],
+        'edge F1': [found['edge_f1'].value for found in edges],
+        'by chance': [found['edge_f1_chance'].value for found in edges],
     }
-    return {name: [float(each.mean()) for each in of_seeds] for name, of_seeds in values.items()}
 
 
 def main(argv: Sequence[str] | None = None, *, number: int = 1000) -> int:

@@ -1,16 +1,21 @@
-"""Outputs that need no training, from the training pairs of a translator: the baselines of its errors."""
+"""Outputs that need no training: from the training pairs of a translator, or small images interpolated."""
 
+import functools
 from collections.abc import Callable
 
+import jax
 import numpy as np
 
+from gan_jax.data import to_float, to_uint8
 from gan_jax.data.dataset import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation import distances
 from gan_jax.evaluation.l1 import mean_l1
+from gan_jax.evaluation.of_sets import in_batches
 from gan_jax.evaluation.psnr import mean_psnr
 from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.ssim import mean_ssim
+from gan_jax.layers.bicubic import ENLARGEMENTS, enlarged
 
 ERRORS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], Estimate], str]] = {
     'l1': (mean_l1, 'min'),
@@ -83,6 +88,17 @@ def outputs_without_training(inputs: np.ndarray, known: Dataset, *, are_maps: bo
     if inputs.shape[1:3] == shape[1:3] and inputs.shape[3] in (1, shape[3]):
         outputs['copied'] = np.broadcast_to(inputs, shape)
     return outputs
+
+
+def interpolations(small: np.ndarray, factor: int) -> dict[str, np.ndarray]:
+    """Small images uint8 [n, h, w, C], `factor` times as large by each of `ENLARGEMENTS`: uint8 [n, H, W, C]."""
+    batches = in_batches(small)
+    return {name: np.concatenate([_enlarged(images, name, factor) for images in batches]) for name in ENLARGEMENTS}
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _enlarged(images: jax.Array, name: str, factor: int) -> jax.Array:
+    return to_uint8(enlarged(name, to_float(images), factor))
 
 
 def most_equal(maps: np.ndarray, known: np.ndarray) -> np.ndarray:

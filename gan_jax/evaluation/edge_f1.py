@@ -26,7 +26,7 @@ def edge_f1(x: ArrayLike, y: ArrayLike, *, tolerance: int = 1) -> np.ndarray:
     Raises:
         UserError: as `image_pairs.of_pairs`.
     """
-    return of_pairs(lambda x, y: agreement(detected(x), detected(y), tolerance), x, y)
+    return agreement(*_detected_in_pairs(x, y), tolerance)
 
 
 def mean_edge_f1(x: ArrayLike, y: ArrayLike) -> dict[str, Estimate]:
@@ -35,12 +35,18 @@ def mean_edge_f1(x: ArrayLike, y: ArrayLike) -> dict[str, Estimate]:
     Returns:
         'edge_f1' and 'edge_f1_chance'. The second is large for dense edges. It is missing where there is one pair.
     """
-    y = np.asarray(y)
-    found = {'edge_f1': mean_over_pairs(edge_f1(x, y), f'{edges.RULE}, within one pixel')}
-    if len(y) > 1:
-        rule = f'{edges.RULE}, within one pixel, of the target of another pair'
-        found['edge_f1_chance'] = mean_over_pairs(edge_f1(x, np.roll(y, 1, axis=0)), rule)
-    return found
+    found, wanted = _detected_in_pairs(x, y)
+    rule = f'{edges.RULE}, within one pixel'
+    means = {'edge_f1': mean_over_pairs(agreement(found, wanted), rule)}
+    if len(wanted) > 1:
+        by_chance = agreement(found, np.roll(wanted, 1, axis=0))
+        means['edge_f1_chance'] = mean_over_pairs(by_chance, f'{rule}, of the target of another pair')
+    return means
+
+
+def _detected_in_pairs(x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """The edges of all x and those of all y, bool [2, n, H, W]."""
+    return np.moveaxis(of_pairs(lambda x, y: np.stack([detected(x), detected(y)], axis=1), x, y), 1, 0)
 
 
 def detected(images: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def of_pairs(
     """A metric of each pair of images.
 
     Args:
-        metric: a metric of two batches of float64 [b, H, W, C] in [0, 255], to [b].
+        metric: a metric of two batches of float64 [b, H, W, C] in [0, 255], to [b, ...].
         x: [n, H, W, 1 or 3], uint8 or floats in [0, data_range].
         y: the other of each pair, of the same shape.
         data_range: the value of white: 255 for uint8; 1 for floats in [0, 1].
@@ -35,7 +35,7 @@ def of_pairs(
         border: pixels excluded at each side; in super-resolution often the factor.
 
     Returns:
-        float64 [n].
+        [n, ...], of the dtype of the metric.
 
     Raises:
         UserError: the images are invalid or not pairs, or an option is out of its range.

@@ -6,12 +6,11 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from gan_jax.data import to_float, to_uint8
 from gan_jax.data.toys import MIXTURES
 from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips
 from gan_jax.evaluation.anomalies import anomaly_aurocs
-from gan_jax.evaluation.baselines import baseline_errors
+from gan_jax.evaluation.baselines import baseline_errors, interpolations
 from gan_jax.evaluation.captions import caption_accuracy
 from gan_jax.evaluation.class_error import class_error
 from gan_jax.evaluation.clips import clip_metrics
@@ -21,7 +20,7 @@ from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.hole import hole_errors, masks_of
 from gan_jax.evaluation.membership import membership
 from gan_jax.evaluation.modes import mixture_modes
-from gan_jax.evaluation.of_sets import in_batches, labels_of, luma_estimates
+from gan_jax.evaluation.of_sets import labels_of, luma_estimates
 from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
 from gan_jax.evaluation.r_precision import r_precision
 from gan_jax.evaluation.record import Estimate
@@ -29,7 +28,6 @@ from gan_jax.evaluation.segmentation import segmentation
 from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
 from gan_jax.evaluation.warp_error import warp_error
 from gan_jax.game import named_key
-from gan_jax.layers.bicubic import ENLARGEMENTS, enlarged
 from gan_jax.runtime import compiler
 
 _NUM_PATHS = 10_000  # a fifth of the paper's
@@ -45,16 +43,10 @@ def interpolated_of(evidence: Evidence) -> dict[str, Estimate]:
         )
     real, found = evidence.pairs[0], {}
     factor = real.shape[1] // samples.conditions.shape[1]
-    for name in ENLARGEMENTS:
-        made = np.concatenate([_enlarged(images, name, factor) for images in in_batches(samples.conditions)])
+    for name, made in interpolations(samples.conditions, factor).items():
         values = luma_estimates(real, made, **evidence.chosen('interpolated'))
         found |= {f'{metric}_{name}': value for metric, value in values.items()}
     return found
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _enlarged(images: jax.Array, name: str, factor: int) -> jax.Array:
-    return to_uint8(enlarged(name, to_float(images), factor))
 
 
 def baselines_of(evidence: Evidence) -> dict[str, Estimate]:

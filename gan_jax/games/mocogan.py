@@ -61,10 +61,14 @@ def from_config(clips: Annotated[float, AMOUNT] = 1.0, *, parts: Parts) -> Game:
         played_by = {'generator': 'generator', 'discriminator': name}
         return Side(game, lambda batch: {**batch, 'real': batch[real]}, played_by, weight=weight)
 
-    of_clips = side('clip', '__call__', parts.options, 'real', clips)
-    of_frames = side('frame', 'random_frame', stills.options, 'frame')
-    game = joint({'clip': of_clips, 'frame': of_frames} if is_on(clips) else {'frame': of_frames})
-    return game._replace(prepare=with_frames, sample=joint({'clip': of_clips}).sample)
+    sides = {
+        'clip': side('clip', '__call__', parts.options, 'real', clips),
+        'frame': side('frame', 'random_frame', stills.options, 'frame'),
+    }
+    game = joint(sides)
+    if not is_on(clips):
+        game = joint({'frame': sides['frame']})._replace(sample=game.sample)  # its samples are clips, too
+    return game._replace(prepare=with_frames)
 
 
 def with_frames(batch: Batch, key: Key, positions: Array) -> Batch:
