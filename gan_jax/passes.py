@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax import global_batch, losses
+from gan_jax import global_batch, losses, penalties
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, stream
@@ -272,30 +272,44 @@ class Passes:
         opponents = Pair(generator, (params, state.discriminator.variables))
         generated, _, latents = self.generate(opponents, state, key, positions, labels)
         fake, fake_labels, memory = generated, labels, {}
+        is_critic = self.critic is self.discriminator and not self.replay
+        differentiated = {term.differentiates for term in self.now.discriminator} if is_critic else ()
         if self.replay:
             fake, fake_labels, memory['replay'] = exchange(
                 state.memory['replay'], generated, labels, stream(key, 'replay'), self.axis_name
             )
-        real_shown = self.show(batch['real'], stream(key, 'show_real'), positions, state)
-        fake_shown = self.show(fake, stream(key, 'show_fake'), positions, state)
         kept = state.memory.get('discriminator_terms', [{}] * self.discriminators)
 
         def one(i: int, params: PyTree, variables: PyTree) -> _DiscriminatorPass:
             flip_key, noise_key = (jax.random.fold_in(stream(key, name), i) for name in ('flip_labels', 'label_noise'))
 
             def discriminate(
-                name: str, variables: PyTree, shown: Array, condition: Array | None
+                name: str, variables: PyTree, examples: Array, condition: Array | None
             ) -> tuple[Judgement, PyTree]:
+                shown = self.show(examples, stream(key, f'show_{name}'), positions, state)
                 member_key = jax.random.fold_in(stream(key, name), i)
                 outputs, updated = self.discriminator.apply(params, variables, shown, member_key, True, condition)
                 return judgement(outputs), updated
 
-            real_judgement, between = discriminate('real', variables, real_shown, labels)
-            fake_judgement, updated = discriminate('fake', between, fake_shown, fake_labels)
+            def judge(
+                name: str, variables: PyTree, examples: Array, condition: Array | None
+            ) -> tuple[Judgement, PyTree]:
+                if name not in differentiated:
+                    return discriminate(name, variables, examples, condition)
+
+                def critic(examples: Array) -> tuple[Array, tuple[Judgement, PyTree]]:
+                    judged, updated = discriminate(name, variables, examples, condition)
+                    return judged.logits, (judged, updated)
+
+                gradients[name], judged = penalties.input_gradients(critic, examples, has_aux=True)
+                return judged
+
+            gradients = {}
+            real_judgement, between = judge('real', variables, batch['real'], labels)
+            fake_judgement, updated = judge('fake', between, fake, fake_labels)
 
             def discriminate_again(name: str, examples: Array) -> Array:
-                shown = self.show(examples, stream(key, f'show_{name}'), positions, state)
-                return discriminate(name, {'real': variables, 'fake': between}[name], shown, labels)[0].logits
+                return discriminate(name, {'real': variables, 'fake': between}[name], examples, labels)[0].logits
 
             real_logits, fake_logits = self.gather(real_judgement.logits), self.gather(fake_judgement.logits)
             metrics, sign = logit_metrics(real_logits, fake_logits), jnp.sign(real_logits).mean()
@@ -312,7 +326,8 @@ class Passes:
                 fake_condition=fake_labels,
                 discriminate_real=lambda: real_judgement,
                 fake_judgement=fake_judgement,
-                discriminate_again=None if self.replay or self.critic is not self.discriminator else discriminate_again,
+                discriminate_again=discriminate_again if is_critic else None,
+                gradients=gradients,
             )
             added, term_metrics, remembered = total(self.now.discriminator, view, kept[i])
             if loss.parts:

@@ -34,9 +34,22 @@ MIXING_WARNING = (
 )
 
 
-def input_gradients(critic: Critic, examples: Array) -> Array:
-    """The gradient of each example's logit with respect to that example: [B, ...]."""
-    return jax.grad(lambda examples: _widened(critic(examples)).sum())(_widened(examples))
+def input_gradients(critic: Callable[[Array], Any], examples: Array, *, has_aux: bool = False) -> Any:
+    """The gradient of each example's logit with respect to that example: [B, ...].
+
+    Args:
+        critic: examples -> logits.
+        examples: [B, ...].
+        has_aux: whether the critic returns (logits, more); the result is then (gradients, more). A loss of the logits
+            in `more` and a penalty of the gradients share one pass of the critic.
+    """
+
+    def total(examples: Array) -> tuple[Array, Any]:
+        logits, more = critic(examples) if has_aux else (critic(examples), None)
+        return _widened(logits).sum(), more
+
+    gradients, more = jax.grad(total, has_aux=True)(_widened(examples))
+    return (gradients, more) if has_aux else gradients
 
 
 def gradient_norms(critic: Critic, examples: Array) -> Array:
@@ -80,7 +93,7 @@ def zero_centered_penalty(critic: Critic, real: Array, fake: Array, key: Key, po
 
     Thanh-Tung et al. 2019, "Improving Generalization and Stability of Generative Adversarial Networks".
     """
-    return _mean_squared_norm(critic, _between(real, fake, key, positions))
+    return jnp.mean(_squared_norms(input_gradients(critic, _between(real, fake, key, positions))))
 
 
 def dragan(
@@ -122,12 +135,17 @@ def r1(critic: Critic, real: Array) -> Array:
 
     Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", equation 9.
     """
-    return _mean_squared_norm(critic, real) / 2
+    return half_squared_norm(input_gradients(critic, real))
 
 
 def r2(critic: Critic, fake: Array) -> Array:
     """R2: 1/2 mean ||gradient||^2 at generated examples, a scalar whose weight is gamma (equation 10 beside R1's)."""
-    return _mean_squared_norm(critic, fake) / 2
+    return half_squared_norm(input_gradients(critic, fake))
+
+
+def half_squared_norm(gradients: Array) -> Array:
+    """1/2 mean ||gradient||^2 of gradients [B, ...]: R1 or R2 from `input_gradients`."""
+    return jnp.mean(_squared_norms(gradients)) / 2
 
 
 def approximate_gradients(
@@ -416,10 +434,6 @@ def _mean(array: Array, axis_name: str | None) -> Array:
 
 def _squared_norms(gradients: Array) -> Array:
     return jnp.sum(gradients**2, axis=range(1, gradients.ndim))
-
-
-def _mean_squared_norm(critic: Critic, examples: Array) -> Array:
-    return jnp.mean(_squared_norms(input_gradients(critic, examples)))
 
 
 def _root(squares: Array) -> Array:

@@ -205,6 +205,51 @@ def test_approximate_penalties_use_the_logits_and_the_randomness_of_the_pass(opt
         assert 0.1 < metrics[name] / (np.sum(CRITIC**2) / 2) < 1.5  # less than 1 where images are cut out
 
 
+@pytest.mark.parametrize('noise', [None, lambda step: 2.0], ids=['plain', 'noise'])
+@pytest.mark.parametrize('options', [{}, {'discriminators': 2}], ids=['one', 'two discriminators'])
+def test_r1_and_r2_share_the_passes_of_the_logits(options, noise):
+    """Values and gradients are those of separate passes, if these have the same randomness."""
+    applied = []
+
+    def discriminate(params, images):
+        applied.append(images)
+        return (
+            jnp.sin(images.reshape(len(images), -1) @ params['kernel']) + params['scale'] * images.mean((1, 2, 3)) ** 2
+        )
+
+    def game(**options):
+        return adversarial(
+            pure(lambda key: GENERATOR, lambda w, z: jnp.tanh(z @ w).reshape(-1, *SHAPE)),
+            pure(lambda key: {'kernel': CRITIC, 'scale': jnp.float32(0.5)}, discriminate),
+            losses.non_saturating(),
+            LATENT,
+            terms=terms.joined([terms.r1(3.0), terms.r2(2.0)]),
+            noise=noise,
+            **options,
+        )
+
+    def measured(game):
+        optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
+        state = steps.init_state(game, optimizers, jax.random.key(0))
+        batch = {'real': jax.random.normal(jax.random.key(7), (BATCH, *SHAPE))}
+        applied.clear()
+        whole = jax.value_and_grad(game.turn('discriminator').loss, has_aux=True)
+        (value, outcome), gradients = whole(state.discriminator.params, state, batch, KEY, jnp.arange(BATCH))
+        return value, outcome.metrics, gradients, len(applied)
+
+    members = options.get('discriminators', 1)
+    *shared, passes = measured(game(**options))
+    assert passes == 2 * members
+    *separate, passes = measured(game(critic=pure(lambda key: None, discriminate), **options))
+    assert passes == 4 * members
+    if noise is None:
+        jax.tree.map(
+            lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6), shared, separate
+        )
+    else:  # the separate passes draw noise of their own
+        assert abs(shared[1]['r1'] - separate[1]['r1']) > 1e-3
+
+
 def linear_game(**options):
     return adversarial(
         pure(lambda key: jax.random.normal(key, (LATENT, 2)), lambda w, z: z @ w),

@@ -83,7 +83,7 @@ def r1(weight: float = 0.0) -> Pair:
     Args:
         weight: the paper's gamma; 0: off.
     """
-    return _of_gradients('r1', weight, lambda view: penalties.r1(view.critic, view.real))
+    return _of_examples('r1', weight, 'real')
 
 
 def r2(weight: float = 0.0) -> Pair:
@@ -92,7 +92,18 @@ def r2(weight: float = 0.0) -> Pair:
     Args:
         weight: the paper's gamma; 0: off.
     """
-    return _of_gradients('r2', weight, lambda view: penalties.r2(view.critic, view.fake))
+    return _of_examples('r2', weight, 'fake')
+
+
+def _of_examples(name: str, weight: float, of: str) -> Pair:
+    def value(view: View) -> Array:
+        gradients = view.gradients.get(of)
+        if gradients is None:
+            gradients = penalties.input_gradients(view.critic, getattr(view, of))
+        return penalties.half_squared_norm(gradients)
+
+    players = _of_gradients(name, weight, value)
+    return Pair(*(tuple(term._replace(differentiates=of) for term in some) for some in players))
 
 
 def _approximated(name: str, weight: float, deviation: float, of: str) -> Pair:

@@ -37,6 +37,9 @@ class View:
         axis_name: the mapped axis of the batch, or None.
         discriminate_again: ('real' or 'fake', examples [B, ...]) -> their logits [B], computed with the randomness of
             `real_judgement` or `fake_judgement`; None: these are not those of `critic` at `real` and `fake`.
+        gradients: those that terms have asked for by `Term.differentiates`: 'real' or 'fake' -> the gradients [B, ...]
+            of the logits of `real_judgement` or `fake_judgement` with respect to the examples. They share the pass
+            with the logits. Empty where `discriminate_again` is None.
         styles: latents [b, ...], the first of the batch -> (styles, a function from styles to examples), for a
             generator with styles; see `Network`.
     """
@@ -57,6 +60,7 @@ class View:
     positions: Array
     axis_name: str | None
     discriminate_again: Callable[[str, Array], Array] | None = None
+    gradients: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     styles: Callable[[Array], tuple[Array, Callable[[Array], Array]]] | None = None
 
     @functools.cached_property
@@ -82,6 +86,7 @@ class Term(NamedTuple):
         value: (view, memory) -> (scalar, new memory).
         memory: the player's (params, variables) -> the initial memory; None: it has no memory.
         lazy: whether it can be applied only in every k-th step.
+        differentiates: 'real' or 'fake': its value uses `View.gradients` of these examples if there are any; '': none.
     """
 
     name: str
@@ -89,6 +94,7 @@ class Term(NamedTuple):
     value: Callable[[View, Any], tuple[Array, Any]]
     memory: Callable[[tuple[PyTree, PyTree]], Any] | None = None
     lazy: bool = False
+    differentiates: str = ''
 
 
 Terms = tuple[Term, ...]
