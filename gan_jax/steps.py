@@ -200,7 +200,7 @@ class _Round:
             return self.play_turn(turn, state, batch, key, positions)[0]
 
         state = jax.lax.cond(state.step % turn.every == 0, due, lambda state: state, state)
-        return state, state.memory['turns'][turn.title]
+        return state, state.memory.get('turns', {}).get(turn.title, {})
 
     def play_turn(
         self, turn: Turn, state: GanState, batch: Batch, key: Key, positions: Array

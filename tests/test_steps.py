@@ -690,6 +690,13 @@ def test_any_number_of_players_take_their_turns_and_one_without_a_turn_never_mov
     np.testing.assert_allclose(state.players['third'].ema[0], average)
 
 
+def test_a_turn_of_every_second_round_that_keeps_nothing_reports_nothing():
+    game = walkers(still('first', every=2)._replace(keeps=()), still('second'))
+    rows = walk(game, 3, {'real': jnp.ones((4, 1))})
+    assert [int(row.players['first'].variables['passes']) for row, _ in rows] == [1, 1, 2]
+    assert {name.partition('/')[0] for name in rows[-1][1]} == {'second'}
+
+
 def test_a_gate_that_is_shut_leaves_every_bit_of_the_player_and_reports_the_pass():
     def gate(metrics, kept, i):
         return (metrics['seen'] > 0) & (i == 0)
