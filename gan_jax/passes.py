@@ -412,15 +412,19 @@ class Passes:
         labels, generator = self.labels(batch), state.generator[:2]
         opponents = Pair(generator, (params, state.discriminator.variables))
         fake, _, latents = self.generate(opponents, state, key, positions, labels)
+        kept = state.memory.get('discriminator_terms', [{}] * self.discriminators)
         members = zip(self.members(params), self.members(state.discriminator.variables), strict=True)
-        values, metrics = [], []
+        each = []
         for i, member in enumerate(members):
             view = self.view(member[0], Pair(generator, member), state, batch, key, positions, i)(
                 latents=latents, fake=fake, fake_condition=labels, discriminate_real=None, fake_judgement=None
             )
-            value, named, _ = total(self.later.discriminator, view, {}, self.every.discriminator)
-            values, metrics = [*values, value], [*metrics, named]
-        return sum(values), Outcome(state.discriminator.variables, _mean(metrics))
+            each.append(total(self.later.discriminator, view, kept[i], self.every.discriminator))
+        values, metrics, remembered = zip(*each, strict=True)
+        memory = {}
+        if 'discriminator_terms' in state.memory:
+            memory['discriminator_terms'] = [old | new for old, new in zip(kept, remembered, strict=True)]
+        return sum(values), Outcome(state.discriminator.variables, _mean(metrics), memory)
 
     def lazy_generator_loss(
         self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array

@@ -304,6 +304,24 @@ def test_lecam_keeps_moving_averages_of_the_mean_logits():
     )
 
 
+@pytest.mark.parametrize('discriminators', [1, 2])
+def test_a_lazy_term_of_the_discriminator_keeps_its_memory(discriminators):
+    counter = terms.stateful_term('count', 0.1, lambda view, n: (n, n + 1), lambda network: jnp.ones(()), lazy=True)
+    game = linear_game(
+        terms=terms.joined([Pair((), counter), terms.lecam(0.3)]), lazy=(1, 2), discriminators=discriminators
+    )
+    optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
+    state = steps.init_state(game, optimizers, jax.random.key(0))
+    step, seen = jax.jit(steps.make_train_step(game, optimizers)), []
+    for _ in range(3):
+        state, metrics = step(state, {'real': jnp.ones((BATCH, 2))})
+        seen.append(float(metrics['discriminator/count']))
+    assert seen == [1.0, 1.0, 2.0]  # applied in the first and in the third step
+    kept = state.memory['discriminator_terms']
+    assert [float(one['count']) for one in kept] == [3.0] * discriminators
+    assert all(one['lecam'][0] != 0 for one in kept)
+
+
 def test_path_length_keeps_its_moving_average():
     game = adversarial(
         pure(lambda key: GENERATOR, lambda w, z: jnp.tanh(z @ w).reshape(-1, *SHAPE)),
