@@ -124,9 +124,15 @@ class Passes:
         return kept
 
     def _example_shape(self, generator: _Networks) -> tuple[int, ...]:
-        label = None if self.condition is None else jnp.zeros((1, *self.condition.shape), self.condition.dtype)
-        latent = self.latents(jax.random.key(0), jnp.arange(1))
-        return jax.eval_shape(self.sample, *generator, latent, label).shape[1:]
+        """The shape of one generated example; a generator of random frames draws them in evaluation mode, too."""
+
+        def one(key: Key) -> Array:
+            label = None if self.condition is None else jnp.zeros((1, *self.condition.shape), self.condition.dtype)
+            latents = self.latents(key, jnp.arange(1))
+            return self.generator.apply(*generator, latents, key, False, label)[0][0]
+
+        mapped = jax.vmap(one, axis_name=self.axis_name)  # the generator may need the axis
+        return jax.eval_shape(mapped, jax.random.split(jax.random.key(0), 1)).shape[1:]
 
     def sample(self, params: PyTree, variables: PyTree, latents: Array, condition: Array | None = None) -> Array:
         """See `Game.sample`."""

@@ -117,6 +117,15 @@ def test_samples_of_a_game_of_frames_are_clips():
     np.testing.assert_array_equal(clips, whole.sample(*networks['generator'], latents, labels))
 
 
+@pytest.mark.parametrize('axis_name', [None, 'devices'])
+def test_generated_frames_can_be_replayed(axis_name):
+    options = narrow({'replay': '8'})
+    game = build.make_game(options, SHAPE, axis_name, num_classes=3)
+    memory = jax.eval_shape(build.initializer(options, game), KEY).memory
+    shapes = {side: kept['replay'].examples.shape for side, kept in memory.items()}
+    assert shapes == {'clip': (8, *SHAPE), 'frame': (8, *SHAPE[1:])}
+
+
 def test_images_are_refused():
     with pytest.raises(UserError, match='The game mocogan is for clips'):
         build.make_game(config.load('dcgan', {'game.name': 'mocogan'}), (16, 16, 3))

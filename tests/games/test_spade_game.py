@@ -111,6 +111,14 @@ def test_an_encoder_draws_latents_around_its_means_and_pays_their_divergence():
     np.testing.assert_allclose(images[..., 0], painted + drawn.mean(-1)[:, None, None], rtol=1e-5)
 
 
+def test_images_of_encoded_latents_can_be_replayed():
+    made = game(encoder=predictor(), replay=4)
+    state = steps.init_state(made, SGD, jax.random.key(0))
+    assert state.memory['replay'].examples.shape == (4, *SHAPE)
+    after, _ = steps.make_train_step(made, SGD)(state, batch())
+    assert after.memory['replay'].filled.sum() == BATCH
+
+
 def test_the_divergence_is_that_of_two_normal_distributions():
     moments = jnp.array([[[0.5, -1.0], [0.2, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
     by_hand = 0.5 * (0.25 + np.exp(0.2) - 1 - 0.2 + 1.0) / 2
