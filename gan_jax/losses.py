@@ -302,6 +302,28 @@ def flip_labels(real: Logits, fake: Logits, key: Key, probability: float) -> tup
     return jnp.where(flipped, fake, real), jnp.where(flipped, real, fake)
 
 
+def weighted(loss: Loss, *, discriminator: float = 1.0, generator: float = 1.0) -> Loss:
+    """A loss times a factor for each player.
+
+    Args:
+        loss: the loss.
+        discriminator: factor of the discriminator's loss, and of its parts.
+        generator: factor of the generator's loss.
+    """
+    parts, controller = loss.parts, loss.controller
+    if controller is not None:
+        at = controller.at
+        controller = controller._replace(
+            at=lambda number: weighted(at(number), discriminator=discriminator, generator=generator)
+        )
+    return loss._replace(
+        discriminator=lambda *given: discriminator * loss.discriminator(*given),
+        generator=lambda fake, real=None: generator * loss.generator(fake, real),
+        parts=parts and (lambda *given: tuple(discriminator * part for part in parts(*given))),
+        controller=controller,
+    )
+
+
 def _sum(parts: Callable[..., tuple[jax.Array, jax.Array]], generator: Callable[..., jax.Array]) -> Loss:
     """A loss whose discriminator part is the sum of two parts."""
 

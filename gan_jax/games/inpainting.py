@@ -115,7 +115,7 @@ def inpainting(
     game = adversarial(
         translator(generator),
         without_condition(discriminator),
-        loss._replace(generator=lambda fake, real=None: adversary * loss.generator(fake, real)),
+        losses.weighted(loss, generator=adversary),
         no_latents,
         condition=jax.ShapeDtypeStruct(tuple(shape), jnp.float32),
         terms=joined([of_generator('reconstruction', reconstruction, difference), terms]),

@@ -72,7 +72,7 @@ def pix2pix(
     game = adversarial(
         translator(generator),
         _of_pairs(discriminator),
-        loss._replace(generator=lambda fake, real=None: adversary * loss.generator(fake, real)),
+        losses.weighted(loss, generator=adversary),
         _dropout_keys,
         condition=jax.ShapeDtypeStruct(tuple(input_shape), jnp.float32),
         terms=joined([of_generator('l1', l1, difference), terms]),

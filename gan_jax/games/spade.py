@@ -97,16 +97,17 @@ def spade(
     refuse_augmentation(options, 'SPADE', 'the image would move without its map')
     seen = (*shape[:-1], classes + shape[-1])
     counts = logits_of_scales(discriminator, seen)
+    share = 1 / len(counts)
     critic = options.pop('critic', None)
     game = adversarial(
         generator if encoder is None else _with_encoder(generator, encoder, classes),
         _of_pairs(discriminator, classes),
-        _mean_over_scales(loss or losses.hinge(), counts, adversary),
+        losses.weighted(over_scales(loss or losses.hinge(), counts), discriminator=share, generator=share * adversary),
         latents,
         condition=jax.ShapeDtypeStruct(seen if encoder else (*shape[:-1], classes), jnp.float32),
         terms=joined(
             [
-                of_generator('features', features, lambda view: _feature_distance(view) / len(counts)),
+                of_generator('features', features, lambda view: share * _feature_distance(view)),
                 of_generator('l1', l1, lambda view: distance(view.fake, view.real)),
                 terms,
             ]
@@ -229,16 +230,6 @@ def edit(maps: Array, classes: int) -> Array:
 def _indices(maps: Array) -> Array:
     """The classes int32 [..., H, W] of maps as images [..., H, W, 1]."""
     return jnp.round((maps[..., 0] + 1) * 127.5).astype(jnp.int32)
-
-
-def _mean_over_scales(loss: Loss, counts: tuple[int, ...], adversary: float) -> Loss:
-    """The mean over the scales, with a weight of the generator's loss."""
-    whole, number = over_scales(loss, counts), len(counts)
-    return whole._replace(
-        discriminator=lambda *logits: whole.discriminator(*logits) / number,
-        generator=lambda fake, real=None: adversary * whole.generator(fake, real) / number,
-        parts=whole.parts and (lambda *logits: tuple(part / number for part in whole.parts(*logits))),
-    )
 
 
 def _feature_distance(view: View) -> Array:

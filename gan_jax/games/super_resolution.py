@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 
-from gan_jax import global_batch
+from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.augmentation.augment import quarter_turns
 from gan_jax.content import NORMS, Content, make_content
@@ -152,7 +152,7 @@ def super_resolution(
     game = adversarial(
         translator(generator),
         network,
-        loss._replace(generator=lambda fake, real=None: adversary * loss.generator(fake, real)),
+        losses.weighted(loss, generator=adversary),
         no_latents,
         condition=jax.ShapeDtypeStruct(crops.small, jnp.float32),
         terms=joined([*parts, terms]),

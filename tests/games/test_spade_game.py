@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import build, steps
+from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.augmentation import augment
 from gan_jax.data import Dataset
@@ -92,6 +92,17 @@ def test_losses_are_means_over_scales_and_features_are_matched_layer_by_layer():
 
     for name, by_hand, at in (('generator', generator, 0.7), ('discriminator', discriminator, 0.4)):
         np.testing.assert_allclose(values_of(made, name, state), jax.value_and_grad(by_hand)(jnp.float32(at)), 1e-5)
+
+
+def test_a_loss_with_a_controller_is_a_mean_over_scales_too():
+    made = game(loss=losses.equilibrium(), features=0.0, adversary=0.5)
+    state, of = steps.init_state(made, SGD, jax.random.key(0)), batch()
+    state = state.with_memory({'loss': jnp.array([0.3])})
+    painted = 0.7 * (np.eye(CLASSES)[MAPS[..., 0]] @ COLOURS)[..., None]
+    real, fake = (0.4 * (1 + images.sum(-1)) for images in (of['real'], painted))  # of a map the channels sum to 1
+    of_real, of_fake = ((one.mean() + one.sum((1, 2)).mean()) / 2 for one in (real, fake))
+    np.testing.assert_allclose(values_of(made, 'discriminator', state)[0], 0.3 * of_fake - of_real, rtol=1e-5)
+    np.testing.assert_allclose(values_of(made, 'generator', state)[0], -0.5 * of_fake, rtol=1e-5)
 
 
 def test_an_encoder_draws_latents_around_its_means_and_pays_their_divergence():
