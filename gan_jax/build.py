@@ -194,8 +194,6 @@ def make_optimizers(config: ConfigDict, game: Game) -> steps.Optimizers:
     play = configs.make(config, 'play')
 
     def one(player: str):
-        turns = [turn for turn in game.turns if turn.player == player]
-        updates = sum(-(-rounds // turn.every) * turn.times for turn in turns) * play.updates or 1
         is_lazy = player in Pair._fields and combinations.is_lazy(config, made, player)
         every = config.lazy[player] if is_lazy else 1
         options = optim.lazy_adam_options(config[f'{player}_optimizer'].to_dict(), every)
@@ -204,6 +202,7 @@ def make_optimizers(config: ConfigDict, game: Game) -> steps.Optimizers:
             options['eps_root'] = _ADAM_EPS_ROOT
         schedule = None
         if config.schedule.name != 'constant' or config.schedule.warm_up:
+            updates = sum(turn.moves(rounds) for turn in game.turns if turn.player == player) * play.updates or 1
             schedule = configs.make(config, 'schedule')(updates)
         return defaults.choices(f'{player}_optimizer')[name](**options, schedule=schedule)
 

@@ -14,6 +14,7 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax import global_batch
 from gan_jax.anomaly import Anomaly
@@ -171,6 +172,17 @@ class Turn(NamedTuple):
     def title(self) -> str:
         """The name of the turn, or that of its player."""
         return self.name or self.player
+
+    def moves_at(self, step: Array) -> Array:
+        """The number of moves in the rounds of these steps, with a `count`."""
+        return jnp.clip(self.count(step), 1, self.times)
+
+    def moves(self, rounds: int) -> int:
+        """The number of moves in so many rounds, including those that the gate skips."""
+        if self.count is None:
+            return len(range(0, rounds, self.every)) * self.times
+        with jax.ensure_compile_time_eval():
+            return int(np.asarray(self.moves_at(jnp.arange(0, rounds, self.every))).sum(dtype=np.int64))
 
     def key(self, round_key: Key) -> Key:
         """The key of the turn in a round."""

@@ -219,7 +219,7 @@ class _Round:
         xs = jnp.arange(turn.times), jax.random.split(key, turn.times), own
         if turn.count is None:
             return _scan(move, state, xs)
-        count = jnp.clip(turn.count(state.step), 1, turn.times)
+        count = turn.moves_at(state.step)
 
         def move_if_asked(state: GanState, xs) -> tuple[GanState, Metrics]:
             _, silent = jax.eval_shape(move, state, xs)

@@ -18,6 +18,7 @@ from gan_jax.judgement import judgement
 from gan_jax.parts import Parts
 
 CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
+FEWER = 'discriminator_schedule.steps=1', 'discriminator_schedule.until=0.5'
 POINTS, IMAGES = (2,), (8, 8, 1)
 PENALTY, VIRTUAL = 'penalties.gradient_penalty.weight=10', 'discriminator.normalization=virtual'
 
@@ -155,6 +156,7 @@ def test_a_lazy_penalty_corrects_its_players_adam(every, share):
         (['generator_steps=2'], 'generator', 20),
         (['discriminator_steps=3'], 'discriminator', 30),
         ([PENALTY, 'lazy.discriminator=4'], 'discriminator', 10 + 3),  # after steps 0, 4 and 8
+        (['discriminator_steps=3', *FEWER], 'discriminator', 3 + 3 + 2 + 2 + 1 + 5),  # 3 - 0.4 step, rounded
     ],
 )
 def test_a_schedule_ends_with_the_run(overrides, player, updates):
@@ -168,14 +170,19 @@ def test_a_schedule_ends_with_the_run(overrides, player, updates):
     np.testing.assert_allclose(np.array(sizes) / sizes[0], 1 - np.arange(updates + 1) / updates, atol=1e-6)
 
 
-def test_a_lazy_run_makes_as_many_updates_as_its_schedule_expects():
-    config = config_of('schedule.name=linear', PENALTY, 'lazy.discriminator=4', 'ema.half_life_kimg=0')
+@pytest.mark.parametrize(
+    ('overrides', 'batches', 'updates'),
+    [([PENALTY, 'lazy.discriminator=4'], (), 13), (['discriminator_steps=3', *FEWER], (3,), 16)],
+)
+def test_a_run_makes_as_many_updates_as_its_schedule_expects(overrides, batches, updates):
+    config = config_of('schedule.name=linear', 'ema.half_life_kimg=0', *overrides)
     game = build.make_game(config, POINTS)
     state, step = build.init_state(config, game), jax.jit(build.make_step(config, game))
+    batch = {'real': jnp.broadcast_to(batch_of()['real'], (*batches, 16, 2))}
     for _ in range(10):
-        state, _ = step(state, batch_of())
+        state, _ = step(state, batch)
     counts = {int(leaf) for leaf in jax.tree.leaves(state.discriminator.opt_state) if leaf.dtype == jnp.int32}
-    assert counts == {13}
+    assert counts == {updates}
 
 
 def test_noise_and_top_k_move_over_their_share_of_the_run(monkeypatch):
