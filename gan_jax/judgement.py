@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 
 class Judgement(NamedTuple):
@@ -32,5 +33,13 @@ class Judgement(NamedTuple):
 
 
 def judgement(outputs: 'jax.Array | Judgement') -> Judgement:
-    """Converts a network's outputs to a `Judgement`: plain logits [B] have no classes or features."""
-    return outputs if isinstance(outputs, Judgement) else Judgement(outputs)
+    """Converts a network's outputs to a `Judgement` whose logits are at least float32.
+
+    Plain logits [B] have no classes or features.
+    """
+    judged = outputs if isinstance(outputs, Judgement) else Judgement(outputs)
+    return judged._replace(logits=jax.tree.map(_at_least_float32, judged.logits))
+
+
+def _at_least_float32(values: jax.Array) -> jax.Array:
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))

@@ -58,4 +58,4 @@ class Generator(Translation):
             x = x + normalized(convolved(y, x.shape[-1], 3, inner))
         for width in (2 * self.width, self.width):
             x = nn.relu(normalized(ConvTranspose(width, kernel_size=3, padding=1, **inner)(x)))
-        return jnp.tanh(convolved(x, self.channels, 7, weights))
+        return jnp.tanh(convolved(x, self.channels, 7, weights).astype(jnp.float32))

@@ -65,7 +65,7 @@ class Generator(nn.Module):
         x = start + convolution(self.width)(x)
         for _ in range(doublings(self.factor)):
             x = _leaky(upsample('nearest', x, self.width, train=train, kernel_size=3, **weights))
-        return 2 * convolution(self.channels)(_leaky(convolution(self.width)(x))) - 1
+        return 2 * convolution(self.channels)(_leaky(convolution(self.width)(x))).astype(jnp.float32) - 1
 
 
 class Discriminator(nn.Module):

@@ -103,7 +103,7 @@ class Generator(nn.Module):
         x = nn.relu(normalized(x))
         for level in reversed(range(halvings - 2)):
             x = nn.relu(normalized(ConvTranspose(wide(level), kernel_size=4, **inner)(x)))
-        return jnp.tanh(ConvTranspose(self.channels, kernel_size=4, **weights)(x))
+        return jnp.tanh(ConvTranspose(self.channels, kernel_size=4, **weights)(x).astype(jnp.float32))
 
 
 def _halvings(sides: tuple[int, int]) -> int:

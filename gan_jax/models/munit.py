@@ -180,7 +180,7 @@ class Decoder(nn.Module):
         for halving in range(_HALVINGS):
             x = convolved(interpolate('nearest', x), self.width // 2 ** (halving + 1), 5, 1, self.layers)
             x = nn.relu(LayerNorm()(x))
-        return jnp.tanh(convolved(x, self.channels, 7, 1, self.layers))
+        return jnp.tanh(convolved(x, self.channels, 7, 1, self.layers).astype(jnp.float32))
 
 
 class LayerNorm(nn.Module):

@@ -99,7 +99,7 @@ class Generator(Translation):
             x = x if level == levels - 1 else jnp.concatenate([skips[level], x], axis=-1)
             x = nn.relu(x)
             if level == 0:
-                return jnp.tanh(ConvTranspose(self.channels, kernel_size=4, **weights)(x))
+                return jnp.tanh(ConvTranspose(self.channels, kernel_size=4, **weights)(x).astype(jnp.float32))
             x = normalized(ConvTranspose(widths[level - 1], kernel_size=4, **inner)(x))
             if levels - level <= 3:
                 has_noise = train or self.has_rng('params') or self.has_rng('dropout')

@@ -156,7 +156,7 @@ class Generator(Synthesis):
         x = block(most)(x, maps, train=train)
         for halvings in range(1, 6 if self.upsamplings == 7 else 5):
             x = block(most >> halvings)(doubled(x), maps, train=train)
-        return jnp.tanh(Conv(self.channels, **weights)(nn.leaky_relu(x, 0.2)))
+        return jnp.tanh(Conv(self.channels, **weights)(nn.leaky_relu(x, 0.2)).astype(jnp.float32))
 
 
 class Discriminator(Synthesis):

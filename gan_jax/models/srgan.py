@@ -61,7 +61,7 @@ class Generator(nn.Module):
         x = start + normalized(convolution(self.width)(x), train=train)
         for _ in range(doublings(self.factor)):
             x = _prelu(upsample('pixel_shuffle', x, self.width, train=train, kernel_size=3, **weights))
-        return convolution(self.channels, kernel_size=9)(x)
+        return convolution(self.channels, kernel_size=9)(x).astype(jnp.float32)
 
 
 class Discriminator(nn.Module):

@@ -65,7 +65,7 @@ class Generator(nn.Module):
             x = x + normalized(Conv(x.shape[-1], **weights)(y))
         for features in (2 * self.width, self.width):
             x = nn.relu(normalized(ConvTranspose(features, kernel_size=4, **weights)(x)))
-        return jnp.tanh(Conv(self.channels, kernel_size=7, **weights)(x))
+        return jnp.tanh(Conv(self.channels, kernel_size=7, **weights)(x).astype(jnp.float32))
 
 
 class Discriminator(nn.Module):
