@@ -72,7 +72,7 @@ def adversarial(
             or a tree of them; None: the game is unconditional. Fake examples have the conditions of the real examples
             of the batch.
         terms: added to each player's loss; see `gan_jax.terms`.
-        lazy: k for the generator and for the discriminator; lazy terms are applied only after every k-th step, with
+        lazy: k for the generator and for the discriminator; lazy terms are applied in every k-th round only, with
             k times the weight and in a separate update (Karras et al. 2020, StyleGAN2, appendix B).
         critic: the discriminator for gradient penalties, with the same parameters, which allows
             float32 arithmetic when the discriminator itself uses less. None: the discriminator.

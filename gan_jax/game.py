@@ -211,7 +211,7 @@ class Game(NamedTuple):
         classifier: the name of the player that classifies.
         encode: (params, variables, examples [n, ...]) -> a `gan_jax.encoding.Encoding` by the player 'encoder' in
             evaluation mode, whose codes [n, ...] `sample` takes as latents; None: there is no encoder.
-        score: ((params, variables) of each player by name, examples [n, ...]) -> an `gan_jax.anomaly.Anomaly` in
+        score: ((params, variables) of each player by name, examples [n, ...]) -> a `gan_jax.anomaly.Anomaly` in
             evaluation mode; None: the game scores no anomalies.
         at: step -> the game of that round, if numbers of it change during the run; None: always this game.
         training_pass: (params, variables, latents [n, ...], key, condition=None) -> the generator's variables after a
@@ -237,7 +237,7 @@ class Game(NamedTuple):
             numbers of words with 0 after the end; None: it takes none, or embeddings.
         codes: the codes at the end of the latents, if there are any. The classes of `classify` are then the categories
             of the first categorical code, which have no labels.
-        private: whether it bounds what its players reveal of the data, which attacks on the discriminator measure.
+        private: whether its training is differentially private. Evaluations then attack the discriminator.
         prepare: (batch, key, positions [n]) -> the batch that all turns of a round see, such as random crops of images;
             None: the batch itself.
         note: what the protocol of an evaluation must say of the training, such as the network of a perceptual loss.
@@ -284,6 +284,11 @@ class Game(NamedTuple):
     def translates(self) -> bool:
         """Whether samples are generated from images of the data."""
         return self.given not in ('', 'label')
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether an evaluation needs the player `classifier`: it classifies, scores anomalies or is attacked."""
+        return bool(self.classify or self.score or self.private)
 
     @property
     def shows_examples(self) -> bool:

@@ -347,7 +347,7 @@ def test_a_metric_that_fails_while_training_is_warned_about_and_recorded_beside_
     overrides = {'evaluate': 'fid,kid', 'evaluation.extractor': 'tests.extractors:QUADRANTS', 'batch_size': '10'}
     reals = Dataset('squares', 'train', np.zeros((4, 8, 8, 1), np.uint8), None, None, 'f00d')
     options = config.load('configs/mlp.py:digits', overrides)
-    evaluate = run.make_evaluation(options, reals, build.make_game(options, reals.shape), None, None)
+    evaluate = run.make_evaluation(options, reals, build.make_game(options, reals.shape), None)
     with Writers(tmp_path, begin=0, total=10, quiet=True) as out:
         for step, values in ((5, {'eval/fid': 2.0}), (6, {})):
             with pytest.warns(UserWarning, match=f'^kid of step {step} could not be computed: There are too few'):

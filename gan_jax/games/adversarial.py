@@ -15,7 +15,6 @@ from gan_jax.parts import Parts, is_conditional
 from gan_jax.runtime.compiler import ONCE
 from gan_jax.terms import NO_TERMS, joined
 
-ROLES = Pair._fields
 _CROSS_SAMPLE_TERMS = ('gradient_penalty', 'zero_centered', 'dragan', 'r1', 'r2', 'approximate_r1', 'approximate_r2')
 
 

@@ -58,8 +58,8 @@ def bigan(
         generator: latents [B, n] -> images [B, *shape].
         encoder: images [B, *shape] -> codes [B, n] or an `Encoding`.
         discriminator: pairs [B, pixels + n], an image, flattened, and then its code -> logits [B] or a `Judgement`.
-        loss: the loss of the generator and the discriminator. It must treat real and generated examples alike but for
-            the sign of the logit; `least_squares` with the targets 0 and 1 does not.
+        loss: the loss of the generator and the discriminator. It must treat real and generated examples alike except
+            for the sign of the logit; `least_squares` with the targets 0 and 1 does not.
         latents: how latents are drawn, or the size of a standard normal latent vector.
         shape: shape of one image.
         decay: half of this times the sum of a player's squared weights (parameters of two or more dimensions) is added

@@ -19,7 +19,6 @@ from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT
 from gan_jax.terms import NO_TERMS, View, joined, one_term
 
-ROLES = ('generator', 'discriminator')
 NEEDS_CLASSES = True
 
 
@@ -94,7 +93,7 @@ def can(
         target: form of the ambiguity, 'binary' or 'uniform'.
         critic: as in `gan_jax.adversarial.adversarial`.
         terms: further terms of each player's loss; see `gan_jax.terms`.
-        **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators and a condition.
+        **options: options of `gan_jax.adversarial.adversarial`, except several discriminators and a condition.
 
     Returns:
         An unconditional game over batches `{'real': [B, ...], 'label': int [B]}`, which classifies.
@@ -142,7 +141,7 @@ def from_config(
         UserError: there are fewer than two classes, or a player is conditional.
     """
     shape = parts.shape('real')
-    for role in ROLES:
+    for role in Pair._fields:
         conditioning = parts.config[role].get('conditioning', 'none')
         require(conditioning == 'none', f'{role}.conditioning', conditioning, "'none' in the game can")
     require(

@@ -14,7 +14,6 @@ from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.translators import no_latents, renamed
 
-ROLES = ('generator', 'discriminator')
 LABELLED_DOMAINS = True
 LEARNING = {'both': 'a_label', 'source': 'a_label', 'target': 'label'}
 """From which domains a game learns, and the field of the labels that it learns."""

@@ -46,7 +46,6 @@ from gan_jax.passes import logit_metrics
 from gan_jax.privacy import Privacy
 from gan_jax.ranges import AMOUNT, COUNT, DECAY, POSITIVE_AMOUNT, POSITIVE_SHARE
 
-ROLES = ('generator', 'discriminator')
 _NO_BATCH_NORM = (
     'A private discriminator cannot have batch norm, whose statistics mix the examples: set '
     'discriminator.normalization to none, layer, instance or spectral.'

@@ -19,8 +19,6 @@ from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, COUNT_OR_NONE
 from gan_jax.terms import NO_TERMS, Term, View, check_weights, joined
 
-ROLES = ('generator', 'discriminator')
-
 
 def categorical_information(codes: Array, logits: Array) -> Array:
     """The lower bound of the mutual information of a categorical code and the examples made from it, in nats.
@@ -105,7 +103,7 @@ def infogan(
         categorical_weight: factor of the information of categorical codes.
         continuous_weight: factor of that of continuous codes.
         terms: further terms of each player's loss; see `gan_jax.terms`.
-        **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators, replay, a latent
+        **options: options of `gan_jax.adversarial.adversarial`, except several discriminators, replay, a latent
             step and a condition.
 
     Returns:

@@ -19,7 +19,6 @@ from gan_jax.ranges import AMOUNT, COUNT, POSITIVE_AMOUNT, SHARE
 from gan_jax.terms import NO_TERMS, feature_matching, joined
 from gan_jax.terms.unlabelled import conditional_entropy, pseudo_labels, virtual_adversarial
 
-ROLES = ('generator', 'discriminator')
 STARTS_FROM_DATA = True  # data-dependent initialisation of weight normalisation
 
 
@@ -54,7 +53,7 @@ def semi_supervised(
         unlabelled_weight: factor of the loss of unlabelled and generated examples.
         terms: added to each player's loss; see `gan_jax.terms`, and `gan_jax.terms.unlabelled` for those of the
             unlabelled examples.
-        **options: options of `gan_jax.adversarial.adversarial`, but for several discriminators. Augmentation changes
+        **options: options of `gan_jax.adversarial.adversarial`, except several discriminators. Augmentation changes
             the unlabelled and the generated examples only.
 
     Returns:
@@ -101,7 +100,7 @@ def semi_supervised(
     turns = tuple(
         turn._replace(loss=with_labelled(turn.loss)) if turn.title == 'discriminator' else turn for turn in game.turns
     )
-    return game._replace(turns=turns, averaged=ROLES, classify=classifier_of(discriminator))
+    return game._replace(turns=turns, averaged=Pair._fields, classify=classifier_of(discriminator))
 
 
 def from_config(

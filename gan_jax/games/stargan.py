@@ -63,7 +63,7 @@ def stargan(
         reconstruction: weight of the mean absolute difference of an image and the translation of its translation into
             its own domain (equation 4).
         terms: added to each player's loss; see `gan_jax.terms`.
-        **options: options of `gan_jax.adversarial.adversarial`, but for replay.
+        **options: options of `gan_jax.adversarial.adversarial`, except replay.
 
     Returns:
         A game over batches `{'real': [B, *shape], 'label': [B]}`, with the same fields 'a' and 'a_label' of a further

@@ -12,8 +12,6 @@ from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import View, one_term
 
-ROLES = adversarial.ROLES
-
 
 def from_config(mask: Annotated[float, AMOUNT] = 0.1, *, parts: Parts) -> Game:
     """The game of a config, over batches {'real'}.

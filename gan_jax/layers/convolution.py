@@ -81,14 +81,14 @@ def transposed_convolution(
 
 
 def doubled_convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The 'SAME' convolution of images doubled by the nearest pixel, which are never made.
+    """The 'SAME' convolution of images enlarged twofold by the nearest pixel, without computing the large images.
 
     It is a transposed convolution. Where two pixels of a window are the same pixel of the image, their weights are
     added: that needs less than half of the multiplications.
 
     Args:
         images: [B, H, W, C].
-        kernel: [h, w, C, D].
+        kernel: [k, k, C, D].
 
     Returns:
         [B, 2 H, 2 W, D].

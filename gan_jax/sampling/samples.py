@@ -30,14 +30,14 @@ def fixed_latents(game: Game, num: int, seed: int, *, threshold: float | None = 
         game: the game.
         num: how many.
         seed: seed of all of them.
-        threshold: their largest absolute value, kept to by drawing components again, see
+        threshold: their largest absolute value; larger components are drawn again, see
             `gan_jax.sampling.latents.truncated`.
     """
     return _drawn(game, seed, num, threshold)
 
 
 def seed_latents(game: Game, seeds: Sequence[int], *, threshold: float | None = None) -> jax.Array:
-    """One latent per seed [len(seeds), ...]: the first of its `fixed_latents`, whatever the other seeds are.
+    """One latent per seed [len(seeds), ...]: the first of its `fixed_latents`, independent of the other seeds.
 
     Raises:
         UserError: a seed is not from 0 to 2^32 - 1.

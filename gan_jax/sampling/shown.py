@@ -60,7 +60,7 @@ class Shown(NamedTuple):
     def draw(self, game: Game, generator: Player, encoder: Player | None = None) -> np.ndarray:
         """The images float32 [n len(names), H, W, C] in [-1, 1], or other examples, those of an example side by side.
 
-        Images of which others are a whole number of times as large are enlarged by repeated pixels.
+        Smaller images are enlarged by repeated pixels if the larger sides are multiples of theirs.
 
         Raises:
             UserError: the game shows images of other sizes.
@@ -214,7 +214,7 @@ def batch_of(dataset: Dataset, places: Mapping[str, np.ndarray]) -> dict[str, np
 
 
 def _enlarged(images: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
-    """Images [n, h, w, C] of these sides by repeated pixels, if they are a whole number of times as large."""
+    """Images [n, h, w, C] enlarged to these sides by repeated pixels, if the sides are multiples of theirs."""
     factor = sides[0] // images.shape[1]
     is_whole = tuple(factor * side for side in images.shape[1:3]) == sides
     return repeated(images, factor) if is_whole else images

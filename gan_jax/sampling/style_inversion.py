@@ -59,7 +59,7 @@ def invert_styles(
         iterations: number of iterations of the descent.
         learning_rate: the largest.
         exploration: share of the deviation that the noise on w starts with.
-        noise_weight: weight of `autocorrelation`, which holds the noise inputs to noise.
+        noise_weight: weight of `autocorrelation`, which keeps the noise inputs uncorrelated.
 
     Returns:
         The styles [layers, w] found, and likewise on the path; the distances are those before each iteration, of w with

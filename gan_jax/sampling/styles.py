@@ -117,7 +117,7 @@ def _deviation(synthesize: Callable[[Array, Key], Array], styles: Array, key: Ke
     first = synthesize(styles, jax.random.fold_in(key, 0))
 
     def add(sums: tuple[Array, Array], i: Array) -> tuple[tuple[Array, Array], None]:
-        change = synthesize(styles, jax.random.fold_in(key, i)) - first  # the images are large beside their deviation
+        change = synthesize(styles, jax.random.fold_in(key, i)) - first  # avoids cancellation
         return (sums[0] + change, sums[1] + change**2), None
 
     (total, squares), _ = jax.lax.scan(add, (jnp.zeros_like(first),) * 2, jnp.arange(draws))

@@ -241,7 +241,7 @@ def load_run(workdir: pathlib.Path, step: int | None = None) -> TrainedRun:
     with checkpoint.Checkpoints(workdir / 'checkpoints') as checkpoints:
         step, state = checkpoints.restore(target, step)
     class_names = tuple(facts.get('class_names') or ()) or None
-    discriminator = state.players[game.classifier] if game.classify or game.score or game.private else None
+    discriminator = state.players[game.classifier] if game.is_judged else None
     encoder = state.players['encoder'] if game.encode else None
     players = {'generator': state.generator, 'discriminator': discriminator, 'encoder': encoder}
     known = {'num_classes': num_classes, 'class_names': class_names, 'shapes': shapes, 'label_sets': label_sets}

@@ -81,9 +81,9 @@ class Members:
     def restore(self) -> tuple[int, Any]:
         """The states, on the devices, at the last step that all living members have saved, or the initial states.
 
-        They enter the phase that goes on from that step. If another one ends there, it starts from the last state of
-        that one. A member without any checkpoint was killed before its first, so that all start anew. Those that are
-        given up get the state of another.
+        They enter the phase that makes the next step. If the previous phase ends at that step, the new one starts from
+        its last state. If a member was killed before its first checkpoint, all members start anew. Members that are
+        given up get the state of another member.
 
         Raises:
             UserError: the checkpoints of a member cannot be read, or there is no step in common.

@@ -40,8 +40,7 @@ from gan_jax.training.feed import Feed
 
 def players_of(game: Game, state: GanState) -> dict[str, Player]:
     """The players on the host for sampling and evaluation, all that the functions of the game need."""
-    classifies = game.classify or game.score or game.private
-    names = {'generator', *([game.classifier] if classifies else []), *(['encoder'] if game.encode else [])}
+    names = {'generator', *([game.classifier] if game.is_judged else []), *(['encoder'] if game.encode else [])}
     return {name: jax.device_get(state.players[name]._replace(opt_state=None)) for name in names}
 
 
@@ -126,7 +125,7 @@ def of_data(dataset: data.Dataset, classes: int | None) -> dict[str, Any]:
 
 
 def make_evaluation(
-    config: ConfigDict, dataset: data.Dataset, game: Game, classes: int | None, layout: Layout
+    config: ConfigDict, dataset: data.Dataset, game: Game, layout: Layout
 ) -> Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]:
     """The function that evaluates the players of a step and records the values. It processes the real images now."""
     if not config.evaluate:

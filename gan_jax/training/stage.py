@@ -73,7 +73,7 @@ class Stage:
     @functools.cached_property
     def evaluate(self) -> Callable[[int, Mapping[str, Player], Writers, int], dict[str, float]]:
         """Evaluates the players of a member and records the values; see `gan_jax.training.run.make_evaluation`."""
-        return run.make_evaluation(self.recipe.member(0), self.dataset, self.game, self.classes, self.program.layout)
+        return run.make_evaluation(self.recipe.member(0), self.dataset, self.game, self.program.layout)
 
     @functools.cached_property
     def stretch(self) -> parallel.Program:

@@ -15,15 +15,15 @@ from gan_jax import config as configs
 from gan_jax.classification import Classification
 from gan_jax.data import Dataset, check_labelled_domains
 from gan_jax.errors import UserError
-from gan_jax.game import pure
-from gan_jax.games.dann import ROLES, dann, reversal
+from gan_jax.game import Pair, pure
+from gan_jax.games.dann import dann, reversal
 from gan_jax.main import main
 from gan_jax.training import run
 from tests import toy_experiments
 from tests.contents import differences
 
 BATCH, SIZE, FEATURES, CLASSES = 8, 5, 4, 3
-SGD = {role: optax.sgd(0.1) for role in ROLES}
+SGD = {role: optax.sgd(0.1) for role in Pair._fields}
 RNG = np.random.default_rng(0)
 SOURCE, TARGET = RNG.normal(size=(2, BATCH, SIZE))
 LABELS, TARGET_LABELS = RNG.integers(0, CLASSES, (2, BATCH))
@@ -74,7 +74,7 @@ def test_the_gradients_are_those_of_a_gradient_reversal_layer(step):
         weights = {name: jnp.asarray(values) for name, values in WEIGHTS.items()}
         wanted = jax.jit(jax.grad(published))(weights, 2 / (1 + np.exp(-step)) - 1)
         found = {}
-        for role in ROLES:
+        for role in Pair._fields:
             loss = functools.partial(game.turn(role).loss, state=state, batch=BATCHES, key=state.key, positions=None)
             found[role], outcome = jax.jit(jax.grad(loss, has_aux=True))(state.players[role].params)
             if role == 'generator':
@@ -120,7 +120,7 @@ def test_eight_devices_play_the_game_of_one():
     shared = jax.tree.map(lambda leaf: leaf.reshape(8, 1, *leaf.shape[1:]), (batch, places))
     step = steps.make_train_step(game_of(), SGD, axis_name='devices')
     eight, others = jax.pmap(step, 'devices', in_axes=(None, 0, 0))(state, *shared)
-    for role in ROLES:
+    for role in Pair._fields:
         jax.tree.map(
             lambda x, y: np.testing.assert_allclose(x, y[0], rtol=1e-4, atol=1e-6),
             one.players[role].params,
