@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax import global_batch
 from gan_jax.errors import UserError
 from gan_jax.judgement import Judgement
 from gan_jax.layers.choices import choose, require, require_positive
@@ -298,19 +299,25 @@ def _no_minibatch(network, hidden, train, weights):
     return hidden
 
 
+def _axis_of(network: DiscriminatorNetwork, train: bool) -> str | None:
+    """The mapped axis of the batch, outside of which networks are initialised and evaluated."""
+    return global_batch.axis_of(network) if train else None
+
+
 def _deviation(network: DiscriminatorNetwork, hidden, train, weights):
     require_positive(network, 'minibatch_features')
     group = network.minibatch_group
     require(isinstance(group, int) and group >= 0, 'discriminator.minibatch_group', group, '0 or more')
     # Parameters do not depend on the batch. Initialisation has a single example, which is no group.
-    group, axis_name = (0, None) if network.is_initializing() else (group, network.axis_name)
-    return minibatch_deviation(hidden, group, network.minibatch_features, axis_name)
+    group = 0 if network.is_initializing() else group
+    return minibatch_deviation(hidden, group, network.minibatch_features, _axis_of(network, train))
 
 
 def _discrimination(network: DiscriminatorNetwork, hidden, train, weights):
     require_positive(network, 'minibatch_kernels', 'minibatch_dims')
     options = {name: weights[name] for name in ('kernel_init', 'spectral_iterations')}
-    layer = MinibatchDiscrimination(network.minibatch_kernels, network.minibatch_dims, network.axis_name, **options)
+    axis_name = _axis_of(network, train)
+    layer = MinibatchDiscrimination(network.minibatch_kernels, network.minibatch_dims, axis_name, **options)
     return layer(flatten(hidden), train=train)
 
 

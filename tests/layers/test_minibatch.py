@@ -105,6 +105,15 @@ def test_discrimination_and_its_gradient_over_eight_devices():
     np.testing.assert_allclose(mapped['params']['tensor']['kernel'][5], wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize('minibatch', ['deviation', 'discrimination'])
+def test_an_evaluation_needs_no_mapped_axis(minibatch):
+    options = {'widths': (4,), 'minibatch': minibatch, 'minibatch_group': 0}
+    mapped, alone = (mlp.Discriminator(axis_name=axis, **options) for axis in ('devices', None))
+    variables = alone.init(jax.random.key(0), VECTORS, train=False)
+    judged = mapped.apply(variables, VECTORS, train=False)
+    np.testing.assert_array_equal(judged.logits, alone.apply(variables, VECTORS, train=False).logits)
+
+
 @pytest.mark.parametrize('family', [mlp, dcgan])
 @pytest.mark.parametrize(
     ('options', 'added'),
