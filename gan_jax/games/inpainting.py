@@ -150,6 +150,7 @@ def inpainting(
         given='real',
         show=show,
         hole=holes.mask,
+        discriminate=None,
         training_pass=None,
     )
 

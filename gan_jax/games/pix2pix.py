@@ -91,7 +91,7 @@ def pix2pix(
         return {'input': batch['input'], 'output': made, 'target': batch['real']}
 
     turns = over_fields(game.turns, {'real': 'real', 'label': 'input'})
-    return game._replace(turns=turns, sample=sample, given='input', show=show)
+    return game._replace(turns=turns, sample=sample, given='input', show=show, discriminate=None)
 
 
 def from_config(

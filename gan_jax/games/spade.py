@@ -154,7 +154,9 @@ def spade(
         turn._replace(loss=with_divergence(turn.loss)) if encoder is not None and turn.title == 'generator' else turn
         for turn in over_batches(game.turns, with_maps)
     )
-    return game._replace(turns=turns, sample=sample, given='input', show=show, maps=classes, training_pass=None)
+    return game._replace(
+        turns=turns, sample=sample, given='input', show=show, maps=classes, discriminate=None, training_pass=None
+    )
 
 
 def from_config(

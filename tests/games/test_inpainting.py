@@ -57,6 +57,7 @@ def test_the_border_of_a_hole_is_seen_and_weighs_ten_times():
 
 def test_samples_replace_the_hole_and_nothing_else():
     game = inpainting(painter(), critic(), shape=SHAPE, overlap=1, random=True)
+    assert game.discriminate is None  # it does not judge whole images
     corners, whole = game.latents(jax.random.key(2), jnp.arange(BATCH)), images()
     made, masks = game.sample(jnp.float32(0.7), {}, corners, whole), game.hole(corners)
     assert masks.sum((1, 2, 3)).tolist() == [4] * BATCH

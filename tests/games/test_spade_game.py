@@ -73,6 +73,7 @@ def values_of(game, name, state):
 
 def test_losses_are_means_over_scales_and_features_are_matched_layer_by_layer():
     made = game(l1=3.0, adversary=0.5)
+    assert made.discriminate is None  # it does not judge examples alone
     state, of = steps.init_state(made, SGD, jax.random.key(0)), batch()
     painted = (np.eye(CLASSES)[MAPS[..., 0]] @ COLOURS)[..., None]
 

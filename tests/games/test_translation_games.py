@@ -48,6 +48,7 @@ def values_of(game, name, state, batch):
 @pytest.mark.parametrize(('options', 'adversary', 'l1'), [({}, 1, 100), ({'adversary': 0.0, 'l1': 7.0}, 0, 7)])
 def test_pix2pix_is_its_adversary_of_pairs_and_a_hundred_times_l1(options, adversary, l1):
     game = pix2pix(scaling(0.7), patches(0.4), input_shape=SHAPE, **options)
+    assert game.discriminate is None  # it does not judge examples alone
     batch, state = {'input': images(1), 'real': images(2)}, state_of(game)
 
     def generator(w):
