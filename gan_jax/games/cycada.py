@@ -22,7 +22,7 @@ from gan_jax.game import (
     stream,
 )
 from gan_jax.games import cyclegan
-from gan_jax.layers.choices import choose, require
+from gan_jax.layers.choices import choose, is_on, require
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, SHARE
 from gan_jax.translators import no_latents, renamed
@@ -120,9 +120,9 @@ def cycada(
             back = logits_of(*known, translated(params, state, batch['real'], 'b_to_a'))
             answers = logits_of(*known, batch['real']).argmax(-1)
             lost = class_loss(there, batch['a_label'])[0] + class_loss(back, answers)[0]
-            is_on = state.memory['turns']['classifier']['class_loss'] <= largest_loss
-            metrics = {**outcome.metrics, 'semantic_loss': lost, 'semantic_on': is_on.astype(jnp.float32)}
-            return value + jnp.where(is_on, semantic * lost, 0), Outcome(outcome.variables, metrics, outcome.memory)
+            counts = state.memory['turns']['classifier']['class_loss'] <= largest_loss
+            metrics = {**outcome.metrics, 'semantic_loss': lost, 'semantic_on': counts.astype(jnp.float32)}
+            return value + jnp.where(counts, semantic * lost, 0), Outcome(outcome.variables, metrics, outcome.memory)
 
         return whole
 
@@ -152,7 +152,9 @@ def cycada(
             return (
                 first,
                 *(
-                    turn._replace(loss=with_semantics(turn.loss)) if turn.title == 'generator' and semantic else turn
+                    turn._replace(loss=with_semantics(turn.loss))
+                    if turn.title == 'generator' and is_on(semantic)
+                    else turn
                     for turn in translation.turns
                 ),
             )

@@ -98,6 +98,16 @@ def test_the_semantic_loss_keeps_labels_and_answers_while_the_classifier_is_good
         np.testing.assert_allclose(metrics['semantic_loss'], wanted / 0.7, rtol=1e-6)
 
 
+def test_the_weight_of_the_semantic_loss_can_be_traced():
+    state = start(game_of('pixels'), classifier={'class_loss': jnp.float32(0.5)})
+
+    def value(weight):
+        turn = game_of('pixels', semantic=weight).turn('generator')
+        return turn.loss(state.generator.params, state, BATCHES, state.key, jnp.arange(BATCH))[0]
+
+    np.testing.assert_allclose(jax.jit(value)(0.7), value(0.7), rtol=1e-5)
+
+
 def test_the_gate_sees_the_classifier_of_the_same_round():
     game = game_of('pixels', largest_loss=100.0)
     assert [turn.title for turn in game.turns] == ['classifier', 'discriminator', 'generator']
