@@ -198,6 +198,14 @@ class Parts:
         """
         return None if self.config.dtype == 'float32' else make('float32')
 
+    def refuse_decay(self, frozen: str) -> None:
+        """Raises a UserError for weight decay of the generator, which would change parts of it that are frozen."""
+        if is_on(self.config.generator_optimizer.get('weight_decay', 0.0)):
+            raise UserError(
+                f'generator_optimizer.weight_decay would change {frozen}, which does not move in this phase: unset it '
+                'here; earlier_phases may set it.'
+            )
+
     def refuse_adversarial_options(self) -> None:
         """Raises a UserError for an option of the usual adversarial game that is not at its default.
 

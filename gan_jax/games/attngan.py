@@ -131,6 +131,7 @@ def from_config(
     condition = reader.shapes(captions)
     if reader.compare is not None and pretrain:
         return common.text_matching(common.make_generator(parts, condition), reader, size)
+    parts.refuse_decay('the text encoder')
     module = parts.module('generator', shape)
     branches = module.branches, parts.module('discriminator', shape).branches
     require(branches[0] == branches[1], 'discriminator.branches', branches[1], f'{branches[0]}, as generator.branches')

@@ -113,6 +113,8 @@ def from_config(stage: str = 'codes', *, parts: Parts) -> Game:
     Raises:
         UserError: the generator has no codes, or an option is impossible.
     """
+    if stage == 'codes':
+        parts.refuse_decay('the autoencoder')
     shape, size = parts.shape('real'), parts.config.latents.size
     generator = coder_of(parts.module('generator', shape), size)
     codes = jax.eval_shape(lambda key: generator.code(*generator.init(key), jnp.zeros((1, size))), jax.random.key(0))

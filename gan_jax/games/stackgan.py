@@ -90,6 +90,8 @@ def from_config(
     generator = common.make_generator(parts, condition)
     if pretrain:
         return common.text_matching(generator, reader, size, sentence)
+    if reader.compare is not None:
+        parts.refuse_decay('the text encoder')
     module = parts.module('generator', shape)
     stages = module.stages, parts.module('discriminator', shape).stages
     require(stages[0] == stages[1], 'discriminator.stages', stages[1], f'{stages[0]}, as generator.stages')

@@ -136,6 +136,7 @@ def test_what_is_impossible_is_refused():
     ('changes', 'message'),
     [
         ({'latents.size': '60'}, 'latents.size is 60; it must be above 64'),
+        ({'generator_optimizer.weight_decay': '1e-4'}, 'would change the text encoder, which does not move'),
         ({'discriminator.branches': '1'}, 'discriminator.branches is 1; it must be 2, as generator.branches'),
         ({'game.image_side': '24'}, 'game.image_side is 24; it must be a divisor of 32'),
         ({'game.sentence_width': '5'}, 'game.sentence_width is 5; it must be even'),

@@ -85,6 +85,7 @@ def test_latents_have_the_published_deviation():
     [
         ({'data.name': 'digits'}, r'for point clouds of shape \(points, 3\), not \(8, 8, 1\)'),
         ({'game.stage': 'neither'}, "'neither'"),
+        ({'generator_optimizer.weight_decay': '1e-4'}, 'would change the autoencoder'),
         ({'generator.family': 'pointgan'}, 'this one has no code'),
         ({'generator.conditioning': 'concatenate'}, 'num_classes is None'),
     ],
