@@ -38,8 +38,9 @@ def joint(sides: Mapping[str, Side]) -> Game:
         sides: the sides by name, which also names a stream of randomness. All must have the same turns.
 
     Returns:
-        A game whose players have dicts of networks, with the names given by the sides, which may share one. Metrics are
-        means over the sides that have them. Its latents are those of the first side. It has no `sample` yet: that of
+        A game whose players have dicts of networks, with the names given by the sides, which may share one: its new
+        variables, such as batch statistics, are those of the last of these sides. Metrics are means over the sides that
+        have them. Its latents are those of the first side. It has no `sample` yet: that of
         the first side, for its share of the generators.
     """
     plain = {name: side.game(NO_TERMS) for name, side in sides.items()}
