@@ -221,6 +221,8 @@ def relativistic(base: str = 'cross_entropy') -> Loss:
     price = choose(_MARGINS, base, 'base of a relativistic loss')
 
     def prefer(better: Logits, worse: Logits) -> jax.Array:
+        # (n,) and (n, 1) would be compared all with all
+        require(better.shape == worse.shape, 'The shape of logits', better.shape, f'that of the others, {worse.shape}')
         return price(better - worse).mean()
 
     return _exchangeable(prefer)
@@ -336,11 +338,13 @@ def _sum(parts: Callable[..., tuple[jax.Array, jax.Array]], generator: Callable[
 
 def _exchangeable(prefer: Callable[[Logits, Logits], jax.Array]) -> Loss:
     """A loss that is the same function for both players, with real and fake examples exchanged."""
-    return Loss(
-        lambda real, fake, key=None: prefer(real, fake),
-        lambda fake, real=None: prefer(fake, real),
-        generator_sees_real=True,
-    )
+
+    def generator(fake: Logits, real: Logits | None = None) -> jax.Array:
+        if real is None:
+            raise UserError('A relativistic loss of the generator needs real logits: pass them after the fake ones.')
+        return prefer(fake, real)
+
+    return Loss(lambda real, fake, key=None: prefer(real, fake), generator, generator_sees_real=True)
 
 
 def _check_labels(real_label: float, fake_label: float) -> None:

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import global_batch
+from gan_jax.errors import UserError
 from gan_jax.layers.choices import is_traced, require
 
 Array = jax.Array
@@ -46,7 +47,7 @@ def input_gradients(critic: Callable[[Array], Any], examples: Array, *, has_aux:
 
     def total(examples: Array) -> tuple[Array, Any]:
         logits, more = critic(examples) if has_aux else (critic(examples), None)
-        return _widened(logits).sum(), more
+        return _logits(logits).sum(), more
 
     gradients, more = jax.grad(total, has_aux=True)(_widened(examples))
     return (gradients, more) if has_aux else gradients
@@ -179,9 +180,10 @@ def approximate_gradients(
     )
     examples = _widened(examples)
     noise = _noise(jax.random.normal, key, positions, examples)
-    logits = critic(examples) if logits is None else logits
-    slopes = (_widened(critic(examples + deviation * noise)) - _widened(logits)) / deviation
-    return jnp.mean(slopes**2) / 2
+    logits = _logits(critic(examples)) if logits is None else _widened(logits)
+    moved_logits = _logits(critic(examples + deviation * noise))
+    _check_pairs(logits, moved_logits)
+    return jnp.mean(((moved_logits - logits) / deviation) ** 2) / 2
 
 
 def stage_consistency(stages: Array) -> Array:
@@ -216,6 +218,7 @@ def centring(real_logits: Array, fake_logits: Array) -> Array:
 
     For relativistic losses; in "Adversarial Flow Models" (Lin et al. 2025) its weight is 0.01.
     """
+    _check_pairs(real_logits, fake_logits)
     return jnp.mean((_widened(real_logits) + _widened(fake_logits)) ** 2)
 
 
@@ -296,6 +299,7 @@ def consistency(logits: Array, moved_logits: Array) -> Array:
       generator's term is `latent_diversity`. Zhao et al. 2021.
     - ICR: bCR and zCR together. Zhao et al. 2021.
     """
+    _check_pairs(logits, moved_logits)
     return jnp.mean((_widened(logits) - _widened(moved_logits)) ** 2)
 
 
@@ -425,6 +429,19 @@ def mixes_examples(critic: Critic, examples: Array) -> Array:
 def _widened(array: Array) -> Array:
     array = jnp.asarray(array)
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
+def _logits(outputs: Any) -> Array:
+    """The outputs of a critic in at least float32; raises a UserError for other outputs than logits."""
+    if not hasattr(outputs, 'dtype'):
+        raise UserError(f'The critic returns a {type(outputs).__name__}; it must return logits [B] alone.')
+    return _widened(outputs)
+
+
+def _check_pairs(values: Array, others: Array) -> None:
+    """Raises a UserError for arrays of different shapes, which arithmetic may broadcast: [B] and [B, 1] to [B, B]."""
+    shape, other = jnp.shape(values), jnp.shape(others)
+    require(shape == other, 'The shape of compared values', other, f'that of the others, {shape}')
 
 
 def _mean(array: Array, axis_name: str | None) -> Array:

@@ -390,6 +390,14 @@ def test_label_noise_leaves_the_generator_alone_and_needs_a_key():
     )
 
 
+def test_a_relativistic_loss_refuses_logits_that_are_no_pairs():
+    loss, logits = losses.relativistic(), jnp.ones(3)
+    with pytest.raises(UserError, match=r'The shape of logits is \(3, 1\); it must be that of the others, \(3,\)'):
+        loss.discriminator(logits[:, None], logits)
+    with pytest.raises(UserError, match='relativistic loss of the generator needs real logits'):
+        loss.generator(logits)
+
+
 def test_flips_exchange_logits_at_a_place():
     real, fake = jnp.arange(1.0, 4001.0), -jnp.arange(1.0, 4001.0)
     flipped_real, flipped_fake = losses.flip_labels(real, fake, jax.random.key(1), 0.1)

@@ -12,6 +12,7 @@ from jax import lax
 
 from gan_jax import penalties
 from gan_jax.errors import UserError
+from gan_jax.judgement import Judgement
 from gan_jax.layers.linear import Conv, Dense
 
 KEY = jax.random.key(0)
@@ -200,6 +201,20 @@ def test_codes_are_pulled_away_by_the_squared_cosines_of_all_pairs():
     assert np.all(np.isfinite(jax.grad(penalties.pulling_away)(jnp.zeros((3, 2)))))
     with pytest.raises(UserError, match='batch size of the pulling-away term is 1; it must be at least 2'):
         penalties.pulling_away(codes[:1])
+
+
+def test_pairs_of_different_shapes_are_refused_and_so_are_critics_without_logits():
+    logits, shapes = linear(draw(3, 2, 2)), r'The shape of compared values is \(3,\); it must be that .*, \(3, 1\)'
+    for values in (
+        lambda: penalties.consistency(logits[:, None], logits),
+        lambda: penalties.centring(logits[:, None], logits),
+        lambda: penalties.approximate_gradients(linear, draw(3, 2, 2), KEY, logits=logits[:, None]),
+    ):
+        with pytest.raises(UserError, match=shapes):
+            values()
+    for penalty in (penalties.r1, functools.partial(penalties.approximate_gradients, key=KEY)):
+        with pytest.raises(UserError, match=r'The critic returns a Judgement; it must return logits \[B\] alone'):
+            penalty(lambda examples: Judgement(linear(examples)), draw(3, 2, 2))
 
 
 def test_eight_devices_make_the_penalties_of_the_whole_batch():
