@@ -21,9 +21,9 @@ from gan_jax.game import (
     as_latents,
 )
 from gan_jax.latent_step import LatentStep
-from gan_jax.layers.choices import choose, is_on, is_traced, require
+from gan_jax.layers.choices import choose, is_on, is_traced, require, require_functions_of_step
 from gan_jax.layers.resampling import faded
-from gan_jax.losses import Loss
+from gan_jax.losses import LOSSES, Loss
 from gan_jax.passes import Passes
 from gan_jax.terms import NO_TERMS, Term, check_terms
 
@@ -109,8 +109,16 @@ def adversarial(
         UserError: an argument has the wrong type, or an option's value is impossible; when a step is traced, a batch
             without the examples or labels that the game needs.
     """
-    _check_kinds(generator, discriminator, loss, terms)
+    _check_kinds(generator, discriminator, loss, terms, augmentation, condition)
+    require_functions_of_step(
+        noise=noise, real_fade=real_fade, top_share=top_share, discriminator_count=discriminator_count
+    )
+    is_pair = isinstance(lazy, Sequence) and len(lazy) == 2 and all(isinstance(k, int) and k >= 1 for k in lazy)
+    require(is_pair, 'lazy', lazy, 'two whole numbers of at least 1, of the generator and of the discriminator')
     require(discriminators >= 1, 'The number of discriminators', discriminators, 'at least 1')
+    require(replay >= 0, 'replay', replay, 'at least 0')
+    require(discriminator_steps >= 1, 'The number of discriminator steps', discriminator_steps, 'at least 1')
+    require(generator_steps >= 1, 'The number of generator steps', generator_steps, 'at least 1')
     require(is_traced(flip_labels) or 0 <= flip_labels <= 1, 'flip_labels', flip_labels, 'a probability')
     balance.check()
     if latent_step is not None:
@@ -193,7 +201,14 @@ def refuse_augmentation(options: Mapping[str, Any], game: str, reason: str, reme
         raise UserError(f'{game} does not support augmentation, because {reason}: {remedy}.')
 
 
-def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: Pair) -> None:
+def _check_kinds(
+    generator: Network,
+    discriminator: Network,
+    loss: Loss,
+    terms: Pair,
+    augmentation: augment.Augmentation | None,
+    condition: Any,
+) -> None:
     """Raises a UserError for common mistakes in the arguments of `adversarial`."""
     for what, network in (('generator', generator), ('discriminator', discriminator)):
         if not isinstance(network, Network):
@@ -202,9 +217,23 @@ def _check_kinds(generator: Network, discriminator: Network, loss: Loss, terms: 
                 'input_shape) or pure(init, apply).'
             )
     if not isinstance(loss, Loss):
-        hint = f': call it, {loss.__name__}()' if inspect.isfunction(loss) else ''
+        name = getattr(loss, '__name__', loss)
+        hint = f': call it, {name}()' if inspect.isfunction(loss) and name in LOSSES else ''
+        if isinstance(loss, str):
+            hint = f': write gan_jax.losses.{loss if loss in LOSSES else "hinge"}()'
         raise UserError(f'The loss is a {type(loss).__name__}, not a gan_jax.losses.Loss{hint}.')
     check_terms(terms)
+    if not isinstance(augmentation, augment.Augmentation | None):
+        raise UserError(
+            f'The augmentation is a {type(augmentation).__name__}: give what a function of '
+            'gan_jax.augmentation.augment returns, such as diff_augment().'
+        )
+    for leaf in jax.tree.leaves(condition):
+        if not hasattr(leaf, 'shape'):
+            raise UserError(
+                f'The condition has a {type(leaf).__name__}: give the shape and dtype of one example, such as '
+                'jax.ShapeDtypeStruct((), jnp.int32) for class labels.'
+            )
 
 
 def _lazy_turn(player: str, loss: PlayerLoss, every: int, terms: Sequence[Term]) -> Turn | None:

@@ -6,8 +6,10 @@ makes the usual game of a generator against a discriminator; any other game is a
 """
 
 import functools
+import inspect
+import numbers
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
@@ -20,6 +22,7 @@ from gan_jax import global_batch
 from gan_jax.anomaly import Anomaly
 from gan_jax.encoding import Encoding
 from gan_jax.errors import UserError
+from gan_jax.layers.choices import require
 
 if TYPE_CHECKING:
     from gan_jax.codes import Codes
@@ -90,7 +93,11 @@ class GanState:
         return self.replace(players={**self.players, name: self.players[name]._replace(**changes)})
 
     def with_memory(self, changes: Mapping[str, PyTree]) -> 'GanState':
-        """Returns the state with some entries of its memory replaced."""
+        """Returns the state with some entries of its memory replaced; the entries keep their dtypes."""
+        changes = {
+            name: jax.tree.map(_with_dtype, self.memory[name], new) if name in self.memory else new
+            for name, new in changes.items()
+        }
         return self.replace(memory={**self.memory, **changes})
 
 
@@ -183,6 +190,23 @@ class Turn(NamedTuple):
             return len(range(0, rounds, self.every)) * self.times
         with jax.ensure_compile_time_eval():
             return int(np.asarray(self.moves_at(jnp.arange(0, rounds, self.every))).sum(dtype=np.int64))
+
+    def checked_loss(
+        self, params: PyTree, state: GanState, batch: Batch, key: Key, positions: Array
+    ) -> tuple[Array, Outcome]:
+        """`loss`; raises a UserError unless it returns a scalar and an `Outcome`."""
+        returned = self.loss(params, state, batch, key, positions)
+        if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Outcome)):
+            raise UserError(
+                f'The loss of the turn {self.title!r} must return a scalar and a gan_jax.game.Outcome(variables, '
+                'metrics), in a tuple.'
+            )
+        if shape := jnp.shape(returned[0]):
+            raise UserError(
+                f'The loss of the turn {self.title!r} has the shape {list(shape)}; it must be a scalar: take the mean '
+                'over the batch.'
+            )
+        return returned
 
     def key(self, round_key: Key) -> Key:
         """The key of the turn in a round."""
@@ -301,14 +325,55 @@ class Game(NamedTuple):
         return max([turn.times for turn in self.turns if turn.fresh], default=1)
 
 
+def _with_dtype(old: Array, new: Array) -> Array:
+    """The new value in the dtype of the old one."""
+    return new if new.dtype == old.dtype else new.astype(old.dtype)
+
+
 def stream(key: Key, name: str) -> Key:
     """The key of a named stream of randomness, derived from a key: the same for the same key and name."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
+def batch_size(batch: Batch, batches: int = 1) -> int:
+    """The number of examples in a batch.
+
+    Raises:
+        UserError: the batch is not a dict of arrays of equal size, or has no leading axis for several batches.
+    """
+    if not isinstance(batch, Mapping) or not batch:
+        what = f'an array {list(batch.shape)}' if hasattr(batch, 'shape') else f'a {type(batch).__name__}'
+        raise UserError(f"A batch is a dict of arrays by name, such as {{'real': examples}}, but this one is {what}.")
+    for name, value in batch.items():
+        for leaf in jax.tree.leaves(value):
+            if not hasattr(leaf, 'shape'):
+                raise UserError(f'A batch is a dict of arrays by name, but {name!r} has a {type(leaf).__name__}.')
+    shapes = [leaf.shape for leaf in jax.tree.leaves(batch)]
+    if batches > 1 and any(shape[:1] != (batches,) for shape in shapes):
+        raise UserError(
+            f'A round of this game uses {batches} batches, so every array needs the leading axis '
+            f'[{batches}, batch, ...], but the shapes are {shapes}.'
+        )
+    axis = int(batches > 1)
+    sizes = {shape[axis : axis + 1] for shape in shapes}
+    if len(sizes) > 1 or sizes == {()}:
+        raise UserError(f'All arrays of a batch must have the same batch size, but the shapes are {shapes}.')
+    ((size,),) = sizes
+    return size
+
+
 def init_networks(networks: Mapping[str, Network], key: Key) -> dict[str, tuple[PyTree, PyTree]]:
     """(params, variables) of networks by name, each from the stream of its name."""
     return {name: network.init(stream(key, name)) for name, network in networks.items()}
+
+
+def check_network(name: str, made: Any) -> None:
+    """Raises a UserError unless the result of a network's init is (params, variables)."""
+    if not (isinstance(made, tuple) and len(made) == 2):
+        raise UserError(
+            f'The init of {name!r} returns a {type(made).__name__}; it must return (params, variables), with '
+            'variables {} for a network without any.'
+        )
 
 
 def named_key(seed: int, name: str) -> Key:
@@ -350,7 +415,21 @@ def from_flax(
         reference: key -> the (inputs [R, ...], conditions [R, ...] or None) of virtual batch normalisation. They are
             drawn once and kept among the variables; each application passes them through the module first.
         method: the method of the module that makes the outputs.
+
+    Raises:
+        UserError: the module is not a linen module, or its method does not take `train`; there is virtual batch
+            normalisation without a reference.
     """
+    if not isinstance(module, nn.Module):
+        what = f'the class {module.__name__}' if isinstance(module, type) else f'a {type(module).__name__}'
+        raise UserError(f'from_flax takes an instance of a linen module, not {what}: use pure(init, apply) for others.')
+    parameters = inspect.signature(getattr(module, method)).parameters.values()
+    if not any(parameter.name == 'train' or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        raise UserError(
+            f'The method {method} of {type(module).__name__} has no argument `train`, with which from_flax calls it: '
+            'add one, or use pure(init, apply).'
+        )
+    require(isinstance(input_shape, Sequence), 'input_shape', input_shape, 'a tuple, without the batch axis')
 
     def arguments(inputs, condition):
         return (inputs,) if condition is None else (inputs, condition)
@@ -437,8 +516,19 @@ def normal_latents(shape: tuple[int, ...] | int) -> Callable[[Key, Array], Array
 
 
 def as_latents(latents: Callable[[Key, Array], Array] | int) -> Callable[[Key, Array], Array]:
-    """How latents are drawn; a number is the size of a standard normal vector."""
-    return normal_latents(latents) if isinstance(latents, int) else latents
+    """How latents are drawn; a number is the size of a standard normal vector.
+
+    Raises:
+        UserError: it is neither a number nor a function.
+    """
+    if isinstance(latents, numbers.Integral):
+        return normal_latents(int(latents))
+    if not callable(latents):
+        raise UserError(
+            f'latents is a {type(latents).__name__}; give the size of a standard normal vector, or a function such as '
+            'gan_jax.game.normal_latents(shape).'
+        )
+    return latents
 
 
 def uniform_latents(shape: tuple[int, ...] | int) -> Callable[[Key, Array], Array]:

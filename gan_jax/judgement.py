@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax.errors import UserError
+
 
 class Judgement(NamedTuple):
     """A discriminator's outputs; unused ones cost nothing under `jax.jit`.
@@ -36,7 +38,15 @@ def judgement(outputs: 'jax.Array | Judgement') -> Judgement:
     """Converts a network's outputs to a `Judgement` whose logits are at least float32.
 
     Plain logits [B] have no classes or features.
+
+    Raises:
+        UserError: the outputs are neither logits nor a `Judgement`.
     """
+    if not isinstance(outputs, Judgement) and not hasattr(outputs, 'dtype'):
+        raise UserError(
+            f'The discriminator returns a {type(outputs).__name__}: it must return logits [B] or a '
+            'gan_jax.judgement.Judgement.'
+        )
     judged = outputs if isinstance(outputs, Judgement) else Judgement(outputs)
     return judged._replace(logits=jax.tree.map(_at_least_float32, judged.logits))
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from gan_jax import global_batch, losses, penalties
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, stream
+from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, check_network, stream
 from gan_jax.judgement import Judgement, judgement
 from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import is_on
@@ -101,7 +101,10 @@ class Passes:
         keys = [discriminator_key]
         if self.discriminators > 1:
             keys = jax.random.split(discriminator_key, self.discriminators)
-        each = zip(*map(self.discriminator.init, keys), strict=True)
+        made = [self.discriminator.init(key) for key in keys]
+        for one in made:
+            check_network('discriminator', one)
+        each = zip(*made, strict=True)
         discriminator = tuple(self.together(trees) for trees in each)
         return {'generator': self.generator.init(generator_key), 'discriminator': discriminator}
 

@@ -10,7 +10,21 @@ import optax
 from gan_jax import global_batch
 from gan_jax.dynamics.field import Field, field_of_turns, linearize, moving_params
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Player, PlayerLoss, PyTree, Turn, stream
+from gan_jax.game import (
+    Array,
+    Batch,
+    Game,
+    GanState,
+    Key,
+    Player,
+    PlayerLoss,
+    PyTree,
+    Turn,
+    batch_size,
+    check_network,
+    stream,
+)
+from gan_jax.layers.choices import require, require_functions_of_step
 from gan_jax.layers.progress import with_share
 from gan_jax.plays import Play, alternating
 
@@ -36,9 +50,15 @@ def init_state(game: Game, optimizers: Optimizers, key: Key, *, ema: bool = Fals
     init_key, root_key = jax.random.split(key)
     networks = game.init(init_key)
     moving = {turn.player for turn in game.turns}
-    for name in moving | set(game.averaged):
-        if name not in networks:
-            raise UserError(f'The game has no player {name!r}: its init makes {", ".join(sorted(networks))}.')
+    for field, needed in (('turns', moving), ('averaged', game.averaged)):
+        for name in needed:
+            if name not in networks:
+                raise UserError(
+                    f'Game.{field} names a player, but the game has no player {name!r}: its init makes '
+                    f'{", ".join(sorted(networks))}.'
+                )
+    for name, network in networks.items():
+        check_network(name, network)
 
     def player(name: str) -> Player:
         params, variables = networks[name]
@@ -84,14 +104,24 @@ def make_train_step(
         share of the moves that were made, with a `gradient_norm` of 0 for the others.
 
     Raises:
-        UserError: a player with a turn has no optimiser; two turns have the same name; the game has moves that `play`
-            does not allow. When the step is traced: the batch is not a dict, has no leading axis of length
-            `game.batches` or cannot be divided into `accumulate` parts, or only one of state and step has averages.
+        UserError: a player with a turn has no optimiser; two turns have the same name; a turn has no moves; the game
+            has moves that `play` does not allow; an argument has the wrong type. When the step is traced: the batch is
+            not a dict, has no leading axis of length `game.batches` or cannot be divided into `accumulate` parts, a
+            loss is not a scalar with an `Outcome`, or only one of state and step has averages.
     """
     check_optimizers(game, optimizers)
     titles = [turn.title for turn in game.turns]
     if doubled := sorted({title for title in titles if titles.count(title) > 1}):
         raise UserError(f'Two turns of the game are called {doubled[0]!r}: give each a different name.')
+    require_functions_of_step(ema_decay=ema_decay, progress=progress)
+    if not isinstance(play, Play):
+        raise UserError(
+            f'The play is a {type(play).__name__}: give what a function of gan_jax.plays returns, such as '
+            'plays.extragradient().'
+        )
+    require(accumulate >= 1, 'accumulate', accumulate, 'at least 1')
+    for turn in game.turns:
+        require(turn.times >= 1, f'The number of moves of the turn {turn.title!r}', turn.times, 'at least 1')
     play.check(game)
     return _Round(game, optimizers, ema_decay, progress, play, accumulate, axis_name).step
 
@@ -107,6 +137,11 @@ def check_optimizers(game: Game, optimizers: Optimizers) -> None:
     for name in names:
         if name not in optimizers:
             raise UserError(f'The player {name!r} moves and has no optimizer: add one to the dict of optimizers.')
+        if not hasattr(optimizers[name], 'update'):
+            raise UserError(
+                f'The optimizer of {name!r} is a {type(optimizers[name]).__name__}: give an '
+                'optax.GradientTransformation, such as optax.adam(1e-3).'
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +160,7 @@ class _Round:
     def step(self, state: GanState, batch: Batch, positions: Array | None = None) -> tuple[GanState, Metrics]:
         """One round: (state, batch) -> (state, metrics)."""
         several = self.game.batches > 1
-        size = _size(batch, self.game.batches)
+        size = batch_size(batch, self.game.batches)
         if positions is None:
             positions = jnp.arange(size)
         round_key = jax.random.fold_in(state.key, state.step)
@@ -234,18 +269,22 @@ class _Round:
     ) -> tuple[GanState, Metrics]:
         """One gradient step of a player on the turn's loss, unless the gate is closed."""
         name, before = turn.player, state.players[turn.player]
-        loss = turn.loss if turn.unrolled is None else self.unrolled(turn)
+        loss = turn.checked_loss if turn.unrolled is None else self.unrolled(turn)
         metrics, state, backward = self.forward(name, loss, state, batch, key, positions)
 
         def update() -> tuple[Player, Array]:
             gradients = backward() if self.directions is None else self.directions[name]
-            return self.moved(name, state.players[name], gradients), optax.tree.norm(gradients)
+            norm = optax.tree.norm(gradients).astype(float)  # the type of `skip`, whatever that of the parameters
+            return self.moved(name, state.players[name], gradients), norm
+
+        def skip() -> tuple[Player, Array]:
+            return before, jnp.zeros(())
 
         if turn.gate is None:
             player, gradient_norm = update()
         else:
             moves = turn.gate(metrics, state.memory.get('turns', {}), i)
-            player, gradient_norm = jax.lax.cond(moves, update, lambda: (before, jnp.zeros(())))
+            player, gradient_norm = jax.lax.cond(moves, update, skip)
             metrics['moved'] = moves.astype(jnp.float32)
         metrics |= {'gradient_norm': gradient_norm, 'parameter_norm': optax.tree.norm(player.params)}
         state = state.replace(players={**state.players, name: player})
@@ -299,7 +338,7 @@ class _Round:
             ahead = state.with_player(turn.player, params=params)
             ahead, _ = _scan(one, ahead, jax.random.split(stream(key, 'unrolled'), count))
             against = {**state.players, opponent.player: ahead.players[opponent.player]}
-            return turn.loss(params, state.replace(players=against), batch, key, positions)
+            return turn.checked_loss(params, state.replace(players=against), batch, key, positions)
 
         return loss
 
@@ -342,29 +381,6 @@ class _Round:
         if self.axis_name is None:
             return tree
         return jax.tree.map(lambda leaf: jax.lax.pcast(leaf, self.axis_name, to='varying'), tree)
-
-
-def _size(batch: Batch, batches: int) -> int:
-    """The number of examples in a batch.
-
-    Raises:
-        UserError: the batch is not a dict of arrays of equal size, or has no leading axis for several batches.
-    """
-    if not isinstance(batch, Mapping) or not batch:
-        what = f'an array {list(batch.shape)}' if hasattr(batch, 'shape') else f'a {type(batch).__name__}'
-        raise UserError(f"A batch is a dict of arrays by name, such as {{'real': examples}}, but this one is {what}.")
-    shapes = [leaf.shape for leaf in jax.tree.leaves(batch)]
-    if batches > 1 and any(shape[:1] != (batches,) for shape in shapes):
-        raise UserError(
-            f'A round of this game uses {batches} batches, so every array needs the leading axis '
-            f'[{batches}, batch, ...], but the shapes are {shapes}.'
-        )
-    axis = int(batches > 1)
-    sizes = {shape[axis : axis + 1] for shape in shapes}
-    if len(sizes) > 1 or sizes == {()}:
-        raise UserError(f'All arrays of a batch must have the same batch size, but the shapes are {shapes}.')
-    ((size,),) = sizes
-    return size
 
 
 def _scan(body: Callable, carry: PyTree, xs: PyTree) -> tuple[PyTree, Metrics]:

@@ -109,6 +109,11 @@ def test_a_game_with_unrolled_moves_has_no_field():
         field.vector_field(points_game(unrolled_steps=1), start(points_game()), BATCH)
 
 
+def test_a_field_needs_a_batch_of_arrays():
+    with pytest.raises(UserError, match=r'^A batch is a dict of arrays by name, .* but this one is a dict\.'):
+        field.vector_field(points_game(), start(points_game()), {})
+
+
 def test_products_pass_through_convolutions_which_have_no_forward_mode():
     kernel = jax.random.normal(jax.random.key(1), (3, 3, 1, 2))
     images, vector = (jax.random.normal(jax.random.key(i), (1, 4, 4, 1)) for i in (2, 3))

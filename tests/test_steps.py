@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from jax.sharding import PartitionSpec as P
 
-from gan_jax import losses, optim, penalties, steps, terms
+from gan_jax import losses, optim, penalties, plays, steps, terms
 from gan_jax.adversarial import adversarial
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
@@ -754,8 +755,40 @@ def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
         ),
         (
             lambda game: start(game._replace(averaged=('encoder',)), adam_pair()),
-            r"no player 'encoder': its init makes discriminator, generator\.",
+            r"^Game\.averaged .* no player 'encoder': its init makes discriminator, generator\.",
         ),
+        (
+            lambda game: start(
+                game._replace(init=lambda key: {'generator': {'w': 1}, 'discriminator': {}}), adam_pair()
+            ),
+            r"The init of 'generator' returns a dict; it must return \(params, variables\)",
+        ),
+        (
+            lambda game: start(game, dict.fromkeys(('generator', 'discriminator'), optax.adam)),
+            r"The optimizer of 'discriminator' is a function: give an optax\.GradientTransformation",
+        ),
+        (
+            lambda game: steps.make_train_step(game, adam_pair(), ema_decay=0.9),
+            r'ema_decay is a float; it must be a function of the step: lambda step: 0\.9 if it does not change\.',
+        ),
+        (
+            lambda game: steps.make_train_step(game, adam_pair(), play=plays.extragradient),
+            r'The play is a function: give what a function of gan_jax\.plays returns',
+        ),
+        (lambda game: steps.make_train_step(game, adam_pair(), accumulate=0), 'accumulate is 0; it must be at least 1'),
+        (
+            lambda game: steps.make_train_step(game._replace(turns=(game.turns[0]._replace(times=0),)), adam_pair()),
+            "The number of moves of the turn 'discriminator' is 0; it must be at least 1",
+        ),
+        (
+            lambda game: step_of(of_loss(game, lambda *_: jnp.ones(())))(real_batch(4)),
+            'must return a scalar and a gan_jax',
+        ),
+        (
+            lambda game: step_of(of_loss(game, lambda *_: (jnp.ones(4), Outcome({}, {}))))(real_batch(4)),
+            r"The loss of the turn 'generator' has the shape \[4\]; it must be a scalar: take the mean",
+        ),
+        (lambda game: step_of(game)({'real': jnp.ones((4, 2)), 'size': 4}), "arrays by name, but 'size' has a int"),
         (lambda game: step_of(game)(jnp.ones((4, 2))), r'A batch is a dict .* but this one is an array \[4, 2\]\.'),
         (lambda game: step_of(game)({'image': jnp.ones((4, 2))}), r"The batch has image, but this game needs 'real'"),
         (lambda game: step_of(game)({'real': jnp.ones((4, 2)), 'label': jnp.ones(3)}), 'must have the same batch size'),
@@ -770,12 +803,74 @@ def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
             lambda game: adversarial(Layer(2), Layer(1), losses.hinge(), LATENT),
             r'The generator is a Layer: give a gan_jax.game.Network',
         ),
+        (
+            lambda game: flax_game('hinge'),
+            r'The loss is a str, not a gan_jax\.losses\.Loss: write gan_jax\.losses\.hinge\(\)\.',
+        ),
+        (lambda game: flax_game(lambda real, fake: 0), r'The loss is a function, not a gan_jax\.losses\.Loss\.'),
+        (lambda game: flax_game(noise=0.1), 'noise is a float; it must be a function of the step: lambda step: 0.1'),
+        (lambda game: flax_game(lazy=4), 'lazy is 4; it must be two whole numbers of at least 1'),
+        (lambda game: flax_game(generator_steps=0), 'number of generator steps is 0; it must be at least 1'),
+        (lambda game: flax_game(replay=-1), 'replay is -1; it must be at least 0'),
+        (lambda game: flax_game(augmentation='diffaugment'), 'The augmentation is a str: give what a function'),
+        (lambda game: flax_game(condition=10), r'The condition has a int: give the shape and dtype of one example'),
+        (
+            lambda game: adversarial(from_flax(Layer(2), (3,)), from_flax(Layer(1), (2,)), losses.hinge(), (4, 4)),
+            'latents is a tuple; give the size of a standard normal vector',
+        ),
+        (lambda game: from_flax(Layer, (2,)), 'from_flax takes an instance of a linen module, not the class Layer'),
+        (lambda game: from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), (2,)), 'a linen module, not a Linear: use pure'),
+        (lambda game: from_flax(nn.Dense(2), (2,)), 'The method __call__ of Dense has no argument `train`'),
+        (lambda game: from_flax(Layer(2), 2), 'input_shape is 2; it must be a tuple, without the batch axis'),
+        (
+            lambda game: start(
+                adversarial(
+                    from_flax(Layer(2), (LATENT,)),
+                    Network(lambda key: {'w': 1, 'b': 2}, lambda *_: None),
+                    losses.hinge(),
+                    LATENT,
+                ),
+                adam_pair(),
+            ),
+            "The init of 'discriminator' returns a dict",
+        ),
+        (
+            lambda game: step_of(constant_noise_game(pure(lambda key: jnp.ones(2), lambda w, x: (x @ w, x))))(
+                real_batch(4)
+            ),
+            r'The discriminator returns a tuple: it must return logits \[B\] or a gan_jax\.judgement\.Judgement',
+        ),
         (lambda game: flax_game(balance=Balance('loss')), r"The measure of a balance is 'loss'; choose one of none"),
     ],
 )
 def test_what_no_step_can_be_made_of_is_refused_in_a_sentence(make, message):
     with pytest.raises(UserError, match=message):
         make(flax_game())
+
+
+def of_loss(game, loss):
+    return game._replace(turns=(Turn('generator', loss),))
+
+
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float32, jnp.float64])
+def test_a_scan_of_steps_takes_parameters_and_examples_of_any_float_dtype(dtype):
+    """In float64 programs, too, where new arrays are float64; metrics are float32 at least."""
+    with jax.enable_x64(dtype != jnp.bfloat16):
+        game = adversarial(
+            pure(lambda key: jnp.ones((LATENT, 2), dtype), lambda w, z: jnp.tanh(z.astype(dtype) @ w)),
+            pure(lambda key: jnp.ones(2, dtype), lambda w, x: x.astype(dtype) @ w),
+            losses.equilibrium(),
+            LATENT,
+            terms=terms.joined([terms.r1(1.0), terms.historical(0.1, 0.1), terms.lecam(0.1)]),
+            lazy=(1, 2),
+            balance=Balance('accuracy', fooling=0.5),
+            generator_steps=2,
+        )
+        step = steps.make_train_step(game, adam_pair(), ema_decay=lambda step: 0.9)
+        batches = jax.tree.map(lambda leaf: leaf.astype(dtype), real_batch(3, 4))
+        _, metrics = jax.lax.scan(step, start(game, adam_pair(), ema=True), batches)
+        assert all(metrics[f'{name}/loss'].dtype in (jnp.float32, jnp.float64) for name in adam_pair())
+        assert all(np.isfinite(value).all() for value in metrics.values())
 
 
 def step_of(game):

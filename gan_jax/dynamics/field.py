@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, PyTree, Turn
+from gan_jax.game import Array, Batch, Game, GanState, Key, PyTree, Turn, batch_size
 
 Field = Callable[[PyTree, PyTree], PyTree]
 """(own, seen) -> gradients, all of them parameters of the moving players by name.
@@ -41,12 +41,13 @@ def vector_field(
         The field, and the parameters of the players that move, by name.
 
     Raises:
-        UserError: a turn has unrolled moves.
+        UserError: a turn has unrolled moves; the batch is not a dict of arrays of equal size.
     """
     if unrolled := [turn.title for turn in game.turns if turn.unrolled]:
         raise UserError(f'The turn {unrolled[0]!r} has unrolled moves, so the game has no vector field: unset them.')
     key = jax.random.fold_in(state.key, state.step) if key is None else key
-    positions = jnp.arange(len(jax.tree.leaves(batch)[0])) if positions is None else positions
+    size = batch_size(batch)
+    positions = jnp.arange(size) if positions is None else positions
     batch = game.prepared(batch, key, positions)
     keys = {turn.title: turn.key(key) for turn in game.turns}
     return field_of_turns(game.turns, state, batch, keys, positions), moving_params(game, state)
@@ -70,7 +71,7 @@ def field_of_turns(
                 one: player._replace(params=seen.get(one, player.params)) for one, player in state.players.items()
             }
             players[name] = players[name]._replace(params=own[name])
-            gradients, _ = jax.grad(turn.loss, has_aux=True)(
+            gradients, _ = jax.grad(turn.checked_loss, has_aux=True)(
                 own[name], state.replace(players=players), batch, keys[turn.title], positions
             )
             total[name] = jax.tree.map(lambda old, new, every=turn.every: old + new / every, total[name], gradients)

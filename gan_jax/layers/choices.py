@@ -75,6 +75,16 @@ def require(fits: bool, what: str, value: Any, wanted: str) -> None:
         raise UserError(f'{what} is {value!r}; it must be {wanted}.')
 
 
+def require_functions_of_step(**values: Any) -> None:
+    """Raises a UserError for the first value that is neither None nor a function, such as a number."""
+    for name, value in values.items():
+        if not (value is None or callable(value)):
+            raise UserError(
+                f'{name} is a {type(value).__name__}; it must be a function of the step: lambda step: {value} '
+                'if it does not change.'
+            )
+
+
 def require_not_negative(what: str, value: Any) -> None:
     """Raises a UserError for a negative number; a traced number is not known yet."""
     require(is_traced(value) or value >= 0, what, value, 'at least 0')
