@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
+from gan_jax.layers.choices import require
 from gan_jax.layers.convolution import Padding, convolution, doubled_convolution, transposed_convolution
 from gan_jax.layers.grouped import grouped_convolution
 from gan_jax.layers.initializers import initializer
@@ -81,6 +82,7 @@ class Conv(_Linear):
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """The outputs; `train` updates the vector of spectral normalisation."""
+        require(isinstance(self.stride, int), 'stride', self.stride, 'one whole number, of all directions')
         kernel, bias = self._weights((*_sides(self.kernel_size, images), images.shape[-1] // self.groups), train)
         images = images.astype(self.dtype)
         if self.doubling:
@@ -106,6 +108,7 @@ class ConvTranspose(_Linear):
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """The outputs; `train` updates the vector of spectral normalisation."""
+        require(isinstance(self.stride, int), 'stride', self.stride, 'one whole number, of all directions')
         kernel, bias = self._weights((*_sides(self.kernel_size, images), images.shape[-1]), train)
         return transposed_convolution(images.astype(self.dtype), kernel, self.stride, self.padding) + bias
 
@@ -126,4 +129,9 @@ def weight_options(network: nn.Module) -> dict[str, Any]:
 
 
 def _sides(size: int | tuple[int, ...], images: jax.Array) -> tuple[int, ...]:
-    return (size,) * (images.ndim - 2) if isinstance(size, int) else tuple(size)
+    """The sides of a kernel; raises a UserError if they do not fit the images."""
+    shapes = '[B, H, W, C] or [B, D, H, W, C]'
+    require(images.ndim in (4, 5), 'The shape of inputs of a convolution', images.shape, shapes)
+    sides = (size,) * (images.ndim - 2) if isinstance(size, int) else tuple(size)
+    require(len(sides) == images.ndim - 2, 'kernel_size', size, f'a number, or {images.ndim - 2} of them')
+    return sides

@@ -12,6 +12,7 @@ from jax.nn.initializers import Initializer
 
 from gan_jax import global_batch
 from gan_jax.errors import UserError
+from gan_jax.layers.choices import require
 from gan_jax.layers.linear import Dense
 
 
@@ -34,8 +35,11 @@ def minibatch_deviation(
         [B, ..., C + F].
 
     Raises:
-        UserError: the batch cannot be divided into groups, or the channels into features.
+        UserError: the batch cannot be divided into groups, or the channels into features; the inputs have no channels.
     """
+    require(inputs.ndim >= 2, 'The shape of inputs of the minibatch standard deviation', inputs.shape, '[B, ..., C]')
+    require(group_size >= 0, 'The group size of the minibatch standard deviation', group_size, 'at least 0')
+    require(num_features >= 1, 'The number of features of the minibatch standard deviation', num_features, 'at least 1')
     batch, channels = len(inputs), inputs.shape[-1]
     size = group_size or batch
     if batch % size:
@@ -83,7 +87,9 @@ class MinibatchDiscrimination(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool = False) -> jax.Array:
-        """The inputs with the appended features."""
+        """The inputs with the appended features; raises a UserError for inputs that are not vectors."""
+        what = 'The shape of inputs of minibatch discrimination'
+        require(inputs.ndim == 2, what, inputs.shape, '[B, n]: flatten them')
         tensor = Dense(
             self.kernels * self.dims,
             use_bias=False,

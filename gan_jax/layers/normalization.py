@@ -56,7 +56,8 @@ def normalize(
 
     Raises:
         UserError: no normalisation has that name, it is instance normalisation of inputs without space, one without
-            statistics gets a condition, or the momentum is not in [0, 1].
+            statistics gets a condition, the condition has another batch size or no `num_classes`, or the momentum is
+            not in [0, 1].
     """
     require(0 <= momentum <= 1, 'momentum', momentum, 'between 0 and 1')
     layer = choose(NORMALIZATIONS, name, 'normalisation')
@@ -69,6 +70,7 @@ def normalize(
             'condition to choose: use batch, layer, instance, virtual or pixel normalisation, or another '
             'conditioning.'
         )
+    require(num_classes is not None, 'num_classes', num_classes, 'the number of classes of the condition')
     return ConditionalAffine(num_classes)(layer(affine=False, dtype=jnp.float32), condition).astype(dtype)
 
 
@@ -102,7 +104,9 @@ class ConditionalAffine(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, condition: jax.Array) -> jax.Array:
-        """The inputs scaled and shifted."""
+        """The inputs scaled and shifted; raises a UserError if the condition has another batch size."""
+        number, batch = len(condition), len(inputs)
+        require(number == batch, 'The number of conditions', number, f'{batch}, the batch size')
         per_channel = (inputs.shape[0], *(1,) * (inputs.ndim - 2), -1)
         scale, shift = (
             Embedding(self.num_classes, inputs.shape[-1], start, name=name)(condition).reshape(per_channel)

@@ -141,6 +141,23 @@ def test_the_logit_sees_the_other_examples(family, options, added):
     assert abs(same.logits[0] - other.logits[0]) > 1e-4
 
 
+def test_inputs_and_sizes_without_a_meaning_are_refused():
+    for make, sentence in (
+        (
+            lambda: minibatch_deviation(jnp.ones(4), 4),
+            r'the minibatch .* is \(4,\); it must be \[B, \.\.\., C\]',
+        ),
+        (lambda: minibatch_deviation(INPUTS, -1), 'The group size .* is -1; it must be at least 0'),
+        (lambda: minibatch_deviation(INPUTS, 4, 0), 'The number of features .* is 0; it must be at least 1'),
+        (
+            lambda: MinibatchDiscrimination().init(jax.random.key(0), jnp.ones((4, 2, 2, 3))),
+            r'inputs of minibatch discrimination is \(4, 2, 2, 3\); it must be \[B, n\]: flatten',
+        ),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            make()
+
+
 def test_impossible_sizes_are_refused():
     for option in ('minibatch_features', 'minibatch_kernels', 'minibatch_dims'):
         minibatch = 'deviation' if option == 'minibatch_features' else 'discrimination'

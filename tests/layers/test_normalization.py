@@ -223,6 +223,13 @@ def test_each_class_has_its_scale_and_shift():
     np.testing.assert_allclose(outputs, wanted, rtol=1e-6)
 
 
+def test_conditions_without_a_number_or_of_another_batch_are_refused():
+    with pytest.raises(UserError, match='num_classes is None; it must be the number of classes of the condition'):
+        run('batch', jnp.ones((2, 3)), condition=jnp.array([0, 1]))
+    with pytest.raises(UserError, match='The number of conditions is 1; it must be 2, the batch size'):
+        run('batch', jnp.ones((2, 3)), condition=jnp.array([0]), num_classes=2)
+
+
 @pytest.mark.parametrize('name', ['none', 'spectral'])
 def test_nothing_to_condition_is_refused(name):
     with pytest.raises(UserError) as error:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax.errors import UserError
 from gan_jax.layers.linear import Conv, ConvTranspose, Dense
 from gan_jax.layers.spectral import SpectralNormalization
 
@@ -116,3 +117,17 @@ def test_layers_use_the_normalised_kernel(layer, inputs):
     plain = {'params': {**variables['params'], 'kernel': kernel / largest_singular_value(kernel)}}
     np.testing.assert_allclose(outputs, layer(5).apply(plain, inputs), rtol=1e-4, atol=1e-5)
     assert updated['spectral']['normalization']['u'].shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ('layer', 'shape', 'sentence'),
+    [
+        (Conv(2), (4, 3), r'The shape of inputs of a convolution is \(4, 3\); it must be \[B, H, W, C\] or'),
+        (Conv(2, kernel_size=(3,)), (1, 4, 4, 3), r'kernel_size is \(3,\); it must be a number, or 2 of them'),
+        (Conv(2, stride=(2, 2)), (1, 4, 4, 3), r'stride is \(2, 2\); it must be one whole number'),
+        (ConvTranspose(2, stride=(2, 2)), (1, 4, 4, 3), r'stride is \(2, 2\); it must be one whole number'),
+    ],
+)
+def test_inputs_and_sizes_that_a_convolution_does_not_take(layer, shape, sentence):
+    with pytest.raises(UserError, match=sentence):
+        layer.init(jax.random.key(0), jnp.ones(shape))
