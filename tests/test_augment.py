@@ -545,6 +545,14 @@ def test_a_fixed_probability_has_no_controller():
         ),
         (lambda: augment.adaptive(initial=1.5), "adaptive's initial is 1.5; it must be from 0 to 1."),
         (lambda: augment.diff_augment(('colour',)), "There is no policy of diffaugment 'colour': did you mean 'color'"),
+        (
+            lambda: augment.diff_augment('color'),
+            "augmentation.policy is 'color'; it must be a tuple of names, such as ('color',).",
+        ),
+        (
+            lambda: augment.adaptive('bgc'),
+            "augmentation.transforms is 'bgc'; it must be a tuple of names, such as ('bgc',).",
+        ),
         (lambda: augment.diff_augment(()), 'augmentation.policy is (); it must be at least one of color, translation'),
     ],
 )
@@ -571,3 +579,9 @@ def test_impossible_examples_are_refused(name, shape, sentence):
     with pytest.raises(UserError) as error:
         augment.AUGMENTATIONS[name]().apply(jnp.zeros(shape), KEY, jnp.arange(4), 0.5)
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize('name', ['ada', 'diffaugment'])
+def test_bytes_are_refused(name):
+    with pytest.raises(UserError, match=rf'^{name} changes images in \[-1, 1\], and these are uint8: take images'):
+        augment.AUGMENTATIONS[name]().apply(jnp.zeros((4, 8, 8, 3), jnp.uint8), KEY, jnp.arange(4), 0.5)

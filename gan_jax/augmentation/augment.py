@@ -66,6 +66,7 @@ def diff_augment(
     Raises:
         UserError: no policy has that name; from `apply`, examples that are not images.
     """
+    _check_names('augmentation.policy', policy)
     require(len(policy) > 0, 'augmentation.policy', policy, f'at least one of {", ".join(_POLICIES)}')
     changes = [choose(_POLICIES, name, 'policy of diffaugment') for name in policy]
 
@@ -81,6 +82,7 @@ def diff_augment(
     def apply(images: Array, key: Key, positions: Array, probability: Array) -> Array:
         del probability
         _check_images('diffaugment', images)
+        _check_floats('diffaugment', images)
         return _change_images(change, images, key, positions)
 
     return Augmentation(apply)
@@ -119,6 +121,7 @@ def adaptive(
         UserError: an unknown transform or an impossible value; from `apply`, examples that are not images of 1 or 3
             channels, and rotate90 of images that are not square.
     """
+    _check_names('augmentation.transforms', transforms)
     require(len(transforms) > 0, 'augmentation.transforms', transforms, 'at least one transform')
     choose(adaptive_augment.RESAMPLING, resampling, 'resampling of ada')
     table = {name: (name,) for name in adaptive_augment.TRANSFORMS} | adaptive_augment.GROUPS
@@ -126,6 +129,7 @@ def adaptive(
 
     def apply(images: Array, key: Key, positions: Array, probability: Array) -> Array:
         _check_images('ada', images)
+        _check_floats('ada', images)
         height, width, channels = images.shape[-3:]
         require(channels in (1, 3), 'The number of channels of images under ada', channels, '1 or 3')
         if 'rotate90' in transforms and height != width:
@@ -210,6 +214,15 @@ def _check_images(name: str, examples: Array) -> None:
         raise UserError(
             f"{name} applies to images, not to examples of shape {examples.shape[1:]}: set the augmentation 'none'."
         )
+
+
+def _check_names(option: str, names: tuple[str, ...]) -> None:
+    require(not isinstance(names, str), option, names, f'a tuple of names, such as ({names!r},)')
+
+
+def _check_floats(name: str, images: Array) -> None:
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise UserError(f'{name} changes images in [-1, 1], and these are {images.dtype}: take images / 127.5 - 1.')
 
 
 def _sometimes(share: float, changed: Array, image: Array, key: Key) -> Array:
