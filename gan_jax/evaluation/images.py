@@ -16,7 +16,12 @@ def images_array(images: ArrayLike, what: str = 'the images') -> np.ndarray:
     Raises:
         UserError: they have another shape or type.
     """
-    array = np.asarray(images)
+    try:
+        array = np.asarray(images)
+    except ValueError as error:
+        raise UserError(
+            f'{what} are not an array, because they differ in shape: give one array [n, H, W, 1 or 3] of images.'
+        ) from error
     if array.dtype != np.uint8:
         raise UserError(f'{what} are {array.dtype}{_seen(array)}; metrics take uint8 in [0, 255]{_remedy(array)}.')
     if array.ndim == 4 and array.shape[3] in {1, 3} and array.size:

@@ -51,10 +51,17 @@ class FeatureStore:
             UserError: the images are invalid.
         """
         images = images_array(images, 'the images')
+        if self._extract is None:
+            raise UserError('A store without an extractor takes features, not images: use add, or give it `extract`.')
         self.add(self._extract(images), images, labels)
 
     def add(self, features: Features, images: np.ndarray | None = None, labels: np.ndarray | None = None) -> None:
         """Adds the features of images."""
+        if not isinstance(features, Features):
+            raise UserError(
+                f'The features are a {type(features).__name__}: give the Features of '
+                'gan_jax.evaluation.features.extractor, which an extractor returns.'
+            )
         pooled = np.asarray(features.features)
         if self.moments is None:
             self.moments = Moments(pooled.shape[1])
@@ -82,6 +89,8 @@ class FeatureStore:
                 raise UserError(
                     f'There are no {name} of these images: the file contains only their mean and covariance.'
                 )
+            if self.moments is None:
+                raise UserError(f'There are no {name} of these images, because there are none: add some with update.')
             reason = {
                 'logits': 'the extractor does not classify',
                 'labels': 'the images have no labels',

@@ -43,3 +43,8 @@ def test_wrong_types_and_ranges(images, sentence):
 def test_wrong_shapes(shape, sentence):
     with pytest.raises(UserError, match='The fakes have shape ' + sentence):
         images_array(np.zeros(shape, np.uint8), 'The fakes')
+
+
+def test_images_of_different_shapes():
+    with pytest.raises(UserError, match=r'^The fakes are not an array, because they differ in shape: give one array'):
+        images_array([np.zeros((2, 3)), np.zeros((3, 3))], 'The fakes')

@@ -39,6 +39,15 @@ def test_batches_add_up(extract):
     np.testing.assert_allclose(taken.moments.mean, features[rows].mean(0, dtype=np.float64))
 
 
+def test_a_store_without_images_extractor_or_features_says_so():
+    with pytest.raises(UserError, match='no features of these images, because there are none: add some with update'):
+        FeatureStore().array('features')
+    with pytest.raises(UserError, match='A store without an extractor takes features, not images'):
+        FeatureStore().update(IMAGES)
+    with pytest.raises(UserError, match='The features are a ndarray: give the Features of'):
+        FeatureStore(lambda images: images.mean((1, 2))).update(IMAGES)
+
+
 def test_what_was_not_kept_is_told(extract):
     store = FeatureStore(extract, keep=('logits',))
     store.update(IMAGES)

@@ -59,7 +59,7 @@ def look(extractor: Extractor, images: Array) -> Features:
     seen = extractor.apply(extractor.resize(images) if extractor.resize else images)
     if not isinstance(seen, Features):
         raise UserError(
-            f'The extractor {extractor.name} returns {type(seen).__name__}: it must return the Features of '
+            f'The extractor {extractor.name} returns {_kind(seen)}: it must return the Features of '
             'gan_jax.evaluation.features.extractor.'
         )
     given = {'features': seen.features} | ({} if seen.logits is None else {'logits': seen.logits})
@@ -73,6 +73,10 @@ def look(extractor: Extractor, images: Array) -> Features:
                 'real numbers [n, D], one row for each of n images.'
             )
     return jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), seen)
+
+
+def _kind(value: object) -> str:
+    return f'an array {list(value.shape)}' if hasattr(value, 'shape') else f'a {type(value).__name__}'
 
 
 def is_real(dtype: jax.typing.DTypeLike) -> bool:

@@ -36,6 +36,11 @@ def find_extractor(
     """
     if isinstance(spec, Extractor):
         return spec
+    if not isinstance(spec, str):
+        raise UserError(
+            f'The extractor is a {type(spec).__name__}: give an Extractor(name, identity, apply) of '
+            'gan_jax.evaluation.features.extractor, whose apply returns Features.'
+        )
     kind, _, rest = spec.partition(':')
     trainable = labelled and pathlib.Path(data_name).suffix not in SUFFIXES
     if spec == 'auto':

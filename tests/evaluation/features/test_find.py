@@ -37,3 +37,8 @@ def test_data_without_a_size_of_their_own_have_the_classifier_of_the_size_of_the
 def test_stacked_data_have_the_classifier_of_the_size_of_the_images(save, spec):
     save('grey', 8, trained_channels=1, size=8)
     assert find_extractor(spec, 'stacked:grey', (8, 8, 3)).identity.endswith(', of each channel')
+
+
+def test_a_function_is_no_extractor():
+    with pytest.raises(UserError, match=r'The extractor is a function: give an Extractor\(name, identity, apply\)'):
+        find_extractor(lambda images: images, 'flowers', (8, 8, 3))
