@@ -1,7 +1,7 @@
 """The outputs of a discriminator."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,15 +34,17 @@ class Judgement(NamedTuple):
     codes: jax.Array | None = None
 
 
-def judgement(outputs: 'jax.Array | Judgement') -> Judgement:
+def judgement(outputs: Any, *, has_scales: bool = False) -> Judgement:
     """Converts a network's outputs to a `Judgement` whose logits are at least float32.
 
-    Plain logits [B] have no classes or features.
+    Args:
+        outputs: a `Judgement`, or logits [B], which have no classes or features.
+        has_scales: whether logits may be a tuple, one array for each scale.
 
     Raises:
         UserError: the outputs are neither logits nor a `Judgement`.
     """
-    if not isinstance(outputs, Judgement) and not hasattr(outputs, 'dtype'):
+    if not (has_scales or isinstance(outputs, Judgement) or hasattr(outputs, 'dtype')):
         raise UserError(
             f'The discriminator returns a {type(outputs).__name__}: it must return logits [B] or a '
             'gan_jax.judgement.Judgement.'

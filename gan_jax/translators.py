@@ -130,7 +130,7 @@ def _with_rows(network: Network) -> Network:
 def in_rows(applied: tuple[Any, PyTree]) -> tuple[Any, PyTree]:
     """Puts logits [B, h, w] of several scales into one row per image: [B, n], those of one scale after the other."""
     outputs, variables = applied
-    judged = judgement(outputs)
+    judged = judgement(outputs, has_scales=True)
     rows = [logits.reshape(len(logits), -1) for logits in jax.tree.leaves(judged.logits)]
     return judged._replace(logits=jnp.concatenate(rows, axis=-1)), variables
 
@@ -139,7 +139,8 @@ def logits_of_scales(network: Network, shape: tuple[int, ...]) -> tuple[int, ...
     """The number of logits that a discriminator has for an image of that shape at each of its scales."""
 
     def discriminate(key: Key) -> Any:
-        return judgement(network.apply(*network.init(key), jnp.zeros((1, *shape)), key, True)[0]).logits
+        outputs, _ = network.apply(*network.init(key), jnp.zeros((1, *shape)), key, True)
+        return judgement(outputs, has_scales=True).logits
 
     return tuple(logits.size for logits in jax.tree.leaves(jax.eval_shape(discriminate, jax.random.key(0))))
 

@@ -105,7 +105,7 @@ class ConditionalAffine(nn.Module):
     @nn.compact
     def __call__(self, inputs: jax.Array, condition: jax.Array) -> jax.Array:
         """The inputs scaled and shifted; raises a UserError if the condition has another batch size."""
-        number, batch = len(condition), len(inputs)
+        number, batch = condition.shape[0], inputs.shape[0]
         require(number == batch, 'The number of conditions', number, f'{batch}, the batch size')
         per_channel = (inputs.shape[0], *(1,) * (inputs.ndim - 2), -1)
         scale, shift = (
