@@ -40,6 +40,7 @@ def results(tmp_path_factory):
     return root / 'results'
 
 
+@pytest.mark.slow  # tests of label_maps and multimodal train and publish in the same way
 def test_table_and_record_have_the_arm_and_both_interpolations(results):
     record = json.loads((results / 'results.json').read_text())
     values = record['values']
@@ -52,6 +53,7 @@ def test_table_and_record_have_the_arm_and_both_interpolations(results):
     assert '| SRResNet |' in (results / 'table.md').read_text()
 
 
+@pytest.mark.slow
 def test_it_leaves_pictures_and_a_page(results):
     assert {path.name for path in results.glob('*.png')} == {'curves.png', 'translations.png'}
     assert 'SRResNet, bicubic, nearest, real' in (results / 'page.html').read_text()
