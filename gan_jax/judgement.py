@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from gan_jax.errors import UserError
 
@@ -50,8 +51,10 @@ def judgement(outputs: Any, *, has_scales: bool = False) -> Judgement:
             'gan_jax.judgement.Judgement.'
         )
     judged = outputs if isinstance(outputs, Judgement) else Judgement(outputs)
-    return judged._replace(logits=jax.tree.map(_at_least_float32, judged.logits))
+    return judged._replace(logits=jax.tree.map(widened, judged.logits))
 
 
-def _at_least_float32(values: jax.Array) -> jax.Array:
-    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+def widened(array: ArrayLike) -> jax.Array:
+    """The array in float32, or in its own type if that has more bits."""
+    array = jnp.asarray(array)
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from gan_jax import global_batch
 from gan_jax.errors import UserError
+from gan_jax.judgement import widened
 from gan_jax.layers.choices import is_traced, require
 
 Array = jax.Array
@@ -49,7 +50,7 @@ def input_gradients(critic: Callable[[Array], Any], examples: Array, *, has_aux:
         logits, more = critic(examples) if has_aux else (critic(examples), None)
         return _logits(logits).sum(), more
 
-    gradients, more = jax.grad(total, has_aux=True)(_widened(examples))
+    gradients, more = jax.grad(total, has_aux=True)(widened(examples))
     return (gradients, more) if has_aux else gradients
 
 
@@ -125,7 +126,7 @@ def dragan(
     Returns:
         A scalar.
     """
-    real = _widened(real)
+    real = widened(real)
     deviation = jnp.sqrt(_mean((real - _mean(real, axis_name)) ** 2, axis_name))
     noise = _noise(jax.random.uniform, key, positions, real)
     return jnp.mean((gradient_norms(critic, real + scale * deviation * noise) - target) ** 2)
@@ -178,9 +179,9 @@ def approximate_gradients(
     require(
         is_traced(deviation) or deviation > 0, 'The standard deviation of an approximate penalty', deviation, 'above 0'
     )
-    examples = _widened(examples)
+    examples = widened(examples)
     noise = _noise(jax.random.normal, key, positions, examples)
-    logits = _logits(critic(examples)) if logits is None else _widened(logits)
+    logits = _logits(critic(examples)) if logits is None else widened(logits)
     moved_logits = _logits(critic(examples + deviation * noise))
     _check_pairs(logits, moved_logits)
     return jnp.mean(((moved_logits - logits) / deviation) ** 2) / 2
@@ -199,7 +200,7 @@ def stage_consistency(stages: Array) -> Array:
     Returns:
         A scalar.
     """
-    stages = _widened(stages)
+    stages = widened(stages)
     left = jnp.arange(stages.shape[1] - 1, 0, -1)
     distances = jnp.square(stages[:, :-1] - stages[:, -1:]).mean(axis=(0, *range(2, stages.ndim)))
     return jnp.mean(distances / left)
@@ -210,7 +211,7 @@ def drift(real_logits: Array) -> Array:
 
     Karras et al. 2018, "Progressive Growing of GANs", appendix A.1, where the weight is 0.001.
     """
-    return jnp.mean(_widened(real_logits) ** 2)
+    return jnp.mean(widened(real_logits) ** 2)
 
 
 def centring(real_logits: Array, fake_logits: Array) -> Array:
@@ -219,7 +220,7 @@ def centring(real_logits: Array, fake_logits: Array) -> Array:
     For relativistic losses; in "Adversarial Flow Models" (Lin et al. 2025) its weight is 0.01.
     """
     _check_pairs(real_logits, fake_logits)
-    return jnp.mean((_widened(real_logits) + _widened(fake_logits)) ** 2)
+    return jnp.mean((widened(real_logits) + widened(fake_logits)) ** 2)
 
 
 def mode_seeking(
@@ -241,7 +242,7 @@ def mode_seeking(
         A scalar.
     """
     distance, between = (
-        _mean(jnp.abs(_widened(one) - _widened(other)), axis_name)
+        _mean(jnp.abs(widened(one) - widened(other)), axis_name)
         for one, other in ((examples, others), (latents, other_latents))
     )
     return 1 / (distance / between + 1e-5)
@@ -263,7 +264,7 @@ def pulling_away(features: Array) -> Array:
     """
     number = len(features)
     require(number > 1, 'The batch size of the pulling-away term', number, 'at least 2')
-    vectors = _widened(features).reshape(number, -1)
+    vectors = widened(features).reshape(number, -1)
     vectors *= jax.lax.rsqrt(jnp.sum(vectors**2, axis=1, keepdims=True) + 1e-12)
     squares = (vectors @ vectors.T) ** 2
     return jnp.sum(jnp.where(jnp.eye(number, dtype=bool), 0.0, squares)) / (number * (number - 1))
@@ -285,7 +286,7 @@ def lecam(real_logits: Array, fake_logits: Array, real_average: Array, fake_aver
         A scalar.
     """
     real_average, fake_average = jax.lax.stop_gradient((real_average, fake_average))
-    return jnp.mean((_widened(real_logits) - fake_average) ** 2) + jnp.mean((_widened(fake_logits) - real_average) ** 2)
+    return jnp.mean((widened(real_logits) - fake_average) ** 2) + jnp.mean((widened(fake_logits) - real_average) ** 2)
 
 
 def consistency(logits: Array, moved_logits: Array) -> Array:
@@ -300,7 +301,7 @@ def consistency(logits: Array, moved_logits: Array) -> Array:
     - ICR: bCR and zCR together. Zhao et al. 2021.
     """
     _check_pairs(logits, moved_logits)
-    return jnp.mean((_widened(logits) - _widened(moved_logits)) ** 2)
+    return jnp.mean((widened(logits) - widened(moved_logits)) ** 2)
 
 
 def latent_diversity(examples: Array, moved_examples: Array) -> Array:
@@ -328,7 +329,7 @@ def orthogonal(params: PyTree, *, off_diagonal: bool = False) -> Array:
     """
 
     def departure(kernel: Array) -> Array:
-        matrix = _widened(kernel).reshape(-1, kernel.shape[-1])
+        matrix = widened(kernel).reshape(-1, kernel.shape[-1])
         products = jnp.matmul(matrix.T, matrix, precision='highest')  # or accelerators would round the inputs
         identity = jnp.eye(len(products), dtype=products.dtype)
         return jnp.sum((products * (1 - identity) if off_diagonal else products - identity) ** 2)
@@ -357,7 +358,7 @@ def path_lengths(generate: Callable[[Array], Array], latents: Array, key: Key, p
     Returns:
         Lengths [B].
     """
-    images, pull_back = jax.vjp(lambda latents: _widened(generate(latents)), _widened(latents))
+    images, pull_back = jax.vjp(lambda latents: widened(generate(latents)), widened(latents))
     directions = _noise(jax.random.normal, key, positions, images) / math.sqrt(math.prod(images.shape[1:-1]))
     (gradients,) = pull_back(directions)
     return _root(jnp.sum(gradients**2, axis=-1).reshape(len(gradients), -1).mean(axis=1))
@@ -400,7 +401,7 @@ def historical_average(params: PyTree, average: PyTree) -> Array:
 
     Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.3.
     """
-    squares = jax.tree.map(lambda now, past: jnp.sum((_widened(now) - _widened(past)) ** 2), params, average)
+    squares = jax.tree.map(lambda now, past: jnp.sum((widened(now) - widened(past)) ** 2), params, average)
     return sum(jax.tree.leaves(squares), start=jnp.float32(0))
 
 
@@ -421,21 +422,16 @@ def mixes_examples(critic: Critic, examples: Array) -> Array:
         UserError: there is only one example.
     """
     require(len(examples) > 1, 'The number of examples', len(examples), 'at least 2')
-    first, others = jnp.split(_widened(examples), [1])
+    first, others = jnp.split(widened(examples), [1])
     gradient = jax.jit(jax.grad(lambda others: critic(jnp.concatenate([first, others]))[0].sum()))(others)
     return jnp.any(gradient != 0)
-
-
-def _widened(array: Array) -> Array:
-    array = jnp.asarray(array)
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
 
 
 def _logits(outputs: Any) -> Array:
     """The outputs of a critic in at least float32; raises a UserError for other outputs than logits."""
     if not hasattr(outputs, 'dtype'):
         raise UserError(f'The critic returns a {type(outputs).__name__}; it must return logits [B] alone.')
-    return _widened(outputs)
+    return widened(outputs)
 
 
 def _check_pairs(values: Array, others: Array) -> None:
@@ -466,7 +462,7 @@ def _noise(draw: Callable[..., Array], key: Key, positions: Array | None, like: 
 
 def _between(real: Array, fake: Array, key: Key, positions: Array | None) -> Array:
     """One point on the line between each real and fake example."""
-    real, fake = _widened(real), _widened(fake)
+    real, fake = widened(real), widened(fake)
     require(real.shape == fake.shape, 'The shape of generated examples', fake.shape, f'that of real ones, {real.shape}')
     share = _noise(jax.random.uniform, key, positions, real.reshape(len(real), -1)[:, 0])
     share = share.reshape(-1, *[1] * (real.ndim - 1))

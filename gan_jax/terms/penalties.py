@@ -20,8 +20,8 @@ from gan_jax.ranges import COUNT
 from gan_jax.terms.term import View, one_term, stateful_term
 
 
-def _of_gradients(name: str, weight: float, value: Callable[[View], Array]) -> Pair:
-    return Pair((), one_term(name, weight, value, lazy=True))
+def _of_gradients(name: str, weight: float, value: Callable[[View], Array], *, differentiates: str = '') -> Pair:
+    return Pair((), one_term(name, weight, value, lazy=True, differentiates=differentiates))
 
 
 def gradient_penalty(weight: float = 0.0, target: float = 1.0, one_sided: bool = False) -> Pair:
@@ -102,8 +102,7 @@ def _of_examples(name: str, weight: float, of: str) -> Pair:
             gradients = penalties.input_gradients(view.critic, getattr(view, of))
         return penalties.half_squared_norm(gradients)
 
-    players = _of_gradients(name, weight, value)
-    return Pair(*(tuple(term._replace(differentiates=of) for term in some) for some in players))
+    return _of_gradients(name, weight, value, differentiates=of)
 
 
 def _approximated(name: str, weight: float, deviation: float, of: str) -> Pair:

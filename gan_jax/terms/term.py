@@ -101,9 +101,9 @@ Terms = tuple[Term, ...]
 NO_TERMS: Pair = Pair((), ())
 
 
-def one_term(name: str, weight: float, value: Callable[[View], Array], *, lazy: bool = False) -> Terms:
-    """The term with that weight as a tuple of one, or an empty tuple for weight 0."""
-    return stateful_term(name, weight, lambda view, memory: (value(view), memory), None, lazy=lazy)
+def one_term(name: str, weight: float, value: Callable[[View], Array], **options: Any) -> Terms:
+    """The term with that weight as a tuple of one, or an empty tuple for weight 0; `options` as in `stateful_term`."""
+    return stateful_term(name, weight, lambda view, memory: (value(view), memory), None, **options)
 
 
 def stateful_term(
@@ -113,10 +113,11 @@ def stateful_term(
     memory: Callable[[tuple[PyTree, PyTree]], Any] | None,
     *,
     lazy: bool = False,
+    differentiates: str = '',
 ) -> Terms:
-    """`one_term` with a memory; `value` and `memory` as in `Term`."""
+    """`one_term` with a memory; the other arguments as in `Term`."""
     check_weights({name: weight})
-    return (Term(name, weight, value, memory, lazy),) if is_on(weight) else ()
+    return (Term(name, weight, value, memory, lazy, differentiates),) if is_on(weight) else ()
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
