@@ -30,7 +30,7 @@ SMALL = {
     'sample_every': '500 steps',
     'checkpoint_every': '500 steps',
     'evaluate_every': '250 steps',
-    'evaluation.samples': '5000',
+    'evaluation.samples': '10000',
     'evaluation.split': 'test',
     'evaluation.extractor': 'classifier',
 }

@@ -1,6 +1,7 @@
 """How good does the DCGAN recipe get on CIFAR-10, and is its last step its best? See README.md.
 
-python -m experiments.dcgan_cifar10
+python -m experiments.dcgan_cifar10                          # three seeds, four passes through the data
+python -m experiments.dcgan_cifar10 --setting long --seeds 1 # twenty passes
 """
 
 import math
@@ -32,12 +33,15 @@ SMALL = {
     'checkpoint_every': '400 steps',
     'evaluate': 'fid,inception_score,kid,precision_recall',
     'evaluate_every': '400 steps',
-    'evaluation.samples': '5000',
+    'evaluation.samples': '10000',
     'evaluation.split': 'train[:10000]',
     'evaluation.extractor': 'classifier',
     'checkpoints.best_metric': 'eval/fid',
 }
 ARMS = {'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', SMALL)}
+LONG = {
+    'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', SMALL | {'duration': '16000 steps', 'evaluate_every': '800 steps'})
+}
 WHOLE = SMALL | {
     'generator.widths': '(1024, 512, 256)',
     'discriminator.widths': '(64, 128, 256)',
@@ -45,7 +49,6 @@ WHOLE = SMALL | {
     'sample_every': '250 kimg',
     'checkpoint_every': '250 kimg',
     'evaluate_every': '250 kimg',
-    'evaluation.samples': '10000',
     'evaluation.extractor': 'auto',
 }
 FULL = {
@@ -68,7 +71,7 @@ CURVES = {
 
 def watch(options: sweep.Options) -> None:
     """Trains the arms and writes the results."""
-    recipes = FULL if options.full else ARMS
+    recipes = FULL if options.full else LONG if options.setting == 'long' else ARMS
     directories = sweep.train(recipes, options)
     arms = results.read_all(directories)
     config = sweep.config_of(next(iter(recipes.values())), options)
@@ -129,7 +132,7 @@ def evaluate(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('dcgan_cifar10', __doc__, argv)
+    options = sweep.parse('dcgan_cifar10', __doc__, argv, settings=('short', 'long'))
     parallel.enable_compilation_cache()
     return exit_code(lambda: watch(options))
 

@@ -24,9 +24,9 @@ RECIPE = {
     'log_every': '67 steps',  # a seventh of an epoch
     'sample_every': f'{EPOCH} steps',
     'checkpoint_every': f'{EPOCH} steps',
-    'evaluate_every': f'{EPOCH} steps',
+    'evaluate_every': f'{2 * EPOCH} steps',
     'evaluate': 'fid,inception_score',
-    'evaluation.samples': '5000',
+    'evaluation.samples': '10000',
     'evaluation.split': 'test',
     'evaluation.extractor': 'classifier',
     'ema.half_life_kimg': '0.0',  # the generator itself, not an average that would hide what it does

@@ -1,6 +1,7 @@
 """Trains GAN and WGAN-GP with the same networks: as published, with other learning rates, and without normalisation.
 
-python -m experiments.wgan_gp_vs_gan              # eight arms, three seeds; see README.md
+python -m experiments.wgan_gp_vs_gan                  # eight arms, three seeds; see README.md
+python -m experiments.wgan_gp_vs_gan --setting long   # the published rates, seventeen times as long
 python -m experiments.wgan_gp_vs_gan --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
 
@@ -39,9 +40,9 @@ _SMALL = {
     'discriminator.width': '16',
     'ema.half_life_kimg': '0.0',  # the losses and the metrics are to speak of the same generator
     'evaluate': "('fid', 'precision_recall')",
-    'evaluation.samples': '1000',
+    'evaluation.samples': '10000',
     'evaluation.extractor': 'classifier',
-    'evaluation.split': 'train[:5000]',
+    'evaluation.split': 'test',
 }
 _PUBLISHED = {
     'evaluate': "('fid', 'precision_recall', 'inception_score')",
@@ -55,15 +56,15 @@ _PUBLISHED = {
 }
 
 
-def _lasting(steps: int) -> dict[str, str]:
-    """So many steps with ten evaluations."""
-    each = f'{steps // 10} steps'
+def _lasting(steps: int, evaluations: int = 10) -> dict[str, str]:
+    """So many steps with evaluations at equal distances."""
+    each = f'{steps // evaluations} steps'
     return {
         'duration': f'{steps} steps',
-        'log_every': f'{steps // 40} steps',
+        'log_every': f'{steps // evaluations // 4} steps',
         'evaluate_every': each,
         'sample_every': each,
-        'checkpoint_every': f'{steps} steps',
+        'checkpoint_every': each,
     }
 
 
@@ -85,6 +86,11 @@ def _rates(rate: float) -> dict[str, str]:
 
 # As many real images for both: a critic makes five steps for one of its generator.
 ARMS = _arms('mnist', _SMALL | _lasting(3000), _SMALL | _lasting(600))
+LONG = {
+    name: arm
+    for name, arm in _arms('mnist', _SMALL | _lasting(50_000, 20), _SMALL | _lasting(10_000, 20)).items()
+    if 'rate' not in name
+}
 FULL = _arms('cifar10', _PUBLISHED, _PUBLISHED)
 
 
@@ -128,13 +134,13 @@ def columns(arms: Mapping[str, Sequence[Finished]], rounds: float) -> dict[str, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('wgan_gp_vs_gan', __doc__, argv)
+    options = sweep.parse('wgan_gp_vs_gan', __doc__, argv, settings=('short', 'long'))
     parallel.enable_compilation_cache()
     return exit_code(lambda: _run(options))
 
 
 def _run(options: Options) -> None:
-    recipes = FULL if options.full else ARMS
+    recipes = FULL if options.full else LONG if options.setting == 'long' else ARMS
     arms = results.read_all(sweep.train(recipes, options))
     both = {name: sweep.config_of(recipes[name], options) for name in (GAN, WGAN)}
     seconds = cost.seconds_per_step(options.runs / 'cost.json', both)
