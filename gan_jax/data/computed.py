@@ -113,7 +113,8 @@ def _with_inputs(
     step = max(1, _CHUNK_PIXELS // (height * width))
 
     def chunks() -> Iterator[tuple[np.ndarray, None]]:
-        with tqdm.tqdm(desc=f'computing {name}', total=count, unit='img', delay=1, disable=not show_progress) as bar:
+        quiet = not show_progress or None
+        with tqdm.tqdm(desc=f'computing {name}', total=count, unit='img', delay=1, disable=quiet) as bar:
             for chunk in in_threads(
                 lambda start: compute(images.examples[start : start + step]), range(0, count, step)
             ):

@@ -54,7 +54,7 @@ def computed_set(
         return np.random.default_rng([seed, index])
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        with tqdm.tqdm(desc=f'computing {name} {split}', total=number, disable=not show_progress) as bar:
+        with tqdm.tqdm(desc=f'computing {name} {split}', total=number, disable=not show_progress or None) as bar:
             for start in range(0, number, _CHUNK):
                 indices = range(start, min(start + _CHUNK, number))
                 labels = [index % len(class_names) for index in indices]

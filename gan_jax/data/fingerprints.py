@@ -76,7 +76,7 @@ def _read_all(paths: Sequence[str], title: str, show_progress: bool) -> dict[str
     parts = [paths[i : i + _FILES_PER_TASK] for i in range(0, len(paths), _FILES_PER_TASK)]
     hashes = []
     with (
-        tqdm.tqdm(desc=title, total=len(paths), unit='file', delay=1, disable=not show_progress) as bar,
+        tqdm.tqdm(desc=title, total=len(paths), unit='file', delay=1, disable=not show_progress or None) as bar,
         concurrent.futures.ThreadPoolExecutor() as pool,
     ):
         for part in pool.map(lambda part: [_read(path) for path in part], parts):

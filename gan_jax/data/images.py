@@ -293,7 +293,7 @@ def decode_all(source: ImageSource, *, size: int | None, channels: int | None, s
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         title = f'decoding {source.name} {source.split}'
         starts = range(0, source.num_examples, step)
-        with tqdm.tqdm(desc=title, total=source.num_examples, unit='img', disable=not show_progress) as bar:
+        with tqdm.tqdm(desc=title, total=source.num_examples, unit='img', disable=not show_progress or None) as bar:
             for chunk in in_threads(decode_range, starts):
                 yield chunk
                 bar.update(len(chunk[0]))

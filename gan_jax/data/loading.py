@@ -113,7 +113,7 @@ def load(
       data_dir: directory of TFDS data sets; TFDS_DATA_DIR or ~/tensorflow_datasets if None.
       cache_dir: where decoded data sets and the prepared digits are kept; `gan_jax` under XDG_CACHE_HOME, that is
         ~/.cache/gan_jax, if None.
-      show_progress: whether to show a progress bar while decoding.
+      show_progress: whether to show a progress bar while decoding, if stderr is a terminal.
       mixed: whether images may differ in size where no `size` is given. Then none is changed, and they are decoded each
         time they are looked at.
       is_map: whether the images of a folder, or the frames of clips, are label maps, whose values are kept.

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import pathlib
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -284,7 +283,7 @@ def gather_samples(
 
 def _progress(starts: range, batch_size: int, total: int, title: str) -> Iterable[int]:
     """The starts of batches, with a temporary progress line on the terminal."""
-    quiet = not (parallel.is_main_process() and sys.stderr.isatty())
+    quiet = not parallel.is_main_process() or None  # None: without a terminal
     with tqdm.tqdm(desc=title, total=total, unit='img', leave=False, disable=quiet) as bar:
         for i in starts:
             yield i
