@@ -22,6 +22,7 @@ from gan_jax.records.metrics import evaluations_of, metrics_of
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # {arm: {column: a value for each seed}}
 Published = Mapping[str, Mapping[str, str]]  # {arm: {column: a figure as a paper prints it}}
 Curve = tuple[np.ndarray, np.ndarray]  # thousands of images, values
+_COLORS = 10  # of Matplotlib's cycle
 
 
 class Finished(NamedTuple):
@@ -135,7 +136,8 @@ def curves(
 ) -> None:
     """Draws metrics over thousands of images: a panel for each, a line for each arm, thin lines for its seeds.
 
-    Metrics that none of the arms has get no panel, unless that is all of them.
+    Metrics that none of the arms has get no panel, unless that is all of them. More arms than there are colours are
+    drawn without their seeds, the eleventh and later ones with dashed lines.
 
     Args:
         path: path of the PNG file.
@@ -146,15 +148,17 @@ def curves(
     panels = _panels(arms, names)
     columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = report.new_figure(5.5 * columns, 3.3 * rows)
+    crowded = len(arms) > _COLORS
+    figure = report.new_figure(5.5 * columns, (4.3 if crowded else 3.3) * rows)
     figure.set_layout_engine('constrained')
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, drawn_of) in zip(all_axes, panels.items(), strict=False):
         for i, (arm, drawn) in enumerate(drawn_of.items()):
-            for kimg, values in drawn:
+            for kimg, values in () if crowded else drawn:
                 axes.plot(kimg, values, color=f'C{i}', alpha=0.25, linewidth=0.8)
             if drawn:
-                axes.plot(*_mean(drawn), color=f'C{i}', linewidth=1.7, label=arm)
+                style = '-' if i < _COLORS else '--'
+                axes.plot(*_mean(drawn), style, color=f'C{i}', linewidth=1.7, label=arm)
         axes.set_title(names[name], loc='left', fontsize=10)
         axes.set_xlabel('thousand images', color='0.3', fontsize=9)
         axes.grid(color='0.92')
@@ -162,7 +166,9 @@ def curves(
         axes.tick_params(labelsize=8)
     for axes in all_axes[len(panels) :]:
         axes.remove()
-    if all_axes[0].lines:
+    if crowded:
+        figure.legend(*all_axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=6, frameon=False)
+    elif all_axes[0].lines:
         all_axes[0].legend(frameon=False, fontsize=8)
     save_figure(path, figure)
 

@@ -140,6 +140,16 @@ def test_curves_are_drawn_for_arms_of_unequal_length(tmp_path, finished):
     assert (tmp_path / 'more.png').read_bytes() == drawn  # nobody measured the KID
 
 
+def test_more_arms_than_colours_are_told_apart(tmp_path, finished, monkeypatch):
+    figures = []
+    monkeypatch.setattr(results, 'save_figure', lambda path, figure: figures.append(figure))
+    results.curves(tmp_path / 'curves.png', {f'arm {i}': [finished, finished] for i in range(12)}, {'eval/fid': 'FID'})
+    (axes,) = figures[0].axes
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 12
+    (legend,) = figures[0].legends
+    assert [text.get_text() for text in legend.texts] == [f'arm {i}' for i in range(12)]
+
+
 def test_page_has_table_curves_and_protocols(tmp_path, finished):
     results.page(
         tmp_path / 'page.html',
