@@ -422,7 +422,10 @@ def from_flax(
     """
     if not isinstance(module, nn.Module):
         what = f'the class {module.__name__}' if isinstance(module, type) else f'a {type(module).__name__}'
-        raise UserError(f'from_flax takes an instance of a linen module, not {what}: use pure(init, apply) for others.')
+        raise UserError(
+            f'from_flax takes an instance of a linen module, not {what}: use nnx_networks.from_nnx for nnx, and '
+            'pure(init, apply) for others.'
+        )
     parameters = inspect.signature(getattr(module, method)).parameters.values()
     if not any(parameter.name == 'train' or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         raise UserError(

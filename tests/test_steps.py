@@ -819,7 +819,10 @@ def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
             'latents is a tuple; give the size of a standard normal vector',
         ),
         (lambda game: from_flax(Layer, (2,)), 'from_flax takes an instance of a linen module, not the class Layer'),
-        (lambda game: from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), (2,)), 'a linen module, not a Linear: use pure'),
+        (
+            lambda game: from_flax(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), (2,)),
+            'a linen module, not a Linear: use nnx_networks.from_nnx for nnx',
+        ),
         (lambda game: from_flax(nn.Dense(2), (2,)), 'The method __call__ of Dense has no argument `train`'),
         (lambda game: from_flax(Layer(2), 2), 'input_shape is 2; it must be a tuple, without the batch axis'),
         (
