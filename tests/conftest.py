@@ -18,9 +18,18 @@ import jax
 import pytest
 from PIL import Image, PngImagePlugin
 
+from gan_jax.layers.platforms import traced_for
+
 jax.config.update('jax_compilation_cache_dir', str(pathlib.Path('~/.cache/gan_jax/xla').expanduser()))
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)  # most programs are tiny; together they take minutes
 gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _traced_for_cpus():
+    """Programs are traced for a CPU alone, as training traces them for its devices: that is quicker."""
+    with traced_for('cpu'):
+        yield
 
 
 @pytest.fixture(scope='module')

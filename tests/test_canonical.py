@@ -10,6 +10,7 @@ import pytest
 from jax import lax
 
 from gan_jax import config
+from gan_jax.layers.platforms import traced_for
 from gan_jax.runtime import parallel
 from gan_jax.runtime.canonical import canonical
 from gan_jax.sampling.inversion import _descend, squared_error
@@ -98,10 +99,9 @@ def test_nothing_changes_where_there_is_nothing_to_transpose():
 
 
 def test_other_devices_keep_the_layout():
-    lowered = (
-        jax.jit(f).trace(IMAGES, KERNEL).lower(lowering_platforms=('cuda',)) for f in (gradient, canonical(gradient))
-    )
-    before, after = map(layouts, lowered)
+    with traced_for(None):
+        traced = [jax.jit(f).trace(IMAGES, KERNEL) for f in (gradient, canonical(gradient))]
+    before, after = (layouts(one.lower(lowering_platforms=('cuda',))) for one in traced)
     assert after == before != {CANONICAL}
 
 

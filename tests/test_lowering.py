@@ -17,6 +17,7 @@ from gan_jax import build
 from gan_jax import config as configs
 from gan_jax.evaluation import lpips
 from gan_jax.evaluation.features import inception_network, resize, vgg
+from gan_jax.layers.platforms import traced_for
 from gan_jax.runtime import parallel
 from gan_jax.training import run
 from gan_jax.training.datasets import load_data
@@ -29,7 +30,8 @@ CONFIGS = sorted((pathlib.Path(__file__).parent.parent / 'configs').glob('*.py')
 
 def lower(function, *arguments):
     """What the program for CUDA and TPUs returns, once its text has been examined."""
-    program = export.export(jax.jit(function), platforms=('cuda', 'tpu'))(*arguments)
+    with traced_for('cuda'):
+        program = export.export(jax.jit(function), platforms=('cuda', 'tpu'))(*arguments)
     text = program.mlir_module()
     assert 'stablehlo' in text
     assert 'custom_call' not in text

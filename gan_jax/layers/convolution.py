@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gan_jax.layers.platforms import by_platform
 from gan_jax.runtime.compiler import HAS_ONEDNN
 
 Padding = str | Sequence[tuple[int, int]]
@@ -122,11 +123,6 @@ def neighbours(solids: jax.Array, taps: int, stride: int = 1) -> jax.Array:
 def reflected(images: jax.Array, by: int) -> jax.Array:
     """Images [B, H, W, C] with a border of `by` reflected pixels, less than H and W."""
     return jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)), mode='reflect')
-
-
-def by_platform(fast: Callable[..., jax.Array], plain: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
-    """Applies `fast` to the arrays in programs compiled for a CPU, and XLA's `plain` in all others."""
-    return lax.platform_dependent(*arrays, cpu=fast, default=plain)
 
 
 class _Windows(NamedTuple):

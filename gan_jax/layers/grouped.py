@@ -18,7 +18,8 @@ import numpy as np
 from jax import lax
 
 from gan_jax.errors import UserError
-from gan_jax.layers.convolution import by_platform, convolution
+from gan_jax.layers.convolution import convolution
+from gan_jax.layers.platforms import by_platform
 
 _Padding = tuple[tuple[int, int], tuple[int, int]]
 _WIDTH = 32  # channels of a block, at least

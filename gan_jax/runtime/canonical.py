@@ -15,6 +15,8 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun
 from jax.extend.core.primitives import conv_general_dilated_p
 
+from gan_jax.layers.platforms import by_platform
+
 
 def canonical(function: Callable) -> Callable:
     """A function with the same values whose convolutions are all NHWC x HWIO -> NHWC on a CPU.
@@ -86,7 +88,7 @@ def _transposed(equation: JaxprEqn) -> list[JaxprEqn]:
         return lax.transpose(outputs, order(there.out_spec, here.out_spec))
 
     shapes = [jax.ShapeDtypeStruct(variable.aval.shape, variable.aval.dtype) for variable in equation.invars]
-    inner = jax.make_jaxpr(functools.partial(lax.platform_dependent, cpu=between, default=as_it_was))(*shapes).jaxpr
+    inner = jax.make_jaxpr(functools.partial(by_platform, between, as_it_was))(*shapes).jaxpr
     outer = dict(zip([*inner.invars, *inner.outvars], [*equation.invars, *equation.outvars], strict=True))
 
     def rename(variables):

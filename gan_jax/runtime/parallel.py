@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.errors import UserError
+from gan_jax.layers.platforms import traced_for
 from gan_jax.records import files
 from gan_jax.runtime import compiler, hosts
 from gan_jax.runtime.canonical import canonical
@@ -116,7 +117,7 @@ class Layout:
                 devices=self.devices if jax.process_count() == 1 else None,
                 donate_argnums=0,
             )
-            return Program(mapped)
+            return Program(mapped, self.devices[0].platform)
         replicated = self._sharding()
         data = replicated if data_axis is None else self._sharding(*[None] * data_axis, AXIS)
         jitted = jax.jit(
@@ -126,7 +127,7 @@ class Layout:
             donate_argnums=0,
             compiler_options=compiler.training(),
         )
-        return Program(jitted)
+        return Program(jitted, self.devices[0].platform)
 
     def compile_map(self, function: Callable) -> Callable:
         """Compiles `function(constants, batch) -> tree`, with the examples of the batch spread over all devices.
@@ -140,9 +141,8 @@ class Layout:
         """
         mesh = Mesh(np.array(self.devices), (AXIS,))
         whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
-        program = Program(
-            jax.jit(function, in_shardings=(whole, split), out_shardings=whole, compiler_options=compiler.often())
-        )
+        jitted = jax.jit(function, in_shardings=(whole, split), out_shardings=whole, compiler_options=compiler.often())
+        program = Program(jitted, self.devices[0].platform)
 
         def put(tree, sharding):
             def one(array):
@@ -231,10 +231,12 @@ class Program:
 
     Args:
         function: from `jax.jit` or `jax.pmap`.
+        platform: the platform of its devices.
     """
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable, platform: str):
         self._function = function
+        self._platform = platform
         self._call = None
 
     def __call__(self, *arguments: Any) -> Any:
@@ -245,7 +247,8 @@ class Program:
         if not self.is_compiled:
             self.compile(*arguments)
         hosts.meet()
-        return self._call(*arguments)
+        with traced_for(self._platform):
+            return self._call(*arguments)
 
     @property
     def is_compiled(self) -> bool:
@@ -254,7 +257,8 @@ class Program:
 
     def lower(self, *arguments: Any) -> jax.stages.Lowered:
         """As of any jitted function."""
-        return self._function.lower(*arguments)
+        with traced_for(self._platform):
+            return self._function.lower(*arguments)
 
     def compile(self, *arguments: Any) -> Memory | None:
         """Compiles for such arguments, or for their shapes where there is one process.
@@ -263,7 +267,7 @@ class Program:
             The memory of the program on each device, None if unknown.
         """
         with compiler.uncached():
-            compiled = self._function.lower(*arguments).compile()
+            compiled = self.lower(*arguments).compile()
         # A compiled pmap does not take one process's share; the function itself finds what is compiled.
         self._call = compiled if jax.process_count() == 1 else self._function
         stats = compiled.memory_analysis()

@@ -7,6 +7,7 @@ import numpy as np
 from jax import export
 
 from gan_jax.errors import UserError
+from gan_jax.layers.platforms import traced_for
 from gan_jax.sampling.latents import require_psi
 from gan_jax.sampling.trained import TrainedRun
 
@@ -55,7 +56,8 @@ def make_program(run: TrainedRun, psi: float = 1.0) -> export.Exported:
 
     weights = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in zip(names, leaves, strict=True)}
     try:
-        return export.export(jax.jit(sample), platforms=PLATFORMS)(weights, *inputs_of(run).values())
+        with traced_for(None):
+            return export.export(jax.jit(sample), platforms=PLATFORMS)(weights, *inputs_of(run).values())
     except (TypeError, jax.errors.InconclusiveDimensionOperation) as error:
         raise UserError(
             f'The generator of {run.config.model} cannot be exported for any batch size: write x.shape[0] instead of '

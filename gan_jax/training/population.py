@@ -170,7 +170,8 @@ class Program:
         See `gan_jax.training.stretch`. The data are the same for all steps; `open` provides them.
         """
         advance = functools.partial(self._advance, longest)
-        return parallel.Program(self._spread(advance, 2, donate_argnums=0, compiler_options=compiler.training()))
+        jitted = self._spread(advance, 2, donate_argnums=0, compiler_options=compiler.training())
+        return parallel.Program(jitted, self.mesh.devices.flat[0].platform)
 
     def outline(self, longest: int) -> tuple[Any, ...]:
         """The data of a span of steps as from `open`, but with shapes instead of the examples."""
