@@ -26,8 +26,9 @@ class Metric(NamedTuple):
         best: for each name whether the smallest or the largest value is best, or 'real' for that of real images.
         real: the contents that the store of real images must keep.
         fake: the contents that the store of fakes must keep.
-        sees: 'features' or 'pixels' of the two sets, the 'inputs', 'maps', 'holes', 'clips', 'flow' or 'captions' of
-            the samples, or the 'generator', the 'translator', the 'discriminator' or the 'encoder' itself.
+        sees: 'features' or 'pixels' of the two sets, the 'classes', 'inputs', 'maps', 'holes', 'clips', 'flow' or
+            'captions' of the samples, or the 'generator', the 'translator', the 'discriminator' or the 'encoder'
+            itself.
         labels: whether fakes and real images need classes.
         paired: whether fake i is compared with real i.
         known: whether it, or its protocol, needs the data that the run was trained on.
@@ -47,7 +48,7 @@ class Metric(NamedTuple):
     @property
     def uses_extractor(self) -> bool:
         """Whether it uses an extractor."""
-        return self.sees in ('features', 'generator')
+        return self.sees in ('features', 'generator', 'classes')
 
     @property
     def sees_sets(self) -> bool:
@@ -170,8 +171,12 @@ METRICS: dict[str, Metric] = {
     'auroc': Metric(of_runs.auroc_of, {'auroc': 'max', 'auroc_image': 'max', 'auroc_neighbour': 'max'}, **_OF_ENCODER),
     'diversity': Metric(of_runs.diversity_of, {'diversity': 'real'}, sees='translator'),
     'lpips_diversity': Metric(of_runs.lpips_diversity_of, {'lpips_diversity': 'real'}, sees='translator'),
-    'content_accuracy': Metric(of_runs.content_accuracy_of, {'content_accuracy': 'max'}, fake=('logits',)),
-    'target_accuracy': Metric(of_runs.target_accuracy_of, {'target_accuracy': 'max'}, fake=('logits',)),
+    'content_accuracy': Metric(
+        of_runs.content_accuracy_of, {'content_accuracy': 'max'}, fake=('logits',), sees='classes'
+    ),
+    'target_accuracy': Metric(
+        of_runs.target_accuracy_of, {'target_accuracy': 'max'}, fake=('logits',), sees='classes'
+    ),
     'l1': Metric(of_sets.l1_of, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'edge_f1': Metric(of_sets.edge_f1_of, {'edge_f1': 'max', 'edge_f1_chance': 'real'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(of_runs.path_length_of, {'path_length': 'min'}, sees='generator'),

@@ -207,6 +207,15 @@ def test_super_resolution_is_measured_by_luma_beside_interpolations(tmp_path):
     assert failure.failure.startswith('interpolated enlarges the inputs of a run, but these images are not samples')
 
 
+def test_translations_are_not_resampled_without_the_classes_that_they_should_have(tmp_path):
+    game = Game(None, (), lambda params, variables, latents, images: images, no_latents, given='a')
+    classes = np.asarray(look(REALS.examples).logits).argmax(-1)
+    samples = GeneratorSamples(game, Player({}, {}, None), 100, 0, REALS.examples, 'a test', classes=classes)
+    (record,) = evaluator(tmp_path, 'content_accuracy', bootstrap=20).evaluate(samples).records
+    assert (record.value, record.interval) == (1, None)
+    assert record.protocol['extractor'] == 'quadrants (version 1)'
+
+
 def test_lpips_of_pairs_is_their_mean_distance(tmp_path, monkeypatch):
     distance = lambda x, y: jnp.abs(jnp.float32(x) - y).mean((1, 2, 3))  # noqa: E731
     monkeypatch.setattr(lpips, 'load_lpips', lambda: Lpips('of a test', distance))
