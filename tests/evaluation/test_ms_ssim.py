@@ -94,6 +94,14 @@ def test_labels_pair_images_of_a_class():
     assert ms_ssim_diversity(lonely, pairs=60, labels=[*labels, 7]).value == pytest.approx(1, rel=1e-6)
 
 
+def test_a_small_class_makes_the_mean_uncertain_and_a_lonely_image_does_not_help():
+    images = _images(0, 25, 32, 1)
+    even, uneven = np.arange(24) % 2, np.arange(24) // 22
+    errors = [ms_ssim_diversity(images[:24], pairs=60, labels=labels).error for labels in (even, uneven)]
+    assert errors[1] > errors[0]
+    assert ms_ssim_diversity(images, pairs=60, labels=[*uneven, 7]).error == errors[1]
+
+
 def test_unfit_input():
     images = _images(0, 3, 32, 1)
     with pytest.raises(UserError, match=r'The first images are float64 in \[-1, 1\]; MS-SSIM takes .* in \[0, 255\]'):
