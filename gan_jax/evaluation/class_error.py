@@ -7,6 +7,7 @@ import scipy  # which imports its modules when they are used
 from gan_jax.data import to_float
 from gan_jax.errors import UserError
 from gan_jax.evaluation.record import Estimate
+from gan_jax.evaluation.standard_errors import binomial
 from gan_jax.game import Game, Player
 from gan_jax.runtime import compiler
 
@@ -39,7 +40,7 @@ def class_error(game: Game, classifier: Player, images: np.ndarray, labels: np.n
     if game.codes is not None:
         found, rule = assigned(found, labels), f'{rule}, each category as the class that fits these images best'
     share = float((found != labels).mean())
-    return Estimate(share, (share * (1 - share) / len(images)) ** 0.5, rule)
+    return Estimate(share, binomial(share, len(images)), rule)
 
 
 def assigned(categories: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from gan_jax.evaluation.features.classifier_training import Recipe, fit, train
 from gan_jax.evaluation.features.extractor import Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.record import Estimate
-from gan_jax.evaluation.standard_errors import of_mean
+from gan_jax.evaluation.standard_errors import binomial, of_mean
 from gan_jax.layers.linear import Conv, Dense
 from gan_jax.layers.normalization import normalize
 
@@ -119,11 +119,12 @@ def clip_metrics(
     def distance(kind: str) -> Estimate:
         return named(kind, fid(*(one.features for one in seen[kind])))
 
-    def entropy(kind: str) -> Estimate:
-        return compared(kind, *(mean_entropy(one.logits) for one in seen[kind]))
+    def entropy(kind: str, together: int = 1) -> Estimate:
+        return compared(kind, *(mean_entropy(one.logits, together) for one in seen[kind]))
 
     def motions_right(one: Features, wanted: np.ndarray) -> Estimate:
-        return _mean(one.logits.argmax(-1) == wanted)
+        found = _mean(one.logits.argmax(-1) == wanted)
+        return found._replace(error=binomial(found.value, len(wanted)))
 
     found = {}
     if 'clips' in seen:
@@ -135,7 +136,7 @@ def clip_metrics(
         contents = (one.logits.argmax(-1).reshape(-1, real.shape[1]) for one in seen['frames'])
         agreements = compared('frames', *(_mean(agreement(one)) for one in contents))
         found |= {
-            'content_entropy': entropy('frames'),
+            'content_entropy': entropy('frames', real.shape[1]),
             'content_agreement': agreements,
             'frame_fid': distance('frames'),
         }

@@ -17,6 +17,13 @@ def test_two_images_by_hand():
     assert found.rule == 'nats, at most 1.099, standard error'
 
 
+def test_images_that_belong_together_count_once_for_the_error():
+    logits = np.random.default_rng(0).normal(size=(5, 3))
+    found = mean_entropy(logits.repeat(4, axis=0), together=4)
+    assert found[:2] == pytest.approx(mean_entropy(logits)[:2], rel=1e-12)
+    assert found.rule.endswith('standard error over groups of 4')
+
+
 def test_certain_predictions_have_none():
     found = mean_entropy(1e4 * np.eye(3)[:1])
     assert (found.value, found.error) == (0, None)

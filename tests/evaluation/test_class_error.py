@@ -25,6 +25,7 @@ def test_it_is_the_share_of_wrong_classes_by_the_averaged_parameters():
     assert found.value == pytest.approx(0.05)
     assert found.error == pytest.approx((0.05 * 0.95 / 1000) ** 0.5)
     assert class_error(game, classifier._replace(ema=None), images, labels).value == pytest.approx(0.95)
+    assert class_error(game, classifier, images[:600], labels[:600])[:2] == (0, None)
     with pytest.raises(UserError, match='class_error needs the class of every image, and some have none'):
         class_error(game, classifier, images, np.r_[labels[1:], -1])
 

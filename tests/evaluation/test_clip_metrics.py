@@ -11,6 +11,7 @@ from gan_jax.data.dataset import Dataset
 from gan_jax.data.motions import CLASSES, COLORS, _content, clip
 from gan_jax.errors import UserError
 from gan_jax.evaluation import clips as metrics
+from gan_jax.evaluation.class_entropy import mean_entropy
 from gan_jax.evaluation.clips import RECIPES, ClipNetwork, agreement, clip_metrics
 from gan_jax.evaluation.evidence import Evidence
 from gan_jax.evaluation.features.classifier import ClassifierNetwork
@@ -64,6 +65,19 @@ def test_each_value_sees_what_it_should(untrained):
     without_contents = clip_metrics(real, real[:, ::-1], dataclasses.replace(known, contents=None))
     assert list(without_contents) == ['motion_entropy', 'clip_distance']
     assert without_contents['clip_distance'] == turned['clip_distance']
+
+
+def test_errors_are_those_of_clips_and_of_shares(untrained):
+    known = moving(12)
+    still = known.examples[:, :1].repeat(16, 1)
+    frames, motions = (
+        metrics._look_at(*metrics._classifiers(known, RECIPES)[kind], seen).logits
+        for kind, seen in (('frames', still[:, 0]), ('clips', still))
+    )
+    right = {'real_motions': known.labels, 'fake_motions': motions.argmax(-1)}
+    found = clip_metrics(known.examples, still, known, **right)
+    assert found['content_entropy'][:2] == pytest.approx(mean_entropy(frames)[:2], rel=1e-5)
+    assert found['motion_accuracy'][:2] == (1, None)
 
 
 @pytest.mark.slow  # 30 s of training
