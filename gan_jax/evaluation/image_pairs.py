@@ -42,12 +42,7 @@ def of_pairs(
     """
     require(data_range > 0, 'The data range', data_range, 'above 0')
     x, y = (_in_range(images, what, data_range) for images, what in ((x, 'The first images'), (y, 'The second images')))
-    if len(x) != len(y):
-        raise UserError(
-            f'Image i of one set is compared with image i of the other, but there are {len(x)} and {len(y)}: give '
-            'the same number of both, in the same order.'
-        )
-    check_same_shape(x, y)
+    check_pairs(x, y)
     smaller = min(x.shape[1:3])
     require(0 <= border < smaller / 2, 'The border', border, f'from 0 to less than half of {smaller} pixels')
     inner = slice(border, -border or None)
@@ -61,6 +56,16 @@ def of_pairs(
 
     batches = (slice(start, start + _BATCH) for start in range(0, len(x), _BATCH))
     return np.concatenate([metric(in_bytes(x[batch]), in_bytes(y[batch])) for batch in batches])
+
+
+def check_pairs(x: np.ndarray, y: np.ndarray) -> None:
+    """Raises a UserError if two sets of images differ in their number or shape."""
+    if len(x) != len(y):
+        raise UserError(
+            f'Image i of one set is compared with image i of the other, but there are {len(x)} and {len(y)}: give '
+            'the same number of both, in the same order.'
+        )
+    check_same_shape(x, y)
 
 
 def describe(luminance: bool, border: int, whole: str = 'all channels') -> str:

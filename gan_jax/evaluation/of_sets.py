@@ -12,7 +12,7 @@ from gan_jax.evaluation.edge_f1 import mean_edge_f1
 from gan_jax.evaluation.evidence import OPTIONS, Evidence
 from gan_jax.evaluation.fid import fid, frechet_distance, intra_fid
 from gan_jax.evaluation.fid_infinity import fid_infinity
-from gan_jax.evaluation.image_pairs import mean_over_pairs
+from gan_jax.evaluation.image_pairs import check_pairs, mean_over_pairs
 from gan_jax.evaluation.inception_score import inception_score
 from gan_jax.evaluation.l1 import mean_l1
 from gan_jax.evaluation.labels import Matched, match
@@ -143,6 +143,7 @@ def luma_of(evidence: Evidence) -> dict[str, Estimate]:
 
 def lpips_distance_of(evidence: Evidence) -> dict[str, Estimate]:
     """Distance of image pairs by deep features (Zhang et al. 2018)."""
+    check_pairs(*evidence.pairs)
     perceptual = lpips.load_lpips()
     values = [perceptual.distance(*pair) for pair in zip(*map(in_batches, evidence.pairs), strict=True)]
     return {'lpips_distance': mean_over_pairs(np.concatenate(values).astype(np.float64), perceptual.identity)}

@@ -223,6 +223,8 @@ def test_lpips_of_pairs_is_their_mean_distance(tmp_path, monkeypatch):
     expected = np.abs(REALS.examples.astype(float) - squares(100, 1).examples).mean()
     assert record.value == pytest.approx(expected, rel=1e-6)
     assert record.protocol['rule'] == 'of a test, mean and standard error over 100 pairs'
+    (failure,) = evaluator(tmp_path, 'lpips_distance').evaluate(squares(60, 1)).failures
+    assert failure.failure.startswith('Image i of one set is compared with image i of the other, but there are 100 and')
 
 
 def test_bootstrap_intervals_surround_what_resampling_does_not_bias(tmp_path):
