@@ -18,6 +18,7 @@ from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
 from gan_jax.evaluation.evidence import Evidence
 from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.hole import hole_errors, masks_of
+from gan_jax.evaluation.labels import Matched, match
 from gan_jax.evaluation.membership import membership
 from gan_jax.evaluation.modes import mixture_modes
 from gan_jax.evaluation.of_sets import labels_of, luma_estimates
@@ -97,7 +98,7 @@ def clips_of(evidence: Evidence) -> dict[str, Estimate]:
         real.array('images'),
         fake.array('images'),
         samples.known,
-        real_motions=labels_of(real),
+        real_motions=None if labels_of(real) is None else _matched_to_known(evidence).fake,
         fake_motions=labels_of(fake),
     )
 
@@ -151,10 +152,10 @@ def membership_of(evidence: Evidence) -> dict[str, Estimate]:
 
 def code_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
     """Accuracy of the nearest training image's class in the encoder's features (Donahue et al. 2017)."""
-    real, samples = evidence.real, _with_encoder(evidence, 'code_accuracy')
-    known = samples.known
-    of = samples.game, samples.encoder, real.array('images'), real.array('labels')
-    return {'code_accuracy': code_accuracy(*of, known.examples, known.labels)}
+    samples, labels = _with_encoder(evidence, 'code_accuracy'), _matched_to_known(evidence)
+    of = samples.game, samples.encoder, evidence.real.array('images'), labels.fake
+    found = code_accuracy(*of, samples.known.examples, labels.real)
+    return {'code_accuracy': found._replace(rule=f'{found.rule}, {labels.rule}')}
 
 
 def reconstruction_of(evidence: Evidence) -> dict[str, Estimate]:
@@ -166,10 +167,11 @@ def reconstruction_of(evidence: Evidence) -> dict[str, Estimate]:
 
 def auroc_of(evidence: Evidence) -> dict[str, Estimate]:
     """Area under the ROC curve of the game's anomaly scores for classes that were left out of training."""
-    real, samples = evidence.real, _with_encoder(evidence, 'auroc')
+    samples, labels = _with_encoder(evidence, 'auroc'), _matched_to_known(evidence)
     players = {'generator': samples.generator, 'discriminator': samples.discriminator, 'encoder': samples.encoder}
-    known = samples.known.examples, samples.known.labels
-    return anomaly_aurocs(samples.game, players, real.array('images'), real.array('labels'), *known)
+    real = evidence.real.array('images'), labels.fake
+    found = anomaly_aurocs(samples.game, players, *real, samples.known.examples, labels.real)
+    return {name: estimate._replace(rule=f'{estimate.rule}, {labels.rule}') for name, estimate in found.items()}
 
 
 def diversity_of(evidence: Evidence) -> dict[str, Estimate]:
@@ -237,6 +239,12 @@ def _with_encoder(evidence: Evidence, name: str) -> GeneratorSamples:
     if samples is None or samples.encoder is None:
         raise UserError(f'{name} evaluates the encoder of a run, but these images are not samples of a run: remove it.')
     return samples
+
+
+def _matched_to_known(evidence: Evidence) -> Matched:
+    """The labels of the training data as 'real', and as 'fake' those of the real images."""
+    known = evidence.samples.known
+    return match(known.labels, known.class_names, evidence.real.array('labels'), evidence.real_names)
 
 
 def _unconditional(evidence: Evidence, name: str) -> GeneratorSamples:

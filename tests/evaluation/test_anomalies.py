@@ -1,11 +1,17 @@
 """The area under the ROC curve against its definition, and the anomaly scores of a game by hand."""
 
+import types
+
 import numpy as np
 import pytest
 
 from gan_jax.anomaly import Anomaly
+from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.evaluation.anomalies import anomaly_aurocs, auroc
+from gan_jax.evaluation.evidence import Evidence
+from gan_jax.evaluation.gather import GeneratorSamples
+from gan_jax.evaluation.of_runs import auroc_of
 from gan_jax.game import Game, Player
 
 
@@ -61,6 +67,18 @@ def test_images_of_classes_that_are_not_known_are_the_anomalies():
     assert found['auroc_neighbour'].rule == (
         'distance of the nearest of 2 images in pixels, 2 images of unknown classes against 2'
     )
+
+
+def test_classes_of_other_data_are_known_by_their_names():
+    """Training saw only good images; the tested ones come in two classes, of which good ones are the second."""
+    tested = images((0, 50), (200, 10), (250, 20)), np.array([1, 0, 0], np.int32)
+    known = Dataset('good', 'train', images((0, 40)), np.array([0], np.int32), 1, 'f', ('good',))
+    of_player = dict.fromkeys(('generator', 'discriminator', 'encoder'), PLAYERS['encoder'])
+    samples = GeneratorSamples(GAME, number=0, seed=0, conditions=None, name='a test', known=known, **of_player)
+    real = types.SimpleNamespace(array=dict(zip(('images', 'labels'), tested, strict=True)).get)
+    found = auroc_of(Evidence(real, None, None, samples, real_names=('broken', 'good')))
+    assert {name: estimate.value for name, estimate in found.items()} == dict.fromkeys(found, 1.0)
+    assert found['auroc'].rule.endswith(', 2 images of unknown classes against 1, classes matched by name')
 
 
 def test_sentences():
