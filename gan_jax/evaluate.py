@@ -36,6 +36,7 @@ from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_kind, check_names
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.sides import Images, as_side, is_archive, is_named, load_images, name_and_split, name_of
 from gan_jax.evaluation.statistics import Statistics
+from gan_jax.examples.kinds import CLIPS, IMAGES, POINTS
 from gan_jax.layers.choices import require
 from gan_jax.pages import run_page
 from gan_jax.ranges import SEED, Range
@@ -220,8 +221,7 @@ def _evaluate_run(
         images = {'size': trained_on.size, 'channels': trained_on.channels}
         images |= {'data_dir': data_dir or trained_on.directory, 'cache_dir': trained_on.cache}
     else:
-        images = {'size': run.shape[0] if run.shape[0] == run.shape[1] else None, 'channels': run.shape[2]}
-        images |= {'data_dir': data_dir}
+        images = {**_form_of(run), 'data_dir': data_dir}
     real = load_images(reals, **images)
     check_kind(metrics, name_of(reals), real.shape)
     if reals == f'{trained_on.name}@{trained_on.split}':
@@ -278,6 +278,14 @@ def _over_steps(found: Mapping[int, Evaluation]) -> str:
         columns = (f'{cell:>{max(12, len(name))}}' for name, cell in zip(names, cells, strict=True))
         lines.append('  '.join((f'{step:12}', *columns)))
     return '\n'.join(lines)
+
+
+def _form_of(run: TrainedRun) -> dict[str, int | None]:
+    """The size and channels with which other data have the shape of a run's examples."""
+    if run.kind in (IMAGES, CLIPS):
+        height, width, channels = run.shape[-3:]
+        return {'size': height if height == width else None, 'channels': channels}
+    return {'size': None if run.kind is POINTS else run.shape[0], 'channels': None}
 
 
 def _samples_of(

@@ -1,13 +1,16 @@
 """`python -m gan_jax.evaluate` on files of any origin; runs are evaluated in test_train."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 from gan_jax.data import Dataset
-from gan_jax.evaluate import draw_conditions, main, name_and_split
+from gan_jax.errors import UserError
+from gan_jax.evaluate import _evaluate_run, draw_conditions, main, name_and_split
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Failure
 from gan_jax.sampling.trained import TrainedRun
@@ -129,6 +132,32 @@ def test_samples_have_the_classes_of_the_reals_by_name():
     for strangers in (conditions([0, 1, 1], ('a', 'x'), ('a', 'b', 'c')), conditions([0, 1, 1], None, None)):
         assert strangers['labels'] == 'all equally often'
         np.testing.assert_array_equal(strangers['conditions'], np.arange(12) % 3)
+
+
+@pytest.mark.parametrize(
+    ('shape', 'size', 'channels'),
+    [
+        ((28, 28, 1), 28, 1),
+        ((20, 30, 3), None, 3),
+        ((2,), None, None),
+        ((64, 3), 64, None),
+        ((32, 32, 32, 1), 32, None),
+        ((16, 24, 24, 3), 24, 3),
+    ],
+)
+def test_other_data_get_the_shape_of_the_samples(shape, size, channels, monkeypatch):
+    """Of images, points, point clouds, solids and clips."""
+    section = ConfigDict({'data': {'name': 'own', 'split': 'train'}, 'evaluation': {'split': None}})
+    run, asked = TrainedRun(section, 0, None, None, shape, None), {}
+
+    def load_images(spec, **options):
+        asked.update(options)
+        raise UserError('enough')
+
+    monkeypatch.setattr(sys.modules['gan_jax.evaluate'], 'load_images', load_images)
+    with pytest.raises(UserError, match='enough'):
+        _evaluate_run('run', run, 'other@test', 10, 0, 'auto', None, {'metrics': []})
+    assert asked == {'size': size, 'channels': channels, 'data_dir': None}
 
 
 def test_two_results_are_compared_if_they_may_be(files, capsys):
