@@ -38,13 +38,16 @@ def membership(
         The area, the probability that a member's logit is above another image's, with its standard error.
 
     Raises:
-        UserError: both sets are the same.
+        UserError: both sets are the same, or an image of a conditional game has no class.
     """
     if members.shape == others.shape and np.array_equal(members, others):
         raise UserError(
             'membership compares training images with others, but the real images are the training images: set '
             'evaluation.split, or --split, to a held-out split.'
         )
+    labels = member_labels, other_labels
+    if game.given == 'label' and any(some is None or (np.asarray(some) < 0).any() for some in labels):
+        raise UserError('membership needs the class of every image, and some have none: choose labelled images.')
     discriminate = jax.jit(
         lambda weights, images, labels: game.discriminate(*weights, to_float(images), labels),
         compiler_options=compiler.often(),

@@ -174,9 +174,7 @@ METRICS: dict[str, Metric] = {
     'content_accuracy': Metric(
         of_runs.content_accuracy_of, {'content_accuracy': 'max'}, fake=('logits',), sees='classes'
     ),
-    'target_accuracy': Metric(
-        of_runs.target_accuracy_of, {'target_accuracy': 'max'}, fake=('logits',), sees='classes'
-    ),
+    'target_accuracy': Metric(of_runs.target_accuracy_of, {'target_accuracy': 'max'}, fake=('logits',), sees='classes'),
     'l1': Metric(of_sets.l1_of, {'l1': 'min'}, **_BOTH_IMAGES, paired=True),
     'edge_f1': Metric(of_sets.edge_f1_of, {'edge_f1': 'max', 'edge_f1_chance': 'real'}, **_BOTH_IMAGES, paired=True),
     'path_length': Metric(of_runs.path_length_of, {'path_length': 'min'}, sees='generator'),

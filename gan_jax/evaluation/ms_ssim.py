@@ -83,7 +83,7 @@ def ms_ssim_diversity(
         f'five scales, window of 11 pixels or the smaller side, {pairs} pairs of {within} of {len(images)} images, '
         f'seed {seed}, bound of the standard error over pairs that share images'
     )
-    # Groups count equally: the variance is at most 2 sigma^2 times the sum of 1 / size over the squared number of groups.
+    # Groups count equally, so the variance is at most 2 sigma^2 times the sum of 1 / size over their number squared.
     effective = round(len(groups) ** 2 / sum(1 / len(rows) for rows in groups))
     return Estimate(float(values.mean()), over_pairs(values, effective), rule)
 

@@ -42,6 +42,8 @@ def interpolated_of(evidence: Evidence) -> dict[str, Estimate]:
         raise UserError(
             'interpolated enlarges the inputs of a run, but these images are not samples of a run: remove it.'
         )
+    if samples.conditions.ndim != 4:
+        raise UserError('interpolated enlarges images, and the inputs of this run are captions: remove it.')
     real, found = evidence.pairs[0], {}
     factor = real.shape[1] // samples.conditions.shape[1]
     for name, made in interpolations(samples.conditions, factor).items():

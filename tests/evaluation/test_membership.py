@@ -32,6 +32,9 @@ def test_the_attack_knows_the_classes():
     told = GAME._replace(given='label')
     found = membership(told, DISCRIMINATOR, images(0, 0), np.array([3, 3]), images(255, 255), np.array([1, 3]))
     assert found.value == 0.5
+    for labels in (None, np.array([1, -1])):
+        with pytest.raises(UserError, match='membership needs the class of every image, and some have none'):
+            membership(told, DISCRIMINATOR, images(0, 0), np.array([3, 3]), images(255, 255), labels)
 
 
 def test_the_training_images_are_no_held_out_ones():

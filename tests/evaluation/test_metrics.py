@@ -205,6 +205,8 @@ def test_super_resolution_is_measured_by_luma_beside_interpolations(tmp_path):
         assert 'luma of BT.601 in [16, 235], without 2 pixels at each border' in found[value].protocol['rule']
     _, (failure,) = Evaluator(['interpolated'], QUADRANTS, reals, LAYOUT, tmp_path).evaluate(reals)
     assert failure.failure.startswith('interpolated enlarges the inputs of a run, but these images are not samples')
+    with pytest.raises(UserError, match='interpolated enlarges images, and the inputs of this run are captions'):
+        of_runs.interpolated_of(metrics.Evidence(None, None, None, enlarging_samples(np.zeros((6, 14), np.int32))))
 
 
 def test_translations_are_not_resampled_without_the_classes_that_they_should_have(tmp_path):
