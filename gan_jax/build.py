@@ -5,6 +5,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +107,18 @@ def make_game(
         what = f'examples of shape {made.shape[1:]}' if hasattr(made, 'shape') else f'a {type(made).__name__}'
         raise UserError(f'The generator of {config.model} makes {what}, not {tuple(shape)}.')
     return game
+
+
+def make_float32_game(config: ConfigDict, shape: tuple[int, ...], **known: Any) -> Game | None:
+    """The game with the same players in float32 arithmetic; None: that of the config is float32 already.
+
+    Arguments are those of `make_game`.
+    """
+    if config.dtype == 'float32':
+        return None
+    config = config.copy_and_resolve_references()
+    config.dtype = 'float32'
+    return make_game(config, shape, **known)
 
 
 def _join(parts: Parts) -> Game:

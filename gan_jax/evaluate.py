@@ -229,6 +229,8 @@ def _evaluate_run(
     _check_shapes(run.shape, real.shape, workdir, reals)
     samples = _samples_of(run, real, num, seed, f'{workdir} at step {run.step}')
     samples = _with_known(samples, metrics, trained_on, data_dir)
+    if any(METRICS[name].sees == 'generator' for name in metrics):
+        samples = samples._replace(exact=run.float32_game())
     name = trained_on.name if isinstance(real, Statistics) else real.name
     found = choose_extractor(metrics, extractor, name, run.shape, labelled=real.labels is not None)
     return _evaluate(samples, real, found, cache_dir=trained_on.cache, **common)

@@ -199,6 +199,19 @@ def test_noise_and_top_k_move_over_their_share_of_the_run(monkeypatch):
     assert given['top_share'] is None
 
 
+def test_a_game_of_bfloat16_networks_can_be_had_in_float32():
+    config = config_of('dtype=bfloat16', family='dcgan')
+
+    def program(game):
+        weights = jax.eval_shape(game.init, jax.random.key(0))['generator']
+        return str(jax.make_jaxpr(game.sample)(*weights, game.latents(jax.random.key(0), jnp.arange(2))))
+
+    assert 'bf16' in program(build.make_game(config, IMAGES))
+    assert 'bf16' not in program(build.make_float32_game(config, IMAGES))
+    assert config.dtype == 'bfloat16'
+    assert build.make_float32_game(config_of(), POINTS) is None
+
+
 def test_penalties_compute_in_float32_under_bfloat16_networks():
     config = config_of('dtype=bfloat16', 'penalties.r1.weight=1')
     before, after, metrics = first_step(config, build.make_game(config, POINTS))

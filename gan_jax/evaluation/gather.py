@@ -44,6 +44,7 @@ class GeneratorSamples(NamedTuple):
         discriminator: that of a game whose metrics or scores need it, on the host, or None.
         encoder: likewise, of a game with one.
         known: the data set that the game was trained on, if a metric needs it.
+        exact: the game in float32 arithmetic, for path lengths; None: that of the game is float32.
         standing: passes of the generator's standing statistics, for protocols; 0: it has running averages.
     """
 
@@ -59,6 +60,7 @@ class GeneratorSamples(NamedTuple):
     discriminator: Player | None = None
     encoder: Player | None = None
     known: Dataset | None = None
+    exact: Game | None = None
     standing: int = 0
 
     def protocol_of(self, player: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from gan_jax.evaluation.record import Estimate
 from gan_jax.evaluation.segmentation import segmentation
 from gan_jax.evaluation.translated import class_accuracy, diversity, pixel_distance
 from gan_jax.evaluation.warp_error import warp_error
-from gan_jax.game import named_key
+from gan_jax.game import Game, named_key
 from gan_jax.runtime import compiler
 
 _NUM_PATHS = 10_000  # a fifth of the paper's
@@ -213,8 +213,8 @@ def target_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
 
 def path_length_of(evidence: Evidence) -> dict[str, Estimate]:
     """Perceptual path length between latents (Karras et al. 2019)."""
-    samples = _unconditional(evidence, 'path_length')
-    return {'path_length': _walked(evidence, samples.game.sample)}
+    _unconditional(evidence, 'path_length')
+    return {'path_length': _walked(evidence, lambda game: (game.sample,))}
 
 
 def path_length_w_of(evidence: Evidence) -> dict[str, Estimate]:
@@ -224,7 +224,7 @@ def path_length_w_of(evidence: Evidence) -> dict[str, Estimate]:
         raise UserError(f'path_length_w {NO_STYLES}: use path_length.')
     ways = {'path_length_w': 'full', 'path_length_w_end': 'end'}
     return {
-        name: _walked(evidence, game.synthesize, game.styles, space='w', sampling=sampling)
+        name: _walked(evidence, lambda game: (game.synthesize, game.styles), space='w', sampling=sampling)
         for name, sampling in ways.items()
     }
 
@@ -256,19 +256,22 @@ def _unconditional(evidence: Evidence, name: str) -> GeneratorSamples:
     return samples
 
 
-def _walked(evidence: Evidence, *functions: Callable, **options: str) -> Estimate:
-    """The path length of a generator's functions, which take its weights first: generate, and its mapping if any."""
-    generator, game = evidence.samples.generator, evidence.samples.game
+def _walked(evidence: Evidence, functions_of: Callable[[Game], tuple[Callable, ...]], **options: str) -> Estimate:
+    """The path length of a game's functions, which take the weights first: generate, and its mapping if any."""
+    samples = evidence.samples
+    game = samples.exact or samples.game
     generate, *mapping = (
-        jax.jit(functools.partial(function, *generator.weights), compiler_options=compiler.often())
-        for function in functions
+        jax.jit(functools.partial(function, *samples.generator.weights), compiler_options=compiler.often())
+        for function in functions_of(game)
     )
-    return perceptual_path_length(
-        generate,
-        game.latents,
-        feature_distance(evidence.extractor),
-        **({'mapping': mapping[0]} if mapping else {}),
-        num=_NUM_PATHS,
-        seed=evidence.samples.seed,
-        **options,
-    )
+    with jax.default_matmul_precision('highest'):  # or accelerators would round the inputs, by more than a step
+        found = perceptual_path_length(
+            generate,
+            game.latents,
+            feature_distance(evidence.extractor),
+            **({'mapping': mapping[0]} if mapping else {}),
+            num=_NUM_PATHS,
+            seed=samples.seed,
+            **options,
+        )
+    return found if samples.exact is None else found._replace(rule=f'{found.rule}, arithmetic in float32')

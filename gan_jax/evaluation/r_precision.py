@@ -111,10 +111,11 @@ def is_nearest(images: np.ndarray, sentences: np.ndarray, drawn: np.ndarray) -> 
         sentences: [m, d].
         drawn: int [n, k], the numbers of the captions of each image.
     """
-    alike = [
-        np.take_along_axis(np.asarray(similarities(images[i : i + _BLOCK], sentences)), drawn[i : i + _BLOCK], axis=1)
-        for i in range(0, len(images), _BLOCK)
-    ]
+    with jax.default_matmul_precision('highest'):
+        alike = [
+            np.take_along_axis(np.asarray(similarities(images[i : i + _BLOCK], sentences)), drawn[i : i + _BLOCK], 1)
+            for i in range(0, len(images), _BLOCK)
+        ]
     alike = np.concatenate(alike)
     return alike[:, 0] > alike[:, 1:].max(1)
 

@@ -121,9 +121,15 @@ class TrainedRun(NamedTuple):
         """The run with other options of the generator, such as psi, and the same parameters."""
         config = self.config.copy_and_resolve_references()
         config.generator.update(options)
-        known = {'num_classes': self.num_classes, 'shapes': self.shapes, 'label_sets': self.label_sets}
-        game = build.make_game(config, self.shape, **known)
-        return self._replace(config=config, game=game)
+        return self._replace(config=config, game=build.make_game(config, self.shape, **self._of_data))
+
+    def float32_game(self) -> Game | None:
+        """The game in float32 arithmetic; None: it is in float32 already."""
+        return build.make_float32_game(self.config, self.shape, **self._of_data)
+
+    @property
+    def _of_data(self) -> dict[str, Any]:
+        return {'num_classes': self.num_classes, 'shapes': self.shapes, 'label_sets': self.label_sets}
 
     def styled(self, flag: str) -> 'TrainedRun':
         """Returns the run itself.

@@ -1,6 +1,7 @@
 """Every metric by name, over stores, and evaluations with their protocols."""
 
 import dataclasses
+import functools
 import re
 
 import flax.linen as nn
@@ -20,7 +21,7 @@ from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.lpips import Lpips
 from gan_jax.evaluation.record import Estimate, Failure, differences
-from gan_jax.game import Game, Player, from_flax, named_key, pure
+from gan_jax.game import Game, Player, from_flax, named_key, normal_latents, pure
 from gan_jax.layers.bicubic import enlarged, repeated
 from gan_jax.runtime import parallel
 from gan_jax.translators import no_latents
@@ -392,6 +393,28 @@ def test_the_path_length_of_a_run_is_that_of_its_generator(tmp_path):
     assert lengths[0] == 0
     assert len(fingerprints) == 3
     assert 3.2 < lengths[2] / lengths[1] < 4.2  # squared distances, and tanh flattens
+
+
+def test_a_path_length_is_measured_in_float32(tmp_path, monkeypatch):
+    monkeypatch.setattr(of_runs, '_NUM_PATHS', 64)
+    coarse, exact = (
+        Game(None, (), functools.partial(wave, dtype), normal_latents(2)) for dtype in (jnp.bfloat16, jnp.float32)
+    )
+    tested = evaluator(tmp_path, 'path_length')
+    samples = GeneratorSamples(coarse, Player(jnp.float32(0.1), {}, None), 20, 0, None, 'a test')
+    rounded, wanted, found = (
+        tested.evaluate(one).records[0]
+        for one in (samples, samples._replace(game=exact), samples._replace(exact=exact))
+    )
+    assert rounded.value > 10 * wanted.value
+    assert found.value == wanted.value
+    assert found.protocol['rule'] == f'{wanted.protocol["rule"]}, arithmetic in float32'
+
+
+def wave(dtype, scale, variables, latents, condition=None):
+    """Flat images as bright as the latent, in some arithmetic."""
+    bright = jnp.tanh(scale * latents[:, :1, None, None]).astype(dtype)
+    return jnp.broadcast_to(bright, (len(latents), 8, 8, 1)).astype(jnp.float32)
 
 
 def test_the_path_length_in_w_of_a_linear_generator_is_the_distance_of_its_images(tmp_path, monkeypatch):
