@@ -44,7 +44,8 @@ def bootstrap(
         seed: seed of the rows drawn.
 
     Raises:
-        UserError: there are no rows, the arrays differ in their number, or an option is out of its range.
+        UserError: there are no rows, the arrays differ in their number, an option is out of its range, or a resample
+            has no finite value.
     """
     require(resamples >= 1, 'The number of resamples', resamples, 'at least 1')
     require(0 < confidence < 1, 'The confidence', confidence, 'between 0 and 1')
@@ -59,5 +60,7 @@ def bootstrap(
     for _ in range(resamples):
         rows = rng.integers(lengths[0], size=lengths[0])
         values.append(float(statistic(*(array[rows] for array in arrays))))
+    if not np.isfinite(values).all():
+        raise UserError(f'{(~np.isfinite(values)).sum()} of {resamples} resamples have no finite value.')
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(low), float(high))

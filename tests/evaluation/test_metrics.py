@@ -311,6 +311,18 @@ def test_an_interval_that_fails_keeps_its_value(tmp_path):
     assert [failed.metric for failed in failures] == ['interval of mmd']
 
 
+def test_an_interval_without_an_end_is_a_failure(tmp_path, monkeypatch):
+    """A value that is infinite where a resample lacks some images, like the divergence of a mixture."""
+
+    def of_all(evidence):
+        return {'odd': Estimate(1.0 if len(np.unique(evidence.fake.array('images'), axis=0)) > 50 else np.inf)}
+
+    monkeypatch.setitem(metrics.METRICS, 'odd', metrics.Metric(of_all, {'odd': 'min'}, fake=('images',), sees='pixels'))
+    (record,), failures = evaluator(tmp_path, 'odd', bootstrap=20).evaluate(squares(60, 1))
+    assert (record.value, record.interval) == (1, None)
+    assert failures == [Failure('interval of odd', '20 of 20 resamples have no finite value.', 'squares seed1')]
+
+
 def test_the_constants_of_metrics_can_be_chosen_and_stand_in_the_protocol(tmp_path):
     options = {
         'kid_subsets': 7,
