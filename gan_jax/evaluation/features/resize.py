@@ -128,6 +128,9 @@ def _resample(images: Array, matrix: Callable[[int], np.ndarray]) -> Array:
 
 
 def _in_fixed_point(images: Array, axes: tuple[int, int]) -> Array:
+    if images.dtype != np.uint8:  # such as those of path lengths, whose small steps would be rounded away
+        raise UserError(f'This resize rule rounds to bytes and takes uint8 images, not {images.dtype}: use another.')
+
     def along(images: Array, axis: int) -> Array:
         matrix = bicubic_matrix(images.shape[axis]) * 2**_UINT8_PRECISION
         rounded = np.trunc(matrix + np.copysign(0.5, matrix)).astype(np.int32)

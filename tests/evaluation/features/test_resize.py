@@ -130,6 +130,16 @@ def test_a_plain_image_stays_plain(rule):
     assert high == pytest.approx(1 if rule in ('friendly', 'pytorch-fid') else 127 / 128, abs=1e-6)
 
 
+@pytest.mark.parametrize('rule', resize.RESIZES)
+def test_only_rules_without_rounding_take_floats(rule):
+    images = noise(8, 8)
+    if rule.endswith('uint8'):
+        with pytest.raises(UserError, match='rounds to bytes and takes uint8 images, not float32'):
+            resize.RESIZES[rule](images.astype(np.float32))
+    else:
+        np.testing.assert_array_equal(resize.RESIZES[rule](images.astype(np.float32)), resize.RESIZES[rule](images))
+
+
 @pytest.mark.parametrize(
     'images', [np.zeros((2, 8, 8, 3), np.int32), np.zeros((8, 8, 3), np.uint8), np.zeros((2, 8, 8, 4), np.uint8)]
 )
