@@ -24,7 +24,7 @@ from gan_jax.matching import similarities
 from gan_jax.readers import of_words
 
 CANDIDATES = 100
-_SEEN = 64  # pixels a side, to which larger images are reduced
+_SEEN = 64  # pixels a side, the least that larger images are reduced to
 _BLOCK = 200  # images of one call
 
 
@@ -144,7 +144,9 @@ def _trained(known: Dataset, recipe: Recipe) -> tuple[Matcher, PyTree]:
 
 
 def _reduced(images: jax.Array) -> jax.Array:
-    return average_pool(images, max(1, images.shape[1] // _SEEN))
+    height, width = images.shape[1:3]
+    factors = range(1, max(1, height // _SEEN) + 1)
+    return average_pool(images, max(factor for factor in factors if height % factor == width % factor == 0))
 
 
 def _in_blocks(look: Callable[[np.ndarray], jax.Array], rows: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from gan_jax.data import load
 from gan_jax.errors import UserError
-from gan_jax.evaluation.r_precision import RECIPE, draw, is_nearest, r_precision
+from gan_jax.evaluation.r_precision import RECIPE, _reduced, draw, is_nearest, r_precision
 
 
 def test_candidates_are_the_own_caption_and_others_with_another_text():
@@ -24,6 +24,14 @@ def test_the_own_caption_must_have_the_smallest_angle_alone():
     images = np.array([[3.0, 1], [1, 2], [1, 1.1], [1, 0]])
     drawn = np.array([[0, 1, 2], [1, 0, 2], [2, 0, 1], [3, 0, 1]])
     np.testing.assert_array_equal(is_nearest(images, sentences, drawn), [True, False, True, False])
+
+
+@pytest.mark.parametrize(
+    ('shape', 'seen'),
+    [((48, 48), (48, 48)), ((256, 128), (64, 32)), ((200, 200), (100, 100)), ((131, 131), (131, 131))],
+)
+def test_larger_images_are_reduced_by_a_whole_factor(shape, seen):
+    assert _reduced(np.zeros((2, *shape, 3), np.float32)).shape == (2, *seen, 3)
 
 
 @pytest.mark.slow
