@@ -51,7 +51,7 @@ def load_lpips(path: str | os.PathLike | None = None, network: str = 'vgg16') ->
 
     Args:
         path: the file of `tools/convert_lpips.py`; by default its path in the cache directory.
-        network: 'vgg16', which path lengths and most papers on diversity take, or 'alexnet'.
+        network: 'vgg16', which path lengths take, or 'alexnet', which papers on diversity take.
 
     Raises:
         UserError: the file does not exist, or it is damaged or of another network.
