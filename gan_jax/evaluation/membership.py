@@ -43,7 +43,7 @@ def membership(
     if members.shape == others.shape and np.array_equal(members, others):
         raise UserError(
             'membership compares training images with others, but the real images are the training images: set '
-            'evaluation.split, or --split, to a held-out split.'
+            'evaluation.split to a held-out split, or evaluate the run against one, as NAME@SPLIT.'
         )
     labels = member_labels, other_labels
     if game.given == 'label' and any(some is None or (np.asarray(some) < 0).any() for some in labels):
