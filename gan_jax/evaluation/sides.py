@@ -11,6 +11,8 @@ from gan_jax.evaluation import archive
 from gan_jax.evaluation.statistics import Statistics, is_statistics, read_statistics
 from gan_jax.records import files
 
+_OF_DIRECTORIES = ('folder', 'paired', 'maps', 'captioned', 'clips', 'clip_maps')  # kinds of data named by a path
+
 Images = str | os.PathLike | ArrayLike | data.Dataset
 
 
@@ -33,7 +35,7 @@ def is_archive(spec: str | data.Dataset) -> bool:
 
 def is_named(spec: str | data.Dataset) -> bool:
     """Whether images are a data set of TFDS, and not a file, a directory or embedded."""
-    if is_archive(spec) or pathlib.Path(spec).is_dir() or spec.startswith(('folder:', 'paired:', 'maps:')):
+    if is_archive(spec) or pathlib.Path(spec).is_dir() or spec.partition(':')[0] in _OF_DIRECTORIES:
         return False
     return name_and_split(spec)[0] not in ('digits', 'scenes')
 
@@ -69,7 +71,7 @@ def load_images(
 def name_and_split(spec: str | os.PathLike) -> tuple[str, str]:
     """The parts of 'NAME@SPLIT'. A directory's path may have an @ itself: only '@train' or '@train[...]' ends it."""
     name, found, split = str(spec).rpartition('@')
-    has_path = re.search(r'\b(folder|paired|maps):', name)
+    has_path = re.search(rf'\b({"|".join(_OF_DIRECTORIES)}):', name)
     if not found or (has_path and not re.fullmatch(r'train(\[[^/]*\])?', split)):
         return str(spec), 'train'
     return name, split
