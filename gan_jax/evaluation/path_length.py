@@ -40,7 +40,8 @@ def perceptual_path_length(
     """The mean of distance(image at t, image at t + epsilon) / epsilon^2 over paths between random pairs of latents.
 
     The functions are called without compilation and can use any framework: compile them first. They must not draw
-    noise, because both images of a step need the same. The paper computes distances of images of at most
+    noise, because both images of a step need the same, and must compute in float32 or better, because bfloat16 and the
+    default precision of accelerators round by more than a step. The paper computes distances of images of at most
     256x256 pixels; a distance can resize them first.
 
     Args:
