@@ -24,7 +24,13 @@ _SPLITS = {'train', 'training', 'val', 'valid', 'validation', 'dev', 'test', 'te
 ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.bz2', '.xz', '.rar', '.7z')
 
 
-def folder_source(name: str, path: str, split: str, extensions: tuple[str, ...] = EXTENSIONS) -> ImageSource:
+def folder_source(
+    name: str,
+    path: str,
+    split: str,
+    extensions: tuple[str, ...] = EXTENSIONS,
+    order: Mapping[str, int] | None = None,
+) -> ImageSource:
     """The images in a directory: files directly in it, without labels, or one sub-directory per class.
 
     Classes are numbered by the sorted names of the sub-directories that hold images, at any depth. The order is that
@@ -36,6 +42,7 @@ def folder_source(name: str, path: str, split: str, extensions: tuple[str, ...] 
       path: the directory; ~ is the home directory.
       split: 'train', or a slice of it in that order such as 'train[:1000]'; a directory has no other split.
       extensions: suffixes of the files that are taken.
+      order: the place of each relative path without its suffix, instead of the sorted order.
 
     Raises:
       UserError: if the directory does not exist, contains no images, contains both images and classes of images, its
@@ -49,6 +56,8 @@ def folder_source(name: str, path: str, split: str, extensions: tuple[str, ...] 
         raise UserError(f'{str(root)!r} is not a directory: give a directory of images, as folder:PATH.')
     found = list(_files_below(root))
     images = [file for file in found if _is_image(file, extensions)]
+    if order is not None:
+        images.sort(key=lambda file: order[file.relative_to(root).with_suffix('').as_posix()])
     classes = collections.defaultdict(list)
     for file in images:
         if file.parent != root:

@@ -1,5 +1,6 @@
 """Pairs of images in a directory: each image with the one that goes with it."""
 
+import collections
 import dataclasses
 import functools
 import os
@@ -65,22 +66,25 @@ def find_sides(
     directory = user_path(path)
     for sides in names:
         if all((directory / side).is_dir() for side in sides):
-            _check_names(*(folder_source(name, str(directory / side), 'train') for side in sides))
-            inputs, examples = (folder_source(name, str(directory / side), split) for side in sides)
+            order = _check_names(*(folder_source(name, str(directory / side), 'train') for side in sides))
+            inputs, examples = (folder_source(name, str(directory / side), split, order=order) for side in sides)
             return inputs, examples
     return None
 
 
-def _check_names(inputs: ImageSource, examples: ImageSource) -> None:
-    """Raises a UserError that names an image without a partner."""
+def _check_names(inputs: ImageSource, examples: ImageSource) -> dict[str, int]:
+    """The place of each name among the inputs; raises a UserError that names an image without a partner."""
     names, others = ([os.path.splitext(name)[0] for name in source.identity] for source in (inputs, examples))
-    if alone := sorted(set(names) ^ set(others)):
-        here, there, found = (inputs, examples, names) if alone[0] in names else (examples, inputs, others)
+    counts = collections.Counter(names), collections.Counter(others)
+    if alone := sorted(((counts[0] - counts[1]) + (counts[1] - counts[0])).elements()):
+        more = counts[0][alone[0]] > counts[1][alone[0]]
+        here, there, found = (inputs, examples, names) if more else (examples, inputs, others)
         file = here.files[found.index(alone[0])]
         raise UserError(
             f'{str(file)!r} has no partner: put an image of the same name into {there.place!r}, or remove it '
             f'(without a partner: {len(alone)}).'
         )
+    return {name: place for place, name in enumerate(names)}
 
 
 def check_sizes(inputs: ImageSource, examples: ImageSource) -> None:

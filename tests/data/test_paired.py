@@ -76,6 +76,20 @@ def test_the_sizes_of_turned_images_are_those_that_are_seen(sides, load_quietly,
     np.testing.assert_array_equal(pairs.examples, [picture(200)] * 2)
 
 
+def test_pairs_have_the_same_name_whatever_the_suffix(tmp_path, write_image, load_quietly):
+    for name, value in (('a', 100), ('a.k', 120), ('b', 140)):
+        write_image(tmp_path / 'A' / f'{name}.bmp', picture(value))  # a.bmp comes before a.k.bmp
+        write_image(tmp_path / 'B' / f'{name}.png', picture(value))  # but a.png after a.k.png
+    pairs = load_quietly(f'paired:{tmp_path}')
+    np.testing.assert_array_equal(pairs.examples, pairs.inputs)
+    np.testing.assert_array_equal(pairs.inputs, [picture(value) for value in (100, 120, 140)])
+    part = load_quietly(f'paired:{tmp_path}', split='train[1:]')
+    np.testing.assert_array_equal(part.examples, pairs.examples[1:])
+    write_image(tmp_path / 'A/b.png', picture(0))
+    with pytest.raises(UserError, match=r"/A/b\.bmp' has no partner: .* \(without a partner: 1\)"):
+        load_quietly(f'paired:{tmp_path}')
+
+
 def test_sentences(sides, load_quietly, write_image):
     write_image(sides / 'odd/1.png', np.zeros((4, 7)))
     with pytest.raises(UserError, match=r"^'.*odd/1\.png' cannot be read .* an even width, but its width is 7"):
