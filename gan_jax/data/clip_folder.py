@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
-from PIL import Image
-
 from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
@@ -44,8 +42,9 @@ class _Found(NamedTuple):
     clips: list[_Clip]
 
     def names(self) -> list[str]:
-        """The names of the clips: their paths in the directory, without suffixes."""
-        return [clip.path.relative_to(self.folder).with_suffix('').as_posix() for clip in self.clips]
+        """The names of the clips: their paths in the directory, those of films without suffixes."""
+        paths = (clip.path.with_suffix('') if clip.path in clip.files else clip.path for clip in self.clips)
+        return [path.relative_to(self.folder).as_posix() for path in paths]
 
 
 def clips_of_folder(
@@ -119,7 +118,7 @@ def clips_with_maps(
 ) -> Dataset:
     """The clips in the sub-directory `clips` of a directory, and those in `maps` as the label maps of their frames.
 
-    The clips of both are in the order of their names and have the same names, lengths and sizes. A map is a directory
+    The clips of both have the same names, lengths and sizes, and are in the order of the clips. A map is a directory
     of images of one channel, as in `gan_jax.data.maps.with_maps`. There are as many classes as the largest number in
     the maps requires; sub-directories are no classes.
 
@@ -141,13 +140,16 @@ def clips_with_maps(
             'clip, by the name of the clip.'
         )
     found = [_find(name, str(folder / side)) for side in ('clips', 'maps')]
-    for pair in itertools.zip_longest(*(one.names() for one in found)):
+    names = [one.names() for one in found]
+    for pair in itertools.zip_longest(*map(sorted, names)):
         if pair[0] != pair[1]:
             raise UserError(
                 f'In {path!r} the clip {pair[0]!r} meets the maps {pair[1]!r}: give each clip maps of its name.'
             )
     clips = _read(found[0], split, root, channels=channels, **options)
-    maps = _read(found[1], split, root, is_map=True, channels=1, **options)
+    by_name = dict(zip(names[1], found[1].clips, strict=True))
+    of_clips = found[1]._replace(clips=[by_name[name] for name in names[0]])
+    maps = _read(of_clips, split, root, is_map=True, channels=1, **options)
     if clips.shape[:-1] != maps.shape[:-1]:
         raise UserError(
             f'The clips in {path!r} have shape {clips.shape[:-1]} and their maps {maps.shape[:-1]}: make the '
@@ -178,7 +180,7 @@ def _clips(files: list[pathlib.Path]) -> list[_Clip]:
         inside = list(group)
         films = [file for file in inside if file.suffix.lower() in _FILMS]
         clips += [_Clip(film, (film,), _numbers(film)) for film in films]
-        if images := sorted(set(inside) - set(films), key=_in_order):
+        if images := sorted((file for file in inside if file.suffix.lower() not in _FILMS), key=_in_order):
             clips.append(_Clip(directory, tuple(images), tuple(range(len(images)))))
     return clips
 
@@ -224,9 +226,12 @@ def _frame(clip: _Clip, number: int, frames_of: Callable[[pathlib.Path], list[by
     if _is_video(clip.path):
         return io.BytesIO(frames_of(clip.path)[number])
     encoded = io.BytesIO()
-    with Image.open(clip.path) as film:
-        film.seek(clip.numbers[number])
-        film.convert('RGBA').save(encoded, 'PNG')
+    try:
+        with open_image(str(clip.path)) as film:
+            film.seek(clip.numbers[number])
+            film.convert('RGBA').save(encoded, 'PNG')
+    except Exception as error:
+        raise unreadable(f'frame {number} of {str(clip.path)!r}', error) from error
     encoded.seek(0)
     return encoded
 

@@ -41,6 +41,13 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path):
     assert load_clips(tmp_path / 'clips').fingerprint == dataset.fingerprint != some.fingerprint
 
 
+def test_frames_of_one_number_are_in_the_order_of_their_names(tmp_path):
+    save_frames(tmp_path / 'clips/a', CLIPS[0])
+    for number in range(11):
+        (tmp_path / f'clips/a/frame{number}.png').rename(tmp_path / f'clips/a/{"0" * (11 - number)}1.png')
+    np.testing.assert_array_equal(load_clips(tmp_path / 'clips').examples, CLIPS[:1])
+
+
 def test_films_are_read_frame_by_frame_and_sub_directories_are_classes(tmp_path):
     grey = np.repeat(CLIPS[:, :, :, :, :1] // 8 * 8, 3, axis=-1)  # few colours, which a GIF keeps
     for name, clip in zip(('up/1', 'down/2', 'up/3'), grey, strict=True):
@@ -98,6 +105,9 @@ def test_what_is_no_set_of_clips_gets_a_sentence(tmp_path):
     (tmp_path / 'broken/b.gif').write_bytes(b'GIF')
     with pytest.raises(UserError, match=r"broken/b\.gif' cannot be read as an image"):
         load_clips(tmp_path / 'broken')
+    (tmp_path / 'broken/b.gif').write_bytes((tmp_path / 'broken/a.gif').read_bytes()[:-60])
+    with pytest.raises(UserError, match=r"^frame 10 of '.*broken/b\.gif' cannot be read as an image \(.*truncated"):
+        load_clips(tmp_path / 'broken')
     for frames in (CLIPS[0], CLIPS[0][:1]):  # of one clip, or one picture beside clips
         save_frames(tmp_path / f'one{len(frames)}', frames)
         with pytest.raises(UserError, match=r"frame0\.png' is an image and in no directory of a clip: put"):
@@ -125,6 +135,19 @@ def test_clips_have_the_maps_of_their_names(tmp_path):
     small = load(f'clip_maps:{directory}', split='train[1:]', size=4, **options)
     assert (small.examples.shape, small.inputs.shape) == ((1, 11, 4, 4, 3), (1, 11, 4, 4, 1))
     assert set(np.unique(small.inputs)) <= {0, 1, 2, 3}  # of the nearest pixels
+
+
+def test_maps_go_by_the_names_of_clips_with_dots_in_any_order(tmp_path):
+    maps = dict(zip(('a', 'a-b', 'a.1'), RNG.integers(0, 4, (3, 11, 8, 8), np.uint8), strict=True))
+    for (name, frames), clip in zip(maps.items(), CLIPS, strict=True):
+        save_frames(tmp_path / 'data/maps' / name, frames)
+        save_film(tmp_path / f'data/clips/{name}.gif', clip, duration=100)  # a-b.gif comes before a.gif
+    options = {'cache_dir': tmp_path / 'cache', 'show_progress': False}
+    found = load(f'clip_maps:{tmp_path}/data', **options).inputs[..., 0]
+    np.testing.assert_array_equal(found, [maps['a-b'], maps['a.1'], maps['a']])
+    (tmp_path / 'data/maps/a.1').rename(tmp_path / 'data/maps/a.2')
+    with pytest.raises(UserError, match=r"the clip 'a\.1' meets the maps 'a\.2'"):
+        load(f'clip_maps:{tmp_path}/data', **options)
 
 
 def test_clips_without_their_maps_get_a_sentence(tmp_path):
