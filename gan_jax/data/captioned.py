@@ -11,7 +11,7 @@ from gan_jax.data import fingerprints
 from gan_jax.data.dataset import Dataset
 from gan_jax.data.decoded import decoded
 from gan_jax.data.folder import folder_source
-from gan_jax.data.images import ImageSource
+from gan_jax.data.images import ImageSource, read_npy
 from gan_jax.data.words import PADDING, encode, split_words
 from gan_jax.errors import UserError
 from gan_jax.records.files import lines_of, user_path
@@ -74,6 +74,11 @@ def _of_sentences(
         raise UserError(f'The image {without[0]!r} has no line in {file}: add one, or remove it.')
     texts = [captions[image] for image in source.identity]
     split = [split_words(text) for text in texts]
+    if [] in split:
+        empty = split.index([])
+        raise UserError(
+            f'The caption {texts[empty]!r} of {source.identity[empty]!r} in {file} is empty: write a few words.'
+        )
     words = (PADDING, *sorted({word for found in split for word in found}))
     length = max(map(len, split))
     return np.stack([encode(text, words, length) for text in texts]), words
@@ -87,21 +92,23 @@ def _read(file: pathlib.Path) -> dict[str, str]:
             continue
         try:
             entry = json.loads(line)
-            image, caption = entry['image'], str(entry['caption'])
-        except (ValueError, KeyError, TypeError) as error:
+            image, caption = entry['image'], entry['caption']
+            if not isinstance(image, str) or not isinstance(caption, str | int | float):
+                raise TypeError('a list of captions, or null')
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f'Line {number} of {file} is not of the form {{"image": "a.png", "caption": "a red bird"}}.'
             ) from error
         if image in found:
             raise UserError(f'Line {number} of {file} has a second caption of {image!r}: keep one of them.')
-        found[image] = caption
+        found[image] = str(caption)
     return found
 
 
 def _of_embeddings(file: pathlib.Path, number: int) -> np.ndarray:
     try:
-        found = np.load(file)
-    except (OSError, ValueError) as error:
+        found = read_npy(file)
+    except Exception as error:  # NumPy raises errors of many kinds
         raise UserError(f'{file} cannot be read ({error}): save the embeddings by numpy.save.') from error
     if found.ndim != 2 or len(found) != number or not np.issubdtype(found.dtype, np.floating):
         raise UserError(

@@ -74,7 +74,7 @@ def open_image(file: str | BinaryIO) -> Image.Image:
       Exception: any exception of a decoder; `unreadable` converts it to a sentence.
     """
     if str(file).lower().endswith('.npy'):
-        return _open_npy(file)
+        return _image_of(read_npy(file))
     if limit := os.environ.get(_LIMIT):
         if not limit.isdecimal():
             raise UserError(f'{_LIMIT} is {limit!r}: set it to the largest number of pixels that an image may have.')
@@ -185,8 +185,19 @@ def _has_16_bits(image: Image.Image) -> bool:
     )
 
 
-def _open_npy(path: str | BinaryIO) -> Image.Image:
-    array = np.load(path, allow_pickle=False)
+def read_npy(path: str | os.PathLike, mmap_mode: str | None = None) -> np.ndarray:
+    """The array in an .npy file; arguments as in `numpy.load`.
+
+    Raises:
+      Exception: any exception of NumPy or `zipfile`.
+    """
+    array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError('it is an .npz file; save one array by numpy.save')
+    return array
+
+
+def _image_of(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):

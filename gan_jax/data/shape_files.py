@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gan_jax.data.images import DecodedImages, ImageSource, in_threads
+from gan_jax.data.images import DecodedImages, ImageSource, in_threads, read_npy
 from gan_jax.errors import UserError
 from gan_jax.examples.binvox import from_binvox
 from gan_jax.examples.clouds import fitted, from_ply
@@ -25,8 +25,8 @@ def are_shapes(source: ImageSource) -> bool:
     if path.suffix.lower() != '.npy':
         return path.suffix.lower() in EXTENSIONS
     try:
-        array = np.load(path, mmap_mode='r', allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # decoding it as an image tells the reason
+        array = read_npy(path, mmap_mode='r')
+    except Exception:  # decoding it as an image tells the reason
         return False
     return array.dtype.kind == 'f' or array.ndim == 4 or (array.ndim == 3 and array.shape[2] not in (1, 3))
 
@@ -69,7 +69,7 @@ def _read(source: ImageSource, index: int, file: str | os.PathLike, size: int | 
     try:
         array = _READERS[path.suffix.lower()](path)
         example = _cloud(array, size, index) if array.ndim == 2 else _solid(array)
-    except (OSError, EOFError, KeyError, ValueError) as error:
+    except Exception as error:  # NumPy raises errors of many kinds
         reason = 'it is an image' if isinstance(error, KeyError) else str(error)
         raise UserError(f'{what} cannot be read as a point cloud or solid ({reason}): replace or remove it.') from error
     if size not in (None, len(example)):
@@ -80,7 +80,7 @@ def _read(source: ImageSource, index: int, file: str | os.PathLike, size: int | 
 _READERS = {
     '.ply': lambda path: from_ply(path.read_bytes()),
     '.binvox': lambda path: from_binvox(path.read_bytes()),
-    '.npy': lambda path: np.load(path, allow_pickle=False),
+    '.npy': read_npy,
 }
 
 

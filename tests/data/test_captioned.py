@@ -68,8 +68,18 @@ def test_what_does_not_fit_is_refused(folder):
     with pytest.raises(UserError, match=r'Line 1 of .* is not of the form {"image"'):
         load(folder)
     write(folder, [('0.png', '...'), ('1.png', 'a bird'), ('2.png', 'a bird')])
-    with pytest.raises(UserError, match=r"The caption '...' is empty: write a few words"):
+    with pytest.raises(UserError, match=r"The caption '...' of '0.png' in .*captions.jsonl is empty: write a few"):
         load(folder)
+    for entry in ('{"image": ["0.png"], "caption": "a"}', '{"image": "0.png", "caption": ["a bird", "b"]}'):
+        (folder / 'captions.jsonl').write_text(entry)
+        with pytest.raises(UserError, match=r'Line 1 of .* is not of the form {"image"'):
+            load(folder)
+    (folder / 'captions.jsonl').unlink()
+    np.savez(folder / 'captions.npz', np.zeros((3, 5)))
+    for contents in (b'', b'PK\x03\x04', (folder / 'captions.npz').read_bytes()):
+        (folder / 'captions.npy').write_bytes(contents)
+        with pytest.raises(UserError, match=r'captions.npy cannot be read \(.+\): save the embeddings by numpy.save'):
+            load(folder)
 
 
 def test_a_byte_order_mark_is_no_caption_and_another_encoding_is_refused(folder):

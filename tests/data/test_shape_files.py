@@ -118,6 +118,23 @@ def test_an_empty_file_gets_a_sentence(root, tmp_path):
         load_folder(root, tmp_path)
 
 
+def test_what_numpy_reads_as_no_numbers_gets_a_sentence(root, tmp_path):
+    np.savez(root / 'archive.npz', BOX)
+    np.save(root / 'words.npy', [['a', 'b', 'c']])
+    named = {'archive': (root / 'archive.npz').read_bytes(), 'words': (root / 'words.npy').read_bytes()}
+    for file in root.iterdir():
+        file.unlink()
+    for contents in (*named.values(), b'PK\x03\x04'):
+        (root / '2.npy').write_bytes(contents)
+        with pytest.raises(UserError, match=r"2\.npy' cannot be read as an image \(.+\): replace or remove it"):
+            load_folder(root, tmp_path)
+    np.save(root / '1.npy', CLOUDS[0])
+    for contents in (*named.values(), b'PK\x03\x04'):
+        (root / '2.npy').write_bytes(contents)
+        with pytest.raises(UserError, match=r"2\.npy' cannot be read as a point cloud or solid \(.+\): replace or"):
+            load_folder(root, tmp_path)
+
+
 def test_kinds_cannot_be_mixed(root, tmp_path, write_image):
     np.save(root / '1.npy', CLOUDS[0])
     np.save(root / '2.npy', BOX)
