@@ -63,7 +63,8 @@ def cache_directory(cache_dir: str | os.PathLike | None) -> pathlib.Path:
 
 def entry_name(name: str, split: str, place: Any) -> str:
     """The name of a data set's entry in the cache: readable, and different for each location (a JSON value)."""
-    readable = re.sub(r'[^\w.-]+', '_', f'{name.rstrip("/").rpartition("/")[2]}-{split}')[:80]
+    readable = re.sub(r'[^\w.-]+', '_', f'{name.rstrip("/").rpartition("/")[2]}-{split}')
+    readable = readable.encode()[:80].decode(errors='ignore')  # file systems count bytes
     return f'{readable}-{fingerprints.of_value(place)[:16]}'
 
 

@@ -86,6 +86,7 @@ def test_names_of_places():
     ]
     assert [name[:-16] for name in names] == ['samples-train-', 'samples-train-', 'mnist-train-', 'x' * 80 + '-']
     assert len({name[-16:] for name in names}) == 2
+    assert len(cache.entry_name('folder:/' + '数' * 85, 'train', 1).encode()) <= 97  # and not too long for a file
 
 
 def age(path, days):
