@@ -1,6 +1,7 @@
 """Exceptions that end a run early, and how a command reports them."""
 
 import contextlib
+import io
 import pathlib
 import signal
 import sys
@@ -43,6 +44,8 @@ class InterruptedRunError(RuntimeError):
 
 def exit_code(run: Callable[[], None]) -> int:
     """Runs a command: prints one line for each warning and for a user error; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')  # names of files may have bytes that are no text
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -1,6 +1,7 @@
 """The command line's grammar."""
 
 import importlib.util
+import io
 import pathlib
 import re
 
@@ -8,6 +9,7 @@ import pytest
 
 from gan_jax import config as configs
 from gan_jax.data.cache import cache_directory
+from gan_jax.errors import exit_code
 from gan_jax.main import main, parse
 
 MODES = ('train', 'sample', 'eval')
@@ -103,6 +105,13 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(arguments, sentence
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('gan_jax: ')
     assert sentence in line
+
+
+def test_the_name_of_a_file_in_another_encoding_is_printed(monkeypatch):
+    printed = io.BytesIO()
+    monkeypatch.setattr('sys.stdout', io.TextIOWrapper(printed, 'utf-8', errors='strict', write_through=True))
+    assert exit_code(lambda: print('caf\udce9')) == 0
+    assert printed.getvalue() == b'caf\\udce9\n'
 
 
 def test_a_doubtful_recipe_is_warned_about_in_one_line(tmp_path, capsys):

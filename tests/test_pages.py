@@ -238,6 +238,7 @@ def test_nasty_names_stay_text(tmp_path):
     page = run_page.page(workdir.read(path, NASTY))
     assert Tree(page).texts('h1') == [NASTY]
     assert Tree(page).texts('b') == []
+    assert 'caf?' in html.document('caf\udce9', '')  # as Python has the name of a file in another encoding
 
 
 # Pictures

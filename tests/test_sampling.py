@@ -111,6 +111,13 @@ def test_names_of_pictures_say_what_they_are():
     assert many[0] != many[1]
 
 
+def test_names_of_pictures_are_not_too_long_for_a_file_and_are_text():
+    names = [sample_files.generated('run', 70, 'upscale', '数' * k, prompt='a bird ' * 30).name for k in (80, 81)]
+    assert all(len(name.encode()) <= 200 for name in names)
+    assert names[0] != names[1]
+    assert sample_files.generated('run', 70, 'upscale', 'caf\udce9').name == 'step0000070-upscale-caf_'
+
+
 def test_conditions_go_from_each_class_to_the_next_and_back():
     path = sampling.class_interpolation(CLASSES, 5).reshape(CLASSES, 5, CLASSES)
     np.testing.assert_allclose(path[:, 0], np.eye(CLASSES))

@@ -55,7 +55,7 @@ def document(
         scripts: names of further assets, which run last.
     """
     drawing = ('uPlot.iife.min.js', 'charts.js') if charts else ()
-    return '\n'.join(
+    page = '\n'.join(
         [
             '<!doctype html>',
             '<html lang="en">',
@@ -76,6 +76,7 @@ def document(
             '</html>\n',
         ]
     )
+    return page.encode(errors='replace').decode()  # names of files may have bytes that are no text
 
 
 def data(name: str, values: Any) -> str:

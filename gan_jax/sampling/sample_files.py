@@ -21,6 +21,7 @@ from gan_jax.sampling.trained import TrainedRun, load_run
 _WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|mp4|obj|ply|npy)|points\.npy')
 _FILM_RATE = 10  # frames per second
 MOST_PICTURES = 10**6  # files in one directory
+_LONGEST = 200  # bytes of a name; a file system takes 255, with a suffix and those of a temporary file
 
 
 def sample_workdir(
@@ -183,9 +184,14 @@ def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> 
         step: step of the checkpoint.
         *names: what it is.
         **options: the options; those that are None or do not truncate (psi=1) are omitted.
+
+    The end of a name that is too long for a file is replaced by a checksum.
     """
     words = (f'{name}{_short(value)}' for name, value in _given(options).items())
-    return pathlib.Path(workdir) / 'generated' / '-'.join([f'step{step:07d}', *names, *words])
+    whole = re.sub('[\ud800-\udfff]', '_', '-'.join([f'step{step:07d}', *names, *words]))  # bytes that are no text
+    if len(encoded := whole.encode()) > _LONGEST:
+        whole = f'{encoded[: _LONGEST - 9].decode(errors="ignore")}-{zlib.crc32(encoded):08x}'
+    return pathlib.Path(workdir) / 'generated' / whole
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
