@@ -54,7 +54,7 @@ def frames_of(path: str | os.PathLike) -> list[bytes]:
     Raises:
         UserError: ffmpeg is missing, or cannot read the file.
     """
-    return _split(_decoded(path, '-f image2pipe -c:v ppm'))
+    return _split(_decoded(path, '-f image2pipe -c:v ppm -pix_fmt rgb24'))
 
 
 def count_frames(path: str | os.PathLike) -> int:

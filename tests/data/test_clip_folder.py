@@ -76,6 +76,12 @@ def test_video_files_are_read_frame_by_frame(tmp_path, monkeypatch):
     assert found.shape == (2, 11, 16, 16, 3)
     np.testing.assert_allclose(found.astype(int), np.stack(clips)[:, :, :, :16], atol=3)
 
+    (tmp_path / 'deep').mkdir()
+    files = str(tmp_path / 'clips/a.mp4'), str(tmp_path / 'deep/a.mkv')
+    assert not video._ffmpeg(['-i', files[0], '-c:v', 'ffv1', '-pix_fmt', 'yuv444p10le', files[1]]).returncode
+    deep = load_clips(tmp_path / 'deep', size=16).examples  # of 10 bits
+    np.testing.assert_allclose(deep.astype(int), found[:1], atol=3)
+
     (tmp_path / 'clips/c.mp4').write_bytes(video.encoded([*clips[0], clips[0][0]], 10))
     with monkeypatch.context() as patch:  # a long film does not fit in memory
         patch.setattr(video, 'frames_of', lambda path: pytest.fail('frames are read before lengths are compared'))
