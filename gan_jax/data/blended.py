@@ -62,6 +62,11 @@ def over_patches(name: str, images: Dataset, pictures: Dataset | None, channels:
                 f'which are {pictures.shape[0]}x{pictures.shape[1]}: set a smaller data.size.'
             )
         first = 0 if images.split.startswith('train') else 1
+        if len(pictures) <= first:
+            raise UserError(
+                f'{pictures.name!r} has one picture, which {images.split!r} cannot share with the training split: add '
+                'another one.'
+            )
         patches = crops(pictures.examples[first::2], len(images), height, width, random)
     examples = blend(images.examples, patches)
     examples.setflags(write=False)

@@ -80,7 +80,10 @@ def open_image(file: str | BinaryIO) -> Image.Image:
             raise UserError(f'{_LIMIT} is {limit!r}: set it to the largest number of pixels that an image may have.')
         Image.MAX_IMAGE_PIXELS = int(limit)
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # accepts colour profiles of 1 MiB
-    return Image.open(file)
+    image = Image.open(file)
+    if image.format == 'TIFF':
+        image.filename = ''  # or Pillow maps the file, and garbles pictures of one or four channels that it turns
+    return image
 
 
 def unreadable(what: str, error: Exception) -> UserError:

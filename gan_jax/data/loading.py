@@ -44,7 +44,7 @@ def absolute_name(name: str) -> str:
     """A data set's name that means the same from every directory: that of a folder with an absolute path."""
     kind, found, rest = name.partition(':')
     match kind:
-        case 'folder' | 'paired' | 'maps' | 'captioned' | 'clips' | 'clip_maps' if found:
+        case _ if kind in _OF_PATHS and rest:
             rest = os.path.abspath(os.path.expanduser(rest))
         case (
             'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' | 'moving' | 'moving_one'
@@ -126,11 +126,7 @@ def load(
         in size, none is given and they are not `mixed`, the parts of a name do not fit each other (see the modules of
         each), or the cache cannot be written.
     """
-    if name not in MIXTURES:
-        if size is not None and size < 1:
-            raise UserError(f'the size of an image must be at least 1, not {size}.')
-        if channels not in (None, 1, 3):
-            raise UserError(f'an image has 1 channel (grey) or 3 (colour), not {channels}.')
+    _check(name, size, channels)
     root = cache.cache_directory(cache_dir)
     options = {'size': size, 'channels': channels, 'show_progress': show_progress}
     inner = functools.partial(load, split=split, data_dir=data_dir, cache_dir=cache_dir, **options)
@@ -179,6 +175,19 @@ def for_training(
     if left_out:
         dataset = without_classes(dataset, left_out)
     return dataset if labels_per_class is None else few_labels.with_few_labels(dataset, labels_per_class, label_seed)
+
+
+def _check(name: str, size: int | None, channels: int | None) -> None:
+    """Raises a UserError for a kind of data without its directory, or an impossible size or number of channels."""
+    kind, _, rest = name.partition(':')
+    if kind in _OF_PATHS and not rest:
+        raise UserError(f'{name!r} names no directory: write {kind}:PATH.')
+    if name in MIXTURES:
+        return
+    if size is not None and size < 1:
+        raise UserError(f'the size of an image must be at least 1, not {size}.')
+    if channels not in (None, 1, 3):
+        raise UserError(f'an image has 1 channel (grey) or 3 (colour), not {channels}.')
 
 
 def _find_sources(name: str, split: str, data_dir: str | None, root: pathlib.Path) -> list[ImageSource]:
@@ -275,6 +284,7 @@ _OF_DIRECTORIES = {
     'maps': maps.with_maps,
     'paired': paired.pairs,
 }
+_OF_PATHS = ('folder', *_OF_DIRECTORIES)
 _FROM_ANOTHER = {
     'stacked': _load_stack,
     'coloured': _load_coloured,

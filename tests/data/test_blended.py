@@ -68,6 +68,12 @@ def test_splits_use_different_pictures(load_quietly, pictures):
         assert (whole[..., 1] == green).all()
 
 
+def test_one_picture_cannot_be_that_of_two_splits(load_quietly, tmp_path, write_image):
+    write_image(tmp_path / '1.png', np.zeros((8, 8)))
+    with pytest.raises(UserError, match="has one picture, which 'test' cannot share with the training split: add"):
+        load_quietly(f'blended:digits+folder:{tmp_path}', split='test')
+
+
 def test_names_from_every_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute_name('blended:mnist') == 'blended:mnist'

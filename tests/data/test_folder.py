@@ -181,6 +181,8 @@ def test_a_path_where_a_name_stands_is_no_misspelt_name(folder, tmp_path):
         (f'{folder}/file', f"'{folder}/file' is a file: give the directory of the images, as folder:PATH."),
         (f'{folder}/gone', f"there is no file or directory '{folder}/gone': check the path."),
         ('./gone', "there is no file or directory './gone': check the path."),
+        ('folder:', "'folder:' names no directory: write folder:PATH."),
+        ('paired', "'paired' names no directory: write paired:PATH."),
         ('pets.zip', "'pets.zip' is an archive: unpack it and give the directory, as folder:PATH."),
         ('folder:pets.zip', "'pets.zip' is an archive: unpack it and give the directory, as folder:PATH."),
     ):

@@ -68,6 +68,16 @@ def test_a_photograph_is_turned_upright():
     np.testing.assert_array_equal(array[..., 0], np.rot90(RAMP, -1))
 
 
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'CMYK', 'I;16'])
+def test_a_turned_tiff_without_compression_is_turned_upright(mode, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.fromarray(RAMP.astype(np.uint16) * 257) if mode == 'I;16' else Image.fromarray(RAMP).convert('RGB')
+    image.convert(mode).save(tmp_path / 'turned.tif', exif=exif)
+    array = decode(str(tmp_path / 'turned.tif'), size=None, channels=1)
+    np.testing.assert_array_equal(array[..., 0], np.rot90(RAMP, -1))
+
+
 def exif_entry(tag, kind, count, value):
     """A little-endian entry of an EXIF directory; kinds: 2 text, 3 uint16, 5 rational, 12 double."""
     return struct.pack('<HHI4s', tag, kind, count, value)
