@@ -48,12 +48,12 @@ def folder_source(
       UserError: if the directory does not exist, contains no images, contains both images and classes of images, its
         sub-directories are named like splits, or a link in it leads nowhere or back.
     """
-    root = user_path(path)
+    root, kind = user_path(path), name.partition(':')[0]
     chosen = slice_of(split)
     if not os.path.isdir(root):
         if root.suffix.lower() in ARCHIVES:
-            raise UserError(f'{str(root)!r} is an archive: unpack it and give the directory, as folder:PATH.')
-        raise UserError(f'{str(root)!r} is not a directory: give a directory of images, as folder:PATH.')
+            raise UserError(f'{str(root)!r} is an archive: unpack it and give the directory, as {kind}:PATH.')
+        raise UserError(f'{str(root)!r} is not a directory: give a directory of images, as {kind}:PATH.')
     found = list(_files_below(root))
     images = [file for file in found if _is_image(file, extensions)]
     if order is not None:
@@ -62,7 +62,7 @@ def folder_source(
     for file in images:
         if file.parent != root:
             classes[file.relative_to(root).parts[0]].append(file)
-    _check(root, images, classes, extensions)
+    _check(root, images, classes, extensions, kind)
     _warn_of_others(root, found, images)
     labels = [label for label, inside in enumerate(classes.values()) for _ in inside] or [None] * len(images)
     files, labels = images[chosen], labels[chosen]
@@ -131,6 +131,7 @@ def _check(
     images: Sequence[pathlib.Path],
     classes: Mapping[str, list[pathlib.Path]],
     extensions: tuple[str, ...],
+    kind: str,
 ) -> None:
     """Raises a UserError if the images and classes cannot form a data set."""
     if not images:
@@ -143,7 +144,7 @@ def _check(
     if classes and {name.lower() for name in classes} <= _SPLITS:
         raise UserError(
             f'the sub-directories of {str(root)!r} would be classes, but {", ".join(classes)} are names of '
-            f'splits: give one of them, such as folder:{root / next(iter(classes))}, or rename them.'
+            f'splits: give one of them, such as {kind}:{root / next(iter(classes))}, or rename them.'
         )
 
 

@@ -102,8 +102,11 @@ def test_sentences(sides, load_quietly, write_image):
     for size in (None, 4):
         with pytest.raises(UserError, match=sentence):
             load_quietly(f'paired:{sides / "AB"}', size=size)
-    with pytest.raises(UserError, match='is not a directory'):
+    with pytest.raises(UserError, match='is not a directory: give a directory of images, as paired:PATH'):
         load_quietly(f'paired:{sides / "none"}')
+    write_image(sides / 'facades/train/1.png', picture(0))
+    with pytest.raises(UserError, match=r'are names of splits: give one of them, such as paired:.*/facades/train, or'):
+        load_quietly(f'paired:{sides / "facades"}')
     (sides / 'AB/A/alone.png').write_text('no image')
     with pytest.raises(UserError, match=r"^'.*/A/alone\.png' cannot be read as an image"):
         load_quietly(f'paired:{sides / "AB"}')
