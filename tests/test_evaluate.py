@@ -109,6 +109,8 @@ def test_a_path_may_begin_with_a_tilde_and_hold_an_at(files, monkeypatch):
         ('mnist', ('mnist', 'train')),
         ('mnist@test[:100]', ('mnist', 'test[:100]')),
         ('folder:/a@b', ('folder:/a@b', 'train')),
+        ('captioned:/a@b', ('captioned:/a@b', 'train')),
+        ('clip_maps:/a@b@train[:9]', ('clip_maps:/a@b', 'train[:9]')),
         ('folder:/a@b/c@train', ('folder:/a@b/c', 'train')),
         ('folder:/a@train/c', ('folder:/a@train/c', 'train')),
         ('unpaired:digits,blended:digits@test', ('unpaired:digits,blended:digits', 'test')),
