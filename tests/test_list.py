@@ -62,10 +62,13 @@ def test_prepared_data_sets_are_listed_with_their_splits(tmp_path, monkeypatch):
     for name, form in (('faces/small/1.0.0', 'array_record'), ('old/1.0.0', 'tfrecord')):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / 'dataset_info.json').write_text(f'{{"fileFormat": "{form}", "splits": {splits}}}')
+    for number, damaged in enumerate(('{', '[]', '{"fileFormat": "array_record"}')):
+        (tmp_path / f'damaged{number}/1.0.0').mkdir(parents=True)
+        (tmp_path / f'damaged{number}/1.0.0/dataset_info.json').write_text(damaged)
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     found = lists.SECTIONS['data'][1]()
     assert found['faces/small'] == 'train 1,500, test 20'
-    assert 'old' not in found
+    assert not {'old', 'damaged0', 'damaged1', 'damaged2'} & set(found)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

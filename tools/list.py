@@ -10,6 +10,7 @@ losses, networks, optimisers and so on.
 
 import argparse
 import ast
+import contextlib
 import json
 import os
 import pathlib
@@ -69,11 +70,12 @@ def _prepared(directory: pathlib.Path) -> dict[str, str]:
     """The TFDS data sets in a directory that can be read, with the sizes of their splits."""
     found = {}
     for path in sorted(directory.glob('*/**/dataset_info.json')):
-        info = json.loads(path.read_bytes())
-        if info.get('fileFormat') == 'array_record':
-            sizes = {split['name']: sum(map(int, split['shardLengths'])) for split in info['splits']}
-            name = path.parent.parent.relative_to(directory).as_posix()
-            found[name] = ', '.join(f'{split} {size:,}' for split, size in sizes.items())
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):  # it is damaged
+            info = json.loads(path.read_bytes())
+            if info.get('fileFormat') == 'array_record':
+                sizes = {split['name']: sum(map(int, split['shardLengths'])) for split in info['splits']}
+                name = path.parent.parent.relative_to(directory).as_posix()
+                found[name] = ', '.join(f'{split} {size:,}' for split, size in sizes.items())
     return found
 
 

@@ -203,7 +203,8 @@ def read_npy(path: str | os.PathLike, mmap_mode: str | None = None) -> np.ndarra
 def _image_of(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+    is_grey_or_colour = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or not is_grey_or_colour or not array.size:
         raise ValueError(f'an .npy image must be uint8 [H, W] or [H, W, 1 or 3], not {array.dtype}{list(array.shape)}')
     return Image.fromarray(array)
 

@@ -104,7 +104,7 @@ def _solid(voxels: np.ndarray) -> np.ndarray:
     """A solid uint8 [D, D, D, 1], of which voxels above half of the range of their type are inside."""
     if voxels.ndim == 4 and voxels.shape[3] == 1:
         voxels = voxels[..., 0]
-    if voxels.ndim != 3 or len(set(voxels.shape)) > 1:
+    if voxels.ndim != 3 or len(set(voxels.shape)) > 1 or not voxels.size:
         raise ValueError(f'its voxels are no cube but {list(voxels.shape)}')
     half = 127 if voxels.dtype == np.uint8 and voxels.max(initial=0) > 1 else 0.5
     return (voxels > half)[..., None].astype(np.uint8) * _INSIDE

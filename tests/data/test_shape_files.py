@@ -96,6 +96,7 @@ def test_solids_of_binvox(root, tmp_path):
         ('1.npy', BOX[:4], r'its voxels are no cube but \[4, 8, 8\]'),
         ('1.binvox', as_binvox(BOX[:4]), r'its voxels are no cube but \[4, 8, 8\]'),
         ('1.binvox', as_binvox(BOX)[:-2], 'it has 511 voxels, not 8 x 8 x 8'),
+        ('1.binvox', b'#binvox 1\ndim 0 0 0\ndata\n', r'its voxels are no cube but \[0, 0, 0\]'),
         ('1.binvox', b'#binvox 2', 'no header of a .binvox file'),
     ],
 )
@@ -124,7 +125,8 @@ def test_what_numpy_reads_as_no_numbers_gets_a_sentence(root, tmp_path):
     named = {'archive': (root / 'archive.npz').read_bytes(), 'words': (root / 'words.npy').read_bytes()}
     for file in root.iterdir():
         file.unlink()
-    for contents in (*named.values(), b'PK\x03\x04'):
+    np.save(root / '2.npy', np.zeros((0, 5), np.uint8))
+    for contents in ((root / '2.npy').read_bytes(), *named.values(), b'PK\x03\x04'):
         (root / '2.npy').write_bytes(contents)
         with pytest.raises(UserError, match=r"2\.npy' cannot be read as an image \(.+\): replace or remove it"):
             load_folder(root, tmp_path)
