@@ -175,6 +175,12 @@ def test_the_model_card_draws_inputs_of_other_kinds(points, field, dtype, change
     assert (names[field].dtype, names[field].shape) == (dtype, (16, 4))
 
 
+def test_the_model_card_is_text_whatever_the_names_of_files(points, tmp_path):
+    workdir = shutil.copytree(points, tmp_path / 'caf\udce9')
+    latents = {'latents': jax.ShapeDtypeStruct((1, 2), np.float32)}
+    assert 'caf?' in model_card.model_card(workdir, load_once(points), latents, {})
+
+
 def test_the_model_card_has_the_metrics_of_its_step_with_their_protocols(points, tmp_path):
     workdir = shutil.copytree(points, tmp_path / 'run')
     assert f'--mode eval --workdir {workdir} --step 3' in (export(workdir) / 'README.md').read_text()

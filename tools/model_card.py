@@ -65,7 +65,8 @@ def model_card(
         f'## Training\n\n{_table(("", ""), _facts(workdir, run, changes))}\n\n`config.json` has all settings.',
         f'## Metrics\n\n{_metrics(workdir, run, changes)}',
     ]
-    return '\n\n'.join(filter(None, parts)) + '\n'
+    card = '\n\n'.join(filter(None, parts)) + '\n'
+    return card.encode(errors='replace').decode()  # names of files may have bytes that are no text
 
 
 def _usage(run: TrainedRun, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
