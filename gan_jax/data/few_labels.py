@@ -22,13 +22,15 @@ def with_few_labels(data: Dataset, per_class: int, seed: int) -> Dataset:
       seed: seed of the draw.
 
     Raises:
-      UserError: the data have no labels, or a class has fewer examples.
+      UserError: the data have no labels, a class has fewer examples, or `per_class` is below 1.
     """
     if data.labels is None:
         raise UserError(
             f'{data.name!r} has no labels, but data.labels_per_class={per_class} needs some: unset it, or '
             'choose labelled data.'
         )
+    if per_class < 1:
+        raise UserError(f'data.labels_per_class is {per_class}; it must be at least 1.')
     random = np.random.default_rng(seed)
     chosen = []
     for label in range(data.num_classes):

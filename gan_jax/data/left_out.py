@@ -20,7 +20,10 @@ def without_classes(data: Dataset, classes: str) -> Dataset:
     if data.labels is None:
         raise UserError(f'{data.name!r} has no classes to leave out: unset data.left_out, or choose labelled data.')
     data.check_without_groups()
-    chosen = choose_classes(parse_classes(classes), data.num_classes, data.class_names)
+    wanted = parse_classes(classes)
+    if not wanted:
+        raise UserError(f'data.left_out={classes} names no class: write data.left_out=3,8, or unset it.')
+    chosen = choose_classes(wanted, data.num_classes, data.class_names)
     kept = np.flatnonzero(~np.isin(data.labels, chosen))
     if not len(kept):
         raise UserError(f'data.left_out={classes} leaves no example of {data.name!r}: name fewer classes.')

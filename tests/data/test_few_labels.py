@@ -63,6 +63,9 @@ def test_sentences(load_quietly, folder):
         load_quietly('digits', labels_per_class=200)
     with pytest.raises(UserError, match=r'^.* has no labels, but data\.labels_per_class=1 needs some: unset it'):
         load_quietly(f'folder:{folder}/b', labels_per_class=1)
+    for number in (0, -1):
+        with pytest.raises(UserError, match=rf'^data\.labels_per_class is {number}; it must be at least 1'):
+            load_quietly('digits', labels_per_class=number)
 
 
 def test_a_config_asks_for_them_in_training_and_not_in_another_split(load_quietly, monkeypatch, tmp_path):

@@ -40,6 +40,8 @@ def test_sentences():
         without_classes(of([0, 1, 2]), '0,1,2')
     with pytest.raises(UserError, match=r'^There is no class 3: classes are numbered from 0 to 2'):
         without_classes(of([0, 1, 2]), '3')
+    with pytest.raises(UserError, match=r'^data\.left_out=, names no class: write data\.left_out=3,8, or unset it'):
+        without_classes(of([0, 1, 2]), ',')
     unlabelled = Dataset('some', 'train', np.zeros((2, 1, 1, 1), np.uint8), None, None, 'f')
     with pytest.raises(UserError, match=r"^'some' has no classes to leave out: unset data\.left_out"):
         without_classes(unlabelled, '0')
