@@ -193,6 +193,14 @@ def test_images_get_the_size_and_channels_of_what_a_run_translates(field, tmp_pa
     np.testing.assert_array_equal(found.examples, np.full((1, 8, 8, 1), 76))  # ITU-R 601 luma
 
 
+def test_grey_images_for_a_run_of_colour_are_not_warned_about(tmp_path, recwarn):
+    Image.new('L', (8, 8), 76).save(tmp_path / 'a.png')
+    options = config_dict.ConfigDict({'directory': None, 'cache': str(tmp_path / '.cache')})
+    found = shown.load_inputs(f'folder:{tmp_path}', 'input', {'input': (8, 8, 3)}, options)
+    np.testing.assert_array_equal(found.examples, np.full((1, 8, 8, 3), 76))
+    assert not recwarn
+
+
 def test_inputs_are_for_translations(tmp_path, capsys):
     from test_latent_pictures import save_untrained as save_image_run
 

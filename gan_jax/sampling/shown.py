@@ -6,6 +6,7 @@
 import contextlib
 import functools
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -197,7 +198,8 @@ def load_inputs(
     dataset = load(name, **options)
     is_of_examples = field == MAIN or field not in dataset.fields
     if is_of_examples and dataset.shape[-1] != channels:
-        with contextlib.suppress(UserError):  # of data that have no other channels, which is said below
+        # Errors of data that have no other channels are told below, and warnings have been told.
+        with contextlib.suppress(UserError), warnings.catch_warnings(action='ignore'):
             dataset = load(name, channels=channels, **options)
     found = dataset.shapes.get(field, dataset.shape)
     if found != shapes[field]:
