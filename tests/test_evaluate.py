@@ -117,8 +117,6 @@ def test_a_path_may_begin_with_a_tilde_and_hold_an_at(files, monkeypatch):
         ('unpaired:folder:/a@b,paired:/c', ('unpaired:folder:/a@b,paired:/c', 'train')),
         ('stacked:folder:/a@b@train[:9]', ('stacked:folder:/a@b', 'train[:9]')),
         ('clips:/a@b', ('clips:/a@b', 'train')),
-        ('clip_maps:/a@b@train[:9]', ('clip_maps:/a@b', 'train[:9]')),
-        ('captioned:/a@b', ('captioned:/a@b', 'train')),
         ('captioned_shapes@test', ('captioned_shapes', 'test')),
     ],
 )

@@ -44,7 +44,7 @@ def absolute_name(name: str) -> str:
     """A data set's name that means the same from every directory: that of a folder with an absolute path."""
     kind, found, rest = name.partition(':')
     match kind:
-        case _ if kind in _OF_PATHS and rest:
+        case _ if kind in PATH_KINDS and rest:
             rest = os.path.abspath(os.path.expanduser(rest))
         case (
             'stacked' | 'edges' | 'grey' | 'half' | 'quarter' | 'coloured' | 'six_colours' | 'moving' | 'moving_one'
@@ -180,7 +180,7 @@ def for_training(
 def _check(name: str, size: int | None, channels: int | None) -> None:
     """Raises a UserError for a kind of data without its directory, or an impossible size or number of channels."""
     kind, _, rest = name.partition(':')
-    if kind in _OF_PATHS and not rest:
+    if kind in PATH_KINDS and not rest:
         raise UserError(f'{name!r} names no directory: write {kind}:PATH.')
     if name in MIXTURES:
         return
@@ -284,7 +284,7 @@ _OF_DIRECTORIES = {
     'maps': maps.with_maps,
     'paired': paired.pairs,
 }
-_OF_PATHS = ('folder', *_OF_DIRECTORIES)
+PATH_KINDS = ('folder', *_OF_DIRECTORIES)  # kinds of data that a path follows
 _FROM_ANOTHER = {
     'stacked': _load_stack,
     'coloured': _load_coloured,

@@ -7,11 +7,10 @@ import re
 from numpy.typing import ArrayLike
 
 from gan_jax import data
+from gan_jax.data.loading import PATH_KINDS
 from gan_jax.evaluation import archive
 from gan_jax.evaluation.statistics import Statistics, is_statistics, read_statistics
 from gan_jax.records import files
-
-_OF_DIRECTORIES = ('folder', 'paired', 'maps', 'captioned', 'clips', 'clip_maps')  # kinds of data named by a path
 
 Images = str | os.PathLike | ArrayLike | data.Dataset
 
@@ -35,7 +34,7 @@ def is_archive(spec: str | data.Dataset) -> bool:
 
 def is_named(spec: str | data.Dataset) -> bool:
     """Whether images are a data set of TFDS, and not a file, a directory or embedded."""
-    if is_archive(spec) or pathlib.Path(spec).is_dir() or spec.partition(':')[0] in _OF_DIRECTORIES:
+    if is_archive(spec) or pathlib.Path(spec).is_dir() or spec.partition(':')[0] in PATH_KINDS:
         return False
     return name_and_split(spec)[0] not in ('digits', 'scenes')
 
@@ -71,7 +70,7 @@ def load_images(
 def name_and_split(spec: str | os.PathLike) -> tuple[str, str]:
     """The parts of 'NAME@SPLIT'. A directory's path may have an @ itself: only '@train' or '@train[...]' ends it."""
     name, found, split = str(spec).rpartition('@')
-    has_path = re.search(rf'\b({"|".join(_OF_DIRECTORIES)}):', name)
+    has_path = re.search(rf'\b({"|".join(PATH_KINDS)}):', name)
     if not found or (has_path and not re.fullmatch(r'train(\[[^/]*\])?', split)):
         return str(spec), 'train'
     return name, split
