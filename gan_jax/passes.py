@@ -271,6 +271,7 @@ class Passes:
             positions=positions,
             axis_name=self.axis_name,
             styles=self.generator.styles and styles,
+            generator=pair.generator,
         )
 
     def discriminator_loss(

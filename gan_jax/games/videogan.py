@@ -29,10 +29,11 @@ def from_config(mask: Annotated[float, AMOUNT] = 0.1, *, parts: Parts) -> Game:
     if adversarial.condition_of(parts) is not None:
         raise UserError('The game videogan is unconditional: unset the conditioning of both players.')
 
+    network = adversarial.make_networks(parts, generate='streams').generator
+
     def mean(view: View) -> Array:
-        streams, _ = module.apply(  # XLA merges this call with the one that makes the clips
-            {'params': view.params}, view.latents, train=True, method='streams', mutable=True
-        )
-        return streams[1].mean()
+        # XLA merges this call with the one that makes the clips.
+        (_, mask, _), _ = network.apply(*view.generator, view.latents, view.key, True)
+        return mask.mean()
 
     return adversarial.from_config(parts=parts, terms=Pair(one_term('mask', mask, mean), ()))

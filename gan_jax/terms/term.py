@@ -42,6 +42,7 @@ class View:
             with the logits. Empty where `discriminate_again` is None.
         styles: latents [b, ...], the first of the batch -> (styles, a function from styles to examples), for a
             generator with styles; see `Network`.
+        generator: the generator's (params, variables) in this pass.
     """
 
     params: PyTree
@@ -62,6 +63,7 @@ class View:
     discriminate_again: Callable[[str, Array], Array] | None = None
     gradients: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     styles: Callable[[Array], tuple[Array, Callable[[Array], Array]]] | None = None
+    generator: tuple[PyTree, PyTree] | None = None
 
     @functools.cached_property
     def real_judgement(self) -> Judgement:

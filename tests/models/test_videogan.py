@@ -5,13 +5,15 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
-from gan_jax import build, config
+from gan_jax import build, config, steps
 from gan_jax import load as load_run
 from gan_jax.data import motions
 from gan_jax.errors import UserError
+from gan_jax.game import stream
 from gan_jax.models import videogan
 from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
@@ -40,6 +42,30 @@ def test_a_clip_is_the_foreground_where_the_mask_is_and_the_background_elsewhere
     np.testing.assert_allclose(clips, mask * foreground + (1 - mask) * background, rtol=1e-6)
     assert 0 < mask.min() < mask.max() < 1
     assert np.ptp(foreground, axis=1).max() > 0  # it moves
+
+
+@pytest.mark.parametrize('normalization', ['batch', 'spectral', 'virtual'])
+def test_the_mask_of_the_loss_is_that_of_the_clips(normalization):
+    shape, key, places = (2, 8, 8, 3), jax.random.key(1), jnp.arange(3)
+    given = {'generator.width': '2', 'discriminator.width': '2', 'generator.normalization': normalization}
+    options = config.load('videogan:motions,small', given | {'latents.size': '5', 'reference_batch': '4'})
+    reference = (jnp.zeros((4, *shape)), None) if normalization == 'virtual' else None
+    game = build.make_game(options, shape, reference=reference)
+    state = steps.init_state(game, dict.fromkeys(('generator', 'discriminator'), optax.sgd(0.1)), key)
+    params, variables = state.generator[:2]
+    batch = {'real': jnp.zeros((3, *shape))}
+    _, outcome = jax.jit(game.turn('generator').loss)(params, state, batch, key, places)
+
+    network, latents = videogan.Generator(shape, width=2, normalization=normalization), game.latents(
+        stream(key, 'latents'), places
+    )
+    given = {'params': params, **variables}
+    if reference is not None:
+        examples, _ = given.pop('reference')
+        given |= compiled.apply(network, given, examples, train=False, mutable=['virtual'])[1]
+    mutable = [name for name in variables if name in ('batch_stats', 'spectral')]
+    (_, mask, _), _ = compiled.apply(network, given, latents, train=True, mutable=mutable, method='streams')
+    np.testing.assert_allclose(outcome.metrics['mask'], mask.mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
