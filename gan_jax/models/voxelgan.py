@@ -28,7 +28,7 @@ class Generator(GeneratorNetwork):
 
     A dense layer to 4^3, then transposed convolutions of size 4, all normalised and through a ReLU but the last. The
     paper's occupancy is the logistic function of the last features x; here solids are 2 occupancy - 1 = tanh(x / 2).
-    The paper's latents are uniform in [0, 1]; batch norm makes no difference between these and [-1, 1].
+    The paper's latents are uniform in [0, 1], those of the recipe in [-1, 1].
 
     Attributes:
         shape: (D, D, D, 1) of a solid.
