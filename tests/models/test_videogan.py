@@ -56,8 +56,9 @@ def test_the_mask_of_the_loss_is_that_of_the_clips(normalization):
     batch = {'real': jnp.zeros((3, *shape))}
     _, outcome = jax.jit(game.turn('generator').loss)(params, state, batch, key, places)
 
-    network, latents = videogan.Generator(shape, width=2, normalization=normalization), game.latents(
-        stream(key, 'latents'), places
+    network, latents = (
+        videogan.Generator(shape, width=2, normalization=normalization),
+        game.latents(stream(key, 'latents'), places),
     )
     given = {'params': params, **variables}
     if reference is not None:
