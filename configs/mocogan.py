@@ -13,9 +13,10 @@ motions.
     python -m gan_jax.main --config mocogan:clips:/path   # clips of your own, in a sub-directory for each class
 
 The published shape motions, faces and actions are not included; motions is a set of clips of a coloured shape that
-moves over a still background, which is computed. The authors' weight decay of 1e-5 is left out. The rows of sample
-grids are the classes; `--mode sample` writes films (GIF, or `--format mp4`). The metric `clips` measures the share of
-samples with the requested motion, and how well their frames agree in shape and colour.
+moves over a still background, which is computed. The authors' weight decay of 1e-5 is left out. Their discriminator
+learns the classes of real clips only; here it learns those of generated clips as well. The rows of sample grids are the
+classes; `--mode sample` writes films (GIF, or `--format mp4`). The metric `clips` measures the share of samples with
+the requested motion, and how well their frames agree in shape and colour.
 
 The default run has two phases, which the paper does not have. In the first one frames alone are judged: a step needs
 one frame of each clip. In the second one the loss of clips has a tenth of the weight (`game.clips`); with the full
