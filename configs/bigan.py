@@ -22,7 +22,7 @@ classifier in the encoder's features on the test split, and `reconstruction` the
 (table 1).
 
 The digits take half a minute on two CPU cores; their `code_accuracy` was 0.79 after the 3,000 steps and 0.85 at 500.
-The published run has not been made in full: 1,500 of its 187,200 steps, with the learning rate falling within them,
+The published run has not been made in full: 1,500 of its 187,500 steps, with the learning rate falling within them,
 took three minutes there and gave 0.943 on MNIST's test images.
 
 Expect reconstructions of the right class more often than of the same image.
