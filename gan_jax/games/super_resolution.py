@@ -148,7 +148,8 @@ def super_resolution(
     against = is_on(adversary)
     if not against:  # the discriminator is replaced by a constant without parameters
         network = pure(lambda key: {}, lambda params, examples, condition: jnp.zeros(len(examples)))
-        terms, options = terms._replace(discriminator=()), {'axis_name': options.get('axis_name')}
+        terms = terms._replace(discriminator=())
+        options = {name: value for name, value in options.items() if name in ('axis_name', 'generator_steps')}
     game = adversarial(
         translator(generator),
         network,

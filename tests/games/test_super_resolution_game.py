@@ -77,6 +77,12 @@ def test_without_an_adversary_only_the_generator_moves_and_sees_pixels():
     assert not any(name.startswith('discriminator/') for name in metrics)
 
 
+def test_without_an_adversary_the_generator_makes_as_many_steps_as_with_one():
+    for adversary in (0.0, 0.01):
+        (turn,) = (t for t in game_of(adversary=adversary, generator_steps=2).turns if t.player == 'generator')
+        assert turn.times == 2
+
+
 def test_crops_of_an_image_and_its_input_are_at_the_same_place():
     factor = 4
     crops = Crops((6, 8, 2), (6 * factor, 8 * factor, 2), side=3 * factor, rotate=True)
