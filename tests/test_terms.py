@@ -420,6 +420,9 @@ def test_the_auxiliary_classifier_is_the_cross_entropy_of_real_and_fake_classes(
     of_fake = (np.log(2.0) + np.log1p(np.exp(3.0))) / 2
     np.testing.assert_allclose(terms.total(made.generator, view, {})[0], 2 * of_fake, rtol=1e-6)
     np.testing.assert_allclose(terms.total(made.discriminator, view, {})[0], 3 * (of_real + of_fake), rtol=1e-6)
+    of_reals = terms.auxiliary_classifier(2.0, 3.0, learns_fakes=False)
+    np.testing.assert_allclose(terms.total(of_reals.generator, view, {})[0], 2 * of_fake, rtol=1e-6)
+    np.testing.assert_allclose(terms.total(of_reals.discriminator, view, {})[0], 3 * of_real, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

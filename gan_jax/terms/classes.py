@@ -68,7 +68,9 @@ def data_to_data_cross_entropy(
     return jnp.mean(jax.nn.logsumexp(jnp.concatenate([own, others], 1), axis=1) - own[:, 0])
 
 
-def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: float = 1.0) -> Pair:
+def auxiliary_classifier(
+    generator_weight: float = 1.0, discriminator_weight: float = 1.0, learns_fakes: bool = True
+) -> Pair:
     """The class losses of AC-GAN (Odena et al. 2017, equation 3) for a discriminator that also classifies.
 
     The discriminator classifies real and fake examples; the generator's examples should be classified correctly: mean
@@ -77,6 +79,8 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
     Args:
         generator_weight: weight of the classes of fake examples; 0: off.
         discriminator_weight: weight of the classes of real and fake examples; 0: off.
+        learns_fakes: whether the discriminator also learns the classes of fake examples, as in the paper. If not, both
+            players cannot agree on signs of a class that real examples do not have.
     """
 
     def cross_entropy(judged: Judgement, labels: Array | None) -> Array:
@@ -90,12 +94,14 @@ def auxiliary_classifier(generator_weight: float = 1.0, discriminator_weight: fl
     def of_fake(view: View) -> Array:
         return cross_entropy(view.fake_judgement, view.fake_condition)
 
-    def of_both(view: View) -> Array:
-        return cross_entropy(view.real_judgement, view.condition) + of_fake(view)
+    def of_real(view: View) -> Array:
+        return cross_entropy(view.real_judgement, view.condition)
 
-    return Pair(
-        one_term('class_loss', generator_weight, of_fake), one_term('class_loss', discriminator_weight, of_both)
-    )
+    def of_both(view: View) -> Array:
+        return of_real(view) + of_fake(view)
+
+    learnt = of_both if learns_fakes else of_real
+    return Pair(one_term('class_loss', generator_weight, of_fake), one_term('class_loss', discriminator_weight, learnt))
 
 
 def contrastive(weight: float = 1.0, temperature: Annotated[float, POSITIVE_AMOUNT] = 1.0) -> Pair:
