@@ -116,9 +116,7 @@ def make_float32_game(config: ConfigDict, shape: tuple[int, ...], **known: Any) 
     """
     if config.dtype == 'float32':
         return None
-    config = config.copy_and_resolve_references()
-    config.dtype = 'float32'
-    return make_game(config, shape, **known)
+    return make_game(with_values(config, {'dtype': 'float32'}), shape, **known)
 
 
 def _join(parts: Parts) -> Game:

@@ -32,7 +32,7 @@ from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
 from gan_jax.evaluation.gather import GeneratorSamples, check_looks, of_inputs, shape_text, shapes_agree
 from gan_jax.evaluation.labels import renumber
-from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_kind, check_names, check_options
+from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_kind, check_names, check_options, needs_exact
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.sides import Images, as_side, is_archive, is_named, load_images, name_and_split, name_of
 from gan_jax.evaluation.statistics import Statistics
@@ -229,7 +229,7 @@ def _evaluate_run(
     _check_shapes(run.shape, real.shape, workdir, reals)
     samples = _samples_of(run, real, num, seed, f'{workdir} at step {run.step}')
     samples = _with_known(samples, metrics, trained_on, data_dir)
-    if any(METRICS[name].sees == 'generator' for name in metrics):
+    if needs_exact(metrics):
         samples = samples._replace(exact=run.float32_game())
     name = trained_on.name if isinstance(real, Statistics) else real.name
     found = choose_extractor(metrics, extractor, name, run.shape, labelled=real.labels is not None)

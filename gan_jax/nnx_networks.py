@@ -8,6 +8,8 @@ from flax import nnx
 from gan_jax.errors import UserError
 from gan_jax.game import Array, Key, Network
 
+_KINDS = nnx.Param, nnx.RngState, ...  # parameters, random streams, and all other state
+
 
 def from_nnx(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     """A network from a function that makes an nnx module, called as `module(inputs)`.
@@ -50,9 +52,6 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         return outputs, _values(nnx.split(module, *_KINDS)[3]) if train else variables
 
     return Network(init, apply)
-
-
-_KINDS = nnx.Param, nnx.RngState, ...
 
 
 def _values(state: nnx.State) -> dict[str, Array]:

@@ -237,6 +237,11 @@ def check_best(value: str, names: Sequence[str]) -> None:
     )
 
 
+def needs_exact(names: Sequence[str]) -> bool:
+    """Whether one of the metrics walks through the generator, and needs its game in float32 (`GeneratorSamples`)."""
+    return any(METRICS[name].sees == 'generator' for name in names)
+
+
 def check_of_generator(names: Sequence[str], game: Game) -> None:
     """Raises a UserError for the first metric that cannot be computed for a generator's samples.
 

@@ -23,7 +23,7 @@ from gan_jax.errors import DivergedError, UserError
 from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.gather import GeneratorSamples, of_inputs
-from gan_jax.evaluation.metrics import METRICS, check_kind, check_of_generator
+from gan_jax.evaluation.metrics import check_kind, check_of_generator, needs_exact
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import lab_page, run_page
 from gan_jax.parts import is_conditional, needs_classes, starts_from_examples
@@ -133,7 +133,7 @@ def make_evaluation(
     reals, extractor = choose_reference(config, dataset, game)
     evaluator, options = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache), config.evaluation
     exact = None
-    if any(METRICS[name].sees == 'generator' for name in config.evaluate):
+    if needs_exact(config.evaluate):
         exact = build.make_float32_game(config, dataset.shape, **of_data(dataset, count_classes(config, dataset)))
 
     def evaluate(step: int, players: Mapping[str, Player], out: Writers, seed: int) -> dict[str, float]:
