@@ -14,7 +14,7 @@ by factors of 2 to 100. Here, on a CPU, each of the three is computed in the fas
 Solids and clips are images with more channels: the slices under the kernel are concatenated, and the convolution of
 these, in either form, makes a slice of the outputs.
 
-Elsewhere (GPU, TPU) each of the three is the plain XLA operation. The platform that compiles decides, inside the three,
+Elsewhere (GPU, TPU) each of the three is the plain XLA operation. `gan_jax.layers.platforms` decides, inside the three,
 so that a derivative traces one rule and not one for each platform. The rules are `jax.custom_vjp`: reverse mode to any
 order and `vmap` work, forward mode (`jax.jvp`, `jax.hessian`) does not.
 """

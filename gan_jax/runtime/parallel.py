@@ -247,7 +247,7 @@ class Program:
         if not self.is_compiled:
             self.compile(*arguments)
         hosts.meet()
-        with traced_for(self._platform):
+        with traced_for(self._platform):  # the first call of a function that was not compiled here traces it
             return self._call(*arguments)
 
     @property
