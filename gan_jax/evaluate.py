@@ -21,17 +21,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import results
-from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
+from gan_jax.evaluation.evaluator import Evaluator, choose_extractor
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor
 from gan_jax.evaluation.features.find import GRAMMAR
 from gan_jax.evaluation.gather import GeneratorSamples, check_looks, of_inputs, shape_text, shapes_agree
-from gan_jax.evaluation.labels import renumber
+from gan_jax.evaluation.labels import draw_conditions
 from gan_jax.evaluation.metrics import METRICS, OPTIONS, check_kind, check_names, check_options, needs_exact
 from gan_jax.evaluation.record import Evaluation, differences
 from gan_jax.evaluation.sides import Images, as_side, is_archive, is_named, load_images, name_and_split, name_of
@@ -298,9 +297,9 @@ def _samples_of(
         samples = of_inputs(run.game, run.generator, num, seed, real, subject, run.shapes[run.game.given])
     else:
         samples = GeneratorSamples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
-    samples = samples._replace(discriminator=run.discriminator, encoder=run.encoder)
+    samples = samples._replace(class_names=run.class_names, discriminator=run.discriminator, encoder=run.encoder)
     if run.is_conditional:
-        samples = samples._replace(class_names=run.class_names, **draw_conditions(run, real, num, seed))
+        samples = samples._replace(**draw_conditions(real, num, seed, run.num_classes, run.class_names))
     return samples
 
 
@@ -313,17 +312,6 @@ def _with_known(
     section = trained_on.copy_and_resolve_references()
     section.directory = data_dir or section.directory
     return samples._replace(known=load_data(section))
-
-
-def draw_conditions(run: TrainedRun, real: data.Dataset, num: int, seed: int) -> dict[str, Any]:
-    """Draws classes with the frequencies of the real images if the generator has these classes, else uniformly."""
-    if real.labels is not None and np.min(real.labels) >= 0:
-        drawn, both = draw_labels(real, num, seed), (real.class_names, run.class_names)
-        if None not in both and set(real.class_names) <= set(run.class_names):
-            return {'conditions': renumber(drawn, *both)}
-        if None in both and real.num_classes == run.num_classes:
-            return {'conditions': drawn}
-    return {'conditions': np.arange(num, dtype=np.int32) % run.num_classes, 'labels': 'all equally often'}
 
 
 def _choose_extractor(metrics: Sequence[str], spec: str | Extractor, *sides: data.Dataset | Statistics) -> Extractor:

@@ -8,9 +8,8 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gan_jax.data import Dataset
 from gan_jax.errors import UserError
-from gan_jax.evaluate import _evaluate_run, draw_conditions, main, name_and_split
+from gan_jax.evaluate import _evaluate_run, main, name_and_split
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Failure
 from gan_jax.sampling.trained import TrainedRun
@@ -122,20 +121,6 @@ def test_a_path_may_begin_with_a_tilde_and_hold_an_at(files, monkeypatch):
 )
 def test_a_split_stands_behind_a_name(spec, parts):
     assert name_and_split(spec) == parts
-
-
-def test_samples_have_the_classes_of_the_reals_by_name():
-    def conditions(labels, names, class_names, num_classes=3):
-        reals = Dataset('d', 'train', np.zeros((len(labels), 1, 1, 1)), np.array(labels), max(labels) + 1, '', names)
-        run = TrainedRun(None, 0, None, None, (1, 1, 1), num_classes, class_names)
-        return draw_conditions(run, reals, 12, seed=0)
-
-    assert set(conditions([0, 0, 0], ('c',), ('a', 'b', 'c'))['conditions']) == {2}
-    assert set(conditions([0, 1, 1], ('b', 'a'), ('a', 'b', 'c'))['conditions']) == {0, 1}
-    assert set(conditions([1, 2, 2], None, ('a', 'b', 'c'))['conditions']) == {1, 2}
-    for strangers in (conditions([0, 1, 1], ('a', 'x'), ('a', 'b', 'c')), conditions([0, 1, 1], None, None)):
-        assert strangers['labels'] == 'all equally often'
-        np.testing.assert_array_equal(strangers['conditions'], np.arange(12) % 3)
 
 
 @pytest.mark.parametrize(

@@ -358,3 +358,26 @@ def test_a_metric_that_fails_while_training_is_warned_about_and_recorded_beside_
     assert lines[1] == {'step': 5, 'kimg': 0.05, **failure.to_json()}
     assert results.read(tmp_path).protocols == {'fid': "rule=a rule; seed=the run's own"}
     assert list(workdir.protocols(types.SimpleNamespace(evaluations=lines))) == ['fid']
+
+
+def test_evaluated_samples_have_the_classes_of_the_real_images_they_are_compared_with(tmp_path, monkeypatch):
+    """As in `--mode eval`, which does not read the training data."""
+    seen = []
+
+    def evaluate(samples):
+        seen.append(samples)
+        return Evaluation([], [])
+
+    def images(split, labels):
+        return Dataset('squares', split, np.zeros((4, 8, 8, 1), np.uint8), np.array(labels), 2, split, ('a', 'b'))
+
+    train, held_out = images('train', [0, 0, 0, 1]), images('test', [1, 1, 1, 1])
+    monkeypatch.setattr(run, 'Evaluator', lambda *_: types.SimpleNamespace(evaluate=evaluate))
+    monkeypatch.setattr(run, 'choose_reference', lambda *_: (held_out, None))
+    options = config.load('configs/cgan.py:digits', {'evaluate': 'fid', 'batch_size': '4', 'data.size': '8'})
+    game = build.make_game(options, train.shape, num_classes=2)
+    with Writers(tmp_path, begin=0, total=10, quiet=True) as out:
+        run.make_evaluation(options, train, game, None)(5, {'generator': None}, out, 0)
+    (samples,) = seen
+    assert set(samples.conditions) == {1}
+    assert samples.class_names == ('a', 'b')

@@ -22,10 +22,11 @@ import numpy as np
 
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.errors import UserError, exit_code
-from gan_jax.evaluate import draw_conditions, load_images, name_and_split
+from gan_jax.evaluate import load_images, name_and_split
 from gan_jax.evaluation import human
 from gan_jax.evaluation.gather import shape_text
 from gan_jax.evaluation.human import REAL, Results, Study, Votes
+from gan_jax.evaluation.labels import draw_conditions
 from gan_jax.evaluation.votes import parse_votes, read_votes, save_key
 from gan_jax.game import named_key
 from gan_jax.pages import judge_page
@@ -98,7 +99,9 @@ def _check_run(name: str, run: TrainedRun) -> None:
 def _samples(run: TrainedRun, real: Dataset, num: int, seed: int) -> np.ndarray:
     """uint8 [num, H, W, C], in classes as often as real images have them; none that a run's own page shows."""
     latents = run.game.latents(named_key(seed, 'judge'), jnp.arange(num))
-    conditions = draw_conditions(run, real, num, seed)['conditions'] if run.is_conditional else None
+    conditions = None
+    if run.is_conditional:
+        conditions = draw_conditions(real, num, seed, run.num_classes, run.class_names)['conditions']
     return np.asarray(to_uint8(generate(run.game, run.generator, latents, conditions)))
 
 

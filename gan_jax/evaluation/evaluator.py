@@ -204,11 +204,6 @@ def versions() -> str:
     return ', '.join(f'{name} {installed[name]}' for name in ('gan_jax', 'jax', 'numpy'))
 
 
-def draw_labels(dataset: Dataset, number: int, seed: int) -> np.ndarray:
-    """int32 [number]: classes with the frequencies of the data, for the samples of a conditional generator."""
-    return np.random.default_rng(seed).choice(np.asarray(dataset.labels, np.int32), number)
-
-
 def table(records: Sequence[Record]) -> str:
     """Records as lines for a terminal: metrics, then the common part of their protocols."""
     if not records:

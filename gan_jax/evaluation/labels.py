@@ -1,9 +1,11 @@
-"""Matches the labels of two sets of images."""
+"""Labels of two sets of images: in one numbering, and drawn for samples like those of real images."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from gan_jax.data import Dataset
 
 
 class Matched(NamedTuple):
@@ -47,3 +49,29 @@ def renumber(labels: np.ndarray, names: Sequence[str], others: Sequence[str]) ->
     """Labels of the classes `names` as the numbers of the same names in `others`; -1 stays -1."""
     numbers = {name: number for number, name in enumerate(others)}
     return np.array([*(numbers[name] for name in names), -1], np.int32)[labels]
+
+
+def draw_conditions(
+    real: Dataset, number: int, seed: int, num_classes: int, class_names: Sequence[str] | None
+) -> dict[str, Any]:
+    """The classes of samples: with the frequencies of the real images if the generator has their classes.
+
+    Args:
+        real: the real images.
+        number: number of samples.
+        seed: seed of the draws.
+        num_classes: number of classes of the generator.
+        class_names: their names in order, or None; classes are matched by number unless both sides have names.
+
+    Returns:
+        'conditions', int32 [number]; and 'labels', the rule for protocols, if all classes are equally frequent because
+        the real images have no classes or others.
+    """
+    if real.labels is not None and np.min(real.labels) >= 0:
+        drawn = np.random.default_rng(seed).choice(np.asarray(real.labels, np.int32), number)
+        both = real.class_names, class_names
+        if None not in both and set(real.class_names) <= set(class_names):
+            return {'conditions': renumber(drawn, *both)}
+        if None in both and real.num_classes == num_classes:
+            return {'conditions': drawn}
+    return {'conditions': np.arange(number, dtype=np.int32) % num_classes, 'labels': 'all equally often'}

@@ -18,7 +18,7 @@ from gan_jax.evaluation.encoded import code_accuracy, reconstruction_error
 from gan_jax.evaluation.evidence import Evidence
 from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.hole import hole_errors, masks_of
-from gan_jax.evaluation.labels import Matched, match
+from gan_jax.evaluation.labels import Matched, match, renumber
 from gan_jax.evaluation.membership import membership
 from gan_jax.evaluation.modes import mixture_modes
 from gan_jax.evaluation.of_sets import labels_of, luma_estimates
@@ -137,7 +137,8 @@ def class_error_of(evidence: Evidence) -> dict[str, Estimate]:
         raise UserError(
             'class_error evaluates the classifier of a run, but these images are not samples of a run: remove it.'
         )
-    return {'class_error': class_error(samples.game, samples.discriminator, real.array('images'), real.array('labels'))}
+    labels = real.array('labels') if samples.game.codes is not None else _classes_of_run(evidence, 'class_error')
+    return {'class_error': class_error(samples.game, samples.discriminator, real.array('images'), labels)}
 
 
 def membership_of(evidence: Evidence) -> dict[str, Estimate]:
@@ -147,9 +148,10 @@ def membership_of(evidence: Evidence) -> dict[str, Estimate]:
         raise UserError(
             'membership attacks the discriminator of a run, but these images are not samples of a run: remove it.'
         )
-    members, others = samples.known, (evidence.real.array('images'), labels_of(evidence.real))
+    members, others = samples.known, evidence.real.array('images')
+    labels = _classes_of_run(evidence, 'membership') if samples.game.given == 'label' else None
     of = samples.game, samples.discriminator, members.examples, members.labels
-    return {'membership': membership(*of, *others)}
+    return {'membership': membership(*of, others, labels)}
 
 
 def code_accuracy_of(evidence: Evidence) -> dict[str, Estimate]:
@@ -247,6 +249,19 @@ def _matched_to_known(evidence: Evidence) -> Matched:
     """The labels of the training data as 'real', and as 'fake' those of the real images."""
     known = evidence.samples.known
     return match(known.labels, known.class_names, evidence.real.array('labels'), evidence.real_names)
+
+
+def _classes_of_run(evidence: Evidence, metric: str) -> np.ndarray | None:
+    """The labels [n] of the real images as numbers of the run's classes: by name if both have names."""
+    labels, names, known = labels_of(evidence.real), evidence.real_names, evidence.samples.class_names
+    if labels is None or names is None or known is None:
+        return labels
+    if strangers := [name for name in names if name not in known]:
+        raise UserError(
+            f'{metric} needs images of the classes of the run, {", ".join(known)}, and {strangers[0]!r} is none of '
+            'them: choose other images.'
+        )
+    return renumber(labels, names, known)
 
 
 def _unconditional(evidence: Evidence, name: str) -> GeneratorSamples:

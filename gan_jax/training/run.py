@@ -20,9 +20,10 @@ from gan_jax import build, data, games, open_sets, privacy
 from gan_jax import config as configs
 from gan_jax.config import json_values
 from gan_jax.errors import DivergedError, UserError
-from gan_jax.evaluation.evaluator import Evaluator, choose_extractor, draw_labels
+from gan_jax.evaluation.evaluator import Evaluator, choose_extractor
 from gan_jax.evaluation.features.extractor import Extractor
 from gan_jax.evaluation.gather import GeneratorSamples, of_inputs
+from gan_jax.evaluation.labels import draw_conditions
 from gan_jax.evaluation.metrics import check_kind, check_of_generator, needs_exact
 from gan_jax.game import Game, GanState, Player
 from gan_jax.pages import lab_page, run_page
@@ -132,20 +133,21 @@ def make_evaluation(
         return lambda step, players, out, seed: {}
     reals, extractor = choose_reference(config, dataset, game)
     evaluator, options = Evaluator(config.evaluate, extractor, reals, layout, config.data.cache), config.evaluation
-    exact = None
+    classes, exact = (count_classes(config, dataset), dataset.class_names), None
     if needs_exact(config.evaluate):
-        exact = build.make_float32_game(config, dataset.shape, **of_data(dataset, count_classes(config, dataset)))
+        exact = build.make_float32_game(config, dataset.shape, **of_data(dataset, classes[0]))
 
     def evaluate(step: int, players: Mapping[str, Player], out: Writers, seed: int) -> dict[str, float]:
         generator, subject = players['generator'], f'step {step}'
         if game.translates:
             samples = of_inputs(game, generator, options.samples, seed, reals, subject)
         else:
-            conditions = draw_labels(dataset, options.samples, seed) if game.given else None
-            names = dataset.class_names
-            samples = GeneratorSamples(game, generator, options.samples, seed, conditions, subject, class_names=names)
+            samples = GeneratorSamples(game, generator, options.samples, seed, None, subject)
+            if game.given:
+                samples = samples._replace(**draw_conditions(reals, options.samples, seed, *classes))
         others = {'discriminator': players.get(game.classifier), 'encoder': players.get('encoder'), 'known': dataset}
-        samples = samples._replace(**others, exact=exact, standing=config.standing_statistics)
+        others |= {'class_names': dataset.class_names, 'exact': exact, 'standing': config.standing_statistics}
+        samples = samples._replace(**others)
         try:
             evaluation = evaluator.evaluate(samples)
         except UserError as error:  # training continues, as it does when a single metric fails

@@ -15,7 +15,7 @@ from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset, to_uint8
 from gan_jax.errors import UserError
 from gan_jax.evaluation import lpips, metrics, of_runs, of_sets
-from gan_jax.evaluation.evaluator import Evaluator, draw_labels, table
+from gan_jax.evaluation.evaluator import Evaluator, table
 from gan_jax.evaluation.features.extractor import NOTHING, Extractor, Features
 from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import GeneratorSamples
@@ -488,12 +488,46 @@ def test_what_a_generator_cannot_be_judged_by_is_known_beforehand(monkeypatch, t
             metrics.check_of_generator(names, game(given))
 
 
-def test_labels_are_drawn_as_often_as_in_the_data():
-    labels = np.array([0, 0, 0, 1], np.int32)
-    data = Dataset('d', 'train', np.zeros((4, 2, 2, 1), np.uint8), labels, 2, 'x')
-    drawn = draw_labels(data, 4000, seed=0)
-    assert abs(drawn.mean() - 0.25) < 0.03
-    np.testing.assert_array_equal(drawn, draw_labels(data, 4000, seed=0))
+def test_a_run_sees_other_images_by_the_names_of_its_classes(tmp_path):
+    """Class 0 of the run is bright, class 1 of the images; the logits of the discriminator are 1 in the right class."""
+
+    def brightness(images):
+        return images.mean((1, 2, 3))
+
+    def classify(params, variables, images):
+        return jnp.stack([brightness(images), -brightness(images)], -1)
+
+    def discriminate(params, variables, images, label):
+        return ((brightness(images) < 0) == label).astype(float)
+
+    game = Game(
+        None,
+        (),
+        lambda params, variables, latents, label: jnp.zeros((len(latents), 8, 8, 1)),
+        normal_latents(1),
+        given='label',
+        classify=classify,
+        discriminate=discriminate,
+        private=True,
+    )
+    images = np.repeat(np.uint8([10, 250]), [60, 40]).reshape(-1, 1, 1, 1).repeat(8, 1).repeat(8, 2)
+    known = Dataset('own', 'train', images, (images[:, 0, 0, 0] < 128).astype(np.int32), 2, 'x')
+    conditions = np.zeros(4, np.int32)
+    samples = GeneratorSamples(
+        game, Player({}, {}, None), 4, 0, conditions, 'a test', discriminator=Player({}, {}, None), known=known
+    )
+
+    def values(run_names, names):
+        reals = Dataset('own', 'test', images[1:], 1 - known.labels[1:], 2, 'y', names)
+        tested = Evaluator(('class_error', 'membership'), QUADRANTS, reals, LAYOUT, tmp_path)
+        records, failures = tested.evaluate(samples._replace(class_names=run_names))
+        return [record.value for record in records], [failure.failure for failure in failures]
+
+    assert values(('bright', 'dark'), ('dark', 'bright')) == ([0, 0.5], [])
+    assert values(None, ('dark', 'bright')) == ([1, 1], [])
+    _, failures = values(('bright', 'dark'), ('dark', 'grey'))
+    assert len(failures) == 2
+    assert all("needs images of the classes of the run, bright, dark, and 'grey' is" in one for one in failures)
 
 
 def test_the_modes_of_a_run_in_the_plane_are_those_of_its_points_as_they_are(tmp_path):
