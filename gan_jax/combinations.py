@@ -5,7 +5,7 @@ import warnings
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
-from gan_jax import games
+from gan_jax import games, models
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.layers.choices import is_on
@@ -102,8 +102,17 @@ def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
             'discriminator.normalization=spectral.',
             stacklevel=2,
         )
+    energies = config.model not in models.families() or getattr(models.find(config.model), 'ENERGIES', False)
+    if config.loss.name in _ENERGY_LOSSES and not energies:
+        warnings.warn(
+            f'loss.name={config.loss.name} needs logits that are minus reconstruction errors, but the discriminator of '
+            f'model={config.model} is no autoencoder, so its loss can fall without end: use model=began or '
+            'model=ebgan.',
+            stacklevel=2,
+        )
 
 
+_ENERGY_LOSSES = ('margin', 'equilibrium')
 _SIGNED_LOSSES = ('wasserstein', 'hinge', 'minimax', 'f_divergence', 'equilibrium')
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import build, penalties
+from gan_jax import build, combinations, penalties
 from gan_jax import config as configs
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
@@ -274,6 +274,15 @@ def test_batch_normalisation_of_one_example_is_warned_about():
         warnings.simplefilter('error')
         game_of(batch, 'batch_size=8', 'accumulate=4')
         game_of('batch_size=1')
+
+
+@pytest.mark.parametrize(('loss', 'config'), [('equilibrium', 'began'), ('margin', 'ebgan')])
+def test_losses_of_energies_are_for_autoencoders(loss, config):
+    with pytest.warns(UserWarning, match=f'loss.name={loss} needs logits that are minus reconstruction errors, but'):
+        game_of(f'loss.name={loss}')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        combinations.check(configs.load(str(CONFIGS / f'{config}.py:debug')), (16, 16, 1))
 
 
 @pytest.mark.parametrize(

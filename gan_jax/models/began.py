@@ -19,6 +19,9 @@ from gan_jax.layers.networks import flatten
 from gan_jax.models.dcgan import count_stages, image_shape
 from gan_jax.ranges import COUNT
 
+ENERGIES = True
+"""The discriminator's logits are minus energies of at least 0, which the losses `margin` and `equilibrium` need."""
+
 SMALLEST_BASE = 7
 
 

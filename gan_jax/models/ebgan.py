@@ -19,6 +19,8 @@ from gan_jax.layers.normalization import normalizer, replaces_bias
 from gan_jax.models import dcgan
 from gan_jax.ranges import COUNT, SHARE, Range
 
+ENERGIES = True  # as in `gan_jax.models.began`
+
 Generator = dcgan.Generator
 
 
