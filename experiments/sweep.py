@@ -7,6 +7,7 @@ leaves the directory of a run, which can be sampled, evaluated and compared like
 import argparse
 import pathlib
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -87,8 +88,10 @@ def parse(
     parser.add_argument(
         '--out', type=files.user_path, help=f'directory of the results (default: experiments/{name}/results)'
     )
-    flags, rest = parser.parse_known_args(argv)
-    wrong = [text for text in rest if not re.fullmatch(r'--config\.[^=]+=.*', text)]
+    words = sys.argv[1:] if argv is None else argv
+    overrides = [word for word in words if re.fullmatch(r'--config\.[^=]+=.*', word)]
+    # argparse takes a word with a space, such as --config.duration='9 steps', for another value of --arms
+    flags, wrong = parser.parse_known_args([word for word in words if word not in overrides])
     if wrong:
         parser.error(f"unknown argument {wrong[0]}; overrides of every arm are written --config.x.y='value'")
     if flags.seeds < 1:
@@ -101,7 +104,7 @@ def parse(
         flags.runs or pathlib.Path('runs') / variant / setting,
         flags.out
         or (pathlib.Path('runs') / variant if flags.full else ROOT / f'experiments/{name}') / 'results' / setting,
-        dict(text.removeprefix('--config.').split('=', 1) for text in rest),
+        dict(word.removeprefix('--config.').split('=', 1) for word in overrides),
         setting,
         tuple(getattr(flags, 'arms', ())),
     )

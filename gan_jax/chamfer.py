@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from gan_jax.layers.platforms import by_platform
+
 Array = jax.Array
 
 
@@ -24,7 +26,7 @@ def chamfer(one: Array, other: Array) -> Array:
 
 def least_squares(one: Array, other: Array) -> Array:
     """The squared distance of each point of `one` [..., n, 3] to the nearest of `other` [..., m, 3]: [..., n]."""
-    return _squares(one, other).min(axis=-1)
+    return _squares(other, one).min(axis=-2)  # XLA vectorises a minimum over this axis, not one over the last
 
 
 def _towards(one: Array, other: Array) -> Array:
@@ -41,8 +43,15 @@ def _nearest(one: Array, other: Array) -> Array:
     """
     count = other.shape[-2]
     index = jnp.int32((1 << (count - 1).bit_length()) - 1)  # the bits of an index
-    bits = jax.lax.bitcast_convert_type(_squares(one, other).astype(jnp.float32), jnp.int32)
-    return ((bits & ~index) | jnp.arange(count, dtype=jnp.int32)).min(axis=-1) & index
+
+    def nearest(one: Array, other: Array) -> Array:
+        bits = jax.lax.bitcast_convert_type(_squares(other, one).astype(jnp.float32), jnp.int32)
+        return ((bits & ~index) | jnp.arange(count, dtype=jnp.int32)[:, None]).min(axis=-2) & index
+
+    def one_by_one(one: Array, other: Array) -> Array:  # a CPU's cache holds the distances of two clouds
+        return jax.lax.map(lambda pair: nearest(*pair), (one, other))
+
+    return by_platform(one_by_one, nearest, one, other)
 
 
 def _squares(one: Array, other: Array) -> Array:

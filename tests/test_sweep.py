@@ -40,6 +40,12 @@ def test_overrides_reach_every_arm_and_count_more(tmp_path):
     assert (config.loss.name, config.schedule.name, config.batch_size, config.population) == ('hinge', 'cosine', 8, 2)
 
 
+def test_arms_end_where_overrides_begin():
+    argv = ['--arms', 'one', 'another', '--config.duration=9 steps', '--seeds', '2']
+    options = sweep.parse('any', '', argv, some_arms=True)
+    assert (options.arms, options.overrides, options.seeds) == (('one', 'another'), {'duration': '9 steps'}, 2)
+
+
 def test_kimg_of_a_recipe(tmp_path):
     assert sweep.kimg(sweep.config_of(ARMS['plain'], parse(tmp_path))) == 4 * 8 / 1000
 

@@ -163,7 +163,10 @@ def _compared(sets: list[np.ndarray], measure: Distances, name: str, rule: str) 
 
 @jax.jit
 def _to_each(cloud: jax.Array, others: jax.Array) -> jax.Array:
-    return least_squares(cloud, others).mean(axis=-1) + least_squares(others, cloud).mean(axis=-1)
+    def to(other: jax.Array) -> jax.Array:
+        return least_squares(cloud, other).mean() + least_squares(other, cloud).mean()
+
+    return jax.lax.map(to, others)  # one after the other, so that a CPU's cache holds the distances of two clouds
 
 
 def _earth_movers_distance(one: np.ndarray, other: np.ndarray) -> float:

@@ -19,6 +19,7 @@ from gan_jax.evaluation.clouds import (
     occupancy_divergence,
 )
 from gan_jax.evaluation.metrics import METRICS
+from gan_jax.layers.platforms import traced_for
 
 RNG = np.random.default_rng(0)
 ONE, OTHER = RNG.uniform(-0.4, 0.4, (3, 20, 3)), RNG.uniform(-0.4, 0.4, (4, 20, 3))
@@ -32,7 +33,9 @@ def chamfer_by_hand(one, other):
 def test_chamfer_distance():
     reference = [[chamfer_by_hand(one, other) for other in OTHER] for one in ONE]
     np.testing.assert_allclose(chamfer_distances(ONE, OTHER), reference, rtol=1e-5)
-    np.testing.assert_allclose(chamfer(ONE, OTHER[:3]), np.diag(reference), rtol=1e-5)
+    for platform in ('cpu', 'cuda'):
+        with traced_for(platform):
+            np.testing.assert_allclose(chamfer(ONE, OTHER[:3]), np.diag(reference), rtol=1e-5)
     moved = np.broadcast_to([0.3, 0, 0.4], (1, 5, 3))
     assert chamfer_distances(np.zeros((1, 5, 3)), moved)[0, 0] == pytest.approx(2 * 0.25)  # of squares, both ways
 
