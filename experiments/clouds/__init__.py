@@ -1,0 +1,1 @@
+"""l-GAN and r-GAN on point clouds of furniture."""
