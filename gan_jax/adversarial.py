@@ -10,20 +10,12 @@ import jax.numpy as jnp
 from gan_jax.augmentation import augment
 from gan_jax.balance import NO_BALANCE, Balance
 from gan_jax.errors import UserError
-from gan_jax.game import (
-    Array,
-    Game,
-    Key,
-    Network,
-    Pair,
-    PlayerLoss,
-    Turn,
-    as_latents,
-)
+from gan_jax.game import Array, Game, Key, Pair, PlayerLoss, Turn, as_latents
 from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import choose, is_on, is_traced, require, require_functions_of_step
 from gan_jax.layers.resampling import faded
 from gan_jax.losses import LOSSES, Loss
+from gan_jax.networks import Network
 from gan_jax.passes import Passes
 from gan_jax.terms import NO_TERMS, Term, check_terms
 
@@ -213,7 +205,7 @@ def _check_kinds(
     for what, network in (('generator', generator), ('discriminator', discriminator)):
         if not isinstance(network, Network):
             raise UserError(
-                f'The {what} is a {type(network).__name__}: give a gan_jax.game.Network, made by from_flax(module, '
+                f'The {what} is a {type(network).__name__}: give a gan_jax.networks.Network, made by from_flax(module, '
                 'input_shape) or pure(init, apply).'
             )
     if not isinstance(loss, Loss):

@@ -8,23 +8,11 @@ import jax
 from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
-from gan_jax.game import (
-    Array,
-    Batch,
-    Game,
-    GanState,
-    Key,
-    Network,
-    Outcome,
-    Pair,
-    PyTree,
-    Turn,
-    normal_latents,
-    stream,
-)
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, Pair, PyTree, Turn, normal_latents, stream
 from gan_jax.layers.choices import require, require_not_negative
 from gan_jax.layers.text import Matcher
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.readers import Reader, Text, of_embeddings, of_words
 from gan_jax.terms import NO_TERMS, View, joined, one_term

@@ -6,7 +6,8 @@ import jax
 from flax import nnx
 
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Key, Network
+from gan_jax.game import Array, Key
+from gan_jax.networks import Network
 
 _KINDS = nnx.Param, nnx.RngState, ...  # parameters, random streams, and all other state
 

@@ -6,7 +6,8 @@ Lin et al. 2018, "PacGAN: The Power of Two Samples in Generative Adversarial Net
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Network
+from gan_jax.game import Array
+from gan_jax.networks import Network
 
 
 def pack(examples: Array, number: int) -> Array:

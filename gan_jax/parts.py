@@ -18,10 +18,11 @@ from gan_jax import games, models
 from gan_jax.balance import Balance
 from gan_jax.config import defaults
 from gan_jax.errors import UserError
-from gan_jax.game import LATENTS, Array, Key, Network, Pair, from_flax, recomputed
+from gan_jax.game import LATENTS, Array, Key, Pair
 from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import is_on, is_traced
 from gan_jax.losses import Loss
+from gan_jax.networks import Network, from_flax, recomputed
 from gan_jax.terms.classes import CLASS_TERMS
 from gan_jax.values import flat
 

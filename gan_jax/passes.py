@@ -23,11 +23,12 @@ import jax.numpy as jnp
 from gan_jax import global_batch, losses, penalties
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, GanState, Key, Network, Outcome, Pair, PyTree, check_network, stream
+from gan_jax.game import Array, Batch, GanState, Key, Outcome, Pair, PyTree, stream
 from gan_jax.judgement import Judgement, judgement
 from gan_jax.latent_step import LatentStep
 from gan_jax.layers.choices import is_on
 from gan_jax.losses import Loss
+from gan_jax.networks import Network, check_network
 from gan_jax.replay import exchange, start_replay
 from gan_jax.terms import Term, View, total
 

@@ -10,22 +10,10 @@ import optax
 from gan_jax import global_batch
 from gan_jax.dynamics.field import Field, field_of_turns, linearize, moving_params
 from gan_jax.errors import UserError
-from gan_jax.game import (
-    Array,
-    Batch,
-    Game,
-    GanState,
-    Key,
-    Player,
-    PlayerLoss,
-    PyTree,
-    Turn,
-    batch_size,
-    check_network,
-    stream,
-)
+from gan_jax.game import Array, Batch, Game, GanState, Key, Player, PlayerLoss, PyTree, Turn, batch_size, stream
 from gan_jax.layers.choices import require, require_functions_of_step
 from gan_jax.layers.progress import with_share
+from gan_jax.networks import check_network
 from gan_jax.plays import Play, alternating
 
 Metrics = dict[str, Array]

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 
 from gan_jax import losses
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, GanState, Key, Network, Pair, PlayerLoss, PyTree, Turn
+from gan_jax.game import Array, Batch, GanState, Key, Pair, PlayerLoss, PyTree, Turn
 from gan_jax.judgement import judgement
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.terms import View, one_term
 
 

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair, Player, PyTree
+from gan_jax.game import Array, Batch, Game, Key, Pair, Player, PyTree
 from gan_jax.joint import Side, joint
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.terms import NO_TERMS, View, joined, one_term
 from gan_jax.translators import over_fields, renamed

@@ -10,8 +10,9 @@ from gan_jax import losses, penalties, steps, terms
 from gan_jax.adversarial import adversarial
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
-from gan_jax.game import Network, Pair, normal_latents, pure
+from gan_jax.game import Pair, normal_latents
 from gan_jax.judgement import Judgement
+from gan_jax.networks import Network, pure
 from gan_jax.passes import learn_from_best
 from gan_jax.runtime import snapshot
 

@@ -11,8 +11,9 @@ from gan_jax import losses, plays, steps, terms
 from gan_jax.adversarial import adversarial
 from gan_jax.dynamics import conditioning, field, paths, solve, spectrum
 from gan_jax.errors import UserError
-from gan_jax.game import Pair, pure
+from gan_jax.game import Pair
 from gan_jax.layers.convolution import convolution
+from gan_jax.networks import pure
 from tests.quadratic_games import PLACES, blocks, join, quadratic_game, random_matrix, split
 
 MATRIX, OFFSET, START = random_matrix(), np.linspace(-1, 1, 6), np.linspace(1, -0.5, 6)

@@ -11,8 +11,9 @@ import pytest
 from gan_jax import losses, penalties, steps, terms
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Pair, normal_latents, pure
+from gan_jax.game import Pair, normal_latents
 from gan_jax.judgement import Judgement
+from gan_jax.networks import pure
 from gan_jax.runtime import snapshot
 
 LATENT, BATCH = 3, 8

@@ -13,7 +13,7 @@ from experiments.vanishing_gradients.__main__ import FULL, STAGES
 from experiments.vanishing_gradients.probe import iterations, make_probe
 from gan_jax import adversarial, build, data, losses
 from gan_jax import config as configs
-from gan_jax.game import pure
+from gan_jax.networks import pure
 from tests import toy_experiments
 
 LOSSES = {

@@ -11,10 +11,11 @@ from gan_jax import config as configs
 from gan_jax.adversarial import adversarial
 from gan_jax.codes import Codes
 from gan_jax.errors import UserError
-from gan_jax.game import Pair, normal_latents, pure
+from gan_jax.game import Pair, normal_latents
 from gan_jax.games.bigan import bigan
 from gan_jax.games.infogan import infogan
 from gan_jax.latent_step import LatentStep
+from gan_jax.networks import pure
 from gan_jax.parts import Parts
 from gan_jax.runtime import snapshot
 

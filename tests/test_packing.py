@@ -9,7 +9,7 @@ import pytest
 
 from gan_jax import build, config
 from gan_jax.errors import UserError
-from gan_jax.game import pure
+from gan_jax.networks import pure
 from gan_jax.packing import pack, packed
 
 TOY = str(pathlib.Path(__file__).parent.parent / 'configs' / 'toy.py')

@@ -13,7 +13,8 @@ from gan_jax.adversarial import adversarial
 from gan_jax.balance import Balance
 from gan_jax.config import files
 from gan_jax.errors import UserError
-from gan_jax.game import Pair, normal_latents, pure
+from gan_jax.game import Pair, normal_latents
+from gan_jax.networks import pure
 from tests.quadratic_games import PLACES, blocks, join, quadratic_game, random_matrix
 
 RATE, GAMMA = 0.1, 0.3

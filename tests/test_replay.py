@@ -10,7 +10,8 @@ from jax.sharding import PartitionSpec as P
 from gan_jax import losses, steps
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Pair, pure
+from gan_jax.game import Pair
+from gan_jax.networks import pure
 from gan_jax.replay import Replay, exchange, start_replay
 from gan_jax.runtime import snapshot
 

@@ -10,7 +10,8 @@ from gan_jax import config as configs
 from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Player, pure
+from gan_jax.game import Player
+from gan_jax.networks import pure
 from gan_jax.runtime import parallel
 from gan_jax.sampling import sample_files
 from gan_jax.sampling import samples as sampling

@@ -11,8 +11,9 @@ from gan_jax import losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.evaluation.gather import GeneratorSamples
-from gan_jax.game import Player, from_flax, named_key, pure, stream
+from gan_jax.game import Player, named_key, stream
 from gan_jax.main import main
+from gan_jax.networks import from_flax, pure
 from gan_jax.sampling.latents import drawn
 from gan_jax.sampling.samples import generate
 from gan_jax.sampling.standing import with_standing_statistics

@@ -15,8 +15,9 @@ from gan_jax import losses, optim, penalties, plays, steps, terms
 from gan_jax.adversarial import adversarial
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
-from gan_jax.game import Game, Network, Outcome, Pair, Turn, from_flax, normal_latents, pure, stream
+from gan_jax.game import Game, Outcome, Pair, Turn, normal_latents, stream
 from gan_jax.judgement import Judgement
+from gan_jax.networks import Network, from_flax, pure
 from gan_jax.training.stretch import make_stretch
 
 LATENT = 3
@@ -801,7 +802,7 @@ def test_the_generator_moves_on_while_too_few_of_its_examples_pass():
         (lambda game: flax_game(terms=[penalties.gradient_penalty, ()]), r'terms\.r1\(weight=10\)'),
         (
             lambda game: adversarial(Layer(2), Layer(1), losses.hinge(), LATENT),
-            r'The generator is a Layer: give a gan_jax.game.Network',
+            r'The generator is a Layer: give a gan_jax.networks.Network',
         ),
         (
             lambda game: flax_game('hinge'),

@@ -11,8 +11,9 @@ from gan_jax import losses, penalties, steps, terms
 from gan_jax.adversarial import adversarial
 from gan_jax.augmentation import augment
 from gan_jax.errors import UserError
-from gan_jax.game import Pair, pure, stream
+from gan_jax.game import Pair, stream
 from gan_jax.judgement import Judgement
+from gan_jax.networks import pure
 from gan_jax.terms import PENALTIES, View
 
 BATCH, LATENT, SHAPE = 6, 3, (8, 8, 1)

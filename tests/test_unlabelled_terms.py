@@ -9,10 +9,10 @@ import pytest
 from gan_jax import build, steps, terms
 from gan_jax import config as configs
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, pure
 from gan_jax.games.semi_supervised import semi_supervised
 from gan_jax.judgement import Judgement
 from gan_jax.models.semi_supervised import Discriminator, Generator
+from gan_jax.networks import from_flax, pure
 from gan_jax.terms import unlabelled as of_unlabelled
 
 BATCH, SIZE, CLASSES = 5, 4, 3

@@ -11,7 +11,8 @@ import optax
 
 from gan_jax import losses, optim, plays, steps
 from gan_jax.adversarial import adversarial
-from gan_jax.game import Game, pure
+from gan_jax.game import Game
+from gan_jax.networks import pure
 
 SIZE = 10  # of x and of y
 SINGULAR_VALUES = np.linspace(0.5, 1.0, SIZE)

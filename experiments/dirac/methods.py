@@ -17,7 +17,8 @@ import optax
 from gan_jax import losses, optim, plays, steps, terms
 from gan_jax.adversarial import adversarial
 from gan_jax.dynamics.field import Field, linearize, vector_field
-from gan_jax.game import Game, GanState, pure
+from gan_jax.game import Game, GanState
+from gan_jax.networks import pure
 
 RATE = 0.1  # h, of both players
 START = (1.0, 1.0)  # theta, psi

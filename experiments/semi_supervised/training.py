@@ -12,9 +12,10 @@ import optax
 
 from gan_jax import data, steps
 from gan_jax.data import Dataset
-from gan_jax.game import Game, GanState, Pair, from_flax, named_key, uniform_latents
+from gan_jax.game import Game, GanState, Pair, named_key, uniform_latents
 from gan_jax.games.semi_supervised import classifier_of, semi_supervised
 from gan_jax.models.semi_supervised import Discriminator, Generator
+from gan_jax.networks import from_flax
 from gan_jax.records import npz, report
 from gan_jax.records.metrics import metrics_of
 from gan_jax.terms import NO_TERMS

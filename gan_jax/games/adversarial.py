@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from gan_jax import penalties
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Game, Key, Network, Pair
+from gan_jax.game import Array, Game, Key, Pair
 from gan_jax.judgement import judgement
+from gan_jax.networks import Network
 from gan_jax.packing import pack, packed
 from gan_jax.parts import Parts, is_conditional
 from gan_jax.runtime.compiler import ONCE

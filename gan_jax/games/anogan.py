@@ -8,23 +8,11 @@ import jax.numpy as jnp
 from gan_jax.anomaly import Anomaly
 from gan_jax.encoding import Encoding, encoding
 from gan_jax.errors import UserError
-from gan_jax.game import (
-    Array,
-    Batch,
-    Game,
-    GanState,
-    Key,
-    Network,
-    Outcome,
-    PyTree,
-    Turn,
-    as_latents,
-    init_networks,
-    stream,
-)
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, PyTree, Turn, as_latents, stream
 from gan_jax.judgement import judgement
 from gan_jax.layers.choices import require_not_negative
 from gan_jax.layers.networks import flatten
+from gan_jax.networks import Network, init_networks
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 

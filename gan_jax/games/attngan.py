@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 from gan_jax import captions as common
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Game, Network, Pair, PyTree
+from gan_jax.game import Array, Game, Pair, PyTree
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, DECAY
 from gan_jax.readers import Reader, Text

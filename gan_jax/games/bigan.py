@@ -10,23 +10,12 @@ import jax.numpy as jnp
 from gan_jax.adversarial import adversarial
 from gan_jax.encoding import Encoding, encoding
 from gan_jax.errors import UserError
-from gan_jax.game import (
-    Array,
-    Batch,
-    Game,
-    GanState,
-    Key,
-    Network,
-    Outcome,
-    PlayerLoss,
-    PyTree,
-    as_latents,
-    stream,
-)
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, PlayerLoss, PyTree, as_latents, stream
 from gan_jax.judgement import judgement
 from gan_jax.layers.choices import is_on, require_not_negative
 from gan_jax.layers.networks import flatten
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.translators import no_latents

@@ -10,11 +10,12 @@ import optax
 
 from gan_jax.adversarial import adversarial, require_single_discriminator
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Game, Key, Network, Pair, PyTree
+from gan_jax.game import Array, Game, Key, Pair, PyTree
 from gan_jax.judgement import Judgement, judgement
 from gan_jax.layers.choices import choose, require
 from gan_jax.layers.heads import Classifying
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT
 from gan_jax.terms import NO_TERMS, View, joined, one_term

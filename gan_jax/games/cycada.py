@@ -7,22 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.classification import class_loss, domain_loss
-from gan_jax.game import (
-    Array,
-    Batch,
-    Game,
-    GanState,
-    Key,
-    Network,
-    Outcome,
-    PlayerLoss,
-    PyTree,
-    Turn,
-    init_networks,
-    stream,
-)
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, PlayerLoss, PyTree, Turn, stream
 from gan_jax.games import cyclegan
 from gan_jax.layers.choices import choose, is_on, require
+from gan_jax.networks import Network, init_networks
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, SHARE
 from gan_jax.translators import no_latents, renamed

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from gan_jax import config as configs
 from gan_jax.classification import Classification, class_loss, domain_loss
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn, init_networks, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, PyTree, Turn, stream
 from gan_jax.layers.choices import choose
+from gan_jax.networks import Network, init_networks
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.translators import no_latents, renamed

@@ -37,10 +37,11 @@ from gan_jax import global_batch
 from gan_jax.adversarial import adversarial
 from gan_jax.clipping import clipped_sum, noisy, with_gradient
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, as_latents, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, PyTree, as_latents, stream
 from gan_jax.games.adversarial import condition_of
 from gan_jax.judgement import judgement
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.passes import logit_metrics
 from gan_jax.privacy import Privacy

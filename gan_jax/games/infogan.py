@@ -11,10 +11,11 @@ import jax.numpy as jnp
 from gan_jax.adversarial import adversarial, require_single_discriminator
 from gan_jax.codes import Codes
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Game, Key, Network, Pair, PyTree, as_latents
+from gan_jax.game import Array, Game, Key, Pair, PyTree, as_latents
 from gan_jax.layers.choices import is_on, require
 from gan_jax.losses import Loss
 from gan_jax.models.infogan import Recognizing
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, COUNT_OR_NONE
 from gan_jax.terms import NO_TERMS, Term, View, check_weights, joined

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PyTree, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Pair, PyTree, stream
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, Range
 from gan_jax.terms import NO_TERMS, View, check_weights, joined

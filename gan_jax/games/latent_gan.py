@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from gan_jax.adversarial import adversarial
 from gan_jax.chamfer import chamfer
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, PyTree, Turn
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, PyTree, Turn
 from gan_jax.layers.choices import choose
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.translators import over_batches
 

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 from gan_jax.adversarial import adversarial
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import CLIPS, kind_of
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair
+from gan_jax.game import Array, Batch, Game, Key, Pair
 from gan_jax.games.adversarial import condition_of, make_networks
 from gan_jax.joint import Side, joint
 from gan_jax.layers.choices import is_on
 from gan_jax.models.mocogan import frames_at, random_frames
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import joined

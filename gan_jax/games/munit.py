@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import jax.numpy as jnp
 
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair, Player, PyTree, normal_latents
+from gan_jax.game import Array, Batch, Game, Key, Pair, Player, PyTree, normal_latents
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, check_weights, joined

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial, refuse_augmentation
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree
+from gan_jax.game import Array, Batch, Game, Key, Pair, PyTree
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, check_weights, joined

@@ -10,10 +10,11 @@ import optax
 from gan_jax import losses
 from gan_jax.adversarial import adversarial, require_single_discriminator
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Outcome, Pair, PyTree, stream
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, Pair, PyTree, stream
 from gan_jax.judgement import Judgement, judgement
 from gan_jax.layers.choices import require_not_negative
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, POSITIVE_AMOUNT, SHARE
 from gan_jax.terms import NO_TERMS, feature_matching, joined

@@ -12,23 +12,10 @@ from gan_jax import losses
 from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.encoding import kullback_leibler, reparameterized
 from gan_jax.errors import UserError
-from gan_jax.game import (
-    Array,
-    Batch,
-    Game,
-    GanState,
-    Key,
-    Network,
-    Outcome,
-    Pair,
-    PlayerLoss,
-    PyTree,
-    from_flax,
-    normal_latents,
-    stream,
-)
+from gan_jax.game import Array, Batch, Game, GanState, Key, Outcome, Pair, PlayerLoss, PyTree, normal_latents, stream
 from gan_jax.losses import Loss
 from gan_jax.models.spade import Encoder
+from gan_jax.networks import Network, from_flax
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT
 from gan_jax.terms import NO_TERMS, View, check_weights, joined

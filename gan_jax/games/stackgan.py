@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from gan_jax import captions as common
-from gan_jax.game import Array, Game, Network, PyTree
+from gan_jax.game import Array, Game, PyTree
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT, DECAY
 from gan_jax.readers import Reader

@@ -14,10 +14,11 @@ from gan_jax import global_batch, losses
 from gan_jax.adversarial import adversarial
 from gan_jax.data import MAIN, batch_field
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, GanState, Key, Network, Pair, PlayerLoss, PyTree
+from gan_jax.game import Array, Batch, Game, GanState, Key, Pair, PlayerLoss, PyTree
 from gan_jax.judgement import judgement
 from gan_jax.layers.choices import require
 from gan_jax.losses import Loss
+from gan_jax.networks import Network
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT
 from gan_jax.terms import NO_TERMS, View, joined, one_term

@@ -11,10 +11,11 @@ from gan_jax.adversarial import adversarial, refuse_augmentation
 from gan_jax.augmentation.augment import quarter_turns
 from gan_jax.content import NORMS, Content, make_content
 from gan_jax.errors import UserError
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, pure, stream
+from gan_jax.game import Array, Batch, Game, Key, Pair, PyTree, stream
 from gan_jax.layers.bicubic import enlarged
 from gan_jax.layers.choices import choose, is_on, require, require_not_negative
 from gan_jax.losses import Loss
+from gan_jax.networks import Network, pure
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT_OR_NONE
 from gan_jax.terms import NO_TERMS, joined

@@ -11,10 +11,11 @@ from gan_jax import global_batch, losses
 from gan_jax.adversarial import refuse_augmentation
 from gan_jax.errors import UserError
 from gan_jax.examples.kinds import CLIPS, kind_of
-from gan_jax.game import Array, Batch, Game, Key, Network, Pair, PyTree, init_networks, stream
+from gan_jax.game import Array, Batch, Game, Key, Pair, PyTree, stream
 from gan_jax.games.spade import coloured, one_hot, spade
 from gan_jax.judgement import Judgement, judgement
 from gan_jax.losses import Loss
+from gan_jax.networks import Network, init_networks
 from gan_jax.parts import Parts
 from gan_jax.ranges import AMOUNT, COUNT_OR_NONE, Range
 from gan_jax.terms import NO_TERMS, View, check_weights, joined

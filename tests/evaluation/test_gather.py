@@ -14,7 +14,8 @@ from gan_jax.adversarial import adversarial
 from gan_jax.data import Dataset, load
 from gan_jax.errors import UserError
 from gan_jax.evaluation.gather import GeneratorSamples, compile_samples, gather_dataset, gather_samples
-from gan_jax.game import Player, pure
+from gan_jax.game import Player
+from gan_jax.networks import pure
 from gan_jax.runtime import parallel
 from tests.extractors import QUADRANTS, RESIZED_QUADRANTS, look, quarters
 

@@ -21,8 +21,9 @@ from gan_jax.evaluation.fid import fid
 from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.lpips import Lpips
 from gan_jax.evaluation.record import Estimate, Failure, differences
-from gan_jax.game import Game, Player, from_flax, named_key, normal_latents, pure
+from gan_jax.game import Game, Player, named_key, normal_latents
 from gan_jax.layers.bicubic import enlarged, repeated
+from gan_jax.networks import from_flax, pure
 from gan_jax.runtime import parallel
 from gan_jax.translators import no_latents
 from tests.extractors import QUADRANTS, look

@@ -9,10 +9,11 @@ import pytest
 from gan_jax import build, steps
 from gan_jax import config as configs
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, normal_latents, pure
+from gan_jax.game import normal_latents
 from gan_jax.games.anogan import ROLES, anogan
 from gan_jax.judgement import Judgement
 from gan_jax.models.mlp import Discriminator, Encoder, Generator
+from gan_jax.networks import from_flax, pure
 
 SGD = {'encoder': optax.sgd(0.1)}
 BATCH, SIZE, CODE, KAPPA = 8, 3, 2, 0.7

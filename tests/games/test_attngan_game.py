@@ -10,9 +10,10 @@ from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
-from gan_jax.game import Network, pure, stream
+from gan_jax.game import stream
 from gan_jax.games.attngan import attngan, mosaic
 from gan_jax.judgement import Judgement
+from gan_jax.networks import Network, pure
 from gan_jax.readers import Reader, Text, of_embeddings
 
 SHAPE, BATCH, WORDS, BRANCHES = (2, 2, 1), 3, 5, 2

@@ -10,9 +10,10 @@ from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.encoding import Encoding
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, normal_latents, pure
+from gan_jax.game import normal_latents
 from gan_jax.games.bigan import ROLES, bigan
 from gan_jax.models.bigan import Discriminator, Encoder, Generator
+from gan_jax.networks import from_flax, pure
 
 SGD = {role: optax.sgd(0.1) for role in ROLES}
 BATCH, SIZE, CODE = 8, 3, 2

@@ -13,11 +13,12 @@ from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.data import load
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, pure, stream
+from gan_jax.game import stream
 from gan_jax.games.can import AMBIGUITIES, binary_ambiguity, can, uniform_ambiguity
 from gan_jax.layers.heads import Classifying
 from gan_jax.losses import Loss
 from gan_jax.models import mlp
+from gan_jax.networks import from_flax, pure
 from gan_jax.training.run import count_classes
 
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}

@@ -10,9 +10,10 @@ from gan_jax import build, losses, steps
 from gan_jax import config as configs
 from gan_jax.classification import Classification
 from gan_jax.errors import UserError
-from gan_jax.game import GanState, Player, pure
+from gan_jax.game import GanState, Player
 from gan_jax.games.cycada import ROLES, cycada
 from gan_jax.games.cyclegan import cyclegan
+from gan_jax.networks import pure
 from gan_jax.training import phases
 from gan_jax.translators import over_fields
 

@@ -15,9 +15,10 @@ from gan_jax import config as configs
 from gan_jax.classification import Classification
 from gan_jax.data import Dataset, check_labelled_domains
 from gan_jax.errors import UserError
-from gan_jax.game import Pair, pure
+from gan_jax.game import Pair
 from gan_jax.games.dann import dann, reversal
 from gan_jax.main import main
+from gan_jax.networks import pure
 from gan_jax.training import run
 from tests import toy_experiments
 from tests.contents import differences

@@ -14,9 +14,9 @@ from gan_jax import config as configs
 from gan_jax import losses, steps
 from gan_jax.build import make_game
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, pure
 from gan_jax.games.dpgan import dpgan
 from gan_jax.models import mlp
+from gan_jax.networks import from_flax, pure
 from gan_jax.privacy import Privacy
 from gan_jax.runtime import checkpoint
 from gan_jax.sampling.trained import load_run

@@ -11,12 +11,13 @@ from gan_jax import losses, steps
 from gan_jax.build import make_game
 from gan_jax.codes import Codes
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, uniform_latents
+from gan_jax.game import uniform_latents
 from gan_jax.games.infogan import categorical_information, continuous_information, infogan
 from gan_jax.judgement import Judgement
 from gan_jax.losses import Loss
 from gan_jax.models import mlp
 from gan_jax.models.infogan import Recognizing
+from gan_jax.networks import from_flax
 
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
 CODES = Codes((3, 2), 2)

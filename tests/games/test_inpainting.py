@@ -9,9 +9,9 @@ import pytest
 from gan_jax import steps
 from gan_jax.errors import UserError
 from gan_jax.evaluation.hole import hole_errors, masks_of
-from gan_jax.game import pure
 from gan_jax.games.inpainting import Holes, inpainting
 from gan_jax.models.inpainting import ChannelwiseDense, Discriminator, Generator
+from gan_jax.networks import pure
 
 SHAPE, BATCH = (8, 8, 1), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}

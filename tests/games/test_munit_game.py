@@ -9,9 +9,10 @@ import pytest
 from gan_jax import build, steps
 from gan_jax import config as configs
 from gan_jax.errors import UserError
-from gan_jax.game import pure, stream
+from gan_jax.game import stream
 from gan_jax.games.munit import munit
 from gan_jax.games.unit import unit
+from gan_jax.networks import pure
 from gan_jax.two_domains import Coder
 
 SHAPE, BATCH = (2, 2, 1), 3

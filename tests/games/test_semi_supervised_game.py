@@ -8,11 +8,11 @@ import pytest
 
 from gan_jax import steps
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, pure
 from gan_jax.games.semi_supervised import classifier_of, semi_supervised
 from gan_jax.judgement import Judgement
 from gan_jax.models import mlp
 from gan_jax.models.semi_supervised import Discriminator, Generator
+from gan_jax.networks import from_flax, pure
 
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
 CLASSES, BATCH, SIZE = 3, 16, 4

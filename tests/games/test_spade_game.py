@@ -12,9 +12,10 @@ from gan_jax.augmentation import augment
 from gan_jax.data import Dataset
 from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
-from gan_jax.game import Player, pure
+from gan_jax.game import Player
 from gan_jax.games.spade import coloured, edit, one_hot, spade
 from gan_jax.judgement import Judgement
+from gan_jax.networks import pure
 from gan_jax.sampling.shown import of_inputs
 
 CLASSES, SHAPE, BATCH = 3, (2, 2, 1), 2

@@ -12,9 +12,10 @@ from gan_jax.augmentation import augment
 from gan_jax.captions import text_matching
 from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
-from gan_jax.game import pure, stream
+from gan_jax.game import stream
 from gan_jax.games.stackgan import sentence, stackgan
 from gan_jax.judgement import Judgement
+from gan_jax.networks import pure
 from gan_jax.readers import Reader, Text, of_embeddings
 
 SHAPE, BATCH, WORDS = (2, 2, 1), 3, 5

@@ -13,10 +13,11 @@ from gan_jax import build, steps, terms
 from gan_jax import config as configs
 from gan_jax.data import load
 from gan_jax.errors import UserError
-from gan_jax.game import pure, stream
+from gan_jax.game import stream
 from gan_jax.games.stargan import stargan
 from gan_jax.judgement import Judgement
 from gan_jax.models.stargan import Discriminator, Generator
+from gan_jax.networks import pure
 from gan_jax.records import provenance
 from gan_jax.training import run
 from tests import compiled

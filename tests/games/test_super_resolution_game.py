@@ -13,9 +13,10 @@ from gan_jax import config as configs
 from gan_jax.augmentation import augment
 from gan_jax.content import Content
 from gan_jax.errors import UserError
-from gan_jax.game import Outcome, pure
+from gan_jax.game import Outcome
 from gan_jax.games.super_resolution import Crops, super_resolution
 from gan_jax.layers.bicubic import repeated
+from gan_jax.networks import pure
 
 CROPS, BATCH = Crops((2, 3, 1), (8, 12, 1)), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}

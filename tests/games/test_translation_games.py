@@ -10,12 +10,13 @@ from gan_jax import losses, steps, terms
 from gan_jax.augmentation import augment
 from gan_jax.balance import Balance
 from gan_jax.errors import UserError
-from gan_jax.game import from_flax, pure, stream
+from gan_jax.game import stream
 from gan_jax.games.cyclegan import cyclegan
 from gan_jax.games.pix2pix import pix2pix
 from gan_jax.models.cyclegan import Generator as Residual
 from gan_jax.models.pix2pix import Discriminator as PatchDiscriminator
 from gan_jax.models.pix2pix import Generator as UNet
+from gan_jax.networks import from_flax, pure
 
 SHAPE, BATCH = (2, 2, 1), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}

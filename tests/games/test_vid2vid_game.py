@@ -13,9 +13,9 @@ from gan_jax.augmentation import augment
 from gan_jax.data import load, motions
 from gan_jax.errors import UserError
 from gan_jax.flow import flow_of_maps, warp, was_visible
-from gan_jax.game import pure
 from gan_jax.games.vid2vid import threes, vid2vid
 from gan_jax.judgement import Judgement
+from gan_jax.networks import pure
 from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
 from tests import toy_experiments

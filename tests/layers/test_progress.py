@@ -8,8 +8,9 @@ import optax
 
 from gan_jax import losses
 from gan_jax.adversarial import adversarial
-from gan_jax.game import from_flax, normal_latents
+from gan_jax.game import normal_latents
 from gan_jax.layers.progress import training_share, with_share
+from gan_jax.networks import from_flax
 from gan_jax.steps import init_state, make_train_step
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.game import from_flax
 from gan_jax.models import stylegan, stylegan2
+from gan_jax.networks import from_flax
 from tests import compiled
 
 OPTIONS = {'width': 32, 'max_width': 4, 'w_size': 6, 'depth': 1}
