@@ -11,6 +11,7 @@ from PIL import Image
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
 from gan_jax.pages import explore_page
+from gan_jax.records import report
 from gan_jax.sampling import latents, sliders, trained
 from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.semantics import first_kernel, semantic_directions
@@ -185,6 +186,14 @@ def test_the_served_page_follows_its_sliders_and_its_command_makes_the_picture(
     assert explore.main(words[3:]) == 0
     with Image.open('picture.png') as picture:
         np.testing.assert_array_equal(rgb(told['pixels'])[..., 0], np.asarray(picture))
+
+
+def test_the_page_asks_for_classes_by_number_whatever_their_names(of_latents, monkeypatch):
+    monkeypatch.setattr(of_latents, 'run', of_latents.run._replace(class_names=('1', '2', '0')))
+    answer = explore.routes(of_latents, '')['GET', '/picture']
+    _, png = answer({'class': '1'}, b'')
+    assert png == report.png(of_latents.images([Settings(label=1)])[0])
+    assert explore.read_settings(of_latents, {'class': '1'}) == Settings(label=0)  # of a command, the class named 1
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,13 @@ SLIDERS = {
 """The flags of a picture and what they mean; the page has a control for each."""
 
 
-def read_settings(sliders: Sliders, given: Mapping[str, str]) -> Settings:
+def read_settings(sliders: Sliders, given: Mapping[str, str], *, numbered: bool = False) -> Settings:
     """Parses settings from strings.
 
     Args:
         sliders: the generator under sliders.
         given: texts by names of `SLIDERS`.
+        numbered: whether classes are numbers, although a class may be named by the number of another.
 
     Raises:
         UserError: the name, class or number does not exist.
@@ -55,7 +56,7 @@ def read_settings(sliders: Sliders, given: Mapping[str, str]) -> Settings:
         key = name.replace('class', 'label')
         try:
             if name.endswith('class'):
-                found[key] = _class(sliders, text)
+                found[key] = _class(sliders, int(text) if numbered else text)
             elif name in ('seed', 'to'):
                 found[key] = int(text)
             elif name == 'moves':
@@ -70,21 +71,21 @@ def read_settings(sliders: Sliders, given: Mapping[str, str]) -> Settings:
 
 
 def routes(sliders: Sliders, page: str) -> dict[tuple[str, str], Route]:
-    """The routes of the server: the page at '/', and 'picture?seed=3&psi=0.7' as PNG."""
+    """The routes of the server: the page at '/', and 'picture?seed=3&class=2' as PNG."""
     lock = threading.Lock()
 
     def picture(query: Mapping[str, str], _: bytes) -> tuple[str, bytes]:
         with lock:
-            return 'image/png', report.png(sliders.images([read_settings(sliders, query)])[0])
+            return 'image/png', report.png(sliders.images([read_settings(sliders, query, numbered=True)])[0])
 
     return {('GET', '/'): lambda *_: ('text/html; charset=utf-8', page.encode()), ('GET', '/picture'): picture}
 
 
-def _class(sliders: Sliders, text: str) -> int:
+def _class(sliders: Sliders, wanted: int | str) -> int:
     run = sliders.run
     if not run.is_conditional:
         raise UserError('The generator of this run is unconditional; remove --class and --to_class.')
-    return choose_classes([text], run.num_classes, run.class_names)[0]
+    return choose_classes([wanted], run.num_classes, run.class_names)[0]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

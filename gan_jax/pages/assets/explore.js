@@ -30,7 +30,7 @@
 
   function inShell(name, text) {
     const title = name.endsWith('class') ? about.classes[text] : text;
-    return `--${name}=${/^[\w.,/-]+$/.test(title) ? title : text}`;
+    return `--${name}=${/^[\w.,/-]+$/.test(title) ? title : `'${title.replaceAll("'", `'\\''`)}'`}`;
   }
 
   function tell() {
