@@ -188,6 +188,16 @@ def test_the_served_page_follows_its_sliders_and_its_command_makes_the_picture(
         np.testing.assert_array_equal(rgb(told['pixels'])[..., 0], np.asarray(picture))
 
 
+def test_pictures_have_the_standing_statistics_of_the_config(tmp_path):
+    options = {'generator.widths': '(8,)', 'discriminator.widths': '(8,)', 'standing_statistics': '2'}
+    workdir = save_untrained(tmp_path, 'configs/dcgan.py', (SIZE, SIZE, 1), None, **options)
+    assert explore.main([str(workdir), '--threshold=1', f'--picture={tmp_path / "x.png"}']) == 0
+    run = trained.load_run(workdir).standing(None, 1.0)
+    sample = sampling.choose_samples(run, seeds=(0,), threshold=1.0).draw(run.game, run.generator)
+    with Image.open(tmp_path / 'x.png') as picture:
+        np.testing.assert_array_equal(np.asarray(picture), to_uint8(sample)[0, ..., 0])
+
+
 def test_the_page_asks_for_classes_by_number_whatever_their_names(of_latents, monkeypatch):
     monkeypatch.setattr(of_latents, 'run', of_latents.run._replace(class_names=('1', '2', '0')))
     answer = explore.routes(of_latents, '')['GET', '/picture']

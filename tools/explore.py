@@ -114,7 +114,7 @@ def _run(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
         import_model(flags.run)
     answers: dict[tuple[str, str], Route] = {}
     server = None if flags.out or flags.picture else make_server(answers, flags.host, flags.port)
-    run = load_run(flags.run, flags.step)
+    run = load_run(flags.run, flags.step).standing(None, flags.threshold)
     sliders = Sliders(run, threshold=flags.threshold)
     settings, command = read_settings(sliders, given), _command(flags, run.step)
     if flags.picture:
