@@ -1,11 +1,14 @@
 """People's judgement: rates with closed forms, the blind page answered by a script, and the command."""
 
+import base64
+import io
 import json
 import threading
 
 import numpy as np
 import pytest
 import scipy
+from PIL import Image
 
 from gan_jax.errors import UserError
 from gan_jax.evaluation import human, votes
@@ -206,6 +209,13 @@ def test_the_command_writes_the_page_and_its_key_and_counts_votes(runs, real, tm
         error = capsys.readouterr().err
         assert message in error
         assert error.count('\n') == 1
+
+
+def test_a_sheet_that_is_too_large_for_webp_is_lossless_too():
+    images = np.random.default_rng(0).integers(0, 256, (4, 8200, 2, 3), np.uint8)
+    (sheet,) = Tree(judge_page.page('a', 4, 0, images)).all('img')
+    with Image.open(io.BytesIO(base64.b64decode(sheet['src'].partition('base64,')[2]))) as opened:
+        np.testing.assert_array_equal(np.asarray(opened)[:8200, :2], images[0])
 
 
 def test_only_images_are_judged(runs):

@@ -111,6 +111,8 @@ def test_a_picture_is_packed_where_that_makes_it_smaller(tmp_path):
     board = png(np.indices((64, 64)).sum(0) % 2 * 255)
     (kept,) = Tree(html.picture(board)).all('img')
     assert kept['src'] == f'data:image/png;base64,{base64.b64encode(board).decode()}'
+    tall = png(3, (html.WIDEST_WEBP + 1, 4))  # WebP has no such side
+    assert Tree(html.picture(tall)).all('img')[0]['src'] == f'data:image/png;base64,{base64.b64encode(tall).decode()}'
     report.save_png(tmp_path / 'noise.png', np.zeros((2, 2), np.uint8))  # a file that changes is read again
     assert decoded(Tree(html.picture(tmp_path / 'noise.png')).all('img')[0]['src']).size == (2, 2)
 

@@ -27,6 +27,7 @@ _SCRIPTS = ('films.js', 'lightbox.js', 'age.js')  # of every page
 _MOST_LABELS = 30  # beside the rows of a picture: more are too small to be read
 _MAX_FRAMES = 40  # of samples, so that a page stays in a few megabytes
 _QUALITY = 80  # of WebP
+WIDEST_WEBP = 16383  # pixels a side, of the format
 
 
 class Frame(NamedTuple):
@@ -264,10 +265,10 @@ def _file_source(path: str, *_state: int) -> str:
 
 
 def _data_url(original: bytes) -> str:
-    """The picture as it is or as WebP, whichever is smaller."""
+    """The picture as it is or, if that is possible and smaller, as WebP."""
     with Image.open(io.BytesIO(original)) as opened:
         kind, packed = opened.get_format_mimetype(), io.BytesIO()
-        if not getattr(opened, 'is_animated', False):
+        if not getattr(opened, 'is_animated', False) and max(opened.size) <= WIDEST_WEBP:
             opened.save(packed, 'webp', quality=_QUALITY)
     if 0 < len(packed.getvalue()) < len(original):
         kind, original = 'image/webp', packed.getvalue()

@@ -5,7 +5,6 @@ import io
 import math
 
 import numpy as np
-from PIL import Image
 
 from gan_jax.pages import document as html
 from gan_jax.records import report
@@ -24,11 +23,10 @@ def page(study: str, quiz: int, pairs: int, images: np.ndarray, *, served: bool 
         served: whether votes are posted to 'votes', too.
     """
     columns = math.ceil(math.sqrt(len(images)))
-    packed = io.BytesIO()
-    grid = report.png(report.image_grid(images, columns, padding=0, scale=1))
-    with Image.open(io.BytesIO(grid)) as opened:
-        opened.convert('RGB').save(packed, 'webp', lossless=True)
-    source = f'data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}'
+    grid = report.to_pillow(report.image_grid(images, columns, padding=0, scale=1)).convert('RGB')
+    kind, packed = 'webp' if max(grid.size) <= html.WIDEST_WEBP else 'png', io.BytesIO()
+    grid.save(packed, kind, lossless=True)
+    source = f'data:image/{kind};base64,{base64.b64encode(packed.getvalue()).decode()}'
     data = {
         'page': study,
         'quiz': quiz,
