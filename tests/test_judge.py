@@ -218,6 +218,12 @@ def test_a_sheet_that_is_too_large_for_webp_is_lossless_too():
         np.testing.assert_array_equal(np.asarray(opened)[:8200, :2], images[0])
 
 
+def test_a_study_without_pictures_is_refused(runs, real):
+    run = trained.load_run(runs[0])
+    with pytest.raises(UserError, match='There is nothing to judge: raise --num, or give two runs and raise --pairs'):
+        judge.make_study({'x': run}, judge.load_real(run, str(real)), num=0)
+
+
 def test_only_images_are_judged(runs):
     run = trained.load_run(runs[0])
     for shape, kind in {(2,): 'points', (4, 8, 8, 3): 'clips', (8, 8, 8, 1): 'solids', (64, 3): 'point clouds'}.items():

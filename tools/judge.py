@@ -60,8 +60,10 @@ def make_study(
         both of each pair.
 
     Raises:
-        UserError: the shapes differ, or there are too few real images.
+        UserError: the shapes differ, there are too few real images, or the page would have no pictures.
     """
+    if not num and (not pairs or len(runs) < 2):
+        raise UserError('There is nothing to judge: raise --num, or give two runs and raise --pairs.')
     for name, run in runs.items():
         _check_run(name, run)
         if run.shape != real.shape:
