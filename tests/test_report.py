@@ -76,6 +76,11 @@ def test_png_keeps_every_value(tmp_path, shape):
     assert os.listdir(tmp_path / 'new') == ['x.png']
 
 
+def test_a_description_is_text_whatever_the_names_of_files(tmp_path):
+    report.save_png(tmp_path / 'x.png', np.zeros((2, 2), np.uint8), 'real images of folder:caf\udce9')
+    assert report.caption_of(tmp_path / 'x.png') == 'real images of folder:caf?'
+
+
 def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
     files.replace(tmp_path / 'x', b'old')
     monkeypatch.setattr(

@@ -79,7 +79,7 @@ def png(image: np.ndarray, description: str = '', *, step: int | None = None) ->
     """
     data, about = io.BytesIO(), PngInfo()
     if description:
-        about.add_itxt('Description', description)
+        about.add_itxt('Description', description.encode(errors='replace').decode())  # names of data may be no text
     if step is not None:
         about.add_text('Step', str(step))
     to_pillow(image).save(data, 'png', optimize=True, pnginfo=about)
