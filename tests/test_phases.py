@@ -25,6 +25,7 @@ from gan_jax.training import phases, run
 from tests import toy_experiments
 from tests.contents import differences
 from tests.test_loop import KilledError, killed_in, stop_at_look
+from tools import model_card
 
 pytestmark = pytest.mark.usefixtures('quick_curves')
 
@@ -121,6 +122,15 @@ def test_a_checkpoint_of_any_phase_can_be_sampled(undisturbed):
         latents = trained.game.latents(jax.random.key(0), jnp.arange(3))
         generator = trained.generator
         assert trained.game.sample(generator.params, generator.variables, latents).shape == (3, side, side, 1)
+
+
+def test_a_model_card_tells_of_the_phase_of_its_step(undisturbed):
+    prints = [phase['data']['fingerprint'] for phase in json.loads((undisturbed / 'run.json').read_text())['phases']]
+    assert len(set(prints)) == 2  # 4x4, 8x8, 8x8
+    for step, kimg, phase in ((5, 0.04, 0), (11, 0.068, 1), (24, 0.24, 2)):
+        facts = dict(model_card._facts(undisturbed, load_run(undisturbed, step), {}))
+        assert facts['images seen'] == f'{kimg} thousand'
+        assert facts['fingerprint of the data'] == prints[phase]
 
 
 # Inside a phase, at both borders, across them

@@ -11,7 +11,7 @@ from gan_jax import config as configs
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Record
 from gan_jax.examples.kinds import kind_of
-from gan_jax.records import files
+from gan_jax.records import description, files
 from gan_jax.records.metrics import evaluations_of
 from gan_jax.runtime.checkpoint import package_versions
 from gan_jax.sampling.trained import TrainedRun
@@ -108,14 +108,16 @@ def _classes(run: TrainedRun) -> str:
 def _facts(workdir: pathlib.Path, run: TrainedRun, changes: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the run's files say of its training."""
     config, facts = run.config, files.read_object(workdir / 'run.json')
-    data, parameters = facts['data'], sum(leaf.size for leaf in jax.tree.leaves(run.weights[0]))
+    data = description.read_data_facts(workdir, config.phase.number)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(run.weights[0]))
+    kimg = configs.kimg(config, run.step - config.phase.steps)
     averaged = 'last' if run.generator.ema is None else 'averaged'
     rows = {
         'data': f'{config.data.name}, split {config.data.split}',
         'examples': data.get('examples') and f'{data["examples"]:,}',
         'fingerprint of the data': data.get('fingerprint'),
         'game, loss': f'{config.game.name}, {config.loss.name}',
-        'images seen': None if 'converted' in facts else f'{configs.kimg(config, run.step):,.6g} thousand',
+        'images seen': None if 'converted' in facts else f'{kimg:,.6g} thousand',
         'batch size, seed': f'{config.batch_size}, {config.seed}',
         'parameters': f'{parameters:,}',
         'weights': averaged,
