@@ -17,9 +17,11 @@ from PIL import Image
 
 from gan_jax import build
 from gan_jax import config as configs
+from gan_jax.codes import Codes
 from gan_jax.config import json_values
 from gan_jax.errors import UserError
 from gan_jax.game import Player
+from gan_jax.games.stargan import _Sets
 from gan_jax.records import files
 from gan_jax.records.metrics import evaluations_of
 from gan_jax.runtime.checkpoint import Checkpoints
@@ -173,6 +175,32 @@ def test_the_model_card_draws_inputs_of_other_kinds(points, field, dtype, change
     exec('\n'.join(line for line in usage.splitlines() if line.startswith(('latents =', field))), names)
     assert (names['latents'].dtype, names['latents'].shape) == (latents.dtype, (16, 2))
     assert (names[field].dtype, names[field].shape) == (dtype, (16, 4))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'label_sets'),
+    [
+        ({'codes': Codes((3, 2), 2)}, {}),
+        ({'codes': Codes((), 1)}, {}),
+        ({'targets': len, 'latents': _Sets({'real': 3}).draw}, {'real': range(3)}),
+        ({'targets': len, 'latents': _Sets({'a': 2, 'real': 3}).draw}, {'real': range(3), 'a': ('old', 'new')}),
+    ],
+)
+def test_the_latents_of_a_model_card_have_codes_and_domains_where_the_runs_have_them(points, changes, label_sets):
+    trained = load_once(points)
+    if 'codes' in changes:
+        changes = {**changes, 'latents': changes['codes'].latents(lambda key, at: jax.random.normal(key, (len(at), 9)))}
+    trained = trained._replace(game=trained.game._replace(**changes), num_classes=3, label_sets=label_sets)
+    drawn = np.asarray(draw(trained, 200))
+    names, latents = {'jax': jax}, jax.ShapeDtypeStruct((1, drawn.shape[1]), np.float32)
+    usage = model_card._usage(trained, {'latents': latents})
+    exec('\n'.join(line for line in usage.splitlines() if line.startswith('latents =')), names)
+    found = np.asarray(names['latents'])
+    assert (found.dtype, found.shape) == (np.float32, (16, drawn.shape[1]))
+    discrete = [column for column in range(drawn.shape[1]) if set(drawn[:, column]) == {0, 1}]
+    assert set(map(tuple, found[:, discrete])) <= set(map(tuple, drawn[:, discrete]))
+    if 'codes' in changes:
+        assert np.abs(found[:, -changes['codes'].continuous :]).max() < 1
 
 
 def test_the_model_card_is_text_whatever_the_names_of_files(points, tmp_path):

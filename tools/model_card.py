@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from gan_jax import config as configs
+from gan_jax.data import MAIN
 from gan_jax.evaluation import results
 from gan_jax.evaluation.record import Record
 from gan_jax.examples.kinds import kind_of
@@ -72,9 +73,7 @@ def model_card(
 def _usage(run: TrainedRun, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
     """A program that loads the files and draws examples."""
     sizes = {name: (_BATCH, *one.shape[1:]) for name, one in inputs.items()}
-    drawn = run.config.latents.distribution if inputs['latents'].dtype == np.float32 else 'keys'
-    drawn = 'corners' if run.game.hole is not None else drawn
-    lines = [f'latents = {_DRAWS[drawn].format(shape=sizes["latents"])}']
+    lines = _latents(run, sizes['latents'], inputs['latents'].dtype)
     if 'labels' in inputs:
         lines.append(f'labels = jax.numpy.arange({_BATCH}) % {run.num_classes}')
     if 'images' in inputs:
@@ -93,6 +92,31 @@ def _usage(run: TrainedRun, inputs: Mapping[str, jax.ShapeDtypeStruct]) -> str:
         shape=[_BATCH, *run.shape],
         meaning=' in [-1, 1]' if kind.has_bytes else '',
     )
+
+
+def _latents(run: TrainedRun, shape: tuple[int, ...], dtype: np.dtype) -> list[str]:
+    """The lines that draw the latents of that shape."""
+    if run.game.targets is not None:
+        return [f'latents = {_domains(run)}  # of the translations']
+    drawn = run.config.latents.distribution if dtype == np.float32 else 'keys'
+    drawn = 'corners' if run.game.hole is not None else drawn
+    lines = [f'latents = {_DRAWS[drawn].format(shape=shape)}']
+    if (codes := run.game.codes) is not None:
+        found = [f'jax.nn.one_hot(jax.numpy.arange({_BATCH}) % {count}, {count})' for count in codes.categories]
+        found.append(f'jax.random.uniform(jax.random.key(1), ({_BATCH}, {codes.continuous}), minval=-1)')
+        whole = ', '.join([f'latents[:, :-{codes.size}]', *found])
+        lines.append(f'latents = jax.numpy.concatenate([{whole}], 1)  # noise and codes')
+    return lines
+
+
+def _domains(run: TrainedRun) -> str:
+    """Conditions of StarGAN for each domain in turn: one-hot vectors, and with several sets those of their sets."""
+    sizes = [len(of_set) for name, of_set in run.label_sets.items() if name != MAIN] + [run.num_classes]
+    sets = [number for number, size in enumerate(sizes) for _ in range(size)]
+    total, several = len(sets), len(sizes) > 1
+    length, chosen = total + several * len(sizes), np.arange(_BATCH) % total
+    parts = [chosen.tolist(), *([[total + sets[domain] for domain in chosen]] if several else [])]
+    return ' + '.join(f'jax.nn.one_hot(jax.numpy.array({part}), {length})' for part in parts)
 
 
 def _classes(run: TrainedRun) -> str:
