@@ -260,6 +260,22 @@ def test_an_encoders_images_stand_beside_their_reconstructions_and_latents_can_s
     assert sorted('reconstruction' in grid.info.get('Description', '') for grid in grids) == [False, True]
 
 
+def test_a_loaded_encoder_shows_what_the_command_line_shows(tmp_path):
+    workdir = save_untrained(tmp_path, 'bigan', NARROW | {'standing_statistics': '2'})
+    loaded, drawn = gan_jax.load(workdir), {}
+    for flags, options in (
+        ((), {'psi': 1.0, 'seeds': None}),
+        (('--standing_statistics', '0'), {'standing_statistics': 0}),
+    ):
+        assert main(['--mode', 'sample', '--workdir', str(workdir), '--num', '6', *flags]) == 0
+        name = f'step0000003-splittest-seed0{"-standing0" if flags else ""}'
+        drawn[flags] = np.stack([Image.open(path) for path in sorted((workdir / 'generated' / name).glob('0*.png'))])
+        np.testing.assert_array_equal(loaded.sample(6, **options)[..., 0], drawn[flags])
+        grid = Image.open(workdir / 'generated' / name / 'grid.png')
+        np.testing.assert_array_equal(loaded.show(6, **options), grid)
+    assert (drawn[()] != drawn['--standing_statistics', '0']).any()
+
+
 def test_an_encoder_is_evaluated_against_the_data_that_it_was_trained_on(encoded):
     names = 'code_accuracy,reconstruction'
     assert main(['--mode', 'eval', '--workdir', str(encoded), '--metrics', names, '--num', '2']) == 0

@@ -86,14 +86,14 @@ class LoadedRun:
             UserError: an option is impossible for this run, or the data of a translator are missing.
         """
         if self._shows(options):
-            return np.asarray(to_stored(sampling.made_of_shown(self.run, self._shown(num, seed, **options))))
+            return np.asarray(to_stored(sampling.made_of_shown(*self._shown(num, seed, **options))))
         return np.asarray(to_stored(self._drawn(num, seed, **options)[0]))
 
     def show(self, num: int = 64, seed: int = 0, **options: Any) -> Image.Image:
         """The grid that `--mode sample` writes, as a picture that Jupyter displays; arguments as in `sample`."""
         if self._shows(options):
-            samples = self._shown(num, seed, **options)
-            examples = samples.draw(self.run.game, self.run.generator, self.run.encoder)
+            run, samples = self._shown(num, seed, **options)
+            examples = samples.draw(run.game, run.generator, run.encoder)
             columns = samples.columns
         else:
             examples, columns = self._drawn(num, seed, **options)
@@ -128,8 +128,8 @@ class LoadedRun:
 
     def _shows(self, options: Mapping[str, Any]) -> bool:
         """Whether examples of the data are shown: always of a translator, else unless latents are chosen."""
-        game = self.run.game
-        return game.translates or (game.shows_examples and options.keys() <= {'inputs', 'styles'})
+        game, chosen = self.run.game, sample_files.given(options).keys()
+        return game.translates or (game.shows_examples and chosen <= {'inputs', 'styles', 'standing_statistics'})
 
     def _shown(
         self,
@@ -138,13 +138,16 @@ class LoadedRun:
         inputs: str | None = None,
         styles: str | None = None,
         prompt: str | None = None,
-        **strangers: Any,
-    ) -> sampling.shown.Shown:
-        if strangers:
+        standing_statistics: int | None = None,
+        **others: Any,
+    ) -> tuple[TrainedRun, sampling.shown.Shown]:
+        """The run that draws the examples, and the examples."""
+        if strangers := sample_files.given(others):
             raise UserError(f'{self.workdir} translates images, so {next(iter(strangers))} does not apply.')
         if prompt is not None and self.run.game.captions is None:
             raise UserError(f'prompt is the caption of images, but {self.workdir} makes none of captions.')
-        return sampling.choose_shown(self.run, num, seed, inputs, styles, prompt)
+        run = self.run.standing(standing_statistics)
+        return run, sampling.choose_shown(run, num, seed, inputs, styles, prompt)
 
     def _drawn(
         self,

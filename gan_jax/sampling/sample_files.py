@@ -87,14 +87,14 @@ def sample_workdir(
         run.styled('--noise')
     _check_film(format, run.kind, workdir)
     options = {'seeds': seeds, 'classes': classes, 'grid': grid, 'threshold': threshold, 'psi': psi}
-    given = list(_given(options))
-    if run.game.translates and given:
-        raise UserError(f'{workdir} translates images and has no latents to choose: omit --{given[0]}.')
+    chosen = list(given(options))
+    if run.game.translates and chosen:
+        raise UserError(f'{workdir} translates images and has no latents to choose: omit --{chosen[0]}.')
     if prompt is not None and run.game.captions is None:
         raise UserError(f'--prompt is the caption of images, but {workdir} makes none of captions: omit it.')
-    if run.game.shows_examples and not given:
+    if run.game.shows_examples and not chosen:
         shown = num or (64 if prompt is None else 16)
-        return _sample_shown(workdir, run, shown, seed or 0, inputs, styles, prompt, format)
+        return _sample_shown(workdir, run, shown, seed or 0, inputs, styles, prompt, format, standing_statistics)
     if (inputs, styles) != (None, None):
         what = '--styles names examples of styles' if inputs is None else '--inputs names images to translate'
         raise UserError(f'{what}, but {workdir} generates images from latents: omit it.')
@@ -160,12 +160,14 @@ def _sample_shown(
     styles: str | None,
     prompt: str | None,
     format: str,
+    standing: int | None,
 ) -> pathlib.Path:
     """`sample_workdir` for a game that translates: a grid of examples, and the single translations."""
     samples = choose_shown(run, num, seed, inputs, styles, prompt)
     of = {'split': split_of(run)} if inputs is None else {'inputs': inputs}
     of = of if prompt is None else {'prompt': prompt}
-    directory = generated(workdir, run.step, **of, **({'seed': seed} if styles is None else {'styles': styles}))
+    of |= {'seed': seed} if styles is None else {'styles': styles}
+    directory = generated(workdir, run.step, **of, standing=standing)
     _remove_earlier(directory)
     examples = samples.draw(run.game, run.generator, run.encoder)
     report.save_png(directory / 'grid.png', picture(examples, columns=samples.columns), samples.caption)
@@ -187,14 +189,14 @@ def generated(workdir: pathlib.Path, step: int, *names: str, **options: Any) -> 
 
     The end of a name that is too long for a file is replaced by a checksum.
     """
-    words = (f'{name}{_short(value)}' for name, value in _given(options).items())
+    words = (f'{name}{_short(value)}' for name, value in given(options).items())
     whole = re.sub('[\ud800-\udfff]', '_', '-'.join([f'step{step:07d}', *names, *words]))  # bytes that are no text
     if len(encoded := whole.encode()) > _LONGEST:
         whole = f'{encoded[: _LONGEST - 9].decode(errors="ignore")}-{zlib.crc32(encoded):08x}'
     return pathlib.Path(workdir) / 'generated' / whole
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options without those that are None or do not truncate (psi=1)."""
     return {name: value for name, value in options.items() if value is not None and (name, value) != ('psi', 1)}
 
