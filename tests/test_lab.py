@@ -12,6 +12,7 @@ from gan_jax import config as configs
 from gan_jax.data import Dataset
 from gan_jax.errors import UserError
 from gan_jax.judgement import judgement
+from gan_jax.pages import lab_page
 from gan_jax.records import plane
 from gan_jax.records.plane import Frame
 from gan_jax.records.writers import Writers
@@ -184,6 +185,12 @@ def test_a_damaged_frame_is_passed_over_and_named(tmp_path):
     assert 'data-stops="[1.0]"' in page
     named = [text for text in Tree(page).texts('p') if 'not a complete frame' in text]
     assert [text.partition(' is no')[0] for text in named] == [str(file), str(path / 'plane' / '00000030.npz')]
+
+
+def test_infinite_logits_are_the_ends_of_the_landscape():
+    levels, low, high = lab_page._levels(np.array([[0, -np.inf], [np.inf, np.nan]], np.float32), False)
+    np.testing.assert_array_equal(levels, [[255, 128], [128, 0]])  # from the top
+    assert np.isfinite([low, high, high - low]).all()
 
 
 def test_a_run_without_frames_has_no_lab(tmp_path, capsys):

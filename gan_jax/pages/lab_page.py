@@ -152,7 +152,7 @@ def _has_probabilities(run: Workdir) -> bool:
 
 def _levels(logits: np.ndarray, is_probability: bool) -> tuple[np.ndarray, float, float]:
     """A landscape in 8 bits, from the top left, and what 0 and 255 mean: probabilities or the logits themselves."""
-    logits = np.nan_to_num(logits[::-1].astype(np.float64))
+    logits = np.nan_to_num(logits[::-1]).astype(np.float64)  # first, so that their range is finite
     if is_probability:
         return np.round(255 * (0.5 + 0.5 * np.tanh(logits / 2))).astype(np.uint8), 0.0, 1.0
     low, high = float(logits.min()), float(logits.max())
