@@ -196,6 +196,7 @@ def test_an_inversion_into_w_finds_what_the_generator_made(told, tmp_path):
     assert path.name == 'step0000003-inversion-given-pixels-w-iterations200-seeds3,4-classes0,1-noisenone.png'
     assert found['losses'][-1] < 0.01 * found['losses'][0]
     assert found['condition'] in (0, 1)
+    assert not any(name.startswith('noise') for name in found)  # the image has none
     np.testing.assert_array_equal(found['latent'], np.repeat(found['latent'][:1], LAYERS, 0))
 
 
@@ -228,6 +229,7 @@ def test_an_inversion_into_w_plus_finds_noise_inputs_too(plain, tmp_path):
         ('--what truncation --range 0 2', 'psi is 2.0; it must be from -1 to 1'),
         ('--what noise --noise none', '--noise does not apply to --what noise, where each column has its own'),
         ('--noise some', "There is no noise 'some': did you mean"),
+        ('--what inversion --image IMAGE --noise random', '--noise random does not apply to an inversion, in which'),
         ('--what inversion --image IMAGE --space w --prior 1', '--prior does not apply to an inversion into W'),
         ('--what inversion --image IMAGE --space w --psi 0.5', '--psi does not apply to an inversion into W'),
     ],

@@ -43,10 +43,16 @@ def inversion(
 
     In z every seed is a start, in every class. In W and W+ the start is the mean w of each class; every seed (the
     first only, unless seeds are given) draws the noise of a separate search. Beside the picture, an .npz file with the
-    same name has `latent`, `image`, `losses`, `condition` of a conditional generator, and in W the inputs `noise/...`.
+    same name has `latent`, `image`, `losses`, `condition` of a conditional generator, and in W the inputs `noise/...`
+    unless the images are without noise.
     """
     search, usual_iterations = choose({'z': (_in_z, 300), 'w': (_in_w, 1000), 'w+': (_in_w, 1000)}, space, 'space')
-    run = chosen.run
+    run, noise = chosen.run, chosen.options['noise']
+    if noise == 'random':
+        raise UserError(
+            '--noise random does not apply to an inversion, in which one latent has one image: use none or fixed, or '
+            'omit it.'
+        )
     target = load_image(image, run.shape, resize)
     distance = None
     if choose({'pixels': False, 'features': True}, loss, 'loss'):
@@ -56,7 +62,7 @@ def inversion(
     words = [loss]
     if search is _in_w:
         chosen, words = _checked_in_w(chosen, prior), [loss, space.replace('+', 'plus')]
-        options['separate'] = space == 'w+'
+        options |= {'separate': space == 'w+', 'noise': None if noise == 'none' else run.weights[1].get('noise')}
     else:
         options['prior'] = prior or 0.0
     found, condition, show = search(chosen, target, **options)
@@ -69,8 +75,8 @@ def inversion(
     path = save_images(name, images, len(times) + 2)
     arrays = {'latent': found.latent, 'image': found.image, 'losses': found.losses}
     arrays |= {} if condition is None else {'condition': condition}
-    for place, noise in jax.tree_util.tree_leaves_with_path(found.noise):
-        arrays[f'noise/{jax.tree_util.keystr(place, simple=True, separator="/")}'] = noise
+    for place, inputs in jax.tree_util.tree_leaves_with_path(found.noise):
+        arrays[f'noise/{jax.tree_util.keystr(place, simple=True, separator="/")}'] = inputs
     written = io.BytesIO()
     np.savez(written, **arrays)
     files.replace(path.with_name(f'{path.stem}.npz'), written.getvalue())
@@ -107,10 +113,9 @@ def _checked_in_w(chosen: Chosen, prior: float | None) -> Chosen:
     return chosen._replace(options={**chosen.options, 'seeds': chosen.seeds or chosen.options['seeds'][:1]})
 
 
-def _in_w(chosen: Chosen, target: np.ndarray, *, separate: bool, **options: Any) -> Search:
+def _in_w(chosen: Chosen, target: np.ndarray, *, separate: bool, noise: PyTree, **options: Any) -> Search:
     game, (params, variables) = chosen.run.game, chosen.run.weights
     latents = game.latents(named_key(chosen.run.config.seed, 'mean style'), jnp.arange(_LATENTS))
-    inputs = variables.get('noise')
 
     def styles(params: PyTree, variables: PyTree, condition: Array | None, latents: Array) -> Array:
         conditions = None if condition is None else jnp.broadcast_to(condition, len(latents))
@@ -128,7 +133,7 @@ def _in_w(chosen: Chosen, target: np.ndarray, *, separate: bool, **options: Any)
         start = np.tile(mean, (layers if separate else 1, 1))
         for seed in chosen.options['seeds']:
             key = named_key(seed, 'projection')  # an old name; another would change the random numbers
-            found = invert_styles(maker, target, start, deviation, layers, key, noise=inputs, **options)
+            found = invert_styles(maker, target, start, deviation, layers, key, noise=noise, **options)
             searches.append((found, condition))
     found, condition = min(searches, key=lambda search: np.nan_to_num(search[0].losses[-1], nan=np.inf))
     show = jax.jit(lambda make, noise, styles: make(noise, styles))
