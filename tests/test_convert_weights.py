@@ -90,6 +90,10 @@ def test_bad_input_is_one_sentence(tmp_path, directory, capsys):
     assert 'The weights of the generator have no' in refusal('--generator', tmp_path / 'D.npz')
     assert 'The weights of the generator have no' in refusal('--generator', tmp_path / 'empty.npz')
     assert 'already contains a run:' in refusal('--generator', tmp_path / 'D.npz', out=directory)
+    (tmp_path / 'stopped' / 'checkpoints').mkdir(parents=True)
+    assert 'stopped/checkpoints is left of a run or a conversion that was stopped: remove it' in refusal(
+        '--generator', tmp_path / 'D.npz', out=tmp_path / 'stopped'
+    )
     narrow = state_dict('mimicry_wgangp32', 'G') | {'block3.c2.weight': np.zeros((12, 7, 3, 3), np.float32)}
     np.savez(tmp_path / 'narrow.npz', **narrow)
     said = refusal('--generator', tmp_path / 'narrow.npz')

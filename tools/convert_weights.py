@@ -62,10 +62,14 @@ def convert(
         data: the name of the data that the networks were trained on; None: the layout's guess.
 
     Raises:
-        UserError: a file cannot be read or is of another layout, or the directory holds a run.
+        UserError: a file cannot be read or is of another layout, or the directory holds a run or the rest of one.
     """
     if is_run(out):
         raise UserError(f'{out} already contains a run: choose another --out.')
+    if (out / 'checkpoints').exists():  # whose weights would stay
+        raise UserError(
+            f'{out}/checkpoints is left of a run or a conversion that was stopped: remove it, then try again.'
+        )
     if layout.endswith('.pkl'):
         paths = {'networks': files.user_path(layout)}
         if generator or discriminator:
