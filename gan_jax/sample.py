@@ -129,7 +129,7 @@ def run(flags: argparse.Namespace) -> pathlib.Path:
     whole = {'samples': sample_workdir, **APPLICATIONS}
     functions = [whole[what]] if what in whole else [draw, PICTURES[what][0]]
     takes = [name for function in functions for name in inspect.signature(function).parameters]
-    if 'seed' in given and what != 'samples' and 'seeds' not in given:
+    if 'seed' in given and 'seed' not in takes and 'seeds' in takes and 'seeds' not in given:
         given['seeds'] = (given.pop('seed'),)
     if strangers := [name for name in given if name not in takes]:
         known = ', '.join(f'--{name}' for name in takes if name in (*FLAGS, *SHARED) and name != 'what')

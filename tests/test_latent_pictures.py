@@ -248,6 +248,7 @@ def test_samples_by_seed_class_and_truncation(grey, coloured, capsys):
             '--what walk --seeds 0,1 --seed 3',
             '--seed does not apply to --what walk, which accepts --step, --seeds',
         ),
+        ('grey', '--what upscale --seed 3', '--seed does not apply to --what upscale, which accepts --image,'),
         ('grey', '--step all', '--step all is for mode eval: name one checkpoint, or omit --step for the latest.'),
     ],
 )
