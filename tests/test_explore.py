@@ -198,6 +198,12 @@ def test_pictures_have_the_standing_statistics_of_the_config(tmp_path):
         np.testing.assert_array_equal(np.asarray(picture), to_uint8(sample)[0, ..., 0])
 
 
+def test_a_run_in_the_working_directory_has_its_name(told_classes, tmp_path, monkeypatch):
+    monkeypatch.chdir(told_classes)
+    assert explore.main(['.', f'--out={tmp_path / "x.html"}']) == 0
+    assert f'<title>{told_classes.name}</title>' in (tmp_path / 'x.html').read_text()
+
+
 def test_the_page_asks_for_classes_by_number_whatever_their_names(of_latents, monkeypatch):
     monkeypatch.setattr(of_latents, 'run', of_latents.run._replace(class_names=('1', '2', '0')))
     answer = explore.routes(of_latents, '')['GET', '/picture']

@@ -124,6 +124,12 @@ def test_a_style_generator_has_truncated_styles_and_its_noise(style, tmp_path):
     assert '| exported with | psi 0.4, noise none |' in card
 
 
+def test_the_weights_of_a_run_in_the_working_directory_have_its_name(points, tmp_path, monkeypatch):
+    monkeypatch.chdir(points)
+    with safetensors.safe_open(export(pathlib.Path(), tmp_path) / 'weights.safetensors', 'numpy') as weights:
+        assert weights.metadata() == {'run': points.name, 'step': '3'}
+
+
 def test_a_generator_without_styles_has_truncated_latents(points):
     latents = draw(load_once(points), 5)
     examples = call(export(points, psi=-0.5), latents)

@@ -117,16 +117,17 @@ def _run(flags: argparse.Namespace, given: Mapping[str, str]) -> None:
     run = load_run(flags.run, flags.step).standing(None, flags.threshold)
     sliders = Sliders(run, threshold=flags.threshold)
     settings, command = read_settings(sliders, given), _command(flags, run.step)
+    title = flags.run.resolve().name
     if flags.picture:
         report.save_png(flags.picture, sliders.images([settings])[0], step=run.step)
         print(f'Step {run.step}: {flags.picture}')
     elif flags.out:
         sheet = explore_page.sheet_of(sliders)
-        files.replace(flags.out, explore_page.page(flags.run.name, sliders, command, {}, sheet).encode())
+        files.replace(flags.out, explore_page.page(title, sliders, command, {}, sheet).encode())
         print(f'{len(sheet.settings)} pictures of step {run.step}: open {flags.out}')
     else:
         sliders.images([settings])  # compiles, and finds what is wrong before the browser does
-        answers.update(routes(sliders, explore_page.page(flags.run.name, sliders, command, _start(settings))))
+        answers.update(routes(sliders, explore_page.page(title, sliders, command, _start(settings))))
         serve(server)
 
 

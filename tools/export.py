@@ -72,7 +72,7 @@ def export(
     run = run.noisy(noise)
     changes = {'psi': None if psi == 1 else psi, 'noise': noise, 'standing statistics of passes': standing_statistics}
     weights, program = named_weights(run), make_program(run, rest)
-    metadata = {'run': workdir.name, 'step': str(run.step)}
+    metadata = {'run': workdir.resolve().name, 'step': str(run.step)}
     files.replace(out / 'generator.stablehlo', bytes(program.serialize()))
     files.replace(out / 'weights.safetensors', safetensors.numpy.save(weights, metadata))
     files.replace(out / 'config.json', (json.dumps(json_values.to_json(run.config), indent=2) + '\n').encode())
