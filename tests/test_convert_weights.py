@@ -12,7 +12,7 @@ from gan_jax.errors import UserError
 from gan_jax.sampling import sample_files, samples
 from gan_jax.sampling.trained import load_run
 from tests import golden_files, torch_files
-from tools import convert_weights
+from tools import compare, convert_weights
 from tools.network_pickle import read_networks
 
 
@@ -52,6 +52,11 @@ def test_the_command_samples_and_evaluates(directory):
     evaluate.evaluate_workdir(directory, metrics=('sliced_wasserstein',), num=16)
     records = json.loads((directory / 'evaluation' / 'step0000000-seed0.json').read_text())
     assert 'sliced_wasserstein' in [record['metric'] for record in records]
+
+
+def test_converted_weights_have_no_page_of_a_training(directory, capsys):
+    assert compare.main([str(directory)]) == 2
+    assert f'{directory} has converted weights and no course of training to show: give a run' in capsys.readouterr().err
 
 
 @pytest.mark.slow

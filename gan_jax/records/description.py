@@ -49,10 +49,15 @@ def read_facts(workdir: str | os.PathLike) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError, NotADirectoryError: there are none.
-        UserError: they cannot be read, or are not those of a run.
+        UserError: they cannot be read, or are not those of a run; or they are of weights that nobody has trained here.
     """
     path = pathlib.Path(workdir) / 'run.json'
-    facts = _check(path, files.read_object(path), _FACTS)
+    facts = files.read_object(path)
+    if 'converted' in facts:
+        raise UserError(
+            f'{workdir} has converted weights and no course of training to show: give a run that was trained.'
+        )
+    _check(path, facts, _FACTS)
     networks = facts.get('networks', {})
     _check(path, networks, dict.fromkeys(networks, _NETWORK), 'networks.')
     check_phases(path, facts)
