@@ -47,6 +47,16 @@ def test_a_damaged_start_is_left_out(tmp_path, damage):
     assert 'Resumed' not in page
 
 
+def test_a_start_at_an_earlier_step_is_the_last_one(tmp_path):
+    path = make_run(tmp_path / 'run')
+    for minute, step in enumerate((0, 400, 300)):  # the checkpoint of step 400 is damaged meanwhile
+        start = {**START, 'time': f'2026-11-29T09:3{minute}:00+00:00', 'command': f'python {minute}'}
+        starts.starts_of(path).append({**start, 'step': step, 'reached': 450, 'diverged': None})
+    run = workdir.read(path)
+    assert [start['step'] for start in run.starts] == [0, 400, 300]
+    assert ('command', 'python 2') in history.facts(run)
+
+
 def test_the_commit_is_that_of_the_working_directory(tmp_path):
     script = 'import sys; from gan_jax.records import starts; starts.add(sys.argv[1], 0)'
 

@@ -43,7 +43,7 @@ class Workdir(NamedTuple):
         metrics: records of `metrics.jsonl`.
         timing: records of `timing.jsonl`.
         evaluations: records and failures of `evaluations.jsonl`.
-        starts: records of `starts.jsonl`.
+        starts: records of `starts.jsonl`, in the order of their time.
         evaluated: (step, seed, records) of each file that `--mode eval` has written, in their order.
         diverged: why the run was given up, or None.
         samples: (step, picture) of each grid of samples, in their order.
@@ -124,10 +124,11 @@ def read(path: str | os.PathLike, name: str = '') -> Workdir:
             f'{path} is not the directory of a run: its config.json and run.json cannot be read; give the --workdir '
             'of a run.'
         ) from error
-    files = (metrics_of(path), timing_of(path), evaluations_of(path), starts_of(path))
+    files = (metrics_of(path), timing_of(path), evaluations_of(path))
     parent, own = path.resolve().parts[-2:]
     name = name or (f'{parent}/{own}' if own.startswith('member-') else own)
-    found = [*map(records, files), _evaluated(path, troubles)]
+    begun = sorted(records(starts_of(path)), key=lambda start: start['time'])  # also at an earlier step than before
+    found = [*map(records, files), begun, _evaluated(path, troubles)]
     try:
         diverged = description.read_divergence(path)
     except UserError as error:
