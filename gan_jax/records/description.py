@@ -49,7 +49,7 @@ def read_facts(workdir: str | os.PathLike) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError, NotADirectoryError: there are none.
-        UserError: they cannot be read, or are not those of a run; or they are of weights that nobody has trained here.
+        UserError: they cannot be read, are not those of a run, or are of converted weights.
     """
     path = pathlib.Path(workdir) / 'run.json'
     facts = files.read_object(path)
