@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import config as configs
 from gan_jax import games, models
+from gan_jax.config import defaults
 from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.layers.choices import is_on
@@ -102,14 +103,15 @@ def _warn_of_doubts(config: ConfigDict, made: Pair) -> None:
             'discriminator.normalization=spectral.',
             stacklevel=2,
         )
-    energies = config.model not in models.families() or getattr(models.find(config.model), 'ENERGIES', False)
-    if config.loss.name in _ENERGY_LOSSES and not energies:
-        warnings.warn(
-            f'loss.name={config.loss.name} needs logits that are minus reconstruction errors, but the discriminator of '
-            f'model={config.model} is no autoencoder, so its loss can fall without end: use model=began or '
-            'model=ebgan.',
-            stacklevel=2,
-        )
+    if config.loss.name in _ENERGY_LOSSES and 'discriminator' in config:
+        family = defaults.family_of(config, 'discriminator')
+        if family in models.families() and not getattr(models.find(family), 'ENERGIES', False):
+            warnings.warn(
+                f'loss.name={config.loss.name} needs logits that are minus reconstruction errors, but the '
+                f'discriminator of {family} is no autoencoder, so its loss can fall without end: use '
+                'discriminator.family=began or ebgan.',
+                stacklevel=2,
+            )
 
 
 _ENERGY_LOSSES = ('margin', 'equilibrium')

@@ -285,6 +285,17 @@ def test_losses_of_energies_are_for_autoencoders(loss, config):
         combinations.check(configs.load(str(CONFIGS / f'{config}.py:debug')), (16, 16, 1))
 
 
+@pytest.mark.filterwarnings('ignore:.*drops options of the config')  # by the change of the family
+def test_energies_are_those_of_the_discriminators_own_family():
+    mixed = configs.load(str(CONFIGS / 'dcgan.py:debug'), {'discriminator.family': 'began', 'loss.name': 'equilibrium'})
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        combinations.check(mixed, (16, 16, 1))
+    plain = configs.load(str(CONFIGS / 'began.py:debug'), {'discriminator.family': 'dcgan'})
+    with pytest.warns(UserWarning, match='the discriminator of dcgan is no autoencoder'):
+        combinations.check(plain, (16, 16, 1))
+
+
 @pytest.mark.parametrize(
     ('overrides', 'sentence'),
     [
