@@ -1,7 +1,8 @@
 """How good does the DCGAN recipe get on CIFAR-10, and is its last step its best? See README.md.
 
-python -m experiments.dcgan_cifar10                          # three seeds, four passes through the data
-python -m experiments.dcgan_cifar10 --setting long --seeds 1 # twenty passes
+python -m experiments.dcgan_cifar10                            # three seeds, four passes through the data
+python -m experiments.dcgan_cifar10 --setting long --seeds 1   # twenty passes
+python -m experiments.dcgan_cifar10 --setting source --seeds 1 # four, with the source's channels
 """
 
 import math
@@ -42,9 +43,9 @@ ARMS = {'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', SMALL)}
 LONG = {
     'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', SMALL | {'duration': '16000 steps', 'evaluate_every': '800 steps'})
 }
-WHOLE = SMALL | {
-    'generator.widths': '(1024, 512, 256)',
-    'discriminator.widths': '(64, 128, 256)',
+WIDE = SMALL | {'generator.widths': '(1024, 512, 256)', 'discriminator.widths': '(64, 128, 256)'}
+SOURCE = {'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', WIDE)}
+WHOLE = WIDE | {
     'duration': '5000 kimg',
     'sample_every': '250 kimg',
     'checkpoint_every': '250 kimg',
@@ -55,6 +56,7 @@ FULL = {
     'DCGAN': sweep.Arm('configs/dcgan.py:cifar10', WHOLE),
     'DCGAN without smoothing': sweep.Arm('configs/dcgan.py:cifar10', WHOLE | {'loss.real_label': '1.0'}),
 }
+SETTINGS = {'short': ARMS, 'long': LONG, 'source': SOURCE}
 METRICS = ('fid', 'inception_score', 'kid', 'precision', 'recall')
 CURVES = {
     'eval/fid': 'FID',
@@ -71,7 +73,7 @@ CURVES = {
 
 def watch(options: sweep.Options) -> None:
     """Trains the arms and writes the results."""
-    recipes = FULL if options.full else LONG if options.setting == 'long' else ARMS
+    recipes = FULL if options.full else SETTINGS[options.setting]
     directories = sweep.train(recipes, options)
     arms = results.read_all(directories)
     config = sweep.config_of(next(iter(recipes.values())), options)
@@ -132,7 +134,7 @@ def evaluate(config: ConfigDict, reals: data.Dataset) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('dcgan_cifar10', __doc__, argv, settings=('short', 'long'))
+    options = sweep.parse('dcgan_cifar10', __doc__, argv, settings=tuple(SETTINGS))
     parallel.enable_compilation_cache()
     return exit_code(lambda: watch(options))
 
