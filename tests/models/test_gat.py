@@ -124,7 +124,7 @@ def test_an_example_stands_for_all_of_its_stages_and_each_gets_its_noise():
     assert np.abs(logits(examples, KEY, True) - logits(examples, jax.random.key(1), True)).max() > 1e-4
     # The noise is that of the levels: given beforehand to a discriminator without noise, it makes the same logits.
     module_key = module.apply({}, rngs={'noise': KEY}, method=lambda self: self.make_rng('noise'))
-    noisy = stages.perturb(several, stages.linear(4), module_key, jnp.arange(3))
+    noisy = jax.jit(lambda key: stages.perturb(several, stages.linear(4), key, jnp.arange(3)))(module_key)
     silent = Discriminator(num_classes=3, conditioning='projection', noise='none', **TINY)
     wanted = compiled.apply(silent, {'params': params}, noisy, labels, train=True).logits
     np.testing.assert_allclose(logits(examples, KEY, True), wanted, atol=1e-5)
@@ -143,10 +143,12 @@ def test_the_logit_is_a_product_of_features_and_class():
 
 def test_without_conditioning_all_examples_are_of_one_class():
     module = Generator(SHAPE, **TINY)
-    made, variables = module.init_with_output(KEY, jnp.ones((2, 8)), train=False)
+    variables = compiled.init(module, KEY, jnp.ones((2, 8)), train=False)
+    made = compiled.apply(module, variables, jnp.ones((2, 8)), train=False)
     assert made.shape == (2, *SHAPE)
     assert variables['params']['classes']['table'].shape == (1, 64)
-    judged, variables = Discriminator(**TINY).init_with_output(KEY, made, train=False)
+    variables = compiled.init(Discriminator(**TINY), KEY, made, train=False)
+    judged = compiled.apply(Discriminator(**TINY), variables, made, train=False)
     assert judged.logits.shape == (2,)
     assert list(judged.features) == ['block0', 'block1', 'block2', 'block3']
     assert variables['params']['classes']['table'].shape == (1, 16)
@@ -154,7 +156,8 @@ def test_without_conditioning_all_examples_are_of_one_class():
 
 def test_one_stage_has_no_axis():
     module = Generator((4, 4, 1), stages=1, **TINY)
-    assert module.init_with_output(KEY, jnp.ones((2, 8)), train=True)[0].shape == (2, 4, 4, 1)
+    made, _ = jax.eval_shape(lambda: module.init_with_output(KEY, jnp.ones((2, 8)), train=True))
+    assert made.shape == (2, 4, 4, 1)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from gan_jax.errors import UserError
 from gan_jax.models import resnet, sagan
+from tests import compiled
 
 BY_CLASS = {'conditioning': 'normalization'}
 PROJECTION = {'conditioning': 'projection'}
@@ -111,7 +112,8 @@ def test_attention_sits_at_the_largest_features_that_have_no_more_rows():
 
 def test_initial_weights_have_the_published_scale():
     module = resnet.Discriminator(width=32)
-    params = module.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)), train=False)['params']['DownBlock_1']
+    inputs = jnp.zeros((1, 16, 16, 3))
+    params = compiled.init(module, jax.random.key(0), inputs, train=False)['params']['DownBlock_1']
     for name, gain in (('first', 2.0), ('second', 2.0), ('shortcut', 1.0)):
         kernel = params[name]['kernel']
         fans = kernel.shape[0] * kernel.shape[1] * sum(kernel.shape[2:])

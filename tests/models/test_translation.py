@@ -102,13 +102,15 @@ def test_networks_have_the_published_number_of_parameters(module, size, channels
 def test_a_logit_sees_a_patch_of_its_receptive_field(field):
     module = PatchDiscriminator(width=2, receptive_field=field, normalization='none', initializer='he')
     images = jax.random.normal(jax.random.key(1), (1, 128, 128, 1))
-    variables = module.init(jax.random.key(0), images, train=False)
+    variables = compiled.init(module, jax.random.key(0), images, train=False)
 
+    @jax.jit
+    @jax.grad
     def middle(images):
         logits = module.apply(variables, images, train=False)
         return logits[0, logits.shape[1] // 2, logits.shape[2] // 2]
 
-    seen = np.abs(jax.grad(middle)(images))[0, :, :, 0] > 0
+    seen = np.abs(middle(images))[0, :, :, 0] > 0
     assert (int(seen.any(1).sum()), int(seen.any(0).sum())) == (field, field)
 
 
@@ -117,8 +119,9 @@ def test_a_unet_reaches_one_pixel_and_dropout_is_its_noise():
     variables = jax.eval_shape(lambda: module.init(jax.random.key(0), images, train=False))
     assert sum(name.startswith('Conv_') for name in variables['params']) == 8
     module, images = UNet(width=4), jax.random.normal(jax.random.key(1), (2, 8, 8, 1))
-    variables = module.init(jax.random.key(0), images, train=False)
-    one, other = (module.apply(variables, images, train=True, rngs={'dropout': jax.random.key(i)}) for i in (1, 2))
+    variables = compiled.init(module, jax.random.key(0), images, train=False)
+    apply = jax.jit(functools.partial(module.apply, train=True))
+    one, other = (apply(variables, images, rngs={'dropout': jax.random.key(i)}) for i in (1, 2))
     assert one.shape == (2, 8, 8, 3)
     assert not np.allclose(one, other)
 
