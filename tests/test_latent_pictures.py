@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -279,3 +280,11 @@ def test_psi_draws_the_styles_of_a_style_generator_towards_their_mean(tmp_path):
     assert run.truncated(1.0) == (run, 1.0)
     with pytest.raises(UserError, match='psi is 2; it must be from -1 to 1'):
         run.truncated(2)
+
+
+@pytest.mark.parametrize('what', ['samples', 'interpolation'])
+def test_pictures_of_a_diverged_run_come_with_a_warning(grey, tmp_path, capsys, what):
+    workdir = shutil.copytree(grey, tmp_path / 'run')
+    (workdir / 'diverged.json').write_text('{"reason": "the loss is NaN"}')
+    assert main(['--mode', 'sample', '--workdir', str(workdir), '--what', what]) == 0
+    assert capsys.readouterr().err.count(f'{workdir} diverged in training; this is its checkpoint of step 3.') == 1

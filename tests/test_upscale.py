@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,14 @@ def test_an_image_of_any_size_is_enlarged(run, tmp_path):
     expected = np.clip(np.round((np.asarray(made[0], np.float64) + 1) * 127.5), 0, 255)
     np.testing.assert_allclose(made_of(path), expected, atol=1)
     assert made_of(path).shape == (18, 26, 3)
+
+
+def test_an_image_enlarged_by_a_diverged_run_comes_with_a_warning(run, tmp_path):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / 'photo.png')
+    workdir = shutil.copytree(run, tmp_path / 'run')
+    (workdir / 'diverged.json').write_text('{"reason": "the loss is NaN"}')
+    with pytest.warns(UserWarning, match='run diverged in training; this is its checkpoint of step 7'):
+        upscale(workdir, image=tmp_path / 'photo.png')
 
 
 def test_files_are_read_as_data_are(run, tmp_path):

@@ -23,7 +23,7 @@ from gan_jax.sampling.samples import class_interpolation, generate, seed_latents
 from gan_jax.sampling.semantics import FIRST_LAYER, first_kernel, semantic_directions, style_kernel
 from gan_jax.sampling.style_pictures import mixing, noise, truncation
 from gan_jax.sampling.styles import chosen_layers
-from gan_jax.sampling.trained import load_run
+from gan_jax.sampling.trained import load_run, warn_of_divergence
 
 
 def draw(
@@ -67,6 +67,7 @@ def draw(
         raise UserError(f'{workdir} translates images and has no latents to choose: only --what samples is available.')
     run = run.standing(standing_statistics, threshold)
     shown = run.classes(classes)
+    warn_of_divergence(pathlib.Path(workdir), run.step)
     run, rest = run.truncated(psi)
     points = towards_mean(seed_latents(run.game, seeds or default_seeds, threshold=threshold), rest)
     facts = {

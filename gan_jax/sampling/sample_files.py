@@ -16,7 +16,7 @@ from gan_jax.ranges import SEED, Range
 from gan_jax.records import files, report
 from gan_jax.sampling import animation
 from gan_jax.sampling.samples import choose_samples, choose_shown, made_of_shown, picture, save_interpolation, split_of
-from gan_jax.sampling.trained import TrainedRun, load_run
+from gan_jax.sampling.trained import TrainedRun, load_run, warn_of_divergence
 
 _WRITTEN = re.compile(r'(grid|interpolation|\d{5,})\.(png|gif|mp4|obj|ply|npy)|points\.npy')
 _FILM_RATE = 10  # frames per second
@@ -83,6 +83,7 @@ def sample_workdir(
         raise UserError('--grid cannot be combined with --num.')
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, step).standing(standing_statistics, threshold)
+    warn_of_divergence(workdir, run.step)
     if noise is not None:
         run.styled('--noise')
     _check_film(format, run.kind, workdir)

@@ -17,7 +17,7 @@ from gan_jax.records import report
 from gan_jax.runtime import compiler
 from gan_jax.runtime.checkpoint import Checkpoints, peek
 from gan_jax.sampling.sample_files import generated
-from gan_jax.sampling.trained import TrainedRun, load_run
+from gan_jax.sampling.trained import TrainedRun, load_run, warn_of_divergence
 
 _TILE = Range(8, 8192)
 
@@ -56,6 +56,7 @@ def upscale(
         raise UserError(f'{workdir} does not enlarge images: use a run of the config srgan or esrgan.')
     if image is None:
         raise UserError('--what upscale needs --image, the file of the image to enlarge.')
+    warn_of_divergence(pathlib.Path(workdir), run.step)
     weights = run.weights if blend is None else blended(pathlib.Path(workdir), run, blend)
     sample = jax.jit(run.game.sample, compiler_options=compiler.often())
 
