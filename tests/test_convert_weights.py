@@ -80,6 +80,12 @@ def test_a_generator_alone_in_a_numpy_archive(tmp_path):
     golden_files.assert_close(images, golden_files.nhwc(golden['out/G/eval/img']), 3e-5)
 
 
+def test_a_directory_whose_path_is_no_text_is_refused(tmp_path):
+    with pytest.raises(UserError, match='this path is not text in UTF-8: choose another directory'):
+        convert_weights.convert('mimicry', tmp_path / 'G.npz', None, tmp_path / os.fsdecode(b'\xff'))
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_input_is_one_sentence(tmp_path, directory, capsys):
     def refusal(*arguments, out=tmp_path / 'none'):
         assert command(out, *arguments) == 2

@@ -176,6 +176,20 @@ def test_a_directory_that_cannot_be_one_is_one_sentence(tmp_path):
         pass
 
 
+def test_a_path_that_is_no_text_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    no_text = os.fsdecode(b'run-\xff')
+    sentence = r'run-.* cannot be the directory of a run, because this path is not text in UTF-8: choose another'
+    recipe = config.load(str(ROOT / 'configs' / 'mlp.py'), {'duration': '1 steps'})
+    with pytest.raises(UserError, match=sentence):
+        train(recipe, tmp_path / no_text)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / no_text).mkdir()
+    monkeypatch.chdir(tmp_path / no_text)
+    with pytest.raises(UserError, match=sentence):
+        train(recipe, 'run')
+    assert not list((tmp_path / no_text).iterdir())
+
+
 def test_training_holds_the_lock(tmp_path):
     """Of its directory, and those of a population's members, which could be trained on alone."""
     recipe = str(ROOT / 'configs' / 'mlp.py')

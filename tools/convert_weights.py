@@ -62,8 +62,10 @@ def convert(
         data: the name of the data that the networks were trained on; None: the layout's guess.
 
     Raises:
-        UserError: a file cannot be read or is of another layout, or the directory holds a run or the rest of one.
+        UserError: a file cannot be read or is of another layout, or the directory holds a run or the rest of
+            one, or its path is not text.
     """
+    files.check_text(out)
     if is_run(out):
         raise UserError(f'{out} already contains a run: choose another --out.')
     if (out / 'checkpoints').exists():  # whose weights would stay

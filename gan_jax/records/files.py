@@ -62,6 +62,22 @@ def check_writable(path: str | os.PathLike) -> None:
         raise unwritable(path, error) from error
 
 
+def check_text(path: str | os.PathLike) -> None:
+    """Checks whether a path is text, as orbax needs for a directory of checkpoints.
+
+    Raises:
+      UserError: it contains bytes that are not UTF-8, possibly those of the current directory.
+    """
+    path = pathlib.Path(path).absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f'{path} cannot be the directory of a run, because this path is not text in UTF-8: choose another '
+            'directory.'
+        ) from error
+
+
 def write_durably(path: str | os.PathLike, data: Any) -> None:
     """Writes a file and waits until its bytes are on the disk, so that a rename after a power failure is not empty.
 

@@ -53,7 +53,7 @@ def exclusive(*directories: str | os.PathLike) -> Iterator[None]:
     and evaluation, needs no lock.
 
     Raises:
-        UserError: another process holds one of the locks, or it cannot be written.
+        UserError: another process holds one of the locks, it cannot be written, or its path is not text.
     """
     with contextlib.ExitStack() as stack:
         for directory in directories:
@@ -67,6 +67,7 @@ def _exclusive(directory: pathlib.Path) -> Iterator[None]:
     is_new = not directory.exists()
     if parallel.is_main_process():
         try:
+            files.check_text(directory)
             directory.mkdir(parents=True, exist_ok=True)
             descriptor = _acquire(directory / NAME)
         except OSError as error:
