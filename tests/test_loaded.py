@@ -120,6 +120,8 @@ def test_clips_and_label_maps_are_translated_too(loaded):
     for call, sentence in (
         (lambda: run.translate(clips[:, 1:]), r'have shape \(3, 8, 8, 1\), and this run translates \(4, 8, 8, 1\)'),
         (lambda: run.translate(clips / 255), 'are float64 in'),
+        (lambda: run.translate(clips[:0]), r'no images to translate in an array of shape \(0, 4, 8, 8, 1\): give one'),
+        (lambda: copying((8, 8, 1)).translate(clips[:0, 0]), r'no images to translate in an array of shape \(0, 8, 8'),
         (lambda: copying((4, 8, 8, 1), maps=9).translate(clips), 'has the class 255, but there are 9 classes'),
         (lambda: copying((14,), captions=9).translate(clips), 'makes images of captions and translates none'),
     ):

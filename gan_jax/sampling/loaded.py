@@ -110,7 +110,8 @@ class LoadedRun:
             uint8 [n, H', W', C'], or [n, T, H, W, C'].
 
         Raises:
-            UserError: the run does not translate, or the images have another type or shape, or unknown classes.
+            UserError: the run does not translate, there are no images, or they have another type or shape, or unknown
+                classes.
         """
         game = self.run.game
         wanted = self.run.shapes.get(game.given, ())
@@ -118,6 +119,8 @@ class LoadedRun:
             source = 'captions' if game.translates else 'latents'
             raise UserError(f'{self.workdir} makes images of {source} and translates none: use sample().')
         images = np.asarray(images)
+        if not images.size:
+            raise UserError(f'There are no images to translate in an array of shape {images.shape}: give one or more.')
         images_array(images.reshape(-1, *images.shape[2:]) if images.ndim == len(wanted) + 1 == 5 else images)
         if images.shape[1:] != wanted:
             raise UserError(f'The images have shape {images.shape[1:]}, and this run translates {wanted}.')
