@@ -207,6 +207,19 @@ class Parts:
                 'here; earlier_phases may set it.'
             )
 
+    def refuse_steps(self) -> None:
+        """Raises a UserError for a number of steps of generator or discriminator in a round that is not the default.
+
+        For a game, or a stage of one, in which neither of them moves.
+        """
+        usual = flat(defaults.base(self.config.model, self.config.game.name))
+        for key in ('discriminator_steps', 'discriminator_schedule.steps', 'generator_steps'):
+            if (value := flat(self.config)[key]) != usual[key]:
+                raise UserError(
+                    f'{key}={value} has no effect in this phase, in which neither generator nor discriminator moves: '
+                    'unset it here; earlier_phases may set it.'
+                )
+
     def refuse_adversarial_options(self) -> None:
         """Raises a UserError for an option of the usual adversarial game that is not at its default.
 

@@ -95,7 +95,11 @@ def from_config(kappa: Annotated[float, AMOUNT] = 1.0, *, parts: Parts) -> Game:
     Args:
         kappa: weight of the discriminator's features in the encoder's loss and in the anomaly score.
         parts: parts of the game.
+
+    Raises:
+        UserError: an option has no effect.
     """
+    parts.refuse_steps()
     shape, codes = parts.shape('real'), (parts.config.latents.size,)
     return anogan(
         parts.network('generator', codes, shape),

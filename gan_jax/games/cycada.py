@@ -194,8 +194,10 @@ def from_config(
         parts: parts of the game.
 
     Raises:
-        UserError: the domains have images of different shapes.
+        UserError: the domains have images of different shapes, or an option has no effect.
     """
+    if stage != 'pixels':
+        parts.refuse_steps()
     shape = parts.shape_of_domains()
     classes = (parts.num_classes or 0,)
     return cycada(

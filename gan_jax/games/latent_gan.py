@@ -100,7 +100,8 @@ def latent_gan(
 
     game = game._replace(sample=sample, discriminate=None, training_pass=None)
     if stage == 'autoencoder':
-        return game._replace(turns=(Turn('generator', reconstruction),), show=show)
+        turn = Turn('generator', reconstruction, times=options.get('generator_steps', 1))
+        return game._replace(turns=(turn,), show=show)
     return game._replace(turns=over_batches(game.turns, with_codes))
 
 

@@ -140,3 +140,10 @@ def test_what_is_refused():
         game.score({role: (jnp.asarray(WEIGHTS[role]), {}) for role in ROLES}, IMAGES)
     with pytest.raises(UserError, match='has no class Encoder, which the game needs'):
         configs.base('dcgan', game='anogan')
+
+
+@pytest.mark.parametrize('key', ['generator_steps', 'discriminator_steps', 'discriminator_schedule.steps'])
+def test_steps_of_the_players_that_do_not_move_are_refused(key):
+    config = configs.load('anogan', {key: '3'})
+    with pytest.raises(UserError, match=f'^{key}=3 has no effect in this phase, in which neither .*: unset it here'):
+        build.make_game(config, (8, 8, 1))

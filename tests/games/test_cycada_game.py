@@ -218,3 +218,10 @@ def test_what_is_refused():
     config = configs.base('cycada', game='cycada')
     with pytest.raises(UserError, match=r'source are \(16, 16, 1\) and those of the target \(16, 16, 3\): set data'):
         build.make_game(config, (16, 16, 3), num_classes=3, shapes={'a': (16, 16, 1)})
+    config.generator_steps, config.discriminator.receptive_field = 2, 16
+    facts = {'num_classes': 3, 'shapes': {'a': (16, 16, 1)}}
+    assert next(t for t in build.make_game(config, (16, 16, 1), **facts).turns if t.player == 'generator').times == 2
+    for stage in ('classes', 'features'):
+        config.game.stage = stage
+        with pytest.raises(UserError, match=r'generator_steps=2 has no effect in this phase, in which neither'):
+            build.make_game(config, (16, 16, 1), **facts)

@@ -102,6 +102,12 @@ def few(tmp_path, monkeypatch):
     return SMALL | {'data.cache': str(tmp_path / 'cache')}
 
 
+def test_the_autoencoder_moves_as_often_in_a_round_as_the_generator_of_codes():
+    for phase in config.split(config.load('pointgan', SMALL | CODED | {'generator_steps': '2'})):
+        (turn,) = (t for t in build.make_game(phase, (24, 3)).turns if t.player == 'generator')
+        assert turn.times == 2
+
+
 def test_a_run_of_codes(tmp_path, few):
     first = 'game.stage=autoencoder; duration=2 steps'
     often = {'duration': '2 steps', 'log_every': '2 steps', 'checkpoint_every': '2 steps'}
