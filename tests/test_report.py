@@ -160,6 +160,25 @@ def test_smoothing_keeps_a_constant_and_short_series():
     np.testing.assert_allclose(report._smooth(step)[18:22], [0, 0.25, 0.75, 1])
 
 
+@pytest.mark.parametrize(
+    ('values', 'labels'),
+    [
+        ((6, 8), ['6', '6.25', '6.5', '6.75', '7', '7.25', '7.5', '7.75', '8']),
+        ((8, 12), ['8', '8.5', '9', '9.5', '10', '10.5', '11', '11.5', '12']),
+        ((0.2, 40), ['0.2', '0.5', '1', '2', '5', '10', '20']),
+        ((1e-3, 1e15), ['0.001', '1', '1000', '1e+06', '1e+09', '1e+12', '1e+15']),
+    ],
+)
+def test_logarithmic_axes_have_plain_numbers(values, labels):
+    figure = report.new_figure(6, 3)
+    axes = figure.subplots()
+    axes.set_ylim(*values)
+    report.scale_by_logarithms(axes)
+    figure.canvas.draw()
+    ticks = [(tick.get_loc(), tick.label1.get_text()) for tick in (*axes.yaxis.majorTicks, *axes.yaxis.minorTicks)]
+    assert [text for place, text in sorted(ticks) if values[0] <= place <= values[1]] == labels
+
+
 def test_curves_are_drawn_in_the_colours_of_the_players(tmp_path):
     records = [{'step': s, 'kimg': s / 10, 'generator/loss': 1.0, 'fid': 9.0 if s == 3 else None} for s in range(1, 6)]
     report.curves(records, tmp_path / 'curves.png')

@@ -71,7 +71,7 @@ def draw_curves(path: pathlib.Path, arms: Mapping[str, Sequence[results.Finished
                 kimg, values = run.curve(f'eval/{metric}')
                 axes.plot(kimg / 60, values, style, color=f'C{i}', linewidth=1.2, label=None if draw else label)
     axes.axhline(PUBLISHED, color='0.6', linewidth=0.8, label='published GAN, 300 epochs')
-    axes.set_yscale('log')
+    report.scale_by_logarithms(axes)
     axes.set_xlabel('epochs')
     axes.set_ylabel('errors of 10,000')
     axes.legend(frameon=False, fontsize=8)

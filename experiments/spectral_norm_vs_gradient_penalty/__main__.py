@@ -150,7 +150,7 @@ def draw(path: pathlib.Path, arms: Mapping[str, Sequence[Steepness]]) -> None:
     )
     right.set_title('norms of gradients: dot mean, dash 99th percentile, triangle largest', loc='left', fontsize=10)
     for axes in (left, right):
-        axes.set_yscale('log')
+        report.scale_by_logarithms(axes)
         axes.axhline(1, color='0.6', linewidth=1, linestyle=(0, (4, 4)), zorder=0)
         axes.grid(color='0.92')
         axes.spines[['top', 'right']].set_visible(False)

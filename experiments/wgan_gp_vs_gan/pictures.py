@@ -34,7 +34,7 @@ def losses(path: pathlib.Path, arms: Mapping[str, Sequence[Finished]]) -> None:
         axes.grid(color='0.92')
         axes.legend(frameon=False, fontsize=9)
         right.set_ylabel('FID', color='0.3')
-        right.set_yscale('log')
+        report.scale_by_logarithms(right)
     results.save_figure(path, figure)
 
 

@@ -276,6 +276,20 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
+def scale_by_logarithms(axes: Any) -> None:
+    """Makes the vertical axis of matplotlib's axes logarithmic, with plain numbers as labels.
+
+    The powers of ten are major ticks. Minor ticks are at 2 and 5, or closer within a part of a decade; many decades
+    have none.
+    """
+    from matplotlib.ticker import LogLocator
+
+    axes.set_yscale('log')
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.yaxis.set_major_formatter('{x:g}')
+    axes.yaxis.set_minor_formatter('{x:g}')
+
+
 # Of the curves that every run has.
 COLORS = {
     **{'discriminator': 'C0', 'generator': 'C1'},
@@ -329,8 +343,6 @@ def _rank(name: str) -> tuple[int, str]:
 
 
 def _draw_panel(axes: Any, key: str, names: list[str], records: Sequence[Mapping[str, Any]]) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator
-
     for i, name in enumerate(names):
         series = [(record['step'], record[name]) for record in records if record.get(name) is not None]
         steps, values = np.array(series, float).reshape(-1, 2).T
@@ -345,17 +357,14 @@ def _draw_panel(axes: Any, key: str, names: list[str], records: Sequence[Mapping
         axes.set_ylim(-0.02, 1.02)
         axes.axhline(0.5, color='0.6', linewidth=1, linestyle=(0, (4, 4)), zorder=0)
     elif key == 'gradient_norm':
-        axes.set_yscale('log')
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter('{x:g}')
-        axes.yaxis.set_minor_locator(NullLocator())
+        scale_by_logarithms(axes)
     axes.set_xlim(-0.02 * records[-1]['step'], 1.02 * records[-1]['step'])
     axes.xaxis.set_major_formatter('{x:,.0f}')
-    axes.grid(color='0.92')
+    axes.grid(which='both', color='0.92')
     axes.set_axisbelow(True)
     axes.spines[['top', 'right']].set_visible(False)
     axes.spines[['left', 'bottom']].set_color('0.7')
-    axes.tick_params(labelsize=9, color='0.7', labelcolor='0.3')
+    axes.tick_params(which='both', labelsize=9, color='0.7', labelcolor='0.3')
     if names not in ([key], [f'eval/{key}']):
         axes.legend(loc='lower right', bbox_to_anchor=(1, 0.99), ncols=len(names), frameon=False, fontsize=9)
 
