@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from PIL import Image
 
 from gan_jax import config as configs
 from gan_jax.config import json_values
@@ -548,6 +549,16 @@ def test_rows_of_a_conditional_run_are_its_groups(tmp_path):
     images = RNG.integers(0, 256, (8, 6, 5, 3), np.uint8)
     report.save_png(tmp_path / 'samples' / '00000100.png', report.image_grid(images, 2))
     np.testing.assert_array_equal(health.read(tmp_path).samples, images.reshape(4, 2, -1))
+
+
+def test_grids_of_too_many_pixels_are_not_compared(tmp_path, monkeypatch):
+    write_run(tmp_path, make_config(samples='9'), records(last={'generator/gradient_norm': 500.0}))
+    grid = report.image_grid(RNG.integers(0, 256, (9, 6, 5, 3), np.uint8))
+    for step in (100, 200):
+        report.save_png(tmp_path / 'samples' / f'{step:08d}.png', grid)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 31)
+    assert (health.read(tmp_path).samples, health.read(tmp_path).earlier) == (None, ())
+    assert [finding.name for finding in health.findings(tmp_path)] == ['gradients_exploded']
 
 
 def test_points_have_no_grid(tmp_path):

@@ -101,7 +101,7 @@ def test_long_curves_and_films_keep_their_ends():
     assert tree.all('input')[0]['max'] == '39'
 
 
-def test_a_picture_is_packed_where_that_makes_it_smaller(tmp_path):
+def test_a_picture_is_packed_where_that_makes_it_smaller(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     report.save_png(tmp_path / 'noise.png', noise.repeat(4, 0).repeat(4, 1))
     (packed,) = Tree(html.picture(tmp_path / 'noise.png')).all('img')
@@ -115,6 +115,9 @@ def test_a_picture_is_packed_where_that_makes_it_smaller(tmp_path):
     assert Tree(html.picture(tall)).all('img')[0]['src'] == f'data:image/png;base64,{base64.b64encode(tall).decode()}'
     report.save_png(tmp_path / 'noise.png', np.zeros((2, 2), np.uint8))  # a file that changes is read again
     assert decoded(Tree(html.picture(tmp_path / 'noise.png')).all('img')[0]['src']).size == (2, 2)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 31)  # Pillow opens no larger one, which is kept as it is
+    (kept,) = Tree(html.picture(board)).all('img')
+    assert kept['src'] == f'data:image/png;base64,{base64.b64encode(board).decode()}'
 
 
 # What is read of a directory

@@ -243,3 +243,14 @@ def test_a_damaged_picture_of_samples_is_passed_over_with_a_warning(tmp_path):
     assert np.asarray(Image.open(tmp_path / 'samples.png'))[0, 0] == 20
     assert getattr(Image.open(tmp_path / 'samples.gif'), 'n_frames', 1) == 1
     assert [step for step, _ in report.sample_files(tmp_path)] == [10, 20, 30]  # to be dropped with the others
+
+
+def test_pictures_of_any_number_of_pixels_are_summed_up(tmp_path, monkeypatch):
+    for step in (10, 20):
+        MetricsFile(tmp_path / 'metrics.jsonl').write(step, 1.0, {'generator/loss': 1.0})
+        grid = np.full((8, 8, 1), step, np.uint8)
+        report.save_png(tmp_path / 'samples' / f'{step:08d}.png', grid, 'a caption', step=step)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 31)
+    report.write(tmp_path)
+    assert report.caption_of(tmp_path / 'samples.png') == 'a caption'
+    assert [report.step_of(tmp_path / name) for name in ('samples.png', 'samples.gif', 'curves.png')] == [20, 20, 20]

@@ -4,6 +4,7 @@ Every part is a string of HTML. Texts are escaped where they enter; what is call
 """
 
 import base64
+import contextlib
 import functools
 import html
 import io
@@ -265,9 +266,13 @@ def _file_source(path: str, *_state: int) -> str:
 
 
 def _data_url(original: bytes) -> str:
-    """The picture as it is or, if that is possible and smaller, as WebP."""
-    with Image.open(io.BytesIO(original)) as opened:
-        kind, packed = opened.get_format_mimetype(), io.BytesIO()
+    """The picture as it is or, if that is possible and smaller, as WebP.
+
+    One of more pixels than Pillow opens can only be a PNG file.
+    """
+    kind, packed = 'image/png', io.BytesIO()
+    with contextlib.suppress(Image.DecompressionBombError), Image.open(io.BytesIO(original)) as opened:
+        kind = opened.get_format_mimetype()
         if not getattr(opened, 'is_animated', False) and max(opened.size) <= WIDEST_WEBP:
             opened.save(packed, 'webp', quality=_QUALITY)
     if 0 < len(packed.getvalue()) < len(original):

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.GifImagePlugin import GifImageFile
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from gan_jax.errors import UserError
 from gan_jax.records import files
@@ -100,8 +101,8 @@ def save_animation(
 
     Args:
       path: the file.
-      frames: at least one; uint8 [H, W, 1 or 3] or the names of image files. Those of another size than the last are
-        scaled to it.
+      frames: at least one; uint8 [H, W, 1 or 3] or the names of files as `open_picture` opens. Those of another size
+        than the last are scaled to it.
       max_frames: maximum number of frames; of more, evenly spaced ones are taken, including the first and the last.
       max_size: larger frames are shrunk to this many pixels.
       seconds: duration of each frame.
@@ -121,10 +122,21 @@ def save_animation(
     files.replace(path, data.getvalue())
 
 
+def open_picture(path: str | os.PathLike) -> GifImageFile | PngImageFile:
+    """Opens a PNG or GIF file that this package wrote, of any size, without reading its pixels.
+
+    `PIL.Image.open` refuses a picture of more than 179 million pixels, because one of unknown origin may be an attack.
+
+    Raises:
+      OSError, SyntaxError, ValueError: it cannot be read.
+    """
+    return (GifImageFile if pathlib.Path(path).suffix == '.gif' else PngImageFile)(path)
+
+
 def step_of(path: str | os.PathLike) -> int | None:
     """The step stored in a picture; None if there is none, or the picture cannot be read."""
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             text = picture.info.get('Step') or picture.info.get('comment', b'').decode().removeprefix('Step ')
         return int(text)
     except (OSError, SyntaxError, ValueError):  # what Pillow raises for a damaged file
@@ -134,7 +146,7 @@ def step_of(path: str | os.PathLike) -> int | None:
 def caption_of(path: str | os.PathLike) -> str:
     """The description stored in a picture; '' if there is none, or the picture cannot be read."""
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return picture.info.get('Description', '')
     except (OSError, SyntaxError, ValueError):
         return ''
@@ -243,7 +255,7 @@ def _is_whole(path: pathlib.Path, time_changed: int) -> bool:
     """Whether a picture is complete, checked once per modification."""
     del time_changed
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             picture.verify()
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
         warnings.warn(f'{path} is damaged and skipped ({error}).', stacklevel=2)
@@ -261,7 +273,7 @@ def to_pillow(image: np.ndarray) -> Image.Image:
 
 
 def _frame(frame: np.ndarray | str | os.PathLike, max_size: int) -> Image.Image:
-    picture = to_pillow(frame) if isinstance(frame, np.ndarray) else Image.open(frame)
+    picture = to_pillow(frame) if isinstance(frame, np.ndarray) else open_picture(frame)
     picture.thumbnail((max_size, max_size), Image.Resampling.BOX)
     return picture if picture.mode == 'L' else picture.quantize(256, dither=Image.Dither.NONE)
 
