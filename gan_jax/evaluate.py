@@ -298,6 +298,7 @@ def _samples_of(
     else:
         samples = GeneratorSamples(run.game, run.generator, num, seed, None, subject, standing=run.passes)
     samples = samples._replace(class_names=run.class_names, discriminator=run.discriminator, encoder=run.encoder)
+    samples = samples._replace(distribution=run.config.latents.distribution)
     if run.is_conditional:
         samples = samples._replace(**draw_conditions(real, num, seed, run.num_classes, run.class_names))
     return samples

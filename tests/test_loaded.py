@@ -12,6 +12,7 @@ from PIL import Image
 import gan_jax
 from gan_jax.data import to_uint8
 from gan_jax.errors import UserError
+from gan_jax.evaluation import of_runs
 from gan_jax.main import main
 from tests.extractors import QUADRANTS
 from tests.test_latent_pictures import save_untrained
@@ -180,6 +181,16 @@ def test_a_loaded_run_is_evaluated_at_its_step(loaded, images):
     (record,) = gan_jax.evaluate(run, images.repeat(3, -1), ['fid'], **options).records
     assert record.subject == f'{run.workdir} at step 3'
     assert record == gan_jax.evaluate(run.workdir, images.repeat(3, -1), ['fid'], **options).records[0]
+
+
+def test_the_path_length_of_a_run_follows_the_distribution_of_its_latents(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(of_runs, '_NUM_PATHS', 8)
+    sizes = {'generator.widths': '(8,)', 'discriminator.widths': '(8,)'}
+    for distribution, path in (('normal', 'slerp in z'), ('uniform', 'slerp of normal scores in z')):
+        overrides = sizes | {'latents.distribution': distribution}
+        run = save_untrained(tmp_path / distribution, 'configs/mlp.py', (SIZE, SIZE, 1), None, **overrides)
+        (record,) = gan_jax.evaluate(run, images, ['path_length'], num=4, extractor=QUADRANTS).records
+        assert record.protocol['rule'].startswith(f'{path}, full')
 
 
 def test_unfit_images_and_metrics_are_refused_in_a_sentence(images):

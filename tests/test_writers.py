@@ -374,10 +374,12 @@ def test_evaluated_samples_have_the_classes_of_the_real_images_they_are_compared
     train, held_out = images('train', [0, 0, 0, 1]), images('test', [1, 1, 1, 1])
     monkeypatch.setattr(run, 'Evaluator', lambda *_: types.SimpleNamespace(evaluate=evaluate))
     monkeypatch.setattr(run, 'choose_reference', lambda *_: (held_out, None))
-    options = config.load('configs/cgan.py:digits', {'evaluate': 'fid', 'batch_size': '4', 'data.size': '8'})
+    overrides = {'evaluate': 'fid', 'batch_size': '4', 'data.size': '8', 'latents.distribution': 'uniform'}
+    options = config.load('configs/cgan.py:digits', overrides)
     game = build.make_game(options, train.shape, num_classes=2)
     with Writers(tmp_path, begin=0, total=10, quiet=True) as out:
         run.make_evaluation(options, train, game, None)(5, {'generator': None}, out, 0)
     (samples,) = seen
     assert set(samples.conditions) == {1}
     assert samples.class_names == ('a', 'b')
+    assert samples.distribution == 'uniform'

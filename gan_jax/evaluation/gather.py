@@ -46,6 +46,7 @@ class GeneratorSamples(NamedTuple):
         known: the data set that the game was trained on, if a metric needs it.
         exact: the game in float32 arithmetic, for path lengths; None: that of the game is float32.
         standing: passes of the generator's standing statistics, for protocols; 0: it has running averages.
+        distribution: distribution of the game's latents, 'normal' or 'uniform', for path lengths.
     """
 
     game: Game
@@ -62,6 +63,7 @@ class GeneratorSamples(NamedTuple):
     known: Dataset | None = None
     exact: Game | None = None
     standing: int = 0
+    distribution: str = 'normal'
 
     def protocol_of(self, player: str) -> dict[str, Any]:
         """The protocol entry of the game's 'discriminator' or 'encoder'."""

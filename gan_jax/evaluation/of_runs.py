@@ -287,6 +287,7 @@ def _walked(evidence: Evidence, functions_of: Callable[[Game], tuple[Callable, .
             **({'mapping': mapping[0]} if mapping else {}),
             num=_NUM_PATHS,
             seed=samples.seed,
+            distribution=samples.distribution,
             **options,
         )
     return found if samples.exact is None else found._replace(rule=f'{found.rule}, arithmetic in float32')

@@ -15,9 +15,9 @@ from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, look
 from gan_jax.evaluation.record import Estimate
 from gan_jax.game import named_key
-from gan_jax.layers.choices import require
+from gan_jax.layers.choices import choose, require
 from gan_jax.runtime import compiler
-from gan_jax.sampling.latents import lerp, slerp
+from gan_jax.sampling.latents import SPHERICAL, lerp
 
 Array = jax.Array
 Key = jax.Array
@@ -32,6 +32,7 @@ def perceptual_path_length(
     num: int = 50_000,
     epsilon: float = 1e-4,
     space: str = 'z',
+    distribution: str = 'normal',
     sampling: str = 'full',
     trim: tuple[float, float] | None = (1, 99),
     batch_size: int = 32,
@@ -51,7 +52,8 @@ def perceptual_path_length(
         mapping: z [n, ...] -> w [n, ...]; z itself for generators that have no mapping.
         num: pairs of latents.
         epsilon: the step along a path of length 1.
-        space: 'z': `slerp` between latents, then the mapping; 'w': the mapping, then a line.
+        space: 'z': a great circle between latents, then the mapping; 'w': the mapping, then a line.
+        distribution: distribution of the latents z, 'normal' (`slerp`, as published) or 'uniform' (`uniform_slerp`).
         sampling: 'full': steps anywhere on the path; 'end': at its beginning.
         trim: only distances from the first to the second percentile count, both in [0, 100]; None: all of them.
         batch_size: pairs at a time; memory depends on it and the value does not.
@@ -65,6 +67,7 @@ def perceptual_path_length(
         UserError: an option is none of the above, the images are not floats, or a distance is not finite.
     """
     require(space in ('z', 'w'), 'space', space, "'z' or 'w'")
+    spherical = choose(SPHERICAL, distribution, 'distribution of latents')
     require(sampling in ('full', 'end'), 'sampling', sampling, "'full' or 'end'")
     require(num >= 2, 'num', num, 'at least 2')
     require(epsilon > 0, 'epsilon', epsilon, 'above 0')
@@ -83,7 +86,7 @@ def perceptual_path_length(
             if space == 'w':
                 images.append(generate(lerp(*ends, place)))
             else:
-                images.append(generate(mapping(slerp(*ends, place))))
+                images.append(generate(mapping(spherical(*ends, place))))
             if not jnp.issubdtype(images[-1].dtype, jnp.floating):
                 raise UserError(
                     f'The generator made images of {images[-1].dtype}; a path length needs floats in [-1, 1], because '
@@ -101,7 +104,7 @@ def perceptual_path_length(
         high = np.percentile(lengths, trim[1], method='higher')
         counted = lengths[(lengths >= low) & (lengths <= high)]
     error = counted.std(ddof=1) / np.sqrt(len(counted)) if len(counted) > 1 else None
-    return Estimate(float(counted.mean()), error, _rule(space, sampling, epsilon, num, trim))
+    return Estimate(float(counted.mean()), error, _rule(space, distribution, sampling, epsilon, num, trim))
 
 
 def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
@@ -121,7 +124,10 @@ def feature_distance(extractor: Extractor) -> Callable[[Any, Any], Array]:
     return jax.jit(distance, compiler_options=compiler.often())
 
 
-def _rule(space: str, sampling: str, epsilon: float, num: int, trim: tuple[float, float] | None) -> str:
-    path = 'slerp in z' if space == 'z' else 'lerp in w'
+def _rule(
+    space: str, distribution: str, sampling: str, epsilon: float, num: int, trim: tuple[float, float] | None
+) -> str:
+    circle = {'normal': 'slerp in z', 'uniform': 'slerp of normal scores in z'}[distribution]
+    path = circle if space == 'z' else 'lerp in w'
     counted = 'all' if trim is None else f'percentiles {trim[0]:g} to {trim[1]:g}'
     return f'{path}, {sampling}, epsilon {epsilon:g}, {num} pairs, {counted}, standard error over pairs'

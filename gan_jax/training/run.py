@@ -147,7 +147,7 @@ def make_evaluation(
                 samples = samples._replace(**draw_conditions(reals, options.samples, seed, *classes))
         others = {'discriminator': players.get(game.classifier), 'encoder': players.get('encoder'), 'known': dataset}
         others |= {'class_names': dataset.class_names, 'exact': exact, 'standing': config.standing_statistics}
-        samples = samples._replace(**others)
+        samples = samples._replace(**others, distribution=config.latents.distribution)
         try:
             evaluation = evaluator.evaluate(samples)
         except UserError as error:  # training continues, as it does when a single metric fails

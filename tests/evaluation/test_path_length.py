@@ -8,7 +8,8 @@ import pytest
 from gan_jax.errors import UserError
 from gan_jax.evaluation.features.extractor import Extractor, Features
 from gan_jax.evaluation.path_length import feature_distance, perceptual_path_length
-from gan_jax.game import named_key, normal_latents
+from gan_jax.game import named_key, normal_latents, uniform_latents
+from gan_jax.sampling.latents import normal_scores
 
 MATRIX = np.random.default_rng(0).normal(size=(5, 12))
 
@@ -70,6 +71,23 @@ def test_the_sphere_in_z():
     assert estimate.rule.startswith('slerp in z, full, epsilon 0.001')
 
 
+def test_the_great_circles_of_uniform_latents_are_those_of_their_normal_scores():
+    def uniform(key, positions):
+        return np.asarray(uniform_latents(5)(key, positions), np.float64)
+
+    def length_of(generate, draw, **options):
+        options = {'num': 50, 'epsilon': 1e-3, 'trim': None, **options}
+        return perceptual_path_length(generate, draw, squared, **options)
+
+    normal = length_of(linear, lambda key, positions: normal_scores(uniform(key, positions)))
+    found = length_of(lambda z: linear(normal_scores(z)), uniform, distribution='uniform')
+    assert found[:2] == pytest.approx(normal[:2], rel=1e-6)
+    assert found.rule.startswith('slerp of normal scores in z, full')
+    seen = []
+    length_of(lambda z: seen.append(np.abs(z).max()) or linear(z), uniform, distribution='uniform')
+    assert max(seen) < 1
+
+
 def test_a_step_at_the_end_begins_there():
     def bent(w):
         return np.sum(w**2, axis=1, keepdims=True)
@@ -109,6 +127,7 @@ def test_jax_generators_and_features():
     [
         ({'space': 'x'}, r"^space is 'x'; it must be 'z' or 'w'"),
         ({'sampling': 'half'}, r"^sampling is 'half'; it must be 'full' or 'end'"),
+        ({'distribution': 'gaussian'}, "distribution of latents 'gaussian'"),
         ({'num': 1}, r'^num is 1; it must be at least 2'),
         ({'epsilon': 0.0}, r'^epsilon is 0\.0; it must be above 0'),
         ({'trim': (99, 1)}, r'^trim is \(99, 1\); it must be None or two percentiles in \[0, 100\]'),
