@@ -15,6 +15,7 @@ from gan_jax.judgement import Judgement
 from gan_jax.networks import Network, pure
 from gan_jax.passes import learn_from_best
 from gan_jax.runtime import snapshot
+from tests import compiled
 
 LATENT, BATCH = 3, 6
 PLACES = jnp.arange(BATCH)
@@ -57,7 +58,7 @@ def seen_by(apply):
 
 
 def start(game, optimizers=None, **options):
-    return steps.init_state(
+    return compiled.init_state(
         game, optimizers or Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict(), jax.random.key(0), **options
     )
 

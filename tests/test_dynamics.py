@@ -14,6 +14,7 @@ from gan_jax.errors import UserError
 from gan_jax.game import Pair
 from gan_jax.layers.convolution import convolution
 from gan_jax.networks import pure
+from tests import compiled
 from tests.quadratic_games import PLACES, blocks, join, quadratic_game, random_matrix, split
 
 MATRIX, OFFSET, START = random_matrix(), np.linspace(-1, 1, 6), np.linspace(1, -0.5, 6)
@@ -23,7 +24,7 @@ BATCH = {'real': np.random.default_rng(1).normal(size=(16, 2)) + 1}
 def quadratic(matrix=MATRIX, offset=OFFSET, optimizer=None):
     """A quadratic game with a state and a batch whose mean is 1."""
     game, optimizers = quadratic_game(matrix, offset, START), dict.fromkeys(PLACES, optimizer or optax.sgd(0.1))
-    return game, steps.init_state(game, optimizers, jax.random.key(0)), {'real': jnp.ones(4)}, optimizers
+    return game, compiled.init_state(game, optimizers, jax.random.key(0)), {'real': jnp.ones(4)}, optimizers
 
 
 def points_game(**options):
@@ -41,7 +42,7 @@ def points_game(**options):
 
 
 def start(game):
-    return steps.init_state(game, Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict(), jax.random.key(0))
+    return compiled.init_state(game, Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict(), jax.random.key(0))
 
 
 def test_the_field_of_a_quadratic_game_and_its_products_are_those_of_its_matrix():

@@ -15,6 +15,7 @@ from gan_jax.game import Pair, normal_latents
 from gan_jax.judgement import Judgement
 from gan_jax.networks import pure
 from gan_jax.runtime import snapshot
+from tests import compiled
 
 LATENT, BATCH = 3, 8
 OPTIMIZERS = Pair(optax.sgd(0.05), optax.sgd(0.05))._asdict()
@@ -43,7 +44,7 @@ def game_of(loss=LOSS, **options):
 
 
 def start(game):
-    return steps.init_state(game, OPTIMIZERS, jax.random.key(0))
+    return compiled.init_state(game, OPTIMIZERS, jax.random.key(0))
 
 
 def batch_of(i):

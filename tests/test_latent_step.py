@@ -18,6 +18,7 @@ from gan_jax.latent_step import LatentStep
 from gan_jax.networks import pure
 from gan_jax.parts import Parts
 from gan_jax.runtime import snapshot
+from tests import compiled
 
 LATENT, BATCH = 3, 8
 OPTIMIZERS = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
@@ -42,7 +43,7 @@ def game_of(step, **options):
 
 
 def start(game):
-    return steps.init_state(game, OPTIMIZERS, jax.random.key(0))
+    return compiled.init_state(game, OPTIMIZERS, jax.random.key(0))
 
 
 @pytest.mark.parametrize('name', STEPS)

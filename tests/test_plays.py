@@ -15,6 +15,7 @@ from gan_jax.config import files
 from gan_jax.errors import UserError
 from gan_jax.game import Pair, normal_latents
 from gan_jax.networks import pure
+from tests import compiled
 from tests.quadratic_games import PLACES, blocks, join, quadratic_game, random_matrix
 
 RATE, GAMMA = 0.1, 0.3
@@ -55,7 +56,7 @@ EXPECTED = {
 def after_a_round(play, **options):
     """The parameters after a round of a quadratic game, and its metrics."""
     game, optimizers = quadratic_game(MATRIX, OFFSET, START), dict.fromkeys(PLACES, optax.sgd(RATE))
-    state = steps.init_state(game, optimizers, jax.random.key(0))
+    state = compiled.init_state(game, optimizers, jax.random.key(0))
     step, batch = steps.make_train_step(game, optimizers, play=play, **options), {'real': jnp.linspace(1.0, 3.0, 8)}
     if 'axis_name' in options:
         step = jax.shard_map(
@@ -108,7 +109,7 @@ def test_extragradient_with_adam_is_extra_adam():
     rate, b1, b2, eps, rounds = 0.05, 0.5, 0.9, 1e-8, 3
     with jax.enable_x64(True):
         game, optimizers = quadratic_game(MATRIX, OFFSET, START), dict.fromkeys(PLACES, optax.adam(rate, b1, b2, eps))
-        state = steps.init_state(game, optimizers, jax.random.key(0))
+        state = compiled.init_state(game, optimizers, jax.random.key(0))
         step = jax.jit(steps.make_train_step(game, optimizers, play=plays.extragradient()))
         for _ in range(rounds):
             state, _ = step(state, {'real': jnp.full(4, 2.0)})
@@ -170,7 +171,7 @@ def close(a, b):
 def test_accumulated_parts_are_the_round_of_the_whole_batch_where_examples_do_not_mix():
     with jax.enable_x64(True):
         game = game_of_points()
-        state = steps.init_state(game, OPTIMIZERS, jax.random.key(0))
+        state = compiled.init_state(game, OPTIMIZERS, jax.random.key(0))
         whole, parts = (rounds(game, SAME_TIME, accumulate=count)(state, BATCH, jnp.arange(16)) for count in (1, 4))
         close({name: players for name, (players, _, _) in whole.items()},
               {name: players for name, (players, _, _) in parts.items()})  # fmt: skip
@@ -186,7 +187,7 @@ def test_under_shard_map_rounds_are_those_of_the_whole_batch(check_vma):
         return game_of_points(losses.relativistic_average(), terms=added, axis_name=axis_name)
 
     with jax.enable_x64(True):
-        state = steps.init_state(game_over(None), OPTIMIZERS, jax.random.key(0))
+        state = compiled.init_state(game_over(None), OPTIMIZERS, jax.random.key(0))
         whole = rounds(game_over(None), SAME_TIME)(state, BATCH, jnp.arange(16))
         share = jax.shard_map(
             rounds(game_over('devices'), SAME_TIME, axis_name='devices'),
@@ -202,7 +203,7 @@ def test_in_a_population_the_weight_of_a_play_can_vary():
     with jax.enable_x64(True):
         weights = jnp.array([0.0, GAMMA])
         game, optimizers = quadratic_game(MATRIX, OFFSET, START), dict.fromkeys(PLACES, optax.sgd(RATE))
-        state = steps.init_state(game, optimizers, jax.random.key(0))
+        state = compiled.init_state(game, optimizers, jax.random.key(0))
 
         def after(weight):
             step = steps.make_train_step(game, optimizers, play=plays.consensus(weight))
@@ -218,7 +219,7 @@ def test_simultaneous_turns_of_several_moves_see_the_opponents_of_the_beginning(
     """A discriminator that moves twice and a lazy penalty: each player's moves add up, against a frozen opponent."""
     game = game_of_points(terms=terms.r1(1.0), lazy=Pair(1, 2), discriminator_steps=2)
     optimizers = Pair(optax.sgd(0.1), optax.sgd(0.1))._asdict()
-    state = steps.init_state(game, optimizers, jax.random.key(0))
+    state = compiled.init_state(game, optimizers, jax.random.key(0))
     batch = {'real': np.stack([BATCH['real'], BATCH['real'] + 1])}
     together, _ = jax.jit(steps.make_train_step(game, optimizers, play=plays.simultaneous()))(state, batch)
     for name in Pair._fields:
@@ -236,7 +237,7 @@ def convolutional(name):
     game = build.make_game(configs.load('dcgan', overrides), (8, 8, 1))
     optimizers = Pair(optax.sgd(1e-3), optax.sgd(1e-3))._asdict()
     step = steps.make_train_step(game, optimizers, play=DIRECTED[name])
-    return step, lambda: steps.init_state(game, optimizers, jax.random.key(0)), {'real': jnp.zeros((4, 8, 8, 1))}
+    return step, lambda: compiled.init_state(game, optimizers, jax.random.key(0)), {'real': jnp.zeros((4, 8, 8, 1))}
 
 
 def test_competitive_play_differentiates_through_convolutions_which_have_reverse_mode_only():

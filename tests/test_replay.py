@@ -14,6 +14,7 @@ from gan_jax.game import Pair
 from gan_jax.networks import pure
 from gan_jax.replay import Replay, exchange, start_replay
 from gan_jax.runtime import snapshot
+from tests import compiled
 
 CLASSES = jax.ShapeDtypeStruct((), jnp.int32)
 
@@ -120,7 +121,7 @@ def test_the_discriminator_is_shown_earlier_fakes_and_a_resumed_run_has_them_too
     )
     optimizers = Pair(optax.sgd(1.0), optax.set_to_zero())._asdict()
     step = jax.jit(steps.make_train_step(game, optimizers))
-    state, batch, states = steps.init_state(game, optimizers, jax.random.key(0)), {'real': jnp.zeros((8, 1))}, []
+    state, batch, states = compiled.init_state(game, optimizers, jax.random.key(0)), {'real': jnp.zeros((8, 1))}, []
     for _ in range(5):
         state, _ = step(state, batch)
         states.append(state)

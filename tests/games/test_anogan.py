@@ -14,6 +14,7 @@ from gan_jax.games.anogan import ROLES, anogan
 from gan_jax.judgement import Judgement
 from gan_jax.models.mlp import Discriminator, Encoder, Generator
 from gan_jax.networks import from_flax, pure
+from tests import compiled
 
 SGD = {'encoder': optax.sgd(0.1)}
 BATCH, SIZE, CODE, KAPPA = 8, 3, 2, 0.7
@@ -40,7 +41,7 @@ def of_linear(**options):
 
 
 def start(game):
-    return steps.init_state(game, SGD, jax.random.key(0))
+    return compiled.init_state(game, SGD, jax.random.key(0))
 
 
 def residuals(encoder):

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import build, losses, steps
+from gan_jax import build, losses
 from gan_jax import config as configs
 from gan_jax.encoding import kullback_leibler
 from gan_jax.errors import UserError
@@ -15,6 +15,7 @@ from gan_jax.games.attngan import attngan, mosaic
 from gan_jax.judgement import Judgement
 from gan_jax.networks import Network, pure
 from gan_jax.readers import Reader, Text, of_embeddings
+from tests import compiled
 
 SHAPE, BATCH, WORDS, BRANCHES = (2, 2, 1), 3, 5, 2
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -70,7 +71,7 @@ def game(**options):
 
 def test_losses_are_sums_over_branches_and_the_last_images_match_their_texts():
     made = game()
-    state = steps.init_state(made, SGD, jax.random.key(0))
+    state = compiled.init_state(made, SGD, jax.random.key(0))
     told = 0.5 * CAPTIONS.sum(-1)
 
     def value(name, params):

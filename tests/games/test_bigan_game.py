@@ -14,6 +14,7 @@ from gan_jax.game import normal_latents
 from gan_jax.games.bigan import ROLES, bigan
 from gan_jax.models.bigan import Discriminator, Encoder, Generator
 from gan_jax.networks import from_flax, pure
+from tests import compiled
 
 SGD = {role: optax.sgd(0.1) for role in ROLES}
 BATCH, SIZE, CODE = 8, 3, 2
@@ -44,7 +45,7 @@ def of_linear(loss=None, judged=jnp.sinh, **options):
 
 def loss_of(game, role):
     """The loss of a player at the start, as a function of its parameters, and its auxiliary outputs."""
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     batch, key, places = {'real': jnp.asarray(IMAGES)}, jax.random.key(3), jnp.arange(BATCH)
     return jax.jit(lambda params: game.turn(role).loss(params, state, batch, key, places))
 

@@ -16,6 +16,7 @@ from gan_jax.games.cyclegan import cyclegan
 from gan_jax.networks import pure
 from gan_jax.training import phases
 from gan_jax.translators import over_fields
+from tests import compiled
 
 BATCH, CLASSES = 6, 3
 SHAPE = (1, 1, 4)
@@ -50,7 +51,7 @@ def game_of(stage, **options):
 
 def start(game, **changes):
     """The state before the first step, in float64, with some values of turns in its memory."""
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     turns = {**state.memory.get('turns', {}), **changes}
     return state.with_memory({'turns': turns}) if turns else state
 

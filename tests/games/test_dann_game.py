@@ -20,7 +20,7 @@ from gan_jax.games.dann import dann, reversal
 from gan_jax.main import main
 from gan_jax.networks import pure
 from gan_jax.training import run
-from tests import toy_experiments
+from tests import compiled, toy_experiments
 from tests.contents import differences
 
 BATCH, SIZE, FEATURES, CLASSES = 8, 5, 4, 3
@@ -71,7 +71,7 @@ def published(weights, factor):
 def test_the_gradients_are_those_of_a_gradient_reversal_layer(step):
     with jax.enable_x64(True):
         game = game_of()
-        state = steps.init_state(game, SGD, jax.random.key(0)).replace(step=jnp.int32(step))
+        state = compiled.init_state(game, SGD, jax.random.key(0)).replace(step=jnp.int32(step))
         weights = {name: jnp.asarray(values) for name, values in WEIGHTS.items()}
         wanted = jax.jit(jax.grad(published))(weights, 2 / (1 + np.exp(-step)) - 1)
         found = {}
@@ -97,7 +97,7 @@ def test_lambda_rises_as_published():
 def test_one_domain_alone_is_a_classifier_without_an_opponent(learns_from, images, labels):
     game = game_of(learns_from)
     assert [turn.title for turn in game.turns] == ['generator']
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     value, outcome = game.turns[0].loss(state.generator.params, state, BATCHES, state.key, None)
     logits = np.tanh(images @ WEIGHTS['features']) @ WEIGHTS['classes']
     wanted = (np.log(np.exp(logits).sum(1)) - logits[np.arange(BATCH), labels]).mean()
@@ -107,7 +107,7 @@ def test_one_domain_alone_is_a_classifier_without_an_opponent(learns_from, image
 
 
 def test_errors_are_shares_of_wrong_answers():
-    state = steps.init_state(game_of(), SGD, jax.random.key(0))
+    state = compiled.init_state(game_of(), SGD, jax.random.key(0))
     _, outcome = game_of().turn('discriminator').loss(state.discriminator.params, state, BATCHES, state.key, None)
     judged = [np.tanh(images @ WEIGHTS['features']) @ WEIGHTS['domains'] for images in (SOURCE, TARGET)]
     assert outcome.metrics['domain_error'] == np.mean([judged[0] <= 0, judged[1] > 0])
@@ -115,7 +115,7 @@ def test_errors_are_shares_of_wrong_answers():
 
 def test_eight_devices_play_the_game_of_one():
     step = steps.make_train_step(game_of(), SGD)
-    state = steps.init_state(game_of(), SGD, jax.random.key(0)).replace(step=jnp.int32(3))
+    state = compiled.init_state(game_of(), SGD, jax.random.key(0)).replace(step=jnp.int32(3))
     batch, places = {name: np.asarray(field) for name, field in BATCHES.items()}, jnp.arange(BATCH)
     one, metrics = jax.jit(step)(state, batch, places)
     shared = jax.tree.map(lambda leaf: leaf.reshape(8, 1, *leaf.shape[1:]), (batch, places))
@@ -189,7 +189,7 @@ def test_domains_without_labels_or_with_other_classes_are_refused():
 def test_what_else_is_refused():
     with pytest.raises(UserError, match="There is no domain to learn from 'neither': did you mean"):
         game_of('neither')
-    state = steps.init_state(game_of(), SGD, jax.random.key(0))
+    state = compiled.init_state(game_of(), SGD, jax.random.key(0))
     alone = {name: field for name, field in BATCHES.items() if name != 'label'}
     with pytest.raises(UserError, match='but this game needs label'):
         game_of('target').turns[0].loss(state.generator.params, state, alone, state.key, None)

@@ -18,6 +18,7 @@ from gan_jax.losses import Loss
 from gan_jax.models import mlp
 from gan_jax.models.infogan import Recognizing
 from gan_jax.networks import from_flax
+from tests import compiled
 
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
 CODES = Codes((3, 2), 2)
@@ -136,7 +137,7 @@ def test_the_bounds_are_those_of_the_codes_that_made_the_examples():
         apply=lambda w, v, x, *rest: (Judgement(x[:, 0] * w, codes=jnp.c_[60 * x[:, -4:-1], x[:, -1:]]), v)
     )
     game = infogan(generator, reader, SILENT, LATENTS, codes=codes)
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     for name in ('generator', 'discriminator'):
         batch = {'real': np.ones((BATCH, LATENTS), np.float32)}
         _, outcome = game.turn(name).loss(jnp.ones(()), state, batch, jax.random.key(1), jnp.arange(BATCH))

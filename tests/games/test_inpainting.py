@@ -6,12 +6,12 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import steps
 from gan_jax.errors import UserError
 from gan_jax.evaluation.hole import hole_errors, masks_of
 from gan_jax.games.inpainting import Holes, inpainting
 from gan_jax.models.inpainting import ChannelwiseDense, Discriminator, Generator
 from gan_jax.networks import pure
+from tests import compiled
 
 SHAPE, BATCH = (8, 8, 1), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -35,7 +35,7 @@ def critic():
 
 def test_the_border_of_a_hole_is_seen_and_weighs_ten_times():
     game = inpainting(painter(), critic(), shape=SHAPE, overlap=1)
-    state, whole = steps.init_state(game, SGD, jax.random.key(0)), images()
+    state, whole = compiled.init_state(game, SGD, jax.random.key(0)), images()
     seen, contents = whole.at[:, 3:5, 3:5].set(0), whole[:, 2:6, 2:6]
     weights = jnp.full((4, 4, 1), 10.0).at[1:3, 1:3].set(1)
 

@@ -7,7 +7,7 @@ import optax
 import pytest
 from PIL import Image
 
-from gan_jax import build, config, evaluate, losses, steps
+from gan_jax import build, config, evaluate, losses
 from gan_jax import load as load_run
 from gan_jax.data import motions
 from gan_jax.errors import UserError
@@ -17,7 +17,7 @@ from gan_jax.games.mocogan import with_frames
 from gan_jax.models.mocogan import Discriminator, Generator, random_frames
 from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
-from tests import toy_experiments
+from tests import compiled, toy_experiments
 
 SHAPE, BATCH = (5, 8, 8, 3), 4
 NARROW = {'generator.width': '2', 'discriminator.width': '2', 'parallel.devices': '1'}
@@ -61,7 +61,7 @@ def test_both_sides_of_a_batch_have_the_same_clips():
 def test_losses_are_those_of_clips_with_classes_and_of_frames(sides):
     options = narrow({'game.clips': '0.5' if 'clip' in sides else '0'})
     game, loss = build.make_game(options, SHAPE, num_classes=3), losses.non_saturating()
-    state = steps.init_state(game, dict.fromkeys(('generator', 'discriminator'), optax.sgd(0.1)), KEY)
+    state = compiled.init_state(game, dict.fromkeys(('generator', 'discriminator'), optax.sgd(0.1)), KEY)
     batch = {'real': jnp.tanh(jax.random.normal(KEY, (BATCH, *SHAPE))), 'label': jnp.array([0, 1, 2, 1])}
     batch = game.prepared(batch, KEY, PLACES)
     assert set(state.discriminator.params) == set(sides)

@@ -14,6 +14,7 @@ from gan_jax.games.munit import munit
 from gan_jax.games.unit import unit
 from gan_jax.networks import pure
 from gan_jax.two_domains import Coder
+from tests import compiled
 
 SHAPE, BATCH = (2, 2, 1), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -66,7 +67,7 @@ OPTIONS = {'shapes': {'a': SHAPE, 'b': SHAPE}}
 
 
 def values_of(game, name):
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     loss = game.turn(name).loss
     return jax.value_and_grad(lambda params: loss(params, state, BATCHES, KEY, PLACES)[0])(state.players[name].params)
 

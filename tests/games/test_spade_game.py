@@ -17,6 +17,7 @@ from gan_jax.games.spade import coloured, edit, one_hot, spade
 from gan_jax.judgement import Judgement
 from gan_jax.networks import pure
 from gan_jax.sampling.shown import of_inputs
+from tests import compiled
 
 CLASSES, SHAPE, BATCH = 3, (2, 2, 1), 2
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -75,7 +76,7 @@ def values_of(game, name, state):
 def test_losses_are_means_over_scales_and_features_are_matched_layer_by_layer():
     made = game(l1=3.0, adversary=0.5)
     assert made.discriminate is None  # it does not judge examples alone
-    state, of = steps.init_state(made, SGD, jax.random.key(0)), batch()
+    state, of = compiled.init_state(made, SGD, jax.random.key(0)), batch()
     painted = (np.eye(CLASSES)[MAPS[..., 0]] @ COLOURS)[..., None]
 
     def logits(v, images):
@@ -98,7 +99,7 @@ def test_losses_are_means_over_scales_and_features_are_matched_layer_by_layer():
 
 def test_a_loss_with_a_controller_is_a_mean_over_scales_too():
     made = game(loss=losses.equilibrium(), features=0.0, adversary=0.5)
-    state, of = steps.init_state(made, SGD, jax.random.key(0)), batch()
+    state, of = compiled.init_state(made, SGD, jax.random.key(0)), batch()
     state = state.with_memory({'loss': jnp.array([0.3])})
     painted = 0.7 * (np.eye(CLASSES)[MAPS[..., 0]] @ COLOURS)[..., None]
     real, fake = (0.4 * (1 + images.sum(-1)) for images in (of['real'], painted))  # of a map the channels sum to 1
@@ -109,7 +110,7 @@ def test_a_loss_with_a_controller_is_a_mean_over_scales_too():
 
 def test_an_encoder_draws_latents_around_its_means_and_pays_their_divergence():
     made = game(encoder=predictor(), features=0.0, adversary=0.0, l1=1.0)
-    state, of = steps.init_state(made, SGD, jax.random.key(0)), batch()
+    state, of = compiled.init_state(made, SGD, jax.random.key(0)), batch()
     value, gradient = values_of(made, 'generator', state)
     moments = 0.3 * of['real'].reshape(BATCH, 2, 2)
     loss = made.turn('generator').loss
@@ -126,7 +127,7 @@ def test_an_encoder_draws_latents_around_its_means_and_pays_their_divergence():
 
 def test_images_of_encoded_latents_can_be_replayed():
     made = game(encoder=predictor(), replay=4)
-    state = steps.init_state(made, SGD, jax.random.key(0))
+    state = compiled.init_state(made, SGD, jax.random.key(0))
     assert state.memory['replay'].examples.shape == (4, *SHAPE)
     after, _ = steps.make_train_step(made, SGD)(state, batch())
     assert after.memory['replay'].filled.sum() == BATCH

@@ -17,6 +17,7 @@ from gan_jax.games.stackgan import sentence, stackgan
 from gan_jax.judgement import Judgement
 from gan_jax.networks import pure
 from gan_jax.readers import Reader, Text, of_embeddings
+from tests import compiled
 
 SHAPE, BATCH, WORDS = (2, 2, 1), 3, 5
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -70,7 +71,7 @@ def game(count=1, **options):
 @pytest.mark.parametrize('count', [1, 2])
 def test_losses_are_those_of_the_authors_code(count):
     made, of = game(count), batch()
-    state = steps.init_state(made, SGD, jax.random.key(0))
+    state = compiled.init_state(made, SGD, jax.random.key(0))
     told = 0.5 * CAPTIONS.sum(-1)
 
     def value(name, params):
@@ -105,7 +106,7 @@ def test_losses_are_those_of_the_authors_code(count):
 
 def test_the_first_phase_moves_the_reader_alone():
     made = text_matching(maker(), reader(), 1, sentence)
-    state = steps.init_state(made, {'generator': optax.sgd(0.1)}, jax.random.key(0))
+    state = compiled.init_state(made, {'generator': optax.sgd(0.1)}, jax.random.key(0))
     state, metrics = steps.make_train_step(made, {'generator': optax.sgd(0.1)})(state, batch())
     assert state.generator.params['generator'] == jnp.float32(0.7)
     np.testing.assert_allclose(state.generator.params['reader'], 0.5 - 0.1 * 3, rtol=1e-6)

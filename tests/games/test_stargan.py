@@ -55,7 +55,7 @@ def cross_entropy(logits, domains):
 
 def test_each_player_has_the_published_loss_and_its_gradient():
     game = star_game(classification=2.0, reconstruction=5.0, terms=terms.gradient_penalty(10.0))
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     own = jax.nn.one_hot(BATCH_OF['label'], DOMAINS)
     wanted = game.latents(stream(KEY, 'latents'), PLACES)
 
@@ -130,7 +130,7 @@ def two_set_game(**options):
 
 def loss_of(game, name, batch, positions=PLACES):
     """The loss of a player as a function of its parameters, and these."""
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     prepared = game.prepared(batch, jax.random.key(0), positions)
     return lambda w: game.turn(name).loss(w, state, prepared, KEY, positions)[0], state.players[name].params
 
@@ -193,7 +193,7 @@ def test_a_share_of_a_batch_has_the_images_of_the_whole():
 
 
 def test_devices_that_share_a_batch_make_the_step_of_one():
-    state = steps.init_state(two_set_game(), SGD, jax.random.key(0))
+    state = compiled.init_state(two_set_game(), SGD, jax.random.key(0))
 
     def step(axis_name=None):
         return steps.make_train_step(two_set_game(axis_name=axis_name), SGD, axis_name=axis_name)

@@ -17,6 +17,7 @@ from gan_jax.game import Outcome
 from gan_jax.games.super_resolution import Crops, super_resolution
 from gan_jax.layers.bicubic import repeated
 from gan_jax.networks import pure
+from tests import compiled
 
 CROPS, BATCH = Crops((2, 3, 1), (8, 12, 1)), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -35,7 +36,7 @@ def game_of(crops=CROPS, **options):
 
 
 def values_of(game, name, batch):
-    state, loss = steps.init_state(game, SGD, jax.random.key(0)), game.turn(name).loss
+    state, loss = compiled.init_state(game, SGD, jax.random.key(0)), game.turn(name).loss
     key, places = jax.random.key(3), jnp.arange(BATCH)
     params = state.players[name].params
     return jax.value_and_grad(lambda params: loss(params, state, batch, key, places)[0])(params)
@@ -70,7 +71,7 @@ def test_without_an_adversary_only_the_generator_moves_and_sees_pixels():
     batch = {'input': images(1, CROPS.inputs), 'real': images(2, CROPS.shape)}
     value, _ = values_of(game, 'generator', batch)
     np.testing.assert_allclose(value, jnp.square(0.7 * repeated(batch['input'], 4) - batch['real']).mean(), rtol=1e-6)
-    state = steps.init_state(game, SGD, jax.random.key(0))
+    state = compiled.init_state(game, SGD, jax.random.key(0))
     after, metrics = steps.make_train_step(game, SGD)(state, batch)
     assert after.generator.params != state.generator.params
     assert after.discriminator.params == state.discriminator.params == jnp.float32(0.4)

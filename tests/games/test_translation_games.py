@@ -17,6 +17,7 @@ from gan_jax.models.cyclegan import Generator as Residual
 from gan_jax.models.pix2pix import Discriminator as PatchDiscriminator
 from gan_jax.models.pix2pix import Generator as UNet
 from gan_jax.networks import from_flax, pure
+from tests import compiled
 
 SHAPE, BATCH = (2, 2, 1), 3
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -37,7 +38,7 @@ def patches(start):
 
 
 def state_of(game):
-    return steps.init_state(game, SGD, jax.random.key(0))
+    return compiled.init_state(game, SGD, jax.random.key(0))
 
 
 def values_of(game, name, state, batch):
@@ -132,7 +133,7 @@ def test_parts_of_the_toolbox_join_both_games():
         assert [turn.title for turn in game.turns] == ['discriminator', 'discriminator/lazy', 'generator']
         options = {'ema_decay': lambda step: 0.5}
         step = steps.make_train_step(game, SGD, **options)
-        state = steps.init_state(game, SGD, jax.random.key(0), ema=True)
+        state = compiled.init_state(game, SGD, jax.random.key(0), ema=True)
         whole = jax.jit(step)(state, batch)
         shared = jax.shard_map(
             steps.make_train_step(shared_game, SGD, axis_name='devices', **options),

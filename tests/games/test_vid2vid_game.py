@@ -7,7 +7,7 @@ import optax
 import pytest
 from PIL import Image
 
-from gan_jax import build, evaluate, steps
+from gan_jax import build, evaluate
 from gan_jax import config as configs
 from gan_jax.augmentation import augment
 from gan_jax.data import load, motions
@@ -18,7 +18,7 @@ from gan_jax.judgement import Judgement
 from gan_jax.networks import pure
 from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
-from tests import toy_experiments
+from tests import compiled, toy_experiments
 
 CLASSES, SHAPE, BATCH = 3, (8, 1, 6, 1), 2
 SGD = {'generator': optax.sgd(0.1), 'discriminator': optax.sgd(0.1)}
@@ -89,7 +89,7 @@ def values_of(game, name, state):
 
 def test_losses_are_sums_over_all_discriminators_with_features_flow_warped_frames_and_mask():
     made, real = game(flow=2.0, warp=3.0, mask=0.5), batch()['real']
-    state = steps.init_state(made, SGD, jax.random.key(0))
+    state = compiled.init_state(made, SGD, jax.random.key(0))
     flow = flow_of_maps(TOLD)
 
     def paint(w):
@@ -119,7 +119,7 @@ def test_losses_are_sums_over_all_discriminators_with_features_flow_warped_frame
 
 def test_an_unknown_flow_is_neither_seen_nor_matched():
     made = game(knows_flow=False, warp=3.0)
-    state = steps.init_state(made, SGD, jax.random.key(0))
+    state = compiled.init_state(made, SGD, jax.random.key(0))
     loss = made.turn('generator').loss
     metrics = jax.eval_shape(loss, state.generator.params, state, batch(), KEY, PLACES)[1].metrics
     assert {'features', 'warp'} <= set(metrics)

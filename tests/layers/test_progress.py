@@ -11,7 +11,8 @@ from gan_jax.adversarial import adversarial
 from gan_jax.game import normal_latents
 from gan_jax.layers.progress import training_share, with_share
 from gan_jax.networks import from_flax
-from gan_jax.steps import init_state, make_train_step
+from gan_jax.steps import make_train_step
+from tests import compiled
 
 
 class Fading(nn.Module):
@@ -40,7 +41,7 @@ def game_of():
 def test_a_network_sees_the_share_of_the_training_and_keeps_it_for_samples():
     game = game_of()
     optimizers = dict.fromkeys(('generator', 'discriminator'), optax.sgd(0.0))
-    state = init_state(game, optimizers, jax.random.key(0), ema=True)
+    state = compiled.init_state(game, optimizers, jax.random.key(0), ema=True)
     assert float(state.generator.variables['progress']['share']) == 0
     step = jax.jit(
         make_train_step(game, optimizers, ema_decay=lambda step: jnp.float32(0.9), progress=lambda step: step / 4)
@@ -55,7 +56,7 @@ def test_a_network_sees_the_share_of_the_training_and_keeps_it_for_samples():
 def test_without_progress_nothing_changes():
     game = game_of()
     optimizers = dict.fromkeys(('generator', 'discriminator'), optax.sgd(0.0))
-    state = init_state(game, optimizers, jax.random.key(0))
+    state = compiled.init_state(game, optimizers, jax.random.key(0))
     state, _ = make_train_step(game, optimizers)(state, {'real': jnp.ones((8, 2))})
     assert float(state.generator.variables['progress']['share']) == 0
 

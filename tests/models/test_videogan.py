@@ -9,7 +9,7 @@ import optax
 import pytest
 from PIL import Image
 
-from gan_jax import build, config, steps
+from gan_jax import build, config
 from gan_jax import load as load_run
 from gan_jax.data import motions
 from gan_jax.errors import UserError
@@ -51,7 +51,7 @@ def test_the_mask_of_the_loss_is_that_of_the_clips(normalization):
     options = config.load('videogan:motions,small', given | {'latents.size': '5', 'reference_batch': '4'})
     reference = (jnp.zeros((4, *shape)), None) if normalization == 'virtual' else None
     game = build.make_game(options, shape, reference=reference)
-    state = steps.init_state(game, dict.fromkeys(('generator', 'discriminator'), optax.sgd(0.1)), key)
+    state = compiled.init_state(game, dict.fromkeys(('generator', 'discriminator'), optax.sgd(0.1)), key)
     params, variables = state.generator[:2]
     batch = {'real': jnp.zeros((3, *shape))}
     _, outcome = jax.jit(game.turn('generator').loss)(params, state, batch, key, places)
