@@ -1,5 +1,6 @@
 """The results of an experiment: a table of values over the seeds, curves with their spread, and their files."""
 
+import functools
 import json
 import math
 import pathlib
@@ -166,10 +167,12 @@ def curves(
         axes.tick_params(labelsize=8)
     for axes in all_axes[len(panels) :]:
         axes.remove()
+    lines = {line.get_label(): line for axes in all_axes for line in axes.lines}
+    legend = {arm: lines[arm] for arm in arms if arm in lines}  # an arm may lack the metric of the first panel
     if crowded:
-        figure.legend(*all_axes[0].get_legend_handles_labels(), loc='outside lower center', ncols=6, frameon=False)
-    elif all_axes[0].lines:
-        all_axes[0].legend(frameon=False, fontsize=8)
+        figure.legend(legend.values(), legend.keys(), loc='outside lower center', ncols=6, frameon=False)
+    elif legend:
+        all_axes[0].legend(legend.values(), legend.keys(), frameon=False, fontsize=8)
     save_figure(path, figure)
 
 
@@ -336,9 +339,9 @@ def _drawn(runs: Sequence[Finished], name: str) -> list[Curve]:
 
 
 def _mean(curves: Sequence[Curve]) -> Curve:
-    """The mean of curves, as far as the shortest goes."""
-    shortest = min((kimg for kimg, _ in curves), key=len)
-    return shortest, np.mean([values[: len(shortest)] for _, values in curves], axis=0)
+    """The mean of curves over the images at which each of them has a value."""
+    common = functools.reduce(np.intersect1d, [kimg for kimg, _ in curves])
+    return common, np.mean([values[np.isin(kimg, common)] for kimg, values in curves], axis=0)
 
 
 def _column(rows: Sequence[Sequence[float]]) -> list[str]:

@@ -140,13 +140,32 @@ def test_curves_are_drawn_for_arms_of_unequal_length(tmp_path, finished):
     assert (tmp_path / 'more.png').read_bytes() == drawn  # nobody measured the KID
 
 
-def test_more_arms_than_colours_are_told_apart(tmp_path, finished, monkeypatch):
+def drawn_by_curves(monkeypatch, arms, names):
     figures = []
     monkeypatch.setattr(results, 'save_figure', lambda path, figure: figures.append(figure))
-    results.curves(tmp_path / 'curves.png', {f'arm {i}': [finished, finished] for i in range(12)}, {'eval/fid': 'FID'})
-    (axes,) = figures[0].axes
+    results.curves('curves.png', arms, names)
+    return figures[0]
+
+
+def test_the_mean_of_curves_is_over_the_evaluations_that_every_seed_has(finished, monkeypatch):
+    other = finished._replace(records=[one for one in finished.records if one.get('eval/fid') != 10.0])
+    (axes,) = drawn_by_curves(monkeypatch, {'a': [finished, other]}, {'eval/fid': 'FID'}).axes
+    (mean,) = (line for line in axes.lines if line.get_label() == 'a')
+    np.testing.assert_array_equal(mean.get_xydata(), [[1.0, 30.0], [3.0, 12.0]])
+
+
+def test_the_legend_has_an_arm_without_the_first_metric(finished, monkeypatch):
+    other = finished._replace(records=[{'kimg': 1.0, 'eval/kid': 0.5}])
+    figure = drawn_by_curves(monkeypatch, {'a': [finished], 'b': [other]}, {'eval/fid': 'FID', 'eval/kid': 'KID'})
+    assert [text.get_text() for text in figure.axes[0].get_legend().texts] == ['a', 'b']
+
+
+def test_more_arms_than_colours_are_told_apart(finished, monkeypatch):
+    arms = {f'arm {i}': [finished, finished] for i in range(12)}
+    figure = drawn_by_curves(monkeypatch, arms, {'eval/fid': 'FID'})
+    (axes,) = figure.axes
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 12
-    (legend,) = figures[0].legends
+    (legend,) = figure.legends
     assert [text.get_text() for text in legend.texts] == [f'arm {i}' for i in range(12)]
 
 
