@@ -1,6 +1,7 @@
 """The experiment on left-out digits: its arms, its table, and a toy run."""
 
 import json
+import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from experiments import results, sweep
 from experiments.anomaly import __main__ as experiment
-from experiments.anomaly.search import search
+from experiments.anomaly.search import search, searched_auroc
 from gan_jax.config import json_values
 from tests import toy_experiments
 
@@ -40,6 +41,10 @@ def test_the_search_finds_the_nearest_image_that_the_generator_makes():
     images = np.array([[0.3, -0.8, 0.0], [0.1, 0.2, 0.5], [-0.6, 0.4, -0.2]], np.float32)
     found = search(lambda z: jnp.pad(z, ((0, 0), (0, 1))), lambda x: 10 * x, jnp.zeros((3, 2)), jnp.asarray(images))
     np.testing.assert_allclose(found, (0.9 + 0.1 * 10) * np.abs(images[:, 2]), atol=0.1)
+
+
+def test_a_run_without_a_checkpoint_has_no_area(tmp_path):
+    assert math.isnan(searched_auroc(tmp_path))
 
 
 def test_at_toy_size_all_files_are_written(tmp_path):

@@ -14,6 +14,7 @@ from gan_jax.evaluation.anomalies import auroc
 from gan_jax.game import Array, PyTree, named_key
 from gan_jax.layers.networks import flatten
 from gan_jax.parts import Parts
+from gan_jax.runtime import checkpoint
 from gan_jax.sampling.trained import load_run
 from gan_jax.training.datasets import load_data
 
@@ -23,7 +24,12 @@ FEATURE_SHARE = 0.1
 
 
 def searched_auroc(workdir: pathlib.Path) -> float:
-    """The area under the ROC curve of AnoGAN's score by the networks of a run of f-AnoGAN; NaN for another game."""
+    """The area under the ROC curve of AnoGAN's score by the networks of a run of f-AnoGAN.
+
+    NaN where the run diverged before its first checkpoint or before its last phase, or is of another game.
+    """
+    if checkpoint.peek(workdir / 'checkpoints') is None:
+        return math.nan
     run = load_run(workdir)
     if run.game.score is None:
         return math.nan
