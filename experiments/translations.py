@@ -1,5 +1,6 @@
 """What trained translators make of the inputs of held-out examples, and the results of experiments on it."""
 
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +20,7 @@ from gan_jax.training.datasets import load_data
 
 SEED = 1_000_000  # of the noise: none that was drawn while training
 SHOWN = 8  # examples in the picture
+Made = list[np.ndarray | None]  # the translations of each seed; None: it diverged before its first checkpoint
 
 
 def held_out(config: ConfigDict, number: int) -> Dataset:
@@ -27,16 +29,20 @@ def held_out(config: ConfigDict, number: int) -> Dataset:
     return pairs.select(np.arange(min(number, len(pairs))), pairs.name)
 
 
-def tabulated(measured: Mapping[str, Sequence[Mapping[str, Estimate]]], columns: Mapping[str, str]) -> Values:
+def tabulated(measured: Mapping[str, Sequence[Mapping[str, Estimate] | None]], columns: Mapping[str, str]) -> Values:
     """The values of every row and seed by column.
 
     Args:
-        measured: the metrics of each seed, by the name of the row.
+        measured: the metrics of each seed, by the name of the row; None for a seed without translations, whose values
+            are NaN.
         columns: {name of the metric: name of the column}; a column has no values of seeds without the metric.
     """
+
+    def values(seeds: Sequence[Mapping[str, Estimate] | None], metric: str) -> list[float]:
+        return [math.nan if one is None else one[metric].value for one in seeds if one is None or metric in one]
+
     return {
-        row: {column: [one[metric].value for one in seeds if metric in one] for metric, column in columns.items()}
-        for row, seeds in measured.items()
+        row: {column: values(seeds, metric) for metric, column in columns.items()} for row, seeds in measured.items()
     }
 
 
@@ -45,15 +51,20 @@ def protocols(pairs: Dataset, rules: Mapping[str, str]) -> dict[str, str]:
     return {column: f'{len(pairs)} of {pairs.name} {pairs.split}; {rule}' for column, rule in rules.items()}
 
 
-def of_arms(directories: Mapping[str, Sequence[pathlib.Path]], inputs: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """The translations of each arm, by seed, without runs that diverged before their first checkpoint.
+def of_arms(directories: Mapping[str, Sequence[pathlib.Path]], inputs: np.ndarray) -> dict[str, Made]:
+    """The translations of each arm, by seed.
 
     Args:
         directories: the directories of each arm's runs, as `sweep.train` returns them.
         inputs: as for `of_run`.
     """
-    made = {arm: [of_run(workdir, inputs) for workdir in workdirs] for arm, workdirs in directories.items()}
-    return {arm: [images for images in seeds if images is not None] for arm, seeds in made.items()}
+    return {arm: [of_run(workdir, inputs) for workdir in workdirs] for arm, workdirs in directories.items()}
+
+
+def first_of_each(made: Mapping[str, Made]) -> dict[str, np.ndarray]:
+    """The translations of each arm's first seed that has some, without arms of which none has."""
+    found = {arm: next((images for images in seeds if images is not None), None) for arm, seeds in made.items()}
+    return {arm: images for arm, images in found.items() if images is not None}
 
 
 def of_run(workdir: pathlib.Path, inputs: np.ndarray, seed: int = SEED) -> np.ndarray | None:

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from experiments import sweep
+from experiments import sweep, translations
 from experiments.results import read
 from experiments.translation import __main__ as experiment
 from gan_jax import build, data
+from gan_jax.evaluation.record import Estimate
 from tests import toy_experiments
 
 TOY = {
@@ -59,6 +60,19 @@ def test_table_and_record_have_every_arm_and_measure(results):
 def test_it_leaves_pictures_and_a_page(results):
     assert {path.name for path in results.glob('*.png')} == {'curves.png', 'translations.png'}
     assert 'input, L1 only, target' in (results / 'page.html').read_text()
+
+
+def test_a_seed_that_diverged_keeps_its_place(tmp_path):
+    (seed,) = translations.of_arms({ALONE: [tmp_path]}, np.zeros((2, 16, 16, 1), np.uint8))[ALONE]
+    assert seed is None
+    images = np.zeros((2, 16, 16, 3), np.uint8)
+    made = {ALONE: [None, images], 'wild': [None]}
+    assert list(translations.first_of_each(made)) == [ALONE]
+    assert np.isnan(list(experiment.measure(None, images).values())).all()
+    measured = {ALONE: [None, {'l1': Estimate(0.5)}], 'real': [{}]}
+    values = translations.tabulated(measured, {'l1': 'L1'})
+    assert values[ALONE]['L1'] == pytest.approx([np.nan, 0.5], nan_ok=True)
+    assert values['real']['L1'] == []
 
 
 def test_domains_are_the_two_halves_of_the_pairs(tmp_path):

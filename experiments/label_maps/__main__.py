@@ -63,14 +63,17 @@ def compare(options: Options, number: int) -> None:
     runs = results.read_all(directories)
     outputs = translations.of_arms(directories, pairs.inputs)
     outputs |= {name: [images] for name, images in baselines(pairs, known).items()}
-    measured = {arm: [measure(one, pairs, known) for one in seeds] for arm, seeds in outputs.items()}
+    measured = {
+        arm: [None if images is None else measure(images, pairs, known) for images in seeds]
+        for arm, seeds in outputs.items()
+    }
     measured[REAL] = [reference(pairs, known)]
     values = translations.tabulated(measured, COLUMNS)
 
     rules = {COLUMNS[metric]: estimate.rule for metric, estimate in measured[NEAREST][0].items()}
     protocols = translations.protocols(pairs, rules)
     maps = np.asarray(to_uint8(coloured(to_float(pairs.inputs), pairs.num_classes)))
-    shown = {'map': maps} | {arm: seeds[0] for arm, seeds in outputs.items() if seeds} | {'real': pairs.examples}
+    shown = {'map': maps, **translations.first_of_each(outputs), 'real': pairs.examples}
     translations.publish(options, TITLE, QUESTION, values, runs, CURVES, shown, protocols)
 
 

@@ -53,12 +53,14 @@ def compare(options: Options, number: int) -> None:
     real, outputs = np.asarray(pairs.examples), translations.of_arms(directories, pairs.inputs)
     enlarged = interpolations(np.asarray(pairs.inputs), real.shape[1] // pairs.inputs.shape[1])
     outputs |= {name: [images] for name, images in enlarged.items()}
-    measured = {arm: [measure(images, real) for images in seeds] for arm, seeds in outputs.items()}
+    measured = {
+        arm: [None if images is None else measure(images, real) for images in seeds] for arm, seeds in outputs.items()
+    }
     values = translations.tabulated(measured, COLUMNS)
 
     rules = {column: measured['bicubic'][0][metric].rule for metric, column in COLUMNS.items()}
     protocols = translations.protocols(pairs, rules)
-    shown = {arm: seeds[0] for arm, seeds in outputs.items() if seeds} | {'real': real}
+    shown = {**translations.first_of_each(outputs), 'real': real}
     translations.publish(options, TITLE, QUESTION, values, runs, CURVES, shown, protocols)
 
 

@@ -4,6 +4,7 @@ python -m experiments.translation
 python -m experiments.translation --setting flowers
 """
 
+import math
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -84,20 +85,22 @@ def compare(options: sweep.Options, number: int) -> None:
     arms = arms_of(options)
     config = sweep.config_of(next(iter(arms.values())), options)
     pairs = translations.held_out(config, number)
-    trained = load_data(config.data)
+    known = load_data(config.data)
     if UNPAIRED in arms:
-        write_domains(trained, options.runs)
+        write_domains(known, options.runs)
     directories = sweep.train(arms, options)
     runs = results.read_all(directories)
     outputs = translations.of_arms(directories, pairs.inputs)
     outputs[COPIED] = [translations.in_channels(pairs.inputs, pairs.shape[-1])]
-    outputs[MEDIAN] = [np.broadcast_to(np.median(trained.examples, axis=0).astype(np.uint8), pairs.examples.shape)]
-    values = {arm: measure(seeds, np.asarray(pairs.examples)) for arm, seeds in outputs.items()}
+    outputs[MEDIAN] = [np.broadcast_to(np.median(known.examples, axis=0).astype(np.uint8), pairs.examples.shape)]
+    targets = np.asarray(pairs.examples)
+    measured = {arm: [measure(images, targets) for images in seeds] for arm, seeds in outputs.items()}
+    values = {arm: {name: [one[name] for one in seeds] for name in RULES} for arm, seeds in measured.items()}
 
     protocols = translations.protocols(pairs, RULES)
     paired = {arm: some for arm, some in runs.items() if arm != UNPAIRED}
-    shown = {arm: seeds[0] for arm, seeds in outputs.items() if seeds and arm in ARMS}
-    shown = {'input': outputs[COPIED][0], **shown, 'target': pairs.examples}
+    trained = {arm: seeds for arm, seeds in outputs.items() if arm in ARMS}
+    shown = {'input': outputs[COPIED][0], **translations.first_of_each(trained), 'target': targets}
     title = f'Images from their edges: {options.setting}'
     translations.publish(options, title, QUESTION, values, paired, CURVES, shown, protocols)
 
@@ -122,15 +125,20 @@ def write_domains(pairs: Dataset, directory: pathlib.Path) -> None:
             report.save_png(directory / domain / f'{i:05d}.png', np.asarray(images[i]))
 
 
-def measure(seeds: Sequence[np.ndarray], targets: np.ndarray) -> dict[str, list[float]]:
-    """The means over pairs of outputs uint8 [n, H, W, C] and their targets, of every seed, by the names in `RULES`."""
-    edges = [mean_edge_f1(outputs, targets) for outputs in seeds]
+def measure(outputs: np.ndarray | None, targets: np.ndarray) -> dict[str, float]:
+    """The means over pairs of outputs uint8 [n, H, W, C] and their targets, by the names in `RULES`.
+
+    All are NaN where there are no outputs.
+    """
+    if outputs is None:
+        return dict.fromkeys(RULES, math.nan)
+    edges = mean_edge_f1(outputs, targets)
     return {
-        'L1': [float(l1(outputs, targets).mean()) for outputs in seeds],
-        'PSNR': [float(psnr(outputs, targets).mean()) for outputs in seeds],
-        'SSIM': [float(ssim(outputs, targets).mean()) for outputs in seeds],
-        'edge F1': [found['edge_f1'].value for found in edges],
-        'by chance': [found['edge_f1_chance'].value for found in edges],
+        'L1': float(l1(outputs, targets).mean()),
+        'PSNR': float(psnr(outputs, targets).mean()),
+        'SSIM': float(ssim(outputs, targets).mean()),
+        'edge F1': edges['edge_f1'].value,
+        'by chance': edges['edge_f1_chance'].value,
     }
 
 
