@@ -1,4 +1,4 @@
-"""The classes of a run's samples, according to the classifier of its metrics."""
+"""The classes of a run's samples, according to a classifier of its data."""
 
 import math
 import pathlib
@@ -41,7 +41,7 @@ def of_samples(workdir: pathlib.Path, number: int) -> Shown | None:
     """What the last checkpoint of a run's directory shows in `number` samples; None if it diverged before the first.
 
     Raises:
-        UserError: the extractor of the run's evaluation does not classify.
+        UserError: as `find_classifier`, or the extractor does not classify.
     """
     if checkpoint.peek(workdir / 'checkpoints') is None:
         return None
@@ -50,8 +50,7 @@ def of_samples(workdir: pathlib.Path, number: int) -> Shown | None:
     asked = np.arange(number, dtype=np.int32) % made.num_classes if made.is_conditional else None
     examples = sampling.generate(made.game, made.generator, latents, asked, batch_size=250)
     images = np.asarray(to_uint8(examples))
-    extractor = find_extractor(made.config.evaluation.extractor, made.config.data.name, made.shape)
-    return Shown(np.asarray(latents), asked, name(extractor, images), images)
+    return Shown(np.asarray(latents), asked, name(find_classifier(made.config, made.shape), images), images)
 
 
 def of_each(measure: Callable[[Shown], float], seeds: Sequence[Shown | None]) -> list[float]:
@@ -60,10 +59,25 @@ def of_each(measure: Callable[[Shown], float], seeds: Sequence[Shown | None]) ->
 
 
 def of_reals(config: ConfigDict, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """True classes [n] of a split of a config's data, and those that the classifier of its metrics sees."""
+    """True classes [n] of a split of a config's data, and those that the classifier sees."""
     reals = run.load_data(config.data, split)
-    extractor = find_extractor(config.evaluation.extractor, reals.name, reals.shape)
-    return np.asarray(reals.labels), name(extractor, np.asarray(reals.examples))
+    return np.asarray(reals.labels), name(find_classifier(config, reals.shape), np.asarray(reals.examples))
+
+
+def find_classifier(config: ConfigDict, shape: tuple[int, ...]) -> Extractor:
+    """What names the classes of a config's data: the extractor of its evaluation, or a classifier in Inception's place.
+
+    The classes of Inception are those of ImageNet.
+
+    Args:
+        config: the config.
+        shape: (H, W, C) of the images.
+
+    Raises:
+        UserError: the extractor or the classifier is not on this machine.
+    """
+    found = find_extractor(config.evaluation.extractor, config.data.name, shape)
+    return find_extractor('classifier', config.data.name, shape) if found.name.startswith('inception') else found
 
 
 def name(extractor: Extractor, images: np.ndarray) -> np.ndarray:

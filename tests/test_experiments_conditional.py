@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from experiments import classes, sweep
 from experiments.conditional import __main__ as experiment
@@ -112,6 +113,15 @@ def test_a_seed_without_a_checkpoint_is_left_out_of_the_classes(tmp_path):
     assert columns['asked class recognised'] == pytest.approx([np.nan, 0.8], nan_ok=True)
     assert columns['by guessing'] == pytest.approx([np.nan, 1.0], nan_ok=True)
     assert np.isnan([columns['KL of classes'][0], columns['class read from z'][0]]).all()
+
+
+def test_a_classifier_of_the_data_names_classes_in_the_place_of_inception(monkeypatch):
+    plain = BRIGHTEST_ROW._replace(name='inception-tf1')
+    monkeypatch.setattr(classes, 'find_extractor', lambda spec, *data: BRIGHTEST_ROW if spec == 'classifier' else plain)
+    config = ConfigDict({'evaluation': {'extractor': 'auto'}, 'data': {'name': 'cifar10'}})
+    assert classes.find_classifier(config, (32, 32, 3)) is BRIGHTEST_ROW
+    plain = plain._replace(name='classifier-cifar10')
+    assert classes.find_classifier(config, (32, 32, 3)) is plain
 
 
 def test_the_class_is_that_of_the_largest_logit():

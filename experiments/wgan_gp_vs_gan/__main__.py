@@ -21,7 +21,9 @@ from gan_jax.evaluation.modes import label_modes
 from gan_jax.evaluation.ms_ssim import ms_ssim_diversity
 from gan_jax.game import Pair
 from gan_jax.records import report
+from gan_jax.records.description import DIVERGED
 from gan_jax.runtime import parallel
+from gan_jax.training import run
 
 QUESTION = (
     'With the same data and the same networks: is WGAN-GP better than the non-saturating GAN, does the loss of its '
@@ -103,10 +105,10 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(spearmanr(first, second).statistic)
 
 
-def follows(run: Finished, name: str) -> float:
-    """The rank correlation of a loss, taken where the run was evaluated, with the FID there."""
-    kimg, fid = run.curve('eval/fid')
-    return rank_correlation(run.at(name, kimg), fid)
+def follows(one: Finished, name: str) -> float:
+    """The rank correlation of a run's loss, taken where it was evaluated, with the FID there."""
+    kimg, fid = one.curve('eval/fid')
+    return rank_correlation(one.at(name, kimg), fid)
 
 
 def last_samples(workdir: pathlib.Path) -> tuple[dict[str, float], np.ndarray | None]:
@@ -124,10 +126,10 @@ def columns(arms: Mapping[str, Sequence[Finished]], rounds: float) -> dict[str, 
     values = results.final_and_best(arms, METRICS)
     for arm, runs in arms.items():
         values[arm] |= {
-            'fid, equal updates': [float(run.at('eval/fid', rounds)) for run in runs],
-            'FID ~ -loss of D': [-follows(run, 'discriminator/loss') for run in runs],
-            'FID ~ loss of G': [follows(run, 'generator/loss') for run in runs],
-            'diverged': [float((run.workdir / 'diverged.json').exists()) for run in runs],
+            'fid, equal updates': [float(one.at('eval/fid', rounds)) for one in runs],
+            'FID ~ -loss of D': [-follows(one, 'discriminator/loss') for one in runs],
+            'FID ~ loss of G': [follows(one, 'generator/loss') for one in runs],
+            'diverged': [float((one.workdir / DIVERGED).exists()) for one in runs],
         }
     return values
 
@@ -141,17 +143,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: Options) -> None:
     recipes = FULL if options.full else LONG if options.setting == 'long' else ARMS
-    arms = results.read_all(sweep.train(recipes, options))
     both = {name: sweep.config_of(recipes[name], options) for name in (GAN, WGAN)}
+    shape = run.load_data(both[GAN].data).shape
+    classifier = classes.find_classifier(both[GAN], shape)  # a missing one is noticed before the training
+    arms = results.read_all(sweep.train(recipes, options))
     seconds = cost.seconds_per_step(options.runs / 'cost.json', both)
     values, samples = columns(arms, sweep.kimg(both[WGAN])), {}
     for arm, runs in arms.items():
-        seen, images = zip(*(last_samples(run.workdir) for run in runs), strict=True)
+        seen, images = zip(*(last_samples(one.workdir) for one in runs), strict=True)
         values[arm] |= {name: [one[name] for one in seen] for name in seen[0]}
         samples[arm] = next((some for some in images if some is not None), None)
     title, out, protocols = 'WGAN-GP against GAN', options.out, results.protocols(arms)
     of_samples = f'{SAMPLES} samples of the last generator'
-    protocols |= {'digits and reverse KL': f'{of_samples}, named by the classifier of the evaluation'}
+    protocols |= {'digits and reverse KL': f'{of_samples}, named by {classifier.name}'}
     protocols |= {'MS-SSIM': f'{of_samples}, {PAIRS} pairs'}
     results.write(out, title, values, {'protocols': protocols, 'seconds of a step of the generator': seconds})
     names = {'eval/fid': 'FID', 'eval/precision': 'precision', 'eval/recall': 'recall'}
