@@ -87,11 +87,11 @@ def test_it_leaves_pictures_and_a_page(results):
 def test_grids_are_those_of_the_epochs(tmp_path):
     (tmp_path / 'run.json').write_text(json.dumps({'data': {'examples': 1000}}))
     (tmp_path / 'config.json').write_text(json.dumps({'batch_size': 100}))
-    for step in (5, 10, 20, 48):
+    for step in (5, 10, 20, 48, 960, 1000, 1040):
         report.save_png(tmp_path / 'samples' / f'{step:08d}.png', np.zeros((8, 8, 1), np.uint8))
     assert pictures.epoch(tmp_path, 2.5) == 2.5
-    found = pictures.grids(tmp_path, (1, 2, 5, 10))
-    assert {wanted: path.stem for wanted, path in found.items()} == {1: '00000010', 2: '00000020', 5: '00000048'}
+    found = pictures.grids(tmp_path, (1, 2, 5, 10, 100))
+    assert {wanted: int(path.stem) for wanted, path in found.items()} == {1: 10, 2: 20, 5: 48, 100: 1000}
 
 
 def test_full_recipes_can_be_made():

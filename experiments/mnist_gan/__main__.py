@@ -14,6 +14,7 @@ from experiments.mnist_gan import pictures
 from gan_jax.errors import exit_code
 from gan_jax.evaluation.modes import ModeReport, label_modes
 from gan_jax.runtime import parallel
+from gan_jax.training.datasets import load_data
 
 QUESTION = (
     'Which of the ten digits does the first GAN of every textbook make, how evenly, and what does it look like when it '
@@ -77,7 +78,7 @@ def compare(options: sweep.Options, samples: int) -> None:
     shown = {
         arm: [classes.of_samples(workdir, samples) for workdir in workdirs] for arm, workdirs in directories.items()
     }
-    reals = np.bincount(classes.of_reals(configs['recipe'], 'test')[0])
+    reals = np.bincount(load_data(configs['recipe'].data, 'test').labels)
 
     values = {}
     shortest = min(map(sweep.kimg, configs.values()))

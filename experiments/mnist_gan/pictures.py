@@ -17,10 +17,11 @@ def epoch(workdir: pathlib.Path, kimg: float) -> float:
 
 
 def grids(workdir: pathlib.Path, epochs: Sequence[int]) -> dict[int, pathlib.Path]:
-    """{epoch: the grid of a run's samples there}, of those epochs at which it drew one, give or take a twentieth."""
+    """{epoch: the grid of a run's samples nearest to it}, of those epochs that have one within a twentieth."""
     batch_size = json.loads((workdir / 'config.json').read_text())['batch_size']
-    drawn = {path: epoch(workdir, int(path.stem) * batch_size / 1000) for path in (workdir / 'samples').glob('*.png')}
-    return {wanted: path for wanted in epochs for path, passed in drawn.items() if abs(passed - wanted) < 0.05 * wanted}
+    drawn = {epoch(workdir, int(path.stem) * batch_size / 1000): path for path in (workdir / 'samples').glob('*.png')}
+    nearest = {wanted: min(drawn, key=lambda passed: abs(passed - wanted)) for wanted in epochs if drawn}
+    return {wanted: drawn[passed] for wanted, passed in nearest.items() if abs(passed - wanted) < 0.05 * wanted}
 
 
 def draw_epochs(path: pathlib.Path, workdirs: Mapping[str, pathlib.Path], epochs: Sequence[int]) -> None:
