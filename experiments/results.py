@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from experiments.sweep import slug
 from gan_jax.evaluation.metrics import BEST
@@ -198,6 +199,11 @@ def copy_pictures(
             copies[arm] = out / pattern.format(slug(arm))
             files.replace(copies[arm], picture.read_bytes())
     return copies
+
+
+def read_picture(path: pathlib.Path) -> np.ndarray:
+    """A picture as uint8 [height, width, C]; a grey one has one channel."""
+    return np.atleast_3d(np.asarray(Image.open(path)))
 
 
 def side_by_side(grids: Sequence[np.ndarray | None], columns: int) -> np.ndarray:

@@ -13,7 +13,9 @@ from experiments.vanishing_gradients.__main__ import FULL, STAGES
 from experiments.vanishing_gradients.probe import iterations, make_probe
 from gan_jax import adversarial, build, data, losses
 from gan_jax import config as configs
+from gan_jax.errors import UserError
 from gan_jax.networks import pure
+from gan_jax.records import report
 from tests import toy_experiments
 
 LOSSES = {
@@ -58,6 +60,25 @@ def test_the_saturating_gradient_vanishes_where_the_discriminator_is_right(shift
     assert shifted['accuracy'][-1] > 0.95
     assert share[-1] < 0.1
     assert shifted['loss'][-1] < shifted['loss'][0]
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_samples_of_stages_stand_side_by_side(tmp_path, channels):
+    for step in (50, 500):
+        picture = np.full((4, 4, channels), step // 2, np.uint8)
+        report.save_png(tmp_path / 'samples' / f'{step:08d}.png', picture)
+    grid = experiment.grid_of(tmp_path, (50, 500))
+    assert grid.shape == (4 + 2 * 12, 2 * 4 + 3 * 12, channels)
+    assert [grid[14, 14, 0], grid[14, 30, 0]] == [25, 250]
+
+
+def test_runs_without_a_checkpoint_are_left_out(tmp_path, monkeypatch):
+    directories = [tmp_path / f'member-{seed}' for seed in range(3)]
+    found = {directories[1] / 'checkpoints': {}}
+    monkeypatch.setattr(experiment.checkpoint, 'peek', found.get)
+    assert experiment.trained(directories) == {1: directories[1]}
+    with pytest.raises(UserError, match='All DCGANs diverged'):
+        experiment.trained(directories[:1])
 
 
 CHANGES = {'duration': '3 steps', 'log_every': '3 steps', 'sample_every': '3 steps', 'checkpoint_every': '3 steps'}

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from PIL import Image
 
 from experiments import cost, results, sweep
 from experiments.spectral_norm_vs_gradient_penalty import lipschitz
@@ -162,7 +161,7 @@ def draw(path: pathlib.Path, arms: Mapping[str, Sequence[Steepness]]) -> None:
 def last_grid(runs: Sequence[results.Finished]) -> np.ndarray | None:
     """The last samples uint8 [height, width, C] of the first seed that left some; None if none did."""
     path = results.first_file(runs, 'samples.png')
-    return None if path is None else np.atleast_3d(np.asarray(Image.open(path)))  # grey ones have two axes
+    return None if path is None else results.read_picture(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,22 +7,20 @@ python -m experiments.vanishing_gradients --seeds 1 --config.duration='200 steps
 import json
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image
 
 from experiments import results, sweep
 from experiments.sweep import Arm, Options
 from experiments.vanishing_gradients.probe import BATCHES, Record, make_probe
 from gan_jax import build
 from gan_jax.config import json_values
-from gan_jax.errors import exit_code
+from gan_jax.errors import UserError, exit_code
 from gan_jax.records import files, report
-from gan_jax.runtime import parallel
-from gan_jax.runtime.checkpoint import Checkpoints
+from gan_jax.runtime import checkpoint, parallel
 from gan_jax.sampling.trained import load_run
 from gan_jax.training import run
 
@@ -86,18 +84,27 @@ FULL = _study('lsun/bedroom', _PUBLISHED, '4000 steps')
 
 def stages(workdir: pathlib.Path) -> dict[str, int]:
     """The checkpoint of a run that is nearest to each stage."""
-    with Checkpoints(workdir / 'checkpoints') as kept:
+    with checkpoint.Checkpoints(workdir / 'checkpoints') as kept:
         steps = np.array(kept.all_steps())
     return {name: int(steps[np.abs(steps - share * steps[-1]).argmin()]) for name, share in STAGES.items()}
 
 
-def probe_all(name: str, probe: Probe, options: Options, workdirs: Sequence[pathlib.Path]) -> dict[str, list[Record]]:
-    """The measurements {stage: one for each run} of one kind of discriminator, or what of them is not there yet."""
+def probe_all(
+    name: str, probe: Probe, options: Options, workdirs: Mapping[int, pathlib.Path]
+) -> dict[str, list[Record]]:
+    """The measurements {stage: one for each run} of one kind of discriminator; those that were kept are not repeated.
+
+    Args:
+        name: name of the kind.
+        probe: its recipe and losses.
+        options: of the command line.
+        workdirs: {seed: directory of its run}.
+    """
     arms = {label: probe.arm._replace(overrides={**probe.arm.overrides, 'loss.name': loss})
             for label, loss in probe.losses.items()}  # fmt: skip
     of_losses = {label: sweep.config_of(arm, options) for label, arm in arms.items()}
     config, measure, records = next(iter(of_losses.values())), None, {stage: [] for stage in STAGES}
-    for seed, workdir in enumerate(workdirs):
+    for seed, workdir in workdirs.items():
         for stage, step in stages(workdir).items():
             path = workdir / 'probes' / f'{sweep.slug(name)}-{step}.json'
             wanted = json_values.to_json(config)
@@ -123,7 +130,7 @@ Measured = dict[str, dict[str, list[Record]]]  # {loss: {stage: a record for eac
 
 
 def columns(measured: Measured) -> dict[str, dict[str, list[float]]]:
-    """A row for each stage and loss: norms at a few iterations, then what the last discriminator is like."""
+    """A row for each stage and loss: norms at a few iterations, then noise and accuracy of the last discriminator."""
     rows = {}
     for stage in STAGES:
         for loss, of_stages in measured.items():
@@ -181,25 +188,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_code(lambda: _run(options))
 
 
+def trained(directories: Sequence[pathlib.Path]) -> dict[int, pathlib.Path]:
+    """{seed: directory} of the runs that have a checkpoint; one that diverged before has none.
+
+    Raises:
+        UserError: no run has one.
+    """
+    found = {seed: path for seed, path in enumerate(directories) if checkpoint.peek(path / 'checkpoints') is not None}
+    if not found:
+        raise UserError('All DCGANs diverged before their first checkpoint: lower their learning rates.')
+    return found
+
+
+def grid_of(workdir: pathlib.Path, steps: Iterable[int]) -> np.ndarray:
+    """The samples of a run at some steps side by side, uint8 [height, width, C]."""
+    pictures = [results.read_picture(workdir / 'samples' / f'{step:08d}.png') for step in steps]
+    return results.side_by_side(pictures, len(pictures))
+
+
 def _run(options: Options) -> None:
     arms, probes = FULL if options.full else SMALL
-    (workdirs,) = sweep.train(arms, options).values()
+    (directories,) = sweep.train(arms, options).values()
+    workdirs = trained(directories)
+    seed, first = next(iter(workdirs.items()))
     measured, last = {}, {}
     for name, probe in probes.items():
         records = probe_all(name, probe, options, workdirs)
         measured |= dict.fromkeys(probe.losses, records)
         last[name] = {'steps': records['late'][0]['iterations'][-1], 'batches of a reading': BATCHES}
-    values, steps = columns(measured), stages(workdirs[0])
+    values, steps = columns(measured), stages(first)
     whole = {loss: {stage: [{key: value for key, value in record.items() if key != 'config'} for record in records]
                     for stage, records in of_stages.items()} for loss, of_stages in measured.items()}  # fmt: skip
     title, out = 'Vanishing gradients', options.out
-    results.write(out, title, values, {'stages': steps, 'discriminators': last, 'curves': whole})
+    facts = {'seeds': list(workdirs), 'stages': steps, 'discriminators': last, 'curves': whole}
+    results.write(out, title, values, facts)
     draw(out / 'gradients.png', measured, steps)
-    grids = [np.asarray(Image.open(workdirs[0] / 'samples' / f'{step:08d}.png'))[..., None] for step in steps.values()]
-    report.save_png(out / 'samples.png', report.image_grid(np.stack(grids), len(grids), padding=12, scale=1))
+    report.save_png(out / 'samples.png', grid_of(first, steps.values()))
     pictures = {
         'Mean over the seeds (geometric for norms and variances), thin lines for each.': out / 'gradients.png',
-        f'What the generator of seed 0 makes at steps {", ".join(map(str, steps.values()))}.': out / 'samples.png',
+        f'Samples of seed {seed} at steps {", ".join(map(str, steps.values()))}.': out / 'samples.png',
     }
     results.page(out / 'page.html', title, QUESTION, values, pictures=pictures)
     print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
