@@ -220,6 +220,17 @@ def save_figure(path: pathlib.Path, figure: Any) -> None:
     report.save_png(path, np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
 
 
+def to_json(values: Values) -> dict[str, dict[str, list[float | None]]]:
+    """Values as JSON, which has no NaN and no infinity: None in their place."""
+    return {
+        arm: {
+            name: [value if math.isfinite(value) else None for value in map(float, row)]
+            for name, row in columns.items()
+        }
+        for arm, columns in values.items()
+    }
+
+
 def write(
     out: pathlib.Path,
     title: str,
@@ -236,14 +247,7 @@ def write(
         facts: JSON values for the record; its 'protocols' {metric: text} are quoted under the table.
         published: figures of a paper, for the table.
     """
-    kept = {
-        arm: {
-            name: [value if math.isfinite(value) else None for value in map(float, row)]
-            for name, row in columns.items()
-        }
-        for arm, columns in values.items()
-    }
-    record = {'title': title, 'jax': jax.__version__, **facts, 'values': kept}
+    record = {'title': title, 'jax': jax.__version__, **facts, 'values': to_json(values)}
     files.replace(out / 'results.json', (json.dumps(record, indent=1) + '\n').encode())
     quoted = ''.join(f'- {name}: {text}\n' for name, text in facts.get('protocols', {}).items())
     heading = f'# {title}\n\nMean ± standard deviation over the seeds.\n\n'

@@ -9,6 +9,9 @@ import pytest
 from experiments.mode_collapse import __main__ as experiment
 from experiments.population import watch_population
 from gan_jax import build, data
+from gan_jax.data.toys import MIXTURES
+from gan_jax.errors import UserError
+from gan_jax.evaluation import modes
 from gan_jax.runtime import parallel
 from gan_jax.training.feed import make_feed
 from gan_jax.training.stretch import make_stretch
@@ -81,6 +84,30 @@ def test_what_the_numbers_say():
         'No such help here: WGAN. Most modes are kept by R1 (8). The sharpest samples are those of plain GAN '
         '(80% of high quality, 2 modes): modes and sharpness are two things.'
     )
+
+
+def test_data_sets_have_the_wanted_recipes_that_they_know():
+    assert experiment.recipes_of(['ring', 'stacked:mnist'], ['R1']) == {'ring': ['R1']}
+    assert experiment.recipes_of(['stacked:mnist'], None)['stacked:mnist'][0] == 'plain GAN'
+    with pytest.raises(UserError, match='stacked:mnist has none of these recipes'):
+        experiment.recipes_of(['stacked:mnist'], ['R1'])
+    with pytest.raises(UserError, match=r"There is no mixture 'rin'"):
+        experiment.recipes_of(['rin'], None)
+
+
+def test_a_divergence_of_no_samples_is_null_in_the_record(tmp_path):
+    report = modes.mixture_modes(np.full((4, 2), 9.0), MIXTURES['ring'])
+    made = {'reports': [report], 'points': np.zeros((4, 2)), 'animation': []}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment.report, 'save_animation', lambda *arguments, **options: None)
+        _, record = experiment.study('ring', 'Ring', lambda recipe: made, ['plain GAN'], tmp_path)
+    assert record['results']['plain GAN'] == {'modes': [0.0], 'high quality': [0.0], 'reverse KL': [None]}
+
+
+def test_no_seeds_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        experiment.main(['--seeds', '0'])
+    assert '--seeds is 0; it must be at least 1' in capsys.readouterr().err
 
 
 def test_data_that_are_not_there_are_one_sentence(capsys, monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ python -m experiments.mode_collapse --data ring --recipes 'plain GAN' R1 --steps
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import sys
@@ -21,14 +22,15 @@ from experiments.mode_collapse import pictures
 from experiments.mode_collapse.classifier import DigitClassifier
 from experiments.mode_collapse.recipes import MIXTURE, RECIPES, STACKED, STACKED_RECIPES
 from experiments.population import watch_population
-from experiments.results import markdown, table
+from experiments.results import markdown, table, to_json
 from gan_jax import build, data
 from gan_jax import config as configs
 from gan_jax.data.toys import MIXTURES
-from gan_jax.errors import exit_code
+from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation import modes
 from gan_jax.game import Game, GanState
 from gan_jax.judgement import judgement
+from gan_jax.layers.choices import choose
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
 from gan_jax.sampling.plane import landscape_grid
@@ -36,6 +38,11 @@ from gan_jax.sampling.plane import landscape_grid
 HERE = pathlib.Path(__file__).parent
 FRAMES = 25  # of an animation
 LANDSCAPE = 64  # points of the discriminator's landscape along each axis
+TITLES = {
+    'ring': 'Ring of 8: radius 1, standard deviation 0.01',
+    'grid': 'Grid of 25: spacing 2, standard deviation 0.05',
+    'stacked:mnist': 'Stacked MNIST: 1,000 modes',
+}
 QUESTION = (
     'A generative adversarial network can win its game by making a few kinds of examples well and leaving the others '
     'out. How many modes of the data does the plain game lose, and which of its remedies bring them back?'
@@ -122,10 +129,10 @@ def run_stacked(name: str, recipe: str, seeds: Sequence[int], steps: int | None,
 
 def columns(reports: Sequence[modes.ModeReport]) -> dict[str, list[float]]:
     """The columns of the table: a list over the seeds each."""
-    table = {'modes': [report.captured for report in reports]}
+    found = {'modes': [report.captured for report in reports]}
     if reports[0].high_quality is not None:
-        table['high quality'] = [report.high_quality for report in reports]
-    return table | {'reverse KL': [report.reverse_kl for report in reports]}
+        found['high quality'] = [report.high_quality for report in reports]
+    return found | {'reverse KL': [report.reverse_kl for report in reports]}
 
 
 def study(
@@ -145,9 +152,9 @@ def study(
     if name in MIXTURES:
         mixture, real = MIXTURES[name], data.load(name).examples[:2000]
         notes = {
-            recipe: f'{np.mean(table["modes"]):.1f} of {len(mixture.centres)} modes, '
-            f'{np.mean(table["high quality"]):.0%} high quality'
-            for recipe, table in results.items()
+            recipe: f'{np.mean(row["modes"]):.1f} of {len(mixture.centres)} modes, '
+            f'{np.mean(row["high quality"]):.0%} high quality'
+            for recipe, row in results.items()
         }
         limit = 1.25 * float(np.abs(mixture.centres).max())
         points = {recipe: result['points'] for recipe, result in made.items()}
@@ -161,7 +168,7 @@ def study(
         overview = report.image_grid(np.concatenate(images), 24, scale=2)
     report.save_png(out / f'{stem}.png', overview)
     protocol = next(iter(made.values()))['reports'][0].protocol
-    record = {'protocol': protocol, 'seconds': seconds, 'results': results}
+    record = {'protocol': protocol, 'seconds': seconds, 'results': to_json(results)}
     text = findings(results, made[recipes[0]]['reports'][0].num_modes)
     return pictures.Study(title, protocol, results, text, overview, animations), record
 
@@ -196,11 +203,11 @@ def write(
 ) -> None:
     """results.json, table.md and page.html."""
     facts = {'seeds': list(seeds), 'jax': jax.__version__, 'studies': records}
-    (out / 'results.json').write_text(json.dumps(facts, indent=1) + '\n')
+    files.replace(out / 'results.json', (json.dumps(facts, indent=1) + '\n').encode())
     tables = [f'## {one.title}\n\n{one.protocol}\n\n{markdown(table(one.results))}' for one in studies]
     heading = f'# Mode collapse\n\nMean and deviation over the seeds {", ".join(map(str, seeds))}.\n\n'
-    (out / 'table.md').write_text(heading + '\n'.join(tables))
-    (out / 'page.html').write_text(pictures.page('Mode collapse, measured', QUESTION, studies))
+    files.replace(out / 'table.md', (heading + '\n'.join(tables)).encode())
+    files.replace(out / 'page.html', pictures.page('Mode collapse, measured', QUESTION, studies).encode())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -213,38 +220,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--steps', type=int, help='of the generator (default: the recipe)')
     parser.add_argument('--out', type=files.user_path, default=HERE / 'results')
     flags = parser.parse_args(argv)
+    if flags.seeds < 1:
+        parser.error(f'--seeds is {flags.seeds}; it must be at least 1')
     parallel.enable_compilation_cache()
     warnings.filterwarnings('ignore', message='Explicitly requested dtype')
     return exit_code(lambda: _run(flags))
 
 
+def recipes_of(names: Sequence[str], wanted: Sequence[str] | None) -> dict[str, list[str]]:
+    """{data set: its recipes among the wanted ones, or all}, without data sets that have none of them.
+
+    Raises:
+        UserError: a data set does not exist, or none has a recipe.
+    """
+    found = {}
+    for name in names:
+        stacked = name.startswith('stacked:')
+        available = STACKED_RECIPES if stacked else RECIPES
+        if not stacked:
+            choose(MIXTURES, name, 'mixture')
+        found[name] = [recipe for recipe in wanted or available if recipe in available]
+    if not any(found.values()):
+        raise UserError(f'{", ".join(names)} has none of these recipes: choose others, or another data set.')
+    return {name: recipes for name, recipes in found.items() if recipes}
+
+
 def _run(flags: argparse.Namespace) -> None:
     """Trains and writes what the flags ask for."""
-    flags.out.mkdir(parents=True, exist_ok=True)
     seeds, studies, records = range(flags.seeds), [], {}
-    for name in flags.data:
+    for name, recipes in recipes_of(flags.data, flags.recipes).items():
         stacked = name.startswith('stacked:')
         if stacked:
             classifier = DigitClassifier.train(name.removeprefix('stacked:'), size=int(STACKED['data.size']))
             print(f'{name}: the classifier names {classifier.accuracy:.1%} of the test digits rightly.', flush=True)
-            run = lambda recipe: run_stacked(name, recipe, seeds, flags.steps, classifier)  # noqa: E731, B023
+            run = functools.partial(run_stacked, name, seeds=seeds, steps=flags.steps, classifier=classifier)
         else:
-            run = lambda recipe: run_mixture(name, recipe, seeds, flags.steps)  # noqa: E731, B023
-        available = STACKED_RECIPES if stacked else RECIPES
-        recipes = [recipe for recipe in flags.recipes or available if recipe in available]
+            run = functools.partial(run_mixture, name, seeds=seeds, steps=flags.steps)
         one, records[name] = study(name, TITLES.get(name, name), run, recipes, flags.out)
         if stacked:
             records[name]['classifier accuracy'] = classifier.accuracy
         studies.append(one)
         write(flags.out, studies, records, seeds)
     print(f'Done. Open {flags.out}/page.html; the table is in {flags.out}/table.md.')
-
-
-TITLES = {
-    'ring': 'Ring of 8: radius 1, standard deviation 0.01',
-    'grid': 'Grid of 25: spacing 2, standard deviation 0.05',
-    'stacked:mnist': 'Stacked MNIST: 1,000 modes',
-}
 
 
 if __name__ == '__main__':
