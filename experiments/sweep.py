@@ -64,6 +64,7 @@ def parse(
     seeds: int = 3,
     settings: Sequence[str] = ('',),
     some_arms: bool = False,
+    has_full: bool = True,
 ) -> Options:
     """Reads a command line such as `--seeds 5 --out /tmp/results --config.duration='100 steps'`.
 
@@ -74,6 +75,7 @@ def parse(
         seeds: how many there are by default.
         settings: on what it can be run, the default first; each has a directory of its own.
         some_arms: whether there is a flag to train some of the arms alone.
+        has_full: whether there is a flag to train the published recipes.
     """
     parser = argparse.ArgumentParser(prog=f'python -m experiments.{name}', description=description, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -83,7 +85,8 @@ def parse(
         parser.add_argument('--setting', choices=settings, default=settings[0], help=what)
     if some_arms:
         parser.add_argument('--arms', nargs='+', default=(), metavar='ARM', help='train these alone (default: all)')
-    parser.add_argument('--full', action='store_true', help='train the published recipes, for a GPU')
+    if has_full:
+        parser.add_argument('--full', action='store_true', help='train the published recipes, for a GPU')
     parser.add_argument('--runs', type=files.user_path, help=f'directory of the runs (default: runs/{name})')
     parser.add_argument(
         '--out', type=files.user_path, help=f'directory of the results (default: experiments/{name}/results)'
@@ -96,14 +99,13 @@ def parse(
         parser.error(f"unknown argument {wrong[0]}; overrides of every arm are written --config.x.y='value'")
     if flags.seeds < 1:
         parser.error(f'--seeds is {flags.seeds}; it must be at least 1')
-    variant = f'{name}-full' if flags.full else name
-    setting = getattr(flags, 'setting', '')
+    full, setting = getattr(flags, 'full', False), getattr(flags, 'setting', '')
+    variant = f'{name}-full' if full else name
     return Options(
         flags.seeds,
-        flags.full,
+        full,
         flags.runs or pathlib.Path('runs') / variant / setting,
-        flags.out
-        or (pathlib.Path('runs') / variant if flags.full else ROOT / f'experiments/{name}') / 'results' / setting,
+        flags.out or (pathlib.Path('runs') / variant if full else ROOT / f'experiments/{name}') / 'results' / setting,
         dict(word.removeprefix('--config.').split('=', 1) for word in overrides),
         setting,
         tuple(getattr(flags, 'arms', ())),

@@ -76,6 +76,13 @@ def test_full_recipe_does_not_write_over_the_small_one():
     assert sweep.ROOT / 'experiments' not in full.out.parents
 
 
+def test_an_experiment_without_full_recipes_has_no_flag_for_them(capsys):
+    assert not sweep.parse('nothing', 'x', [], has_full=False).full
+    with pytest.raises(SystemExit):
+        sweep.parse('nothing', 'x', ['--full'], has_full=False)
+    assert 'unknown argument --full' in capsys.readouterr().err
+
+
 def test_settings_have_directories_of_their_own(capsys):
     first, second = (sweep.parse('nothing', 'x', argv, settings=('a', 'b')) for argv in ([], ['--setting', 'b']))
     assert (first.setting, second.setting) == ('a', 'b')

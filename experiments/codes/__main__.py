@@ -1,6 +1,6 @@
 """Trains InfoGAN and BiGAN on MNIST as published, and measures what their codes say of the digits; see README.md.
 
-python -m experiments.codes --seeds 3
+python -m experiments.codes              # both arms, three seeds
 python -m experiments.codes --arms InfoGAN
 python -m experiments.codes --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
@@ -24,7 +24,7 @@ ARMS = {'InfoGAN': Arm('configs/infogan.py:mnist'), 'BiGAN': Arm('configs/bigan.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
-    options = sweep.parse('codes', __doc__, argv, some_arms=True)
+    options = sweep.parse('codes', __doc__, argv, some_arms=True, has_full=False)
     parallel.enable_compilation_cache()
     return exit_code(lambda: _run(options))
 
