@@ -1,6 +1,7 @@
 """The experiment on domains: accuracies and the share of the gap by hand, its arms, and a toy run."""
 
 import json
+import math
 
 import pytest
 
@@ -30,6 +31,16 @@ def test_the_last_step_counts_and_the_gap_lies_between_the_mean_accuracies(tmp_p
     assert values['DANN']['accuracy'] == [0.75, 0.55]
     assert values['DANN']['share of the gap'] == pytest.approx([0.6, 0.2])
     assert values[TARGET] == {'accuracy': [0.9, 1.0]}
+
+
+def test_a_seed_without_an_evaluation_is_left_out_of_the_mean(tmp_path):
+    errors = {SOURCE: [[0.5], []], 'DANN': [[0.25]], TARGET: [[0.0]]}
+    arms = {
+        name: [finished(tmp_path / f'{name}{i}', values) for i, values in enumerate(runs)]
+        for name, runs in errors.items()
+    }
+    assert accuracies(arms)['DANN']['share of the gap'] == [0.5]
+    assert math.isnan(accuracies(arms | {SOURCE: arms[SOURCE][1:]})['DANN']['share of the gap'][0])
 
 
 def test_arms_differ_in_what_they_learn_from():

@@ -4,6 +4,7 @@ python -m experiments.domains
 python -m experiments.domains --seeds 1 --config.duration='100 steps' --out /tmp/results --runs /tmp/runs
 """
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -37,9 +38,15 @@ CURVES = {
 
 
 def accuracies(arms: Mapping[str, Sequence[Finished]]) -> dict[str, dict[str, list[float]]]:
-    """The table: accuracies on target test images at the last step, and the share of the gap that an arm closes."""
+    """The table: accuracies on target test images at the last step, and the share of the gap that an arm closes.
+
+    The gap is between mean accuracies, over the seeds that have one.
+    """
     found = {name: [1 - run.final('class_error') for run in runs] for name, runs in arms.items()}
-    low, high = (float(np.mean(found[name])) for name in (SOURCE, TARGET))
+    low, high = (
+        float(np.mean([value for value in found[name] if not math.isnan(value)] or math.nan))
+        for name in (SOURCE, TARGET)
+    )
     return {
         name: {'accuracy': values}
         | ({} if name in (SOURCE, TARGET) else {'share of the gap': [(value - low) / (high - low) for value in values]})

@@ -75,7 +75,8 @@ def compare(options: Options) -> None:
     values = {arm: finals(arm, some) for arm, some in runs.items()}
     values |= {name: measure(draw, classes, real, extractor) for name, draw in draws.items()}
 
-    protocols = {COLUMNS[metric]: text for metric, text in results.protocols(runs).items()}
+    measured = results.protocols(runs)
+    protocols = {column: measured[metric] for metric, column in COLUMNS.items() if metric in measured}
     shown = {'input': draws[COPIED](0), **translated(directories, inputs[: translations.SHOWN])}
     shown |= {name: draws[name](0) for name in (COLOURED, TRAINING)}
     translations.publish(options, TITLE, QUESTION, values, runs, CURVES, shown, protocols, columns=3)
