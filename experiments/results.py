@@ -19,6 +19,7 @@ from gan_jax.evaluation.metrics import BEST
 from gan_jax.pages import document
 from gan_jax.pages.charts import Chart, chart
 from gan_jax.records import files, report
+from gan_jax.records.description import read_divergence
 from gan_jax.records.metrics import evaluations_of, metrics_of
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # {arm: {column: a value for each seed}}
@@ -34,11 +35,13 @@ class Finished(NamedTuple):
         workdir: its directory.
         records: records of metrics.jsonl.
         protocols: {metric: the protocol of its values, as one line}.
+        divergence: why it was given up as diverged, or None.
     """
 
     workdir: pathlib.Path
     records: list[dict[str, Any]]
     protocols: dict[str, str]
+    divergence: str | None = None
 
     def curve(self, name: str) -> Curve:
         """A metric, such as 'eval/fid', over thousands of images; empty where it was not recorded."""
@@ -73,7 +76,7 @@ def read(workdir: pathlib.Path) -> Finished:
         if 'failure' not in record:
             facts = {**record['protocol'], 'seed': "the run's own"}
             protocols[record['metric']] = '; '.join(f'{name}={value}' for name, value in facts.items())
-    return Finished(workdir, metrics_of(workdir).read(), protocols)
+    return Finished(workdir, metrics_of(workdir).read(), protocols, read_divergence(workdir))
 
 
 def read_all(directories: Mapping[str, Sequence[pathlib.Path]]) -> dict[str, list[Finished]]:
@@ -101,6 +104,16 @@ def final_and_best(arms: Mapping[str, Sequence[Finished]], metrics: Sequence[str
 def protocols(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
     """{metric: protocol} of all runs."""
     return {metric: text for runs in arms.values() for run in runs for metric, text in run.protocols.items()}
+
+
+def divergences(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
+    """{arm and seed: why it has no later values}, of the runs that diverged."""
+    return {
+        f'{arm}, seed {seed}': f'stopped, because {run.divergence}; its values are the last ones before'
+        for arm, runs in arms.items()
+        for seed, run in enumerate(runs)
+        if run.divergence is not None
+    }
 
 
 def extractor(protocols: Mapping[str, str], config: ConfigDict) -> str:
@@ -309,11 +322,12 @@ def publish(
     protocols: Mapping[str, str],
     published: Published = MappingProxyType({}),
     facts: Mapping[str, Any] | None = None,
-    of_curves: str,
-    of_samples: str = '{}, first seed.',
+    of_curves: str = 'Curves of all arms; thin lines are seeds.',
+    pictures: Mapping[str, pathlib.Path] = MappingProxyType({}),
+    of_samples: str | None = '{}, first seed.',
     columns: int = 2,
 ) -> None:
-    """Writes table, record, curves, each arm's samples and the page of an experiment, and says where they are.
+    """Writes table, record, curves, each arm's samples and the page of an experiment, and prints the table.
 
     Args:
         out: the directory.
@@ -322,20 +336,24 @@ def publish(
         values: values of every arm and seed.
         arms: the runs.
         names: {name of the metric: title of its curves}.
-        protocols: {metric: how it was measured}.
+        protocols: {metric: how it was measured}; the runs that diverged are added.
         published: figures of a paper, for the table.
         facts: further JSON values for the record.
         of_curves: caption of the curves.
-        of_samples: caption of an arm's samples, with {} for the arm.
+        pictures: {caption: file} of further pictures.
+        of_samples: caption of an arm's samples, with {} for the arm; None: they are not shown.
         columns: number of panels of curves side by side.
     """
-    write(out, title, values, {'protocols': protocols, **(facts or {})}, published)
+    protocols = {**protocols, **divergences(arms)}
+    seeds = max(map(len, arms.values()))
+    write(out, title, values, {'seeds': seeds, 'protocols': protocols, **(facts or {})}, published)
     curves(out / 'curves.png', arms, names, columns=columns)
-    pictures = {of_curves: out / 'curves.png'}
-    pictures |= {of_samples.format(arm): path for arm, path in copy_pictures(arms, 'samples.png', out).items()}
-    options = {'arms': arms, 'names': names, 'pictures': pictures, 'protocols': protocols, 'published': published}
+    shown = {of_curves: out / 'curves.png', **pictures}
+    if of_samples is not None:
+        shown |= {of_samples.format(arm): path for arm, path in copy_pictures(arms, 'samples.png', out).items()}
+    options = {'arms': arms, 'names': names, 'pictures': shown, 'protocols': protocols, 'published': published}
     page(out / 'page.html', title, question, values, **options)
-    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
+    print(f'{(out / "table.md").read_text()}\nDone. Open {out}/page.html; the table is in {out}/table.md.')
 
 
 def _panels(arms: Mapping[str, Sequence[Finished]], names: Mapping[str, str]) -> dict[str, dict[str, list[Curve]]]:

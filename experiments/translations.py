@@ -128,12 +128,16 @@ def publish(
         protocols: {column of the table: how it was measured}.
         columns: number of panels of curves side by side.
     """
-    out = options.out
-    results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols})
-    results.curves(out / 'curves.png', arms, names, columns=columns)
-    caption = draw(out / 'translations.png', shown)
-    pictures = {'curves, thin lines are seeds': out / 'curves.png', caption: out / 'translations.png'}
-    results.page(
-        out / 'page.html', title, question, values, arms=arms, names=names, pictures=pictures, protocols=protocols
+    picture = options.out / 'translations.png'
+    results.publish(
+        options.out,
+        title,
+        question,
+        values,
+        arms,
+        names,
+        protocols=protocols,
+        pictures={draw(picture, shown): picture},
+        of_samples=None,
+        columns=columns,
     )
-    print((out / 'table.md').read_text())

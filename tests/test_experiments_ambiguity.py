@@ -56,5 +56,5 @@ def test_at_toy_size_arms_and_references_are_in_the_table(tmp_path):
     distances = {name: columns['fid'][0] for name, columns in record['values'].items()}
     assert distances['uniform noise'] > distances['real training images']
     assert 'real images' in record['protocols']['class_entropy']
-    for name in ('table.md', 'curves.png', 'samples-dcgan.png', 'page.html'):
+    for name in ('table.md', 'curves.png', 'dcgan.png', 'page.html'):
         assert (tmp_path / 'results' / name).stat().st_size > 300

@@ -83,6 +83,18 @@ def test_columns_and_protocols_of_arms(finished):
     assert results.protocols(arms) == {'fid': "reals=ten; seed=the run's own"}
 
 
+def test_seeds_that_diverged_are_named_under_the_table(tmp_path, finished):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/diverged.json').write_text('{"reason": "the loss became NaN in step 7"}')
+    arms = {'GAN': [finished, results.read(tmp_path / 'run')]}
+    values = results.final_and_best(arms, ['fid'])
+    results.publish(tmp_path / 'out', 'GAN', 'Which?', values, arms, {'eval/fid': 'FID'}, protocols={'fid': 'of ten'})
+    assert json.loads((tmp_path / 'out/results.json').read_text())['seeds'] == 2
+    text = (tmp_path / 'out/table.md').read_text()
+    assert '| GAN | 12.0 (1 of 2 seeds) |' in text
+    assert '- fid: of ten\n- GAN, seed 1: stopped, because the loss became NaN in step 7;' in text
+
+
 def test_a_run_that_recorded_nothing(tmp_path):
     run = results.read(tmp_path)
     assert (run.records, run.protocols) == ([], {})

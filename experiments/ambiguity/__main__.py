@@ -102,16 +102,15 @@ def _run(options: Options) -> None:
     real = load_data(config.data, config.evaluation.split)
     for name, images in references(load_data(config.data), config.evaluation.samples).items():
         values[name] = measured(images, real, config)
-    title, out, protocols = 'CAN, with classes as stand-ins for styles', options.out, results.protocols(arms)
-    results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols})
-    results.curves(out / 'curves.png', arms, CURVES)
-    pictures = {'metrics of all arms; thin lines are seeds': out / 'curves.png'}
-    samples = results.copy_pictures(arms, 'samples.png', out, 'samples-{}.png')
-    pictures |= {f'{arm}, first seed': path for arm, path in samples.items()}
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    results.publish(
+        options.out,
+        'CAN, with classes as stand-ins for styles',
+        QUESTION,
+        values,
+        arms,
+        CURVES,
+        protocols=results.protocols(arms),
     )
-    print((out / 'table.md').read_text())
 
 
 if __name__ == '__main__':

@@ -65,20 +65,17 @@ def _run(options: Options) -> None:
     arms = results.read_all(sweep.train(FULL if options.full else ARMS, options))
     values = tabulate(arms)
     protocols = results.protocols(arms) | {'auroc_search': SEARCHED}
-    title, out = 'Detection of a digit that was left out', options.out
-    results.write(out, title, values, {'protocols': protocols})
-    results.curves(out / 'curves.png', arms, CURVES)
-    results.page(
-        out / 'page.html',
-        title,
+    results.publish(
+        options.out,
+        'Detection of a digit that was left out',
         QUESTION,
         values,
-        arms=arms,
-        names=CURVES,
-        pictures={'Both scores while the encoder learns.': out / 'curves.png'},
+        arms,
+        CURVES,
         protocols=protocols,
+        of_curves='Both scores while the encoder learns.',
+        of_samples=None,
     )
-    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
 
 
 if __name__ == '__main__':

@@ -108,23 +108,27 @@ def compare(options: sweep.Options, samples: int) -> None:
         f'commonest class among these; {extractor}'
     )
 
-    out, title = options.out, 'Conditional against unconditional'
-    facts = {'seeds': options.seeds, 'protocols': protocols, 'recognised by class': by_class}
-    results.write(out, title, values, facts)
+    out = options.out
     files.replace(out / 'classes.md', results.markdown(results.table(by_class, 'class')).encode())
-    results.curves(out / 'curves.png', arms, CURVES)
-    measures.draw_confusions(out / 'confusion.png', confusions, names)
+    confusion = out / 'confusion.png'
+    measures.draw_confusions(confusion, confusions, names)
     pictures = {
-        'curves, thin lines are seeds': out / 'curves.png',
-        'asked class (rows) and the class that the classifier sees (columns), mean over the seeds': out
-        / 'confusion.png',
+        'asked class (rows) and the class that the classifier sees (columns), mean over the seeds': confusion,
         **_copied(arms, 'samples', 'samples of the first seed that left some', out),
         **_copied({arm: arms[arm] for arm in told}, 'interpolation', 'from each class to the next', out),
     }
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    results.publish(
+        out,
+        'Conditional against unconditional',
+        QUESTION,
+        values,
+        arms,
+        CURVES,
+        protocols=protocols,
+        facts={'recognised by class': by_class},
+        pictures=pictures,
+        of_samples=None,
     )
-    print((out / 'table.md').read_text())
 
 
 def columns_of_classes(seeds: Sequence[classes.Shown | None], frequencies: np.ndarray) -> dict[str, list[float]]:

@@ -90,21 +90,26 @@ def watch(options: sweep.Options) -> None:
         }
     values['real images'] = {metric: [value] for metric, value in evaluate(config, reals).items()}
 
-    out, title = options.out, 'DCGAN on CIFAR-10'
-    protocols = results.protocols(arms)
-    results.write(out, title, values, {'seeds': options.seeds, 'protocols': protocols, 'real images': reals.split})
-    results.curves(out / 'curves.png', arms, CURVES)
+    out = options.out
     report.save_png(out / 'real.png', sampling.picture(reals.examples[: config.samples].astype(np.float32) / 127.5 - 1))
-    pictures = {'curves, thin lines are seeds': out / 'curves.png', 'real images': out / 'real.png'}
+    pictures = {'real images': out / 'real.png'}
     for arm, runs in arms.items():
         for name, grid in best_and_final_grid(runs[0]).items():
             path = out / f'{name}-{sweep.slug(arm)}.png'
             files.replace(path, grid.read_bytes())
             pictures[f'{arm}: seed 0 at step {int(grid.stem)}, the {name} one'] = path
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=CURVES, pictures=pictures, protocols=protocols
+    results.publish(
+        out,
+        'DCGAN on CIFAR-10',
+        QUESTION,
+        values,
+        arms,
+        CURVES,
+        protocols=results.protocols(arms),
+        facts={'real images': reals.split},
+        pictures=pictures,
+        of_samples=None,
     )
-    print((out / 'table.md').read_text())
 
 
 def best_evaluation(one: results.Finished) -> dict[str, float] | None:

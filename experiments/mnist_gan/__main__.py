@@ -100,36 +100,31 @@ def compare(options: sweep.Options, samples: int) -> None:
     protocols['commonest digit'] = f'its share of these samples; {extractor}'
     protocols['KL of digits'] = f'of the digits in these samples from those in the test set, in nats; {extractor}'
 
-    out, title = options.out, 'The fully connected GAN on MNIST'
+    out = options.out
     facts = {
-        'seeds': options.seeds,
         'epochs': {
             arm: round(pictures.epoch(workdirs[0], kimg=sweep.kimg(configs[arm])), 2)
             for arm, workdirs in directories.items()
         },
-        'protocols': protocols,
         'shares': {arm: [row.tolist() for row in rows] for arm, rows in shares.items()},
     }
-    results.write(out, title, values, facts)
-    results.curves(out / 'curves.png', arms, CURVES)
     pictures.draw_shares(out / 'digits.png', shares)
     pictures.draw_epochs(out / 'epochs.png', {arm: workdirs[0] for arm, workdirs in directories.items()}, EPOCHS)
-    shown_pictures = {
-        'samples of seed 0 after so many epochs, the same latents throughout an arm': out / 'epochs.png',
-        'share of each digit: bars are means over the seeds, dots the seeds': out / 'digits.png',
-        'curves, thin lines are seeds': out / 'curves.png',
-    }
-    results.page(
-        out / 'page.html',
-        title,
+    results.publish(
+        out,
+        'The fully connected GAN on MNIST',
         QUESTION,
         values,
-        arms=arms,
-        names=CURVES,
-        pictures=shown_pictures,
+        arms,
+        CURVES,
         protocols=protocols,
+        facts=facts,
+        pictures={
+            'samples of seed 0 after so many epochs, the same latents throughout an arm': out / 'epochs.png',
+            'share of each digit: bars are means over the seeds, dots the seeds': out / 'digits.png',
+        },
+        of_samples=None,
     )
-    print((out / 'table.md').read_text())
 
 
 def columns_of_digits(seeds: Sequence[classes.Shown | None], reals: np.ndarray) -> dict[str, list[float]]:

@@ -3,6 +3,7 @@
 python -m experiments.privacy
 """
 
+import math
 import sys
 from collections.abc import Sequence
 
@@ -37,7 +38,7 @@ def compare(options: sweep.Options) -> None:
     arms = results.read_all(sweep.train(recipes, options))
     values = {
         name: {
-            'epsilon': [_last(run, 'privacy/epsilon') for run in runs],
+            'epsilon': [_last_epsilon(run) for run in runs],
             'accuracy': [run.final('classification_accuracy') for run in runs],
             'membership attack': [run.final('membership') for run in runs],
         }
@@ -49,20 +50,19 @@ def compare(options: sweep.Options) -> None:
     of_real = np.asarray(train.examples[:number]), np.asarray(train.labels[:number])
     score = classification_accuracy_score(*of_real, test.examples, test.labels, train.num_classes)
     values[REAL] = {'accuracy': [score.value]}
-    found = results.protocols(arms)
-    protocols = {
-        'accuracy': found.get('classification_accuracy', ''),
-        'membership attack': found.get('membership', ''),
-    }
-    results.write(options.out, TITLE, values, {'protocols': protocols})
+    found, columns = results.protocols(arms), {'classification_accuracy': 'accuracy', 'membership': 'membership attack'}
+    protocols = {column: found[metric] for metric, column in columns.items() if metric in found}
+    protocols |= results.divergences(arms)
+    results.write(options.out, TITLE, values, {'seeds': options.seeds, 'protocols': protocols})
     pictures = results.copy_pictures(arms, 'samples.png', options.out)
     results.page(options.out / 'page.html', TITLE, QUESTION, values, pictures=pictures, protocols=protocols)
     print((options.out / 'table.md').read_text())
 
 
-def _last(run: results.Finished, name: str) -> float:
-    values = run.curve(name)[1]
-    return float(values[-1]) if len(values) else np.inf
+def _last_epsilon(run: results.Finished) -> float:
+    """That of the last record; infinite for a run without noise, which records none."""
+    values = run.curve('privacy/epsilon')[1]
+    return float(values[-1]) if len(values) else math.inf
 
 
 def main(argv: Sequence[str] | None = None) -> int:

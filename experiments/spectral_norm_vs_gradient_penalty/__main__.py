@@ -31,7 +31,13 @@ QUESTION = (
     'makes the better samples?'
 )
 METRICS = ('fid', 'precision', 'recall', 'inception_score')
-POINTS = 2000
+CURVES = {
+    'eval/fid': 'FID',
+    'eval/recall': 'recall',
+    'discriminator/loss': "discriminator's loss",
+    'generator/gradient_norm': "norm of the generator's gradient",
+}
+POINTS = 2000  # of each kind at which slopes are measured
 
 _NONE = {'discriminator.normalization': 'none'}
 _CHANGES = {
@@ -184,32 +190,30 @@ def _run(options: Options) -> None:
         values[arm] |= {name: [row.get(name, math.nan) for row in rows] for name in max(rows, key=len)}
         values[arm]['ms a step'] = [1000 * seconds[arm]]
         values[arm]['images/s'] = [configs[arm].batch_size / seconds[arm]]
-    title, out, protocols = 'Spectral norm against gradient penalty', options.out, results.protocols(arms)
+    out, protocols = options.out, results.protocols(arms)
     protocols['slope'] = f'norms of gradients at {POINTS} real, generated and intermediate images each'
     of_layers = {
         arm: [{name: layer._asdict() for name, layer in one.layers.items()} for one in seeds]
         for arm, seeds in steepness.items()
     }
-    results.write(out, title, values, {'protocols': protocols, 'layers': of_layers})
-    names = {
-        'eval/fid': 'FID',
-        'eval/recall': 'recall',
-        'discriminator/loss': "discriminator's loss",
-        'generator/gradient_norm': "norm of the generator's gradient",
-    }
     draw(out / 'steepness.png', steepness)
-    results.curves(out / 'curves.png', arms, names)
     grids = [last_grid(runs) for runs in arms.values()]
     report.save_png(out / 'samples.png', results.side_by_side(grids, columns=2))
-    pictures = {
-        'How steep each seed became; spectral norm brings the hollow dots to 1.': out / 'steepness.png',
-        'On the way: mean over the seeds, thin lines for each.': out / 'curves.png',
-        f'Samples of the first seed that left some: {", ".join(arms)}.': out / 'samples.png',
-    }
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=names, pictures=pictures, protocols=protocols
+    results.publish(
+        out,
+        'Spectral norm against gradient penalty',
+        QUESTION,
+        values,
+        arms,
+        CURVES,
+        protocols=protocols,
+        facts={'layers': of_layers},
+        pictures={
+            'Steepness of each seed; spectral norm brings the hollow dots to 1.': out / 'steepness.png',
+            f'Samples of the first seed that left some: {", ".join(arms)}.': out / 'samples.png',
+        },
+        of_samples=None,
     )
-    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
 
 
 if __name__ == '__main__':

@@ -32,6 +32,7 @@ QUESTION = (
 )
 GAN, WGAN = 'GAN', 'WGAN-GP'
 METRICS = ('fid', 'precision', 'recall', 'inception_score')
+CURVES = {'eval/fid': 'FID', 'eval/precision': 'precision', 'eval/recall': 'recall'}
 CLASSES, SAMPLES, PAIRS = 10, 2000, 2000
 
 _BARE = {'normalization': 'none', 'initializer': 'he'}  # DCGAN's small weights rely on normalisation
@@ -153,24 +154,28 @@ def _run(options: Options) -> None:
         seen, images = zip(*(last_samples(one.workdir) for one in runs), strict=True)
         values[arm] |= {name: [one[name] for one in seen] for name in seen[0]}
         samples[arm] = next((some for some in images if some is not None), None)
-    title, out, protocols = 'WGAN-GP against GAN', options.out, results.protocols(arms)
+    out, protocols = options.out, results.protocols(arms)
     of_samples = f'{SAMPLES} samples of the last generator'
     protocols |= {'digits and reverse KL': f'{of_samples}, named by {classifier.name}'}
     protocols |= {'MS-SSIM': f'{of_samples}, {PAIRS} pairs'}
-    results.write(out, title, values, {'protocols': protocols, 'seconds of a step of the generator': seconds})
-    names = {'eval/fid': 'FID', 'eval/precision': 'precision', 'eval/recall': 'recall'}
     pictures.losses(out / 'losses.png', {name: arms[name] for name in (GAN, WGAN)})
-    results.curves(out / 'curves.png', arms, names)
     report.save_png(out / 'samples.png', pictures.samples(samples, columns=len(arms) // 2))
-    shown = {
-        'Losses (left axes) and FID (right axes, dashed) of three seeds.': out / 'losses.png',
-        'Metrics of all arms; a thousand images are those of steps of the generator.': out / 'curves.png',
-        f'Samples of the first seed that left a generator: {", ".join(arms)}.': out / 'samples.png',
-    }
-    results.page(
-        out / 'page.html', title, QUESTION, values, arms=arms, names=names, pictures=shown, protocols=protocols
+    results.publish(
+        out,
+        'WGAN-GP against GAN',
+        QUESTION,
+        values,
+        arms,
+        CURVES,
+        protocols=protocols,
+        facts={'seconds of a step of the generator': seconds},
+        of_curves='Metrics of all arms; a thousand images are those of steps of the generator.',
+        pictures={
+            'Losses (left axes) and FID (right axes, dashed) of each seed.': out / 'losses.png',
+            f'Samples of the first seed that left a generator: {", ".join(arms)}.': out / 'samples.png',
+        },
+        of_samples=None,
     )
-    print(f'Done. Open {out}/page.html; the table is in {out}/table.md.')
 
 
 if __name__ == '__main__':
