@@ -79,7 +79,9 @@ def parse(
     """
     parser = argparse.ArgumentParser(prog=f'python -m experiments.{name}', description=description, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('--seeds', type=int, default=seeds, help=f'number of seeds; the first is 0 (default: {seeds})')
+    parser.add_argument(
+        '--seeds', type=positive, default=seeds, help=f'number of seeds; the first is 0 (default: {seeds})'
+    )
     if len(settings) > 1:
         what = f'the setting (default: {settings[0]})'
         parser.add_argument('--setting', choices=settings, default=settings[0], help=what)
@@ -97,8 +99,6 @@ def parse(
     flags, wrong = parser.parse_known_args([word for word in words if word not in overrides])
     if wrong:
         parser.error(f"unknown argument {wrong[0]}; overrides of every arm are written --config.x.y='value'")
-    if flags.seeds < 1:
-        parser.error(f'--seeds is {flags.seeds}; it must be at least 1')
     full, setting = getattr(flags, 'full', False), getattr(flags, 'setting', '')
     variant = f'{name}-full' if full else name
     return Options(
@@ -110,6 +110,14 @@ def parse(
         setting,
         tuple(getattr(flags, 'arms', ())),
     )
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, as the type of an argument of a command line."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'it is {number}; it must be at least 1')
+    return number
 
 
 def train(arms: Mapping[str, Arm], options: Options) -> dict[str, list[pathlib.Path]]:

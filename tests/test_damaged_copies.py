@@ -36,6 +36,11 @@ def test_the_damages_do_what_they_say(digits):
     assert len(np.unique(DAMAGES['duplicated'](digits, digits).examples, axis=0)) <= len(digits) / 10
 
 
+def test_a_set_of_half_of_the_classes_needs_no_further_images(digits):
+    first = digits.select(np.flatnonzero(digits.labels < 5)[:20], 'twenty')
+    assert len(DAMAGES['half of the classes'](first, digits)) == 20
+
+
 def test_the_table_has_every_set_and_metric(tmp_path):
     options = ['--data=digits', '--num=100', '--extractor=tests.extractors:QUADRANTS', f'--out={tmp_path}']
     assert main([*options, '--metrics=fid,precision_recall,intra_fid']) == 0

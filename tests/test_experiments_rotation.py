@@ -21,6 +21,12 @@ def test_a_summary_by_hand():
     }
 
 
+def test_no_seeds_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        experiment.main(['--seeds', '0'])
+    assert 'it must be at least 1' in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_at_toy_size_every_stage_is_measured(tmp_path):
     overrides = ['generator.width=2', 'discriminator.width=2', 'batch_size=8', 'duration=20 steps']

@@ -35,6 +35,12 @@ def test_a_draw_has_ten_labels_of_each_class_and_another_seed_others():
     assert np.array_equal(draws[0], training.draw_labels(labels, 10, 0))
 
 
+def test_draws_that_were_trained_are_in_the_order_of_their_seeds(tmp_path):
+    for seed in (10, 2, 0):
+        (tmp_path / f'draw-{seed}').mkdir()
+    assert [path.name for path in experiment.kept(tmp_path)] == ['draw-0', 'draw-2', 'draw-10']
+
+
 def test_every_arm_records_its_epochs_and_its_own_terms_and_the_table_has_the_last(whole):
     found = json.loads((whole / 'out/results.json').read_text())['values']
     assert tuple(found) == ARMS

@@ -107,7 +107,7 @@ def test_a_divergence_of_no_samples_is_null_in_the_record(tmp_path):
 def test_no_seeds_are_refused(capsys):
     with pytest.raises(SystemExit):
         experiment.main(['--seeds', '0'])
-    assert '--seeds is 0; it must be at least 1' in capsys.readouterr().err
+    assert 'argument --seeds: it is 0; it must be at least 1' in capsys.readouterr().err
 
 
 def test_data_that_are_not_there_are_one_sentence(capsys, monkeypatch, tmp_path):

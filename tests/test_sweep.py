@@ -60,7 +60,7 @@ def test_an_arm_that_does_not_exist(tmp_path):
     [
         (['--config.x'], r"unknown argument --config.x; overrides of every arm are written --config.x.y='value'"),
         (['--sedes', '3'], 'unknown argument --sedes'),
-        (['--seeds', '0'], '--seeds is 0; it must be at least 1'),
+        (['--seeds', '0'], 'argument --seeds: it is 0; it must be at least 1'),
     ],
 )
 def test_wrong_command_lines(argv, sentence, capsys):

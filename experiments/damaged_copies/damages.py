@@ -29,7 +29,7 @@ def half_the_classes(data: Dataset, train: Dataset) -> Dataset:
     """Only the first half of the classes, completed with further training images of these classes."""
     wanted = data.num_classes // 2
     own, more = np.flatnonzero(data.labels < wanted), np.flatnonzero(train.labels < wanted)
-    more = more[-(len(data) - len(own)) :]
+    more = more[len(more) - (len(data) - len(own)) :]
     images = np.concatenate([data.examples[own], train.examples[more]])
     return _changed(data, 'half of the classes', images, np.concatenate([data.labels[own], train.labels[more]]))
 

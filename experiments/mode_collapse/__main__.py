@@ -23,6 +23,7 @@ from experiments.mode_collapse.classifier import DigitClassifier
 from experiments.mode_collapse.recipes import MIXTURE, RECIPES, STACKED, STACKED_RECIPES
 from experiments.population import watch_population
 from experiments.results import markdown, table, to_json
+from experiments.sweep import positive
 from gan_jax import build, data
 from gan_jax import config as configs
 from gan_jax.data.toys import MIXTURES
@@ -216,12 +217,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument('--data', nargs='+', default=['ring', 'grid', 'stacked:mnist'])
     parser.add_argument('--recipes', nargs='+', choices=list(RECIPES), metavar='RECIPE', help='default: all')
-    parser.add_argument('--seeds', type=int, default=5, help='how many; the first is 0')
+    parser.add_argument('--seeds', type=positive, default=5, help='how many; the first is 0')
     parser.add_argument('--steps', type=int, help='of the generator (default: the recipe)')
     parser.add_argument('--out', type=files.user_path, default=HERE / 'results')
     flags = parser.parse_args(argv)
-    if flags.seeds < 1:
-        parser.error(f'--seeds is {flags.seeds}; it must be at least 1')
     parallel.enable_compilation_cache()
     warnings.filterwarnings('ignore', message='Explicitly requested dtype')
     return exit_code(lambda: _run(flags))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from experiments import results
+from experiments import results, sweep
 from experiments.rotation.measures import SHARES, Record, make_program, measure, summary
 from gan_jax import config as configs
 from gan_jax.errors import exit_code
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m experiments.rotation', description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     default = pathlib.Path(__file__).parent / 'results'
-    parser.add_argument('--seeds', type=int, default=3, help='number of seeds; the first is 0 (default: 3)')
+    parser.add_argument('--seeds', type=sweep.positive, default=3, help='number of seeds; the first is 0 (default: 3)')
     parser.add_argument('--out', type=files.user_path, default=default, help='directory of the results')
     flags, rest = parser.parse_known_args(argv)
     overrides = overrides_of(rest, parser)

@@ -78,9 +78,14 @@ def draw_curves(path: pathlib.Path, arms: Mapping[str, Sequence[results.Finished
     results.save_figure(path, figure)
 
 
+def kept(directory: pathlib.Path) -> list[pathlib.Path]:
+    """The directories of an arm's draws that were trained before, by seed."""
+    return sorted(directory.glob('draw-*'), key=lambda path: int(path.name.removeprefix('draw-')))
+
+
 def compare(flags: argparse.Namespace, load: Callable[[str], Dataset], **changes) -> None:
     """Trains the arms and writes the results."""
-    directories = {name: sorted((flags.runs / sweep.slug(name)).glob('draw-*')) for name in ARMS}
+    directories = {name: kept(flags.runs / sweep.slug(name)) for name in ARMS}
     if flags.epochs:
         train, test = load('train'), load('test')
         for name in flags.arms:
@@ -96,7 +101,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog='python -m experiments.semi_supervised', description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument('--draws', type=int, default=1, help='draws of labels; the first has seed 0 (default: 1)')
+    parser.add_argument(
+        '--draws', type=sweep.positive, default=1, help='draws of labels; the first has seed 0 (default: 1)'
+    )
     parser.add_argument(
         '--epochs', type=int, default=300, help='0: only write the results so far (default: 300, as published)'
     )
