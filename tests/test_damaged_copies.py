@@ -41,6 +41,13 @@ def test_a_set_of_half_of_the_classes_needs_no_further_images(digits):
     assert len(DAMAGES['half of the classes'](first, digits)) == 20
 
 
+def test_a_run_that_is_not_there_is_noticed_first(tmp_path, capsys):
+    assert main(['--data=digits', '--num=100', f'--run={tmp_path}/none', f'--out={tmp_path}']) == 2
+    out, error = capsys.readouterr()
+    assert f'{tmp_path}/none is not the directory of a run' in error
+    assert 'intact' not in out
+
+
 def test_the_table_has_every_set_and_metric(tmp_path):
     options = ['--data=digits', '--num=100', '--extractor=tests.extractors:QUADRANTS', f'--out={tmp_path}']
     assert main([*options, '--metrics=fid,precision_recall,intra_fid']) == 0

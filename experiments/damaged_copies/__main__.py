@@ -60,6 +60,9 @@ def picture(sets: dict[str, data.Dataset]) -> np.ndarray:
 
 def run(options: argparse.Namespace) -> None:
     """Judges all sets and writes table, records and picture."""
+    made = load_run(options.run) if options.run else None
+    if made is not None and made.game.given:
+        raise UserError(f'{options.run} is conditional, but only samples of latents alone are evaluated: omit --run.')
     train = data.load(options.data, split='train')
     test = data.load(options.data, split=options.split)
     if len(test) < options.num or len(train) < 2 * options.num:
@@ -87,8 +90,7 @@ def run(options: argparse.Namespace) -> None:
     for name, one in sets.items():
         print(name)
         results[name] = evaluate(evaluators, one)
-    if options.run:
-        made = load_run(options.run)
+    if made is not None:
         print(f'{options.run} at step {made.step}')
         samples = GeneratorSamples(made.game, made.generator, options.num, 0, None, f'step {made.step}')
         results['GAN'] = evaluate(evaluators, samples)
