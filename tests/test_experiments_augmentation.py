@@ -9,6 +9,7 @@ from experiments import sweep
 from experiments.augmentation import __main__ as experiment
 from experiments.augmentation.__main__ import BOTH, CEILING, GENERATED, REAL, SETTINGS, Setting, training_sets
 from gan_jax import build, data
+from gan_jax.errors import UserError
 from gan_jax.evaluation.features.classifier_training import Recipe
 
 TOY = {
@@ -61,7 +62,7 @@ def test_gans_can_be_made_and_arms_differ_in_nothing_but_their_images(table):
 
 
 @pytest.mark.slow
-def test_a_toy_run_fills_the_table_and_measures_nothing_twice(tmp_path, monkeypatch):
+def test_a_toy_run_fills_the_table_and_measures_nothing_twice(tmp_path, monkeypatch, capsys):
     recipe = Recipe(widths=(4,), epochs=1, batch_size=50, policy=())
     toy = Setting(sweep.Arm('configs/mlp.py:digits', TOY), 200, recipe)
     monkeypatch.setattr(experiment, 'SETTINGS', {'digits': toy, 'fashion_mnist': toy})
@@ -74,7 +75,7 @@ def test_a_toy_run_fills_the_table_and_measures_nothing_twice(tmp_path, monkeypa
     assert all(0 <= found <= 1 for columns in values.values() for (found,) in columns.values())
     for name in ('table.md', 'budgets.png', 'samples-5.png', 'page.html'):
         assert (tmp_path / 'results' / name).stat().st_size > 300
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / 'runs').iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / 'runs').glob('s*')}
     assert {path.name for path in kept} == {'scores-0.json', 'samples-5-0.npz'}
 
     def forbidden(*arguments, **options):
@@ -82,4 +83,13 @@ def test_a_toy_run_fills_the_table_and_measures_nothing_twice(tmp_path, monkeypa
 
     monkeypatch.setattr(experiment, 'classification_accuracy_score', forbidden)
     assert experiment.main(argv) == 0
-    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / 'runs').iterdir()}
+    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / 'runs').glob('s*')}
+    assert experiment.main([*argv, '--config.duration=4 steps']) == 2  # other samples would be needed
+    assert 'samples and scores of another recipe' in capsys.readouterr().err
+
+
+def test_samples_of_another_recipe_are_refused(tmp_path):
+    experiment.check_recipe(tmp_path, {'widths': (4,)})
+    experiment.check_recipe(tmp_path, {'widths': (4,)})
+    with pytest.raises(UserError, match='of another recipe: choose another --runs'):
+        experiment.check_recipe(tmp_path, {'widths': (8,)})

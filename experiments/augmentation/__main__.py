@@ -8,7 +8,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from experiments import results, sweep
 from experiments.augmentation.generation import generated
 from experiments.semi_supervised.training import draw_labels
 from experiments.sweep import Arm, Options
+from gan_jax.config import json_values
 from gan_jax.data import Dataset
-from gan_jax.errors import exit_code
+from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.classification_accuracy import classification_accuracy_score
 from gan_jax.evaluation.features.classifier_training import Recipe, find_recipe
 from gan_jax.records import files, report
@@ -102,12 +103,26 @@ def kept(path: pathlib.Path, name: str, compute: Callable[[], float]) -> float:
     return known[name]
 
 
+def check_recipe(runs: pathlib.Path, recipe: Mapping[str, Any]) -> None:
+    """Keeps the recipe of all samples and scores in a directory, or compares it with the one that is kept there.
+
+    Raises:
+        UserError: the directory has samples and scores of another recipe.
+    """
+    path, recipe = runs / 'recipe.json', json.loads(json.dumps(recipe))
+    if path.exists() and json.loads(path.read_text()) != recipe:
+        raise UserError(f'{runs} has samples and scores of another recipe: choose another --runs.')
+    files.replace(path, (json.dumps(recipe, indent=1) + '\n').encode())
+
+
 def compare(options: Options) -> None:
     """Trains GANs and classifiers, or what of them is not done yet, and writes the results."""
     setting = (FULL if options.full else SETTINGS)[options.setting]
     config = sweep.config_of(setting.gan, options._replace(seeds=1))
     train, test = (load_data(config.data, split) for split in ('train', 'test'))
     number = min(setting.number, len(train))
+    recipe = {'gan': json_values.to_json(config), 'classifier': setting.recipe._asdict(), 'images': number}
+    check_recipe(options.runs, recipe)
     values = {arm: {f'{budget} a class': [] for budget in BUDGETS} for arm in (REAL, GENERATED, BOTH, CEILING)}
     pictures = {}
     for seed in range(options.seeds):
