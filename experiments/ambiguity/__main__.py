@@ -19,8 +19,8 @@ from gan_jax.runtime import parallel
 from gan_jax.training.datasets import load_data
 
 QUESTION = (
-    "CAN rewards images that pass for real and belong to no class, a stand-in for the paper's styles of paintings. How "
-    'ambiguous are its images to a classifier that had no part in the training, and how far are they from real ones?'
+    'CAN rewards images that pass for real and belong to no class. How ambiguous are its images to a classifier that '
+    'had no part in the training, and how far are they from real ones?'
 )
 METRICS = ('fid', 'class_entropy', 'precision', 'recall')
 CURVES = {'eval/class_entropy': 'entropy of the classes', 'eval/fid': 'FID'}

@@ -18,9 +18,9 @@ from gan_jax.errors import exit_code
 from gan_jax.runtime import parallel
 
 QUESTION = (
-    'A GAN is trained on all digits but one. How well does the anomaly score of f-AnoGAN tell test images of the digit '
-    'that was left out from those of the others, and how well do pixels alone, the search of AnoGAN and the nearest '
-    'training image?'
+    'A GAN is trained on all digits but one. How well does the anomaly score of f-AnoGAN distinguish test images of '
+    'that digit from those of the others? How well do pixels alone, the search of AnoGAN and the nearest training '
+    'image?'
 )
 METRICS = ('auroc', 'auroc_image', 'auroc_neighbour')
 SEARCHED = '500 steps of Adam on the latents of each image, with the networks of the same run'

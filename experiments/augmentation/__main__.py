@@ -26,8 +26,9 @@ from gan_jax.runtime import parallel
 from gan_jax.training.datasets import load_data
 
 QUESTION = (
-    'A classifier and a conditional GAN get the same 10, 50 or 100 labelled images a class, and the GAN no others. '
-    'How well does the classifier learn from these images, from generated ones, and from both, in as many steps?'
+    'A classifier gets 10, 50 or 100 labelled images a class. A conditional GAN gets the same images and nothing '
+    'else. How well does the classifier learn from the real images, from generated ones, and from both, in as many '
+    'steps?'
 )
 BUDGETS = (10, 50, 100)  # labelled images of each class
 REAL, GENERATED, BOTH, CEILING = 'real', 'generated (CAS)', 'real + generated', 'as many different real images'

@@ -20,8 +20,8 @@ from gan_jax.training.datasets import load_data
 
 TITLE = 'Point clouds'
 QUESTION = (
-    'Are point clouds of furniture better if a GAN generates the codes of an autoencoder (l-GAN) than if it generates '
-    'the points (r-GAN), and how far are both from training clouds?'
+    'Are point clouds better if a GAN generates the codes of an autoencoder (l-GAN) than if it generates the points '
+    '(r-GAN), and how far are both from training clouds?'
 )
 USUAL = {
     'loss.name': 'non_saturating',

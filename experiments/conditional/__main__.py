@@ -19,8 +19,8 @@ from gan_jax.runtime import parallel
 from gan_jax.training.run import load_data
 
 QUESTION = (
-    'What does a DCGAN gain by being told the class? Does it make what it is asked for, are its images better or more '
-    'varied, and where do the classes lie in the latent space of an unconditional one?'
+    'What does class conditioning improve in a DCGAN? Does it generate the requested class? Are its images better or '
+    'more diverse? Where are the classes in the latent space of an unconditional DCGAN?'
 )
 SMALL = {
     'generator.width': '32',

@@ -23,8 +23,8 @@ from gan_jax.sampling import samples as sampling
 from gan_jax.training import run
 
 QUESTION = (
-    'How good do the samples of the DCGAN recipe get on CIFAR-10, how steadily do they get better, and is the last '
-    'step the best one?'
+    'How good are samples of the DCGAN recipe on CIFAR-10, how steadily do they improve, and is the last step the '
+    'best one?'
 )
 SMALL = {
     'generator.width': '32',

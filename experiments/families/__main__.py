@@ -20,8 +20,8 @@ from gan_jax.errors import exit_code
 from gan_jax.runtime import parallel
 
 QUESTION = (
-    'What do the residual, attention, grouped and transformer networks give beside DCGAN on Fashion-MNIST, each by its '
-    "own recipe at a laptop's size: after as many images, and in as much time?"
+    'How do residual, attention, grouped and transformer networks compare with DCGAN on Fashion-MNIST, each with its '
+    "own recipe at a laptop's size: after the same number of images, and in the same time?"
 )
 DCGAN = 'DCGAN'
 METRICS = ('fid', 'kid')

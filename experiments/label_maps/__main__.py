@@ -24,8 +24,8 @@ from gan_jax.training.datasets import load_data
 
 TITLE = 'Images from label maps'
 QUESTION = (
-    'SPADE generates painted landscapes from label maps. What do its adversary and feature matching add to the mean '
-    'absolute difference (L1) between output and real image, and how good are outputs that need no training?'
+    'SPADE generates images from label maps. What do its adversary and feature matching add to the mean absolute '
+    'difference (L1) between output and real image? How good are outputs that need no training?'
 )
 LOSSES = {
     'SPADE': {},

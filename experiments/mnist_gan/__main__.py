@@ -17,8 +17,8 @@ from gan_jax.runtime import parallel
 from gan_jax.training.datasets import load_data
 
 QUESTION = (
-    'Which of the ten digits does the first GAN of every textbook make, how evenly, and what does it look like when it '
-    'collapses?'
+    'Which of the ten digits does the classic fully connected GAN generate, how evenly, and what does collapse look '
+    'like?'
 )
 EPOCH = 469  # steps of 128 through 60,000 images
 RECIPE = {

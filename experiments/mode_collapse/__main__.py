@@ -45,8 +45,8 @@ TITLES = {
     'stacked:mnist': 'Stacked MNIST: 1,000 modes',
 }
 QUESTION = (
-    'A generative adversarial network can win its game by making a few kinds of examples well and leaving the others '
-    'out. How many modes of the data does the plain game lose, and which of its remedies bring them back?'
+    'A GAN can fool its discriminator with a few kinds of examples and omit the others. How many modes does the '
+    'plain game lose, and which remedies recover them?'
 )
 
 

@@ -31,7 +31,8 @@ Draw = Callable[[int], np.ndarray]  # seed -> translations of the inputs, uint8 
 TITLE = 'Grey digits in colours, without pairs'
 QUESTION = (
     'Grey digits are translated into coloured ones without pairs. A digit can have any colour, so one input has many '
-    'right outputs. Do MUNIT, UNIT and CycleGAN keep the digit, and how different are several outputs for one input?'
+    'right outputs. Do MUNIT, UNIT and CycleGAN keep the digit? How different are several outputs for one input? How '
+    'good are outputs that need no training?'
 )
 DATA = 'unpaired:digits,coloured:digits'
 MUNIT = 'MUNIT'

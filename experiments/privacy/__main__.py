@@ -16,8 +16,8 @@ from gan_jax.runtime import parallel
 from gan_jax.training.datasets import load_data
 
 QUESTION = (
-    'How well is a classifier trained on the samples of a private generator, and does the discriminator recognise its '
-    'training images, at several epsilons?'
+    'How well is a classifier trained on the samples of a differentially private generator of MNIST, and does the '
+    'discriminator recognise its training images, at several epsilons?'
 )
 TITLE = 'DP-GAN on MNIST'
 EPSILONS = ('1', '3', '10', 'infinity')

@@ -20,9 +20,9 @@ from gan_jax.terms import joined
 from gan_jax.terms.unlabelled import conditional_entropy, pseudo_labels, virtual_adversarial
 
 QUESTION = (
-    'A classifier of MNIST gets ten labels a class. How many of the 10,000 test digits does it misclassify if it sees '
-    'only these images, and how many if it also sees all 60,000 images without labels: as the discriminator of a GAN, '
-    'by virtual adversarial training, or by its own pseudo-labels?'
+    'A classifier of MNIST gets ten labels per class. How many of the 10,000 test digits does it misclassify if it '
+    'sees only these images? How many if it also sees all 60,000 images without labels: as the discriminator of a '
+    'GAN, by virtual adversarial training, or by its own pseudo-labels?'
 )
 ALONE = 'labels alone'
 ARMS = {

@@ -26,9 +26,9 @@ from gan_jax.sampling.trained import load_run
 from gan_jax.training import run
 
 QUESTION = (
-    'Spectral norm and penalties of gradients both are to keep the discriminator from becoming steep. How steep does '
-    'the same network become with each, measured by its layers and by its gradients, what does a step cost, and which '
-    'makes the better samples?'
+    'Spectral norm and gradient penalties both keep the discriminator from becoming steep. How steep does the same '
+    'network become with each, measured by its layers and by its gradients? What does a step cost? Which gives '
+    'better samples?'
 )
 METRICS = ('fid', 'precision', 'recall', 'inception_score')
 CURVES = {

@@ -15,8 +15,8 @@ from gan_jax.errors import exit_code
 from gan_jax.runtime import parallel
 
 QUESTION = (
-    'What does each part of a style-based generator give: the mapping of latents to styles, the mixing of styles, '
-    'noise, growing, and the regularisation of path lengths?'
+    'What does each part of a style-based generator contribute: the mapping of latents to styles, style mixing, '
+    'noise, growing, and path length regularisation?'
 )
 METRICS = ('fid', 'recall', 'precision', 'path_length_w')
 CURVES = {'eval/fid': 'FID', 'eval/recall': 'recall', 'eval/path_length_w': 'path length in W'}

@@ -22,8 +22,8 @@ from gan_jax.runtime import parallel
 
 TITLE = 'Images four times as large'
 QUESTION = (
-    'SRGAN and ESRGAN enlarge generated images four times. What does an adversary add to the error of pixels, and how '
-    'good is interpolation, which needs no training?'
+    'What does an adversary add to the error of pixels when images are enlarged, and how good is interpolation, '
+    'which needs no training?'
 )
 ALONE = {'game.adversary': '0.0'}  # in the last phase as well
 LOSSES = {'SRResNet': ('srgan', ALONE), 'SRGAN-MSE': ('srgan', {}), 'RRDB': ('esrgan', ALONE), 'ESRGAN': ('esrgan', {})}

@@ -23,8 +23,8 @@ from gan_jax.runtime import parallel
 from gan_jax.training.datasets import load_data
 
 QUESTION = (
-    'An image is made of its edges. What does an adversary add to the mean absolute difference (L1) between output and '
-    'target, what does it cost, and how near does CycleGAN come without pairs?'
+    'Images are generated from their edges. What does an adversarial loss add to the mean absolute difference (L1) '
+    'between output and target? What does it cost? How close does CycleGAN come without pairs?'
 )
 SETTINGS = {
     'digits': {'evaluation.split': 'test', 'duration': '1000 steps'},

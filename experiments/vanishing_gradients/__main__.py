@@ -25,9 +25,8 @@ from gan_jax.sampling.trained import load_run
 from gan_jax.training import run
 
 QUESTION = (
-    'The better the discriminator, the less the generator of the original (saturating) game learns from it: is that '
-    'so, what does the non-saturating loss make of it, and does a Wasserstein critic give a gradient however long it '
-    'learns?'
+    'Does the generator of the original (saturating) game learn less from a better discriminator? What changes with '
+    'the non-saturating loss? Does a Wasserstein critic still give a gradient after long training?'
 )
 STAGES = {'early': 1 / 25, 'middle': 10 / 25, 'late': 1.0}  # shares of the run: epochs 1, 10 and 25 in the paper
 

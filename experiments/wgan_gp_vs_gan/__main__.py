@@ -26,9 +26,9 @@ from gan_jax.runtime import parallel
 from gan_jax.training import run
 
 QUESTION = (
-    'With the same data and the same networks: is WGAN-GP better than the non-saturating GAN, does the loss of its '
-    "critic follow the samples' quality as the GAN's losses do not, and does it tolerate a learning rate ten times "
-    'higher or lower, and networks without batch norm?'
+    'With the same data and the same networks, is WGAN-GP better than the non-saturating GAN? Does the loss of its '
+    "critic follow sample quality while the GAN's losses do not? Is it robust to a learning rate ten times higher or "
+    'lower, and to networks without batch norm?'
 )
 GAN, WGAN = 'GAN', 'WGAN-GP'
 METRICS = ('fid', 'precision', 'recall', 'inception_score')
