@@ -1,11 +1,8 @@
 """The outputs of the experiment: frames of an animation, small multiples, a table and a page that explains them."""
 
-import base64
-import html
 import io
 import math
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from experiments.results import Values, table
+from gan_jax.pages import document
 from gan_jax.records.report import new_figure
 
 _FAKE, _NEUTRAL, _REAL = '#f4b6a6', '#fbfaf8', '#a9cbe8'
@@ -98,7 +96,7 @@ class Study(NamedTuple):
       title: the data set in words.
       protocol: how modes are counted, and how many seeds.
       results: recipe -> metric -> one value a seed.
-      findings: what is seen, in plain words; paragraphs are separated by an empty line.
+      findings: what is seen, in plain text.
       overview: uint8 [height, width, 3] from `overview`, or None.
       animations: recipe -> (the name of a GIF file, a caption).
     """
@@ -112,29 +110,32 @@ class Study(NamedTuple):
 
 
 def page(title: str, question: str, studies: Sequence[Study]) -> str:
-    """A self-contained HTML page: its pictures are inside it, and it needs neither a network nor scripts.
+    """A self-contained HTML page: its pictures are inside it, and it needs no network.
 
     Args:
       title: title of the page.
-      question: what is asked, in plain words; paragraphs are separated by an empty line.
+      question: what is asked, in plain text.
       studies: one section each.
     """
-    body = [f'<h1>{html.escape(title)}</h1>', _paragraphs(question), _READING]
+    sections = [
+        document.section('Question', document.paragraph(question)),
+        document.section('How to read this', *map(document.paragraph, _READING)),
+    ]
     for study in studies:
-        body += [f'<h2>{html.escape(study.title)}</h2>', f'<p class="note">{html.escape(study.protocol)}</p>']
-        body += [_table_html(study.results), _paragraphs(study.findings)]
+        header, *rows = table(study.results)
+        parts = [document.paragraph(study.protocol, 'small'), document.table(header, rows)]
+        if study.findings:
+            parts.append(document.paragraph(study.findings))
         if study.overview is not None:
             data = io.BytesIO()
-            Image.fromarray(study.overview).save(data, 'png', optimize=True)
+            Image.fromarray(study.overview).save(data, 'png')
             caption = f'Samples of the median seed of each recipe on {study.title}, after training.'
-            body.append(_figure_html(data.getvalue(), 'png', caption, 'wide'))
-        if study.animations:
-            figures = [
-                _figure_html(pathlib.Path(path).read_bytes(), 'gif', f'{recipe}: {caption}')
-                for recipe, (path, caption) in study.animations.items()
-            ]
-            body.append(f'<div class="grid">{"".join(figures)}</div>')
-    return _PAGE.format(title=html.escape(title), body='\n'.join(part for part in body if part))
+            parts.append(document.picture(data.getvalue(), caption))
+        figures = [
+            document.picture(path, f'{recipe}: {caption}') for recipe, (path, caption) in study.animations.items()
+        ]
+        sections.append(document.section(study.title, *parts, document.row(*figures) if figures else ''))
+    return document.document(title, '\n'.join(sections))
 
 
 def _draw(axes: Any, points: np.ndarray, landscape: np.ndarray | None, limit: float, centres: np.ndarray) -> None:
@@ -199,67 +200,18 @@ def _pixels(figure: Any) -> np.ndarray:
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def _table_html(results: Values) -> str:
-    header, *rows = ([html.escape(cell) for cell in row] for row in table(results))
-    lines = [''.join(f'<th>{cell}</th>' for cell in header)]
-    lines += [f'<th>{row[0]}</th>' + ''.join(f'<td>{cell}</td>' for cell in row[1:]) for row in rows]
-    return '<div class="scroll"><table>' + ''.join(f'<tr>{line}</tr>' for line in lines) + '</table></div>'
-
-
-def _paragraphs(text: str) -> str:
-    return ''.join(f'<p>{html.escape(part)}</p>' for part in text.split('\n\n') if part.strip())
-
-
-def _figure_html(data: bytes, kind: str, caption: str, style: str = '') -> str:
-    source = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
-    caption = html.escape(caption)
-    return f'<figure class="{style}"><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
-
-
-_READING = f"""<h2>How to read this</h2>
-<p>A generator that collapses makes good samples of a few kinds and none of the others. Here the kinds, called modes,
-are known, so they can be counted. Every number is the mean over the seeds ± their standard deviation.</p>
-<ul>
-<li><b>Modes</b>: how many are captured, by one sample at least. All of them is best. A cloud spread over the whole
-plane touches modes by chance, so look at the pictures and the next number too.</li>
-<li><b>High quality</b>: the share of samples close to a mode. Samples on the way from one mode to another do not
-count. The data's own share is a little below 1.</li>
-<li><b>Reverse KL</b>: how unevenly the samples spread over the modes, in nats. 0 is even; all in one of 8 modes is
-2.08. Where a seed has no sample that counts, it has no such number and is left out of the mean, which then says
-so.</li>
-</ul>
-<p>In the animations, dots are generated points, and the violet glow behind them is stronger where more of them lie.
-Rings are the centres of the data's modes. The ground is the discriminator's opinion at every place:
-<span style="background:{_REAL}">&nbsp;blue&nbsp;</span> where it says real,
-<span style="background:{_FAKE}">&nbsp;rose&nbsp;</span> where it says generated, pale where it cannot tell. The
-generator climbs towards blue. A ring without dots is a missing mode; dots that hop from ring to ring are a generator
-that the discriminator chases; a ground that is pale everywhere is a discriminator that is fooled.</p>"""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.55 system-ui, sans-serif; color: #222; max-width: 960px; margin: 2.5rem auto; padding: 0 1rem; }}
-h1, h2 {{ line-height: 1.2; }}
-h2 {{ margin-top: 2.5rem; }}
-p, ul {{ max-width: 46rem; }}
-.note, figcaption {{ color: #666; font-size: 0.875rem; }}
-.scroll {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: 0.3rem 0.9rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }}
-th:first-child {{ text-align: left; padding-left: 0; }}
-tr + tr th {{ font-weight: 500; }}
-figure {{ margin: 1rem 0; }}
-img {{ width: 100%; height: auto; }}
-.wide img {{ width: auto; max-width: 100%; }}
-.grid {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 0.5rem 1.5rem; }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+_READING = (
+    'A generator that collapses generates good samples of a few kinds and none of the others. The kinds of these data, '
+    'called modes, are known, so they can be counted. Every number is the mean ± standard deviation over the seeds.',
+    'modes: how many modes have at least one sample. All of them is best. A cloud over the whole plane has samples at '
+    'many modes by chance, so look at the pictures and at high quality too.',
+    'high quality: the share of samples close to a mode. Samples between two modes do not count. The share of the data '
+    'themselves is a little below 1.',
+    'reverse KL: how unevenly the samples are distributed over the modes, in nats. It is 0 if they are even, and 2.08 '
+    'if all are in one of 8 modes. A seed whose samples are at no mode has no such value and is left out of the mean; '
+    'the table then gives the number of seeds.',
+    'In the animations, dots are generated points, and the violet glow is stronger where there are more of them. Rings '
+    "are the centres of the modes. The background is the discriminator's output: blue where it says real, rose where "
+    'it says generated, pale where it cannot tell. A ring without dots is a missing mode. Dots that move from ring to '
+    'ring are samples of a generator that has collapsed and evades its discriminator.',
+)
