@@ -18,7 +18,7 @@ from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.trained import load_run
 from gan_jax.training import run
 
-SEED = 1_000_000  # of the latents: none that was drawn while training
+SEED = 1_000_000  # of the latents: not that of a training
 
 
 class Shown(NamedTuple):
@@ -38,7 +38,7 @@ class Shown(NamedTuple):
 
 
 def of_samples(workdir: pathlib.Path, number: int) -> Shown | None:
-    """What the last checkpoint of a run's directory shows in `number` samples; None if it diverged before the first.
+    """Samples of the last checkpoint of a run's directory; None if the run diverged before its first checkpoint.
 
     Raises:
         UserError: as `find_classifier`, or the extractor does not classify.
@@ -50,22 +50,22 @@ def of_samples(workdir: pathlib.Path, number: int) -> Shown | None:
     asked = np.arange(number, dtype=np.int32) % made.num_classes if made.is_conditional else None
     examples = sampling.generate(made.game, made.generator, latents, asked, batch_size=250)
     images = np.asarray(to_uint8(examples))
-    return Shown(np.asarray(latents), asked, name(find_classifier(made.config, made.shape), images), images)
+    return Shown(np.asarray(latents), asked, classify(find_classifier(made.config, made.shape), images), images)
 
 
 def of_each(measure: Callable[[Shown], float], seeds: Sequence[Shown | None]) -> list[float]:
-    """A measure of what each seed shows; NaN for one that shows nothing."""
+    """A measure of each seed's samples; NaN for a seed without samples."""
     return [math.nan if shown is None else float(measure(shown)) for shown in seeds]
 
 
 def of_reals(config: ConfigDict, split: str) -> tuple[np.ndarray, np.ndarray]:
     """True classes [n] of a split of a config's data, and those that the classifier sees."""
     reals = run.load_data(config.data, split)
-    return np.asarray(reals.labels), name(find_classifier(config, reals.shape), np.asarray(reals.examples))
+    return np.asarray(reals.labels), classify(find_classifier(config, reals.shape), np.asarray(reals.examples))
 
 
 def find_classifier(config: ConfigDict, shape: tuple[int, ...]) -> Extractor:
-    """What names the classes of a config's data: the extractor of its evaluation, or a classifier in Inception's place.
+    """The classifier of a config's data: the extractor of its evaluation, or the data's own in the place of Inception.
 
     The classes of Inception are those of ImageNet.
 
@@ -80,7 +80,7 @@ def find_classifier(config: ConfigDict, shape: tuple[int, ...]) -> Extractor:
     return find_extractor('classifier', config.data.name, shape) if found.name.startswith('inception') else found
 
 
-def name(extractor: Extractor, images: np.ndarray) -> np.ndarray:
+def classify(extractor: Extractor, images: np.ndarray) -> np.ndarray:
     """The class int64 [n] with the largest logit of each of the images uint8 [n, H, W, C]."""
     logits = compile_extractor(extractor)(images).logits
     if logits is None:

@@ -1,4 +1,4 @@
-"""The cost of a step, measured in turns so that all arms see the same load of the machine."""
+"""The time of a step, measured for all arms in turns, so that they run under the same load of the machine."""
 
 import json
 import pathlib
@@ -19,12 +19,12 @@ ROUNDS = 3
 
 
 def seconds_per_step(path: pathlib.Path, arms: Mapping[str, ConfigDict]) -> dict[str, float]:
-    """The median seconds of a step (of the generator, with all steps of the discriminator that belong to it).
+    """The median seconds of a step of the generator, with the discriminator's steps that belong to it.
 
     The program is that of the arm's training, for all seeds at once; the time is divided by their number.
 
     Args:
-        path: path of a JSON file, where the answer is kept; one that is there for the same arms is believed.
+        path: path of a JSON file that keeps the times; times of the same arms are not measured again.
         arms: the configs of their populations.
     """
     wanted = {name: json_values.to_json(config) for name, config in arms.items()}

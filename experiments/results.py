@@ -117,14 +117,14 @@ def divergences(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
 
 
 def extractor(protocols: Mapping[str, str], config: ConfigDict) -> str:
-    """What looked at the images, as the protocol of the FID says it, or the config where nothing was evaluated."""
+    """The feature extractor as the protocol of the FID names it, or as the config does where there is none."""
     return protocols.get('fid', f'extractor={config.evaluation.extractor}').split(';')[0]
 
 
 def table(values: Values, what: str = 'recipe', published: Published = MappingProxyType({})) -> list[list[str]]:
-    """A row for each arm under a header: means with deviations over the seeds, without those that have no number.
+    """A row for each arm under a header: means with deviations over the seeds that have a number.
 
-    The published figures follow in further columns, empty where there are none.
+    The published figures follow in further columns, which are empty where there are none.
     """
     names = list(dict.fromkeys(name for row in values.values() for name in row))
     columns = [_column([row.get(name, ()) for row in values.values()]) for name in names]
@@ -151,8 +151,8 @@ def curves(
 ) -> None:
     """Draws metrics over thousands of images: a panel for each, a line for each arm, thin lines for its seeds.
 
-    Metrics that none of the arms has get no panel, unless that is all of them. More arms than there are colours are
-    drawn without their seeds, the eleventh and later ones with dashed lines.
+    A metric that no arm has gets no panel, except where no arm has any of them. With more arms than colours, seeds are
+    not drawn, and the eleventh and later arms have dashed lines.
 
     Args:
         path: path of the PNG file.
@@ -191,7 +191,7 @@ def curves(
 
 
 def first_file(runs: Iterable[Finished], name: str) -> pathlib.Path | None:
-    """The file of a name, such as 'samples.png', that the first seed with one left; a run that diverged may lack it."""
+    """The file of a name, such as 'samples.png', of the first seed that has one; a run that diverged may lack it."""
     return next((path for run in runs if (path := run.workdir / name).exists()), None)
 
 
@@ -227,10 +227,15 @@ def side_by_side(grids: Sequence[np.ndarray | None], columns: int) -> np.ndarray
     return report.image_grid(shown, columns, padding=12, scale=1)
 
 
+def pixels(figure: Any) -> np.ndarray:
+    """A figure of `report.new_figure` as uint8 [height, width, 3]."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+
+
 def save_figure(path: pathlib.Path, figure: Any) -> None:
     """Writes a figure of `report.new_figure` as PNG."""
-    figure.canvas.draw()
-    report.save_png(path, np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+    report.save_png(path, pixels(figure))
 
 
 def to_json(values: Values) -> dict[str, dict[str, list[float | None]]]:

@@ -43,7 +43,7 @@ class Options(NamedTuple):
         runs: directory of the runs.
         out: directory of the results.
         overrides: overrides of every arm's config.
-        setting: on what it is run, where an experiment has several; '' where not.
+        setting: the name of the setting where the experiment has several; else ''.
         arms: the names of the arms to train; empty: all.
     """
 
@@ -73,7 +73,7 @@ def parse(
         description: for --help.
         argv: the arguments; those of the process by default.
         seeds: how many there are by default.
-        settings: on what it can be run, the default first; each has a directory of its own.
+        settings: names of its settings, the default first; each has a directory of its own.
         some_arms: whether there is a flag to train some of the arms alone.
         has_full: whether there is a flag to train the published recipes.
     """
@@ -155,7 +155,7 @@ def config_of(arm: Arm, options: Options) -> ConfigDict:
 
 
 def kimg(config: ConfigDict) -> float:
-    """How many thousand images the generator of a config makes in training, where it does not diverge."""
+    """How many thousand images the generator makes in a complete training; the duration must not be in epochs."""
     return configs.steps(config, 'duration') * config.batch_size / 1000
 
 

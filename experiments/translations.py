@@ -18,7 +18,7 @@ from gan_jax.sampling import samples as sampling
 from gan_jax.sampling.trained import load_run
 from gan_jax.training.datasets import load_data
 
-SEED = 1_000_000  # of the noise: none that was drawn while training
+SEED = 1_000_000  # of the noise: not that of a training
 SHOWN = 8  # examples in the picture
 Made = list[np.ndarray | None]  # the translations of each seed; None: it diverged before its first checkpoint
 

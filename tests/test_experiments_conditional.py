@@ -127,4 +127,4 @@ def test_a_classifier_of_the_data_names_classes_in_the_place_of_inception(monkey
 def test_the_class_is_that_of_the_largest_logit():
     images = np.zeros((2, 12, 12, 1), np.uint8)
     images[0, 7], images[1, 3] = 200, 200
-    np.testing.assert_array_equal(classes.name(BRIGHTEST_ROW, images), [7, 3])
+    np.testing.assert_array_equal(classes.classify(BRIGHTEST_ROW, images), [7, 3])

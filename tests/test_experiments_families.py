@@ -8,7 +8,7 @@ import pytest
 
 from experiments import cost, results, sweep
 from experiments.families import __main__ as experiment
-from experiments.families.__main__ import ARMS, DCGAN, FULL, at, beside
+from experiments.families.__main__ import ARMS, DCGAN, FULL, at, tabulate
 from gan_jax import config as configs
 from gan_jax.records.metrics import MetricsFile
 from tests import toy_experiments
@@ -26,13 +26,13 @@ def test_dcgan_is_read_after_as_many_images_and_after_as_much_time(tmp_path):
     dcgan = finished(tmp_path / 'dcgan', {10.0: (8.0, 0.8), 20.0: (4.0, 0.4), 40.0: (2.0, 0.3)})
     other = finished(tmp_path / 'other', {10.0: (5.0, 0.5), 15.0: (3.0, 0.2)})
     arms = {DCGAN: [dcgan], 'other': [other]}
-    row = beside(arms, {DCGAN: 40.0, 'other': 15.0}, {DCGAN: 3.0, 'other': 6.0})['other']
+    row = tabulate(arms, {DCGAN: 40.0, 'other': 15.0}, {DCGAN: 3.0, 'other': 6.0})['other']
     assert (row['thousand images'], row['minutes']) == ([15.0], [1.5])
     assert (row['fid'], row['kid']) == ([3.0], [0.2])
     assert row['DCGAN: fid, equal images'] == [6.0]
     assert row['DCGAN: fid, equal time'] == [3.0]  # 30 thousand images
     assert row['DCGAN: kid, equal time'] == pytest.approx([0.35])
-    assert 'DCGAN: fid, equal time' not in beside({'other': [other]}, {'other': 15.0}, {'other': 6.0})['other']
+    assert 'DCGAN: fid, equal time' not in tabulate({'other': [other]}, {'other': 15.0}, {'other': 6.0})['other']
     assert math.isnan(at(dcgan, 'fid', 41.0))
     assert math.isnan(at(dcgan, 'fid', 9.0))
     assert math.isnan(at(dcgan, 'recall', 10.0))

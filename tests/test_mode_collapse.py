@@ -80,9 +80,9 @@ def test_what_the_numbers_say():
         'WGAN': {'modes': [2, 2], 'high quality': [0.0, 0.0]},
     }
     assert experiment.findings(results, 8) == (
-        'The plain GAN keeps 2 of 8 modes on average. More than a twentieth of the modes is won back by R1. '
-        'No such help here: WGAN. Most modes are kept by R1 (8). The sharpest samples are those of plain GAN '
-        '(80% of high quality, 2 modes): modes and sharpness are two things.'
+        'The plain GAN captures 2 of 8 modes on average. More than a twentieth of the modes is gained by: R1. '
+        'Less than that by: WGAN. R1 captures the most modes (8). The largest share of high quality is that of plain '
+        'GAN (80%, with 2 modes).'
     )
 
 

@@ -64,7 +64,7 @@ ARMS, FULL = _arms(COMMON | SHORT), _arms(COMMON | LONG)
 
 
 def references(real: Dataset, number: int) -> dict[str, np.ndarray]:
-    """Images that nobody trained, by name, uint8 [number, H, W, C]: real ones, means of two, and noise.
+    """Images without a generator, by name, uint8 [number, H, W, C]: real ones, means of two, and noise.
 
     Args:
         real: labelled images.

@@ -150,7 +150,7 @@ def compare(options: Options) -> None:
 
 
 def few_of(train: Dataset, budget: int, seed: int) -> Dataset:
-    """So many images of each class."""
+    """`budget` images of each class, drawn with a seed."""
     return train.select(draw_labels(np.asarray(train.labels), budget, seed), f'{train.name}, {budget} a class')
 
 

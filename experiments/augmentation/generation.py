@@ -13,7 +13,7 @@ from gan_jax.data import Dataset
 from gan_jax.records import npz
 from gan_jax.sampling import samples as sampling
 
-SEED = 1_000_000  # of the latents: none that was drawn while training
+SEED = 1_000_000  # of the latents: not that of a training
 _BATCH = 250
 
 

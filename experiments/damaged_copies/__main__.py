@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from experiments.damaged_copies.damages import DAMAGES
+from experiments.results import markdown
 from gan_jax import data
 from gan_jax.errors import UserError, exit_code
 from gan_jax.evaluation.evaluator import Evaluator
@@ -46,11 +47,11 @@ def table(results: dict[str, list[Record]]) -> str:
     names = list(dict.fromkeys(record.metric for records in results.values() for record in records))
     better = {'min': '↓', 'max': '↑', 'real': ''}
     values = {subject: {record.metric: record.value for record in records} for subject, records in results.items()}
-    rows = [['metric', *results], ['---', *['---:'] * len(results)]]
+    rows = [['metric', *results]]
     for name in names:
         cells = (f'{column[name]:.4g}' if name in column else '-' for column in values.values())
         rows.append([f'{name} {better[BEST.get(name, "min")]}'.strip(), *cells])
-    return '\n'.join(f'| {" | ".join(row)} |' for row in rows) + '\n'
+    return markdown(rows)
 
 
 def picture(sets: dict[str, data.Dataset]) -> np.ndarray:
@@ -59,7 +60,7 @@ def picture(sets: dict[str, data.Dataset]) -> np.ndarray:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Judges all sets and writes table, records and picture."""
+    """Evaluates all sets and writes table, records and picture."""
     made = load_run(options.run) if options.run else None
     if made is not None and made.game.given:
         raise UserError(f'{options.run} is conditional, but only samples of latents alone are evaluated: omit --run.')

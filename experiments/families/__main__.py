@@ -80,7 +80,7 @@ FULL = {
 }
 
 
-def beside(
+def tabulate(
     arms: Mapping[str, Sequence[Finished]], kimg: Mapping[str, float], seconds: Mapping[str, float]
 ) -> dict[str, dict[str, list[float]]]:
     """The table: each arm at its end, and DCGAN after as many images and after as much time.
@@ -122,7 +122,7 @@ def _run(options: Options) -> None:
     configs_of = {name: sweep.config_of(recipes[name], options) for name in arms}
     steps = cost.seconds_per_step(options.runs / 'cost.json', configs_of)
     seconds = {name: steps[name] * 1000 / config.batch_size for name, config in configs_of.items()}
-    values = beside(arms, {name: sweep.kimg(config) for name, config in configs_of.items()}, seconds)
+    values = tabulate(arms, {name: sweep.kimg(config) for name, config in configs_of.items()}, seconds)
     protocols = results.protocols(arms) | {
         'thousand images': 'that the generator makes in training',
         'minutes': 'of training, without evaluations',

@@ -175,7 +175,7 @@ def study(
 
 
 def findings(results: Mapping[str, Mapping[str, Sequence[float]]], num_modes: int) -> str:
-    """What the numbers say, in words: who keeps the modes, who does not, and at what price."""
+    """The results in words: which recipes keep the modes, and how sharp their samples are."""
     kept = {recipe: float(np.mean(table['modes'])) for recipe, table in results.items()}
     plain = kept.get('plain GAN')
     if plain is None or len(kept) == 1:
@@ -184,17 +184,17 @@ def findings(results: Mapping[str, Mapping[str, Sequence[float]]], num_modes: in
     helped = [recipe for recipe, modes in kept.items() if recipe != 'plain GAN' and modes > plain + 0.05 * num_modes]
     idle = [recipe for recipe in kept if recipe not in (*helped, 'plain GAN')]
     sentences = [
-        f'The plain GAN keeps {plain:.4g} of {num_modes} modes on average.',
-        f'More than a twentieth of the modes is won back by {", ".join(helped)}.' if helped else 'No remedy helps.',
-        f'No such help here: {", ".join(idle)}.' if idle else '',
-        f'Most modes are kept by {best} ({kept[best]:.4g}).',
+        f'The plain GAN captures {plain:.4g} of {num_modes} modes on average.',
+        f'More than a twentieth of the modes is gained by: {", ".join(helped)}.' if helped else 'No remedy helps.',
+        f'Less than that by: {", ".join(idle)}.' if helped and idle else '',
+        f'{best} captures the most modes ({kept[best]:.4g}).',
     ]
     if 'high quality' in results[best]:
         quality = {recipe: float(np.mean(table['high quality'])) for recipe, table in results.items()}
         sharpest = max(quality, key=quality.get)
         sentences.append(
-            f'The sharpest samples are those of {sharpest} ({quality[sharpest]:.0%} of high quality, '
-            f'{kept[sharpest]:.4g} modes): modes and sharpness are two things.'
+            f'The largest share of high quality is that of {sharpest} ({quality[sharpest]:.0%}, with '
+            f'{kept[sharpest]:.4g} modes).'
         )
     return ' '.join(filter(None, sentences))
 
@@ -251,7 +251,7 @@ def _run(flags: argparse.Namespace) -> None:
         stacked = name.startswith('stacked:')
         if stacked:
             classifier = DigitClassifier.train(name.removeprefix('stacked:'), size=int(STACKED['data.size']))
-            print(f'{name}: the classifier names {classifier.accuracy:.1%} of the test digits rightly.', flush=True)
+            print(f'{name}: the classifier recognises {classifier.accuracy:.1%} of the test digits.', flush=True)
             run = functools.partial(run_stacked, name, seeds=seeds, steps=flags.steps, classifier=classifier)
         else:
             run = functools.partial(run_mixture, name, seeds=seeds, steps=flags.steps)

@@ -12,7 +12,7 @@ _TRAINING, _TEST = 20_000, 5_000
 
 
 class DigitClassifier(NamedTuple):
-    """Names digits.
+    """Recognises digits.
 
     Attributes:
         network: scikit-learn's.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from experiments.results import Values, table
+from experiments.results import Values, pixels, table
 from gan_jax.pages import document
 from gan_jax.records.report import new_figure
 
@@ -44,7 +44,7 @@ def density_frame(
     _draw(axes, points, landscape, limit, centres)
     figure.text(0.02, 0.9745, title, fontsize=10.5, va='center', color='0.15')
     _legend(figure, landscape is not None)
-    return _pixels(figure)
+    return pixels(figure)
 
 
 def median_seed(values: Sequence[float]) -> int:
@@ -86,7 +86,7 @@ def overview(
         figure.text(left, bottom + 0.91 * height, name, fontsize=9, va='center', color='0.15', weight='bold')
         note = (notes or {}).get(name, '')
         figure.text(left, bottom + 0.84 * height, note, fontsize=8, va='center', color='0.4')
-    return _pixels(figure)
+    return pixels(figure)
 
 
 class Study(NamedTuple):
@@ -193,11 +193,6 @@ def _legend(figure: Any, with_landscape: bool) -> None:
         borderpad=0,
         borderaxespad=0.6,
     )
-
-
-def _pixels(figure: Any) -> np.ndarray:
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 _READING = (

@@ -60,7 +60,7 @@ RECIPES = {
     },
 }
 
-# Penalties of gradients by 588 pixels want other weights than those by two coordinates.
+# Gradients with respect to 588 pixels need other weights of their penalties than those with respect to two coordinates.
 STACKED_RECIPES = {
     'plain GAN': {},
     'instance noise': RECIPES['instance noise'],

@@ -103,7 +103,7 @@ def baselines(inputs: np.ndarray, known: np.ndarray) -> dict[str, Draw]:
 
 
 def measure(draw: Draw, classes: np.ndarray, real: Dataset, extractor: Extractor) -> dict[str, list[float]]:
-    """The metrics of translations that nobody trained, as the runs have them."""
+    """The metrics of translations without training, as the runs have them."""
     images = draw(0)
     logits = np.asarray(look(extractor, jnp.asarray(images)).logits)
     pairs = [pixel_distance(draw(i)[:INPUTS], draw(PAIRS + i)[:INPUTS]) for i in range(PAIRS)]

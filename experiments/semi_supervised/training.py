@@ -86,7 +86,7 @@ def train_draw(recipe: Recipe, train: Dataset, test: Dataset, seed: int, workdir
     Args:
         recipe: what is trained.
         train: the unlabelled images, the labelled ones among them.
-        test: the images that count.
+        test: the images whose errors are recorded.
         seed: seed of the draw, the initial parameters and the order of the examples.
         workdir: gets `metrics.jsonl` and, after each epoch, `state.npz` and a hundred samples, `samples.png`.
     """

@@ -75,7 +75,7 @@ FULL = {arm: Arm('configs/sngan.py:cifar10', {**_PUBLISHED, **change}) for arm, 
 
 
 class Steepness(NamedTuple):
-    """Of a run's last discriminator.
+    """The steepness of a run's last discriminator.
 
     Attributes:
         layers: {name: its singular values}, in order.
@@ -90,7 +90,7 @@ class Steepness(NamedTuple):
         return math.prod(getattr(layer, of) for layer in self.layers.values()) if self.layers else math.nan
 
     def columns(self) -> dict[str, float]:
-        """What of it goes into the table."""
+        """Its columns of the table."""
         everywhere = np.concatenate([*self.slopes.values()]) if self.slopes else np.full(1, np.nan)
         return {
             'bound by operators': self.bound('operator'),
@@ -102,7 +102,7 @@ class Steepness(NamedTuple):
 
 
 def measure(workdir: pathlib.Path) -> Steepness:
-    """How steep a run's last discriminator is; without values where there is no checkpoint."""
+    """The steepness of a run's last discriminator; empty where there is no checkpoint."""
     if checkpoint.peek(workdir / 'checkpoints') is None:
         return Steepness({}, {})
     made = load_run(workdir)

@@ -19,11 +19,10 @@ class Layer(NamedTuple):
     """Largest singular values of a layer as it is applied, that is with its kernel normalised where it is.
 
     Attributes:
-        operator: norm of the linear map from its inputs, at their size, to its outputs: how much longer an input
-            can get.
+        operator: norm of the linear map from its inputs, at their size, to its outputs.
         kernel: that of the kernel [..., D] reshaped to [-1, D], which spectral normalisation (Miyato et al. 2018)
-            brings to 1. Of a dense layer it is the same; of a convolution it says how long one window's outputs can
-            get.
+            brings to 1. For a dense layer both are equal; for a convolution it is the norm of the map from one window
+            to its outputs.
     """
 
     operator: float
@@ -33,8 +32,8 @@ class Layer(NamedTuple):
 def layers(discriminator: nn.Module, variables: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Layer]:
     """The singular values of all layers with weights, in the order in which they are applied.
 
-    Where between them is nothing that stretches (LeakyReLU does not), the product of the operators' is an upper bound
-    of the discriminator's Lipschitz constant.
+    If the functions between the layers have Lipschitz constants of at most 1, as LeakyReLU has, the product of the
+    operators' norms is an upper bound of that of the discriminator.
 
     Args:
         discriminator: the module.

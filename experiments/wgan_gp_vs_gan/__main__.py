@@ -41,7 +41,7 @@ _SMALL = {
     'batch_size': '32',
     'generator.width': '16',
     'discriminator.width': '16',
-    'ema.half_life_kimg': '0.0',  # the losses and the metrics are to speak of the same generator
+    'ema.half_life_kimg': '0.0',  # losses and metrics then belong to the same generator
     'evaluate': "('fid', 'precision_recall')",
     'evaluation.samples': '10000',
     'evaluation.extractor': 'classifier',
@@ -113,7 +113,7 @@ def follows(one: Finished, name: str) -> float:
 
 
 def last_samples(workdir: pathlib.Path) -> tuple[dict[str, float], np.ndarray | None]:
-    """What the last generator's samples show, and some of them; NaN and None if there is no checkpoint."""
+    """Measures of the last generator's samples, and some of them; NaN and None if there is no checkpoint."""
     made = classes.of_samples(workdir, SAMPLES)
     if made is None:
         return dict.fromkeys(('digits', 'reverse KL', 'MS-SSIM'), math.nan), None
@@ -123,7 +123,12 @@ def last_samples(workdir: pathlib.Path) -> tuple[dict[str, float], np.ndarray | 
 
 
 def columns(arms: Mapping[str, Sequence[Finished]], rounds: float) -> dict[str, dict[str, list[float]]]:
-    """The table but for what is seen in samples; `rounds` is the end of WGAN-GP in thousands of generated images."""
+    """The columns of the table that need no samples.
+
+    Args:
+        arms: the runs of each.
+        rounds: thousands of images that WGAN-GP's generator makes in training.
+    """
     values = results.final_and_best(arms, METRICS)
     for arm, runs in arms.items():
         values[arm] |= {
