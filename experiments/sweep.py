@@ -88,11 +88,13 @@ def parse(
     if some_arms:
         parser.add_argument('--arms', nargs='+', default=(), metavar='ARM', help='train these alone (default: all)')
     if has_full:
-        parser.add_argument('--full', action='store_true', help='train the published recipes, for a GPU')
-    parser.add_argument('--runs', type=files.user_path, help=f'directory of the runs (default: runs/{name})')
-    parser.add_argument(
-        '--out', type=files.user_path, help=f'directory of the results (default: experiments/{name}/results)'
-    )
+        what = f'train the published recipes, for a GPU (default directories: in runs/{name}-full)'
+        parser.add_argument('--full', action='store_true', help=what)
+    inside = '/SETTING' if len(settings) > 1 else ''
+    what = f'directory of the runs (default: runs/{name}{inside})'
+    parser.add_argument('--runs', type=files.user_path, help=what)
+    what = f'directory of the results (default: experiments/{name}/results{inside})'
+    parser.add_argument('--out', type=files.user_path, help=what)
     words = sys.argv[1:] if argv is None else argv
     overrides = [word for word in words if re.fullmatch(r'--config\.[^=]+=.*', word)]
     # argparse takes a word with a space, such as --config.duration='9 steps', for another value of --arms
