@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.damaged_copies.__main__ import main
+from experiments.damaged_copies.__main__ import EVERYTHING, main
 from experiments.damaged_copies.damages import DAMAGES
 from gan_jax import data
 
@@ -46,6 +46,18 @@ def test_a_run_that_is_not_there_is_noticed_first(tmp_path, capsys):
     out, error = capsys.readouterr()
     assert f'{tmp_path}/none is not the directory of a run' in error
     assert 'intact' not in out
+
+
+def test_every_metric_of_sets_of_images_is_computed(tmp_path):
+    slow = 'classification_accuracy'  # trains a classifier on each set
+    names = [name for name in EVERYTHING if name != slow]
+    assert slow in EVERYTHING
+    assert {'fid', 'kid', 'precision_recall', 'authenticity', 'ms_ssim'} < set(names)
+    options = ['--data=digits', '--num=100', '--extractor=tests.extractors:QUADRANTS', f'--out={tmp_path}']
+    assert main([*options, f'--metrics={",".join(names)}']) == 0
+    (intact, *_) = json.loads((tmp_path / 'results.json').read_text()).values()
+    found = {record['metric'] for record in intact}
+    assert {'fid', 'kid', 'precision', 'recall', 'authenticity', 'sliced_wasserstein'} <= found
 
 
 def test_the_table_has_every_set_and_metric(tmp_path):

@@ -1,4 +1,4 @@
-"""Computes every metric of real images, of deliberately damaged copies, and of a run's samples; see README.md.
+"""Computes every metric of sets of images: real ones, deliberately damaged copies, a run's samples; see README.md.
 
 python -m experiments.damaged_copies --run runs/dcgan-fashion_mnist
 python -m experiments.damaged_copies --data digits --num 400 --metrics fid,kid
@@ -22,12 +22,18 @@ from gan_jax.evaluation.features.find import find_extractor
 from gan_jax.evaluation.gather import GeneratorSamples
 from gan_jax.evaluation.metrics import BEST, METRICS
 from gan_jax.evaluation.record import Record
+from gan_jax.examples.kinds import IMAGES
 from gan_jax.records import files, report
 from gan_jax.runtime import parallel
 from gan_jax.sampling.trained import load_run
 
 HERE = pathlib.Path(__file__).parent
-NEED_MORE = ('lpips', 'path_length', 'path_length_w', 'mmd')  # weights, a generator, a fixed bandwidth
+NEED_MORE = ('lpips', 'mmd')  # weights, a fixed bandwidth
+EVERYTHING = tuple(
+    name
+    for name, metric in METRICS.items()
+    if metric.kind is IMAGES and metric.sees_sets and not metric.paired and name not in NEED_MORE
+)
 SHOWN = 8  # images of each set in the picture
 
 
@@ -106,13 +112,12 @@ def run(options: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    everything = tuple(name for name in METRICS if name not in NEED_MORE)
     parser.add_argument('--data', default='fashion_mnist')
     parser.add_argument('--split', default='test', help='of the images to damage')
     parser.add_argument('--num', type=int, default=5000, help='of real images, and of images in each set')
     parser.add_argument('--run', type=files.user_path, help='a run whose samples are evaluated too')
     parser.add_argument('--extractor', default='classifier')
-    parser.add_argument('--metrics', type=lambda text: tuple(text.split(',')), default=everything)
+    parser.add_argument('--metrics', type=lambda text: tuple(text.split(',')), default=EVERYTHING)
     parser.add_argument('--out', type=files.user_path, default=HERE / 'results')
     options = parser.parse_args(argv)
     parallel.enable_compilation_cache()
