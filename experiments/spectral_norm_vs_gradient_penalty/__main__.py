@@ -1,7 +1,7 @@
 """Trains one network without a constraint, with spectral norm or with gradient penalties, and measures its steepness.
 
 python -m experiments.spectral_norm_vs_gradient_penalty              # four arms, three seeds; see README.md
-python -m experiments.spectral_norm_vs_gradient_penalty --seeds 1 --config.duration='100 steps' --out /tmp/results
+python -m experiments.spectral_norm_vs_gradient_penalty --config.duration='9 steps' --out /tmp/results --runs /tmp/runs
 """
 
 import math
