@@ -9,6 +9,7 @@ import pytest
 
 from experiments import results, sweep
 from experiments.anomaly import __main__ as experiment
+from experiments.anomaly import search as anogan
 from experiments.anomaly.search import search, searched_auroc
 from gan_jax.config import json_values
 from tests import toy_experiments
@@ -36,8 +37,10 @@ def test_the_last_row_is_the_mean_over_the_digits(tmp_path):
     assert found['b']['auroc_search'] == found['mean']['auroc_search'] == [0.25, 0.25]
 
 
-def test_the_search_finds_the_nearest_image_that_the_generator_makes():
+@pytest.mark.parametrize('at_once', [500, 2])
+def test_the_search_finds_the_nearest_image_that_the_generator_makes(at_once, monkeypatch):
     """The generator makes the plane of the first two of three pixels, and the features are ten times the pixels."""
+    monkeypatch.setattr(anogan, 'AT_ONCE', at_once)
     images = np.array([[0.3, -0.8, 0.0], [0.1, 0.2, 0.5], [-0.6, 0.4, -0.2]], np.float32)
     found = search(lambda z: jnp.pad(z, ((0, 0), (0, 1))), lambda x: 10 * x, jnp.zeros((3, 2)), jnp.asarray(images))
     np.testing.assert_allclose(found, (0.9 + 0.1 * 10) * np.abs(images[:, 2]), atol=0.1)

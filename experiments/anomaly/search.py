@@ -21,6 +21,7 @@ from gan_jax.training.datasets import load_data
 STEPS = 500
 LEARNING_RATE = 0.05
 FEATURE_SHARE = 0.1
+AT_ONCE = 500  # images, for the memory of the networks of --full
 
 
 def searched_auroc(workdir: pathlib.Path) -> float:
@@ -85,4 +86,5 @@ def search(
         (latents, _), _ = jax.lax.scan(step, (latents, adam.init(latents)), length=STEPS)
         return scores(latents, images)
 
-    return np.asarray(found(latents, images))
+    parts = [slice(start, start + AT_ONCE) for start in range(0, len(latents), AT_ONCE)]
+    return np.concatenate([found(latents[part], images[part]) for part in parts])
