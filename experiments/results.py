@@ -102,8 +102,17 @@ def final_and_best(arms: Mapping[str, Sequence[Finished]], metrics: Sequence[str
 
 
 def protocols(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
-    """{metric: protocol} of all runs."""
-    return {metric: text for runs in arms.values() for run in runs for metric, text in run.protocols.items()}
+    """{metric: protocol} of all runs; where arms have different ones, each with its arms."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for arm, runs in arms.items():
+        for metric, text in (pair for run in runs for pair in run.protocols.items()):
+            found.setdefault(metric, {}).setdefault(text, []).append(arm)
+    return {
+        metric: ' / '.join(f'{text} ({", ".join(dict.fromkeys(of))})' for text, of in texts.items())
+        if len(texts) > 1
+        else next(iter(texts))
+        for metric, texts in found.items()
+    }
 
 
 def divergences(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
