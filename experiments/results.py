@@ -102,17 +102,12 @@ def final_and_best(arms: Mapping[str, Sequence[Finished]], metrics: Sequence[str
 
 
 def protocols(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
-    """{metric: protocol} of all runs; where arms have different ones, each with its arms."""
+    """{metric: protocol} of all runs; facts in which arms differ follow with the arms that they belong to."""
     found: dict[str, dict[str, list[str]]] = {}
     for arm, runs in arms.items():
         for metric, text in (pair for run in runs for pair in run.protocols.items()):
             found.setdefault(metric, {}).setdefault(text, []).append(arm)
-    return {
-        metric: ' / '.join(f'{text} ({", ".join(dict.fromkeys(of))})' for text, of in texts.items())
-        if len(texts) > 1
-        else next(iter(texts))
-        for metric, texts in found.items()
-    }
+    return {metric: _joined(texts) for metric, texts in found.items()}
 
 
 def divergences(arms: Mapping[str, Sequence[Finished]]) -> dict[str, str]:
@@ -368,6 +363,17 @@ def publish(
     options = {'arms': arms, 'names': names, 'pictures': shown, 'protocols': protocols, 'published': published}
     page(out / 'page.html', title, question, values, **options)
     print(f'{(out / "table.md").read_text()}\nDone. Open {out}/page.html; the table is in {out}/table.md.')
+
+
+def _joined(protocols: Mapping[str, Sequence[str]]) -> str:
+    """One text of {protocol: its arms}."""
+    first, *others = (text.split('; ') for text in protocols)
+    common = [fact for fact in first if all(fact in facts for facts in others)]
+    if not others:
+        return '; '.join(common)
+    own = ['; '.join(fact for fact in text.split('; ') if fact not in common) for text in protocols]
+    arms = [', '.join(dict.fromkeys(of)) for of in protocols.values()]
+    return '; '.join([*common, ' / '.join(f'{facts} ({of})' for facts, of in zip(own, arms, strict=True))])
 
 
 def _panels(arms: Mapping[str, Sequence[Finished]], names: Mapping[str, str]) -> dict[str, dict[str, list[Curve]]]:

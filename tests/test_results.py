@@ -81,8 +81,10 @@ def test_columns_and_protocols_of_arms(finished):
     arms = {'GAN': [finished, finished]}
     assert results.final_and_best(arms, ['fid', 'kid']) == {'GAN': {'fid': [12.0, 12.0], 'best fid': [10.0, 10.0]}}
     assert results.protocols(arms) == {'fid': "reals=ten; seed=the run's own"}
-    arms |= {name: [finished._replace(protocols={'fid': 'reals=nine'})] * 2 for name in ('WGAN', 'LSGAN')}
-    assert results.protocols(arms) == {'fid': "reals=ten; seed=the run's own (GAN) / reals=nine (WGAN, LSGAN)"}
+    arms |= {
+        name: [finished._replace(protocols={'fid': "reals=nine; seed=the run's own"})] * 2 for name in ('WGAN', 'LSGAN')
+    }
+    assert results.protocols(arms) == {'fid': "seed=the run's own; reals=ten (GAN) / reals=nine (WGAN, LSGAN)"}
 
 
 def test_seeds_that_diverged_are_named_under_the_table(tmp_path, finished):
