@@ -18,6 +18,8 @@ from gan_jax.errors import DivergedError
 from gan_jax.layers.choices import choose
 from gan_jax.records import files
 from gan_jax.train import train_population
+from gan_jax.training.datasets import load_data
+from gan_jax.values import with_values
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -157,7 +159,9 @@ def config_of(arm: Arm, options: Options) -> ConfigDict:
 
 
 def kimg(config: ConfigDict) -> float:
-    """How many thousand images the generator makes in a complete training; the duration must not be in epochs."""
+    """How many thousand images the generator of a config makes in a complete training."""
+    if 'epoch' in str(config.duration):  # their length is known when the data are loaded
+        config = with_values(config, {'data.examples': len(load_data(config.data))})
     return configs.steps(config, 'duration') * config.batch_size / 1000
 
 

@@ -48,6 +48,8 @@ def test_arms_end_where_overrides_begin():
 
 def test_kimg_of_a_recipe(tmp_path):
     assert sweep.kimg(sweep.config_of(ARMS['plain'], parse(tmp_path))) == 4 * 8 / 1000
+    epochs = sweep.config_of(ARMS['plain'], parse(tmp_path, '--config.duration=2 epochs'))
+    assert sweep.kimg(epochs) == 2 * 1500 / 1000
 
 
 def test_an_arm_that_does_not_exist(tmp_path):
