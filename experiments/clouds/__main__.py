@@ -57,7 +57,8 @@ def compare(options: Options) -> None:
         arm: {name: [run.final(metric) for run in seeds] for metric, name in COLUMNS.items()}
         for arm, seeds in runs.items()
     }
-    known, held_out = (np.asarray(load_data(config.data, split).examples) for split in ('train', 'test'))
+    splits = None, config.evaluation.split  # None: that of the training
+    known, held_out = (np.asarray(load_data(config.data, split).examples) for split in splits)
     for row, clouds in without_training(known, config.evaluation.samples).items():
         found = cloud_metrics(held_out, clouds)
         values[row] = {name: [found[metric].value] for metric, name in COLUMNS.items()}
