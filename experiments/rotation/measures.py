@@ -9,12 +9,12 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from ml_collections import ConfigDict
 
+from experiments.loop import make_loop
 from gan_jax import build
 from gan_jax.dynamics.field import linearize, moving_params, vector_field
 from gan_jax.dynamics.paths import path
 from gan_jax.dynamics.spectrum import arnoldi
 from gan_jax.game import GanState, named_key
-from gan_jax.runtime import parallel
 from gan_jax.training import run
 
 EIGENVALUES = 20
@@ -43,22 +43,15 @@ def make_program(config: ConfigDict) -> Program:
     """Makes the functions of a config's game on its data."""
     dataset = run.load_data(config.data)
     game = build.make_game(config, dataset.shape)
-    step, layout = build.make_step(config, game), parallel.make_layout(config.batch_size, num_devices=1)
-    positions = jnp.arange(config.batch_size, dtype=jnp.uint32)
+    loop = make_loop(config, dataset, game, build.make_step(config, game))
     examples = jax.tree.map(jnp.asarray, dataset.arrays)
 
-    def batch_at(seed, number):
-        feed = run.make_feed(config, dataset, layout, game, seed=seed, placement='device')
-        return feed.batch_at(examples, number, None, positions)
-
     def field_at(state, seed):
-        return vector_field(game, state, batch_at(seed, _MEASURED), key=named_key(seed, 'measured'))
+        batch = loop.batch_at(examples, seed, _MEASURED)
+        return vector_field(game, state, batch, key=named_key(seed, 'measured'))
 
     def train(state: GanState, seed, until) -> GanState:
-        def one(state):
-            return step(state, batch_at(seed, state.step), positions)[0]
-
-        return jax.lax.while_loop(lambda state: state.step < until, one, state)
+        return loop.train(state, examples, seed, until)
 
     def product(state: GanState, seed, vector):
         field, params = field_at(state, seed)

@@ -10,11 +10,10 @@ import optax
 from jax.flatten_util import ravel_pytree
 from ml_collections import ConfigDict
 
+from experiments.loop import make_loop
 from gan_jax import build, data, steps
 from gan_jax import config as configs
 from gan_jax.game import Game, GanState, Player, named_key
-from gan_jax.runtime import parallel
-from gan_jax.training import run
 
 BATCHES = 8  # of a measurement
 READINGS = 12  # of a probe, beside that before the first step
@@ -42,34 +41,21 @@ def make_probe(config: ConfigDict, games: Mapping[str, Game], dataset: data.Data
     """
     game = next(iter(games.values()))
     optimizers = build.make_optimizers(config, game) | {'generator': optax.set_to_zero()}  # frozen
-    step = steps.make_train_step(game, optimizers)
-    layout = parallel.make_layout(config.batch_size, num_devices=1)
-    positions = jnp.arange(config.batch_size, dtype=jnp.uint32)
-    examples = jax.tree.map(jnp.asarray, dataset.arrays)
-
-    def batch_at(arrays, seed, number):
-        feed = run.make_feed(config, dataset, layout, game, seed=seed, placement='device')
-        return feed.batch_at(arrays, number, None, positions)
+    loop = make_loop(config, dataset, game, steps.make_train_step(game, optimizers))
+    train, examples = jax.jit(loop.train), jax.tree.map(jnp.asarray, dataset.arrays)
 
     @jax.jit
     def start(generator: Player, seed) -> GanState:
         state = steps.init_state(game, optimizers, named_key(seed, 'probe'))
         return state.with_player('generator', params=generator.params, variables=generator.variables)
 
-    @jax.jit
-    def train(state: GanState, arrays, seed, until) -> GanState:
-        def one(state):
-            return step(state, batch_at(arrays, seed, state.step), positions)[0]
-
-        return jax.lax.while_loop(lambda state: state.step < until, one, state)
-
     generator_gradients = {name: jax.grad(one.turn('generator').loss, has_aux=True) for name, one in games.items()}
 
     @jax.jit
     def measure(state: GanState, arrays, seed):
         def one(number):
-            batch, key = batch_at(arrays, seed, _FRESH + number), jax.random.fold_in(named_key(seed, 'reading'), number)
-            moment = state, batch, key, positions
+            key = jax.random.fold_in(named_key(seed, 'reading'), number)
+            moment = state, loop.batch_at(arrays, seed, _FRESH + number), key, loop.positions
             loss, outcome = game.turn('discriminator').loss(state.discriminator.params, *moment)
             gradients = {
                 name: ravel_pytree(gradient(state.generator.params, *moment)[0])[0]
