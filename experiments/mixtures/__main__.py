@@ -42,7 +42,7 @@ def rise(run: Finished) -> float:
 
 
 def score(run: Finished, num_modes: int) -> float:
-    """What settings are chosen by: share of the modes times share of high quality, over the last fifth."""
+    """The score of a setting: share of the modes times share of high quality, over the last fifth."""
     modes, quality = (run.curve(f'eval/{metric}')[1] for metric in ('mixture_modes', 'mixture_quality'))
     late = -max(len(modes) // 5, 1)
     return float((modes[late:] * quality[late:]).mean() / num_modes) if len(modes) else -math.inf
@@ -87,13 +87,13 @@ def _run(options: Options) -> None:
     table = tables(options.full)[options.setting]
     chosen = choose(table.arms, options)
     arms = results.read_all(sweep.train(chosen, options))
-    values, beside = {}, dict(table.published)
+    values, published = {}, dict(table.published)
     for arm, runs in arms.items():
         found = [last(run) for run in runs]
         values[arm] = {column: [one[column] for one in found] for column in METRICS}
         if len(table.arms[arm]) > 1:
             values[arm]['rise of quality'] = [rise(run) for run in runs]
-            beside[arm] = {'setting': remedies.differences(chosen[arm], table.arms[arm])}
+            published[arm] = {'setting': remedies.differences(chosen[arm], table.arms[arm])}
     results.publish(
         options.out,
         table.title,
@@ -102,8 +102,8 @@ def _run(options: Options) -> None:
         arms,
         CURVES,
         protocols=results.protocols(arms) | ({'paper': table.source} if table.source else {}),
-        published=beside,
-        of_curves='Over thousands of points; a step of PacGAN takes as many times 100 as its name says.',
+        published=published,
+        of_curves='Metrics over thousands of generated points; a step of PacGAN has 100 packs of them.',
         columns=3,
     )
 

@@ -52,8 +52,8 @@ def _figures(**rows: tuple[str, str, str]) -> dict[str, dict[str, str]]:
 
 PACKING = 'How many modes does a GAN capture, and how many more if its discriminator judges packs of 2, 3 or 4 points?'
 REMEDIES = (
-    'Which remedies keep the modes that the plain GAN loses, and how sharp are their samples, if each is trained until '
-    'its curves are flat, in the best of as many settings?'
+    'Which remedies keep the modes that the plain GAN loses, and how sharp are their samples? Each is trained long, '
+    'with the best of four settings.'
 )
 SOURCE = 'Lin et al. 2018, table 1, means and standard errors over ten trials; not compared with the text'
 RING = _figures(
@@ -78,7 +78,7 @@ def tables(full: bool) -> dict[str, Table]:
         'grid': Table('PacGAN on the grid of 25', PACKING, _packed('grid', epochs), GRID, SOURCE),
         'unrolled': Table(
             'Unrolled GAN on the ring of 8',
-            'How many modes does a generator capture that learns through further steps of its discriminator?',
+            'How many modes does a generator capture whose loss is computed after unrolled steps of the discriminator?',
             {f'{number} unrolled steps': [unrolled(number)] for number in (0, 1, 5, 10)},
         ),
         'remedies': Table('Remedies on the ring of 8, each tuned', REMEDIES, remedies.arms('ring')),

@@ -7,7 +7,7 @@ from experiments.mode_collapse.recipes import MIXTURE, RECIPES
 from experiments.sweep import Arm
 
 Overrides = Mapping[str, str]
-TUNING_SEED = 100  # which the trainings of the table do not have
+TUNING_SEED = 100  # none of the seeds of the table
 
 
 def _rates(*rates: str) -> list[Overrides]:
@@ -67,11 +67,11 @@ def arms(data: str) -> dict[str, list[Arm]]:
 
 
 def trial(arm: Arm) -> Arm:
-    """What is trained of a setting to choose: a fifth of the steps, with another seed."""
+    """The short training by which a setting is chosen: a fifth of the steps, with another seed."""
     return arm._replace(overrides={**arm.overrides, 'duration': '5000 steps', 'seed': str(TUNING_SEED)})
 
 
 def differences(chosen: Arm, settings: Sequence[Arm]) -> str:
-    """What a setting has that not all have, for the table: 'replay=512; ...'."""
+    """The values of a setting in which the settings differ, for the table: 'replay=512; ...'."""
     keys = [key for key in chosen.overrides if len({arm.overrides.get(key) for arm in settings}) > 1]
     return '; '.join(f'{key}={chosen.overrides[key]}' for key in keys)
