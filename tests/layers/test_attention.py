@@ -7,7 +7,7 @@ import pytest
 
 from gan_jax.errors import UserError
 from gan_jax.layers.attention import SelfAttention
-from tests import golden_files
+from tests import compiled, golden_files
 
 PROJECTIONS = {'query': 'theta', 'key': 'phi', 'value': 'g', 'output': 'o'}
 
@@ -68,14 +68,14 @@ def test_it_is_the_published_layer():
 def test_spectral_normalisation_is_of_all_four_maps_and_bfloat16_stays():
     images = jnp.ones((1, 2, 2, 8), jnp.bfloat16)
     module = SelfAttention(spectral_iterations=1, dtype=jnp.bfloat16)
-    variables = module.init(jax.random.key(0), images)
+    variables = compiled.init(module, jax.random.key(0), images)
     assert {name: variables['spectral'][name]['normalization']['u'].shape for name in PROJECTIONS} == {
         'query': (1,),
         'key': (1,),
         'value': (4,),
         'output': (8,),
     }
-    assert module.apply(variables, images).dtype == jnp.bfloat16
+    assert compiled.apply(module, variables, images).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize('shape', [(1, 4, 4, 7), (1, 1, 4, 8)])

@@ -7,6 +7,7 @@ import pytest
 
 from gan_jax.errors import UserError
 from gan_jax.models.cycada import Classifier, FeatureDiscriminator
+from tests import compiled
 
 
 def test_the_numbers_of_parameters_are_the_published_ones():
@@ -21,7 +22,7 @@ def test_the_numbers_of_parameters_are_the_published_ones():
 def test_dropout_is_there_in_training_only_and_images_have_a_least_size():
     images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)).astype(np.float32)
     network = Classifier(num_classes=3, widths=(4, 40), hidden=6)
-    variables = network.init(jax.random.key(0), images, train=False)
+    variables = compiled.init(network, jax.random.key(0), images, train=False)
     apply = jax.jit(network.apply, static_argnames='train')
     still, again = (apply(variables, images, train=False).logits for _ in range(2))
     np.testing.assert_array_equal(still, again)

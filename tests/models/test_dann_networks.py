@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.models.dann import Discriminator, Generator
+from tests import compiled
 
 
 def test_the_numbers_of_parameters_are_the_published_ones():
@@ -25,7 +26,8 @@ def test_the_numbers_of_parameters_are_the_published_ones():
 def test_logits_are_those_of_the_features_and_features_are_not_negative():
     images = np.random.default_rng(0).uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
     network = Generator(num_classes=4, widths=(5, 6), hidden=(7,))
-    made, variables = network.init_with_output(jax.random.key(0), images, train=True)
+    variables = compiled.init(network, jax.random.key(0), images, train=True)
+    made = compiled.apply(network, variables, images, train=True)
     assert made.logits.shape == (3, 4)
     assert made.features.shape == (3, 2 * 2 * 6)
     assert made.features.min() >= 0

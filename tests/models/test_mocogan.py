@@ -1,5 +1,6 @@
 """MoCoGAN's networks: published sizes, the recurrent motion, layers in time, and what is refused."""
 
+import functools
 import math
 
 import jax
@@ -11,6 +12,7 @@ from gan_jax import build, config
 from gan_jax.errors import UserError
 from gan_jax.layers.convolution import neighbours
 from gan_jax.models import dcgan, mocogan
+from tests import compiled
 
 T, MOTION, CONTENT, CLASSES = 3, 2, 4, 3
 SIZES = {'shape': (T, 8, 8, 3), 'motion_size': MOTION, 'width': 2}
@@ -30,8 +32,8 @@ def test_published_parameter_counts():
 
 def test_frames_are_made_of_content_category_and_a_recurrent_motion():
     network, classes = mocogan.Generator(**SIZES, num_classes=CLASSES, conditioning='concatenate'), jnp.array([2, 0])
-    variables = network.init(jax.random.key(0), LATENTS, classes, train=False)
-    made = network.apply(variables, LATENTS, classes, train=False)
+    variables = compiled.init(network, jax.random.key(0), LATENTS, classes, train=False)
+    made = compiled.apply(network, variables, LATENTS, classes, train=False)
     cell = variables['params']['GRUCell_0']
 
     def gate(x, h, name, reset=1.0):
@@ -46,7 +48,8 @@ def test_frames_are_made_of_content_category_and_a_recurrent_motion():
         vectors.append(np.concatenate([content, np.eye(CLASSES)[classes], motion], axis=1))
     image = dcgan.Generator((8, 8, 3), width=2)
     of_image = {name: collection['image'] for name, collection in variables.items()}
-    frames = [image.apply(of_image, jnp.asarray(vector, jnp.float32), train=False) for vector in vectors]
+    draw = jax.jit(functools.partial(image.apply, of_image, train=False))
+    frames = [draw(jnp.asarray(vector, jnp.float32)) for vector in vectors]
     np.testing.assert_allclose(made, np.stack(frames, axis=1), rtol=1e-4, atol=1e-6)
 
 

@@ -1,5 +1,6 @@
 """r-GAN and l-GAN: published sizes, and runs of point clouds from training to files."""
 
+import functools
 import math
 
 import jax
@@ -18,6 +19,7 @@ from gan_jax.examples.clouds import from_ply
 from gan_jax.models import latent_pointgan, pointgan
 from gan_jax.sampling.sample_files import sample_workdir
 from gan_jax.train import train
+from tests import compiled
 
 pytestmark = pytest.mark.usefixtures('quick_curves')
 
@@ -57,15 +59,16 @@ def cloud():
 
 def test_the_order_of_points_does_not_matter(cloud):
     critic = pointgan.Discriminator(widths=(8, 16), joined_widths=(8,))
-    variables = critic.init(jax.random.key(1), cloud, train=False)
-    logits = [critic.apply(variables, some, train=False).logits for some in (cloud, cloud[:, ::-1])]
+    variables = compiled.init(critic, jax.random.key(1), cloud, train=False)
+    logits = [compiled.apply(critic, variables, some, train=False).logits for some in (cloud, cloud[:, ::-1])]
     np.testing.assert_allclose(*logits, rtol=1e-6)
     coder = latent_pointgan.Generator((24, 3), widths=(8,), encoder_widths=(8, 4), decoder_widths=(8,))
-    variables = coder.init(jax.random.key(1), jnp.zeros((1, 5)), train=False)
-    codes = [coder.apply(variables, some, train=False, method='encode') for some in (cloud, cloud[:, ::-1])]
+    variables = compiled.init(coder, jax.random.key(1), jnp.zeros((1, 5)), train=False)
+    encode = jax.jit(functools.partial(coder.apply, train=False, method='encode'))
+    codes = [encode(variables, some) for some in (cloud, cloud[:, ::-1])]
     np.testing.assert_allclose(*codes, rtol=1e-6)
     assert (codes[0] >= 0).all()
-    made = coder.apply(variables, jnp.ones((2, 5)), train=False, method='code')
+    made = compiled.apply(coder, variables, jnp.ones((2, 5)), train=False, method='code')
     assert (made >= 0).all()
     assert (made > 0).any()
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.models.semi_supervised import Discriminator, Generator
+from tests import compiled
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (30, 2, 3, 1)).astype(np.float32)
 
@@ -49,7 +50,7 @@ def test_the_discriminator_by_hand():
 
 def test_every_layer_of_the_discriminator_starts_from_the_examples():
     module = Discriminator(4, widths=(6, 5), input_noise=0.0, noise=0.0)
-    variables = module.init(jax.random.key(0), IMAGES, train=True)
+    variables = compiled.init(module, jax.random.key(0), IMAGES, train=True)
     _, seen = module.apply(variables, IMAGES, train=False, capture_intermediates=True)
     layers = [value['__call__'][0] for name, value in seen['intermediates'].items() if 'WeightNorm' in name]
     assert [layer.shape for layer in layers] == [(30, 6), (30, 5), (30, 4)]
@@ -79,8 +80,9 @@ def test_noise_has_the_deviations_of_pixels_in_0_to_1_and_of_hidden_layers_and_f
 def test_the_generator_makes_images_between_minus_1_and_1_whatever_the_range_of_its_latents():
     module = Generator((2, 3, 1), widths=(8, 7))
     latents = jax.random.uniform(jax.random.key(0), (50, 6))
-    variables = module.init(jax.random.key(1), latents, train=False)
+    variables = compiled.init(module, jax.random.key(1), latents, train=False)
 
+    @jax.jit
     def make(latents):
         return module.apply(variables, latents, train=True, mutable=['batch_stats'])[0]
 

@@ -11,6 +11,7 @@ import pytest
 from gan_jax.errors import UserError
 from gan_jax.layers.linear import Conv, ConvTranspose, Dense
 from gan_jax.models.sngan import Discriminator, Generator
+from tests import compiled
 
 
 def layers(module, *shape):
@@ -67,7 +68,7 @@ def test_the_discriminator_by_hand():
     # image of ones is -0.1 at each of 4 x 4 pixels, and 0.1 of that after each of the next two layers.
     module = Discriminator(widths=(1, 1), normalization='none')
     images = jnp.ones((1, 8, 8, 1))
-    params = jax.tree.map(jnp.zeros_like, module.init(jax.random.key(0), images, train=False)['params'])
+    params = jax.tree.map(jnp.zeros_like, compiled.init(module, jax.random.key(0), images, train=False)['params'])
     for name, value in (('Conv_0', -1.0), ('Conv_1', 1.0), ('Conv_2', 1.0)):
         params[name]['kernel'] = params[name]['kernel'].at[1, 1].set(value)
     params['Dense_0']['kernel'] += 1.0

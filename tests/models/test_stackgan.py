@@ -10,6 +10,7 @@ import pytest
 from gan_jax.errors import UserError
 from gan_jax.layers.text import Matcher
 from gan_jax.models.stackgan import Discriminator, Generator
+from tests import compiled
 
 SMALL = {'width': 2, 'codes': 3, 'factor': 2, 'depth': 1}
 LATENTS = jax.random.normal(jax.random.key(0), (4, 8))
@@ -37,7 +38,7 @@ def second():
 
 def test_the_code_is_drawn_by_the_end_of_the_latents():
     bound = Generator((8, 8, 3), **SMALL)
-    variables = bound.init(jax.random.key(0), LATENTS, SENTENCES, train=False)
+    variables = compiled.init(bound, jax.random.key(0), LATENTS, SENTENCES, train=False)
     variables = variables | {'params': {**variables['params'], 'augmentations_0': draw_of()}}
     moments = bound.apply(variables, SENTENCES, method='moments')
     np.testing.assert_allclose(moments[:, 0], jnp.broadcast_to(jnp.array([1.0, 2, 3]), (4, 3)), rtol=1e-6)
@@ -73,7 +74,7 @@ def test_the_second_stage_leaves_the_first_as_it_is(second):
 def test_wrong_sentences_are_those_of_the_next_image_of_the_global_batch():
     module = Discriminator(width=2, codes=3, stages=2, normalization='none')
     images = jax.random.normal(jax.random.key(3), (4, 8, 8, 3))
-    variables = module.clone(axis_name='d').init(jax.random.key(4), images, SENTENCES, train=True)
+    variables = compiled.init(module.clone(axis_name='d'), jax.random.key(4), images, SENTENCES, train=True)
 
     def discriminate(images, sentences, module=module):
         return module.apply(variables, images, sentences, train=True)
@@ -98,8 +99,9 @@ def test_captions_are_read_to_their_end_in_both_directions():
     matcher = Matcher(words=7, size=4, word_width=3, image_width=2)
     captions = jnp.array([[1, 2, 3, 0, 0], [3, 2, 1, 4, 5]])
     images = jnp.zeros((2, 16, 16, 3))
-    params = matcher.init(jax.random.key(0), images, captions, train=False)
+    params = compiled.init(matcher, jax.random.key(0), images, captions, train=False)
 
+    @jax.jit
     def read(captions):
         return matcher.apply(params, captions, train=False, method='read')
 
