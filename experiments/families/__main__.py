@@ -64,10 +64,10 @@ ARMS = {
     'GAT': Arm('configs/gat.py:small', SHORT),
 }
 PUBLISHED = {'evaluate': 'fid,kid', 'evaluation.extractor': 'inception', 'evaluation.samples': '50000'}
-FULL = {
+# DCGAN takes as many steps of the generator as the residual networks without attention.
+FULL = {DCGAN: Arm('configs/dcgan.py:cifar10', PUBLISHED | {'duration': '100000 steps'})} | {
     name: Arm(f'configs/{recipe}.py:cifar10', PUBLISHED)
     for name, recipe in {
-        DCGAN: 'dcgan',
         'SNGAN, residual': 'sngan_resnet',
         'cGAN-PD': 'cgan_pd',
         'WGAN-GP, residual': 'wgan_gp_resnet',
