@@ -5,7 +5,7 @@ A game's `from_config` (see `gan_jax.games`) combines them.
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import flax.linen as nn
@@ -212,23 +212,26 @@ class Parts:
 
         For a game, or a stage of one, in which neither of them moves.
         """
-        usual = flat(defaults.base(self.config.model, self.config.game.name))
-        for key in ('discriminator_steps', 'discriminator_schedule.steps', 'generator_steps'):
-            if (value := flat(self.config)[key]) != usual[key]:
-                raise UserError(
-                    f'{key}={value} has no effect in this phase, in which neither generator nor discriminator moves: '
-                    'unset it here; earlier_phases may set it.'
-                )
+        for key, value in self._changed('discriminator_steps', 'discriminator_schedule.steps', 'generator_steps'):
+            raise UserError(
+                f'{key}={value} has no effect in this phase, in which neither generator nor discriminator moves: '
+                'unset it here; earlier_phases may set it.'
+            )
 
     def refuse_adversarial_options(self) -> None:
         """Raises a UserError for an option of the usual adversarial game that is not at its default.
 
         For a game that has losses of its own and does not use them.
         """
+        for key, _ in self._changed(*_ADVERSARIAL):
+            raise UserError(f'{self.config.game.name} has losses of its own, so {key} has no effect: unset it.')
+
+    def _changed(self, *names: str) -> Iterator[tuple[str, Any]]:
+        """The keys of these names or sections that are not at their defaults, with their values; traced ones count."""
         usual = flat(defaults.base(self.config.model, self.config.game.name))
         for key, value in flat(self.config).items():
-            if key.partition('.')[0] in _ADVERSARIAL and (is_traced(value) or value != usual.get(key)):
-                raise UserError(f'{self.config.game.name} has losses of its own, so {key} has no effect: unset it.')
+            if {key, key.partition('.')[0]} & {*names} and (is_traced(value) or value != usual.get(key)):
+                yield key, value
 
 
 def starts_from_examples(config: ConfigDict) -> bool:
